@@ -1,0 +1,344 @@
+//! Three books for each symbol, compared in time: drift, its severity, and what is done about it.
+
+use crate::domain::directive::DirectiveId;
+use crate::domain::event::Source;
+use crate::domain::ids::Symbol;
+use crate::domain::settings::{DriftSettings, Severity};
+use crate::domain::symbols::SymbolTable;
+use crate::domain::time::Timestamp;
+use crate::domain::units::Decimal;
+
+/// How the books differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DriftType {
+    /// Both hold, quantities differ.
+    QuantityMismatch,
+    /// Quantities agree, average entry prices differ.
+    PriceMismatch,
+    /// The broker holds, local does not.
+    UnknownPosition,
+    /// Local holds, the broker does not.
+    GhostPosition,
+}
+
+impl DriftType {
+    /// All types.
+    pub const ALL: [Self; 4] =
+        [Self::QuantityMismatch, Self::PriceMismatch, Self::UnknownPosition, Self::GhostPosition];
+
+    /// As on the wire and in the label `drift`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::QuantityMismatch => "quantity_mismatch",
+            Self::PriceMismatch => "price_mismatch",
+            Self::UnknownPosition => "unknown_position",
+            Self::GhostPosition => "ghost_position",
+        }
+    }
+}
+
+/// The state of a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DriftState {
+    /// It may be in flight, or the snapshots do not allow a judgement: severity gauge 0.
+    Pending,
+    /// Seen, not yet by enough comparisons.
+    Unconfirmed,
+    /// Confirmed.
+    Open,
+    /// A directive went to the engine.
+    Reconciling,
+    /// Within tolerance again.
+    Cleared,
+}
+
+impl DriftState {
+    /// As on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Unconfirmed => "unconfirmed",
+            Self::Open => "open",
+            Self::Reconciling => "reconciling",
+            Self::Cleared => "cleared",
+        }
+    }
+
+    /// Confirmed and not cleared: what the filter `state=open` means.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Open | Self::Reconciling)
+    }
+}
+
+/// Which side is probably wrong, judged by the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Attribution {
+    /// The ledger agrees with the broker.
+    EngineMissedFill,
+    /// The ledger agrees with local.
+    ExternalOrUnreportedTrade,
+    /// It agrees with neither.
+    Unexplained,
+}
+
+impl Attribution {
+    /// As on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EngineMissedFill => "engine_missed_fill",
+            Self::ExternalOrUnreportedTrade => "external_or_unreported_trade",
+            Self::Unexplained => "unexplained",
+        }
+    }
+}
+
+/// What is done about a drift of its latest severity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Action {
+    /// Nothing (not confirmed).
+    None,
+    /// A reconcile directive.
+    Reconcile,
+    /// An alert.
+    Alert,
+    /// A halt, and an alert.
+    Halt,
+}
+
+impl Action {
+    /// As on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Reconcile => "reconcile",
+            Self::Alert => "alert",
+            Self::Halt => "halt",
+        }
+    }
+}
+
+/// One difference as it stands, or as it ended: what the API shows of a drift.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "a view: each is one field of the answer")]
+pub struct DriftView {
+    /// Number of the drift within its account: 1, 2, 3 ...
+    pub id: u64,
+    /// The instrument.
+    pub symbol: Symbol,
+    /// How the books differ.
+    pub drift_type: DriftType,
+    /// The latest severity; none: within tolerance or in flight.
+    pub severity: Option<Severity>,
+    /// The worst severity so far.
+    pub worst: Option<Severity>,
+    /// Its state.
+    pub state: DriftState,
+    /// Local - broker, signed, aligned in time; 0 for a price mismatch.
+    pub quantity_drift: Decimal,
+    /// Absolute value of it in the account's currency; none: price or currency unknown.
+    pub value_drift: Option<Decimal>,
+    /// Aligned local quantity (of the ledger, if it stands in).
+    pub local_quantity: Decimal,
+    /// Aligned broker quantity.
+    pub broker_quantity: Decimal,
+    /// The ledger's quantity.
+    pub ledger_quantity: Decimal,
+    /// Local average price.
+    pub local_price: Option<Decimal>,
+    /// Broker average price.
+    pub broker_price: Option<Decimal>,
+    /// The price of the value test.
+    pub price: Option<Decimal>,
+    /// The value test was skipped for want of a price.
+    pub price_unknown: bool,
+    /// The value test was skipped for want of a rate.
+    pub currency_unknown: bool,
+    /// The ledger stands in for a missing local book.
+    pub ledger_stands_in: bool,
+    /// Which side is probably wrong.
+    pub attribution: Attribution,
+    /// What is done.
+    pub action: Action,
+    /// Comparisons in a row that agreed.
+    pub confirmations: u32,
+    /// When the difference was first seen (receive time).
+    pub first_seen_at: Timestamp,
+    /// When it was confirmed.
+    pub opened_at: Option<Timestamp>,
+    /// When it cleared.
+    pub cleared_at: Option<Timestamp>,
+    /// The last reconcile directive.
+    pub directive_id: Option<DirectiveId>,
+    /// How often a directive was sent.
+    pub attempts: u32,
+    /// A forced release acknowledged it.
+    pub acknowledged: bool,
+}
+
+/// A change of position that the exporter saw, for the ledger and the alignment of snapshots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Event time of the execution or adjustment.
+    pub time: Timestamp,
+    /// Signed change of the position. A bust is the opposite of its fill, at the fill's time.
+    pub change: Decimal,
+    /// What changed it.
+    pub kind: FlowKind,
+}
+
+/// What changed a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlowKind {
+    /// An execution of a buy order (or its bust: then the change is negative).
+    Buy,
+    /// An execution of a sell order (or its bust: then the change is positive).
+    Sell,
+    /// A split, transfer, assignment: no execution, so never in flight.
+    Adjustment,
+}
+
+/// What the comparison asks of the execution side of one symbol.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Market {
+    /// Leaves of open buy orders, at least 0.
+    pub open_buy: Decimal,
+    /// Leaves of open sell orders, at least 0.
+    pub open_sell: Decimal,
+    /// The latest mid.
+    pub mid: Option<crate::domain::units::Price>,
+}
+
+/// The three books of one symbol side by side.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PositionView {
+    /// The instrument.
+    pub symbol: Symbol,
+    /// What the engine says; none: no local snapshot speaks of it.
+    pub local: Option<Decimal>,
+    /// What the broker says; none: no broker snapshot speaks of it.
+    pub broker: Option<Decimal>,
+    /// What the seen fills add up to.
+    pub ledger: Decimal,
+    /// Whether the ledger was set by a complete broker snapshot or started at 0.
+    pub ledger_basis: LedgerBasis,
+    /// Average price of the local book.
+    pub local_price: Option<Decimal>,
+    /// Average price of the broker's book.
+    pub broker_price: Option<Decimal>,
+    /// The difference that may be in flight, signed (local - broker); 0: none.
+    pub pending: Decimal,
+    /// An accepted difference, signed (local - broker); 0: none.
+    pub offset: Decimal,
+}
+
+/// Where a ledger starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LedgerBasis {
+    /// No complete broker snapshot yet: it started at 0.
+    AssumedFlat,
+    /// At a complete broker snapshot, a reconciliation or an adoption.
+    Anchored,
+}
+
+impl LedgerBasis {
+    /// As on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AssumedFlat => "assumed_flat",
+            Self::Anchored => "anchored",
+        }
+    }
+}
+
+/// How a reconciliation ended; the label `outcome` of `trading_reconciliations_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ReconcileOutcome {
+    /// A directive was sent.
+    Sent,
+    /// The books agreed after a directive.
+    Confirmed,
+    /// Nobody confirmed any of the tries: the drift escalated.
+    Escalated,
+    /// By hand, the broker's side was taken.
+    AdoptedBroker,
+    /// By hand, the difference was accepted.
+    AdoptedLocal,
+}
+
+impl ReconcileOutcome {
+    /// All outcomes.
+    pub const ALL: [Self; 5] =
+        [Self::Sent, Self::Confirmed, Self::Escalated, Self::AdoptedBroker, Self::AdoptedLocal];
+
+    /// As on metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Confirmed => "confirmed",
+            Self::Escalated => "escalated",
+            Self::AdoptedBroker => "adopted_broker",
+            Self::AdoptedLocal => "adopted_local",
+        }
+    }
+}
+
+/// The books of one account.
+#[derive(Clone, Debug, Default)]
+pub struct Books {}
+
+impl Books {
+    /// The books side by side, of the symbols that any book speaks of, in the order of their keys.
+    pub fn positions<'a>(
+        &'a self,
+        _symbols: &'a SymbolTable,
+    ) -> impl Iterator<Item = PositionView> + 'a {
+        std::iter::empty()
+    }
+
+    /// The differences that stand (not cleared), in the order of symbol keys.
+    pub fn differences<'a>(
+        &'a self,
+        _symbols: &'a SymbolTable,
+    ) -> impl Iterator<Item = DriftView> + 'a {
+        std::iter::empty()
+    }
+
+    /// The drifts that were confirmed, oldest first, as they stand or ended; at most 1000.
+    pub fn history<'a>(
+        &'a self,
+        _symbols: &'a SymbolTable,
+    ) -> impl Iterator<Item = DriftView> + 'a {
+        std::iter::empty()
+    }
+
+    /// `min(time, received)` of the newest snapshot of a side that did not fail.
+    #[must_use]
+    pub fn snapshot_at(&self, _source: Source) -> Option<Timestamp> {
+        None
+    }
+
+    /// Whether drift is judged at all and a needed book is older than `drift.stale_after`.
+    #[must_use]
+    pub fn is_stale(&self, _now: Timestamp, _settings: &DriftSettings) -> bool {
+        false
+    }
+
+    /// Drifts confirmed so far of a type, by the severity at confirmation or escalation.
+    #[must_use]
+    pub fn drifts_total(&self, _drift: DriftType, _severity: Severity) -> u64 {
+        0
+    }
+
+    /// Reconciliations so far by outcome.
+    #[must_use]
+    pub fn reconciliations_total(&self, _outcome: ReconcileOutcome) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,25 @@
+//! One execution of an order (FIX ExecType F).
+
+use crate::domain::event::Liquidity;
+use crate::domain::event::OrderRef;
+use crate::domain::ids::{Currency, FillId};
+use crate::domain::units::{Amount, Price, Quantity};
+
+/// One execution of an order (FIX ExecType F).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OrderFilled {
+    /// The order, and what the event says of its symbol and side.
+    pub order: OrderRef,
+    /// The price of this execution.
+    pub price: Price,
+    /// The quantity of this execution; missing: what explicit fills leave of the order.
+    pub quantity: Option<Quantity>,
+    /// The id of this execution, by which it is busted, corrected and deduplicated.
+    pub fill_id: Option<FillId>,
+    /// The fee; negative is a rebate.
+    pub fee: Option<Amount>,
+    /// The currency of the fee; missing: that of the instrument.
+    pub fee_currency: Option<Currency>,
+    /// Whether the execution added or took liquidity.
+    pub liquidity: Option<Liquidity>,
+}

@@ -1,0 +1,32 @@
+//! An order that the engine sent towards its venue (FIX 35=D).
+
+use crate::domain::ids::OrderId;
+use crate::domain::ids::Symbol;
+use crate::domain::units::{Price, Quantity, Side};
+
+/// An order that the engine sent towards its venue (FIX 35=D).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OrderSubmitted {
+    /// The engine's id of the order.
+    pub order_id: OrderId,
+    /// The instrument.
+    pub symbol: Symbol,
+    /// Buy or sell.
+    pub side: Side,
+    /// The ordered quantity, Q.
+    pub quantity: Quantity,
+    /// The price that the engine expected, `P_e`: the reference `expected`.
+    pub expected_price: Option<Price>,
+    /// The price when the strategy decided, `P_d`: the base of the shortfall.
+    pub decision_price: Option<Price>,
+    /// The mid when the order was submitted, `P_0`: the reference `arrival`.
+    pub arrival_price: Option<Price>,
+    /// The limit price: the reference `limit`.
+    pub limit_price: Option<Price>,
+    /// `market`, `limit` and so on, as the engine says it.
+    pub order_type: Option<Box<str>>,
+    /// `day`, `gtc`, `ioc` and so on, as the engine says it.
+    pub time_in_force: Option<Box<str>>,
+    /// Whether the order may only reduce a position.
+    pub reduce_only: Option<bool>,
+}

@@ -1,0 +1,13 @@
+//! A market quote: a bid and an ask, or one price.
+
+use crate::domain::ids::Symbol;
+use crate::domain::units::Price;
+
+/// A market quote: a bid and an ask, or one price.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Quote {
+    /// The instrument.
+    pub symbol: Symbol,
+    /// The mid of bid and ask, or the price given.
+    pub mid: Price,
+}

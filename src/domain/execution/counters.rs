@@ -1,0 +1,135 @@
+//! What is counted for ever: orders, outcomes, fills, quantities and money. Nothing goes down.
+
+use std::collections::BTreeMap;
+
+use crate::domain::ids::Currency;
+use crate::domain::units::Decimal;
+
+/// How an order ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// F >= Q.
+    Filled,
+    /// Refused by the venue or broker.
+    Rejected,
+    /// Cancelled, perhaps after partial fills.
+    Cancelled,
+    /// Expired, perhaps after partial fills.
+    Expired,
+    /// Refused by the engine's own checks: it never left.
+    Denied,
+}
+
+impl Outcome {
+    /// All outcomes; of several ends of one order the first of these stands.
+    pub const ALL: [Self; 5] =
+        [Self::Filled, Self::Rejected, Self::Cancelled, Self::Expired, Self::Denied];
+
+    /// As on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Filled => "filled",
+            Self::Rejected => "rejected",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::Denied => "denied",
+        }
+    }
+}
+
+/// One number for each outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ByOutcome {
+    /// Filled completely.
+    pub filled: u64,
+    /// Rejected by the venue or broker.
+    pub rejected: u64,
+    /// Cancelled.
+    pub cancelled: u64,
+    /// Expired.
+    pub expired: u64,
+    /// Denied by the engine.
+    pub denied: u64,
+}
+
+impl ByOutcome {
+    /// The number of one outcome.
+    #[must_use]
+    pub const fn get(&self, outcome: Outcome) -> u64 {
+        match outcome {
+            Outcome::Filled => self.filled,
+            Outcome::Rejected => self.rejected,
+            Outcome::Cancelled => self.cancelled,
+            Outcome::Expired => self.expired,
+            Outcome::Denied => self.denied,
+        }
+    }
+
+    /// The number of one outcome, to change it.
+    pub const fn get_mut(&mut self, outcome: Outcome) -> &mut u64 {
+        match outcome {
+            Outcome::Filled => &mut self.filled,
+            Outcome::Rejected => &mut self.rejected,
+            Outcome::Cancelled => &mut self.cancelled,
+            Outcome::Expired => &mut self.expired,
+            Outcome::Denied => &mut self.denied,
+        }
+    }
+}
+
+/// Sums of money in one currency. All are at least zero and only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Money {
+    /// Sum of abs(price) x quantity x multiplier over fills.
+    pub notional: Decimal,
+    /// Fees paid.
+    pub fees: Decimal,
+    /// Rebates received (negative fees), as a positive sum.
+    pub rebates: Decimal,
+    /// What fills cost against the reference `expected`, where they were worse.
+    pub slippage_cost: Decimal,
+    /// What fills saved against the reference `expected`, where they were better.
+    pub price_improvement: Decimal,
+}
+
+/// What is counted of one symbol, account, strategy or venue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Orders submitted.
+    pub submitted: u64,
+    /// Orders that the venue accepted.
+    pub accepted: u64,
+    /// First arrivals of orders at each outcome.
+    pub outcomes: ByOutcome,
+    /// Times that an order left an outcome again (a fill after a cancel, a bust):
+    /// `outcomes - left` is the number of orders that stand at the outcome now.
+    pub left: ByOutcome,
+    /// Orders that changed their outcome, each time.
+    pub outcome_changes: u64,
+    /// Executions, synthetic ones left out.
+    pub fills: u64,
+    /// Executions busted.
+    pub busted: u64,
+    /// Executions corrected.
+    pub corrected: u64,
+    /// Orders of which more was filled than was ordered.
+    pub overfills: u64,
+    /// Sum of the ordered quantities, with raises by replaces.
+    pub ordered_quantity: Decimal,
+    /// Sum of the executed quantities.
+    pub filled_quantity: Decimal,
+    /// Money by currency.
+    pub money: BTreeMap<Currency, Money>,
+    /// Filled orders without a usable reference, by `Reference::ALL` and reason.
+    pub missing_references: [MissingReference; 3],
+}
+
+/// Why a slippage has no sample.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MissingReference {
+    /// The reference was not given.
+    pub absent: u64,
+    /// The reference was 0, of which no fraction can be taken.
+    pub zero: u64,
+}

@@ -1,0 +1,74 @@
+//! Cumulative histograms with fixed bounds and an exemplar for each bucket.
+
+use crate::domain::ids::OrderId;
+use crate::domain::time::Timestamp;
+
+/// A histogram over fixed, rising bounds. Counts are of the bucket alone, not cumulative.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Histogram {
+    bounds: &'static [f64],
+    buckets: Vec<Bucket>,
+    sum: f64,
+}
+
+/// One bucket.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bucket {
+    /// Observations in this bucket alone.
+    pub count: u64,
+    /// The latest observation that fell into it.
+    pub exemplar: Option<Exemplar>,
+}
+
+/// One observation that can be looked up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exemplar {
+    /// The order behind it.
+    pub order_id: OrderId,
+    /// The value observed.
+    pub value: f64,
+    /// When it was received.
+    pub at: Timestamp,
+}
+
+impl Histogram {
+    /// An empty histogram over rising, finite `bounds`; one more bucket takes what is above.
+    #[must_use]
+    pub fn new(bounds: &'static [f64]) -> Self {
+        Self { bounds, buckets: vec![Bucket::default(); bounds.len() + 1], sum: 0.0 }
+    }
+
+    /// The finite upper bounds, inclusive, rising.
+    #[must_use]
+    pub const fn bounds(&self) -> &'static [f64] {
+        self.bounds
+    }
+
+    /// One bucket for each bound, and one above all.
+    #[must_use]
+    pub fn buckets(&self) -> &[Bucket] {
+        &self.buckets
+    }
+
+    /// Sum of all observations.
+    #[must_use]
+    pub const fn sum(&self) -> f64 {
+        self.sum
+    }
+
+    /// Number of all observations.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(|b| b.count).sum()
+    }
+
+    /// Takes one finite observation.
+    pub fn observe(&mut self, value: f64, order_id: Option<&OrderId>, at: Timestamp) {
+        let at_bucket = self.bounds.partition_point(|bound| *bound < value);
+        if let Some(bucket) = self.buckets.get_mut(at_bucket) {
+            bucket.count += 1;
+            bucket.exemplar = order_id.map(|id| Exemplar { order_id: id.clone(), value, at });
+            self.sum += value;
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Names that engines give to things: accounts, symbols, orders, fills and the rest.
+//!
+//! Input: text from outside. Output: newtypes whose constructors check it. Invariants: printable,
+//! at most [`limits::ID_BYTES_MAX`] bytes, no control and no bidi characters, so that a name can
+//! stand in a label, a log line and a message. Cloning shares the text.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::domain::limits;
+
+/// Why a name was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// The name is empty.
+    #[error("must not be empty")]
+    Empty,
+    /// The name is longer than [`limits::ID_BYTES_MAX`] bytes.
+    #[error("is longer than {} bytes", limits::ID_BYTES_MAX)]
+    TooLong,
+    /// The name holds a control or bidi character.
+    #[error("holds a control or bidi character")]
+    Unprintable,
+}
+
+/// Checks that `text` can be a name.
+///
+/// # Errors
+/// See [`IdError`].
+pub fn check(text: &str) -> Result<(), IdError> {
+    if text.is_empty() {
+        return Err(IdError::Empty);
+    }
+    if text.len() > limits::ID_BYTES_MAX {
+        return Err(IdError::TooLong);
+    }
+    let plain = text.bytes().all(|b| (0x20..0x7f).contains(&b));
+    if !plain && text.chars().any(is_unprintable) {
+        return Err(IdError::Unprintable);
+    }
+    Ok(())
+}
+
+/// Control characters, and the characters that reorder or hide the text around them.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{061c}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+        )
+}
+
+macro_rules! name_newtype {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Checks and takes a name.
+            ///
+            /// # Errors
+            /// See [`IdError`].
+            pub fn new(text: &str) -> Result<Self, IdError> {
+                check(text)?;
+                Ok(Self(Arc::from(text)))
+            }
+
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+name_newtype! {
+    /// An account at a broker or exchange, or `*` for all of them.
+    Account
+}
+name_newtype! {
+    /// An instrument as the engine names it: `BRK.B.XNAS`, `BTC/USDT:USDT`.
+    Symbol
+}
+name_newtype! {
+    /// The engine's id of an order (FIX `ClOrdID`), unique within account and session.
+    OrderId
+}
+name_newtype! {
+    /// The id of one execution (FIX `ExecID`), unique within its order.
+    FillId
+}
+name_newtype! {
+    /// The idempotency key of an event within its account.
+    EventId
+}
+name_newtype! {
+    /// A run of an engine that reuses order ids.
+    Session
+}
+name_newtype! {
+    /// A strategy inside an engine.
+    Strategy
+}
+name_newtype! {
+    /// An execution venue.
+    Venue
+}
+name_newtype! {
+    /// A monitored component: `broker`, `data_feed`, `disk`, `memory`, `engine` or any name.
+    Component
+}
+name_newtype! {
+    /// A currency code, usually ISO 4217; crypto currencies are fine.
+    Currency
+}
+name_newtype! {
+    /// Who acted: an operator, a program, a rule.
+    Actor
+}
+
+impl Account {
+    /// The account of events that name none.
+    pub const DEFAULT: &'static str = "default";
+    /// The name that stands for all accounts.
+    pub const ALL: &'static str = "*";
+
+    /// `*`: all accounts.
+    #[must_use]
+    pub fn all() -> Self {
+        Self(Arc::from(Self::ALL))
+    }
+
+    /// Whether this is `*`.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        &*self.0 == Self::ALL
+    }
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Self(Arc::from(Self::DEFAULT))
+    }
+}
+
+impl Currency {
+    /// `USD`, the currency of accounts and instruments that name none.
+    #[must_use]
+    pub fn usd() -> Self {
+        Self(Arc::from("USD"))
+    }
+}
+
+impl Symbol {
+    /// The symbol that symbols beyond the series budget are folded into.
+    pub const OTHER: &'static str = "__other__";
+
+    /// `__other__`.
+    #[must_use]
+    pub fn other() -> Self {
+        Self(Arc::from(Self::OTHER))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_printable_and_short() {
+        let check = |text: &str, expect: Result<(), IdError>| {
+            assert_eq!(Symbol::new(text).map(|_| ()), expect, "{text:?}");
+        };
+        check("BRK.B.XNAS", Ok(()));
+        check("BTC/USDT:USDT", Ok(()));
+        check("AAPL  261218C00200000", Ok(()));
+        check("日経225", Ok(()));
+        check("quote\"back\\slash", Ok(()));
+        check("", Err(IdError::Empty));
+        check(&"x".repeat(128), Ok(()));
+        check(&"x".repeat(129), Err(IdError::TooLong));
+        check("new\nline", Err(IdError::Unprintable));
+        check("nul\0", Err(IdError::Unprintable));
+        check("del\u{7f}", Err(IdError::Unprintable));
+        check("c1\u{85}", Err(IdError::Unprintable));
+        check("bidi\u{202e}", Err(IdError::Unprintable));
+    }
+}

@@ -1,0 +1,57 @@
+//! The bounds of everything that can grow, in one table.
+//!
+//! Those that an operator may want to move are defaults of `settings::Settings`; the rest are
+//! fixed. Each one has a metric or an error code that shows when it bites.
+
+/// Bytes in an identifier (account, symbol, order id ...).
+pub const ID_BYTES_MAX: usize = 128;
+/// Bytes in any other string of an event (reasons, messages).
+pub const TEXT_BYTES_MAX: usize = 512;
+/// Bytes of a request body after decompression.
+pub const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Events in one request.
+pub const EVENTS_MAX: usize = 50_000;
+/// Nesting of a JSON body.
+pub const DEPTH_MAX: usize = 16;
+/// Requests that wait for the writer; one more is answered `overloaded`.
+pub const QUEUE_REQUESTS_MAX: usize = 1_024;
+/// Events that the writer takes into one batch (one sync).
+pub const BATCH_EVENTS_MAX: usize = 65_536;
+
+/// Orders in an execution window.
+pub const WINDOW_ORDERS: usize = 1_000;
+/// Fills in a window.
+pub const WINDOW_FILLS: usize = 1_000;
+/// Open orders held in all.
+pub const OPEN_ORDERS_MAX: usize = 1_000_000;
+/// Ended orders held in all for late facts, duplicates and reading.
+pub const ENDED_ORDERS_MAX: usize = 1_000_000;
+/// Orders known only from fills, busts or ends, held in all until their submission arrives.
+pub const UNKNOWN_ORDERS_MAX: usize = 100_000;
+/// Executions, replaces and ends kept of one order; a further one is refused (`order_too_long`).
+pub const FACTS_PER_ORDER_MAX: usize = 10_000;
+/// Event ids remembered for one account.
+pub const HORIZON_IDS_MAX: usize = 1_000_000;
+/// Changes of position kept of one symbol, for the alignment of snapshots in time.
+pub const FLOWS_PER_SYMBOL_MAX: usize = 65_536;
+/// Drifts kept as history of one account.
+pub const DRIFT_HISTORY_MAX: usize = 1_000;
+/// Results kept of one component.
+pub const HEALTH_HISTORY_MAX: usize = 1_000;
+/// Audit records held for reading.
+pub const AUDIT_MAX: usize = 10_000;
+/// Causes that stand side by side on one latch; a further one joins the newest of its kind.
+pub const CAUSES_MAX: usize = 256;
+/// Accounts; events of a further one are refused (`too_many_accounts`).
+pub const ACCOUNTS_MAX: usize = 1_000;
+/// Components of one account; heartbeats of a further one are refused (`too_many_components`).
+pub const COMPONENTS_MAX: usize = 100;
+/// Strategies (and venues) broken down for one account; further ones fold into `__other__`.
+pub const BREAKDOWNS_MAX: usize = 100;
+/// Currencies of one symbol; amounts of a further one are refused (`too_many_currencies`).
+pub const CURRENCIES_MAX: usize = 8;
+
+/// Series that /metrics may carry before new symbols fold into `__other__`.
+pub const SERIES_MAX: usize = 100_000;
+/// Series that one symbol can cost at most, counted against the budget when it is first seen.
+pub const SERIES_PER_SYMBOL: usize = 64;

@@ -1,0 +1,21 @@
+//! The pure domain: values in, values out, time passed in.
+//!
+//! No I/O, clock, randomness, tokio, axum, prometheus or tracing. State is a fold over records:
+//! the same records give the same state on any machine.
+
+pub mod units;
+pub mod time;
+pub mod ids;
+pub mod limits;
+pub mod symbols;
+pub mod pattern;
+pub mod settings;
+pub mod event;
+pub mod record;
+pub mod directive;
+pub mod execution;
+pub mod drift;
+pub mod health;
+pub mod state;
+pub mod account;
+pub mod monitor;

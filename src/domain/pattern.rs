@@ -1,0 +1,81 @@
+//! Glob patterns over accounts and symbols: `*` any run, `?` one character, all else itself.
+//!
+//! Matching is anchored, case-sensitive and linear in the text for each star (no recursion).
+
+/// A checked glob pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern(Box<str>);
+
+impl Pattern {
+    /// Takes a pattern; every text is one.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(Box::from(text))
+    }
+
+    /// The pattern that matches everything.
+    #[must_use]
+    pub fn any() -> Self {
+        Self::new("*")
+    }
+
+    /// The text of the pattern.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the whole of `text` matches.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        let (mut pattern, mut rest) = (self.0.chars(), text.chars());
+        // Where to go on after a mismatch: behind the last star, one character further each time.
+        let mut retry: Option<(std::str::Chars<'_>, std::str::Chars<'_>)> = None;
+        loop {
+            let here = rest.clone();
+            let matched = match (pattern.next(), rest.next()) {
+                (Some('*'), _) => {
+                    rest = here;
+                    retry = Some((pattern.clone(), rest.clone()));
+                    true
+                }
+                (Some(p), Some(c)) => p == '?' || p == c,
+                (None, None) => return true,
+                (Some(_), None) | (None, Some(_)) => false,
+            };
+            if matched {
+                continue;
+            }
+            let Some((after, from)) = &mut retry else { return false };
+            if from.next().is_none() {
+                return false;
+            }
+            (pattern, rest) = (after.clone(), from.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs() {
+        let check = |pattern: &str, text: &str, expect: bool| {
+            assert_eq!(Pattern::new(pattern).matches(text), expect, "{pattern} on {text}");
+        };
+        check("*", "", true);
+        check("*", "anything", true);
+        check("", "", true);
+        check("", "a", false);
+        check("AAPL", "AAPL", true);
+        check("AAPL", "AAPLX", false);
+        check("BTC*", "BTCUSDT", true);
+        check("*USDT", "BTCUSDT", true);
+        check("*USD", "BTCUSDT", false);
+        check("B?C*", "BTC/USDT", true);
+        check("*a*b*c", "xxaxxbxxc", true);
+        check("*a*b*c", "xxaxxcxxb", false);
+        check("paper-?", "paper-", false);
+    }
+}

@@ -1,0 +1,97 @@
+//! Symbols of one account as small numbers, with a bound.
+//!
+//! Input: symbols as they come. Output: [`SymbolKey`]s that index flat tables. Invariant: past the
+//! series budget a new symbol gets the key of [`Symbol::OTHER`].
+
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+
+use siphasher::sip::SipHasher13;
+
+use crate::domain::ids::Symbol;
+
+/// A fixed hasher for look-ups whose order nobody sees.
+pub type FixedState = BuildHasherDefault<SipHasher13>;
+
+/// The number of a symbol within its account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SymbolKey(u32);
+
+impl SymbolKey {
+    /// The index into flat tables.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The symbols of one account.
+#[derive(Clone, Debug, Default)]
+pub struct SymbolTable {
+    keys: HashMap<Symbol, SymbolKey, FixedState>,
+    names: Vec<Symbol>,
+    folded: u64,
+}
+
+impl SymbolTable {
+    /// The key of a known symbol.
+    #[must_use]
+    pub fn get(&self, symbol: &Symbol) -> Option<SymbolKey> {
+        self.keys.get(symbol).copied()
+    }
+
+    /// The key of a symbol, made if `may_grow`; otherwise a new symbol is folded and counted.
+    pub fn intern(&mut self, symbol: &Symbol, may_grow: impl FnOnce() -> bool) -> SymbolKey {
+        if let Some(key) = self.get(symbol) {
+            return key;
+        }
+        if may_grow() {
+            return self.insert(symbol.clone());
+        }
+        self.folded += 1;
+        let other = Symbol::other();
+        self.get(&other).unwrap_or_else(|| self.insert(other))
+    }
+
+    fn insert(&mut self, symbol: Symbol) -> SymbolKey {
+        let key = SymbolKey(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
+        self.names.push(symbol.clone());
+        self.keys.insert(symbol, key);
+        key
+    }
+
+    /// The symbol of a key.
+    #[must_use]
+    pub fn name(&self, key: SymbolKey) -> Option<&Symbol> {
+        self.names.get(key.index())
+    }
+
+    /// Whether the key is that of [`Symbol::OTHER`].
+    #[must_use]
+    pub fn is_other(&self, key: SymbolKey) -> bool {
+        self.name(key).is_some_and(|s| s.as_str() == Symbol::OTHER)
+    }
+
+    /// All keys and symbols, in the order in which they were first seen.
+    pub fn iter(&self) -> impl Iterator<Item = (SymbolKey, &Symbol)> {
+        (0..).map(SymbolKey).zip(&self.names)
+    }
+
+    /// How many symbols there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// How many times a new symbol was folded.
+    #[must_use]
+    pub const fn folded(&self) -> u64 {
+        self.folded
+    }
+}

@@ -1,0 +1,93 @@
+//! Points in time as integers, always handed in, never read.
+//!
+//! Input: nanoseconds since the Unix epoch. Output: [`Timestamp`] and differences in nanoseconds.
+//! Invariant: a timestamp lies in the years 1990 to 2200. Deliberately absent: a clock (see
+//! `crate::clock`), time zones and text (see `crate::wire`).
+
+use std::time::Duration;
+
+/// Nanoseconds in one second.
+pub const NANOS_PER_SECOND: i64 = 1_000_000_000;
+
+/// A time outside the years 1990 to 2200.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("lies outside the years 1990 to 2200")]
+pub struct TimeError;
+
+/// A point in time: nanoseconds since 1970-01-01T00:00:00Z, from 1990 to 2200.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// 1990-01-01T00:00:00Z, the earliest accepted time.
+    pub const MIN: Self = Self(631_152_000 * NANOS_PER_SECOND);
+    /// 2200-01-01T00:00:00Z, the end of the accepted range (exclusive).
+    pub const MAX: Self = Self(7_258_118_400 * NANOS_PER_SECOND);
+
+    /// Checks the range of `nanos` since the Unix epoch.
+    ///
+    /// # Errors
+    /// [`TimeError`] outside the years 1990 to 2200.
+    pub fn from_nanos(nanos: i64) -> Result<Self, TimeError> {
+        if !(Self::MIN.0..Self::MAX.0).contains(&nanos) {
+            return Err(TimeError);
+        }
+        Ok(Self(nanos))
+    }
+
+    /// Nanoseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_nanos(self) -> i64 {
+        self.0
+    }
+
+    /// Seconds since the Unix epoch, for the exposition.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a float of seconds is what Prometheus takes")]
+    pub fn as_seconds(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+
+    /// `self - earlier` in nanoseconds; negative when `earlier` is later. Cannot overflow.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> i64 {
+        self.0 - earlier.0
+    }
+
+    /// Whether more than `limit` has passed since `earlier`.
+    #[must_use]
+    pub fn is_past(self, earlier: Self, limit: Duration) -> bool {
+        self.since(earlier) > nanos(limit)
+    }
+
+    /// Whether the two times are at most `limit` apart, in either direction.
+    #[must_use]
+    pub fn is_within(self, other: Self, limit: Duration) -> bool {
+        self.since(other).abs() <= nanos(limit)
+    }
+
+    /// `self + duration`, held inside the accepted range.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(nanos(duration)).min(Self::MAX.0 - 1))
+    }
+
+    /// `self - duration`, held inside the accepted range.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(duration)).max(Self::MIN.0))
+    }
+}
+
+/// A duration as nanoseconds, saturating at 292 years.
+#[must_use]
+pub fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// A difference in nanoseconds as seconds, for the exposition.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "a float of seconds is what Prometheus takes")]
+pub fn seconds(nanos: i64) -> f64 {
+    nanos as f64 / 1e9
+}

@@ -1,0 +1,10 @@
+//! An independent witness beside any trading engine.
+//!
+//! Engines send execution events over HTTP; the exporter keeps the monitoring state, exposes it to
+//! Prometheus, and halts trading when the engine's books and the broker's disagree.
+
+#![forbid(unsafe_code)]
+
+pub mod domain;
+pub mod config;
+pub mod engine;
