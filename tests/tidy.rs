@@ -1,0 +1,389 @@
+//! The rules of the house that no compiler holds: who may import whom, what may stand where.
+//!
+//! Input: the files of this repository, as text. Output: failures that name file and line.
+//! Invariant: each rule is data, and a sample below each shows that it can fail. Deliberately
+//! absent: what clippy and rustfmt check already.
+
+#![expect(clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "tidy/links.rs"]
+mod links;
+#[path = "tidy/source.rs"]
+mod source;
+#[path = "tidy/tree.rs"]
+mod tree;
+
+use source::{Path, paths, tokens};
+use tree::{File, root};
+
+/// A top-level module of `src/`, and the others that it may import.
+struct Module {
+    name: &'static str,
+    may_import: &'static [&'static str],
+}
+
+/// Stands for every module.
+const ALL: &str = "*";
+
+/// Who may import whom. ARCHITECTURE.md draws the same table.
+const MODULES: &[Module] = &[
+    Module { name: "main", may_import: &["cli", "app"] },
+    Module { name: "cli", may_import: &[ALL] },
+    Module { name: "app", may_import: &[ALL] },
+    Module {
+        name: "api",
+        may_import: &["engine", "adapters", "metrics", "wire", "config", "clock", "domain"],
+    },
+    Module { name: "engine", may_import: &["journal", "wire", "domain"] },
+    Module { name: "adapters", may_import: &["wire", "domain"] },
+    Module { name: "metrics", may_import: &["domain"] },
+    Module { name: "notify", may_import: &["wire", "config", "domain"] },
+    Module { name: "sources", may_import: &["wire", "config", "domain"] },
+    Module { name: "journal", may_import: &[] },
+    Module { name: "wire", may_import: &["domain"] },
+    Module { name: "config", may_import: &["domain"] },
+    Module { name: "clock", may_import: &["domain"] },
+    Module { name: "domain", may_import: &[] },
+];
+
+/// A crate (or a part of `std`) that only some modules may name.
+struct Confined {
+    path: &'static [&'static str],
+    to: &'static [&'static str],
+}
+
+/// Where what may be named, outside tests.
+const CONFINED: &[Confined] = &[
+    Confined { path: &["axum"], to: &["api"] },
+    Confined { path: &["tower"], to: &["api"] },
+    Confined { path: &["tower_http"], to: &["api"] },
+    Confined { path: &["http"], to: &["api"] },
+    Confined { path: &["utoipa"], to: &["api", "wire"] },
+    Confined { path: &["hyper"], to: &["api", "app"] },
+    Confined { path: &["hyper_util"], to: &["api", "app"] },
+    Confined { path: &["prometheus"], to: &["metrics"] },
+    Confined { path: &["reqwest"], to: &["cli", "notify", "sources"] },
+    Confined { path: &["clap"], to: &["cli"] },
+    Confined { path: &["serde_saphyr"], to: &["config"] },
+    Confined { path: &["jiff"], to: &["clock", "wire"] },
+    Confined { path: &["tracing_subscriber"], to: &["app", "cli"] },
+    Confined {
+        path: &["tokio"],
+        to: &["api", "app", "cli", "engine", "journal", "notify", "sources"],
+    },
+    Confined { path: &["std", "env"], to: &["cli", "config"] },
+    Confined { path: &["std", "fs"], to: &["app", "cli", "config", "journal", "sources"] },
+    Confined { path: &["std", "net"], to: &["api", "app", "cli", "config", "sources"] },
+    Confined { path: &["std", "process"], to: &["app", "cli", "main"] },
+    Confined { path: &["std", "thread"], to: &["app"] },
+];
+
+/// Crates that the domain may name beside `std`.
+const DOMAIN_CRATES: &[&str] = &["rust_decimal", "siphasher", "thiserror"];
+
+/// A name whose use is confined to some files.
+struct Word {
+    /// The last segments of a path.
+    path: &'static [&'static str],
+    /// Files, or folders that end with `/`.
+    to: &'static [&'static str],
+}
+
+/// Names that stand in few files, outside tests.
+const WORDS: &[Word] = &[
+    Word { path: &["StatusCode"], to: &["src/api/"] },
+    Word { path: &["Instant", "now"], to: &["src/clock.rs"] },
+    Word { path: &["SystemTime", "now"], to: &["src/clock.rs"] },
+    Word { path: &["Timestamp", "now"], to: &["src/clock.rs"] },
+    Word { path: &["Zoned", "now"], to: &["src/clock.rs"] },
+    Word { path: &["spawn"], to: &["src/app.rs", "src/app/"] },
+    Word { path: &["spawn_blocking"], to: &["src/app.rs", "src/app/"] },
+    Word { path: &["spawn_local"], to: &["src/app.rs", "src/app/"] },
+];
+
+/// Attributes that never stand in a file of ours.
+const ATTRIBUTES: &[&str] = &["ignore", "allow"];
+
+/// Lines that a file may have.
+const LINES_MAX: usize = 600;
+
+/// What the repository must not know: machines and workplaces. Written in two halves, so that
+/// this file does not hold the words that it looks for.
+const FOREIGN: &[(&str, &str)] = &[
+    ("/wo", "rk/"),
+    ("/tm", "p/wt"),
+    ("/ro", "ot/"),
+    ("/ho", "me/"),
+    ("/Us", "ers/"),
+    ("sha", "red/spec"),
+    ("sha", "red/data"),
+    (".lib", "rary/"),
+];
+
+/// The top-level module that a file of `src/` belongs to; `lib.rs` belongs to none.
+fn module_of(file: &str) -> Option<&str> {
+    let inside = file.strip_prefix("src/")?;
+    let first = inside.split('/').next()?;
+    let name = first.strip_suffix(".rs").unwrap_or(first);
+    (name != "lib").then_some(name)
+}
+
+/// The path from the root of the crate: `crate::`, `self::`, `super::` resolved.
+fn absolute(file: &str, path: &Path) -> Option<Vec<String>> {
+    let mut here: Vec<String> = file
+        .strip_prefix("src/")?
+        .trim_end_matches(".rs")
+        .split('/')
+        .filter(|part| !matches!(*part, "mod" | "lib"))
+        .map(str::to_owned)
+        .chain(path.inside.iter().cloned())
+        .collect();
+    let mut rest = path.segments.as_slice();
+    match path.segments.first()?.as_str() {
+        // `main.rs` is a crate of its own beside the library.
+        "crate" | "trading_exporter" => here.clear(),
+        "self" | "super" => {}
+        _ => return None,
+    }
+    while let Some((first, tail)) = rest.split_first() {
+        match first.as_str() {
+            "crate" | "self" | "trading_exporter" => {}
+            "super" => drop(here.pop()),
+            _ => break,
+        }
+        rest = tail;
+    }
+    here.extend_from_slice(rest);
+    Some(here)
+}
+
+/// Whether a path that begins in another crate begins with `prefix`.
+fn begins_with(path: &Path, prefix: &[&str]) -> bool {
+    path.segments.iter().map(String::as_str).take(prefix.len()).eq(prefix.iter().copied())
+}
+
+/// Arrows that the table does not have.
+fn foreign_imports(file: &File) -> Vec<String> {
+    let Some(module) = module_of(&file.name) else { return Vec::new() };
+    let Some(row) = MODULES.iter().find(|m| m.name == module) else {
+        return vec![format!("{}: no row for the module `{module}` in MODULES", file.name)];
+    };
+    let arrows = paths(&tokens(&file.text)).into_iter().filter_map(|path| {
+        let target = absolute(&file.name, &path)?.first()?.clone();
+        let known = MODULES.iter().any(|m| m.name == target);
+        let allowed = target == module
+            || row.may_import.contains(&ALL)
+            || row.may_import.contains(&target.as_str());
+        (known && !allowed)
+            .then(|| format!("{}:{}: {module} must not import {target}", file.name, path.line))
+    });
+    arrows.collect()
+}
+
+/// Crates named where the table does not admit them.
+fn foreign_crates(file: &File, dependencies: &[String]) -> Vec<String> {
+    let Some(module) = module_of(&file.name) else { return Vec::new() };
+    let found = paths(&tokens(&file.text)).into_iter().filter(|p| !p.in_tests);
+    let wrong = found.filter_map(|path| {
+        let first = path.segments.first()?.as_str();
+        let confined =
+            CONFINED.iter().any(|c| begins_with(&path, c.path) && !c.to.contains(&module));
+        let impure = module == "domain"
+            && dependencies.iter().any(|d| d == first)
+            && !DOMAIN_CRATES.contains(&first);
+        (confined || impure).then(|| {
+            format!(
+                "{}:{}: {module} must not name {}",
+                file.name,
+                path.line,
+                path.segments.join("::")
+            )
+        })
+    });
+    wrong.collect()
+}
+
+/// Names of [`WORDS`] outside their files. Method calls count: `.spawn(` is `spawn`.
+fn foreign_words(file: &File) -> Vec<String> {
+    let tokens = tokens(&file.text);
+    let tests = source::test_lines(&tokens);
+    let mut wrong = Vec::new();
+    for word in WORDS.iter().filter(|w| !w.to.iter().any(|to| file.name.starts_with(to))) {
+        let spelled: Vec<&str> = word.path.iter().flat_map(|s| ["::", s]).skip(1).collect();
+        for window in tokens.windows(spelled.len() + 1) {
+            let (name, after) = window.split_at(spelled.len());
+            let same = name.iter().map(|t| t.text.as_str()).eq(spelled.iter().copied());
+            // A function of ours of that name is declared with `fn` and called with a path.
+            let called = word.path.len() > 1 || matches!(after[0].text.as_str(), "(" | "::" | ";");
+            let line = name[0].line;
+            if same && called && !tests.iter().any(|range| range.contains(&line)) {
+                wrong.push(format!(
+                    "{}:{line}: {} stands only in {:?}",
+                    file.name,
+                    word.path.join("::"),
+                    word.to
+                ));
+            }
+        }
+    }
+    wrong
+}
+
+/// Attributes of [`ATTRIBUTES`].
+fn foreign_attributes(file: &File) -> Vec<String> {
+    let tokens = tokens(&file.text);
+    let at = |n: usize| tokens.get(n).map_or("", |t| t.text.as_str());
+    (0..tokens.len())
+        .filter(|n| at(*n) == "#")
+        .map(|n| if at(n + 1) == "!" { n + 2 } else { n + 1 })
+        .filter(|n| at(*n) == "[" && ATTRIBUTES.contains(&at(n + 1)))
+        .map(|n| format!("{}:{}: no #[{}]", file.name, tokens[n].line, at(n + 1)))
+        .collect()
+}
+
+/// A file opens with what it is, and is not too long.
+fn shape(file: &File) -> Vec<String> {
+    let lines = file.text.lines().count();
+    let head = file.text.lines().next().unwrap_or_default();
+    let mut wrong = Vec::new();
+    if !head.starts_with("//! ")
+        || !head.ends_with(['.', ':', '?'])
+            && file.text.lines().nth(1).is_none_or(|l| !l.starts_with("//!"))
+    {
+        wrong
+            .push(format!("{}:1: begins with a sentence in `//!` that says what it is", file.name));
+    }
+    if lines > LINES_MAX {
+        wrong.push(format!("{}: {lines} lines, at most {LINES_MAX}: split it by topic", file.name));
+    }
+    wrong
+}
+
+/// Words of [`FOREIGN`].
+fn foreign_places(file: &File) -> Vec<String> {
+    let words: Vec<String> = FOREIGN.iter().map(|(a, b)| format!("{a}{b}")).collect();
+    let found = file.text.lines().enumerate().flat_map(|(n, line)| {
+        let line = line.to_lowercase();
+        let hits = words.iter().filter(move |w| line.contains(&w.to_lowercase()));
+        hits.map(move |w| format!("{}:{}: `{w}` has no place here", file.name, n + 1))
+    });
+    found.collect()
+}
+
+/// Fails with all findings at once.
+fn none(findings: impl Iterator<Item = String>) {
+    let findings: Vec<String> = findings.collect();
+    assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
+}
+
+/// Applies a check to every Rust file below `src/`.
+fn each_source(check: impl Fn(&File) -> Vec<String>) {
+    let files = tree::files("src", "rs");
+    assert!(files.len() > 20, "found only {} files", files.len());
+    none(files.iter().flat_map(check));
+}
+
+#[test]
+fn modules_import_only_what_the_table_says() {
+    each_source(foreign_imports);
+}
+
+#[test]
+fn crates_stand_only_where_the_table_says() {
+    let dependencies = tree::dependencies();
+    each_source(|file| foreign_crates(file, &dependencies));
+}
+
+#[test]
+fn clocks_spawns_and_statuses_stand_in_their_files() {
+    each_source(foreign_words);
+}
+
+#[test]
+fn files_say_what_they_are_and_stay_short() {
+    each_source(shape);
+    none(tree::files("tests", "rs").iter().flat_map(shape));
+}
+
+#[test]
+fn nothing_is_ignored_and_no_lint_is_switched_off() {
+    each_source(foreign_attributes);
+    none(tree::files("tests", "rs").iter().flat_map(foreign_attributes));
+}
+
+#[test]
+fn no_file_knows_a_machine_or_a_workshop() {
+    none(tree::texts().iter().flat_map(foreign_places));
+}
+
+#[test]
+fn the_map_of_the_architecture_has_every_module() {
+    let map = tree::read("ARCHITECTURE.md");
+    let missing = tree::modules().into_iter().filter(|name| {
+        let row = MODULES.iter().any(|m| m.name == name);
+        let drawn = [format!("{name}.rs"), format!("{name}/")];
+        !row || !drawn.iter().any(|d| map.contains(d.as_str()))
+    });
+    none(missing.map(|name| format!("src/{name}: not in the map of ARCHITECTURE.md")));
+}
+
+#[test]
+fn links_of_the_documents_lead_somewhere() {
+    let documents = tree::documents();
+    assert!(documents.len() >= 4, "found only {} documents", documents.len());
+    let exists = |path: &str| root().join(path).exists();
+    let anchors = |path: &str| links::anchors(&tree::read(path));
+    none(documents.iter().flat_map(|d| links::broken(d, &exists, &anchors)));
+}
+
+/// Every check finds what it is for in a small sample, and nothing in the one beside it.
+#[test]
+fn each_check_can_fail() {
+    type Check = fn(&File) -> Vec<String>;
+    let check = |rule: Check, name: &str, text: &str, expect: usize| {
+        let file = File { name: name.into(), text: text.into() };
+        assert_eq!(rule(&file).len(), expect, "{name}: {text}\n{:?}", rule(&file));
+    };
+    let crates: Check =
+        |file| foreign_crates(file, &["serde".to_owned(), "rust_decimal".to_owned()]);
+    let long = format!("//! Long.\n{}", "\n".repeat(LINES_MAX));
+    let [a, b] = [FOREIGN[0].0, FOREIGN[0].1];
+
+    check(foreign_imports, "src/domain/x.rs", "use crate::{domain::y, wire::z};", 1);
+    check(foreign_imports, "src/domain/x.rs", "use super::super::engine::Handle;", 1);
+    check(foreign_imports, "src/domain/x.rs", "mod t { use super::super::y; }", 0);
+    check(foreign_imports, "src/domain/x.rs", "mod t { use super::super::super::api; }", 1);
+    check(foreign_imports, "src/wire/mod.rs", "fn f() -> crate::config::Config {}", 1);
+    check(foreign_imports, "src/wire/mod.rs", "fn f() -> crate::domain::Event {}", 0);
+    check(foreign_imports, "src/engine/mod.rs", "#[cfg(test)] mod t { use crate::api::x; }", 1);
+    check(foreign_imports, "src/app.rs", "use crate::{api, engine};", 0);
+    check(foreign_imports, "src/main.rs", "use trading_exporter::domain::ids;", 1);
+    check(foreign_imports, "src/novel/mod.rs", "", 1);
+
+    check(crates, "src/domain/x.rs", "use serde::Serialize;", 1);
+    check(crates, "src/domain/x.rs", "use rust_decimal::Decimal; use std::fmt;", 0);
+    check(crates, "src/domain/x.rs", "fn f() { std::fs::read(p) }", 1);
+    check(crates, "src/engine/x.rs", "use axum::Router;", 1);
+    check(crates, "src/api/x.rs", "use axum::Router;", 0);
+    check(crates, "src/api/x.rs", "use prometheus::Registry;", 1);
+    check(crates, "src/wire/x.rs", "#[cfg(test)] mod tests { use tokio::net; }", 0);
+
+    check(foreign_words, "src/engine/x.rs", "let t = std::time::Instant::now();", 1);
+    check(foreign_words, "src/engine/x.rs", "let f = SystemTime::now;", 1);
+    check(foreign_words, "src/clock.rs", "let t = SystemTime::now();", 0);
+    check(foreign_words, "src/engine/x.rs", "tracker.spawn(run());", 1);
+    check(foreign_words, "src/app.rs", "tracker.spawn(run());", 0);
+    check(foreign_words, "src/engine/x.rs", "#[cfg(test)]\nmod tests {\n tokio::spawn(f());\n}", 0);
+    check(foreign_words, "src/engine/x.rs", "fn f() -> StatusCode {}", 0);
+    check(foreign_words, "src/engine/x.rs", "fn f() { StatusCode::OK }", 1);
+
+    check(foreign_attributes, "src/x.rs", "#[ignore] #[allow(dead_code)] #![allow(x)]", 3);
+    check(foreign_attributes, "src/x.rs", "#[expect(x, reason = \"allow\")] // #[ignore]", 0);
+
+    check(shape, "src/x.rs", "//! A thing.\n", 0);
+    check(shape, "src/x.rs", "use std::fmt;\n", 1);
+    check(shape, "src/x.rs", &long, 1);
+
+    check(foreign_places, "README.md", &format!("see {a}{b}notes"), 1);
+    check(foreign_places, "README.md", "a network of workers", 0);
+}

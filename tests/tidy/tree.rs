@@ -1,0 +1,108 @@
+//! The files of this repository, read as text.
+//!
+//! Input: the folder of the package. Output: files with their paths from there, in order.
+//! Deliberately absent: what is built or fetched (hidden folders, `target`).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// One file.
+#[derive(Debug)]
+pub(crate) struct File {
+    /// Its path from the root, with `/`.
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+/// Folders that hold files of ours.
+const FOLDERS: &[&str] =
+    &["src", "tests", "docs", "alerts", "grafana", "clients", "benches", "fuzz", ".ci"];
+
+/// The folder of the package.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The text of a file that must be there.
+pub(crate) fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The files below a folder with an extension.
+pub(crate) fn files(folder: &str, extension: &str) -> Vec<File> {
+    let mut found = Vec::new();
+    walk(&root().join(folder), &mut found);
+    let named = found.into_iter().filter(|p| p.extension().is_some_and(|e| e == extension));
+    named.filter_map(|path| file(&path)).collect()
+}
+
+/// Every text of ours: all folders, and the files beside Cargo.toml.
+pub(crate) fn texts() -> Vec<File> {
+    let mut found = Vec::new();
+    for folder in FOLDERS {
+        walk(&root().join(folder), &mut found);
+    }
+    found.extend(entries(root()).into_iter().filter(|path| path.is_file()));
+    let ours = |path: &&PathBuf| !path.ends_with("Cargo.lock") && !path.ends_with(".git");
+    found.iter().filter(ours).filter_map(|path| file(path)).collect()
+}
+
+/// The Markdown documents.
+pub(crate) fn documents() -> Vec<File> {
+    let markdown = |f: &File| Path::new(&f.name).extension().is_some_and(|e| e == "md");
+    texts().into_iter().filter(markdown).collect()
+}
+
+/// Top-level modules of `src/`: files and folders, without `lib.rs`.
+pub(crate) fn modules() -> Vec<String> {
+    let names = entries(&root().join("src")).into_iter().filter_map(|path| {
+        let stem = path.file_stem()?.to_str()?.to_owned();
+        (stem != "lib").then_some(stem)
+    });
+    names.collect()
+}
+
+/// Names of the crates that Cargo.toml names, as code spells them.
+pub(crate) fn dependencies() -> Vec<String> {
+    let manifest = read("Cargo.toml");
+    let mut section = "";
+    let mut names = Vec::new();
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            section = line;
+        } else if section.contains("dependencies")
+            && let Some((name, _)) = line.split_once('=')
+        {
+            names.push(name.trim().replace('-', "_"));
+        }
+    }
+    assert!(names.iter().any(|n| n == "rust_decimal"), "{names:?}");
+    names
+}
+
+/// A file, if it is text.
+fn file(path: &Path) -> Option<File> {
+    let text = String::from_utf8(fs::read(path).ok()?).ok()?;
+    let name = path.strip_prefix(root()).ok()?.to_str()?.to_owned();
+    Some(File { name, text })
+}
+
+fn walk(folder: &Path, out: &mut Vec<PathBuf>) {
+    for path in entries(folder) {
+        let built =
+            matches!(path.file_name().and_then(|n| n.to_str()), Some("target" | "node_modules"));
+        if path.is_dir() && !built {
+            walk(&path, out);
+        } else if path.is_file() {
+            out.push(path);
+        }
+    }
+}
+
+/// What is in a folder, in order; nothing if it is not there.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> =
+        fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
+    found.sort();
+    found
+}
