@@ -7,4 +7,6 @@
 
 pub mod domain;
 pub mod config;
+pub mod journal;
 pub mod engine;
+pub mod clock;

@@ -17,6 +17,17 @@ pub const DEPTH_MAX: usize = 16;
 pub const QUEUE_REQUESTS_MAX: usize = 1_024;
 /// Events that the writer takes into one batch (one sync).
 pub const BATCH_EVENTS_MAX: usize = 65_536;
+/// Bytes of encoded records that the writer takes into one batch; a larger request goes alone.
+pub const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of encoded records that wait for the writer; past them a request is answered
+/// `overloaded`. A request larger than this waits alone.
+pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Records folded before readers that wait get their turn.
+pub const FOLD_RECORDS_MAX: usize = 256;
+/// Bytes of records that `--storage.mode=memory` keeps.
+pub const MEMORY_LOG_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Directives held for a subscriber that is behind; the oldest go first, and it learns how many.
+pub const DIRECTIVES_MAX: usize = 4_096;
 
 /// Orders in an execution window.
 pub const WINDOW_ORDERS: usize = 1_000;

@@ -1,0 +1,47 @@
+//! The only file that reads a clock.
+//!
+//! Output: the wall time as a [`Timestamp`], and a monotonic time for durations. Whoever needs the
+//! time is handed it, so that all else can be tested and replayed. Deliberately absent: any promise
+//! that the wall time does not go back (the engine's writer sees to that for receive times).
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::domain::time::Timestamp;
+
+/// The wall time. A clock outside the years 1990 to 2200 reads as the nearest end of that range.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the file that reads the clock")]
+pub fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::MIN.plus(since_epoch.saturating_sub(until_min()))
+}
+
+/// The monotonic time: for durations alone.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the file that reads the clock")]
+pub fn monotonic() -> Instant {
+    Instant::now()
+}
+
+/// From the Unix epoch to [`Timestamp::MIN`].
+const fn until_min() -> std::time::Duration {
+    std::time::Duration::from_nanos(Timestamp::MIN.as_nanos().unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wall_time_is_of_this_century() {
+        let year_2026 = 1_767_225_600 * crate::domain::time::NANOS_PER_SECOND;
+        assert!(now().as_nanos() > year_2026);
+        assert!(now() < Timestamp::MAX);
+    }
+
+    #[test]
+    fn the_monotonic_time_does_not_go_back() {
+        let earlier = monotonic();
+        assert!(monotonic() >= earlier);
+    }
+}

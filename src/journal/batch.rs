@@ -1,0 +1,100 @@
+//! A batch: records as bytes, end to end in one buffer, written with one sync.
+//!
+//! Invariant: records stand in sequence, and all of them were received at one time.
+
+use crate::journal::Room;
+
+/// Records as bytes, written together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    first_sequence: u64,
+    received_at_nanos: i64,
+    room: Room,
+    bytes: Vec<u8>,
+    /// Where each record ends in `bytes`.
+    ends: Vec<usize>,
+}
+
+impl Batch {
+    /// An empty batch whose first record will have that sequence; all of its records were received
+    /// at `received_at_nanos` since the Unix epoch.
+    #[must_use]
+    pub const fn new(first_sequence: u64, received_at_nanos: i64, room: Room) -> Self {
+        Self { first_sequence, received_at_nanos, room, bytes: Vec::new(), ends: Vec::new() }
+    }
+
+    /// Adds the record that `write` appends to the buffer.
+    pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.bytes);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// Sequence of the first record.
+    #[must_use]
+    pub const fn first_sequence(&self) -> u64 {
+        self.first_sequence
+    }
+
+    /// Sequence of the record after the last one.
+    #[must_use]
+    pub const fn next_sequence(&self) -> u64 {
+        self.first_sequence + self.ends.len() as u64
+    }
+
+    /// When the records were received, in nanoseconds since the Unix epoch.
+    #[must_use]
+    pub const fn received_at_nanos(&self) -> i64 {
+        self.received_at_nanos
+    }
+
+    /// From what room it may be written.
+    #[must_use]
+    pub const fn room(&self) -> Room {
+        self.room
+    }
+
+    /// How many records it holds.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Bytes of all records.
+    #[must_use]
+    pub const fn size_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The records in sequence.
+    pub fn records(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| self.bytes.get(start..*end).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_come_back_as_they_went_in() {
+        let check = |records: &[&[u8]]| {
+            let mut batch = Batch::new(7, 1, Room::Ordinary);
+            for record in records {
+                batch.push(|out| out.extend_from_slice(record));
+            }
+            assert_eq!(batch.records().collect::<Vec<_>>(), records);
+            assert_eq!(batch.len(), records.len());
+            assert_eq!(batch.next_sequence(), 7 + records.len() as u64);
+        };
+        check(&[]);
+        check(&[b""]);
+        check(&[b"a", b"", b"bc"]);
+    }
+}

@@ -1,0 +1,142 @@
+//! A log in memory: for `--storage.mode=memory`, where a restart forgets everything, and for tests.
+//!
+//! Invariant: it holds at most the bytes it was given; past that the oldest batches go, whole.
+//! It never fails and is never full.
+
+use std::collections::VecDeque;
+
+use crate::journal::{Batch, EventLog, LogError};
+
+/// A log that lives as long as the process.
+#[derive(Debug)]
+pub struct MemoryLog {
+    batches: VecDeque<Batch>,
+    bytes: usize,
+    bytes_max: usize,
+    last_sequence: u64,
+}
+
+impl MemoryLog {
+    /// An empty log that holds at most `bytes_max` bytes.
+    #[must_use]
+    pub const fn new(bytes_max: usize) -> Self {
+        Self { batches: VecDeque::new(), bytes: 0, bytes_max, last_sequence: 0 }
+    }
+
+    /// Sequence of the oldest record kept; of the next one when none is.
+    fn first_sequence(&self) -> u64 {
+        self.batches.front().map_or(self.last_sequence + 1, Batch::first_sequence)
+    }
+}
+
+/// What a batch costs: its bytes, and what is kept of each record beside them.
+const fn cost(batch: &Batch) -> usize {
+    size_of::<Batch>() + batch.size_bytes() + batch.len() * size_of::<usize>()
+}
+
+impl EventLog for MemoryLog {
+    fn append(&mut self, batch: &Batch) -> Result<(), LogError> {
+        let expected = self.last_sequence + 1;
+        if batch.first_sequence() != expected {
+            return Err(LogError::OutOfSequence { expected, found: batch.first_sequence() });
+        }
+        self.last_sequence = batch.next_sequence() - 1;
+        self.bytes += cost(batch);
+        self.batches.push_back(batch.clone());
+        while self.bytes > self.bytes_max {
+            let Some(oldest) = self.batches.pop_front() else { break };
+            self.bytes -= cost(&oldest);
+        }
+        Ok(())
+    }
+
+    fn replay(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(&Batch) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
+        let first = self.first_sequence();
+        if from < first {
+            return Err(LogError::Gone { first });
+        }
+        let wanted = self.batches.partition_point(|b| b.next_sequence() <= from);
+        self.batches.range(wanted..).try_for_each(visit)
+    }
+
+    fn last_sequence(&self) -> u64 {
+        self.last_sequence
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.bytes as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Room;
+
+    fn batch(first: u64, records: &[&[u8]]) -> Batch {
+        let mut batch = Batch::new(first, 5, Room::Ordinary);
+        for record in records {
+            batch.push(|out| out.extend_from_slice(record));
+        }
+        batch
+    }
+
+    fn replayed(log: &MemoryLog, from: u64) -> Result<Vec<u64>, LogError> {
+        let mut firsts = Vec::new();
+        log.replay(from, &mut |batch| {
+            firsts.push(batch.first_sequence());
+            Ok(())
+        })?;
+        Ok(firsts)
+    }
+
+    #[test]
+    fn a_replay_begins_with_the_batch_that_holds_the_sequence() {
+        let mut log = MemoryLog::new(1 << 20);
+        log.append(&batch(1, &[b"a", b"b"])).unwrap();
+        log.append(&batch(3, &[b"c"])).unwrap();
+        log.append(&batch(4, &[b"d", b"e", b"f"])).unwrap();
+        let check = |from: u64, expect: &[u64]| {
+            assert_eq!(replayed(&log, from).unwrap(), expect, "from {from}");
+        };
+        check(1, &[1, 3, 4]);
+        check(2, &[1, 3, 4]);
+        check(3, &[3, 4]);
+        check(6, &[4]);
+        check(7, &[]);
+        assert_eq!(log.last_sequence(), 6);
+    }
+
+    #[test]
+    fn gaps_and_repetitions_are_refused() {
+        let mut log = MemoryLog::new(1 << 20);
+        log.append(&batch(1, &[b"a"])).unwrap();
+        for found in [1, 3] {
+            let error = log.append(&batch(found, &[b"x"])).unwrap_err();
+            assert!(
+                matches!(error, LogError::OutOfSequence { expected: 2, found: f } if f == found)
+            );
+        }
+        assert_eq!(log.last_sequence(), 1);
+    }
+
+    #[test]
+    fn the_oldest_batches_go_first_and_the_log_says_so() {
+        let one = cost(&batch(1, &[b"0123456789"]));
+        let mut log = MemoryLog::new(2 * one);
+        for sequence in 1..=5 {
+            log.append(&batch(sequence, &[b"0123456789"])).unwrap();
+            assert!(log.size_bytes() <= 2 * one as u64);
+        }
+        assert_eq!(replayed(&log, 4).unwrap(), [4, 5]);
+        assert!(matches!(replayed(&log, 3), Err(LogError::Gone { first: 4 })));
+        let large = [b'x'; 4096];
+        log.append(&batch(6, &[&large])).unwrap();
+        assert_eq!((log.size_bytes(), log.last_sequence()), (0, 6));
+        assert!(matches!(replayed(&log, 6), Err(LogError::Gone { first: 7 })));
+    }
+}
