@@ -8,5 +8,6 @@
 pub mod domain;
 pub mod config;
 pub mod journal;
+pub mod metrics;
 pub mod engine;
 pub mod clock;

@@ -1,0 +1,66 @@
+//! Anomalies, and the thresholds that execution and drift are judged by.
+
+use crate::domain::execution::anomaly::Figure;
+use crate::domain::settings::{Levels, PerSeverity, Severity};
+use crate::domain::units::Decimal;
+use crate::metrics::catalogue::{Family, Source};
+use crate::metrics::encode::Points;
+use crate::metrics::projection::ControlRow;
+
+/// One sample for each figure, 0 where all is well.
+fn by_figure(points: &mut Points<'_>, symbol: &str, levels: &[u8; 9]) {
+    for (figure, level) in Figure::ALL.iter().zip(levels) {
+        points.count(&[symbol, figure.as_str()], u64::from(*level));
+    }
+}
+
+/// The thresholds in force for an account as a whole.
+fn thresholds(row: &ControlRow, points: &mut Points<'_>) {
+    let (settings, account) = (&row.settings, row.account.as_str());
+    let drift = settings.drift_rules.for_account(account);
+    by_severity(points, "drift_quantity", &drift.quantity);
+    by_severity(points, "drift_value", &drift.value);
+    let rules = settings.anomaly.for_account(account);
+    by_level(points, "fill_ratio", rules.fill_ratio);
+    by_level(points, "slippage_bps", rules.slippage_bps);
+    by_level(points, "fill_time_seconds", rules.fill_time_seconds);
+    by_level(points, "rejection_ratio", rules.rejection_ratio);
+    points.count(&["min_samples", ""], rules.min_samples as u64);
+    let stale_after = settings.drift.stale_after;
+    points.value(&["snapshot_age_seconds", ""], stale_after.as_secs_f64());
+    let unacknowledged_after = settings.orders.unacknowledged_after;
+    points.value(&["unacknowledged_seconds", ""], unacknowledged_after.as_secs_f64());
+}
+
+fn by_severity(points: &mut Points<'_>, figure: &str, thresholds: &PerSeverity<Decimal>) {
+    for severity in Severity::ALL {
+        points.decimal(&[figure, severity.as_str()], *thresholds.get(severity));
+    }
+}
+
+/// A level that never fires has no sample.
+fn by_level(points: &mut Points<'_>, figure: &str, levels: Levels) {
+    points.value(&[figure, "warning"], levels.warning);
+    points.value(&[figure, "critical"], levels.critical);
+}
+
+/// Families about anomalies.
+pub const FAMILIES: &[Family] = &[
+    Family::gauge(
+        "trading_anomaly",
+        "Level of an anomaly: 0 none, 1 warning, 2 critical; symbol is empty for the account.",
+        &["account", "symbol", "figure"],
+        Source::Account(|a, p| {
+            by_figure(p, "", &a.anomalies);
+            for row in &a.symbols {
+                by_figure(p, row.symbol.as_str(), &row.anomalies);
+            }
+        }),
+    ),
+    Family::gauge(
+        "trading_threshold",
+        "Effective threshold in the unit of its figure; severity is empty where there is none.",
+        &["account", "figure", "severity"],
+        Source::Control(thresholds),
+    ),
+];

@@ -1,0 +1,38 @@
+//! The exporter's own figures that the monitored state knows.
+
+use super::windows::size;
+use crate::metrics::catalogue::{Family, Source};
+
+/// Families about the exporter, read off the state. They come after all families of the state.
+pub const FAMILIES: &[Family] = &[
+    Family::gauge(
+        "trading_exporter_series",
+        "Number of series of the monitored state, without the exporter's own.",
+        &[],
+        Source::Exporter(|_, p| p.count(&[], p.series())),
+    ),
+    Family::gauge(
+        "trading_exporter_series_limit",
+        "Number of series beyond which new symbols fold into __other__.",
+        &[],
+        Source::Exporter(|e, p| p.count(&[], size(e.series_limit))),
+    ),
+    Family::counter(
+        "trading_exporter_series_folded_total",
+        "Number of times that a new value of a label was folded into __other__.",
+        &["label"],
+        Source::Exporter(|e, p| p.count(&["symbol"], e.folded_symbols)),
+    ),
+    Family::gauge(
+        "trading_exporter_sequence",
+        "Sequence number of the newest record in the state.",
+        &[],
+        Source::Exporter(|e, p| p.count(&[], e.sequence)),
+    ),
+    Family::counter(
+        "trading_exporter_records_total",
+        "Number of records folded into the state.",
+        &[],
+        Source::Exporter(|e, p| p.count(&[], e.sequence)),
+    ),
+];

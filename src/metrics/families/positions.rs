@@ -1,0 +1,115 @@
+//! The three books, their drift, and what was done about it.
+
+use super::{ACCOUNT, SYMBOL};
+use crate::domain::drift::{DriftType, ReconcileOutcome};
+use crate::domain::settings::Severity;
+use crate::metrics::catalogue::{Family, Source};
+use crate::metrics::encode::Points;
+use crate::metrics::projection::SymbolRow;
+
+const SYMBOL_DRIFT: &[&str] = &["account", "symbol", "drift"];
+const DRIFT_SEVERITY: &[&str] = &["account", "drift", "severity"];
+
+/// One sample for each type and severity.
+fn by_severity(counts: &[[u64; 3]; 4], points: &mut Points<'_>) {
+    for (drift, counts) in DriftType::ALL.iter().zip(counts) {
+        for (severity, count) in Severity::ALL.iter().zip(counts) {
+            points.count(&[drift.as_str(), severity.as_str()], *count);
+        }
+    }
+}
+
+/// The severity that stands, 0 for agreement or in flight; none: never compared.
+fn severity(row: &SymbolRow) -> Option<f64> {
+    let judged = row.drift.is_some() || row.position.as_ref().is_some_and(|p| p.broker.is_some());
+    let severity = row.drift.as_ref().and_then(|d| d.severity);
+    judged.then_some(match severity {
+        None => 0.0,
+        Some(Severity::Minor) => 1.0,
+        Some(Severity::Moderate) => 2.0,
+        Some(Severity::Critical) => 3.0,
+    })
+}
+
+/// Families about positions.
+pub const FAMILIES: &[Family] = &[
+    Family::gauge(
+        "trading_position_quantity",
+        "Position in units of the instrument, negative is short; absent where a book is silent.",
+        &["account", "symbol", "book"],
+        Source::Symbol(|s, p| {
+            let Some(position) = &s.position else { return };
+            p.decimal(&["local"], position.local);
+            p.decimal(&["broker"], position.broker);
+            p.decimal(&["ledger"], position.ledger);
+        }),
+    ),
+    Family::gauge(
+        "trading_position_drift_quantity",
+        "Local minus broker quantity, aligned in time, in units of the instrument, signed.",
+        SYMBOL_DRIFT,
+        Source::Symbol(|s, p| {
+            let Some(drift) = &s.drift else { return };
+            p.decimal(&[drift.drift_type.as_str()], drift.quantity_drift);
+        }),
+    ),
+    Family::gauge(
+        "trading_position_drift_value",
+        "Absolute value of the drift in the account's currency; absent without price or rate.",
+        SYMBOL_DRIFT,
+        Source::Symbol(|s, p| {
+            let Some(drift) = &s.drift else { return };
+            p.decimal(&[drift.drift_type.as_str()], drift.value_drift);
+        }),
+    ),
+    Family::gauge(
+        "trading_position_drift_severity",
+        "Severity of the drift: 0 none, 1 minor, 2 moderate, 3 critical; absent if never compared.",
+        SYMBOL,
+        Source::Symbol(|s, p| p.value(&[], severity(s))),
+    ),
+    Family::gauge(
+        "trading_position_drift_open",
+        "Number of drifts that are confirmed and not cleared.",
+        DRIFT_SEVERITY,
+        Source::Account(|a, p| by_severity(&a.drifts_open, p)),
+    ),
+    Family::gauge(
+        "trading_position_drift_stale",
+        "Whether a book is too old to judge drift: 1 stale, 0 not.",
+        ACCOUNT,
+        Source::Account(|a, p| p.count(&[], u64::from(a.stale))),
+    ),
+    Family::gauge(
+        "trading_position_pending_quantity",
+        "Local minus broker quantity that fills in flight may explain, in units of the instrument.",
+        SYMBOL,
+        Source::Symbol(|s, p| p.decimal(&[], s.position.as_ref().map(|p| p.pending))),
+    ),
+    Family::counter(
+        "trading_position_drifts_total",
+        "Number of drifts that were confirmed, by the severity reached.",
+        DRIFT_SEVERITY,
+        Source::Account(|a, p| by_severity(&a.drifts_total, p)),
+    ),
+    Family::counter(
+        "trading_reconciliations_total",
+        "Number of reconciliations by outcome.",
+        &["account", "outcome"],
+        Source::Account(|a, p| {
+            for (outcome, count) in ReconcileOutcome::ALL.iter().zip(&a.reconciliations) {
+                p.count(&[outcome.as_str()], *count);
+            }
+        }),
+    ),
+    Family::gauge(
+        "trading_position_snapshot_timestamp_seconds",
+        "Unix time in seconds of the newest snapshot of a book that did not fail.",
+        &["account", "book"],
+        Source::Account(|a, p| {
+            for (book, at) in ["local", "broker"].iter().zip(&a.snapshots) {
+                p.time(&[book], *at);
+            }
+        }),
+    ),
+];

@@ -1,0 +1,104 @@
+//! What the exporter counts of itself, through the crate `prometheus`.
+
+use crate::metrics::catalogue::{Family, Source};
+
+/// Build information.
+pub const BUILD_INFO: Family = Family::gauge(
+    "trading_exporter_build_info",
+    "Version, revision and compiler of the running exporter; always 1.",
+    &["version", "revision", "rustversion"],
+    Source::Runtime,
+);
+/// Events received.
+pub const EVENTS_RECEIVED: Family = Family::counter(
+    "trading_exporter_events_received_total",
+    "Number of events decoded, by type.",
+    &["type"],
+    Source::Runtime,
+);
+/// Events refused.
+pub const EVENTS_REJECTED: Family = Family::counter(
+    "trading_exporter_events_rejected_total",
+    "Number of events and requests refused, by error code.",
+    &["code"],
+    Source::Runtime,
+);
+/// Events known already.
+pub const EVENTS_DUPLICATE: Family = Family::counter(
+    "trading_exporter_events_duplicate_total",
+    "Number of events that were known already, by type.",
+    &["type"],
+    Source::Runtime,
+);
+/// Events that contradict.
+pub const EVENTS_CONFLICT: Family = Family::counter(
+    "trading_exporter_events_conflict_total",
+    "Number of events that contradicted what was known under their id, by type.",
+    &["type"],
+    Source::Runtime,
+);
+/// Time to an answer.
+pub const INGEST_DURATION: Family = Family::histogram(
+    "trading_exporter_ingest_duration_seconds",
+    "Time in seconds from a request with events to its answer.",
+    &[],
+    Source::Runtime,
+);
+/// Time from sender to us.
+pub const EVENT_DELAY: Family = Family::histogram(
+    "trading_exporter_event_delay_seconds",
+    "Time in seconds from the sender's time of an event to its receipt.",
+    &[],
+    Source::Runtime,
+);
+/// Requests that wait.
+pub const QUEUE_DEPTH: Family = Family::gauge(
+    "trading_exporter_queue_depth",
+    "Number of requests that wait for the writer.",
+    &[],
+    Source::Runtime,
+);
+/// Requests that may wait.
+pub const QUEUE_LIMIT: Family = Family::gauge(
+    "trading_exporter_queue_limit",
+    "Number of requests that may wait for the writer; one more is answered overloaded.",
+    &[],
+    Source::Runtime,
+);
+/// Time of a scrape.
+pub const SCRAPE_DURATION: Family = Family::gauge(
+    "trading_exporter_scrape_duration_seconds",
+    "Time in seconds that the scrape before this one took to project and encode.",
+    &[],
+    Source::Runtime,
+);
+/// Whether the last reload went through.
+pub const RELOAD_SUCCESSFUL: Family = Family::gauge(
+    "trading_exporter_config_last_reload_successful",
+    "Whether the last load of the configuration succeeded: 1 yes, 0 no.",
+    &[],
+    Source::Runtime,
+);
+/// When a reload last went through.
+pub const RELOAD_SUCCESS_TIME: Family = Family::gauge(
+    "trading_exporter_config_last_reload_success_timestamp_seconds",
+    "Unix time in seconds of the last successful load of the configuration.",
+    &[],
+    Source::Runtime,
+);
+
+/// Families that the exporter counts of itself.
+pub const FAMILIES: &[Family] = &[
+    EVENTS_RECEIVED,
+    EVENTS_REJECTED,
+    EVENTS_DUPLICATE,
+    EVENTS_CONFLICT,
+    INGEST_DURATION,
+    EVENT_DELAY,
+    QUEUE_DEPTH,
+    QUEUE_LIMIT,
+    SCRAPE_DURATION,
+    RELOAD_SUCCESSFUL,
+    RELOAD_SUCCESS_TIME,
+    BUILD_INFO,
+];

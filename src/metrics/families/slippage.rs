@@ -1,0 +1,54 @@
+//! Slippage: positive is worse for the trader.
+
+use crate::domain::settings::Reference;
+use crate::metrics::catalogue::{Family, Source};
+
+const SYMBOL_REFERENCE: &[&str] = &["account", "symbol", "reference"];
+
+/// Families about slippage.
+pub const FAMILIES: &[Family] = &[
+    Family::gauge(
+        "trading_slippage_bps",
+        "Mean slippage of the window's orders in basis points, positive is worse.",
+        SYMBOL_REFERENCE,
+        Source::Symbol(|s, p| {
+            for (reference, slippage) in Reference::ALL.iter().zip(&s.figures.slippage) {
+                p.value(&[reference.as_str()], slippage.mean_bps);
+            }
+        }),
+    ),
+    Family::gauge(
+        "trading_slippage_weighted_bps",
+        "Slippage of the window's orders weighted by notional in basis points, positive is worse.",
+        SYMBOL_REFERENCE,
+        Source::Symbol(|s, p| {
+            for (reference, slippage) in Reference::ALL.iter().zip(&s.figures.slippage) {
+                p.value(&[reference.as_str()], slippage.weighted_bps);
+            }
+        }),
+    ),
+    Family::gauge(
+        "trading_slippage_quantile_bps",
+        "Quantile q of the slippage of the window's orders in basis points; q 1 is the worst.",
+        &["account", "reference", "q"],
+        Source::Account(|a, p| {
+            for (reference, quantiles) in Reference::ALL.iter().zip(&a.quantiles) {
+                let Some(quantiles) = quantiles else { continue };
+                p.value(&[reference.as_str(), "0.5"], quantiles.p50);
+                p.value(&[reference.as_str(), "0.95"], quantiles.p95);
+                p.value(&[reference.as_str(), "0.99"], quantiles.p99);
+                p.value(&[reference.as_str(), "1"], quantiles.worst);
+            }
+        }),
+    ),
+    Family::buckets(
+        "trading_fill_slippage_bps",
+        "Slippage of each execution in basis points, positive is worse; buckets alone.",
+        &["account", "reference"],
+        Source::Account(|a, p| {
+            for (reference, histogram) in Reference::ALL.iter().zip(&a.slippage) {
+                p.histogram(&[reference.as_str()], histogram);
+            }
+        }),
+    ),
+];

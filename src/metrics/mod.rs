@@ -1,0 +1,27 @@
+//! What Prometheus scrapes: the catalogue of families, the projection of the state, the encoder.
+//!
+//! Input: the monitor under a read lock (copied, not encoded, there), and [`Runtime`], the
+//! exporter's own figures. Output: one exposition in text 0.0.4 or OpenMetrics 1.0. Invariants:
+//! both formats carry the same samples; only families of the catalogue come out, each once and in
+//! one group; the same state gives the same text; NaN is never written. Deliberately absent: HTTP
+//! (see `crate::api`), a second state that somebody must remember to update.
+//!
+//! ```text
+//! Monitor --project--> Projection --+
+//!                                   +--encode(Format)--> text
+//! Runtime --------------------------+
+//! ```
+
+pub mod catalogue;
+pub mod families;
+pub mod format;
+pub mod projection;
+pub mod encode;
+pub mod runtime;
+mod accept;
+mod text;
+
+pub use encode::encode;
+pub use format::Format;
+pub use projection::{Projection, project, project_accounts};
+pub use runtime::{Build, Runtime, RuntimeError};

@@ -1,0 +1,324 @@
+//! The monitored state as rows, copied under the read lock and encoded after it.
+//!
+//! Input: `&Monitor`. Output: [`Projection`], a value that holds nothing of the monitor. Invariant:
+//! a row is there for every account and every symbol seen, so that their counters are born at 0
+//! together. Deliberately absent: text of any kind; nothing here formats or escapes.
+
+use std::sync::Arc;
+
+use crate::domain::account::AccountState;
+use crate::domain::drift::{DriftType, DriftView, PositionView, ReconcileOutcome};
+use crate::domain::event::Source;
+use crate::domain::execution::Scope;
+use crate::domain::execution::anomaly::{AnomalyView, Figure};
+use crate::domain::execution::counters::Counters;
+use crate::domain::execution::figures::{Figures, Quantiles};
+use crate::domain::execution::histogram::{Exemplar, Histogram};
+use crate::domain::health::{self, ComponentView, Components, Health};
+use crate::domain::ids::{Account, Symbol};
+use crate::domain::monitor::Monitor;
+use crate::domain::settings::{Reference, Settings, Severity};
+use crate::domain::state::{CauseKind, Latch, TradingState};
+use crate::domain::symbols::SymbolKey;
+use crate::domain::time::Timestamp;
+
+/// Everything of the state that /metrics shows.
+#[derive(Clone, Debug)]
+pub struct Projection {
+    /// What holds for all accounts: `account="*"`.
+    pub common: ControlRow,
+    /// The accounts by name.
+    pub accounts: Vec<AccountRow>,
+    /// The exporter's own figures that the state knows.
+    pub exporter: ExporterRow,
+}
+
+/// Whether an account may trade and is healthy, and by which thresholds it is judged.
+#[derive(Clone, Debug)]
+pub struct ControlRow {
+    /// The account, or `*`.
+    pub account: Account,
+    /// The more severe of its own latch and the common one.
+    pub state: TradingState,
+    /// When either latch last changed.
+    pub changed_at: Option<Timestamp>,
+    /// Causes set on its own latch, by `CauseKind::ALL`.
+    pub halts: [u64; 5],
+    /// Releases of its own latch.
+    pub releases: u64,
+    /// Its own components.
+    pub components: Vec<ComponentView>,
+    /// What its components and the exporter's own probes add up to; none: nothing to judge.
+    pub system: Option<Health>,
+    /// The settings in force.
+    pub settings: Arc<Settings>,
+}
+
+/// One account.
+#[derive(Clone, Debug)]
+pub struct AccountRow {
+    /// Trading state, health, thresholds.
+    pub control: ControlRow,
+    /// Its symbols, in the order in which they were first seen.
+    pub symbols: Vec<SymbolRow>,
+    /// Its strategies, if broken down.
+    pub strategies: Vec<BreakdownRow>,
+    /// Its venues, if broken down.
+    pub venues: Vec<BreakdownRow>,
+    /// Counters of the whole account.
+    pub counters: Counters,
+    /// The window of the whole account.
+    pub figures: Figures,
+    /// Quantiles of slippage by `Reference::ALL`.
+    pub quantiles: [Option<Quantiles>; 3],
+    /// Submission of the oldest open order.
+    pub oldest_open_at: Option<Timestamp>,
+    /// Rejections by `REJECT_REASONS`, with the latest order of each.
+    pub rejections: Vec<(u64, Option<Exemplar>)>,
+    /// Submission to acceptance, in seconds.
+    pub ack: Histogram,
+    /// Submission to last fill, in seconds.
+    pub fill: Histogram,
+    /// Slippage of fills in basis points, by `Reference::ALL`.
+    pub slippage: [Histogram; 3],
+    /// Anomaly levels of the account as a whole, by `Figure::ALL`: 0 none, 1 warning, 2 critical.
+    pub anomalies: [u8; 9],
+    /// Drifts that are open, by `DriftType::ALL` and `Severity::ALL`.
+    pub drifts_open: [[u64; 3]; 4],
+    /// Drifts confirmed so far, by `DriftType::ALL` and `Severity::ALL`.
+    pub drifts_total: [[u64; 3]; 4],
+    /// Reconciliations so far, by `ReconcileOutcome::ALL`.
+    pub reconciliations: [u64; 5],
+    /// Time of the newest local and broker snapshot.
+    pub snapshots: [Option<Timestamp>; 2],
+    /// Whether a needed book is too old.
+    pub stale: bool,
+    /// Receive time of the last event.
+    pub last_event_at: Option<Timestamp>,
+}
+
+/// One symbol of an account.
+#[derive(Clone, Debug)]
+pub struct SymbolRow {
+    /// The symbol.
+    pub symbol: Symbol,
+    /// What is counted for ever.
+    pub counters: Counters,
+    /// Its window.
+    pub figures: Figures,
+    /// Open orders.
+    pub open: u64,
+    /// Submitted, nothing heard for too long.
+    pub unacknowledged: u64,
+    /// Anomaly levels by `Figure::ALL`: 0 none, 1 warning, 2 critical.
+    pub anomalies: [u8; 9],
+    /// Its books, if any speaks of it.
+    pub position: Option<PositionView>,
+    /// The difference that stands, if any.
+    pub drift: Option<DriftView>,
+}
+
+/// One strategy or venue of an account.
+#[derive(Clone, Debug)]
+pub struct BreakdownRow {
+    /// Its name.
+    pub name: String,
+    /// What is counted for ever.
+    pub counters: Counters,
+    /// Its window.
+    pub figures: Figures,
+}
+
+/// The exporter's own figures that the state knows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ExporterRow {
+    /// Sequence of the newest record.
+    pub sequence: u64,
+    /// Series that /metrics may carry.
+    pub series_limit: usize,
+    /// New symbols that were folded into `__other__`.
+    pub folded_symbols: u64,
+}
+
+/// Copies what /metrics shows of all accounts.
+#[must_use]
+pub fn project(monitor: &Monitor) -> Projection {
+    project_accounts(monitor, |_| true)
+}
+
+/// Copies what /metrics shows of the accounts that `visible` admits, and of `*`.
+///
+/// A scraper that may see some accounts alone gets no figure that another account moves: its
+/// [`ExporterRow`] must stay out of the exposition, see [`crate::metrics::encode()`].
+#[must_use]
+pub fn project_accounts(monitor: &Monitor, visible: impl Fn(&str) -> bool) -> Projection {
+    let folded_symbols = monitor.accounts().map(|a| a.symbols.folded()).sum();
+    let shown = monitor.accounts().filter(|a| visible(a.name.as_str()));
+    Projection {
+        common: common_row(monitor),
+        accounts: shown.map(|account| account_row(monitor, account)).collect(),
+        exporter: ExporterRow {
+            sequence: monitor.sequence(),
+            series_limit: monitor.settings().series.max,
+            folded_symbols,
+        },
+    }
+}
+
+/// The row of `*`: the common latch, the exporter's own probes, the defaults.
+fn common_row(monitor: &Monitor) -> ControlRow {
+    let settings = monitor.settings();
+    let latch = monitor.common();
+    let components: Vec<ComponentView> = monitor.probes().views(&settings.health).collect();
+    let none = Components::default();
+    let system = health::system(&none, monitor.probes(), &settings.health);
+    ControlRow {
+        account: Account::all(),
+        state: latch.state(),
+        changed_at: latch.changed_at(),
+        halts: CauseKind::ALL.map(|kind| latch.halts(kind)),
+        releases: latch.releases(),
+        system: (!components.is_empty()).then_some(system),
+        components,
+        settings: Arc::clone(settings),
+    }
+}
+
+fn control_row(monitor: &Monitor, account: &AccountState) -> ControlRow {
+    let settings = monitor.settings();
+    let (own, common): (&Latch, &Latch) = (&account.latch, monitor.common());
+    ControlRow {
+        account: account.name.clone(),
+        state: own.state().max(common.state()),
+        changed_at: own.changed_at().max(common.changed_at()),
+        halts: CauseKind::ALL.map(|kind| own.halts(kind)),
+        releases: own.releases(),
+        components: account.components.views(&settings.health).collect(),
+        system: Some(health::system(&account.components, monitor.probes(), &settings.health)),
+        settings: Arc::clone(settings),
+    }
+}
+
+fn account_row(monitor: &Monitor, account: &AccountState) -> AccountRow {
+    let (execution, books) = (&account.execution, &account.books);
+    let whole = execution.whole();
+    let anomalies = execution.anomalies();
+    let symbols = symbol_rows(monitor.settings(), account, &anomalies);
+    AccountRow {
+        control: control_row(monitor, account),
+        strategies: execution.strategies().map(breakdown_row).collect(),
+        venues: execution.venues().map(breakdown_row).collect(),
+        counters: whole.counters().clone(),
+        figures: whole.figures(),
+        quantiles: Reference::ALL.map(|reference| whole.quantiles(reference)),
+        oldest_open_at: execution.oldest_open_at(),
+        rejections: execution
+            .rejections()
+            .iter()
+            .enumerate()
+            .map(|(reason, count)| (*count, execution.rejection_exemplar(reason).cloned()))
+            .collect(),
+        ack: execution.ack_histogram().clone(),
+        fill: execution.fill_histogram().clone(),
+        slippage: execution.slippage_histograms().clone(),
+        anomalies: levels(anomalies.iter().filter(|a| a.symbol.is_none())),
+        drifts_open: drifts_open(&symbols),
+        drifts_total: DriftType::ALL
+            .map(|drift| Severity::ALL.map(|severity| books.drifts_total(drift, severity))),
+        reconciliations: ReconcileOutcome::ALL.map(|o| books.reconciliations_total(o)),
+        snapshots: [Source::Local, Source::Broker].map(|source| books.snapshot_at(source)),
+        stale: books.is_stale(monitor.now(), &monitor.settings().drift),
+        last_event_at: account.last_event_at,
+        symbols,
+    }
+}
+
+/// One row for each symbol, with what the books and the anomalies say of it.
+fn symbol_rows(
+    settings: &Settings,
+    account: &AccountState,
+    anomalies: &[AnomalyView],
+) -> Vec<SymbolRow> {
+    let table = &account.symbols;
+    let mut rows: Vec<SymbolRow> =
+        table.iter().map(|(key, symbol)| symbol_row(settings, account, key, symbol)).collect();
+    // Keys are places in the table, and so in the rows.
+    let mut fill = |symbol: &Symbol, change: &mut dyn FnMut(&mut SymbolRow)| {
+        let row = table.get(symbol).and_then(|key| rows.get_mut(key.index()));
+        if let Some(row) = row.filter(|row| row.symbol == *symbol) {
+            change(row);
+        }
+    };
+    for position in account.books.positions(table) {
+        fill(&position.symbol, &mut |row| row.position = Some(position.clone()));
+    }
+    for drift in account.books.differences(table) {
+        fill(&drift.symbol, &mut |row| row.drift = Some(drift.clone()));
+    }
+    for anomaly in anomalies {
+        let Some(symbol) = &anomaly.symbol else { continue };
+        fill(symbol, &mut |row| set_level(&mut row.anomalies, anomaly));
+    }
+    rows
+}
+
+fn symbol_row(
+    settings: &Settings,
+    account: &AccountState,
+    key: SymbolKey,
+    symbol: &Symbol,
+) -> SymbolRow {
+    let execution = &account.execution;
+    let scope = execution.symbol(key);
+    let mut counters = scope.map(|s| s.counters().clone()).unwrap_or_default();
+    if counters.money.is_empty() {
+        // The sums of money are born at 0 with the other counters.
+        let instrument = settings.instruments.get(account.name.as_str(), symbol.as_str());
+        counters.money.entry(instrument.currency.clone()).or_default();
+    }
+    SymbolRow {
+        symbol: symbol.clone(),
+        counters,
+        figures: scope.map(Scope::figures).unwrap_or_default(),
+        open: execution.open_orders(key),
+        unacknowledged: execution.unacknowledged(key),
+        anomalies: [0; 9],
+        position: None,
+        drift: None,
+    }
+}
+
+fn breakdown_row((name, scope): (&str, &Scope)) -> BreakdownRow {
+    BreakdownRow {
+        name: name.to_owned(),
+        counters: scope.counters().clone(),
+        figures: scope.figures(),
+    }
+}
+
+/// The worst level of each figure.
+fn levels<'a>(anomalies: impl Iterator<Item = &'a AnomalyView>) -> [u8; 9] {
+    let mut levels = [0; 9];
+    for anomaly in anomalies {
+        set_level(&mut levels, anomaly);
+    }
+    levels
+}
+
+fn set_level(levels: &mut [u8; 9], anomaly: &AnomalyView) {
+    let at = Figure::ALL.iter().position(|figure| *figure == anomaly.figure);
+    if let Some(level) = at.and_then(|at| levels.get_mut(at)) {
+        *level = anomaly.level.code().max(*level);
+    }
+}
+
+fn drifts_open(symbols: &[SymbolRow]) -> [[u64; 3]; 4] {
+    DriftType::ALL.map(|drift_type| {
+        Severity::ALL.map(|severity| {
+            let open = symbols.iter().filter_map(|s| s.drift.as_ref()).filter(|d| {
+                d.drift_type == drift_type && d.severity == Some(severity) && d.state.is_open()
+            });
+            open.fold(0, |count, _| count + 1)
+        })
+    })
+}

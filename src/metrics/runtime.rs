@@ -1,0 +1,236 @@
+//! The exporter's own figures: what it received, refused and how long that took.
+//!
+//! Input: small typed calls from the rim (HTTP, composition root), with durations and times handed
+//! in. Output: [`Gathered`] samples for the encoder. Invariants: label values come from closed
+//! sets (`&'static str`), so they are bounded by the code; a counter of a known set is born at 0.
+//! Deliberately absent: anything that the monitored state knows (see `projection`), a clock, the
+//! crate's default registry and its text encoder.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::proto::{Metric, MetricFamily};
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry,
+};
+
+use crate::domain::event::KINDS;
+use crate::domain::time::Timestamp;
+use crate::metrics::catalogue::{Family, Kind};
+use crate::metrics::encode::Points;
+use crate::metrics::families::runtime as families;
+
+/// Bounds of `ingest_duration`, in seconds: a sync takes milliseconds, a deadline seconds.
+const INGEST_BOUNDS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Bounds of `event_delay`, in seconds: from one host to a replay of yesterday.
+const DELAY_BOUNDS: [f64; 14] =
+    [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 3600.0, 21_600.0, 86_400.0];
+
+/// The exporter's own metrics could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("the exporter's own metrics could not be set up")]
+pub struct RuntimeError(#[from] prometheus::Error);
+
+/// What was built: the labels of `trading_exporter_build_info`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Build {
+    /// The version of the package.
+    pub version: &'static str,
+    /// The commit, or `unknown`.
+    pub revision: &'static str,
+    /// The compiler, or `unknown`.
+    pub rustversion: &'static str,
+}
+
+/// The exporter's own figures. Cheap to call from any task; nothing here waits.
+#[derive(Debug)]
+pub struct Runtime {
+    registry: Registry,
+    received: IntCounterVec,
+    rejected: IntCounterVec,
+    duplicate: IntCounterVec,
+    conflict: IntCounterVec,
+    ingest: Histogram,
+    delay: Histogram,
+    queue_depth: IntGauge,
+    queue_limit: IntGauge,
+    scrape: Gauge,
+    reload_successful: IntGauge,
+    reload_success_time: Gauge,
+}
+
+impl Runtime {
+    /// Everything at 0, in a registry of its own.
+    ///
+    /// # Errors
+    /// [`RuntimeError`] when two families have one name, which a test rules out.
+    pub fn new(build: &Build) -> Result<Self, RuntimeError> {
+        let registry = Registry::new();
+        let own = &registry;
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        let info = register(
+            own,
+            GaugeVec::new(opts(&families::BUILD_INFO), families::BUILD_INFO.labels)?,
+        )?;
+        info.with_label_values(&[build.version, build.revision, build.rustversion]).set(1.0);
+        let runtime = Self {
+            received: counter(own, &families::EVENTS_RECEIVED)?,
+            rejected: counter(own, &families::EVENTS_REJECTED)?,
+            duplicate: counter(own, &families::EVENTS_DUPLICATE)?,
+            conflict: counter(own, &families::EVENTS_CONFLICT)?,
+            ingest: histogram(own, &families::INGEST_DURATION, &INGEST_BOUNDS)?,
+            delay: histogram(own, &families::EVENT_DELAY, &DELAY_BOUNDS)?,
+            queue_depth: register(own, IntGauge::with_opts(opts(&families::QUEUE_DEPTH))?)?,
+            queue_limit: register(own, IntGauge::with_opts(opts(&families::QUEUE_LIMIT))?)?,
+            scrape: register(own, Gauge::with_opts(opts(&families::SCRAPE_DURATION))?)?,
+            reload_successful: register(
+                own,
+                IntGauge::with_opts(opts(&families::RELOAD_SUCCESSFUL))?,
+            )?,
+            reload_success_time: register(
+                own,
+                Gauge::with_opts(opts(&families::RELOAD_SUCCESS_TIME))?,
+            )?,
+            registry,
+        };
+        for kind in KINDS {
+            for family in [&runtime.received, &runtime.duplicate, &runtime.conflict] {
+                family.with_label_values(&[kind]);
+            }
+        }
+        Ok(runtime)
+    }
+
+    /// Makes the counters of these error codes, so that the first refusal is an increase.
+    pub fn declare_codes(&self, codes: &[&'static str]) {
+        for code in codes {
+            self.rejected.with_label_values(&[code]);
+        }
+    }
+
+    /// An event of that type was decoded.
+    pub fn event_received(&self, kind: &'static str) {
+        self.received.with_label_values(&[kind]).inc();
+    }
+
+    /// An event, or a request whole, was refused with that error code.
+    pub fn event_rejected(&self, code: &'static str) {
+        self.rejected.with_label_values(&[code]).inc();
+    }
+
+    /// An event of that type was known already.
+    pub fn event_duplicate(&self, kind: &'static str) {
+        self.duplicate.with_label_values(&[kind]).inc();
+    }
+
+    /// An event of that type contradicted what is known under its id.
+    pub fn event_conflict(&self, kind: &'static str) {
+        self.conflict.with_label_values(&[kind]).inc();
+    }
+
+    /// An event was received at `received_at` that says `time`. One from the future counts as 0.
+    pub fn event_delay(&self, time: Timestamp, received_at: Timestamp) {
+        self.delay.observe(crate::domain::time::seconds(received_at.since(time).max(0)));
+    }
+
+    /// A request with events was answered after `took`.
+    pub fn ingest_duration(&self, took: Duration) {
+        self.ingest.observe(took.as_secs_f64());
+    }
+
+    /// Requests that wait for the writer, and how many may.
+    pub fn queue(&self, depth: usize, limit: usize) {
+        self.queue_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+        self.queue_limit.set(i64::try_from(limit).unwrap_or(i64::MAX));
+    }
+
+    /// A scrape was projected and encoded in `took`; the next one shows it.
+    pub fn scrape_duration(&self, took: Duration) {
+        self.scrape.set(took.as_secs_f64());
+    }
+
+    /// The configuration was loaded at `at`, at start or by a reload.
+    pub fn config_loaded(&self, at: Timestamp) {
+        self.reload_successful.set(1);
+        self.reload_success_time.set(at.as_seconds());
+    }
+
+    /// A reload was refused; the configuration before it stays in force.
+    pub fn config_refused(&self) {
+        self.reload_successful.set(0);
+    }
+
+    /// All samples as they are now.
+    #[must_use]
+    pub fn gather(&self) -> Gathered {
+        let families = self.registry.gather();
+        Gathered(families.into_iter().map(|f| (f.name().to_owned(), f)).collect())
+    }
+}
+
+fn opts(family: &Family) -> Opts {
+    Opts::new(family.name, family.help)
+}
+
+fn register<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: C,
+) -> Result<C, RuntimeError> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn counter(registry: &Registry, family: &Family) -> Result<IntCounterVec, RuntimeError> {
+    register(registry, IntCounterVec::new(opts(family), family.labels)?)
+}
+
+fn histogram(
+    registry: &Registry,
+    family: &Family,
+    bounds: &[f64],
+) -> Result<Histogram, RuntimeError> {
+    let opts = HistogramOpts::new(family.name, family.help).buckets(bounds.to_vec());
+    register(registry, Histogram::with_opts(opts)?)
+}
+
+/// The exporter's own samples at one moment, by family.
+#[derive(Debug)]
+pub struct Gathered(BTreeMap<String, MetricFamily>);
+
+impl Gathered {
+    /// Names of the families that have samples.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Writes the samples of the family that `points` is about.
+    pub(super) fn write(&self, points: &mut Points<'_>) {
+        let family = points.family();
+        let Some(gathered) = self.0.get(family.name) else { return };
+        for metric in gathered.get_metric() {
+            let labels: Vec<&str> =
+                family.labels.iter().map(|name| label_value(metric, name)).collect();
+            match family.kind {
+                Kind::Counter => points.value(&labels, metric.get_counter().get_value()),
+                Kind::Gauge => points.value(&labels, metric.get_gauge().get_value()),
+                Kind::Histogram | Kind::Buckets => {
+                    let histogram = metric.get_histogram();
+                    let count = histogram.get_sample_count();
+                    for bucket in histogram.get_bucket() {
+                        let (bound, below) = (bucket.upper_bound(), bucket.cumulative_count());
+                        points.bucket(&labels, bound, below, None);
+                    }
+                    points.bucket(&labels, f64::INFINITY, count, None);
+                    points.sum_and_count(&labels, histogram.get_sample_sum(), count);
+                }
+            }
+        }
+    }
+}
+
+fn label_value<'a>(metric: &'a Metric, name: &str) -> &'a str {
+    metric.get_label().iter().find(|l| l.name() == name).map_or("", |l| l.value())
+}
