@@ -1,20 +1,41 @@
 //! The configuration: a YAML file, checked once, typed from then on.
 //!
-//! Input: YAML text. Output: [`Config`], or every mistake with its place. Invariant: unknown
-//! fields are refused; every default stands in `trading-exporter.example.yml`.
+//! Input: YAML text. Output: [`Config`], or every mistake with its place. Invariants: unknown
+//! fields are refused; every default stands in `trading-exporter.example.yml`; no secret is held
+//! or shown. Deliberately absent: the environment and arguments (see `crate::cli`), which come in
+//! as [`Overrides`].
 
+mod error;
+mod yaml;
+mod scalar;
+mod section;
+mod read;
+pub mod settings_codec;
+#[cfg(test)]
+mod example;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use error::{ConfigError, Mistake};
 
 use crate::domain::ids::Component;
 use crate::domain::limits;
 use crate::domain::pattern::Pattern;
 use crate::domain::settings::Settings;
 
+/// Bytes of a configuration file.
+const FILE_BYTES_MAX: u64 = 8 << 20;
+
 /// The checked configuration.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// The HTTP server.
     pub web: WebConfig,
@@ -28,8 +49,102 @@ pub struct Config {
     pub settings: Arc<Settings>,
 }
 
+/// What stands above the text: said on the command line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// Instead of `web.listen_address`.
+    pub listen_address: Option<SocketAddr>,
+    /// Instead of `web.external_url`.
+    pub external_url: Option<String>,
+    /// Instead of `storage.mode`.
+    pub storage_mode: Option<StorageMode>,
+    /// Instead of `storage.path`.
+    pub storage_path: Option<PathBuf>,
+    /// Whether the server may be reached from elsewhere without tokens or TLS.
+    pub insecure: bool,
+}
+
+/// What a text is read in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// The directory that the files named in the text are relative to; empty: the working
+    /// directory.
+    pub directory: PathBuf,
+    /// What stands above the text.
+    pub overrides: Overrides,
+}
+
+impl Config {
+    /// Reads and checks a file; without one, the defaults. Files named in it are relative to its
+    /// directory.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: the file cannot be read, or every mistake in it.
+    pub fn load(path: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
+        let Some(path) = path else {
+            return Self::parse("", &Environment { directory: PathBuf::new(), overrides });
+        };
+        let text = read_bounded(path, FILE_BYTES_MAX)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let directory = path.parent().map(Path::to_owned).unwrap_or_default();
+        Self::parse(&text, &Environment { directory, overrides })
+    }
+
+    /// Checks a text; an empty one has every default.
+    ///
+    /// # Errors
+    /// [`ConfigError::Mistakes`]: every mistake in it.
+    pub fn parse(text: &str, environment: &Environment) -> Result<Self, ConfigError> {
+        let report = section::Report::default();
+        let config = read_checked(text, environment, &report);
+        let mistakes = report.into_mistakes();
+        if mistakes.is_empty() { Ok(config) } else { Err(ConfigError::Mistakes(mistakes)) }
+    }
+}
+
+fn read_checked(text: &str, environment: &Environment, report: &section::Report) -> Config {
+    let root = match yaml::parse(text) {
+        Ok(root) => root,
+        Err(error) => {
+            report.add("", error.line, error.message);
+            return Config::default();
+        }
+    };
+    let mut config = read::read(&root, environment, report);
+    config.web.override_by(&environment.overrides, report);
+    config.storage.override_by(&environment.overrides);
+    check_exposure(&config, &environment.overrides, report);
+    config
+}
+
+/// Without tokens everybody who reaches the server may do everything, and without TLS everybody on
+/// the way may read the tokens.
+fn check_exposure(config: &Config, overrides: &Overrides, report: &section::Report) {
+    let address = config.web.listen_address;
+    if address.ip().is_loopback() || overrides.insecure {
+        return;
+    }
+    let lacks = if config.tokens.is_empty() { "tokens" } else { "TLS" };
+    let message = format!(
+        "{address} can be reached from elsewhere, which needs {lacks}: listen on \
+        loopback, or say --insecure"
+    );
+    report.add("web.listen_address", None, message);
+}
+
+/// A file as text, refused when it is larger than `bytes_max`.
+fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(bytes_max + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > bytes_max {
+        let message = format!("is larger than {bytes_max} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(text)
+}
+
 /// The HTTP server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebConfig {
     /// Where it listens.
     pub listen_address: SocketAddr,
@@ -76,8 +191,20 @@ impl Default for WebConfig {
     }
 }
 
+impl WebConfig {
+    fn override_by(&mut self, overrides: &Overrides, report: &section::Report) {
+        self.listen_address = overrides.listen_address.unwrap_or(self.listen_address);
+        if let Some(url) = &overrides.external_url {
+            match scalar::check_url(url) {
+                Ok(()) => self.external_url = Some(url.clone()),
+                Err(fault) => report.add("web.external_url", None, fault.0),
+            }
+        }
+    }
+}
+
 /// Where records are kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorageConfig {
     /// Journal on disk, or memory.
     pub mode: StorageMode,
@@ -88,6 +215,15 @@ pub struct StorageConfig {
 impl Default for StorageConfig {
     fn default() -> Self {
         Self { mode: StorageMode::Memory, path: PathBuf::from("data") }
+    }
+}
+
+impl StorageConfig {
+    fn override_by(&mut self, overrides: &Overrides) {
+        self.mode = overrides.storage_mode.unwrap_or(self.mode);
+        if let Some(path) = &overrides.storage_path {
+            self.path.clone_from(path);
+        }
     }
 }
 
@@ -115,6 +251,25 @@ pub enum Scope {
     Halt,
     /// Release a halt, reload, retire series.
     Release,
+}
+
+impl Scope {
+    /// All scopes.
+    pub const ALL: [Self; 6] =
+        [Self::Ingest, Self::IngestBroker, Self::Read, Self::Metrics, Self::Halt, Self::Release];
+
+    /// As in the configuration and in errors.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::IngestBroker => "ingest:broker",
+            Self::Read => "read",
+            Self::Metrics => "metrics",
+            Self::Halt => "halt",
+            Self::Release => "release",
+        }
+    }
 }
 
 /// A bearer token: never the token itself.
@@ -149,7 +304,7 @@ pub enum ProbeKind {
     /// A GET that must answer with a status of the list.
     Http {
         /// The URL.
-        url: String,
+        url: HttpUrl,
         /// Statuses that pass; empty: 200 to 299.
         statuses: Vec<u16>,
     },
@@ -179,4 +334,28 @@ pub enum ProbeKind {
         /// Fails when the newest quote is older.
         age_max: Duration,
     },
+}
+
+/// The URL of a probe, checked when it was read. Its query may hold a key, so `Debug` leaves it out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpUrl(String);
+
+impl HttpUrl {
+    /// Takes a URL; one that is none makes the probe fail.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self(url.into())
+    }
+
+    /// The whole URL.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0.split(['?', '#']).next().unwrap_or_default())
+    }
 }

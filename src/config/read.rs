@@ -1,0 +1,138 @@
+//! The sections of the configuration, each read onto its defaults.
+//!
+//! Input: the root of the text. Output: a [`Config`] and a report. Invariants: every field has
+//! bounds; what stands in two fields is compared once both are read. The longer sections have
+//! files of their own.
+
+mod anomaly;
+mod drift;
+mod instruments;
+mod probes;
+mod tokens;
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::scalar::{self, count, duration, flag, list_of, name, size_in_memory, word};
+use super::section::{Report, Section, read_map};
+use super::yaml::Node;
+use super::{Config, Environment, StorageMode};
+use crate::domain::ids::Component;
+use crate::domain::limits;
+use crate::domain::settings::{OnExpiry, Settings};
+
+/// Overrides in one list; also the most that combining instruments with accounts may give.
+const OVERRIDES_MAX: usize = 256;
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+const YEAR: Duration = Duration::from_hours(24 * 365);
+
+/// Reads everything; what is wrong goes to the report and keeps its default.
+pub(super) fn read(root: &Node, environment: &Environment, report: &Report) -> Config {
+    let mut config = Config::default();
+    let mut settings = Settings::default();
+    read_map(root, "", report, |root| {
+        root.section("web", |s| web(s, &mut config));
+        root.section("storage", |s| storage(s, &mut config));
+        config.tokens = tokens::read(root, environment);
+        root.section("window", |s| window(s, &mut settings));
+        root.section("orders", |s| orders(s, &mut settings));
+        root.section("ingest", |s| ingest(s, &mut settings));
+        root.section("anomaly", |s| anomaly::read(s, &mut settings));
+        root.section("drift", |s| drift::read(s, &mut settings));
+        instruments::read(root, &mut settings);
+        root.section("health", |s| health(s, &mut settings));
+        root.section("breakdowns", |s| {
+            s.set("strategy", &mut settings.breakdowns.strategy, flag);
+            s.set("venue", &mut settings.breakdowns.venue, flag);
+        });
+        root.section("series", |s| {
+            s.set("max", &mut settings.series.max, count(1_000..=10_000_000));
+        });
+        root.section("permit", |s| permit(s, &mut settings));
+        config.probes = probes::read(root, settings.health.interval);
+        anomaly::compare_with_window(root, &settings);
+    });
+    config.settings = Arc::new(settings);
+    config
+}
+
+fn web(s: &mut Section<'_>, config: &mut Config) {
+    let web = &mut config.web;
+    s.set("listen_address", &mut web.listen_address, scalar::socket_address);
+    s.set("external_url", &mut web.external_url, |node| scalar::url(node).map(Some));
+    s.set("body_bytes_max", &mut web.body_bytes_max, size_in_memory(1 << 10..=1 << 30));
+    s.set("events_max", &mut web.events_max, count(1..=1_000_000));
+    s.set("text_bytes_max", &mut web.text_bytes_max, size_in_memory(16..=64 << 10));
+    s.set("depth_max", &mut web.depth_max, count(4..=128));
+    let timeouts = || 100 * MILLISECOND..=10 * MINUTE;
+    s.set("header_timeout", &mut web.header_timeout, duration(timeouts()));
+    s.set("body_timeout", &mut web.body_timeout, duration(timeouts()));
+    s.set("idle_timeout", &mut web.idle_timeout, duration(timeouts()));
+    s.set("drain_timeout", &mut web.drain_timeout, duration(Duration::ZERO..=10 * MINUTE));
+    s.set("connections_max", &mut web.connections_max, count(1..=65_536));
+    s.set("queue_requests_max", &mut web.queue_requests_max, count(1..=65_536));
+}
+
+fn storage(s: &mut Section<'_>, config: &mut Config) {
+    let modes = [("memory", StorageMode::Memory), ("journal", StorageMode::Journal)];
+    s.set("mode", &mut config.storage.mode, word(&modes));
+    s.set("path", &mut config.storage.path, scalar::path);
+}
+
+fn window(s: &mut Section<'_>, settings: &mut Settings) {
+    let window = &mut settings.window;
+    s.set("orders", &mut window.orders, count(1..=100_000));
+    s.set("fills", &mut window.fills, count(1..=100_000));
+    s.set_or_off("age_max", &mut window.age_max, duration(SECOND..=10 * YEAR));
+}
+
+fn orders(s: &mut Section<'_>, settings: &mut Settings) {
+    let orders = &mut settings.orders;
+    s.set("open_max", &mut orders.open_max, count(1..=10_000_000));
+    s.set("ended_max", &mut orders.ended_max, count(1..=10_000_000));
+    s.set("unknown_max", &mut orders.unknown_max, count(1..=1_000_000));
+    s.set("unknown_age_max", &mut orders.unknown_age_max, duration(SECOND..=30 * DAY));
+    let ages = || 100 * MILLISECOND..=DAY;
+    s.set("unacknowledged_after", &mut orders.unacknowledged_after, duration(ages()));
+    s.set("arrival_age_max", &mut orders.arrival_age_max, duration(MILLISECOND..=DAY));
+}
+
+fn ingest(s: &mut Section<'_>, settings: &mut Settings) {
+    let ingest = &mut settings.ingest;
+    s.set("horizon", &mut ingest.horizon, duration(MINUTE..=30 * DAY));
+    s.set("horizon_ids", &mut ingest.horizon_ids, count(1_000..=10_000_000));
+    s.set_or_off("event_age_max", &mut ingest.event_age_max, duration(SECOND..=10 * YEAR));
+    s.set("clock_skew_max", &mut ingest.clock_skew_max, duration(Duration::ZERO..=DAY));
+}
+
+fn health(s: &mut Section<'_>, settings: &mut Settings) {
+    let health = &mut settings.health;
+    let times = || 1..=100;
+    s.set("interval", &mut health.interval, duration(intervals()));
+    s.set("failures", &mut health.failures, count(times()));
+    s.set("successes", &mut health.successes, count(times()));
+    s.set("silent_intervals", &mut health.silent_intervals, count(times()));
+    s.set("silent_min", &mut health.silent_min, duration(SECOND..=HOUR));
+    let component = |node: &Node| name(Component::new)(node).map(|c| c.as_str().to_owned());
+    let components = || list_of(limits::COMPONENTS_MAX, component);
+    s.set("critical", &mut health.critical, components());
+    s.set("halt_on_unhealthy", &mut health.halt_on_unhealthy, components());
+}
+
+fn permit(s: &mut Section<'_>, settings: &mut Settings) {
+    let results = [OnExpiry::ReduceOnly, OnExpiry::Halt, OnExpiry::Continue];
+    let permit = &mut settings.permit;
+    s.set("valid_for", &mut permit.valid_for, duration(SECOND..=5 * MINUTE));
+    s.set("on_expiry", &mut permit.on_expiry, word(&results.map(|r| (r.as_str(), r))));
+}
+
+/// How often a component may report or be probed.
+const fn intervals() -> RangeInclusive<Duration> {
+    SECOND..=DAY
+}

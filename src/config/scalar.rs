@@ -1,0 +1,439 @@
+//! Single values: text to numbers, durations, sizes, names, each within its bounds.
+//!
+//! Input: a node. Output: a value, or what it must be. Invariants: decimals are read from their
+//! text and never rounded; nothing is clamped. A duration is written as in Prometheus (`1m30s`),
+//! a size with a binary unit (`8MiB`).
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::yaml::{Node, Value};
+use crate::domain::ids::{self, IdError};
+use crate::domain::pattern::Pattern;
+use crate::domain::units::{Decimal, parse_decimal};
+
+/// What a value must be, as the end of a sentence that begins with the path of its field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault(pub(super) String);
+
+impl Fault {
+    fn must(what: impl Display) -> Self {
+        Self(format!("must be {what}"))
+    }
+}
+
+/// The units of a duration, longest first, in milliseconds.
+const DURATION_UNITS: [(&str, u64); 7] = [
+    ("y", 365 * 86_400_000),
+    ("w", 7 * 86_400_000),
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
+
+/// The units of a size.
+const SIZE_UNITS: [(&str, u64); 6] =
+    [("", 1), ("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
+
+/// The text of a single value.
+pub(super) fn text(node: &Node) -> Result<&str, Fault> {
+    match &node.value {
+        Value::Scalar(text) => Ok(text),
+        Value::Null | Value::List(_) | Value::Map(_) => Err(Fault::must("a single value")),
+    }
+}
+
+/// A whole number in a range.
+pub(super) fn count<T>(range: RangeInclusive<T>) -> impl FnOnce(&Node) -> Result<T, Fault>
+where
+    T: std::str::FromStr + PartialOrd + Display,
+{
+    move |node| {
+        let value = text(node)?.parse().ok().filter(|n| range.contains(n));
+        let (low, high) = (range.start(), range.end());
+        value.ok_or_else(|| Fault::must(format_args!("a whole number from {low} to {high}")))
+    }
+}
+
+/// A number of bytes in a range: `512`, `64KiB`, `8MiB`.
+pub(super) fn size(range: RangeInclusive<u64>) -> impl FnOnce(&Node) -> Result<u64, Fault> {
+    move |node| {
+        let value = parse_size(text(node)?).filter(|n| range.contains(n));
+        value.ok_or_else(|| {
+            let (low, high) = (show_size(*range.start()), show_size(*range.end()));
+            Fault::must(format_args!("bytes from {low} to {high}, like 512KiB or 8MiB"))
+        })
+    }
+}
+
+/// The same, for bounds of memory.
+pub(super) fn size_in_memory(
+    range: RangeInclusive<u64>,
+) -> impl FnOnce(&Node) -> Result<usize, Fault> {
+    move |node| {
+        let bytes = size(range)(node)?;
+        usize::try_from(bytes).map_err(|_| Fault::must("less than this machine can address"))
+    }
+}
+
+/// A duration in a range.
+pub(super) fn duration(
+    range: RangeInclusive<Duration>,
+) -> impl FnOnce(&Node) -> Result<Duration, Fault> {
+    move |node| {
+        let value = parse_duration(text(node)?).filter(|d| range.contains(d));
+        value.ok_or_else(|| {
+            let (low, high) = (show_duration(*range.start()), show_duration(*range.end()));
+            Fault::must(format_args!("a duration from {low} to {high}, like 500ms, 5s or 1m30s"))
+        })
+    }
+}
+
+/// A number for statistics: in a range, and finite.
+pub(super) fn number(range: RangeInclusive<f64>) -> impl FnOnce(&Node) -> Result<f64, Fault> {
+    move |node| {
+        // `parse_decimal` first: a float has spellings (inf, nan) that no threshold may have.
+        let text = text(node)?;
+        let value = parse_decimal(text).ok().and_then(|_| text.parse().ok());
+        let (low, high) = (range.start(), range.end());
+        let value = value.filter(|n| range.contains(n));
+        value.ok_or_else(|| Fault::must(format_args!("a number from {low} to {high}")))
+    }
+}
+
+/// The same, but more than zero.
+pub(super) fn positive_number(max: f64) -> impl FnOnce(&Node) -> Result<f64, Fault> {
+    move |node| {
+        let value = number(0.0..=max)(node).ok().filter(|n| *n > 0.0);
+        value.ok_or_else(|| Fault::must(format_args!("a number greater than 0, at most {max}")))
+    }
+}
+
+/// The largest threshold, multiplier or rate: products of three still fit a [`Decimal`].
+pub(super) const DECIMAL_MAX: i64 = 1_000_000_000;
+
+/// An exact decimal greater than zero.
+pub(super) fn positive_decimal(node: &Node) -> Result<Decimal, Fault> {
+    let value = parse_decimal(text(node)?).map_err(|e| Fault(e.to_string()))?;
+    if value <= Decimal::ZERO || value > Decimal::from(DECIMAL_MAX) {
+        let what = format_args!("a decimal number greater than 0, at most {DECIMAL_MAX}");
+        return Err(Fault::must(what));
+    }
+    Ok(value)
+}
+
+/// An exact decimal from zero to `max`.
+pub(super) fn decimal_up_to(max: i64) -> impl FnOnce(&Node) -> Result<Decimal, Fault> {
+    move |node| {
+        let value = parse_decimal(text(node)?).map_err(|e| Fault(e.to_string()))?;
+        let fits = (Decimal::ZERO..=Decimal::from(max)).contains(&value);
+        fits.then_some(value)
+            .ok_or_else(|| Fault::must(format_args!("a decimal number from 0 to {max}")))
+    }
+}
+
+/// `true` or `false`.
+pub(super) fn flag(node: &Node) -> Result<bool, Fault> {
+    word(&[("true", true), ("false", false)])(node)
+}
+
+/// One word of a list.
+pub(super) fn word<T: Copy>(words: &[(&str, T)]) -> impl FnOnce(&Node) -> Result<T, Fault> {
+    move |node| {
+        let text = text(node)?;
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        found.ok_or_else(|| {
+            let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            Fault::must(all.join(" or "))
+        })
+    }
+}
+
+/// A name of the domain, through its constructor.
+pub(super) fn name<T>(
+    new: impl FnOnce(&str) -> Result<T, IdError>,
+) -> impl FnOnce(&Node) -> Result<T, Fault> {
+    move |node| new(text(node)?).map_err(|e| Fault(e.to_string()))
+}
+
+/// A glob pattern: as long as a name may be.
+pub(super) fn pattern(node: &Node) -> Result<Pattern, Fault> {
+    let text = text(node)?;
+    ids::check(text).map_err(|e| Fault(e.to_string()))?;
+    Ok(Pattern::new(text))
+}
+
+/// A list of values, each once, at most `max` of them.
+pub(super) fn list_of<T: PartialEq>(
+    max: usize,
+    read: impl Fn(&Node) -> Result<T, Fault>,
+) -> impl FnOnce(&Node) -> Result<Vec<T>, Fault> {
+    move |node| {
+        let Value::List(items) = &node.value else { return Err(Fault::must("a list")) };
+        if items.len() > max {
+            return Err(Fault(format!("must not have more than {max} entries")));
+        }
+        let mut values = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let value = read(item).map_err(|e| Fault(format!("entry {index}: {}", e.0)))?;
+            if values.contains(&value) {
+                return Err(Fault(format!("entry {index}: stands here for the second time")));
+            }
+            values.push(value);
+        }
+        Ok(values)
+    }
+}
+
+/// Text that is not empty, within the bytes of a path.
+pub(super) fn path(node: &Node) -> Result<std::path::PathBuf, Fault> {
+    let text = text(node)?;
+    if text.is_empty() || text.len() > 4_096 || text.contains('\0') {
+        return Err(Fault::must("a path"));
+    }
+    Ok(text.into())
+}
+
+/// An IP address and a port.
+pub(super) fn socket_address(node: &Node) -> Result<SocketAddr, Fault> {
+    text(node)?
+        .parse()
+        .map_err(|_| Fault::must("an IP address and a port, like 127.0.0.1:10471 or [::1]:10471"))
+}
+
+/// A host and a port, for a connection.
+pub(super) fn host_and_port(node: &Node) -> Result<String, Fault> {
+    let text = text(node)?;
+    let fault = || Fault::must("a host and a port, like broker.example:443");
+    let (host, port) = text.rsplit_once(':').ok_or_else(fault)?;
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    let plain = !host.is_empty()
+        && host.len() <= 255
+        && (bracketed || !host.contains(':'))
+        && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]%".contains(&b));
+    let port = port.parse::<u16>().ok().filter(|p| *p > 0);
+    if !plain || port.is_none() {
+        return Err(fault());
+    }
+    Ok(text.to_owned())
+}
+
+/// A URL with the scheme `http` or `https`, a host, and no user or password in it: those would
+/// come out in logs.
+pub(super) fn url(node: &Node) -> Result<String, Fault> {
+    let text = text(node)?;
+    check_url(text)?;
+    Ok(text.to_owned())
+}
+
+/// Checks a URL from elsewhere in the same way.
+pub(super) fn check_url(text: &str) -> Result<(), Fault> {
+    if text.len() > 2_048 {
+        return Err(Fault::must("a URL of at most 2048 bytes"));
+    }
+    let url = reqwest::Url::parse(text).ok();
+    let url = url.filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
+    let url = url.ok_or_else(|| Fault::must("a URL that begins with http:// or https://"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Fault(String::from("must not hold a user or a password")));
+    }
+    Ok(())
+}
+
+/// A SHA-256 as 64 hexadecimal digits. The value is never repeated: it may be the token itself.
+pub(super) fn sha256(text: &str) -> Result<[u8; 32], Fault> {
+    let fault = || Fault::must("64 hexadecimal digits: the SHA-256 of the token");
+    let text = text.trim();
+    if text.len() != 64 {
+        return Err(fault());
+    }
+    let mut hash = [0; 32];
+    for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
+        let pair = std::str::from_utf8(pair).map_err(|_| fault())?;
+        let digits = pair.bytes().all(|b| b.is_ascii_hexdigit());
+        *byte = u8::from_str_radix(pair, 16).ok().filter(|_| digits).ok_or_else(fault)?;
+    }
+    Ok(hash)
+}
+
+/// `1h30m`, `500ms`, `0`: each unit once, the longest first, as in Prometheus.
+fn parse_duration(text: &str) -> Option<Duration> {
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    let mut units = DURATION_UNITS.iter();
+    let mut rest = text;
+    let mut total: u64 = 0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let (number, tail) = rest.split_at(digits);
+        let end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(end);
+        let (_, millis) = units.find(|(name, _)| *name == unit)?;
+        total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(*millis)?)?;
+        rest = tail;
+    }
+    (!text.is_empty()).then(|| Duration::from_millis(total))
+}
+
+fn show_duration(duration: Duration) -> String {
+    let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let mut parts = Vec::new();
+    for (unit, millis) in DURATION_UNITS {
+        if rest >= millis {
+            parts.push(format!("{}{unit}", rest / millis));
+            rest %= millis;
+        }
+    }
+    if parts.is_empty() { String::from("0") } else { parts.concat() }
+}
+
+fn parse_size(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let (_, bytes) = SIZE_UNITS.iter().find(|(name, _)| *name == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(*bytes)
+}
+
+fn show_size(bytes: u64) -> String {
+    let unit =
+        SIZE_UNITS.iter().rev().find(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size));
+    unit.map_or_else(|| bytes.to_string(), |(name, size)| format!("{}{name}", bytes / size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(text: &str) -> Node {
+        Node { line: 1, value: Value::Scalar(text.to_owned()) }
+    }
+
+    #[test]
+    fn durations_are_written_as_in_prometheus() {
+        let check = |text: &str, millis: Option<u64>| {
+            assert_eq!(parse_duration(text), millis.map(Duration::from_millis), "{text}");
+        };
+        check("5s", Some(5_000));
+        check("1m30s", Some(90_000));
+        check("500ms", Some(500));
+        check("24h", Some(86_400_000));
+        check("1d", Some(86_400_000));
+        check("1w", Some(7 * 86_400_000));
+        check("1y", Some(365 * 86_400_000));
+        check("1h0m5s10ms", Some(3_605_010));
+        check("0", Some(0));
+        check("0s", Some(0));
+        check("", None);
+        check("5", None);
+        check("s", None);
+        check("-5s", None);
+        check("1.5s", None);
+        check("1s1m", None);
+        check("1s1s", None);
+        check("5 s", None);
+        check("5S", None);
+        check("99999999999999999999s", None);
+        check("9999999999999999y", None);
+    }
+
+    #[test]
+    fn durations_show_as_they_are_written() {
+        for text in ["5s", "1m30s", "500ms", "1d", "1h5s10ms", "0"] {
+            assert_eq!(show_duration(parse_duration(text).expect(text)), text);
+        }
+    }
+
+    #[test]
+    fn sizes_have_binary_units() {
+        let check =
+            |text: &str, expect: Option<u64>| assert_eq!(parse_size(text), expect, "{text}");
+        check("512", Some(512));
+        check("512B", Some(512));
+        check("8MiB", Some(8 << 20));
+        check("1GiB", Some(1 << 30));
+        check("8MB", None);
+        check("8 MiB", None);
+        check("MiB", None);
+        check("-1", None);
+        check("99999999999TiB", None);
+        assert_eq!(show_size(8 << 20), "8MiB");
+        assert_eq!(show_size(1_500), "1500B");
+    }
+
+    #[test]
+    fn decimals_are_exact_and_bounded() {
+        let check = |text: &str, expect: Option<&str>| {
+            let got = positive_decimal(&node(text)).ok().map(|d| d.to_string());
+            assert_eq!(got.as_deref(), expect, "{text}");
+        };
+        check("0.1", Some("0.1"));
+        check("1e-8", Some("0.00000001"));
+        check("0.000000000000000001", Some("0.000000000000000001"));
+        check("0", None);
+        check("-1", None);
+        check("1e-19", None);
+        check("1e10", None);
+        check("NaN", None);
+        check("ten", None);
+    }
+
+    #[test]
+    fn numbers_are_finite_and_bounded() {
+        let check = |text: &str, expect: Option<f64>| {
+            assert_eq!(number(0.0..=1.0)(&node(text)).ok(), expect, "{text}");
+        };
+        check("0.75", Some(0.75));
+        check("1", Some(1.0));
+        check("1e-1", Some(0.1));
+        check("1.01", None);
+        check("-0.1", None);
+        check(".nan", None);
+        check("inf", None);
+        check("nan", None);
+        assert!(positive_number(1.0)(&node("0")).is_err());
+    }
+
+    #[test]
+    fn urls_are_http_without_secrets() {
+        let check = |text: &str, fits: bool| assert_eq!(url(&node(text)).is_ok(), fits, "{text}");
+        check("http://localhost:8080/health?x=1", true);
+        check("https://broker.example/", true);
+        check("https://[::1]:8443", true);
+        check("ftp://broker.example/", false);
+        check("file:///etc/passwd", false);
+        check("https://", false);
+        check("broker.example", false);
+        check("https://user:pass@broker.example/", false);
+        check("https://user@broker.example/", false);
+    }
+
+    #[test]
+    fn addresses_have_a_port() {
+        let check = |text: &str, fits: bool| {
+            assert_eq!(host_and_port(&node(text)).is_ok(), fits, "{text}");
+        };
+        check("127.0.0.1:4002", true);
+        check("broker.example:443", true);
+        check("[::1]:443", true);
+        check("::1:443", false);
+        check("broker.example", false);
+        check("broker.example:0", false);
+        check("broker.example:65536", false);
+        check(":443", false);
+        check("http://broker.example:443", false);
+    }
+
+    #[test]
+    fn hashes_are_hexadecimal() {
+        assert_eq!(sha256(&"aB".repeat(32)), Ok([0xab; 32]));
+        for text in ["", "ab", &"ag".repeat(32), &"+f".repeat(32), &"é".repeat(32)] {
+            let fault = sha256(text).expect_err(text);
+            assert!(text.is_empty() || !fault.0.contains(text), "{}", fault.0);
+        }
+    }
+}

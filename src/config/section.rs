@@ -1,0 +1,273 @@
+//! A section of the configuration: fields taken out by name, and what is left refused.
+//!
+//! Input: a node and a report. Output: values written into the defaults they replace, and every
+//! mistake with its path and line. Invariants: a field that is missing or `null` keeps its
+//! default; a field that nobody asked for is a mistake; one mistake hides no other.
+
+use std::cell::RefCell;
+
+use super::error::Mistake;
+use super::scalar::Fault;
+use super::yaml::{Entry, Node, Value};
+
+/// Collects the mistakes of one text.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    mistakes: RefCell<Vec<Mistake>>,
+    /// Every field asked for, with `[]` for places in lists, and whether it was ever there: the
+    /// example is held against it.
+    #[cfg(test)]
+    pub(super) fields: RefCell<std::collections::BTreeMap<String, bool>>,
+}
+
+impl Report {
+    /// Adds a mistake.
+    pub(super) fn add(&self, path: &str, line: Option<u64>, message: impl Into<String>) {
+        let mistake = Mistake { path: path.to_owned(), line, message: message.into() };
+        self.mistakes.borrow_mut().push(mistake);
+    }
+
+    /// The mistakes in the order of the text; those without a line come last.
+    pub(super) fn into_mistakes(self) -> Vec<Mistake> {
+        let mut mistakes = self.mistakes.into_inner();
+        mistakes.sort_by_key(|m| m.line.unwrap_or(u64::MAX));
+        mistakes
+    }
+
+    #[cfg(test)]
+    fn note(&self, path: &str, present: bool) {
+        let mut plain = String::new();
+        for part in path.split_inclusive(']') {
+            plain.push_str(part.trim_end_matches(|c: char| c == ']' || c.is_ascii_digit()));
+            plain.push_str(if part.ends_with(']') { "]" } else { "" });
+        }
+        *self.fields.borrow_mut().entry(plain).or_default() |= present;
+    }
+}
+
+/// A map whose fields are being read.
+#[derive(Debug)]
+pub(super) struct Section<'d> {
+    path: String,
+    line: u64,
+    entries: &'d [Entry],
+    asked: Vec<&'static str>,
+    report: &'d Report,
+}
+
+/// Reads a map at `path` through `fields`, and refuses what was not asked for. `null` is a map
+/// without fields; anything else is a mistake.
+pub(super) fn read_map<'d, T>(
+    node: &'d Node,
+    path: &str,
+    report: &'d Report,
+    fields: impl FnOnce(&mut Section<'d>) -> T,
+) -> Option<T> {
+    let entries = match &node.value {
+        Value::Map(entries) => entries.as_slice(),
+        Value::Null => &[],
+        Value::Scalar(_) | Value::List(_) => {
+            report.add(path, Some(node.line), "must be a map of fields");
+            return None;
+        }
+    };
+    let path = path.to_owned();
+    let mut section = Section { path, line: node.line, entries, asked: Vec::new(), report };
+    let value = fields(&mut section);
+    section.refuse_the_rest();
+    Some(value)
+}
+
+/// Reads a list of maps at `path`, at most `max` of them, through `fields`.
+pub(super) fn read_list<'d, T>(
+    node: &'d Node,
+    path: &str,
+    max: usize,
+    report: &'d Report,
+    mut fields: impl FnMut(&mut Section<'d>) -> Option<T>,
+) -> Vec<T> {
+    let Value::List(items) = &node.value else {
+        if node.value != Value::Null {
+            report.add(path, Some(node.line), "must be a list");
+        }
+        return Vec::new();
+    };
+    if items.len() > max {
+        report.add(path, Some(node.line), format!("must not have more than {max} entries"));
+        return Vec::new();
+    }
+    let indexed = items.iter().enumerate();
+    let read = indexed.map(|(i, n)| read_map(n, &format!("{path}[{i}]"), report, &mut fields));
+    read.flatten().flatten().collect()
+}
+
+impl<'d> Section<'d> {
+    /// Reads a field into `target`; missing or `null`, it stays as it is.
+    pub(super) fn set<T>(
+        &mut self,
+        name: &'static str,
+        target: &mut T,
+        read: impl FnOnce(&Node) -> Result<T, Fault>,
+    ) {
+        let Some(entry) = self.take(name).filter(|e| e.node.value != Value::Null) else { return };
+        match read(&entry.node) {
+            Ok(value) => *target = value,
+            Err(fault) => self.wrong_at(name, entry.node.line, fault.0),
+        }
+    }
+
+    /// Reads a field that can be switched off: `off` and `null` are none.
+    pub(super) fn set_or_off<T>(
+        &mut self,
+        name: &'static str,
+        target: &mut Option<T>,
+        read: impl FnOnce(&Node) -> Result<T, Fault>,
+    ) {
+        let Some(entry) = self.take(name) else { return };
+        if is_off(&entry.node) {
+            *target = None;
+            return;
+        }
+        match read(&entry.node) {
+            Ok(value) => *target = Some(value),
+            Err(Fault(message)) => {
+                self.wrong_at(name, entry.node.line, format!("{message}, or off"));
+            }
+        }
+    }
+
+    /// Reads a field that must be there; none after a mistake.
+    pub(super) fn require<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&Node) -> Result<T, Fault>,
+    ) -> Option<T> {
+        let mut value = None;
+        let before = self.report.mistakes.borrow().len();
+        self.set(name, &mut value, |node| read(node).map(Some));
+        if value.is_none() && self.report.mistakes.borrow().len() == before {
+            self.wrong(name, "is missing");
+        }
+        value
+    }
+
+    /// Reads a map inside this one, if it is there.
+    pub(super) fn section(&mut self, name: &'static str, fields: impl FnOnce(&mut Section<'d>)) {
+        if let Some(entry) = self.take(name) {
+            read_map(&entry.node, &self.path_of(name), self.report, fields);
+        }
+    }
+
+    /// Reads a map that can be switched off into `target`: `off` and `null` are none. A map that
+    /// is there starts from what `target` has, or from the default.
+    pub(super) fn section_or_off<T: Clone>(
+        &mut self,
+        name: &'static str,
+        target: &mut Option<T>,
+        fields: impl FnOnce(&mut Section<'d>, Option<T>) -> Option<T>,
+    ) {
+        let Some(entry) = self.take(name) else { return };
+        if is_off(&entry.node) {
+            *target = None;
+            return;
+        }
+        let from = target.clone();
+        let path = self.path_of(name);
+        let value = read_map(&entry.node, &path, self.report, |section| fields(section, from));
+        if let Some(Some(value)) = value {
+            *target = Some(value);
+        }
+    }
+
+    /// Reads a list of maps, at most `max` of them.
+    pub(super) fn list<T>(
+        &mut self,
+        name: &'static str,
+        max: usize,
+        fields: impl FnMut(&mut Section<'d>) -> Option<T>,
+    ) -> Vec<T> {
+        let Some(entry) = self.take(name) else { return Vec::new() };
+        read_list(&entry.node, &self.path_of(name), max, self.report, fields)
+    }
+
+    /// Says that a field (or one below it) is wrong, at its line or else that of the section.
+    pub(super) fn wrong(&self, name: &str, message: impl Into<String>) {
+        let own = name.split(['.', '[']).next().unwrap_or(name);
+        let entry = self.entries.iter().find(|e| e.name == own);
+        self.wrong_at(name, entry.map_or(self.line, |e| e.line), message.into());
+    }
+
+    /// Says that the section as a whole is wrong.
+    pub(super) fn wrong_here(&self, message: impl Into<String>) {
+        self.report.add(&self.path, Some(self.line), message);
+    }
+
+    /// Whether the text gives this field a value.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.entries.iter().any(|e| e.name == name && e.node.value != Value::Null)
+    }
+
+    /// Whether the text names this field, with or without a value.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.entries.iter().any(|e| e.name == name)
+    }
+
+    /// Where this section stands, for checks that come later.
+    pub(super) fn place(&self) -> Place {
+        Place { path: self.path.clone(), line: self.line }
+    }
+
+    /// The report that mistakes go to.
+    pub(super) const fn report(&self) -> &'d Report {
+        self.report
+    }
+
+    fn path_of(&self, name: &str) -> String {
+        match self.path.as_str() {
+            "" => name.to_owned(),
+            path => format!("{path}.{name}"),
+        }
+    }
+
+    fn wrong_at(&self, name: &str, line: u64, message: String) {
+        self.report.add(&self.path_of(name), Some(line), message);
+    }
+
+    fn take(&mut self, name: &'static str) -> Option<&'d Entry> {
+        self.asked.push(name);
+        let found = self.entries.iter().find(|e| e.name == name);
+        #[cfg(test)]
+        self.report.note(&self.path_of(name), found.is_some());
+        found
+    }
+
+    fn refuse_the_rest(self) {
+        for (place, entry) in self.entries.iter().enumerate() {
+            let path = self.path_of(&entry.name);
+            if !self.asked.contains(&entry.name.as_str()) {
+                let known = self.asked.join(", ");
+                let message = format!("unknown field; known here: {known}");
+                self.report.add(&path, Some(entry.line), message);
+            } else if self.entries.iter().take(place).any(|e| e.name == entry.name) {
+                self.report.add(&path, Some(entry.line), "stands here for the second time");
+            }
+        }
+    }
+}
+
+/// Where a section stood, for mistakes found after it was read.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// Its path.
+    pub(super) path: String,
+    /// Its line.
+    pub(super) line: u64,
+}
+
+fn is_off(node: &Node) -> bool {
+    match &node.value {
+        Value::Null => true,
+        Value::Scalar(text) => text == "off",
+        Value::List(_) | Value::Map(_) => false,
+    }
+}

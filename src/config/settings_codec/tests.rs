@@ -1,0 +1,182 @@
+//! The codec held against arbitrary settings, and against bytes written by this release.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::pattern::Pattern;
+use crate::domain::settings::Override;
+
+fn durations() -> impl Strategy<Value = Duration> {
+    (any::<u64>(), 0..1_000_000_000_u32).prop_map(|(seconds, nanos)| Duration::new(seconds, nanos))
+}
+
+fn decimals() -> impl Strategy<Value = Decimal> {
+    (any::<i64>(), 0..=18_u32).prop_map(|(n, places)| Decimal::new(n, places))
+}
+
+fn floats() -> impl Strategy<Value = f64> {
+    any::<f64>().prop_filter("equal to itself", |f| f.is_finite())
+}
+
+fn levels() -> impl Strategy<Value = Levels> {
+    (prop::option::of(floats()), prop::option::of(floats()))
+        .prop_map(|(warning, critical)| Levels { warning, critical })
+}
+
+fn per_severity() -> impl Strategy<Value = PerSeverity<Decimal>> {
+    (decimals(), decimals(), decimals()).prop_map(|(minor, moderate, critical)| PerSeverity {
+        minor,
+        moderate,
+        critical,
+    })
+}
+
+fn scoped<T: std::fmt::Debug + Clone>(
+    rule: impl Strategy<Value = T> + Clone,
+) -> impl Strategy<Value = Scoped<T>> {
+    let one = (".{1,9}", ".{1,9}", rule.clone()).prop_map(|(account, symbol, rule)| Override {
+        account: Pattern::new(&account),
+        symbol: Pattern::new(&symbol),
+        rule,
+    });
+    (rule, prop::collection::vec(one, 0..3))
+        .prop_map(|(default, overrides)| Scoped { default, overrides })
+}
+
+fn anomaly() -> impl Strategy<Value = AnomalyRules> + Clone {
+    let five = prop::array::uniform5(levels());
+    let rest = (any::<usize>(), floats(), any::<Option<u32>>(), durations(), 0..3_usize);
+    (five, rest)
+        .prop_map(|([a, b, c, d, e], (min_samples, clear_fraction, many, hold, pick))| {
+            AnomalyRules {
+                min_samples,
+                clear_fraction,
+                fill_ratio: a,
+                fill_ratio_basis: [FillRatioBasis::All, FillRatioBasis::ExUserCancels][pick % 2],
+                slippage_bps: b,
+                slippage_reference: Reference::ALL[pick],
+                fill_time_seconds: c,
+                rejection_ratio: d,
+                unacknowledged: e,
+                consecutive_rejections: many,
+                event_hold: hold,
+            }
+        })
+        .boxed()
+}
+
+fn drift_rules() -> impl Strategy<Value = DriftRules> + Clone {
+    let tests = (per_severity(), per_severity(), prop::option::of(per_severity()));
+    (tests, any::<[u32; 3]>(), decimals(), 0..3_usize)
+        .prop_map(|((quantity, value, relative), [minor, moderate, critical], tolerance, pick)| {
+            DriftRules {
+                quantity,
+                value,
+                relative,
+                confirm: PerSeverity { minor, moderate, critical },
+                price_mismatch_max: Severity::ALL[pick],
+                price_tolerance_bps: tolerance,
+            }
+        })
+        .boxed()
+}
+
+fn instruments() -> impl Strategy<Value = Instrument> + Clone {
+    let rate =
+        prop_oneof![Just(Rate::Same), Just(Rate::Unknown), decimals().prop_map(Rate::Fixed),];
+    ("[A-Z]{3,5}", decimals(), rate)
+        .prop_map(|(currency, multiplier, rate)| Instrument {
+            currency: Currency::new(&currency).expect("a currency"),
+            multiplier,
+            rate,
+        })
+        .boxed()
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    let scopes = (scoped(anomaly()), scoped(drift_rules()), scoped(instruments()));
+    let names = prop::collection::vec(".{0,9}", 0..4);
+    let raw = (
+        any::<[usize; 7]>(),
+        prop::collection::vec(durations(), 16),
+        any::<[bool; 5]>(),
+        any::<[u32; 4]>(),
+        (names.clone(), names),
+    );
+    (scopes, raw, 0..3_usize).prop_map(
+        |((anomaly, drift_rules, instruments), (n, d, b, t, (critical, halt)), pick)| Settings {
+            window: WindowSettings { orders: n[0], fills: n[1], age_max: b[0].then_some(d[0]) },
+            orders: OrderSettings {
+                open_max: n[2],
+                ended_max: n[3],
+                unknown_max: n[4],
+                unknown_age_max: d[1],
+                unacknowledged_after: d[2],
+                arrival_age_max: d[3],
+            },
+            ingest: IngestSettings {
+                horizon: d[4],
+                horizon_ids: n[5],
+                event_age_max: b[1].then_some(d[5]),
+                clock_skew_max: d[6],
+            },
+            anomaly,
+            drift: DriftSettings {
+                compare_every: d[7],
+                stale_after: d[8],
+                in_flight_window: d[9],
+                pending_max: d[10],
+                apart_max: d[11],
+                auto_reconcile: b[2],
+                reconcile_timeout: d[12],
+                reconcile_tries: t[0],
+            },
+            drift_rules,
+            health: HealthSettings {
+                interval: d[13],
+                failures: t[1],
+                successes: t[2],
+                silent_intervals: t[3],
+                silent_min: d[14],
+                critical,
+                halt_on_unhealthy: halt,
+            },
+            instruments,
+            breakdowns: BreakdownSettings { strategy: b[3], venue: b[4] },
+            series: SeriesSettings { max: n[6] },
+            permit: PermitSettings {
+                valid_for: d[15],
+                on_expiry: [OnExpiry::ReduceOnly, OnExpiry::Halt, OnExpiry::Continue][pick],
+            },
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn settings_come_back_equal(settings in settings()) {
+        let bytes = encode(&settings);
+        let back = decode(&bytes).expect("what was written");
+        prop_assert_eq!(&back, &settings);
+        prop_assert_eq!(encode(&back), bytes, "the same bytes again");
+    }
+}
+
+#[test]
+fn the_defaults_keep_their_bytes() {
+    // A golden format on disk: when this fails, old journals are in question.
+    insta::assert_snapshot!(String::from_utf8(encode(&Settings::default())).expect("text"));
+}
+
+#[test]
+fn what_was_not_written_here_is_refused() {
+    assert!(matches!(decode(b""), Err(DecodeError::Malformed(_))));
+    assert!(matches!(decode(b"{\"version\":2,\"settings\":[]}"), Err(DecodeError::Version(2))));
+    let text = String::from_utf8(encode(&Settings::default())).expect("text");
+    let more = text.replacen("\"orders\":1000", "\"orders\":1000,\"other\":1", 1);
+    assert!(matches!(decode(more.as_bytes()), Err(DecodeError::Malformed(_))));
+    let less = text.replacen("\"orders\":1000,", "", 1);
+    assert!(matches!(decode(less.as_bytes()), Err(DecodeError::Malformed(_))));
+    assert!(decode(text.as_bytes()).is_ok());
+}
