@@ -11,3 +11,4 @@ pub mod journal;
 pub mod metrics;
 pub mod engine;
 pub mod clock;
+pub mod demo;
