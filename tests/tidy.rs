@@ -63,7 +63,8 @@ const CONFINED: &[Confined] = &[
     Confined { path: &["hyper"], to: &["api", "app"] },
     Confined { path: &["hyper_util"], to: &["api", "app"] },
     Confined { path: &["prometheus"], to: &["metrics"] },
-    Confined { path: &["reqwest"], to: &["demo", "notify", "sources"] },
+    // The configuration only checks URLs with it.
+    Confined { path: &["reqwest"], to: &["config", "demo", "notify", "sources"] },
     Confined { path: &["clap"], to: &["cli"] },
     Confined { path: &["serde_saphyr"], to: &["config"] },
     Confined { path: &["jiff"], to: &["clock", "wire"] },
