@@ -45,7 +45,8 @@ impl Timestamp {
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a float of seconds is what Prometheus takes")]
     pub fn as_seconds(self) -> f64 {
-        self.0 as f64 / 1e9
+        // Whole seconds convert exactly, so the fraction is all that is rounded.
+        (self.0 / NANOS_PER_SECOND) as f64 + (self.0 % NANOS_PER_SECOND) as f64 / 1e9
     }
 
     /// `self - earlier` in nanoseconds; negative when `earlier` is later. Cannot overflow.

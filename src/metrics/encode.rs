@@ -199,7 +199,10 @@ impl<'a> Points<'a> {
 
     /// A point in time, in Unix seconds.
     pub fn time(&mut self, rest: &[&str], at: Option<Timestamp>) {
-        self.value(rest, at.map(Timestamp::as_seconds));
+        let Some(at) = at else { return };
+        self.start("", rest, None);
+        push_seconds(self.out, at);
+        self.end();
     }
 
     /// Buckets, made cumulative, and what the family's type adds to them.

@@ -25,3 +25,6 @@ pub use encode::encode;
 pub use format::Format;
 pub use projection::{Projection, project, project_accounts};
 pub use runtime::{Build, Runtime, RuntimeError};
+
+#[cfg(test)]
+mod tests;
