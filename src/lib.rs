@@ -9,6 +9,7 @@ pub mod domain;
 pub mod config;
 pub mod journal;
 pub mod metrics;
+pub mod wire;
 pub mod engine;
 pub mod clock;
 pub mod demo;

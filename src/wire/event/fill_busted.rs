@@ -1,0 +1,29 @@
+//! `fill_busted`: fields, decoder, encoder.
+
+use crate::domain::event::{Body, FillBusted};
+use crate::domain::ids::FillId;
+use crate::wire::error::Flaw;
+use crate::wire::event::{ENVELOPE, KindSpec, ORDER, decode_order, encode_order};
+use crate::wire::field::Field;
+use crate::wire::object::{Object, ObjectWriter};
+use crate::wire::spec::FieldSpec;
+
+pub(super) const KIND: KindSpec = KindSpec::new(
+    "fill_busted",
+    "The venue undid an execution (FIX ExecType H).",
+    r#"{"type":"fill_busted","account":"paper","order_id":"O-1","fill_id":"F-2","symbol":"AAPL","side":"buy","time":"2026-11-22T15:00:00Z"}"#,
+    &[&ENVELOPE, &ORDER, &[FieldSpec::required::<FillId>(Field::FillId, "The execution.")]],
+    decode,
+);
+
+fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+    Ok(Body::FillBusted(FillBusted {
+        order: decode_order(object)?,
+        fill_id: object.required(Field::FillId)?,
+    }))
+}
+
+pub(super) fn encode(body: &FillBusted, object: &mut ObjectWriter<'_>) {
+    encode_order(&body.order, object);
+    object.field(Field::FillId, &body.fill_id);
+}

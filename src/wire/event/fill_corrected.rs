@@ -1,0 +1,42 @@
+//! `fill_corrected`: fields, decoder, encoder.
+
+use crate::domain::event::{Body, FillCorrected};
+use crate::domain::ids::FillId;
+use crate::domain::units::{Price, Quantity};
+use crate::wire::error::Flaw;
+use crate::wire::event::{ENVELOPE, KindSpec, ORDER, decode_order, encode_order};
+use crate::wire::field::Field;
+use crate::wire::object::{Object, ObjectWriter};
+use crate::wire::spec::FieldSpec;
+
+pub(super) const KIND: KindSpec = KindSpec::new(
+    "fill_corrected",
+    "The venue replaced quantity and price of an execution (FIX ExecType G).",
+    r#"{"type":"fill_corrected","account":"paper","order_id":"O-1","fill_id":"F-1","symbol":"AAPL","side":"buy","quantity":50,"price":187.41,"time":"2026-11-22T15:00:00Z"}"#,
+    &[
+        &ENVELOPE,
+        &ORDER,
+        &[
+            FieldSpec::required::<FillId>(Field::FillId, "The execution."),
+            FieldSpec::required::<Quantity>(Field::Quantity, "Its quantity from now on."),
+            FieldSpec::required::<Price>(Field::Price, "Its price from now on."),
+        ],
+    ],
+    decode,
+);
+
+fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+    Ok(Body::FillCorrected(FillCorrected {
+        order: decode_order(object)?,
+        fill_id: object.required(Field::FillId)?,
+        quantity: object.required(Field::Quantity)?,
+        price: object.required(Field::Price)?,
+    }))
+}
+
+pub(super) fn encode(body: &FillCorrected, object: &mut ObjectWriter<'_>) {
+    encode_order(&body.order, object);
+    object.field(Field::FillId, &body.fill_id);
+    object.field(Field::Quantity, &body.quantity);
+    object.field(Field::Price, &body.price);
+}

@@ -1,0 +1,61 @@
+//! `heartbeat`: fields, decoder, encoder.
+
+use std::time::Duration;
+
+use crate::domain::event::{Body, Heartbeat};
+use crate::domain::health::Health;
+use crate::domain::ids::Component;
+use crate::wire::error::{Code, Flaw};
+use crate::wire::event::{ENVELOPE, KindSpec};
+use crate::wire::field::Field;
+use crate::wire::object::{Object, ObjectWriter};
+use crate::wire::spec::FieldSpec;
+
+pub(super) const KIND: KindSpec = KindSpec::new(
+    "heartbeat",
+    "A component says that it lives, and how it feels.",
+    r#"{"type":"heartbeat","account":"paper","component":"broker","status":"healthy","message":"session up","latency_seconds":0.012,"interval_seconds":30,"time":"2026-11-22T14:30:00Z"}"#,
+    &[
+        &ENVELOPE,
+        &[
+            FieldSpec::required::<Component>(
+                Field::Component,
+                "The component: `broker`, `data_feed`, `disk`, `memory`, `engine` or any name.",
+            ),
+            FieldSpec::optional::<Health>(
+                Field::Status,
+                "What it states, believed at once; a check that passed if missing.",
+            ),
+            FieldSpec::optional::<Box<str>>(Field::Message, "What it says, for people."),
+            FieldSpec::optional::<Duration>(Field::LatencySeconds, "How long its check took."),
+            FieldSpec::optional::<Duration>(
+                Field::IntervalSeconds,
+                "How often it reports, above 0; three intervals without a report are silence.",
+            ),
+        ],
+    ],
+    decode,
+);
+
+fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+    let interval = object.optional(Field::IntervalSeconds)?;
+    if interval == Some(Duration::ZERO) {
+        let why = "must be greater than zero";
+        return Err(Flaw::of(Field::IntervalSeconds, Code::InvalidNumber, why));
+    }
+    Ok(Body::Heartbeat(Heartbeat {
+        component: object.required(Field::Component)?,
+        status: object.optional(Field::Status)?,
+        message: object.optional(Field::Message)?,
+        latency: object.optional(Field::LatencySeconds)?,
+        interval,
+    }))
+}
+
+pub(super) fn encode(body: &Heartbeat, object: &mut ObjectWriter<'_>) {
+    object.field(Field::Component, &body.component);
+    object.optional(Field::Status, body.status.as_ref());
+    object.optional(Field::Message, body.message.as_ref());
+    object.optional(Field::LatencySeconds, body.latency.as_ref());
+    object.optional(Field::IntervalSeconds, body.interval.as_ref());
+}

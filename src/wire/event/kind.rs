@@ -1,0 +1,48 @@
+//! The table row of a kind of event: its name, its fields, and how it is decoded.
+
+use crate::domain::event::Body;
+use crate::wire::error::Flaw;
+use crate::wire::field::{Field, FieldSet};
+use crate::wire::object::Object;
+use crate::wire::spec::{FieldSpec, names};
+
+/// A kind of event.
+#[derive(Debug)]
+pub struct KindSpec {
+    /// The `type` on the wire.
+    pub name: &'static str,
+    /// What it says, as one sentence.
+    pub about: &'static str,
+    /// A whole event of this kind with all that it can carry, as JSON.
+    pub example: &'static str,
+    groups: &'static [&'static [FieldSpec]],
+    allowed: FieldSet,
+    decode: fn(&Object<'_>) -> Result<Body, Flaw>,
+}
+
+impl KindSpec {
+    /// A kind with these groups of fields, [`super::ENVELOPE`] among them.
+    pub(super) const fn new(
+        name: &'static str,
+        about: &'static str,
+        example: &'static str,
+        groups: &'static [&'static [FieldSpec]],
+        decode: fn(&Object<'_>) -> Result<Body, Flaw>,
+    ) -> Self {
+        let allowed = names(groups).with(Field::Type);
+        Self { name, about, example, groups, allowed, decode }
+    }
+
+    /// Its fields beside `type`, those of every event first.
+    pub fn fields(&self) -> impl Iterator<Item = &'static FieldSpec> {
+        self.groups.iter().copied().flatten()
+    }
+
+    pub(super) const fn allowed(&self) -> FieldSet {
+        self.allowed
+    }
+
+    pub(super) fn decode(&self, object: &Object<'_>) -> Result<Body, Flaw> {
+        (self.decode)(object)
+    }
+}

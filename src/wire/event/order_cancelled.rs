@@ -1,0 +1,40 @@
+//! `order_cancelled`: fields, decoder, encoder.
+
+use crate::domain::event::{Body, Initiator, OrderCancelled};
+use crate::wire::error::Flaw;
+use crate::wire::event::{ENVELOPE, KindSpec, ORDER, decode_order, encode_order};
+use crate::wire::field::Field;
+use crate::wire::object::{Object, ObjectWriter};
+use crate::wire::spec::FieldSpec;
+
+pub(super) const KIND: KindSpec = KindSpec::new(
+    "order_cancelled",
+    "The order was cancelled (FIX ExecType 4).",
+    r#"{"type":"order_cancelled","account":"paper","order_id":"O-1","symbol":"AAPL","side":"buy","reason":"end of day","initiator":"user","time":"2026-11-22T20:59:00Z"}"#,
+    &[
+        &ENVELOPE,
+        &ORDER,
+        &[
+            FieldSpec::optional::<Box<str>>(Field::Reason, "Why, for people."),
+            FieldSpec::optional::<Initiator>(
+                Field::Initiator,
+                "Who cancelled: the user (or engine), or the venue.",
+            ),
+        ],
+    ],
+    decode,
+);
+
+fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+    Ok(Body::OrderCancelled(OrderCancelled {
+        order: decode_order(object)?,
+        reason: object.optional(Field::Reason)?,
+        initiator: object.optional(Field::Initiator)?,
+    }))
+}
+
+pub(super) fn encode(body: &OrderCancelled, object: &mut ObjectWriter<'_>) {
+    encode_order(&body.order, object);
+    object.optional(Field::Reason, body.reason.as_ref());
+    object.optional(Field::Initiator, body.initiator.as_ref());
+}

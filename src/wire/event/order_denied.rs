@@ -1,0 +1,32 @@
+//! `order_denied`: fields, decoder, encoder.
+
+use crate::domain::event::{Body, OrderDenied};
+use crate::wire::error::Flaw;
+use crate::wire::event::{ENVELOPE, KindSpec, ORDER, decode_order, encode_order};
+use crate::wire::field::Field;
+use crate::wire::object::{Object, ObjectWriter};
+use crate::wire::spec::FieldSpec;
+
+pub(super) const KIND: KindSpec = KindSpec::new(
+    "order_denied",
+    "The engine's own checks refused the order: it never left.",
+    r#"{"type":"order_denied","account":"paper","order_id":"O-3","symbol":"AAPL","side":"sell","reason":"exceeds max notional","time":"2026-11-22T14:30:00Z"}"#,
+    &[
+        &ENVELOPE,
+        &ORDER,
+        &[FieldSpec::optional::<Box<str>>(Field::Reason, "Why, in the engine's words.")],
+    ],
+    decode,
+);
+
+fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+    Ok(Body::OrderDenied(OrderDenied {
+        order: decode_order(object)?,
+        reason: object.optional(Field::Reason)?,
+    }))
+}
+
+pub(super) fn encode(body: &OrderDenied, object: &mut ObjectWriter<'_>) {
+    encode_order(&body.order, object);
+    object.optional(Field::Reason, body.reason.as_ref());
+}

@@ -1,0 +1,22 @@
+//! `order_expired`: fields, decoder, encoder.
+
+use crate::domain::event::{Body, OrderExpired};
+use crate::wire::error::Flaw;
+use crate::wire::event::{ENVELOPE, KindSpec, ORDER, decode_order, encode_order};
+use crate::wire::object::{Object, ObjectWriter};
+
+pub(super) const KIND: KindSpec = KindSpec::new(
+    "order_expired",
+    "The order expired (FIX ExecType C).",
+    r#"{"type":"order_expired","account":"paper","order_id":"O-1","symbol":"AAPL","side":"buy","time":"2026-11-22T21:00:00Z"}"#,
+    &[&ENVELOPE, &ORDER],
+    decode,
+);
+
+fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+    Ok(Body::OrderExpired(OrderExpired { order: decode_order(object)? }))
+}
+
+pub(super) fn encode(body: &OrderExpired, object: &mut ObjectWriter<'_>) {
+    encode_order(&body.order, object);
+}

@@ -1,0 +1,63 @@
+//! `order_filled`: fields, decoder, encoder.
+
+use crate::domain::event::{Body, Liquidity, OrderFilled};
+use crate::domain::ids::{Currency, FillId};
+use crate::domain::units::{Amount, Price, Quantity};
+use crate::wire::error::Flaw;
+use crate::wire::event::{ENVELOPE, KindSpec, ORDER, decode_order, encode_order};
+use crate::wire::field::Field;
+use crate::wire::object::{Object, ObjectWriter};
+use crate::wire::spec::FieldSpec;
+
+pub(super) const KIND: KindSpec = KindSpec::new(
+    "order_filled",
+    "One execution of an order (FIX ExecType F).",
+    r#"{"type":"order_filled","account":"paper","order_id":"O-1","fill_id":"F-1","symbol":"AAPL","side":"buy","quantity":60,"price":187.42,"fee":"0.30","fee_currency":"USD","liquidity":"taker","time":"2026-11-22T14:30:00.150Z"}"#,
+    &[
+        &ENVELOPE,
+        &ORDER,
+        &[
+            FieldSpec::required::<Price>(Field::Price, "The price of this execution."),
+            FieldSpec::optional::<Quantity>(
+                Field::Quantity,
+                "The quantity of this execution; what is left of the order if missing.",
+            ),
+            FieldSpec::optional::<FillId>(
+                Field::FillId,
+                "The id of this execution, by which it is busted, corrected and deduplicated.",
+            ),
+            FieldSpec::optional::<Amount>(Field::Fee, "The fee; negative is a rebate."),
+            FieldSpec::optional::<Currency>(
+                Field::FeeCurrency,
+                "The currency of the fee; that of the instrument if missing.",
+            ),
+            FieldSpec::optional::<Liquidity>(
+                Field::Liquidity,
+                "Whether the execution added (maker) or took (taker) liquidity.",
+            ),
+        ],
+    ],
+    decode,
+);
+
+fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+    Ok(Body::OrderFilled(OrderFilled {
+        order: decode_order(object)?,
+        price: object.required(Field::Price)?,
+        quantity: object.optional(Field::Quantity)?,
+        fill_id: object.optional(Field::FillId)?,
+        fee: object.optional(Field::Fee)?,
+        fee_currency: object.optional(Field::FeeCurrency)?,
+        liquidity: object.optional(Field::Liquidity)?,
+    }))
+}
+
+pub(super) fn encode(body: &OrderFilled, object: &mut ObjectWriter<'_>) {
+    encode_order(&body.order, object);
+    object.field(Field::Price, &body.price);
+    object.optional(Field::Quantity, body.quantity.as_ref());
+    object.optional(Field::FillId, body.fill_id.as_ref());
+    object.optional(Field::Fee, body.fee.as_ref());
+    object.optional(Field::FeeCurrency, body.fee_currency.as_ref());
+    object.optional(Field::Liquidity, body.liquidity.as_ref());
+}

@@ -1,0 +1,37 @@
+//! `order_rejected`: fields, decoder, encoder.
+
+use crate::domain::event::{Body, OrderRejected};
+use crate::wire::error::Flaw;
+use crate::wire::event::{ENVELOPE, KindSpec, ORDER, decode_order, encode_order};
+use crate::wire::field::Field;
+use crate::wire::object::{Object, ObjectWriter};
+use crate::wire::spec::FieldSpec;
+
+pub(super) const KIND: KindSpec = KindSpec::new(
+    "order_rejected",
+    "The venue or broker refused the order (FIX ExecType 8).",
+    r#"{"type":"order_rejected","account":"paper","order_id":"O-2","symbol":"AAPL","side":"buy","reason":"Insufficient buying power","code":"insufficient_funds","time":"2026-11-22T14:30:00.020Z"}"#,
+    &[
+        &ENVELOPE,
+        &ORDER,
+        &[
+            FieldSpec::optional::<Box<str>>(Field::Reason, "Why, in the venue's words."),
+            FieldSpec::optional::<Box<str>>(Field::Code, "Why, as a code."),
+        ],
+    ],
+    decode,
+);
+
+fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+    Ok(Body::OrderRejected(OrderRejected {
+        order: decode_order(object)?,
+        reason: object.optional(Field::Reason)?,
+        code: object.optional(Field::Code)?,
+    }))
+}
+
+pub(super) fn encode(body: &OrderRejected, object: &mut ObjectWriter<'_>) {
+    encode_order(&body.order, object);
+    object.optional(Field::Reason, body.reason.as_ref());
+    object.optional(Field::Code, body.code.as_ref());
+}

@@ -1,0 +1,51 @@
+//! `order_replaced`: fields, decoder, encoder.
+
+use crate::domain::event::{Body, OrderReplaced};
+use crate::domain::ids::OrderId;
+use crate::domain::units::{Price, Quantity};
+use crate::wire::error::Flaw;
+use crate::wire::event::{ENVELOPE, KindSpec, ORDER, decode_order, encode_order};
+use crate::wire::field::Field;
+use crate::wire::object::{Object, ObjectWriter};
+use crate::wire::spec::FieldSpec;
+
+pub(super) const KIND: KindSpec = KindSpec::new(
+    "order_replaced",
+    "The venue accepted a change of the order (FIX ExecType 5).",
+    r#"{"type":"order_replaced","account":"paper","order_id":"O-1","symbol":"AAPL","side":"buy","quantity":120,"limit_price":187.60,"new_order_id":"O-1a","time":"2026-11-22T14:31:00Z"}"#,
+    &[
+        &ENVELOPE,
+        &ORDER,
+        &[
+            FieldSpec::optional::<Quantity>(
+                Field::Quantity,
+                "The new total quantity; unchanged if missing.",
+            ),
+            FieldSpec::optional::<Price>(
+                Field::LimitPrice,
+                "The new limit price; unchanged if missing.",
+            ),
+            FieldSpec::optional::<OrderId>(
+                Field::NewOrderId,
+                "The id by which the order is known from here on: an alias.",
+            ),
+        ],
+    ],
+    decode,
+);
+
+fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+    Ok(Body::OrderReplaced(OrderReplaced {
+        order: decode_order(object)?,
+        quantity: object.optional(Field::Quantity)?,
+        limit_price: object.optional(Field::LimitPrice)?,
+        new_order_id: object.optional(Field::NewOrderId)?,
+    }))
+}
+
+pub(super) fn encode(body: &OrderReplaced, object: &mut ObjectWriter<'_>) {
+    encode_order(&body.order, object);
+    object.optional(Field::Quantity, body.quantity.as_ref());
+    object.optional(Field::LimitPrice, body.limit_price.as_ref());
+    object.optional(Field::NewOrderId, body.new_order_id.as_ref());
+}

@@ -1,0 +1,84 @@
+//! `order_submitted`: fields, decoder, encoder.
+
+use crate::domain::event::{Body, OrderSubmitted};
+use crate::domain::ids::{OrderId, Symbol};
+use crate::domain::units::{Price, Quantity, Side};
+use crate::wire::error::Flaw;
+use crate::wire::event::{ENVELOPE, KindSpec};
+use crate::wire::field::Field;
+use crate::wire::object::{Object, ObjectWriter};
+use crate::wire::spec::FieldSpec;
+
+pub(super) const KIND: KindSpec = KindSpec::new(
+    "order_submitted",
+    "The engine sent an order towards its venue (FIX 35=D).",
+    r#"{"type":"order_submitted","account":"paper","order_id":"O-1","symbol":"AAPL","side":"buy","quantity":100,"expected_price":187.40,"decision_price":187.35,"arrival_price":187.395,"order_type":"limit","limit_price":187.50,"time_in_force":"day","reduce_only":false,"time":"2026-11-22T14:30:00.000Z"}"#,
+    &[
+        &ENVELOPE,
+        &[
+            FieldSpec::required::<OrderId>(Field::OrderId, "The engine's id of the order."),
+            FieldSpec::required::<Symbol>(Field::Symbol, "The instrument."),
+            FieldSpec::required::<Side>(Field::Side, "Buy or sell."),
+            FieldSpec::required::<Quantity>(Field::Quantity, "The ordered quantity."),
+            FieldSpec::optional::<Price>(
+                Field::ExpectedPrice,
+                "The price that the engine expected: the reference `expected` of slippage.",
+            ),
+            FieldSpec::optional::<Price>(
+                Field::DecisionPrice,
+                "The price when the strategy decided: the base of the implementation shortfall.",
+            ),
+            FieldSpec::optional::<Price>(
+                Field::ArrivalPrice,
+                "The mid quote when the order was submitted: the reference `arrival`.",
+            ),
+            FieldSpec::optional::<Box<str>>(
+                Field::OrderType,
+                "`market`, `limit` and so on, as the engine says it.",
+            ),
+            FieldSpec::optional::<Price>(
+                Field::LimitPrice,
+                "The limit price: the reference `limit`.",
+            ),
+            FieldSpec::optional::<Box<str>>(
+                Field::TimeInForce,
+                "`day`, `gtc`, `ioc` and so on, as the engine says it.",
+            ),
+            FieldSpec::optional::<bool>(
+                Field::ReduceOnly,
+                "Whether the order may only reduce a position.",
+            ),
+        ],
+    ],
+    decode,
+);
+
+fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+    Ok(Body::OrderSubmitted(OrderSubmitted {
+        order_id: object.required(Field::OrderId)?,
+        symbol: object.required(Field::Symbol)?,
+        side: object.required(Field::Side)?,
+        quantity: object.required(Field::Quantity)?,
+        expected_price: object.optional(Field::ExpectedPrice)?,
+        decision_price: object.optional(Field::DecisionPrice)?,
+        arrival_price: object.optional(Field::ArrivalPrice)?,
+        limit_price: object.optional(Field::LimitPrice)?,
+        order_type: object.optional(Field::OrderType)?,
+        time_in_force: object.optional(Field::TimeInForce)?,
+        reduce_only: object.optional(Field::ReduceOnly)?,
+    }))
+}
+
+pub(super) fn encode(body: &OrderSubmitted, object: &mut ObjectWriter<'_>) {
+    object.field(Field::OrderId, &body.order_id);
+    object.field(Field::Symbol, &body.symbol);
+    object.field(Field::Side, &body.side);
+    object.field(Field::Quantity, &body.quantity);
+    object.optional(Field::ExpectedPrice, body.expected_price.as_ref());
+    object.optional(Field::DecisionPrice, body.decision_price.as_ref());
+    object.optional(Field::ArrivalPrice, body.arrival_price.as_ref());
+    object.optional(Field::OrderType, body.order_type.as_ref());
+    object.optional(Field::LimitPrice, body.limit_price.as_ref());
+    object.optional(Field::TimeInForce, body.time_in_force.as_ref());
+    object.optional(Field::ReduceOnly, body.reduce_only.as_ref());
+}

@@ -1,0 +1,331 @@
+//! One JSON object, taken apart into the fields of the contract; and the writer of one.
+//!
+//! Input: text of an object. Output: the raw text of each field, read by the type that the caller
+//! asks for. Invariants: one pass, no recursion, nothing copied; a name given twice or unknown is
+//! remembered as the object's flaw; `null` is the same as missing. Deliberately absent: which
+//! fields an object may have (see `event`, `operate`).
+
+use std::fmt;
+
+use serde::de::{
+    DeserializeSeed, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+use serde_json::Deserializer;
+use serde_json::value::RawValue;
+
+use crate::wire::error::{Code, Flaw};
+use crate::wire::field::{FIELDS, Field, FieldSet};
+use crate::wire::value::Value;
+
+/// One JSON object. It is meant to be reused: reading the next one costs no allocation.
+pub(crate) struct Object<'a> {
+    /// Raw values; what is not in `present` is left over from an earlier object.
+    values: [&'a str; FIELDS],
+    seen: FieldSet,
+    present: FieldSet,
+    flaw: Option<Flaw>,
+    depth: usize,
+    text_bytes_max: usize,
+}
+
+impl<'a> Object<'a> {
+    /// An empty object; its texts may have `text_bytes_max` bytes.
+    pub(crate) const fn new(text_bytes_max: usize) -> Self {
+        Self {
+            values: [""; FIELDS],
+            seen: FieldSet::EMPTY,
+            present: FieldSet::EMPTY,
+            flaw: None,
+            depth: 0,
+            text_bytes_max,
+        }
+    }
+
+    /// An empty object with the same limits, for the rows of this one.
+    pub(crate) const fn row<'b>(&self) -> Object<'b> {
+        Object::new(self.text_bytes_max)
+    }
+
+    /// Takes `text` apart.
+    ///
+    /// # Errors
+    /// When it is not JSON, or not an object.
+    pub(crate) fn read(&mut self, text: &'a str) -> serde_json::Result<()> {
+        self.seen = FieldSet::EMPTY;
+        self.present = FieldSet::EMPTY;
+        self.flaw = None;
+        self.depth = 1;
+        let mut json = Deserializer::from_str(text);
+        json.deserialize_map(Fill(self))?;
+        json.end()
+    }
+
+    /// Levels of nesting: 1 for an object of scalars.
+    pub(crate) const fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Checks that each name was known and given once.
+    pub(crate) fn check_names(&mut self) -> Result<(), Flaw> {
+        self.flaw.take().map_or(Ok(()), Err)
+    }
+
+    /// Checks that no field outside `allowed` has a value.
+    pub(crate) fn check_fields(&self, allowed: FieldSet, of: &str) -> Result<(), Flaw> {
+        match self.present.first_outside(allowed) {
+            None => Ok(()),
+            Some(field) => Err(Flaw::of(field, Code::UnknownField, format!("is no field of {of}"))),
+        }
+    }
+
+    /// Whether the field has a value.
+    pub(crate) const fn has(&self, field: Field) -> bool {
+        self.present.has(field)
+    }
+
+    /// The raw value of a field.
+    pub(crate) fn raw(&self, field: Field) -> Option<&'a str> {
+        if self.has(field) { self.values.get(field as usize).copied() } else { None }
+    }
+
+    /// The value of a field; none when it is missing or `null`.
+    pub(crate) fn optional<T: Value>(&self, field: Field) -> Result<Option<T>, Flaw> {
+        let Some(raw) = self.raw(field) else { return Ok(None) };
+        match T::decode(raw, self.text_bytes_max) {
+            Ok(value) => Ok(Some(value)),
+            Err(why) => Err(Flaw::of(field, T::SHAPE.code(), why)),
+        }
+    }
+
+    /// The value of a field that must be there.
+    pub(crate) fn required<T: Value>(&self, field: Field) -> Result<T, Flaw> {
+        self.optional(field)?.ok_or_else(|| missing(field))
+    }
+}
+
+/// A required field is missing.
+pub(crate) fn missing(field: Field) -> Flaw {
+    Flaw::of(field, Code::MissingField, "is missing")
+}
+
+/// Hands the raw text of each element of a JSON array to `visit`, until it breaks off with `Err`.
+///
+/// # Errors
+/// When the text is not JSON or not an array, and when `visit` broke off: the caller knows which.
+pub(crate) fn each_element<'a>(
+    text: &'a str,
+    visit: impl FnMut(&'a str) -> Result<(), Stop>,
+) -> serde_json::Result<()> {
+    let mut json = Deserializer::from_str(text);
+    json.deserialize_seq(Elements(visit))?;
+    json.end()
+}
+
+/// Breaks off [`each_element`].
+pub(crate) struct Stop;
+
+struct Elements<F>(F);
+
+impl<'a, F: FnMut(&'a str) -> Result<(), Stop>> Visitor<'a> for Elements<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(mut self, mut elements: A) -> Result<(), A::Error> {
+        while let Some(element) = elements.next_element::<&'a RawValue>()? {
+            self.0(element.get()).map_err(|Stop| A::Error::custom("stopped"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Fills an object from a map.
+struct Fill<'o, 'a>(&'o mut Object<'a>);
+
+impl<'a> Visitor<'a> for Fill<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        let object = self.0;
+        while let Some(key) =
+            map.next_key_seed(KeySeed { unknown_wanted: object.flaw.is_none() })?
+        {
+            let raw = map.next_value::<&'a RawValue>()?.get();
+            if raw.starts_with(['{', '[']) {
+                object.depth = object.depth.max(1 + depth(raw));
+            }
+            match key {
+                Key::Own => {}
+                Key::Unknown(flaw) => object.flaw = object.flaw.take().or(flaw),
+                Key::Known(field) => object.put(field, raw),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> {
+    fn put(&mut self, field: Field, raw: &'a str) {
+        if !self.seen.insert(field) {
+            let twice = || Flaw::of(field, Code::DuplicateField, "is given more than once");
+            self.flaw.get_or_insert_with(twice);
+        } else if raw != "null"
+            && let Some(value) = self.values.get_mut(field as usize)
+        {
+            *value = raw;
+            self.present.insert(field);
+        }
+    }
+}
+
+/// What a name stands for.
+enum Key {
+    /// A field of the contract.
+    Known(Field),
+    /// The sender's own; ignored.
+    Own,
+    /// Nothing; the flaw, if none came before.
+    Unknown(Option<Flaw>),
+}
+
+/// Reads a name without copying it; only the first unknown one is wanted.
+struct KeySeed {
+    unknown_wanted: bool,
+}
+
+impl<'a> DeserializeSeed<'a> for KeySeed {
+    type Value = Key;
+
+    fn deserialize<D: serde::Deserializer<'a>>(self, name: D) -> Result<Key, D::Error> {
+        name.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeySeed {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Key, E> {
+        Ok(match Field::of(name) {
+            Some(field) => Key::Known(field),
+            None if name.starts_with("x_") => Key::Own,
+            None => Key::Unknown(self.unknown_wanted.then(|| Flaw::unknown(name))),
+        })
+    }
+}
+
+/// Levels of nesting of a well-formed JSON value: 0 for a scalar, 1 for `[]`. Does not recurse.
+pub(crate) fn depth(raw: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0_usize);
+    let mut bytes = raw.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' | b'[' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => skip_string(&mut bytes),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// Moves behind the closing quote.
+fn skip_string(bytes: &mut std::str::Bytes<'_>) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' => {
+                bytes.next();
+            }
+            b'"' => return,
+            _ => {}
+        }
+    }
+}
+
+/// Checks that a text is one JSON value of any kind. Does not recurse.
+pub(crate) fn check_json(text: &str) -> serde_json::Result<()> {
+    serde_json::from_str::<IgnoredAny>(text).map(|_| ())
+}
+
+/// Writes one JSON object, field by field.
+pub(crate) struct ObjectWriter<'o> {
+    out: &'o mut Vec<u8>,
+    first: u8,
+}
+
+impl<'o> ObjectWriter<'o> {
+    /// Begins an object.
+    pub(crate) fn begin(out: &'o mut Vec<u8>) -> Self {
+        Self { out, first: b'{' }
+    }
+
+    /// Writes a field.
+    pub(crate) fn field<T: Value>(&mut self, field: Field, value: &T) {
+        value.encode(self.key(field));
+    }
+
+    /// Writes a field if it has a value.
+    pub(crate) fn optional<T: Value>(&mut self, field: Field, value: Option<&T>) {
+        if let Some(value) = value {
+            self.field(field, value);
+        }
+    }
+
+    /// Writes a name; the caller writes the value.
+    pub(crate) fn key(&mut self, field: Field) -> &mut Vec<u8> {
+        self.out.push(self.first);
+        self.first = b',';
+        self.out.push(b'"');
+        self.out.extend_from_slice(field.name().as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.out
+    }
+
+    /// Ends the object; at least one field was written.
+    pub(crate) fn end(self) {
+        self.out.push(b'}');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_counts_brackets_outside_strings() {
+        let check = |raw: &str, expect: usize| assert_eq!(depth(raw), expect, "{raw}");
+        check("1", 0);
+        check("[]", 1);
+        check("{\"a\":[{}]}", 3);
+        check("[\"[[[[\",\"\\\"[[\",[]]", 2);
+        check("[[],[],[[]]]", 3);
+        check(&format!("{}{}", "[".repeat(100_000), "]".repeat(100_000)), 100_000);
+    }
+
+    #[test]
+    fn the_newest_object_alone_counts() {
+        let mut object = Object::new(512);
+        object.read(r#"{"price":1,"x_mine":{"deep":[1]},"symbol":null}"#).expect("an object");
+        assert_eq!(object.raw(Field::Price), Some("1"));
+        assert_eq!(object.raw(Field::Symbol), None);
+        assert_eq!(object.depth(), 3);
+        object.read(r#" { "\u0073ymbol" : "A" } "#).expect("an object");
+        assert_eq!(object.raw(Field::Price), None);
+        assert_eq!(object.raw(Field::Symbol), Some("\"A\""));
+        assert_eq!(object.depth(), 1);
+        assert!(object.read("[]").is_err());
+        assert!(object.read("{} {}").is_err());
+    }
+}

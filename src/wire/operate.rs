@@ -1,0 +1,245 @@
+//! Bodies of an operator's requests: halt, release, reconcile.
+//!
+//! Input: a whole body. Output: the parts of a [`Decision`]. Invariant: as strict as an event:
+//! unknown and repeated names are refused, `x_*` is ignored, `null` is missing. Deliberately
+//! absent: who may do it, and whether it can be done.
+
+use crate::domain::ids::{Account, Actor, Symbol};
+use crate::domain::record::{Adopt, Decision};
+use crate::domain::state::TradingState;
+use crate::wire::decode::DecodeLimits;
+use crate::wire::error::{BodyError, Code, Flaw, RequestError};
+use crate::wire::field::{Field, FieldSet};
+use crate::wire::object::{self, Object, each_element};
+use crate::wire::spec::{FieldSpec, Shape, names};
+use crate::wire::value::{AccountOrAll, Value, Why};
+
+/// The most causes that one release may name.
+const CAUSES_NAMED_MAX: usize = crate::domain::limits::CAUSES_MAX;
+
+/// The fields of a halt.
+pub const HALT: [FieldSpec; 4] = [
+    FieldSpec::optional::<AccountOrAll>(
+        Field::Account,
+        "The account, or `*` (if missing): all accounts.",
+    ),
+    FieldSpec::optional::<TradingState>(
+        Field::State,
+        "`halted` (if missing): no new orders; `reducing`: only orders that reduce a position.",
+    ),
+    FieldSpec::required::<Box<str>>(Field::Reason, "Why, for people and the audit trail."),
+    FieldSpec::required::<Actor>(Field::Actor, "Who, for the audit trail."),
+];
+
+/// The fields of a release.
+pub const RELEASE: [FieldSpec; 6] = [
+    FieldSpec::optional::<AccountOrAll>(
+        Field::Account,
+        "The account, or `*` (if missing): the common latch, not those of the accounts.",
+    ),
+    FieldSpec::required::<u64>(
+        Field::Epoch,
+        "The epoch that was seen; a stale one releases nothing.",
+    ),
+    FieldSpec::required::<Box<str>>(Field::Reason, "Why, for people and the audit trail."),
+    FieldSpec::required::<Actor>(Field::Actor, "Who, for the audit trail."),
+    FieldSpec::optional::<Vec<u64>>(Field::Causes, "Ids of the causes meant; all if missing."),
+    FieldSpec::optional::<bool>(
+        Field::Force,
+        "Release although a cause is still open (false if missing).",
+    ),
+];
+
+/// The fields of a manual reconciliation.
+pub const RECONCILE: [FieldSpec; 5] = [
+    FieldSpec::required::<Account>(Field::Account, "The account of the drift."),
+    FieldSpec::required::<Symbol>(Field::Symbol, "Its symbol."),
+    FieldSpec::required::<Adopt>(
+        Field::Adopt,
+        "Which side is right: `broker` (the engine is told), or `local` (the difference is \
+         accepted).",
+    ),
+    FieldSpec::required::<Actor>(Field::Actor, "Who, for the audit trail."),
+    FieldSpec::required::<Box<str>>(Field::Reason, "Why, for people and the audit trail."),
+];
+
+/// A request to set a cause on a latch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HaltRequest {
+    /// The account, or `*`.
+    pub account: Account,
+    /// `Halted` or `Reducing`.
+    pub state: TradingState,
+    /// Why; not blank.
+    pub reason: String,
+    /// Who.
+    pub actor: Actor,
+}
+
+/// A request to take causes off a latch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReleaseRequest {
+    /// The account, or `*`.
+    pub account: Account,
+    /// The epoch that the actor saw.
+    pub epoch: u64,
+    /// Ids of the causes meant; empty means all.
+    pub causes: Vec<u64>,
+    /// Release although a cause is still open.
+    pub force: bool,
+    /// Why; not blank.
+    pub reason: String,
+    /// Who.
+    pub actor: Actor,
+}
+
+/// A request to reconcile a drift by hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReconcileRequest {
+    /// The account of the drift; never `*`.
+    pub account: Account,
+    /// Its symbol.
+    pub symbol: Symbol,
+    /// Which side is right.
+    pub adopt: Adopt,
+    /// Why; not blank.
+    pub reason: String,
+    /// Who.
+    pub actor: Actor,
+}
+
+impl From<HaltRequest> for Decision {
+    fn from(request: HaltRequest) -> Self {
+        let HaltRequest { account, state, reason, actor } = request;
+        Self::Halt { account, state, reason, actor }
+    }
+}
+
+impl From<ReleaseRequest> for Decision {
+    fn from(request: ReleaseRequest) -> Self {
+        let ReleaseRequest { account, epoch, causes, force, reason, actor } = request;
+        Self::Release { account, epoch, causes, force, reason, actor }
+    }
+}
+
+/// Decodes the body of `POST /api/v1/halts`.
+///
+/// # Errors
+/// See [`RequestError`].
+pub fn decode_halt(body: &[u8], limits: &DecodeLimits) -> Result<HaltRequest, RequestError> {
+    let object = read(body, limits, names(&[&HALT]))?;
+    Ok(HaltRequest {
+        account: target(&object)?,
+        state: object.optional(Field::State)?.unwrap_or(TradingState::Halted),
+        reason: reason(&object)?,
+        actor: object.required(Field::Actor)?,
+    })
+}
+
+/// Decodes the body of `POST /api/v1/halts/release`.
+///
+/// # Errors
+/// See [`RequestError`].
+pub fn decode_release(body: &[u8], limits: &DecodeLimits) -> Result<ReleaseRequest, RequestError> {
+    let object = read(body, limits, names(&[&RELEASE]))?;
+    Ok(ReleaseRequest {
+        account: target(&object)?,
+        epoch: object.required(Field::Epoch)?,
+        causes: object.optional(Field::Causes)?.unwrap_or_default(),
+        force: object.optional(Field::Force)?.unwrap_or(false),
+        reason: reason(&object)?,
+        actor: object.required(Field::Actor)?,
+    })
+}
+
+/// Decodes the body of `POST /api/v1/drift/reconcile`.
+///
+/// # Errors
+/// See [`RequestError`].
+pub fn decode_reconcile(
+    body: &[u8],
+    limits: &DecodeLimits,
+) -> Result<ReconcileRequest, RequestError> {
+    let object = read(body, limits, names(&[&RECONCILE]))?;
+    Ok(ReconcileRequest {
+        account: object.required(Field::Account)?,
+        symbol: object.required(Field::Symbol)?,
+        adopt: object.required(Field::Adopt)?,
+        reason: reason(&object)?,
+        actor: object.required(Field::Actor)?,
+    })
+}
+
+/// Takes the one object of a body apart, and checks its names.
+fn read<'a>(
+    body: &'a [u8],
+    limits: &DecodeLimits,
+    allowed: FieldSet,
+) -> Result<Object<'a>, RequestError> {
+    let syntax = |e: &dyn std::error::Error| BodyError::Syntax(e.to_string());
+    let text = std::str::from_utf8(body).map_err(|e| syntax(&e))?;
+    if text.trim().is_empty() {
+        return Err(BodyError::Empty.into());
+    }
+    let mut object = Object::new(limits.text_bytes_max);
+    if let Err(error) = object.read(text) {
+        object::check_json(text).map_err(|e| syntax(&e))?;
+        // It is JSON: then it is no object, or a name in it is no text.
+        let body = if error.is_data() { BodyError::NotAnObject } else { syntax(&error) };
+        return Err(body.into());
+    }
+    if object.depth() > limits.depth_max {
+        return Err(BodyError::TooDeep { max: limits.depth_max }.into());
+    }
+    object.check_names()?;
+    object.check_fields(allowed, "this request")?;
+    Ok(object)
+}
+
+fn target(object: &Object<'_>) -> Result<Account, Flaw> {
+    let account = object.optional::<AccountOrAll>(Field::Account)?;
+    Ok(account.map_or_else(Account::all, |a| a.0))
+}
+
+/// The audit trail wants a reason, not a blank.
+fn reason(object: &Object<'_>) -> Result<String, Flaw> {
+    let reason: Box<str> = object.required(Field::Reason)?;
+    if reason.trim().is_empty() {
+        return Err(Flaw::of(Field::Reason, Code::InvalidText, "must not be blank"));
+    }
+    Ok(reason.into())
+}
+
+/// Ids of causes.
+impl Value for Vec<u64> {
+    const SHAPE: Shape = Shape::Integers;
+
+    fn decode(raw: &str, text_bytes_max: usize) -> Result<Self, Why> {
+        let mut ids = Self::new();
+        let mut flaw = None;
+        let walk = each_element(raw, |element| {
+            match u64::decode(element, text_bytes_max) {
+                Ok(_) if ids.len() == CAUSES_NAMED_MAX => flaw = Some(Why::from("are too many")),
+                Ok(id) => ids.push(id),
+                Err(why) => flaw = Some(why),
+            }
+            if flaw.is_some() { Err(object::Stop) } else { Ok(()) }
+        });
+        match (flaw, walk) {
+            (Some(why), _) => Err(why),
+            (None, Err(_)) => Err(Why::from("must be an array of integers")),
+            (None, Ok(())) => Ok(ids),
+        }
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(b'[');
+        for (index, id) in self.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            id.encode(out);
+        }
+        out.push(b']');
+    }
+}

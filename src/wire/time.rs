@@ -1,0 +1,339 @@
+//! Points in time as text and numbers.
+//!
+//! Input: RFC 3339 with a zone, Unix seconds with fractions, Unix nanoseconds. Output:
+//! [`Timestamp`], and RFC 3339 in UTC. Invariants: exact to the nanosecond, and what a clock tells
+//! beyond it is cut; nothing passes through a float. Deliberately absent: a clock, local times.
+
+use std::fmt;
+
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+use serde::{Serialize, Serializer};
+
+use crate::domain::time::{NANOS_PER_SECOND, TimeError, Timestamp};
+use crate::domain::units::{NumberError, parse_decimal};
+
+/// Why a time was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TimeTextError {
+    /// It has neither of the accepted forms.
+    #[error("must be RFC 3339 with a zone, or a number of Unix seconds")]
+    Form,
+    /// It has the form of RFC 3339, but no calendar has such a time.
+    #[error("is no time of the calendar")]
+    Calendar,
+    /// It is no integer.
+    #[error("must be an integer of Unix nanoseconds")]
+    NotNanoseconds,
+    /// It lies too far from now to be meant.
+    #[error(transparent)]
+    Range(#[from] TimeError),
+}
+
+/// Parses a time as the contract takes it: RFC 3339 with a zone, or decimal Unix seconds.
+///
+/// # Errors
+/// See [`TimeTextError`].
+pub fn parse(text: &str) -> Result<Timestamp, TimeTextError> {
+    // Every RFC 3339 time has a colon, and no number has one.
+    if text.contains(':') { parse_rfc3339(text) } else { from_unix_seconds(text) }
+}
+
+/// Parses RFC 3339 (section 5.6): `2026-11-22T14:30:00.02Z`, `2026-11-22t15:30:00+01:00`.
+///
+/// The fraction may have any number of digits; those after the ninth are cut. A leap second
+/// (`:60`) is the second after it, as on POSIX clocks. A space may stand for the `T`.
+///
+/// # Errors
+/// [`TimeTextError::Form`] without a zone too, [`TimeTextError::Calendar`] for the 30th of
+/// February, [`TimeTextError::Range`] outside the years 1990 to 2200.
+pub fn parse_rfc3339(text: &str) -> Result<Timestamp, TimeTextError> {
+    let (date, clock) = text.split_at_checked(11).ok_or(TimeTextError::Form)?;
+    let (clock, rest) = clock.split_at_checked(8).ok_or(TimeTextError::Form)?;
+    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T' | b't' | b' '] = date.as_bytes() else {
+        return Err(TimeTextError::Form);
+    };
+    let &[h1, h2, b':', n1, n2, b':', s1, s2] = clock.as_bytes() else {
+        return Err(TimeTextError::Form);
+    };
+    let (nanosecond, zone) = fraction(rest)?;
+    let year = i16::from(two_digits(y1, y2)?) * 100 + i16::from(two_digits(y3, y4)?);
+    let second = two_digits(s1, s2)?;
+    let leap = second == 60;
+    let civil = DateTime::new(
+        year,
+        two_digits(m1, m2)?,
+        two_digits(d1, d2)?,
+        two_digits(h1, h2)?,
+        two_digits(n1, n2)?,
+        if leap { 59 } else { second },
+        nanosecond,
+    )
+    .map_err(|_| TimeTextError::Calendar)?;
+    let instant = offset(zone)?.to_timestamp(civil).map_err(|_| TimeError)?.as_nanosecond();
+    in_range(instant + i128::from(leap) * i128::from(NANOS_PER_SECOND))
+}
+
+/// Takes decimal Unix seconds: `1732285800.123456789`, `1.7322858e9`. Digits after the ninth
+/// decimal place are cut.
+///
+/// # Errors
+/// [`TimeTextError::Form`] for what is no decimal number, [`TimeTextError::Range`] outside the
+/// years 1990 to 2200 (milliseconds, for one).
+pub fn from_unix_seconds(text: &str) -> Result<Timestamp, TimeTextError> {
+    match nanos_of_seconds(text) {
+        Ok(nanos) => in_range(nanos),
+        Err(NumberError::NotExact) => Err(TimeTextError::Range(TimeError)),
+        Err(NumberError::NotANumber | NumberError::NotPositive) => Err(TimeTextError::Form),
+    }
+}
+
+/// Takes an integer of Unix nanoseconds.
+///
+/// # Errors
+/// [`TimeTextError::NotNanoseconds`] for what is no integer, [`TimeTextError::Range`] outside the
+/// years 1990 to 2200.
+pub fn from_unix_nanos(text: &str) -> Result<Timestamp, TimeTextError> {
+    let nanos = parse_decimal(text).map_err(|_| TimeTextError::NotNanoseconds)?;
+    if nanos.scale() != 0 {
+        return Err(TimeTextError::NotNanoseconds);
+    }
+    in_range(nanos.mantissa())
+}
+
+/// Nanoseconds in decimal seconds; digits after the ninth decimal place are cut.
+///
+/// # Errors
+/// [`NumberError::NotANumber`] for what is no decimal number, [`NumberError::NotExact`] for one
+/// that does not fit.
+pub(crate) fn nanos_of_seconds(text: &str) -> Result<i128, NumberError> {
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        None => (text, 0),
+        Some((mantissa, exponent)) => (mantissa, parse_exponent(exponent)?),
+    };
+    let unsigned = mantissa.strip_prefix(['-', '+']).unwrap_or(mantissa);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    if whole.is_empty() && fraction.is_empty() {
+        return Err(NumberError::NotANumber);
+    }
+    // So many of the digits, from the left, are whole nanoseconds.
+    let kept = i64::try_from(whole.len()).map_err(|_| NumberError::NotExact)? + 9 + exponent;
+    let (mut nanos, mut seen) = (0_i128, 0_i64);
+    for byte in whole.bytes().chain(fraction.bytes()) {
+        if !byte.is_ascii_digit() {
+            return Err(NumberError::NotANumber);
+        }
+        if seen < kept {
+            nanos = times_ten(nanos)?
+                .checked_add(i128::from(byte - b'0'))
+                .ok_or(NumberError::NotExact)?;
+        }
+        seen += 1;
+    }
+    // Zeros to the right; a number that is not zero overflows before 40 of them.
+    while seen < kept && nanos != 0 {
+        nanos = times_ten(nanos)?;
+        seen += 1;
+    }
+    Ok(if mantissa.starts_with('-') { -nanos } else { nanos })
+}
+
+fn times_ten(value: i128) -> Result<i128, NumberError> {
+    value.checked_mul(10).ok_or(NumberError::NotExact)
+}
+
+fn parse_exponent(text: &str) -> Result<i64, NumberError> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(NumberError::NotANumber);
+    }
+    text.parse::<i32>().map(i64::from).map_err(|_| NumberError::NotExact)
+}
+
+/// The time as RFC 3339 in UTC, with the digits that it needs: `2026-11-22T14:30:00.02Z`.
+#[must_use]
+pub fn rfc3339(time: Timestamp) -> String {
+    Rfc3339(time).to_string()
+}
+
+/// Shows (and serializes) a time as RFC 3339 in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rfc3339(pub Timestamp);
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nanos = i128::from(self.0.as_nanos());
+        let instant = jiff::Timestamp::from_nanosecond(nanos).map_err(|_| fmt::Error)?;
+        fmt::Display::fmt(&instant, f)
+    }
+}
+
+impl Serialize for Rfc3339 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+fn in_range(nanos: i128) -> Result<Timestamp, TimeTextError> {
+    let nanos = i64::try_from(nanos).map_err(|_| TimeError)?;
+    Ok(Timestamp::from_nanos(nanos)?)
+}
+
+fn two_digits(tens: u8, ones: u8) -> Result<i8, TimeTextError> {
+    match (tens, ones) {
+        (b'0'..=b'9', b'0'..=b'9') => {
+            ((tens - b'0') * 10 + (ones - b'0')).try_into().map_err(|_| TimeTextError::Form)
+        }
+        _ => Err(TimeTextError::Form),
+    }
+}
+
+/// `.02Z` as nanoseconds and what follows.
+fn fraction(text: &str) -> Result<(i32, &str), TimeTextError> {
+    let Some(rest) = text.strip_prefix('.') else { return Ok((0, text)) };
+    let end = rest.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(rest.len());
+    if end == 0 {
+        return Err(TimeTextError::Form);
+    }
+    let (digits, zone) = rest.split_at(end);
+    let nanos = digits
+        .bytes()
+        .chain(std::iter::repeat(b'0'))
+        .take(9)
+        .fold(0, |nanos, digit| nanos * 10 + i32::from(digit - b'0'));
+    Ok((nanos, zone))
+}
+
+/// `Z`, `+01:00`, `-05:30`.
+fn offset(text: &str) -> Result<Offset, TimeTextError> {
+    match *text.as_bytes() {
+        [b'Z' | b'z'] => Ok(Offset::UTC),
+        [sign @ (b'+' | b'-'), h1, h2, b':', n1, n2] => {
+            let (hours, minutes) = (two_digits(h1, h2)?, two_digits(n1, n2)?);
+            if hours > 23 || minutes > 59 {
+                return Err(TimeTextError::Calendar);
+            }
+            let seconds = i32::from(hours) * 3_600 + i32::from(minutes) * 60;
+            Offset::from_seconds(if sign == b'-' { -seconds } else { seconds })
+                .map_err(|_| TimeTextError::Calendar)
+        }
+        _ => Err(TimeTextError::Form),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: i64 = 1_795_357_800 * NANOS_PER_SECOND;
+
+    #[test]
+    fn texts_are_exact_to_the_nanosecond() {
+        use TimeTextError::{Calendar, Form};
+        let out = Err(TimeTextError::Range(TimeError));
+        let check = |text: &str, expect: Result<i64, TimeTextError>| {
+            assert_eq!(parse(text).map(Timestamp::as_nanos), expect, "{text}");
+        };
+        check("2026-11-22T14:30:00Z", Ok(BASE));
+        check("2026-11-22t14:30:00z", Ok(BASE));
+        check("2026-11-22 14:30:00+00:00", Ok(BASE));
+        check("2026-11-22T14:30:00-00:00", Ok(BASE));
+        check("2026-11-22T20:00:00+05:30", Ok(BASE));
+        check("2026-11-22T09:30:00-05:00", Ok(BASE));
+        check("2026-11-22T14:30:00.1Z", Ok(BASE + 100_000_000));
+        check("2026-11-22T14:30:00.020Z", Ok(BASE + 20_000_000));
+        check("2026-11-22T14:30:00.123456789Z", Ok(BASE + 123_456_789));
+        check("2026-11-22T14:30:00.1234567899999999Z", Ok(BASE + 123_456_789));
+        check("2016-12-31T23:59:60.5Z", Ok(1_483_228_800_500_000_000));
+        check("1990-01-01T00:00:00Z", Ok(Timestamp::MIN.as_nanos()));
+        check("2199-12-31T23:59:59.999999999Z", Ok(Timestamp::MAX.as_nanos() - 1));
+        check("2200-01-01T00:00:00Z", out);
+        check("1989-12-31T23:59:59.999999999Z", out);
+        check("9999-12-31T23:59:59Z", out);
+        check("2026-02-30T00:00:00Z", Err(Calendar));
+        check("2026-13-01T00:00:00Z", Err(Calendar));
+        check("2026-01-01T24:00:00Z", Err(Calendar));
+        check("2026-01-01T00:00:61Z", Err(Calendar));
+        check("2026-01-01T00:00:00+24:00", Err(Calendar));
+        check("2026-11-22T14:30:00", Err(Form));
+        check("2026-11-22T14:30Z", Err(Form));
+        check("2026-11-22", Err(Form));
+        check("2026-11-22T14:30:00.Z", Err(Form));
+        check("2026-11-22T14:30:00+0100", Err(Form));
+        check("2026-11-22T14:30:00Z[Europe/Paris]", Err(Form));
+        check("2026-11-22T14:30:00Zé", Err(Form));
+        check("+2026-11-22T14:30:00Z", Err(Form));
+        check("2026-1-22T14:30:00Zx:", Err(Form));
+        check("日本の時刻:日本の時刻日本の時刻", Err(Form));
+        check("14:30:00Z", Err(Form));
+        check("now", Err(Form));
+        check("", Err(Form));
+    }
+
+    #[test]
+    fn seconds_are_exact_to_the_nanosecond() {
+        let out = Err(TimeTextError::Range(TimeError));
+        let check = |text: &str, expect: Result<i64, TimeTextError>| {
+            assert_eq!(parse(text).map(Timestamp::as_nanos), expect, "{text}");
+        };
+        check("1795357800", Ok(BASE));
+        check("1795357800.0", Ok(BASE));
+        check("1795357800.000000001", Ok(BASE + 1));
+        check("1795357800.1234567899999", Ok(BASE + 123_456_789));
+        check("1.7953578e9", Ok(BASE));
+        check("17953578000000000000000e-13", Ok(BASE));
+        check("1795357800123", out);
+        check("0", out);
+        check("0e2000000000", out);
+        check("1e2000000000", out);
+        check("1e99999999999", out);
+        check("-1795357800", out);
+        check("1e400", out);
+        check("NaN", Err(TimeTextError::Form));
+        check("Infinity", Err(TimeTextError::Form));
+        check("1795357800Z", Err(TimeTextError::Form));
+        check(" 1795357800", Err(TimeTextError::Form));
+        check(".", Err(TimeTextError::Form));
+        check("1e", Err(TimeTextError::Form));
+    }
+
+    #[test]
+    fn nanoseconds_are_integers() {
+        let check = |text: &str, expect: Result<i64, TimeTextError>| {
+            assert_eq!(from_unix_nanos(text).map(Timestamp::as_nanos), expect, "{text}");
+        };
+        check("1709562622137000001", Ok(1_709_562_622_137_000_001));
+        check("1.709562622137e18", Ok(1_709_562_622_137_000_000));
+        check("1709562622137000000.5", Err(TimeTextError::NotNanoseconds));
+        check("now", Err(TimeTextError::NotNanoseconds));
+        check("1795357800", Err(TimeTextError::Range(TimeError)));
+        check("99999999999999999999", Err(TimeTextError::Range(TimeError)));
+    }
+
+    #[test]
+    fn durations_are_cut_to_nanoseconds() {
+        let check = |text: &str, expect: i128| {
+            assert_eq!(nanos_of_seconds(text), Ok(expect), "{text}");
+        };
+        check("0.25", 250_000_000);
+        check("0.00023031234741210938", 230_312);
+        check("2.3841857910156e-07", 238);
+        check("-0.5", -500_000_000);
+        check("1e-10", 0);
+        check("0e-2000000000", 0);
+        check(".5", 500_000_000);
+    }
+
+    #[test]
+    fn times_are_shown_in_utc() {
+        let check = |nanos: i64, expect: &str| {
+            let time = Timestamp::from_nanos(nanos).expect("in range");
+            assert_eq!(rfc3339(time), expect);
+            assert_eq!(parse(expect), Ok(time));
+        };
+        check(BASE, "2026-11-22T14:30:00Z");
+        check(BASE + 20_000_000, "2026-11-22T14:30:00.02Z");
+        check(BASE + 1, "2026-11-22T14:30:00.000000001Z");
+        check(Timestamp::MIN.as_nanos(), "1990-01-01T00:00:00Z");
+    }
+}

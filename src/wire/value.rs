@@ -1,0 +1,364 @@
+//! Values of fields: from the text of one JSON value, and back.
+//!
+//! Input: the raw text of a JSON value that is known to be well-formed and not `null`. Output:
+//! checked domain values, or why not. Invariants: exact (no floats); nothing is allocated but the
+//! value itself; what `encode` writes, `decode` reads as an equal value. Deliberately absent: the
+//! field's name (see `object`).
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::domain::event::{Initiator, Liquidity, Source};
+use crate::domain::health::Health;
+use crate::domain::ids::{
+    self, Account, Actor, Component, Currency, EventId, FillId, IdError, OrderId, Session,
+    Strategy, Symbol, Venue,
+};
+use crate::domain::limits;
+use crate::domain::record::Adopt;
+use crate::domain::state::TradingState;
+use crate::domain::time::{NANOS_PER_SECOND, Timestamp};
+use crate::domain::units::{
+    Amount, Decimal, NumberError, Position, Price, Quantity, Side, parse_decimal,
+};
+use crate::wire::spec::Shape;
+use crate::wire::time;
+
+/// Why a value was refused, as the end of a sentence that begins with the field's name.
+pub(crate) type Why = Cow<'static, str>;
+
+/// The longest duration that a heartbeat may state: 31 days.
+pub(crate) const DURATION_MAX: Duration = Duration::from_hours(31 * 24);
+
+/// Names that stand for something else on metrics and in requests, so nothing can be called so.
+pub(crate) const RESERVED: [&str; 2] = [Account::ALL, Symbol::OTHER];
+
+/// A value that a field can have. One impl for each type, used by the decoder, the encoder and the
+/// published schema alike.
+pub(crate) trait Value: Sized {
+    /// What it looks like on the wire.
+    const SHAPE: Shape;
+
+    /// Reads the raw text of a JSON value; strings that are not names have at most
+    /// `text_bytes_max` bytes.
+    fn decode(raw: &str, text_bytes_max: usize) -> Result<Self, Why>;
+
+    /// Writes it as JSON.
+    fn encode(&self, out: &mut Vec<u8>);
+}
+
+/// The text of a JSON string, borrowed when it holds no escape. At most `bytes_max` bytes.
+pub(crate) fn string(raw: &str, bytes_max: usize) -> Result<Cow<'_, str>, Why> {
+    let Some(inner) = raw.strip_prefix('"').and_then(|r| r.strip_suffix('"')) else {
+        return Err(Cow::Borrowed("must be a string"));
+    };
+    let text = if !inner.as_bytes().contains(&b'\\') {
+        Cow::Borrowed(inner)
+    } else if inner.len() / 6 > bytes_max {
+        // The longest escape of one byte has six: no need to unpack it to know.
+        return Err(too_long(bytes_max));
+    } else {
+        let text = serde_json::from_str::<String>(raw);
+        Cow::Owned(text.map_err(|_| Cow::Borrowed("holds an escape that is no character"))?)
+    };
+    if text.len() > bytes_max {
+        return Err(too_long(bytes_max));
+    }
+    Ok(text)
+}
+
+fn too_long(bytes_max: usize) -> Why {
+    Cow::Owned(format!("is longer than {bytes_max} bytes"))
+}
+
+/// The text of a JSON number or of a string that should hold one.
+fn number_text(raw: &str) -> Result<Cow<'_, str>, Why> {
+    match raw.as_bytes().first() {
+        Some(b'"') => string(raw, limits::TEXT_BYTES_MAX),
+        Some(b'-' | b'0'..=b'9') => Ok(Cow::Borrowed(raw)),
+        _ => Err(Cow::Borrowed("must be a number or a decimal string")),
+    }
+}
+
+fn decimal(raw: &str) -> Result<Decimal, Why> {
+    parse_decimal(&number_text(raw)?).map_err(number_why)
+}
+
+fn number_why(error: NumberError) -> Why {
+    Cow::Owned(error.to_string())
+}
+
+fn name<T>(raw: &str, make: fn(&str) -> Result<T, IdError>) -> Result<T, Why> {
+    let text = string(raw, limits::ID_BYTES_MAX)?;
+    make(&text).map_err(|e| Cow::Owned(e.to_string()))
+}
+
+/// A name that becomes a label, so none of the [`RESERVED`] ones.
+fn label<T>(raw: &str, make: fn(&str) -> Result<T, IdError>) -> Result<T, Why> {
+    let text = string(raw, limits::ID_BYTES_MAX)?;
+    if RESERVED.contains(&&*text) {
+        return Err(Cow::Borrowed("is a reserved name"));
+    }
+    make(&text).map_err(|e| Cow::Owned(e.to_string()))
+}
+
+/// Writes a JSON string.
+pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend([b'\\', byte]),
+            b'\n' => out.extend(b"\\n"),
+            b'\r' => out.extend(b"\\r"),
+            b'\t' => out.extend(b"\\t"),
+            0..0x20 => out.extend(format!("\\u{byte:04x}").bytes()),
+            _ => out.push(byte),
+        }
+    }
+    out.push(b'"');
+}
+
+/// Writes a decimal as a string, so that no reader on the way makes a float of it.
+fn write_decimal(value: Decimal, out: &mut Vec<u8>) {
+    out.push(b'"');
+    out.extend(value.normalize().to_string().bytes());
+    out.push(b'"');
+}
+
+macro_rules! names {
+    ($shape:ident, $read:ident: $($name:ident)*) => {
+        $(impl Value for $name {
+            const SHAPE: Shape = Shape::$shape;
+
+            fn decode(raw: &str, _: usize) -> Result<Self, Why> {
+                $read(raw, Self::new)
+            }
+
+            fn encode(&self, out: &mut Vec<u8>) {
+                write_string(self.as_str(), out);
+            }
+        })*
+    };
+}
+
+names! { Identifier, name: OrderId FillId EventId Currency Actor }
+names! { Label, label: Account Symbol Strategy Venue Component }
+
+macro_rules! decimals {
+    ($($name:ident: $shape:ident, $make:expr;)*) => {
+        $(impl Value for $name {
+            const SHAPE: Shape = Shape::$shape;
+
+            fn decode(raw: &str, _: usize) -> Result<Self, Why> {
+                decimal(raw).and_then($make)
+            }
+
+            fn encode(&self, out: &mut Vec<u8>) {
+                write_decimal(self.get(), out);
+            }
+        })*
+    };
+}
+
+decimals! {
+    Price: Price, |d| Ok(Price::new(d));
+    Quantity: Quantity, |d| Quantity::new(d).map_err(number_why);
+    Position: Position, |d| Ok(Position::new(d));
+    Amount: Amount, |d| Ok(Amount::new(d));
+}
+
+macro_rules! choices {
+    ($($name:ident { $($text:literal = $value:path),* })*) => {
+        $(impl Value for $name {
+            const SHAPE: Shape = Shape::Choice(&[$($text),*]);
+
+            fn decode(raw: &str, _: usize) -> Result<Self, Why> {
+                match &*string(raw, limits::TEXT_BYTES_MAX)? {
+                    $($text => Ok($value),)*
+                    _ => Err(Cow::Borrowed(concat!("must be one of:", $(" ", $text),*))),
+                }
+            }
+
+            fn encode(&self, out: &mut Vec<u8>) {
+                $(if *self == $value {
+                    return write_string($text, out);
+                })*
+            }
+        })*
+    };
+}
+
+/// Whether a snapshot of positions could be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FetchStatus {
+    /// It was taken.
+    Ok,
+    /// It could not be taken, and says nothing.
+    Failed,
+}
+
+choices! {
+    Side { "buy" = Side::Buy, "sell" = Side::Sell }
+    Liquidity { "maker" = Liquidity::Maker, "taker" = Liquidity::Taker }
+    Initiator { "user" = Initiator::User, "venue" = Initiator::Venue }
+    Source { "local" = Source::Local, "broker" = Source::Broker }
+    Health {
+        "healthy" = Health::Healthy,
+        "degraded" = Health::Degraded,
+        "unhealthy" = Health::Unhealthy
+    }
+    FetchStatus { "ok" = FetchStatus::Ok, "failed" = FetchStatus::Failed }
+    TradingState { "halted" = TradingState::Halted, "reducing" = TradingState::Reducing }
+    Adopt { "broker" = Adopt::Broker, "local" = Adopt::Local }
+}
+
+/// A text for people: lines and tabs, but no other control characters. May be empty.
+impl Value for Box<str> {
+    const SHAPE: Shape = Shape::Text;
+
+    fn decode(raw: &str, text_bytes_max: usize) -> Result<Self, Why> {
+        let text = string(raw, text_bytes_max)?;
+        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            return Err(Cow::Borrowed("holds a control character"));
+        }
+        Ok(Self::from(text))
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        write_string(self, out);
+    }
+}
+
+/// An identifier that has no type of its own in the domain.
+pub(crate) struct Identifier(pub(crate) Box<str>);
+
+impl Value for Identifier {
+    const SHAPE: Shape = Shape::Identifier;
+
+    fn decode(raw: &str, _: usize) -> Result<Self, Why> {
+        name(raw, |text| ids::check(text).map(|()| Self(Box::from(text))))
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        write_string(&self.0, out);
+    }
+}
+
+/// A session; `""` is the one without a name.
+pub(crate) struct SessionName(pub(crate) Option<Session>);
+
+impl Value for SessionName {
+    const SHAPE: Shape = Shape::IdentifierOrEmpty;
+
+    fn decode(raw: &str, _: usize) -> Result<Self, Why> {
+        if raw == "\"\"" { Ok(Self(None)) } else { name(raw, Session::new).map(Some).map(Self) }
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        write_string(self.0.as_ref().map_or("", Session::as_str), out);
+    }
+}
+
+/// An account, or `*` for all.
+pub(crate) struct AccountOrAll(pub(crate) Account);
+
+impl Value for AccountOrAll {
+    const SHAPE: Shape = Shape::LabelOrAll;
+
+    fn decode(raw: &str, text_bytes_max: usize) -> Result<Self, Why> {
+        if raw == "\"*\"" {
+            return Ok(Self(Account::all()));
+        }
+        Account::decode(raw, text_bytes_max).map(Self)
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+    }
+}
+
+impl Value for bool {
+    const SHAPE: Shape = Shape::Boolean;
+
+    fn decode(raw: &str, _: usize) -> Result<Self, Why> {
+        match raw {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(Cow::Borrowed("must be true or false")),
+        }
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend(if *self { "true" } else { "false" }.bytes());
+    }
+}
+
+impl Value for u64 {
+    const SHAPE: Shape = Shape::Integer;
+
+    fn decode(raw: &str, _: usize) -> Result<Self, Why> {
+        let value = decimal(raw)?;
+        let whole = if value.scale() == 0 { Self::try_from(value.mantissa()).ok() } else { None };
+        whole.ok_or(Cow::Borrowed("must be an integer from 0"))
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend(self.to_string().bytes());
+    }
+}
+
+/// The time of an event as `time` gives it.
+pub(crate) struct TimeText(pub(crate) Timestamp);
+
+impl Value for TimeText {
+    const SHAPE: Shape = Shape::Time;
+
+    fn decode(raw: &str, _: usize) -> Result<Self, Why> {
+        let text = match raw.as_bytes().first() {
+            Some(b'"' | b'-' | b'0'..=b'9') => number_text(raw)?,
+            _ => return Err(Cow::Owned(time::TimeTextError::Form.to_string())),
+        };
+        time::parse(&text).map(Self).map_err(|e| Cow::Owned(e.to_string()))
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        write_string(&time::rfc3339(self.0), out);
+    }
+}
+
+/// The time of an event as `time_ns` gives it.
+pub(crate) struct TimeNanos(pub(crate) Timestamp);
+
+impl Value for TimeNanos {
+    const SHAPE: Shape = Shape::TimeNs;
+
+    fn decode(raw: &str, _: usize) -> Result<Self, Why> {
+        let text = number_text(raw)?;
+        time::from_unix_nanos(&text).map(Self).map_err(|e| Cow::Owned(e.to_string()))
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend(self.0.as_nanos().to_string().bytes());
+    }
+}
+
+/// Seconds, cut to nanoseconds: a measurement of a float clock has more digits than it knows.
+impl Value for Duration {
+    const SHAPE: Shape = Shape::Seconds;
+
+    fn decode(raw: &str, _: usize) -> Result<Self, Why> {
+        let nanos = time::nanos_of_seconds(&number_text(raw)?).map_err(number_why)?;
+        u64::try_from(nanos)
+            .ok()
+            .map(Self::from_nanos)
+            .filter(|d| *d <= DURATION_MAX)
+            .ok_or_else(|| Cow::Owned(format!("must be from 0 to {}", DURATION_MAX.as_secs())))
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        let nanos = i128::try_from(self.as_nanos()).unwrap_or(i128::MAX);
+        let scale = NANOS_PER_SECOND.ilog10();
+        // A duration of 2^64 seconds has 29 digits at most: it always fits a decimal.
+        write_decimal(Decimal::try_from_i128_with_scale(nanos, scale).unwrap_or_default(), out);
+    }
+}
