@@ -71,6 +71,8 @@ pub struct AccountRow {
     pub figures: Figures,
     /// Quantiles of slippage by `Reference::ALL`.
     pub quantiles: [Option<Quantiles>; 3],
+    /// Orders dropped because a bound was reached: open ones, ones without a submission.
+    pub dropped: (u64, u64),
     /// Submission of the oldest open order.
     pub oldest_open_at: Option<Timestamp>,
     /// Rejections by `REJECT_REASONS`, with the latest order of each.
@@ -151,9 +153,9 @@ pub fn project(monitor: &Monitor) -> Projection {
 /// A scraper that may see some accounts alone gets no figure that another account moves: its
 /// [`ExporterRow`] must stay out of the exposition, see [`crate::metrics::encode()`].
 #[must_use]
-pub fn project_accounts(monitor: &Monitor, visible: impl Fn(&str) -> bool) -> Projection {
+pub fn project_accounts(monitor: &Monitor, visible: impl Fn(&Account) -> bool) -> Projection {
     let folded_symbols = monitor.accounts().map(|a| a.symbols.folded()).sum();
-    let shown = monitor.accounts().filter(|a| visible(a.name.as_str()));
+    let shown = monitor.accounts().filter(|a| visible(&a.name));
     Projection {
         common: common_row(monitor),
         accounts: shown.map(|account| account_row(monitor, account)).collect(),
@@ -211,6 +213,7 @@ fn account_row(monitor: &Monitor, account: &AccountState) -> AccountRow {
         counters: whole.counters().clone(),
         figures: whole.figures(),
         quantiles: Reference::ALL.map(|reference| whole.quantiles(reference)),
+        dropped: execution.dropped(),
         oldest_open_at: execution.oldest_open_at(),
         rejections: execution
             .rejections()

@@ -165,6 +165,7 @@ fn account(name: &str) -> AccountRow {
         counters: counters(),
         figures: figures(),
         quantiles: [Some(Quantiles { p50: 0.0, p95: 1.0, p99: 2.5, worst: 3.0 }), None, None],
+        dropped: (0, 1),
         oldest_open_at: Some(at(1_763_821_800)),
         rejections: (0..11).map(|reason| (reason, Some(exemplar.clone()))).collect(),
         ack: histogram(&LATENCY_BOUNDS, &[]),

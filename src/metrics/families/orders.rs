@@ -82,4 +82,14 @@ pub const FAMILIES: &[Family] = &[
         ACCOUNT,
         Source::Account(|a, p| p.time(&[], a.oldest_open_at)),
     ),
+    Family::counter(
+        "trading_orders_dropped_total",
+        "Number of orders forgotten because as many are held as may be: open, or not submitted yet.",
+        &["account", "kind"],
+        Source::Account(|a, p| {
+            let (open, unknown) = a.dropped;
+            p.count(&["open"], open);
+            p.count(&["unknown"], unknown);
+        }),
+    ),
 ];

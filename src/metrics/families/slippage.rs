@@ -51,4 +51,15 @@ pub const FAMILIES: &[Family] = &[
             }
         }),
     ),
+    Family::counter(
+        "trading_missing_references_total",
+        "Number of filled orders without slippage, for their reference is absent or zero.",
+        &["account", "reference", "reason"],
+        Source::Account(|a, p| {
+            for (reference, missing) in Reference::ALL.iter().zip(&a.counters.missing_references) {
+                p.count(&[reference.as_str(), "absent"], missing.absent);
+                p.count(&[reference.as_str(), "zero"], missing.zero);
+            }
+        }),
+    ),
 ];
