@@ -13,4 +13,3 @@ pub mod wire;
 pub mod engine;
 pub mod clock;
 pub mod demo;
-pub mod app;

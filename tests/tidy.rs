@@ -6,6 +6,8 @@
 
 #![expect(clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "tidy/generated.rs"]
+mod generated;
 #[path = "tidy/links.rs"]
 mod links;
 #[path = "tidy/source.rs"]
@@ -336,6 +338,11 @@ fn links_of_the_documents_lead_somewhere() {
     let exists = |path: &str| root().join(path).exists();
     let anchors = |path: &str| links::anchors(&tree::read(path));
     none(documents.iter().flat_map(|d| links::broken(d, &exists, &anchors)));
+}
+
+#[test]
+fn generated_sections_of_the_documents_are_up_to_date() {
+    none(generated::SECTIONS.iter().filter_map(generated::Section::renew));
 }
 
 /// Every check finds what it is for in a small sample, and nothing in the one beside it.

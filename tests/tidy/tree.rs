@@ -28,6 +28,11 @@ pub(crate) fn read(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
+/// Writes a file that is generated.
+pub(crate) fn write(name: &str, text: &str) {
+    fs::write(root().join(name), text).unwrap_or_else(|error| panic!("{name}: {error}"));
+}
+
 /// The files below a folder with an extension.
 pub(crate) fn files(folder: &str, extension: &str) -> Vec<File> {
     let mut found = Vec::new();

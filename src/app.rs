@@ -1,4 +1,0 @@
-//! The composition root.
-
-pub mod serve;
-mod turns;

@@ -1,0 +1,86 @@
+//! Sections of the documents that are made from tables of the code.
+//!
+//! Input: the tables. Output: Markdown between two marks, written anew when it is out of date.
+//! Invariant: a document never disagrees with the code in a test that passed.
+
+use trading_exporter::metrics::catalogue;
+use trading_exporter::wire::event::{ENVELOPE, KINDS, KindSpec};
+use trading_exporter::wire::spec::{FieldSpec, Presence};
+
+use crate::tree;
+
+/// A section of a document.
+pub(crate) struct Section {
+    document: &'static str,
+    /// The name in its marks.
+    name: &'static str,
+    text: fn() -> String,
+}
+
+/// All of them.
+pub(crate) const SECTIONS: &[Section] = &[
+    Section { document: "README.md", name: "metrics", text: catalogue::markdown },
+    Section { document: "docs/http-api.md", name: "envelope", text: envelope },
+    Section { document: "docs/http-api.md", name: "events", text: events },
+];
+
+impl Section {
+    /// What is wrong, if the section was out of date; then it is up to date now.
+    pub(crate) fn renew(&self) -> Option<String> {
+        let Self { document, name, text } = self;
+        let before = tree::read(document);
+        let Some(after) = replaced(&before, name, &text()) else {
+            return Some(format!("{document}: no marks of the section `{name}`"));
+        };
+        if before == after {
+            return None;
+        }
+        tree::write(document, &after);
+        Some(format!("{document}: the section `{name}` was out of date; written anew: commit it"))
+    }
+}
+
+/// The document with another text between `<!-- NAME:begin -->` and `<!-- NAME:end -->`.
+fn replaced(markdown: &str, name: &str, text: &str) -> Option<String> {
+    let (begin, end) = (format!("<!-- {name}:begin -->\n"), format!("<!-- {name}:end -->"));
+    let (head, rest) = markdown.split_once(&begin)?;
+    let (_, tail) = rest.split_once(&end)?;
+    Some(format!("{head}{begin}{text}{end}{tail}"))
+}
+
+/// The fields of every event.
+fn envelope() -> String {
+    let rows =
+        ENVELOPE.iter().map(|field| format!("| `{}` | {} |\n", field.field.name(), field.about));
+    std::iter::once("| field | meaning |\n|---|---|\n".to_owned()).chain(rows).collect()
+}
+
+/// The types of events with their own fields.
+fn events() -> String {
+    let row = |kind: &&KindSpec| {
+        let own = kind.fields().filter(|f| !ENVELOPE.iter().any(|e| e.field == f.field));
+        let names: Vec<String> = own.map(name).collect();
+        format!("| `{}` | {} | {} |\n", kind.name, kind.about, names.join(", "))
+    };
+    let head = "| type | what it says | fields (* required) |\n|---|---|---|\n".to_owned();
+    std::iter::once(head).chain(KINDS.iter().map(row)).collect()
+}
+
+fn name(field: &FieldSpec) -> String {
+    let mark = if field.presence == Presence::Required { "*" } else { "" };
+    format!("{}{mark}", field.field.name())
+}
+
+#[test]
+fn a_section_is_replaced_between_its_marks() {
+    let check = |text: &str, expect: Option<&str>| {
+        assert_eq!(replaced(text, "x", "new\n").as_deref(), expect, "{text}");
+    };
+    check(
+        "a\n<!-- x:begin -->\n<!-- x:end -->\nb",
+        Some("a\n<!-- x:begin -->\nnew\n<!-- x:end -->\nb"),
+    );
+    check("<!-- x:begin -->\nold\n<!-- x:end -->", Some("<!-- x:begin -->\nnew\n<!-- x:end -->"));
+    check("<!-- y:begin -->\n<!-- y:end -->", None);
+    check("<!-- x:begin -->\n", None);
+}
