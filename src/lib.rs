@@ -13,3 +13,4 @@ pub mod wire;
 pub mod engine;
 pub mod clock;
 pub mod demo;
+pub mod app;

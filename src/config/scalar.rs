@@ -210,16 +210,22 @@ pub(super) fn host_and_port(node: &Node) -> Result<String, Fault> {
     let text = text(node)?;
     let fault = || Fault::must("a host and a port, like broker.example:443");
     let (host, port) = text.rsplit_once(':').ok_or_else(fault)?;
-    let bracketed = host.starts_with('[') && host.ends_with(']');
-    let plain = !host.is_empty()
-        && host.len() <= 255
-        && (bracketed || !host.contains(':'))
-        && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]%".contains(&b));
-    let port = port.parse::<u16>().ok().filter(|p| *p > 0);
-    if !plain || port.is_none() {
+    if !is_host(host) || !is_port(port) {
         return Err(fault());
     }
     Ok(text.to_owned())
+}
+
+fn is_host(host: &str) -> bool {
+    if let Some(inner) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        return inner.parse::<std::net::Ipv6Addr>().is_ok();
+    }
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+    !host.is_empty() && host.len() <= 255 && host.bytes().all(plain)
+}
+
+fn is_port(port: &str) -> bool {
+    port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// A URL with the scheme `http` or `https`, a host, and no user or password in it: those would
@@ -235,11 +241,20 @@ pub(super) fn check_url(text: &str) -> Result<(), Fault> {
     if text.len() > 2_048 {
         return Err(Fault::must("a URL of at most 2048 bytes"));
     }
-    let url = reqwest::Url::parse(text).ok();
-    let url = url.filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
-    let url = url.ok_or_else(|| Fault::must("a URL that begins with http:// or https://"))?;
-    if !url.username().is_empty() || url.password().is_some() {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let plain = |b: u8| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b);
+    let rest = rest.filter(|rest| rest.bytes().all(plain));
+    let rest = rest.ok_or_else(|| Fault::must("a URL that begins with http:// or https://"))?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
         return Err(Fault(String::from("must not hold a user or a password")));
+    }
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    if !is_host(host) || port.is_some_and(|port| !is_port(port)) {
+        return Err(Fault::must("a URL with a host, like https://broker.example/health"));
     }
     Ok(())
 }
@@ -407,6 +422,13 @@ mod tests {
         check("ftp://broker.example/", false);
         check("file:///etc/passwd", false);
         check("https://", false);
+        check("http:///x", false);
+        check("http://host:0/", false);
+        check("http://host:x/", false);
+        check("http://[::1/", false);
+        check("http://a b/", false);
+        check("http://good\\@evil/", false);
+        check("http://host?q=@", true);
         check("broker.example", false);
         check("https://user:pass@broker.example/", false);
         check("https://user@broker.example/", false);

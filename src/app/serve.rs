@@ -1,0 +1,432 @@
+//! The accept loop: connections in, one task for each, and an orderly end.
+//!
+//! Input: a listener, a service, limits, and a token that ends it. Invariants: at most
+//! `connections_max` connections; further ones wait in the kernel, and the loop waits before it
+//! accepts, without spinning; a slow head, an idle connection and a peer that takes nothing of its
+//! answer are cut off (see [`super::turns`]); after the token falls nothing is accepted, requests
+//! under way are finished within `drain_timeout`, and what is left then is dropped. Deliberately
+//! absent: routes, statuses and deadlines of bodies (see `crate::api`).
+
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::turns::{GuardedIo, TrackedBody, Turn};
+use crate::config::WebConfig;
+
+/// The bounds of connections.
+#[derive(Clone, Debug)]
+pub struct ServeLimits {
+    /// Connections at one time.
+    pub connections_max: usize,
+    /// From the first byte of a head (of a new connection: from its start) to the last.
+    pub header_timeout: Duration,
+    /// Between an answer and the next head, and without a byte of an answer being taken.
+    pub idle_timeout: Duration,
+    /// How long requests under way may take after the end was announced.
+    pub drain_timeout: Duration,
+}
+
+impl From<&WebConfig> for ServeLimits {
+    fn from(web: &WebConfig) -> Self {
+        Self {
+            connections_max: web.connections_max,
+            header_timeout: web.header_timeout,
+            idle_timeout: web.idle_timeout,
+            drain_timeout: web.drain_timeout,
+        }
+    }
+}
+
+/// Serves until `stop` is cancelled and the connections are drained.
+pub async fn serve<S, B>(
+    listener: TcpListener,
+    service: S,
+    limits: ServeLimits,
+    stop: CancellationToken,
+) -> Drained
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Send
+        + Unpin
+        + 'static,
+{
+    let slots = Arc::new(Semaphore::new(limits.connections_max.max(1)));
+    let connections = TaskTracker::new();
+    let abort = CancellationToken::new();
+    let mut failures = 0;
+    loop {
+        let next = async {
+            // Closed never: the semaphore lives as long as the loop.
+            let slot = Arc::clone(&slots).acquire_owned().await.ok();
+            (slot, listener.accept().await)
+        };
+        let (slot, accepted) = tokio::select! {
+            () = stop.cancelled() => break,
+            next = next => next,
+        };
+        match accepted {
+            Ok((stream, _peer)) => {
+                failures = 0;
+                let connection = connection(stream, service.clone(), limits.clone(), stop.clone());
+                let abort = abort.clone();
+                connections.spawn(async move {
+                    abort.run_until_cancelled(connection).await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                let pause = pause_after(&error, failures);
+                if failures == 0 && !pause.is_zero() {
+                    tracing::warn!(%error, "connections cannot be accepted");
+                }
+                failures = failures.saturating_add(u32::from(!pause.is_zero()));
+                stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+            }
+        }
+    }
+    drop(listener);
+    drain(&connections, &abort, limits.drain_timeout).await
+}
+
+/// How a drain ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drained {
+    /// All requests under way were answered.
+    Complete,
+    /// This many connections were dropped at the end of the time.
+    Dropped(usize),
+}
+
+/// Waits for the connections, and drops those that take too long.
+async fn drain(
+    connections: &TaskTracker,
+    abort: &CancellationToken,
+    drain_timeout: Duration,
+) -> Drained {
+    connections.close();
+    if tokio::time::timeout(drain_timeout, connections.wait()).await.is_ok() {
+        return Drained::Complete;
+    }
+    let left = connections.len();
+    abort.cancel();
+    connections.wait().await;
+    Drained::Dropped(left)
+}
+
+/// One connection, to its end.
+async fn connection<S, B>(
+    stream: TcpStream,
+    service: S,
+    limits: ServeLimits,
+    stop: CancellationToken,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static,
+{
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection was gone before it was served");
+        return;
+    }
+    let turn = Arc::new(Turn::default());
+    let io = GuardedIo::new(stream, Arc::clone(&turn), &limits);
+    let service = service_fn(move |request| {
+        turn.begin();
+        let turn = Arc::clone(&turn);
+        let answer = service.call(request);
+        async move { answer.await.map(|a| a.map(|body| TrackedBody::new(body, turn))) }
+    });
+    let mut serving = std::pin::pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            // The second bound: it also holds for a head that came, in part, behind a request.
+            .header_read_timeout(limits.header_timeout + limits.idle_timeout)
+            .serve_connection(TokioIo::new(io), service)
+    );
+    let ended = tokio::select! {
+        ended = serving.as_mut() => ended,
+        () = stop.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended");
+    }
+}
+
+/// How long to wait after an error of `accept`, `failures` having come before it in a row. Errors
+/// of a single connection cost nothing; when descriptors or memory ran out, trying again at once
+/// would only burn the processor.
+fn pause_after(error: &io::Error, failures: u32) -> Duration {
+    const FIRST: Duration = Duration::from_millis(10);
+    const LONGEST: Duration = Duration::from_secs(1);
+    let of_one_connection = matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::Interrupted
+    );
+    if of_one_connection {
+        return Duration::ZERO;
+    }
+    FIRST.saturating_mul(1 << failures.min(10)).min(LONGEST)
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test owns the tasks that it spawns")]
+mod tests {
+    use super::*;
+
+    use std::convert::Infallible;
+    use std::net::SocketAddr;
+
+    use bytes::Bytes;
+    use http_body_util::{BodyExt, Full};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::Notify;
+    use tokio::task::JoinHandle;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    /// A server under test. `/wait` answers when `go` is notified, `/large` answers 64 MiB, all
+    /// else answers the length of the body.
+    struct Server {
+        address: SocketAddr,
+        stop: CancellationToken,
+        entered: Arc<Notify>,
+        go: Arc<Notify>,
+        served: JoinHandle<Drained>,
+    }
+
+    fn limits() -> ServeLimits {
+        ServeLimits {
+            connections_max: 16,
+            header_timeout: Duration::from_mins(10),
+            idle_timeout: Duration::from_mins(10),
+            drain_timeout: Duration::from_mins(10),
+        }
+    }
+
+    async fn answer(
+        request: Request<Incoming>,
+        entered: Arc<Notify>,
+        go: Arc<Notify>,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        if request.uri().path() == "/wait" {
+            entered.notify_one();
+            go.notified().await;
+        }
+        let large = request.uri().path() == "/large";
+        let length = request.into_body().collect().await.map_or(0, |b| b.to_bytes().len());
+        let text = if large { vec![b'x'; 64 << 20] } else { format!("{length}").into_bytes() };
+        Ok(Response::new(Full::new(Bytes::from(text))))
+    }
+
+    async fn start(limits: ServeLimits) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, entered, go) =
+            (CancellationToken::new(), Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let service = {
+            let (entered, go) = (Arc::clone(&entered), Arc::clone(&go));
+            // `service_fn` is Clone when its closure is.
+            service_fn(move |r| answer(r, Arc::clone(&entered), Arc::clone(&go)))
+        };
+        let served = tokio::spawn(serve(listener, service, limits, stop.clone()));
+        Server { address, stop, entered, go, served }
+    }
+
+    async fn connect(server: &Server) -> TcpStream {
+        TcpStream::connect(server.address).await.unwrap()
+    }
+
+    async fn send(stream: &mut TcpStream, text: &str) {
+        stream.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    fn get(path: &str) -> String {
+        format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")
+    }
+
+    /// Reads until `end` was read.
+    async fn read_to(stream: &mut TcpStream, end: &str) -> String {
+        let mut text = String::new();
+        let mut buffer = [0; 1024];
+        while !text.ends_with(end) {
+            let n = tokio::time::timeout(SOON, stream.read(&mut buffer)).await.unwrap().unwrap();
+            assert_ne!(n, 0, "closed after {text:?}");
+            text.push_str(std::str::from_utf8(&buffer[..n]).unwrap());
+        }
+        text
+    }
+
+    /// Waits until the peer has closed; what came before it.
+    async fn closed(stream: &mut TcpStream) -> Vec<u8> {
+        let mut rest = Vec::new();
+        let end = tokio::time::timeout(SOON, stream.read_to_end(&mut rest)).await;
+        // A reset is an end too.
+        end.expect("it stays open").ok();
+        rest
+    }
+
+    #[tokio::test]
+    async fn requests_are_served_one_after_another_on_one_connection() {
+        let server = start(limits()).await;
+        let mut stream = connect(&server).await;
+        for _ in 0..3 {
+            send(&mut stream, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nabcde").await;
+            let answer = read_to(&mut stream, "\r\n\r\n5").await;
+            assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slow_head_is_cut_off() {
+        let short = ServeLimits { header_timeout: Duration::from_millis(50), ..limits() };
+        let check = |before: String, partial: &'static str| {
+            let short = short.clone();
+            async move {
+                let server = start(short).await;
+                let mut stream = connect(&server).await;
+                if !before.is_empty() {
+                    send(&mut stream, &before).await;
+                    read_to(&mut stream, "\r\n\r\n0").await;
+                }
+                send(&mut stream, partial).await;
+                assert_eq!(closed(&mut stream).await, b"", "{before:?} {partial:?}");
+            }
+        };
+        check(String::new(), "").await;
+        check(String::new(), "GET / HT").await;
+        check(String::new(), "GET / HTTP/1.1\r\nhost: x\r\nx-a: ").await;
+        check(get("/"), "G").await;
+        check(get("/"), "GET / HTTP/1.1\r\nhost: x\r\n").await;
+    }
+
+    #[tokio::test]
+    async fn a_head_that_trickles_is_cut_off_too() {
+        let short = ServeLimits { header_timeout: Duration::from_millis(100), ..limits() };
+        let server = start(short).await;
+        let (mut reader, mut writer) = connect(&server).await.into_split();
+        let trickle = tokio::spawn(async move {
+            writer.write_all(b"GET / HTTP/1.1\r\nx: ").await.ok();
+            let mut every = tokio::time::interval(Duration::from_millis(10));
+            while writer.write_all(b"y").await.is_ok() {
+                every.tick().await;
+            }
+        });
+        let mut rest = Vec::new();
+        let end = tokio::time::timeout(SOON, reader.read_to_end(&mut rest)).await;
+        end.expect("it stays open").ok();
+        trickle.abort();
+        assert_eq!(rest, b"");
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
+        let short = ServeLimits { idle_timeout: Duration::from_millis(50), ..limits() };
+        let server = start(short.clone()).await;
+        let mut idle = connect(&server).await;
+        send(&mut idle, &get("/")).await;
+        read_to(&mut idle, "\r\n\r\n0").await;
+        let mut busy = connect(&server).await;
+        send(&mut busy, &get("/wait")).await;
+        server.entered.notified().await;
+        assert_eq!(closed(&mut idle).await, b"");
+        server.go.notify_one();
+        read_to(&mut busy, "\r\n\r\n0").await;
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_takes_nothing_of_its_answer_is_cut_off() {
+        let short = ServeLimits { idle_timeout: Duration::from_millis(100), ..limits() };
+        let server = start(short).await;
+        let mut stream = connect(&server).await;
+        send(&mut stream, &get("/large")).await;
+        // The head is here, so the answer is under way; the rest fills the buffers of the kernel.
+        stream.readable().await.unwrap();
+        server.stop.cancel();
+        assert_eq!(server.served.await.unwrap(), Drained::Complete);
+        assert!(closed(&mut stream).await.len() < 64 << 20);
+    }
+
+    #[tokio::test]
+    async fn past_the_cap_connections_wait_in_the_kernel() {
+        let server = start(ServeLimits { connections_max: 1, ..limits() }).await;
+        let mut first = connect(&server).await;
+        send(&mut first, &get("/")).await;
+        read_to(&mut first, "\r\n\r\n0").await;
+        let mut second = connect(&server).await;
+        send(&mut second, &get("/")).await;
+        send(&mut first, &get("/")).await;
+        read_to(&mut first, "\r\n\r\n0").await;
+        let early = second.try_read(&mut [0; 1]).map_err(|e| e.kind());
+        assert_eq!(early, Err(ErrorKind::WouldBlock));
+        drop(first);
+        read_to(&mut second, "\r\n\r\n0").await;
+    }
+
+    #[tokio::test]
+    async fn a_drain_finishes_what_is_under_way_and_closes_what_is_idle() {
+        let server = start(limits()).await;
+        let mut idle = connect(&server).await;
+        send(&mut idle, &get("/")).await;
+        read_to(&mut idle, "\r\n\r\n0").await;
+        let mut fresh = connect(&server).await;
+        let mut busy = connect(&server).await;
+        send(&mut busy, &get("/wait")).await;
+        server.entered.notified().await;
+        server.stop.cancel();
+        closed(&mut idle).await;
+        closed(&mut fresh).await;
+        assert!(!server.served.is_finished());
+        server.go.notify_one();
+        let answer = read_to(&mut busy, "\r\n\r\n0").await;
+        assert!(answer.contains("connection: close"), "{answer}");
+        assert_eq!(server.served.await.unwrap(), Drained::Complete);
+        assert!(TcpStream::connect(server.address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_drain_ends_in_time() {
+        let short = ServeLimits { drain_timeout: Duration::from_millis(50), ..limits() };
+        let server = start(short).await;
+        let mut busy = connect(&server).await;
+        send(&mut busy, &get("/wait")).await;
+        server.entered.notified().await;
+        server.stop.cancel();
+        assert_eq!(server.served.await.unwrap(), Drained::Dropped(1));
+        assert_eq!(closed(&mut busy).await, b"");
+    }
+
+    #[test]
+    fn only_errors_of_the_whole_process_pause_the_loop() {
+        let check = |error: io::Error, failures: u32, expect_ms: u64| {
+            let pause = pause_after(&error, failures);
+            assert_eq!(pause, Duration::from_millis(expect_ms), "{error} after {failures}");
+        };
+        let emfile = || io::Error::from_raw_os_error(24);
+        check(ErrorKind::ConnectionAborted.into(), 5, 0);
+        check(ErrorKind::Interrupted.into(), 0, 0);
+        check(emfile(), 0, 10);
+        check(emfile(), 3, 80);
+        check(emfile(), 7, 1_000);
+        check(emfile(), u32::MAX, 1_000);
+    }
+}
