@@ -15,3 +15,4 @@ pub mod event;
 pub mod decode;
 pub mod encode;
 pub mod operate;
+pub mod schema;

@@ -17,6 +17,7 @@ pub struct KindSpec {
     pub example: &'static str,
     groups: &'static [&'static [FieldSpec]],
     allowed: FieldSet,
+    alternatives: &'static [&'static [Field]],
     decode: fn(&Object<'_>) -> Result<Body, Flaw>,
 }
 
@@ -30,12 +31,24 @@ impl KindSpec {
         decode: fn(&Object<'_>) -> Result<Body, Flaw>,
     ) -> Self {
         let allowed = names(groups).with(Field::Type);
-        Self { name, about, example, groups, allowed, decode }
+        Self { name, about, example, groups, allowed, alternatives: &[], decode }
+    }
+
+    /// The kind, with at least one of these sets of optional fields required.
+    pub(super) const fn with_either(mut self, alternatives: &'static [&'static [Field]]) -> Self {
+        self.alternatives = alternatives;
+        self
     }
 
     /// Its fields beside `type`, those of every event first.
     pub fn fields(&self) -> impl Iterator<Item = &'static FieldSpec> {
         self.groups.iter().copied().flatten()
+    }
+
+    /// Sets of optional fields, one of which must be there; none for most kinds.
+    #[must_use]
+    pub const fn alternatives(&self) -> &'static [&'static [Field]] {
+        self.alternatives
     }
 
     pub(super) const fn allowed(&self) -> FieldSet {

@@ -44,7 +44,8 @@ pub(super) const KIND: KindSpec = KindSpec::new(
         ],
     ],
     decode,
-);
+)
+.with_either(&[&[Field::Positions], &[Field::Status]]);
 
 /// The fields of a row of `positions`.
 pub const ROW: [FieldSpec; 4] = [

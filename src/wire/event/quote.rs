@@ -23,7 +23,8 @@ pub(super) const KIND: KindSpec = KindSpec::new(
         ],
     ],
     decode,
-);
+)
+.with_either(&[&[Field::Price], &[Field::Bid, Field::Ask]]);
 
 fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
     Ok(Body::Quote(Quote { symbol: object.required(Field::Symbol)?, mid: mid(object)? }))
