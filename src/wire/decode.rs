@@ -188,3 +188,168 @@ impl<'a> Collector<'a> {
 fn not_json(error: &serde_json::Error) -> Flaw {
     Flaw::whole(Code::InvalidJson, format!("is not JSON: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"{"type":"quote","symbol":"A","price":1}"#;
+    const BAD: &str = r#"{"type":"quote","symbol":"A","price":"NaN"}"#;
+
+    /// What became of a body: `index code` of each event, or the code of the whole.
+    fn outcome(decoded: Result<Decoded, BodyError>) -> Vec<String> {
+        let decoded = match decoded {
+            Ok(decoded) => decoded,
+            Err(error) => return vec![format!("body {}", error.code())],
+        };
+        assert_eq!(decoded.total, decoded.events.len() + decoded.refused.len());
+        let good = decoded.events.iter().map(|(index, _)| (*index, "good"));
+        let bad = decoded.refused.iter().map(|e| (e.index, e.code.as_str()));
+        let mut all: Vec<(usize, &str)> = good.chain(bad).collect();
+        all.sort_unstable();
+        assert!(all.iter().enumerate().all(|(place, (index, _))| place == *index));
+        all.into_iter().map(|(index, what)| format!("{index} {what}")).collect()
+    }
+
+    fn json(body: impl AsRef<[u8]>, expect: &[&str]) {
+        let body = body.as_ref();
+        let got = outcome(decode_json(body, &DecodeLimits::default()));
+        assert_eq!(got, expect, "{}", String::from_utf8_lossy(body.get(..200).unwrap_or(body)));
+    }
+
+    fn ndjson(body: impl AsRef<[u8]>, expect: &[&str]) {
+        let body = body.as_ref();
+        let got = outcome(decode_ndjson(body, &DecodeLimits::default()));
+        assert_eq!(got, expect, "{}", String::from_utf8_lossy(body.get(..200).unwrap_or(body)));
+    }
+
+    #[test]
+    fn bodies_of_json() {
+        json(GOOD, &["0 good"]);
+        json(BAD, &["0 invalid_price"]);
+        json(format!(" \r\n\t{GOOD}\n"), &["0 good"]);
+        json("[]", &[]);
+        json(format!("[{GOOD},{BAD},{GOOD}]"), &["0 good", "1 invalid_price", "2 good"]);
+        json(
+            format!(r#"[{GOOD},1,"x",null,true,[],1e400,"\ud800",{GOOD}]"#),
+            &[
+                "0 good",
+                "1 invalid_event",
+                "2 invalid_event",
+                "3 invalid_event",
+                "4 invalid_event",
+                "5 invalid_event",
+                "6 invalid_event",
+                "7 invalid_event",
+                "8 good",
+            ],
+        );
+        json(format!(r#"[{{"\ud800":1}},{GOOD}]"#), &["0 invalid_json", "1 good"]);
+        let whole = ["body invalid_json"];
+        json("", &whole);
+        json(" \n", &whole);
+        json("hello", &whole);
+        json("42", &whole);
+        json("\"text\"", &whole);
+        json("null", &whole);
+        json("NaN", &whole);
+        json("{", &whole);
+        json("[", &whole);
+        json("]", &whole);
+        json(&GOOD[..GOOD.len() / 2], &whole);
+        json(format!("[{GOOD},{GOOD}"), &whole);
+        json(format!("[{GOOD},{GOOD},]"), &whole);
+        json(format!("[{GOOD} {GOOD}]"), &whole);
+        json(format!("{GOOD}{GOOD}"), &whole);
+        json(format!("{GOOD}\n{GOOD}"), &whole);
+        json(format!("[{GOOD}] x"), &whole);
+        json(r#"{"type":"quote","symbol":"A","price":NaN}"#, &whole);
+        json(r#"{"type":"quote","symbol":"A","price":01}"#, &whole);
+        json(r#"{"type":"quote","symbol":"A","price":+1}"#, &whole);
+        json(r#"{"type":"quote","symbol":"A","price":1,}"#, &whole);
+        json("{\"type\":\"quote\",\"symbol\":\"A\nB\",\"price\":1}", &whole);
+        json("{'type':'quote'}", &whole);
+        json(b"{\"type\":\"quote\",\"symbol\":\"\xff\",\"price\":1}", &whole);
+        json(b"\x1f\x8b\x08\x00", &whole);
+    }
+
+    #[test]
+    fn bodies_of_lines() {
+        ndjson(format!("{GOOD}\n{GOOD}\n"), &["0 good", "1 good"]);
+        ndjson(format!("{GOOD}\r\n{GOOD}"), &["0 good", "1 good"]);
+        ndjson(
+            format!("\n\n{GOOD}\n \r\n{BAD}\n\n{GOOD}"),
+            &["0 good", "1 invalid_price", "2 good"],
+        );
+        ndjson(format!("{GOOD}\n{{\"type\":\n{GOOD}"), &["0 good", "1 invalid_json", "2 good"]);
+        ndjson(format!("{GOOD}{GOOD}\n{GOOD}"), &["0 invalid_json", "1 good"]);
+        ndjson(
+            format!("[{GOOD}]\n42\nnot json"),
+            &["0 invalid_event", "1 invalid_event", "2 invalid_json"],
+        );
+        ndjson(b"\xff\xfe\n{}", &["0 invalid_json", "1 missing_field"]);
+        ndjson("", &["body invalid_json"]);
+        ndjson("\n \n\r\n", &["body invalid_json"]);
+    }
+
+    #[test]
+    fn nesting_has_a_limit() {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let own = |depth: usize| {
+            format!(r#"{{"type":"quote","symbol":"A","price":1,"x_mine":{}}}"#, nested(depth))
+        };
+        json(own(15), &["0 good"]);
+        json(own(16), &["body too_deep"]);
+        json(format!("[{}]", own(14)), &["0 good"]);
+        json(format!("[{}]", own(15)), &["body too_deep"]);
+        json(nested(16), &["0 invalid_event"]);
+        json(nested(17), &["body too_deep"]);
+        json(nested(100_000), &["body too_deep"]);
+        json("[".repeat(100_000), &["body invalid_json"]);
+        json("{\"a\":".repeat(100_000), &["body invalid_json"]);
+        json(own(100_000), &["body too_deep"]);
+        let row = |depth| {
+            let mine = nested(depth);
+            format!(
+                r#"{{"type":"positions","source":"local","positions":[{{"symbol":"A","quantity":1,"x_leg":{mine}}}]}}"#
+            )
+        };
+        json(row(13), &["0 good"]);
+        json(row(14), &["body too_deep"]);
+        ndjson(format!("{GOOD}\n{}", own(15)), &["0 good", "1 good"]);
+        ndjson(format!("{GOOD}\n{}", own(100_000)), &["body too_deep"]);
+        ndjson(format!("{GOOD}\n{}", nested(17)), &["body too_deep"]);
+        ndjson(format!("{GOOD}\n{}", "[".repeat(100_000)), &["0 good", "1 invalid_json"]);
+    }
+
+    #[test]
+    fn events_have_a_limit() {
+        let limits = DecodeLimits { events_max: 3, ..DecodeLimits::default() };
+        let check = |count: usize, expect: Result<usize, BodyError>| {
+            let lines = [GOOD, BAD].into_iter().cycle().take(count).collect::<Vec<_>>();
+            let total = |decoded: Result<Decoded, BodyError>| decoded.map(|d| d.total);
+            let array = format!("[{}]", lines.join(","));
+            assert_eq!(total(decode_json(array.as_bytes(), &limits)), expect);
+            assert_eq!(total(decode_ndjson(lines.join("\n").as_bytes(), &limits)), expect);
+        };
+        check(3, Ok(3));
+        check(4, Err(BodyError::TooManyEvents { max: 3 }));
+        let millions = "1\n".repeat(1_000_000);
+        let error = decode_ndjson(millions.as_bytes(), &DecodeLimits::default());
+        assert_eq!(error.map_err(|e| e.code()), Err("too_many_events"));
+    }
+
+    #[test]
+    fn texts_have_the_limit_of_the_configuration() {
+        let limits = DecodeLimits { text_bytes_max: 3, ..DecodeLimits::default() };
+        let check = |reason: &str, expect: &str| {
+            let body =
+                format!(r#"{{"type":"order_denied","order_id":"O-123456","reason":"{reason}"}}"#);
+            assert_eq!(outcome(decode_json(body.as_bytes(), &limits)), [expect], "{reason}");
+        };
+        check("abc", "0 good");
+        check("abcd", "0 invalid_text");
+        check("é", "0 good");
+        check("éé", "0 invalid_text");
+    }
+}

@@ -16,3 +16,5 @@ pub mod decode;
 pub mod encode;
 pub mod operate;
 pub mod schema;
+#[cfg(test)]
+mod tests;

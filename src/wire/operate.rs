@@ -243,3 +243,113 @@ impl Value for Vec<u64> {
         out.push(b']');
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `""` is good, else `code field`, or the code of the body.
+    fn check<T>(decoded: Result<T, RequestError>, body: &str, expect: &str) {
+        let got = match decoded {
+            Ok(_) => String::new(),
+            Err(RequestError::Body(error)) => String::from(error.code()),
+            Err(RequestError::Field { code, field, message }) => {
+                let field = field.expect("a field");
+                assert!(message.starts_with(&field), "{message}");
+                format!("{} {field}", code.as_str())
+            }
+        };
+        assert_eq!(got, expect, "{body}");
+    }
+
+    const LIMITS: DecodeLimits = DecodeLimits { events_max: 1, text_bytes_max: 512, depth_max: 16 };
+
+    #[test]
+    fn halts() {
+        let halt = |body: &str| decode_halt(body.as_bytes(), &LIMITS);
+        assert_eq!(
+            halt(r#"{"account":"paper","state":"reducing","reason":"news","actor":"ann"}"#),
+            Ok(HaltRequest {
+                account: Account::new("paper").expect("a name"),
+                state: TradingState::Reducing,
+                reason: "news".into(),
+                actor: Actor::new("ann").expect("a name"),
+            })
+        );
+        let all = halt(r#"{"reason":"news","actor":"ann","x_ticket":{"id":7}}"#).expect("a halt");
+        assert_eq!((all.account.as_str(), all.state), ("*", TradingState::Halted));
+        let all = halt(r#"{"account":"*","state":null,"reason":"r","actor":"a"}"#).expect("a halt");
+        assert!(all.account.is_all());
+        let check = |body: &str, expect: &str| check(halt(body), body, expect);
+        check(r#"{"actor":"ann"}"#, "missing_field reason");
+        check(r#"{"reason":"news"}"#, "missing_field actor");
+        check(r#"{"reason":" \n","actor":"ann"}"#, "invalid_text reason");
+        check(r#"{"reason":"news","actor":""}"#, "invalid_identifier actor");
+        check(r#"{"reason":"news","actor":"a\u202eb"}"#, "invalid_identifier actor");
+        check(r#"{"account":"","reason":"r","actor":"a"}"#, "invalid_identifier account");
+        check(r#"{"account":"__other__","reason":"r","actor":"a"}"#, "invalid_identifier account");
+        check(r#"{"state":"active","reason":"r","actor":"a"}"#, "invalid_value state");
+        check(r#"{"reason":"r","actor":"a","force":true}"#, "unknown_field force");
+        check(r#"{"reason":"r","actor":"a","why":1}"#, "unknown_field why");
+        check(r#"{"reason":"r","actor":"a","actor":"b"}"#, "duplicate_field actor");
+        check("", "invalid_json");
+        check("null", "invalid_json");
+        check("[]", "invalid_json");
+        check(r#"{"reason":"#, "invalid_json");
+        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+        check(&deep, "invalid_json");
+        check(&format!(r#"{{"x_a":{deep},"reason":"r","actor":"a"}}"#), "too_deep");
+    }
+
+    #[test]
+    fn releases() {
+        let release = |body: &str| decode_release(body.as_bytes(), &LIMITS);
+        assert_eq!(
+            release(
+                r#"{"account":"paper","epoch":7,"causes":[12,"13"],"force":true,"reason":"ok","actor":"ann"}"#
+            ),
+            Ok(ReleaseRequest {
+                account: Account::new("paper").expect("a name"),
+                epoch: 7,
+                causes: vec![12, 13],
+                force: true,
+                reason: "ok".into(),
+                actor: Actor::new("ann").expect("a name"),
+            })
+        );
+        let bare = release(r#"{"epoch":"0","reason":"ok","actor":"ann"}"#).expect("a release");
+        assert_eq!((bare.account.as_str(), bare.force, bare.causes), ("*", false, vec![]));
+        let with = |rest: &str| format!(r#"{{"reason":"ok","actor":"ann",{rest}}}"#);
+        let check = |rest: &str, expect: &str| check(release(&with(rest)), rest, expect);
+        check(r#""account":"paper""#, "missing_field epoch");
+        check(r#""epoch":18446744073709551615"#, "");
+        check(r#""epoch":18446744073709551616"#, "invalid_number epoch");
+        check(r#""epoch":-1"#, "invalid_number epoch");
+        check(r#""epoch":1.5"#, "invalid_number epoch");
+        check(r#""epoch":true"#, "invalid_number epoch");
+        check(r#""epoch":1,"force":"yes""#, "invalid_value force");
+        check(r#""epoch":1,"causes":7"#, "invalid_number causes");
+        check(r#""epoch":1,"causes":[7,"x"]"#, "invalid_number causes");
+        let many = |count: usize| format!(r#""epoch":1,"causes":[{}]"#, vec!["1"; count].join(","));
+        check(&many(CAUSES_NAMED_MAX), "");
+        check(&many(CAUSES_NAMED_MAX + 1), "invalid_number causes");
+    }
+
+    #[test]
+    fn reconciliations() {
+        let reconcile = |body: &str| decode_reconcile(body.as_bytes(), &LIMITS);
+        let good = r#"{"account":"paper","symbol":"MSFT","adopt":"broker","actor":"ann","reason":"statement"}"#;
+        let request = reconcile(good).expect("a request");
+        assert_eq!((request.symbol.as_str(), request.adopt), ("MSFT", Adopt::Broker));
+        let check = |from: &str, to: &str, expect: &str| {
+            let body = good.replace(from, to);
+            check(reconcile(&body), &body, expect);
+        };
+        check("paper", "*", "invalid_identifier account");
+        check("\"paper\"", "null", "missing_field account");
+        check("broker", "local", "");
+        check("broker", "ledger", "invalid_value adopt");
+        check("MSFT", "", "invalid_identifier symbol");
+        check("statement", "", "invalid_text reason");
+    }
+}
