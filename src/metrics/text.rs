@@ -82,7 +82,8 @@ pub(super) fn push_label(out: &mut String, name: &str, value: &str) {
 /// Appends text with `\`, `"` and line feeds escaped: the whole escaping of both formats.
 fn push_escaped(out: &mut String, text: &str) {
     let mut rest = text;
-    while let Some(at) = rest.find(['\\', '"', '\n']) {
+    // The three are ASCII, so their bytes stand for nothing else in UTF-8.
+    while let Some(at) = rest.bytes().position(|b| matches!(b, b'\\' | b'"' | b'\n')) {
         let (plain, tail) = rest.split_at(at);
         out.push_str(plain);
         out.push_str(match tail.as_bytes().first() {
