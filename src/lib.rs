@@ -11,6 +11,7 @@ pub mod journal;
 pub mod metrics;
 pub mod wire;
 pub mod engine;
+pub mod api;
 pub mod clock;
 pub mod demo;
 pub mod app;

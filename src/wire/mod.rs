@@ -16,5 +16,6 @@ pub mod decode;
 pub mod encode;
 pub mod operate;
 pub mod schema;
+pub mod view;
 #[cfg(test)]
 mod tests;

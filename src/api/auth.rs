@@ -1,0 +1,191 @@
+//! Who asks, and what the configuration lets them do.
+//!
+//! Input: the `Authorization` header and the tokens of the configuration. Output: a [`Caller`] for
+//! the handlers. Invariants: tokens are compared as SHA-256 digests, all of them, in constant
+//! time; a token never reaches a log. Without tokens everybody may do everything (the server then
+//! listens on loopback alone). Deliberately absent: tokens in the query.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::api::AppState;
+use crate::api::problem::{Code, Problem};
+use crate::config::{Scope, Token};
+use crate::domain::ids::Account;
+
+/// Who may call a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody, with a token or without.
+    Public,
+    /// Whoever has one of these scopes.
+    AnyOf(&'static [Scope]),
+    /// Whoever has one of these scopes, with a token that is not confined to accounts.
+    Unconfined(&'static [Scope]),
+}
+
+impl Access {
+    /// The scopes of which one is needed; empty: none is.
+    #[must_use]
+    pub const fn scopes(self) -> &'static [Scope] {
+        match self {
+            Self::Public => &[],
+            Self::AnyOf(scopes) | Self::Unconfined(scopes) => scopes,
+        }
+    }
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub(super) enum Caller {
+    /// No tokens are configured: whoever reaches the server.
+    Trusted,
+    /// Tokens are configured, and none was sent to a public path.
+    Anonymous,
+    /// The holder of a token.
+    Holder(Arc<Token>),
+}
+
+impl Caller {
+    /// Whether the caller has a scope.
+    #[must_use]
+    pub(super) fn has(&self, scope: Scope) -> bool {
+        match self {
+            Self::Trusted => true,
+            Self::Anonymous => false,
+            Self::Holder(token) => token.scopes.contains(&scope),
+        }
+    }
+
+    /// Whether the caller may see and touch an account. `*` belongs to those who may see all.
+    #[must_use]
+    pub(super) fn may_see(&self, account: &str) -> bool {
+        match self {
+            Self::Trusted => true,
+            Self::Anonymous => false,
+            Self::Holder(token) if token.accounts.is_empty() => true,
+            Self::Holder(token) if account == Account::ALL => {
+                token.accounts.iter().any(|pattern| pattern.as_str() == Account::ALL)
+            }
+            Self::Holder(token) => token.accounts.iter().any(|p| p.matches(account)),
+        }
+    }
+
+    /// Refuses an account that the caller may not see.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub(super) fn check_account(&self, account: &str) -> Result<(), Problem> {
+        if self.may_see(account) {
+            return Ok(());
+        }
+        Err(Problem::new(Code::Forbidden, "the token is confined to other accounts"))
+    }
+
+    /// The name of the token, for the audit trail and logs.
+    #[must_use]
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Holder(token) => Some(&token.name),
+            Self::Trusted | Self::Anonymous => None,
+        }
+    }
+}
+
+/// The layer of one path: lets through who may call it, with the [`Caller`] as an extension.
+///
+/// # Errors
+/// `unauthorized` without a known token, `forbidden` without the scope.
+pub(super) async fn authorize(
+    State((app, access)): State<(AppState, Access)>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let config = app.config.load();
+    let caller = identify(&config.tokens, request.headers(), access)?;
+    check(&caller, access)?;
+    drop(config);
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
+fn identify(tokens: &[Token], headers: &HeaderMap, access: Access) -> Result<Caller, Problem> {
+    if tokens.is_empty() {
+        return Ok(Caller::Trusted);
+    }
+    let Some(credentials) = headers.get(header::AUTHORIZATION) else {
+        return match access {
+            Access::Public => Ok(Caller::Anonymous),
+            Access::AnyOf(_) | Access::Unconfined(_) => {
+                Err(unauthorized("a bearer token is required", "Bearer realm=\"trading-exporter\""))
+            }
+        };
+    };
+    let one = headers.get_all(header::AUTHORIZATION).iter().count() == 1;
+    let token = bearer(credentials).filter(|_| one).and_then(|text| find(tokens, text));
+    token.map(|token| Caller::Holder(Arc::new(token.clone()))).ok_or_else(|| {
+        unauthorized(
+            "the token is not known",
+            "Bearer realm=\"trading-exporter\", error=\"invalid_token\"",
+        )
+    })
+}
+
+/// The token of `Bearer TOKEN` (RFC 6750; the scheme in any case).
+fn bearer(credentials: &HeaderValue) -> Option<&[u8]> {
+    let (scheme, token) = credentials.as_bytes().split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+}
+
+/// Compares with every token, whether one matched before or not.
+fn find<'a>(tokens: &'a [Token], text: &[u8]) -> Option<&'a Token> {
+    let digest = Sha256::digest(text);
+    tokens.iter().fold(None, |found, token| {
+        if bool::from(token.sha256.as_slice().ct_eq(digest.as_slice())) {
+            Some(token)
+        } else {
+            found
+        }
+    })
+}
+
+fn check(caller: &Caller, access: Access) -> Result<(), Problem> {
+    let needed = access.scopes();
+    if !needed.is_empty() && !needed.iter().any(|scope| caller.has(*scope)) {
+        return Err(insufficient(needed));
+    }
+    let confined = !caller.may_see(Account::ALL);
+    match access {
+        Access::Unconfined(_) if confined => Err(Problem::new(
+            Code::Forbidden,
+            "the token is confined to accounts, and this concerns all of them",
+        )),
+        Access::Public | Access::AnyOf(_) | Access::Unconfined(_) => Ok(()),
+    }
+}
+
+fn unauthorized(detail: &str, challenge: &'static str) -> Problem {
+    Problem::new(Code::Unauthorized, detail)
+        .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+}
+
+/// The challenge of RFC 6750, section 3.1, with the scopes of which one would do.
+fn insufficient(scopes: &[Scope]) -> Problem {
+    let names: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+    let detail = format!("the token needs the scope {}", names.join(" or "));
+    let challenge = format!(
+        "Bearer realm=\"trading-exporter\", error=\"insufficient_scope\", scope=\"{}\"",
+        names.join(" ")
+    );
+    let problem = Problem::new(Code::Forbidden, detail);
+    match HeaderValue::try_from(challenge) {
+        Ok(value) => problem.with_header(header::WWW_AUTHENTICATE, value),
+        Err(_) => problem,
+    }
+}

@@ -1,0 +1,227 @@
+//! The OpenAPI 3.1 document: the published form of the contract, made from the code.
+//!
+//! Input: the handlers' own descriptions, the table of routes, the tables of the wire format.
+//! Output: one JSON value, made once. Invariant: every route of the table is in the document with
+//! its scopes and refusals, and nothing else is (a test holds both).
+
+use std::sync::LazyLock;
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde_json::{Map, Value as Json, json};
+use utoipa::OpenApi;
+
+use crate::api::auth::Access;
+use crate::api::docs;
+use crate::api::html::PAGE_HEADERS;
+use crate::api::problem::{Code, PROBLEM_JSON, ProblemBody};
+use crate::api::routes::{ROUTES, Route};
+use crate::api::{
+    accounts, anomalies, audit, drift, events, execution, halts, health, metrics, orders, page,
+    permit, positions, probes, series,
+};
+use crate::wire::schema;
+use crate::wire::view;
+
+/// What the handlers say of themselves.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "trading-exporter",
+        description = "An independent witness beside any trading engine. Exact decimals are JSON \
+            strings, statistics are JSON numbers, times are RFC 3339 in UTC; what is not known is \
+            null, never 0. Errors are RFC 9457 problems, and one code means one status. With no \
+            tokens configured everybody who reaches the server may call every path.",
+    ),
+    tags(
+        (name = "ingest", description = "Events in"),
+        (name = "read", description = "The state"),
+        (name = "operate", description = "Decisions of operators"),
+        (name = "process", description = "The process itself, and pages for people"),
+    ),
+    paths(
+        events::post_events,
+        execution::get_execution,
+        orders::get_orders,
+        orders::get_order,
+        anomalies::get_anomalies,
+        positions::get_positions,
+        drift::get_drift,
+        drift::get_drift_history,
+        health::get_health,
+        health::get_health_history,
+        accounts::get_accounts,
+        permit::get_permit,
+        audit::get_audit,
+        series::get_cardinality,
+        halts::post_halt,
+        halts::post_release,
+        drift::post_reconcile,
+        series::delete_series,
+        metrics::get_metrics,
+        probes::get_healthy,
+        probes::get_ready,
+        probes::post_reload,
+        page::get_page,
+        get_document,
+        get_docs,
+    ),
+    components(schemas(ProblemBody, view::TradingStateWord)),
+)]
+struct Described;
+
+static DOCUMENT: LazyLock<Json> = LazyLock::new(assemble);
+static DOCUMENT_BYTES: LazyLock<Bytes> =
+    LazyLock::new(|| serde_json::to_vec(&*DOCUMENT).unwrap_or_default().into());
+static DOCS: LazyLock<Bytes> = LazyLock::new(|| docs::render(&DOCUMENT).into());
+
+/// The document.
+#[must_use]
+pub fn document() -> &'static Json {
+    &DOCUMENT
+}
+
+/// The OpenAPI 3.1 document
+#[utoipa::path(
+    get, path = "/api/v1/openapi.json", tag = "process",
+    responses((status = 200, description = "This document", body = Object, content_type = "application/json")),
+)]
+pub(super) async fn get_document() -> Response {
+    let json = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, json)], DOCUMENT_BYTES.clone()).into_response()
+}
+
+/// A page to read the document
+#[utoipa::path(
+    get, path = "/api/v1/docs", tag = "process",
+    responses((status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8")),
+)]
+pub(super) async fn get_docs() -> Response {
+    (PAGE_HEADERS, DOCS.clone()).into_response()
+}
+
+fn assemble() -> Json {
+    // What is derived is always JSON; a test reads it.
+    let mut document = serde_json::to_value(Described::openapi()).unwrap_or_default();
+    if let Some(info) = object_at(&mut document, "/info") {
+        info.insert("version".into(), env!("CARGO_PKG_VERSION").into());
+        info.remove("license");
+        info.remove("contact");
+    }
+    if let Some(schemas) = object_at(&mut document, "/components/schemas") {
+        schemas.extend(schema::schemas());
+    }
+    if let Some(components) = object_at(&mut document, "/components") {
+        let bearer = json!({
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A token of the configuration. Needed only if any is configured.",
+        });
+        components.insert("securitySchemes".into(), json!({ "bearer": bearer }));
+    }
+    for route in ROUTES {
+        let method = route.method.as_str().to_ascii_lowercase();
+        let place = format!("/paths/{}/{method}", route.path.replace('~', "~0").replace('/', "~1"));
+        if let Some(operation) = object_at(&mut document, &place) {
+            complete(operation, route);
+        }
+    }
+    document
+}
+
+fn object_at<'a>(document: &'a mut Json, pointer: &str) -> Option<&'a mut Map<String, Json>> {
+    document.pointer_mut(pointer).and_then(Json::as_object_mut)
+}
+
+/// Adds what follows from the route: scopes, the body, and the refusals that every handler of its
+/// kind can give.
+fn complete(operation: &mut Map<String, Json>, route: &Route) {
+    let scopes: Vec<&str> = route.access.scopes().iter().map(|scope| scope.as_str()).collect();
+    let security = match route.access {
+        Access::Public => json!([]),
+        // One of them is enough.
+        Access::AnyOf(_) | Access::Unconfined(_) => {
+            scopes.iter().map(|scope| json!({ "bearer": [scope] })).collect()
+        }
+    };
+    operation.insert("security".into(), security);
+    let body = match route.path {
+        "/api/v1/events" => Some(schema::EVENTS),
+        "/api/v1/halts" => Some(schema::HALT_REQUEST),
+        "/api/v1/halts/release" => Some(schema::RELEASE_REQUEST),
+        "/api/v1/drift/reconcile" => Some(schema::RECONCILE_REQUEST),
+        _ => None,
+    };
+    if let Some(name) = body
+        && let Some(request) = operation.get_mut("requestBody").and_then(Json::as_object_mut)
+    {
+        request.insert("required".into(), true.into());
+        if let Some(json) = request.get_mut("content").and_then(|c| c.get_mut("application/json")) {
+            *json = json!({ "schema": schema::reference(name) });
+        }
+    }
+    let Some(responses) = operation.get_mut("responses").and_then(Json::as_object_mut) else {
+        return;
+    };
+    for status in refusals(route, body.is_some()) {
+        let fresh = !responses.contains_key(status.as_str());
+        if fresh {
+            responses.insert(status.as_str().to_owned(), refusal(status));
+        }
+    }
+}
+
+/// The statuses of the refusals that any handler with this access and body can give.
+fn refusals(route: &Route, has_body: bool) -> Vec<StatusCode> {
+    let mut statuses = Vec::new();
+    let api = route.path.starts_with("/api/v1/") && route.access != Access::Public;
+    if api {
+        statuses.push(StatusCode::BAD_REQUEST);
+    }
+    // A token that is sent is checked on public paths too.
+    statuses.push(StatusCode::UNAUTHORIZED);
+    if route.access != Access::Public {
+        statuses.push(StatusCode::FORBIDDEN);
+    }
+    if route.method == axum::http::Method::POST {
+        statuses.extend([StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE]);
+    }
+    if has_body {
+        statuses.push(StatusCode::REQUEST_TIMEOUT);
+    }
+    let submits = !matches!(route.method, axum::http::Method::GET) && api;
+    if submits {
+        statuses.push(StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    if submits || matches!(route.path, "/-/ready" | "/api/v1/permit") {
+        statuses.push(StatusCode::SERVICE_UNAVAILABLE);
+    }
+    statuses
+}
+
+fn refusal(status: StatusCode) -> Json {
+    let codes: Vec<String> = Code::ALL
+        .iter()
+        .filter(|code| code.status() == status)
+        .map(|code| format!("`{}`", code.as_str()))
+        .collect();
+    let mut response = json!({
+        "description": format!("One of {}", codes.join(", ")),
+        "content": { PROBLEM_JSON: { "schema": { "$ref": "#/components/schemas/Problem" } } },
+    });
+    let text = |what: &str| json!({ "description": what, "schema": { "type": "string" } });
+    let header: Option<(HeaderName, Json)> = match status {
+        StatusCode::UNAUTHORIZED => {
+            Some((header::WWW_AUTHENTICATE, text("The challenge of RFC 6750.")))
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            Some((header::RETRY_AFTER, text("Seconds to wait before the next try.")))
+        }
+        _ => None,
+    };
+    if let (Some((name, value)), Some(response)) = (header, response.as_object_mut()) {
+        response.insert("headers".into(), json!({ name.as_str(): value }));
+    }
+    response
+}

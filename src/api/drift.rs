@@ -1,0 +1,133 @@
+//! `GET /api/v1/drift`, `/api/v1/drift/history` and `POST /api/v1/drift/reconcile`.
+
+use axum::extract::{Request, State};
+use axum::http::Uri;
+use axum::{Extension, Json};
+
+use crate::api::AppState;
+use crate::api::accounts::Selection;
+use crate::api::auth::Caller;
+use crate::api::body;
+use crate::api::decide::decide;
+use crate::api::halts::decision_limits;
+use crate::api::problem::Problem;
+use crate::api::query::Parameters;
+use crate::config::Scope;
+use crate::domain::record::{Adopt, Decision};
+use crate::wire::operate::{ReconcileRequest, decode_reconcile};
+use crate::wire::view::{Drift, DriftStateWord, ReconcileAnswer};
+
+/// Differences between the books
+///
+/// All that stand: in flight, unconfirmed, open. `state=open` means confirmed and not cleared.
+///
+/// # Errors
+/// See [`Problem`].
+#[utoipa::path(
+    get, path = "/api/v1/drift", tag = "read",
+    params(
+        ("account" = Option<String>, Query, description = "The account; all if missing", max_length = 128),
+        ("state" = Option<DriftStateWord>, Query, description = "Where the difference stands; `open` includes `reconciling`"),
+    ),
+    responses((status = 200, description = "The differences", body = [Drift])),
+)]
+pub(super) async fn get_drift(
+    State(app): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+) -> Result<Json<Vec<Drift>>, Problem> {
+    let parameters = Parameters::parse(&uri, &["account", "state"])?;
+    let account = parameters.account()?;
+    let state = parameters.word("state", DriftStateWord::ALL)?;
+    let selection = Selection::new(&caller, account.as_ref())?;
+    let differences = app.engine.read(|monitor| {
+        let accounts = selection.of(monitor);
+        let differences = accounts.flat_map(|account| {
+            let differences = account.books.differences(&account.symbols);
+            let asked_for = differences.filter(|difference| match state {
+                None => true,
+                Some("open") => difference.state.is_open(),
+                Some(word) => difference.state.as_str() == word,
+            });
+            asked_for.map(|difference| Drift::new(account.name.as_str(), &difference))
+        });
+        differences.collect()
+    });
+    Ok(Json(differences))
+}
+
+/// The drifts that were confirmed
+///
+/// As they stand or ended, oldest first, at most 1000 of an account.
+///
+/// # Errors
+/// See [`Problem`].
+#[utoipa::path(
+    get, path = "/api/v1/drift/history", tag = "read",
+    params(("account" = Option<String>, Query, description = "The account; all if missing", max_length = 128)),
+    responses((status = 200, description = "The drifts", body = [Drift])),
+)]
+pub(super) async fn get_drift_history(
+    State(app): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+) -> Result<Json<Vec<Drift>>, Problem> {
+    let account = Parameters::parse(&uri, &["account"])?.account()?;
+    let selection = Selection::new(&caller, account.as_ref())?;
+    let drifts = app.engine.read(|monitor| {
+        let accounts = selection.of(monitor);
+        let drifts = accounts.flat_map(|account| {
+            let history = account.books.history(&account.symbols);
+            history.map(|drift| Drift::new(account.name.as_str(), &drift))
+        });
+        drifts.collect()
+    });
+    Ok(Json(drifts))
+}
+
+/// Reconciles a drift by hand
+///
+/// `adopt: "broker"` tells the engine to take the broker's quantity; `adopt: "local"` accepts the
+/// difference until it is retired. A token with `ingest` may adopt the broker's side of a MINOR
+/// drift; all else needs `release`. Audited.
+///
+/// # Errors
+/// See [`Problem`].
+#[utoipa::path(
+    post, path = "/api/v1/drift/reconcile", tag = "operate",
+    request_body(content = serde_json::Value, description = "Which drift, and which side is right"),
+    responses(
+        (status = 200, description = "It is decided", body = ReconcileAnswer),
+        (status = 404, description = "`unknown_account`, `not_found`: no drift of that name is open", body = crate::api::problem::ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn post_reconcile(
+    State(app): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Json<ReconcileAnswer>, Problem> {
+    Parameters::parse(request.uri(), &[])?;
+    let bytes = body::read_decision(&app, request).await?;
+    let reconcile = decode_reconcile(&bytes, &decision_limits(&app))?;
+    caller.check_account(reconcile.account.as_str())?;
+    let ReconcileRequest { account, symbol, adopt, reason, actor } = reconcile;
+    let decision = Decision::Reconcile {
+        account: account.clone(),
+        symbol: symbol.clone(),
+        adopt,
+        privileged: caller.has(Scope::Release),
+        reason,
+        actor,
+    };
+    let decided = decide(&app, &caller, account.clone(), decision).await?;
+    Ok(Json(ReconcileAnswer {
+        account: account.to_string(),
+        symbol: symbol.to_string(),
+        adopt: match adopt {
+            Adopt::Broker => "broker",
+            Adopt::Local => "local",
+        },
+        state: decided.state.into(),
+        sequence: decided.sequence,
+    }))
+}

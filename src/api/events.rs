@@ -1,0 +1,235 @@
+//! `POST /api/v1/events`: events in, one object, an array, or a line each.
+//!
+//! Decoding happens here, in the task of the request. Invariants: 2xx means that the events are in
+//! the journal and folded into the state; a refused event changes nothing of the others; `index`
+//! is the event's place in the body.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+
+use crate::api::AppState;
+use crate::api::auth::Caller;
+use crate::api::body::{self, Kind};
+use crate::api::problem::{Code, Problem};
+use crate::api::query::Parameters;
+use crate::clock;
+use crate::config::Scope;
+use crate::domain::event::{Body, Event, Source};
+use crate::domain::ids::Account;
+use crate::domain::record::{Entry, Refusal, Verdict};
+use crate::engine::Receipt;
+use crate::wire::decode::{DecodeLimits, Decoded, decode_json, decode_ndjson};
+use crate::wire::view::{IngestAnswer, Rejection};
+
+/// Takes events
+///
+/// One object or an array (`application/json`), or a line each (`application/x-ndjson`), plain or
+/// in gzip or zstd. Sending the same events again is safe, whole or in part. A token with
+/// `ingest` may send everything but `positions` of `source: "broker"`; one with `ingest:broker`
+/// those and heartbeats of the component `broker`, and nothing else. Events of accounts that the
+/// token is not for are refused as `forbidden`, one by one if others are taken.
+///
+/// # Errors
+/// See [`Problem`].
+#[utoipa::path(
+    post, path = "/api/v1/events", tag = "ingest",
+    request_body(content(
+        (inline(EventsBody) = "application/json"),
+        (String = "application/x-ndjson"),
+    ), description = "Events"),
+    responses(
+        (status = 200, description = "All are in the journal and folded, or were known already", body = IngestAnswer),
+        (status = 207, description = "Some were refused, the others are in the journal and folded", body = IngestAnswer),
+        (status = 422, description = "All were refused", body = IngestAnswer),
+    ),
+)]
+pub(super) async fn post_events(
+    State(app): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let started = clock::monotonic();
+    let answer = match take(&app, &caller, request).await {
+        Ok(answer) => Ok((status(&answer), Json(answer)).into_response()),
+        Err(problem) => {
+            app.runtime.event_rejected(problem.code().as_str());
+            Err(problem)
+        }
+    };
+    app.runtime.ingest_duration(clock::monotonic().saturating_duration_since(started));
+    answer
+}
+
+/// The body of an ingest request, for the document; [`document`](crate::api::document) puts the
+/// kinds of events in.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(as = Events)]
+#[expect(dead_code, reason = "a schema, never a value")]
+pub(super) struct EventsBody(serde_json::Value);
+
+async fn take(app: &AppState, caller: &Caller, request: Request) -> Result<IngestAnswer, Problem> {
+    Parameters::parse(request.uri(), &[])?;
+    let held = body::read_events(app, request).await?;
+    let limits = {
+        let web = &app.config.load().web;
+        DecodeLimits {
+            events_max: web.events_max,
+            text_bytes_max: web.text_bytes_max,
+            depth_max: web.depth_max,
+        }
+    };
+    let (bytes, kind, share) = held.into_parts();
+    let decoded = match kind {
+        Kind::Json => decode_json(&bytes, &limits),
+        Kind::Ndjson => decode_ndjson(&bytes, &limits),
+    }?;
+    drop(bytes);
+    let batch = Batch::new(app, caller, decoded)?;
+    let answer = batch.commit(app).await;
+    // Held until here: the decoded events are the greater part of what the body costs.
+    drop(share);
+    answer
+}
+
+/// The events of a request that its sender may send, and those already refused.
+struct Batch {
+    entries: Vec<Entry>,
+    /// Place in the body and `type` of each entry.
+    places: Vec<(usize, &'static str)>,
+    accounts: BTreeSet<Account>,
+    rejected: Vec<Rejection>,
+}
+
+impl Batch {
+    fn new(app: &AppState, caller: &Caller, decoded: Decoded) -> Result<Self, Problem> {
+        let received_at = clock::now();
+        let mut batch = Self {
+            entries: Vec::with_capacity(decoded.events.len()),
+            places: Vec::with_capacity(decoded.events.len()),
+            accounts: BTreeSet::new(),
+            rejected: Vec::new(),
+        };
+        let mut forbidden = None;
+        for (index, event) in decoded.events {
+            let kind = event.body.kind();
+            app.runtime.event_received(kind);
+            if let Err(why) = check_sender(caller, &event) {
+                forbidden.get_or_insert((index, why));
+                batch.reject(app, index, Code::Forbidden.as_str(), None, why.to_owned());
+                continue;
+            }
+            if let Some(time) = event.time {
+                app.runtime.event_delay(time, received_at);
+            }
+            if !batch.accounts.contains(&event.account) {
+                batch.accounts.insert(event.account.clone());
+            }
+            batch.places.push((index, kind));
+            batch.entries.push(Entry::Event(event));
+        }
+        match forbidden {
+            Some((index, why)) if batch.rejected.len() == decoded.total => {
+                return Err(Problem::new(Code::Forbidden, why).of_event(index));
+            }
+            Some(_) | None => {}
+        }
+        for error in decoded.refused {
+            batch.reject(app, error.index, error.code.as_str(), error.field, error.message);
+        }
+        Ok(batch)
+    }
+
+    fn reject(
+        &mut self,
+        app: &AppState,
+        index: usize,
+        code: &'static str,
+        field: Option<String>,
+        message: String,
+    ) {
+        app.runtime.event_rejected(code);
+        self.rejected.push(Rejection { index, code, field, message });
+    }
+
+    async fn commit(mut self, app: &AppState) -> Result<IngestAnswer, Problem> {
+        let receipt = if self.entries.is_empty() {
+            let sequence = app.engine.read(crate::domain::monitor::Monitor::sequence);
+            Receipt { verdicts: Vec::new(), sequence, states: Vec::new() }
+        } else {
+            let entries = std::mem::take(&mut self.entries);
+            let accounts = std::mem::take(&mut self.accounts).into_iter().collect();
+            app.engine.submit(entries, accounts).await?
+        };
+        let (mut accepted, mut duplicates) = (0, 0);
+        for ((index, kind), verdict) in
+            std::mem::take(&mut self.places).into_iter().zip(receipt.verdicts)
+        {
+            match verdict {
+                Verdict::Accepted | Verdict::Decided { .. } => accepted += 1,
+                Verdict::Duplicate => {
+                    duplicates += 1;
+                    app.runtime.event_duplicate(kind);
+                }
+                Verdict::Refused(refusal) => {
+                    if refusal == Refusal::Conflict {
+                        app.runtime.event_conflict(kind);
+                    }
+                    self.reject(app, index, refusal.code(), None, refusal.to_string());
+                }
+            }
+        }
+        self.rejected.sort_by_key(|rejection| rejection.index);
+        let states = receipt.states.into_iter();
+        let states: BTreeMap<_, _> = states.map(|(a, s)| (a.to_string(), s.into())).collect();
+        let (rejected, sequence) = (self.rejected, receipt.sequence);
+        Ok(IngestAnswer { accepted, duplicates, rejected, sequence, states })
+    }
+}
+
+/// Whether the caller may send an event; drift is judged between independent witnesses, so what
+/// the broker says has a scope of its own.
+fn check_sender(caller: &Caller, event: &Event) -> Result<(), &'static str> {
+    if !caller.may_see(event.account.as_str()) {
+        return Err("the token is confined to other accounts");
+    }
+    let (broker_positions, broker_heartbeat) = match &event.body {
+        Body::Positions(positions) => (positions.source == Source::Broker, false),
+        Body::Heartbeat(heartbeat) => (false, heartbeat.component.as_str() == "broker"),
+        Body::OrderSubmitted(_)
+        | Body::OrderAccepted(_)
+        | Body::OrderFilled(_)
+        | Body::OrderRejected(_)
+        | Body::OrderDenied(_)
+        | Body::OrderCancelled(_)
+        | Body::OrderExpired(_)
+        | Body::OrderReplaced(_)
+        | Body::FillBusted(_)
+        | Body::FillCorrected(_)
+        | Body::Quote(_)
+        | Body::AccountEquity(_)
+        | Body::PositionAdjusted(_)
+        | Body::Reconciled(_) => (false, false),
+    };
+    if caller.has(Scope::Ingest) && !broker_positions {
+        return Ok(());
+    }
+    if caller.has(Scope::IngestBroker) && (broker_positions || broker_heartbeat) {
+        return Ok(());
+    }
+    if broker_positions {
+        return Err("broker positions need the scope ingest:broker");
+    }
+    Err("the scope ingest:broker is for broker positions and heartbeats of the broker alone")
+}
+
+const fn status(answer: &IngestAnswer) -> StatusCode {
+    match (answer.accepted + answer.duplicates, answer.rejected.len()) {
+        (_, 0) => StatusCode::OK,
+        (0, _) => StatusCode::UNPROCESSABLE_ENTITY,
+        (_, _) => StatusCode::MULTI_STATUS,
+    }
+}

@@ -1,0 +1,99 @@
+//! Text in HTML, and the headers of a page that loads and runs nothing.
+
+use std::fmt;
+
+use axum::http::{HeaderName, header};
+
+/// Text as it stands in HTML, in an element or a quoted attribute.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Escaped<'a>(pub &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
+            let (plain, special) = rest.split_at(at);
+            f.write_str(plain)?;
+            let mut characters = special.chars();
+            f.write_str(match characters.next() {
+                Some('&') => "&amp;",
+                Some('<') => "&lt;",
+                Some('>') => "&gt;",
+                Some('"') => "&quot;",
+                _ => "&#39;",
+            })?;
+            rest = characters.as_str();
+        }
+        f.write_str(rest)
+    }
+}
+
+/// The style of every page; [`PAGE_HEADERS`] names its digest.
+pub(super) const STYLE: &str = include_str!("page.css");
+
+/// Headers of a page: the one style of ours, no script, no request to anywhere.
+pub(super) const PAGE_HEADERS: [(HeaderName, &str); 2] = [
+    (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'sha256-Du6zbhYcArl+SMb++NYTIu3Ph/ppzJpNqbi7GF6up4c='; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'",
+    ),
+];
+
+/// The start of a page, up to its content.
+#[must_use]
+pub(super) fn head(title: &str) -> String {
+    let title = Escaped(title);
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
+    )
+}
+
+/// The end of a page.
+pub(super) const FOOT: &str = "</main>\n</body>\n</html>\n";
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn text_stays_text() {
+        let check = |text: &str, expect: &str| {
+            assert_eq!(Escaped(text).to_string(), expect);
+        };
+        check("", "");
+        check("BTC/USDT:USDT", "BTC/USDT:USDT");
+        check("<script>alert('x')</script>", "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;");
+        check("a & \"b\"", "a &amp; &quot;b&quot;");
+        check("日本<", "日本&lt;");
+    }
+
+    #[test]
+    fn the_policy_names_the_style() {
+        let digest = format!("'sha256-{}'", base64(&Sha256::digest(STYLE)));
+        let policy = PAGE_HEADERS[1].1;
+        assert!(policy.contains(&digest), "the style changed: its digest is {digest}");
+    }
+
+    fn base64(bytes: &[u8]) -> String {
+        const DIGITS: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let group = |chunk: &[u8]| {
+            let byte = |i: usize| u32::from(chunk.get(i).copied().unwrap_or_default());
+            let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+            let digit = move |i: usize| {
+                if i > chunk.len() {
+                    return '=';
+                }
+                char::from(DIGITS[(bits >> (18 - 6 * i) & 63) as usize])
+            };
+            (0..4).map(digit).collect::<String>()
+        };
+        bytes.chunks(3).map(group).collect()
+    }
+}

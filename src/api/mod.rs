@@ -1,0 +1,158 @@
+//! The HTTP API: the only code that knows statuses.
+//!
+//! Input: requests. Output: answers, by [`routes::ROUTES`]. Invariants: whoever calls is known
+//! before a byte of the body is read; sizes and times of bodies are bounded; every refusal is a
+//! problem with a stable code. Deliberately absent: the accept loop and the time of heads (see
+//! `crate::app`), what events mean (see `crate::wire` and `crate::domain`).
+//!
+//! ```text
+//! trace > panics > headers > route > authorize > bound > decompress > handler > engine
+//! ```
+
+mod problem;
+mod auth;
+mod query;
+mod body;
+mod layers;
+mod decide;
+mod events;
+mod execution;
+mod orders;
+mod anomalies;
+mod positions;
+mod drift;
+mod health;
+mod accounts;
+mod permit;
+mod audit;
+mod halts;
+mod series;
+mod metrics;
+mod probes;
+mod html;
+mod page;
+mod document;
+mod docs;
+mod routes;
+
+use std::future::Future;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::http::Method;
+use axum::middleware::{from_fn, from_fn_with_state};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::decompression::RequestDecompressionLayer;
+
+pub use auth::Access;
+pub use body::Budget;
+pub use document::document;
+pub use problem::{Code, Problem};
+pub use routes::{ROUTES, Route};
+
+use crate::config::Config;
+use crate::engine::Handle;
+use crate::metrics::Runtime;
+use layers::RequestIds;
+
+/// Reads the configuration again; the error tells every mistake.
+pub type Reload =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
+
+/// What the handlers share; clones are the same.
+#[derive(Clone)]
+pub struct AppState(Arc<Shared>);
+
+/// What the handlers share.
+pub struct Shared {
+    /// The single writer and its state.
+    pub engine: Handle,
+    /// The configuration in force; a reload stores another.
+    pub config: Arc<ArcSwap<Config>>,
+    /// The exporter's own figures.
+    pub runtime: Arc<Runtime>,
+    /// Reads the configuration again.
+    pub reload: Reload,
+    /// When the process started.
+    pub started: Instant,
+    /// The bytes that bodies under way may take together.
+    pub budget: Budget,
+    request_ids: RequestIds,
+}
+
+impl Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for AppState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AppState").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+impl AppState {
+    /// What the handlers share. `process` are random bits that tell this process' request ids from
+    /// another's.
+    #[must_use]
+    pub fn new(
+        engine: Handle,
+        config: Arc<ArcSwap<Config>>,
+        runtime: Arc<Runtime>,
+        reload: Reload,
+        process: u64,
+    ) -> Self {
+        let codes: Vec<&'static str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        runtime.declare_codes(&codes);
+        let budget = Budget::new(config.load().web.body_bytes_max);
+        Self(Arc::new(Shared {
+            engine,
+            config,
+            runtime,
+            reload,
+            started: crate::clock::monotonic(),
+            budget,
+            request_ids: RequestIds::new(process),
+        }))
+    }
+}
+
+/// The service of every path.
+pub fn router(state: AppState) -> Router {
+    let routes = ROUTES.iter().fold(Router::new(), |router, route| {
+        let mut handler = (route.handler)();
+        if route.method == Method::POST {
+            handler = handler
+                .route_layer(RequestDecompressionLayer::new())
+                .route_layer(from_fn_with_state(state.clone(), body::bound_encoded));
+        }
+        if route.path == "/metrics" {
+            handler = handler.route_layer(CompressionLayer::new());
+        }
+        let access = (state.clone(), route.access);
+        router.route(route.path, handler.route_layer(from_fn_with_state(access, auth::authorize)))
+    });
+    routes
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn(layers::secure))
+        .layer(CatchPanicLayer::custom(layers::panicked))
+        .layer(from_fn_with_state(state.clone(), layers::trace))
+        .with_state(state)
+}
+
+async fn no_such_path() -> Problem {
+    Problem::new(Code::UnknownPath, "there is nothing at this path: see /api/v1/docs")
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(Code::MethodNotAllowed, "see the header Allow")
+}

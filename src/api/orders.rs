@@ -1,0 +1,198 @@
+//! `GET /api/v1/orders` and `/api/v1/orders/{account}/{order_id}`: orders still held.
+//!
+//! A listing holds the state for a bounded time: a page looks at no more than [`SCAN_MAX`] orders,
+//! however few the filter lets through, and says where to go on.
+
+use std::fmt::Write as _;
+
+use axum::extract::{Path, State};
+use axum::http::Uri;
+use axum::{Extension, Json};
+
+use crate::api::AppState;
+use crate::api::accounts::Selection;
+use crate::api::auth::Caller;
+use crate::api::problem::{Code, Problem};
+use crate::api::query::{Parameters, invalid};
+use crate::domain::execution::OrderView;
+use crate::domain::ids::{Account, OrderId, Session, Symbol};
+use crate::domain::monitor::Monitor;
+use crate::wire::view::{Order, OrderPage, OrderStatusWord};
+
+/// Orders of a page, if the request does not say.
+const LIMIT_DEFAULT: usize = 100;
+/// Orders of a page at most.
+const LIMIT_MAX: usize = 1_000;
+/// Orders that one page looks at.
+const SCAN_MAX: usize = 10_000;
+
+/// What a page of orders is about.
+struct Filter {
+    symbol: Option<Symbol>,
+    status: Option<&'static str>,
+    limit: usize,
+    after: Option<Cursor>,
+}
+
+/// Where a listing goes on: after this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Cursor {
+    account: String,
+    position: u64,
+}
+
+/// The orders still held
+///
+/// By account, in the order in which they were first heard of. Follow `next_cursor` until it is
+/// null.
+///
+/// # Errors
+/// See [`Problem`].
+#[utoipa::path(
+    get, path = "/api/v1/orders", tag = "read",
+    params(
+        ("account" = Option<String>, Query, description = "The account; all if missing", max_length = 128),
+        ("symbol" = Option<String>, Query, description = "The instrument", max_length = 128),
+        ("status" = Option<OrderStatusWord>, Query, description = "Where the orders stand"),
+        ("limit" = Option<u32>, Query, description = "Orders of a page; 100 if missing", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before", max_length = 512),
+    ),
+    responses((status = 200, description = "One page of orders", body = OrderPage)),
+)]
+pub(super) async fn get_orders(
+    State(app): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+) -> Result<Json<OrderPage>, Problem> {
+    let names = ["account", "symbol", "status", "limit", "cursor"];
+    let parameters = Parameters::parse(&uri, &names)?;
+    let account = parameters.account()?;
+    let filter = Filter {
+        symbol: parameters.name("symbol", Symbol::new)?,
+        status: parameters.word("status", OrderStatusWord::ALL)?,
+        limit: parameters.count("limit", LIMIT_DEFAULT, LIMIT_MAX)?,
+        after: parameters.text("cursor").map(Cursor::parse).transpose()?,
+    };
+    let selection = Selection::new(&caller, account.as_ref())?;
+    if filter.after.as_ref().is_some_and(|after| !selection.holds(&after.account)) {
+        return Err(invalid("cursor", "is of another listing"));
+    }
+    Ok(Json(app.engine.read(|monitor| page(monitor, selection, &filter))))
+}
+
+fn page(monitor: &Monitor, selection: Selection<'_>, filter: &Filter) -> OrderPage {
+    let start = filter.after.as_ref().map_or("", |after| after.account.as_str());
+    let accounts = selection.of(monitor).filter(|account| account.name.as_str() >= start);
+    let listed = accounts.flat_map(|account| {
+        let after = filter.after.as_ref().filter(|c| c.account == account.name.as_str());
+        let orders = account.execution.orders(after.map(|cursor| cursor.position));
+        orders.map(move |(position, order)| (account.name.as_str(), position, order))
+    });
+    let mut orders = Vec::new();
+    let mut last: Option<(&str, u64)> = None;
+    for (seen, (account, position, order)) in listed.enumerate() {
+        if orders.len() == filter.limit || seen == SCAN_MAX {
+            let next =
+                last.map(|(account, position)| Cursor { account: account.to_owned(), position });
+            return OrderPage { orders, next_cursor: next.map(|cursor| cursor.to_text()) };
+        }
+        last = Some((account, position));
+        if filter.lets_through(&order) {
+            orders.push(Order::new(account, order));
+        }
+    }
+    OrderPage { orders, next_cursor: None }
+}
+
+impl Filter {
+    fn lets_through(&self, order: &OrderView) -> bool {
+        let symbol = self.symbol.as_ref().is_none_or(|s| order.symbol.as_ref() == Some(s));
+        symbol && self.status.is_none_or(|s| OrderStatusWord::from(order).as_str() == s)
+    }
+}
+
+impl Cursor {
+    /// Text without meaning to a client: the position, and the account in hexadecimal.
+    fn to_text(&self) -> String {
+        let mut text = format!("{}.", self.position);
+        for byte in self.account.bytes() {
+            // Writing to a string cannot fail.
+            write!(text, "{byte:02x}").ok();
+        }
+        text
+    }
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        let parts = text.split_once('.').and_then(|(position, account)| {
+            let plain = position.bytes().all(|b| b.is_ascii_digit());
+            let position = position.parse().ok().filter(|_| plain)?;
+            Some(Self { position, account: from_hex(account)? })
+        });
+        parts.ok_or_else(|| invalid("cursor", "is none that a page gave"))
+    }
+}
+
+fn from_hex(text: &str) -> Option<String> {
+    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
+    let bytes: Option<Vec<u8>> = bytes.collect();
+    String::from_utf8(bytes.filter(|_| rest.is_empty())?).ok()
+}
+
+/// One order
+///
+/// With its facts, by any id of its replace chain.
+///
+/// # Errors
+/// See [`Problem`].
+#[utoipa::path(
+    get, path = "/api/v1/orders/{account}/{order_id}", tag = "read",
+    params(
+        ("account" = String, Path, description = "The account", max_length = 128),
+        ("order_id" = String, Path, description = "Any id of the order's replace chain", max_length = 128),
+        ("session" = Option<String>, Query, description = "The run of the engine; the one without a name if missing", max_length = 128),
+    ),
+    responses(
+        (status = 200, description = "The order", body = Order),
+        (status = 404, description = "`unknown_order`: no such order is held", body = crate::api::problem::ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn get_order(
+    State(app): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    Path((account, order_id)): Path<(String, String)>,
+    uri: Uri,
+) -> Result<Json<Order>, Problem> {
+    let parameters = Parameters::parse(&uri, &["session"])?;
+    let session = parameters.name("session", Session::new)?;
+    let account = Account::new(&account).map_err(|e| invalid("account", &e.to_string()))?;
+    let order_id = OrderId::new(&order_id).map_err(|e| invalid("order_id", &e.to_string()))?;
+    caller.check_account(account.as_str())?;
+    let found = app.engine.read(|monitor| {
+        let held = &monitor.account(account.as_str())?.execution;
+        held.order(session.as_ref().map(Session::as_str), order_id.as_str())
+    });
+    let order = found.ok_or_else(|| {
+        Problem::new(Code::UnknownOrder, "no such order is held: it may have been forgotten")
+    })?;
+    Ok(Json(Order::new(account.as_str(), order)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_come_back_as_they_went() {
+        for (account, position) in [("paper", 0), ("日本/\"*", u64::MAX), ("", 7)] {
+            let cursor = Cursor { account: account.to_owned(), position };
+            assert_eq!(Cursor::parse(&cursor.to_text()).expect("a cursor"), cursor);
+        }
+        for text in ["", ".", "1", "1.6", "1.zz", "+1.61", "-1.61", "1.ff", "99999999999999999999."]
+        {
+            let problem = Cursor::parse(text).expect_err(text);
+            assert_eq!(problem.code(), Code::InvalidParameter, "{text}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! `GET /`: the status page, plain HTML that loads and runs nothing.
+//!
+//! Accounts are shown to whoever may read them; everybody sees version and readiness.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+
+use crate::api::AppState;
+use crate::api::accounts::Selection;
+use crate::api::auth::Caller;
+use crate::api::html::{Escaped, FOOT, PAGE_HEADERS, head};
+use crate::clock;
+use crate::config::Scope;
+use crate::wire::view::{Account, TradingStateWord};
+
+/// Accounts that the page shows.
+const ACCOUNTS_MAX: usize = 200;
+
+/// What the page is made of.
+struct Status {
+    ready: bool,
+    uptime: Duration,
+    sequence: u64,
+    common: TradingStateWord,
+    /// None: the caller may not read them.
+    accounts: Option<Vec<Account>>,
+}
+
+/// The status page
+///
+/// For people: readiness, and the accounts with their trading state for whoever may read them.
+#[utoipa::path(
+    get, path = "/", tag = "process",
+    responses((status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8")),
+)]
+pub(super) async fn get_page(
+    State(app): State<AppState>,
+    Extension(caller): Extension<Caller>,
+) -> Response {
+    let may_read = caller.has(Scope::Read);
+    let selection = Selection { caller: &caller, account: None };
+    let status = app.engine.read(|monitor| Status {
+        ready: app.engine.is_ready(),
+        uptime: clock::monotonic().saturating_duration_since(app.started),
+        sequence: monitor.sequence(),
+        common: monitor.common().state().into(),
+        accounts: may_read
+            .then(|| selection.of(monitor).map(|a| Account::new(monitor, a)).collect()),
+    });
+    (PAGE_HEADERS, render(&status)).into_response()
+}
+
+fn render(status: &Status) -> String {
+    let mut page = head("trading-exporter");
+    let (class, word) = if status.ready { ("good", "ready") } else { ("bad", "not ready") };
+    let version = env!("CARGO_PKG_VERSION");
+    // Writing to a string cannot fail.
+    write!(
+        page,
+        "<h1>trading-exporter <span class=\"tag {class}\">{word}</span></h1>\n\
+         <p class=\"dim\">Version {version}, up {}, sequence {}</p>\n\
+         <nav><a href=\"/metrics\">Metrics</a><a href=\"/api/v1/docs\">API</a>\
+         <a href=\"/api/v1/openapi.json\">OpenAPI</a><a href=\"/-/ready\">Ready</a>\
+         <a href=\"/-/healthy\">Healthy</a></nav>\n<h2>Accounts</h2>\n<div class=\"card\">\n",
+        uptime(status.uptime),
+        status.sequence,
+    )
+    .ok();
+    match &status.accounts {
+        None => page.push_str(
+            "<p class=\"dim\">Shown to holders of a token with the scope <code>read</code>.</p>\n",
+        ),
+        Some(accounts) => push_accounts(&mut page, accounts, status.common),
+    }
+    page.push_str("</div>\n");
+    page.push_str(FOOT);
+    page
+}
+
+fn push_accounts(page: &mut String, accounts: &[Account], common: TradingStateWord) {
+    writeln!(page, "<p>All accounts: {}</p>", Tag(common)).ok();
+    if accounts.is_empty() {
+        page.push_str("<p class=\"dim\">No event was received yet.</p>\n");
+        return;
+    }
+    page.push_str(
+        "<table>\n<tr><th>Account</th><th>Trading</th><th class=\"num\">Open drifts</th>\
+         <th class=\"num\">Anomalies</th><th class=\"num\">Open orders</th>\
+         <th class=\"num\">Fills</th><th class=\"num\">Symbols</th></tr>\n",
+    );
+    for account in accounts.iter().take(ACCOUNTS_MAX) {
+        write!(
+            page,
+            "<tr><td class=\"mono\">{}</td><td>{}</td>",
+            Escaped(&account.account),
+            Tag(account.state)
+        )
+        .ok();
+        for (count, is_alarming) in [
+            (account.open_drifts as u64, account.open_drifts > 0),
+            (account.anomalies as u64, account.anomalies > 0),
+            (account.open_orders, false),
+            (account.fills, false),
+            (account.symbols as u64, false),
+        ] {
+            let class = if is_alarming { "num bad" } else { "num" };
+            write!(page, "<td class=\"{class}\">{count}</td>").ok();
+        }
+        page.push_str("</tr>\n");
+    }
+    page.push_str("</table>\n");
+    let more = accounts.len().saturating_sub(ACCOUNTS_MAX);
+    if more > 0 {
+        let link = "<a href=\"/api/v1/accounts\">/api/v1/accounts</a>";
+        writeln!(page, "<p class=\"dim\">And {more} more at {link}.</p>").ok();
+    }
+}
+
+/// A trading state as a coloured word.
+struct Tag(TradingStateWord);
+
+impl std::fmt::Display for Tag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let word = self.0.as_str();
+        let class = match word {
+            "active" => "good",
+            "reducing" => "warn",
+            _ => "bad",
+        };
+        write!(f, "<span class=\"tag {class}\">{word}</span>")
+    }
+}
+
+/// `3d 4h`, `4h 12m`, `12m 7s`, `7s`.
+fn uptime(up: Duration) -> String {
+    let seconds = up.as_secs();
+    let (days, hours) = (seconds / 86_400, seconds / 3_600 % 24);
+    let (minutes, rest) = (seconds / 60 % 60, seconds % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{rest}s"),
+        (0, 0, _) => format!("{minutes}m {rest}s"),
+        (0, _, _) => format!("{hours}h {minutes}m"),
+        _ => format!("{days}d {hours}h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uptimes_are_short() {
+        let check = |seconds: u64, expect: &str| {
+            assert_eq!(uptime(Duration::from_secs(seconds)), expect);
+        };
+        check(0, "0s");
+        check(59, "59s");
+        check(61, "1m 1s");
+        check(3_600, "1h 0m");
+        check(90_000, "1d 1h");
+    }
+}

@@ -1,0 +1,37 @@
+//! `GET /api/v1/positions`: the three books side by side.
+
+use axum::extract::State;
+use axum::http::Uri;
+use axum::{Extension, Json};
+
+use crate::api::AppState;
+use crate::api::accounts::Selection;
+use crate::api::auth::Caller;
+use crate::api::problem::Problem;
+use crate::api::query::Parameters;
+use crate::wire::view::PositionRow;
+
+/// The three books side by side
+///
+/// Of every symbol that any book speaks of, flat ones too.
+///
+/// # Errors
+/// See [`Problem`].
+#[utoipa::path(
+    get, path = "/api/v1/positions", tag = "read",
+    params(("account" = Option<String>, Query, description = "The account; all if missing", max_length = 128)),
+    responses((status = 200, description = "The books", body = [PositionRow])),
+)]
+pub(super) async fn get_positions(
+    State(app): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+) -> Result<Json<Vec<PositionRow>>, Problem> {
+    let account = Parameters::parse(&uri, &["account"])?.account()?;
+    let selection = Selection::new(&caller, account.as_ref())?;
+    let rows = app.engine.read(|monitor| {
+        let (now, settings) = (monitor.now(), &monitor.settings().drift);
+        selection.of(monitor).flat_map(|a| PositionRow::of(a, now, settings)).collect()
+    });
+    Ok(Json(rows))
+}

@@ -1,0 +1,46 @@
+//! Execution figures that are beyond their thresholds.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::scalar::Time;
+use super::word::{FigureWord, LevelWord};
+use crate::domain::execution::anomaly::AnomalyView;
+
+/// One open anomaly.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Anomaly {
+    /// The account.
+    pub account: String,
+    /// The instrument; null: the account as a whole.
+    pub symbol: Option<String>,
+    /// How bad it is.
+    pub severity: LevelWord,
+    /// What is judged.
+    pub figure: FigureWord,
+    /// Its latest value, in the unit that the figure's name ends with.
+    pub value: f64,
+    /// The threshold of the severity.
+    pub threshold: f64,
+    /// Samples behind the value.
+    pub samples: usize,
+    /// Since when (receive time).
+    pub since: Time,
+}
+
+impl Anomaly {
+    /// The answer for one anomaly.
+    #[must_use]
+    pub fn new(account: &str, anomaly: AnomalyView) -> Self {
+        Self {
+            account: account.to_owned(),
+            symbol: anomaly.symbol.map(|s| s.to_string()),
+            severity: anomaly.level.into(),
+            figure: anomaly.figure.into(),
+            value: anomaly.value,
+            threshold: anomaly.threshold,
+            samples: anomaly.samples,
+            since: Time(anomaly.since),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! One difference between the books, as it stands or as it ended.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::scalar::{Exact, Time};
+use super::word::{ActionWord, AttributionWord, DriftStateWord, DriftTypeWord, SeverityWord};
+use crate::domain::drift::DriftView;
+
+/// One difference between the books of a symbol.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one field of the answer")]
+pub struct Drift {
+    /// The account.
+    pub account: String,
+    /// Number of the drift within its account: 1, 2, 3 ...
+    pub id: u64,
+    /// The instrument.
+    pub symbol: String,
+    /// How the books differ.
+    #[serde(rename = "type")]
+    pub drift_type: DriftTypeWord,
+    /// The latest severity; null: within tolerance or in flight.
+    pub severity: Option<SeverityWord>,
+    /// The worst severity so far.
+    pub worst_severity: Option<SeverityWord>,
+    /// Where it stands; the filter `state=open` means `open` and `reconciling`.
+    pub state: DriftStateWord,
+    /// local - broker, signed and aligned in time; 0 for a price mismatch.
+    pub quantity_drift: Exact,
+    /// Its absolute value in the account's currency; null: the price or the rate is unknown.
+    pub value_drift: Option<Exact>,
+    /// What local holds, aligned in time.
+    pub local_quantity: Exact,
+    /// What the broker holds, aligned in time.
+    pub broker_quantity: Exact,
+    /// What the seen fills add up to.
+    pub ledger_quantity: Exact,
+    /// Average price of the local book.
+    pub local_price: Option<Exact>,
+    /// Average price of the broker's book.
+    pub broker_price: Option<Exact>,
+    /// The price that valued it.
+    pub price: Option<Exact>,
+    /// The value test was skipped for want of a price.
+    pub price_unknown: bool,
+    /// The value test was skipped for want of a rate to the account's currency.
+    pub currency_unknown: bool,
+    /// The ledger stands in for a missing local book.
+    pub ledger_stands_in: bool,
+    /// Which side is probably wrong.
+    pub attribution: AttributionWord,
+    /// What is done about it.
+    pub action: ActionWord,
+    /// Comparisons in a row that agreed on it.
+    pub confirmations: u32,
+    /// When it was first seen (receive time).
+    pub first_seen_at: Time,
+    /// When it was confirmed (receive time).
+    pub opened_at: Option<Time>,
+    /// When it cleared (receive time).
+    pub cleared_at: Option<Time>,
+    /// The last reconcile directive.
+    pub directive_id: Option<String>,
+    /// How often a directive was sent.
+    pub attempts: u32,
+    /// A forced release acknowledged it.
+    pub acknowledged: bool,
+}
+
+impl Drift {
+    /// The answer for one difference.
+    #[must_use]
+    pub fn new(account: &str, drift: &DriftView) -> Self {
+        Self {
+            account: account.to_owned(),
+            id: drift.id,
+            symbol: drift.symbol.to_string(),
+            drift_type: drift.drift_type.into(),
+            severity: drift.severity.map(Into::into),
+            worst_severity: drift.worst.map(Into::into),
+            state: drift.state.into(),
+            quantity_drift: Exact(drift.quantity_drift),
+            value_drift: drift.value_drift.map(Exact),
+            local_quantity: Exact(drift.local_quantity),
+            broker_quantity: Exact(drift.broker_quantity),
+            ledger_quantity: Exact(drift.ledger_quantity),
+            local_price: drift.local_price.map(Exact),
+            broker_price: drift.broker_price.map(Exact),
+            price: drift.price.map(Exact),
+            price_unknown: drift.price_unknown,
+            currency_unknown: drift.currency_unknown,
+            ledger_stands_in: drift.ledger_stands_in,
+            attribution: drift.attribution.into(),
+            action: drift.action.into(),
+            confirmations: drift.confirmations,
+            first_seen_at: Time(drift.first_seen_at),
+            opened_at: drift.opened_at.map(Time),
+            cleared_at: drift.cleared_at.map(Time),
+            directive_id: drift.directive_id.map(|id| id.to_string()),
+            attempts: drift.attempts,
+            acknowledged: drift.acknowledged,
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Components, their results, and what they add up to.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::scalar::{Time, age_seconds};
+use super::word::HealthWord;
+use crate::domain::health::{CheckView, ComponentView};
+use crate::domain::time::Timestamp;
+
+/// The health of the system, and of each component.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Health {
+    /// The account asked for; null: all that the caller may see.
+    pub account: Option<String>,
+    /// What the components add up to: `unhealthy` if a critical one is, else `degraded` if any
+    /// is not healthy, `unknown` if nothing is known.
+    pub status: HealthWord,
+    /// The components; those of account `*` are the exporter's own probes.
+    pub components: Vec<Component>,
+}
+
+/// One component as it stands.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Component {
+    /// The account that it reported under; `*`: a probe of the exporter's own.
+    pub account: String,
+    /// Its name.
+    pub component: String,
+    /// Its state.
+    pub status: HealthWord,
+    /// Whether the system is unhealthy without it.
+    pub critical: bool,
+    /// What was said last.
+    pub message: String,
+    /// When the last result was received; null: none yet.
+    pub last_check_at: Option<Time>,
+    /// Age of the last result, in seconds.
+    pub age_seconds: Option<f64>,
+    /// How long the last check took, in seconds.
+    pub latency_seconds: Option<f64>,
+    /// How often it reports, in seconds; three intervals without a result are silence.
+    pub interval_seconds: f64,
+    /// Failures in a row.
+    pub consecutive_failures: u32,
+    /// Failures in all, silence too.
+    pub failures_total: u64,
+    /// When its state last changed (receive time).
+    pub since: Time,
+}
+
+impl Component {
+    /// The answer for one component, as of `now`.
+    #[must_use]
+    pub fn new(account: &str, view: ComponentView, now: Timestamp) -> Self {
+        Self {
+            account: account.to_owned(),
+            component: view.component.to_string(),
+            status: view.health.into(),
+            critical: view.critical,
+            message: view.message,
+            last_check_at: view.last_check_at.map(Time),
+            age_seconds: view.last_check_at.map(|at| age_seconds(now, at)),
+            latency_seconds: view.latency.map(|l| l.as_secs_f64()),
+            interval_seconds: view.interval.as_secs_f64(),
+            consecutive_failures: view.consecutive_failures,
+            failures_total: view.failures_total,
+            since: Time(view.since),
+        }
+    }
+}
+
+/// One result of a component.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct CheckResult {
+    /// The account that it reported under; `*`: a probe of the exporter's own.
+    pub account: String,
+    /// When it was received.
+    pub at: Time,
+    /// Whether it counted as a success.
+    pub passed: bool,
+    /// The state of the component after it.
+    pub status: HealthWord,
+    /// What was said.
+    pub message: String,
+    /// How long the check took, in seconds.
+    pub latency_seconds: Option<f64>,
+}
+
+impl CheckResult {
+    /// The answer for one result.
+    #[must_use]
+    pub fn new(account: &str, check: CheckView) -> Self {
+        Self {
+            account: account.to_owned(),
+            at: Time(check.at),
+            passed: check.passed,
+            status: check.health.into(),
+            message: check.message,
+            latency_seconds: check.latency.map(|l| l.as_secs_f64()),
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The answers of the API: what the domain's views look like in JSON.
+//!
+//! Input: views of the domain. Output: types that serialize, each with its schema. Invariants:
+//! exact decimals are strings, statistics are numbers, times are RFC 3339 in UTC; what is not
+//! known is `null`, never 0; every field is always present. Deliberately absent: statuses and
+//! headers (see `crate::api`).
+
+mod scalar;
+mod word;
+mod execution;
+mod orders;
+mod anomaly;
+mod positions;
+mod drift;
+mod health;
+mod state;
+mod series;
+mod ingest;
+
+pub use anomaly::Anomaly;
+pub use drift::Drift;
+pub use execution::{
+    Counters, Execution, ExecutionSource, MissingReferences, Money, Outcomes, Slippage, Window,
+};
+pub use health::{CheckResult, Component, Health};
+pub use ingest::{IngestAnswer, Rejection};
+pub use orders::{Fill, Order, OrderPage, ReferencePrices, ReferenceSlippage};
+pub use positions::PositionRow;
+pub use scalar::{Exact, Time};
+pub use series::{AccountSeries, Cardinality};
+pub use state::{
+    Account, AuditLine, Cause, HaltAnswer, Permit, ReconcileAnswer, ReleaseAnswer, States,
+};
+pub use word::{
+    ActionWord, AttributionWord, AuditWord, CauseWord, DriftStateWord, DriftTypeWord, FigureWord,
+    HealthWord, LedgerBasisWord, LevelWord, OnExpiryWord, OrderStatusWord, SeverityWord, SideWord,
+    TradingStateWord,
+};

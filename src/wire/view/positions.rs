@@ -1,0 +1,76 @@
+//! The three books of a symbol side by side.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::scalar::{Exact, Time, age_seconds};
+use super::word::LedgerBasisWord;
+use crate::domain::account::AccountState;
+use crate::domain::event::Source;
+use crate::domain::settings::DriftSettings;
+use crate::domain::time::Timestamp;
+
+/// The three books of one symbol. A quantity is signed: short is below 0.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct PositionRow {
+    /// The account.
+    pub account: String,
+    /// The instrument.
+    pub symbol: String,
+    /// What the engine says; null: no local snapshot speaks of the symbol.
+    pub local_quantity: Option<Exact>,
+    /// What the broker says; null: no broker snapshot speaks of the symbol.
+    pub broker_quantity: Option<Exact>,
+    /// What the seen fills add up to.
+    pub ledger_quantity: Exact,
+    /// Where the ledger starts.
+    pub ledger_basis: LedgerBasisWord,
+    /// Average price of the local book.
+    pub local_price: Option<Exact>,
+    /// Average price of the broker's book.
+    pub broker_price: Option<Exact>,
+    /// The difference that may be in flight, local - broker; 0: none.
+    pub pending_quantity: Exact,
+    /// The difference that was accepted by hand, local - broker; 0: none.
+    pub offset_quantity: Exact,
+    /// When the account's newest local snapshot was taken; null: there is none.
+    pub local_snapshot_at: Option<Time>,
+    /// When the account's newest broker snapshot was taken; null: there is none.
+    pub broker_snapshot_at: Option<Time>,
+    /// Age of the local snapshot, in seconds.
+    pub local_age_seconds: Option<f64>,
+    /// Age of the broker's snapshot, in seconds.
+    pub broker_age_seconds: Option<f64>,
+    /// A book is too old for its drift to be judged.
+    pub stale: bool,
+}
+
+impl PositionRow {
+    /// The rows of one account, as of `now`.
+    pub fn of<'a>(
+        account: &'a AccountState,
+        now: Timestamp,
+        settings: &'a DriftSettings,
+    ) -> impl Iterator<Item = Self> + 'a {
+        let local = account.books.snapshot_at(Source::Local);
+        let broker = account.books.snapshot_at(Source::Broker);
+        let stale = account.books.is_stale(now, settings);
+        account.books.positions(&account.symbols).map(move |row| Self {
+            account: account.name.to_string(),
+            symbol: row.symbol.to_string(),
+            local_quantity: row.local.map(Exact),
+            broker_quantity: row.broker.map(Exact),
+            ledger_quantity: Exact(row.ledger),
+            ledger_basis: row.ledger_basis.into(),
+            local_price: row.local_price.map(Exact),
+            broker_price: row.broker_price.map(Exact),
+            pending_quantity: Exact(row.pending),
+            offset_quantity: Exact(row.offset),
+            local_snapshot_at: local.map(Time),
+            broker_snapshot_at: broker.map(Time),
+            local_age_seconds: local.map(|at| age_seconds(now, at)),
+            broker_age_seconds: broker.map(|at| age_seconds(now, at)),
+            stale,
+        })
+    }
+}

@@ -1,0 +1,69 @@
+//! Numbers and times as they stand in answers.
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
+
+use crate::domain::time::Timestamp;
+use crate::domain::units::Decimal;
+
+/// An exact decimal, as a string: `"187.432"`. No exponent, no trailing zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, format = "decimal", pattern = r"^-?\d+(\.\d+)?$", example = "187.432")]
+pub struct Exact(pub Decimal);
+
+impl Serialize for Exact {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0.normalize())
+    }
+}
+
+/// A point in time: RFC 3339 in UTC, up to nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
+#[schema(value_type = String, format = DateTime, example = "2026-11-22T14:30:00.15Z")]
+pub struct Time(pub Timestamp);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let time = jiff::Timestamp::from_nanosecond(i128::from(self.0.as_nanos()));
+        serializer.collect_str(&time.map_err(serde::ser::Error::custom)?)
+    }
+}
+
+/// One value for each name, in the order of the names.
+pub(super) type Named<T> = BTreeMap<&'static str, T>;
+
+/// Seconds from `earlier` to `now`; negative when `earlier` is ahead.
+pub(super) fn age_seconds(now: Timestamp, earlier: Timestamp) -> f64 {
+    crate::domain::time::seconds(now.since(earlier))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::units::parse_decimal;
+
+    #[test]
+    fn decimals_are_plain_strings() {
+        let check = |text: &str, expect: &str| {
+            let exact = Exact(parse_decimal(text).expect("a decimal"));
+            assert_eq!(serde_json::to_string(&exact).expect("json"), format!("\"{expect}\""));
+        };
+        check("187.4320", "187.432");
+        check("1E3", "1000");
+        check("1e-18", "0.000000000000000001");
+        check("-0.0", "0");
+        check("-12.5", "-12.5");
+    }
+
+    #[test]
+    fn times_are_rfc_3339() {
+        let check = |nanos: i64, expect: &str| {
+            let time = Time(Timestamp::from_nanos(nanos).expect("in range"));
+            assert_eq!(serde_json::to_string(&time).expect("json"), format!("\"{expect}\""));
+        };
+        check(1_795_357_800_150_000_000, "2026-11-22T14:30:00.15Z");
+        check(1_795_357_800_000_000_001, "2026-11-22T14:30:00.000000001Z");
+    }
+}

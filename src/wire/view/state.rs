@@ -1,0 +1,229 @@
+//! Trading states: permits, accounts, decisions and their audit trail.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::scalar::Time;
+use super::word::{AuditWord, CauseWord, OnExpiryWord, TradingStateWord};
+use crate::domain::account::AccountState;
+use crate::domain::event::Source;
+use crate::domain::monitor::{Monitor, Permit as DomainPermit};
+use crate::domain::settings::PermitSettings;
+use crate::domain::state::{AuditEntry, Cause as DomainCause};
+
+/// The trading state of accounts by name.
+pub type States = BTreeMap<String, TradingStateWord>;
+
+/// What an engine may do, for a limited time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Permit {
+    /// The account; `*`: the latch of all accounts alone.
+    pub account: String,
+    /// The more severe of the account's own state and that of `*`.
+    pub state: TradingStateWord,
+    /// Why, oldest first; empty when active.
+    pub causes: Vec<Cause>,
+    /// Number of changes so far; only rises: a client ignores a permit with a lower one.
+    pub epoch: u64,
+    /// How long the permit holds, in milliseconds, counted by the engine on its own monotonic
+    /// clock from before it asked.
+    pub valid_for_ms: u64,
+    /// What the engine does when the permit runs out.
+    pub on_expiry: OnExpiryWord,
+    /// Sequence of the state that it was read from.
+    pub sequence: u64,
+}
+
+impl Permit {
+    /// The answer for one account.
+    #[must_use]
+    pub fn new(account: &str, permit: &DomainPermit, settings: PermitSettings) -> Self {
+        Self {
+            account: account.to_owned(),
+            state: permit.state.into(),
+            causes: permit.causes.iter().map(Cause::new).collect(),
+            epoch: permit.epoch,
+            valid_for_ms: u64::try_from(settings.valid_for.as_millis()).unwrap_or(u64::MAX),
+            on_expiry: settings.on_expiry.into(),
+            sequence: permit.sequence,
+        }
+    }
+}
+
+/// One reason why an account may not trade freely.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Cause {
+    /// Its id, which a release may name.
+    pub id: u64,
+    /// What kind of thing set it.
+    pub kind: CauseWord,
+    /// The state that it asks for.
+    pub state: TradingStateWord,
+    /// What it is about: a symbol, a component, a fingerprint.
+    pub subject: Option<String>,
+    /// Why, for people.
+    pub reason: String,
+    /// Who set it.
+    pub actor: String,
+    /// When (receive time).
+    pub set_at: Time,
+}
+
+impl Cause {
+    fn new(cause: &DomainCause) -> Self {
+        Self {
+            id: cause.id,
+            kind: cause.kind.into(),
+            state: cause.state.into(),
+            subject: cause.subject.clone(),
+            reason: cause.reason.clone(),
+            actor: cause.actor.to_string(),
+            set_at: Time(cause.set_at),
+        }
+    }
+}
+
+/// One account and how much is known of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Account {
+    /// Its name.
+    pub account: String,
+    /// What it may do: the more severe of its own state and that of `*`.
+    pub state: TradingStateWord,
+    /// Number of changes of that state so far.
+    pub epoch: u64,
+    /// Causes that stand, those of `*` among them.
+    pub causes: usize,
+    /// Symbols seen.
+    pub symbols: usize,
+    /// Open orders.
+    pub open_orders: u64,
+    /// Orders submitted.
+    pub submitted: u64,
+    /// Executions.
+    pub fills: u64,
+    /// Open anomalies.
+    pub anomalies: usize,
+    /// Drifts that are confirmed and not cleared.
+    pub open_drifts: usize,
+    /// When the last event was received.
+    pub last_event_at: Option<Time>,
+    /// When the newest local snapshot was taken.
+    pub local_snapshot_at: Option<Time>,
+    /// When the newest broker snapshot was taken.
+    pub broker_snapshot_at: Option<Time>,
+}
+
+impl Account {
+    /// The answer for one account of a monitor.
+    #[must_use]
+    pub fn new(monitor: &Monitor, account: &AccountState) -> Self {
+        let permit = monitor.permit(account.name.as_str());
+        let counters = account.execution.whole().counters();
+        let differences = account.books.differences(&account.symbols);
+        Self {
+            account: account.name.to_string(),
+            state: permit.state.into(),
+            epoch: permit.epoch,
+            causes: permit.causes.len(),
+            symbols: account.symbols.len(),
+            open_orders: account.execution.open_orders_total(),
+            submitted: counters.submitted,
+            fills: counters.fills,
+            anomalies: account.execution.anomalies().len(),
+            open_drifts: differences.filter(|d| d.state.is_open()).count(),
+            last_event_at: account.last_event_at.map(Time),
+            local_snapshot_at: account.books.snapshot_at(Source::Local).map(Time),
+            broker_snapshot_at: account.books.snapshot_at(Source::Broker).map(Time),
+        }
+    }
+}
+
+/// One line of the audit trail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct AuditLine {
+    /// Sequence of the record.
+    pub sequence: u64,
+    /// When (receive time).
+    pub at: Time,
+    /// The account, or `*`.
+    pub account: String,
+    /// What was done or tried.
+    pub action: AuditWord,
+    /// Who.
+    pub actor: String,
+    /// Why, for people.
+    pub reason: String,
+    /// The code of the refusal; null: it was carried out.
+    pub refused: Option<&'static str>,
+    /// State of the latch after it.
+    pub state: TradingStateWord,
+    /// Epoch of the latch after it.
+    pub epoch: u64,
+    /// Ids of the causes set or released.
+    pub causes: Vec<u64>,
+}
+
+impl AuditLine {
+    /// The answer for one line.
+    #[must_use]
+    pub fn new(entry: &AuditEntry) -> Self {
+        Self {
+            sequence: entry.sequence,
+            at: Time(entry.at),
+            account: entry.account.to_string(),
+            action: entry.action.into(),
+            actor: entry.actor.to_string(),
+            reason: entry.reason.clone(),
+            refused: entry.refused,
+            state: entry.state.into(),
+            epoch: entry.epoch,
+            causes: entry.causes.clone(),
+        }
+    }
+}
+
+/// A halt was set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct HaltAnswer {
+    /// Id of the cause.
+    pub id: u64,
+    /// The account, or `*`.
+    pub account: String,
+    /// What it may do from now on.
+    pub state: TradingStateWord,
+    /// The epoch after it: a release names it.
+    pub epoch: u64,
+    /// Sequence of the state after it.
+    pub sequence: u64,
+}
+
+/// Causes were released.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ReleaseAnswer {
+    /// The account, or `*`.
+    pub account: String,
+    /// What it may do from now on: other causes may still stand.
+    pub state: TradingStateWord,
+    /// The epoch after it.
+    pub epoch: u64,
+    /// Sequence of the state after it.
+    pub sequence: u64,
+}
+
+/// A drift was reconciled by hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ReconcileAnswer {
+    /// The account.
+    pub account: String,
+    /// The instrument.
+    pub symbol: String,
+    /// The side taken: `broker` or `local`.
+    pub adopt: &'static str,
+    /// What the account may do: a reconciliation releases no halt.
+    pub state: TradingStateWord,
+    /// Sequence of the state after it.
+    pub sequence: u64,
+}

@@ -1,0 +1,210 @@
+//! Closed sets of words: each is the domain's own spelling, listed once for the schema.
+
+use serde::{Serialize, Serializer};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::domain::drift::{Action, Attribution, DriftState, DriftType, LedgerBasis};
+use crate::domain::execution::anomaly::{AnomalyLevel, Figure};
+use crate::domain::execution::counters::Outcome;
+use crate::domain::health::Health;
+use crate::domain::settings::{OnExpiry, Severity};
+use crate::domain::state::{AuditAction, CauseKind, TradingState};
+use crate::domain::units::Side;
+
+macro_rules! word {
+    ($(#[doc = $doc:literal])* $name:ident, $domain:ty, [$($member:expr),* $(,)?]) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name(&'static str);
+
+        impl From<$domain> for $name {
+            fn from(value: $domain) -> Self {
+                Self(value.as_str())
+            }
+        }
+
+        impl $name {
+            /// Every word of the set.
+            pub const ALL: &'static [&'static str] = &[$($member.as_str()),*];
+
+            /// The word.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                self.0
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.0)
+            }
+        }
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new()
+                    .schema_type(SchemaType::new(Type::String))
+                    .description(Some(concat!($($doc, "\n"),*).trim()))
+                    .enum_values(Some(Self::ALL.iter().copied()))
+                    .into()
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).trim_end_matches("Word").into()
+            }
+        }
+    };
+}
+
+word! {
+    /// What an account may do. `halted`: no new orders; `reducing`: only orders that reduce a
+    /// position; cancels are always allowed.
+    TradingStateWord, TradingState,
+    [TradingState::Active, TradingState::Reducing, TradingState::Halted]
+}
+word! {
+    /// What kind of thing set a cause.
+    CauseWord, CauseKind,
+    [
+        CauseKind::Drift,
+        CauseKind::Operator,
+        CauseKind::Alertmanager,
+        CauseKind::Risk,
+        CauseKind::Component,
+    ]
+}
+word! {
+    /// What was done or tried.
+    AuditWord, AuditAction,
+    [
+        AuditAction::Halt,
+        AuditAction::Release,
+        AuditAction::ForcedRelease,
+        AuditAction::Reconcile,
+        AuditAction::Retire,
+        AuditAction::Configure,
+    ]
+}
+word! {
+    /// What an engine does when its permit runs out.
+    OnExpiryWord, OnExpiry,
+    [OnExpiry::ReduceOnly, OnExpiry::Halt, OnExpiry::Continue]
+}
+word! {
+    /// The state of a component or of the system. `unknown` never counts as healthy.
+    HealthWord, Health,
+    [Health::Unknown, Health::Healthy, Health::Degraded, Health::Unhealthy]
+}
+word! {
+    /// How bad an anomaly is.
+    LevelWord, AnomalyLevel,
+    [AnomalyLevel::Warning, AnomalyLevel::Critical]
+}
+word! {
+    /// What is judged.
+    FigureWord, Figure,
+    [
+        Figure::FillRatio,
+        Figure::SlippageBps,
+        Figure::FillTimeSeconds,
+        Figure::RejectionRatio,
+        Figure::ConsecutiveRejections,
+        Figure::Unacknowledged,
+        Figure::Overfill,
+        Figure::Conflict,
+        Figure::ClockSkew,
+    ]
+}
+word! {
+    /// How large a drift is.
+    SeverityWord, Severity,
+    [Severity::Minor, Severity::Moderate, Severity::Critical]
+}
+word! {
+    /// How the books differ.
+    DriftTypeWord, DriftType,
+    [
+        DriftType::QuantityMismatch,
+        DriftType::PriceMismatch,
+        DriftType::UnknownPosition,
+        DriftType::GhostPosition,
+    ]
+}
+word! {
+    /// The state of a difference: in flight, seen, confirmed, a directive sent, gone.
+    DriftStateWord, DriftState,
+    [
+        DriftState::Pending,
+        DriftState::Unconfirmed,
+        DriftState::Open,
+        DriftState::Reconciling,
+        DriftState::Cleared,
+    ]
+}
+word! {
+    /// Which side is probably wrong, judged by the ledger.
+    AttributionWord, Attribution,
+    [
+        Attribution::EngineMissedFill,
+        Attribution::ExternalOrUnreportedTrade,
+        Attribution::Unexplained,
+    ]
+}
+word! {
+    /// What is done about a drift.
+    ActionWord, Action,
+    [Action::None, Action::Reconcile, Action::Alert, Action::Halt]
+}
+word! {
+    /// Where a ledger starts: at 0, or at a complete broker snapshot, a reconciliation or an
+    /// adoption.
+    LedgerBasisWord, LedgerBasis,
+    [LedgerBasis::AssumedFlat, LedgerBasis::Anchored]
+}
+word! {
+    /// Buy or sell.
+    SideWord, Side,
+    [Side::Buy, Side::Sell]
+}
+
+/// Where an order stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderStatus {
+    /// Submitted, and not ended.
+    Open,
+    /// Known from later facts alone: its submission has not arrived.
+    Unknown,
+    /// Ended.
+    Ended(Outcome),
+}
+
+impl OrderStatus {
+    /// As on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Unknown => "unknown",
+            Self::Ended(outcome) => outcome.as_str(),
+        }
+    }
+}
+
+word! {
+    /// Where an order stands. `open`: submitted and not ended; `unknown`: its submission has not
+    /// arrived and nothing ended it; else how it ended.
+    OrderStatusWord, OrderStatus,
+    [
+        OrderStatus::Open,
+        OrderStatus::Unknown,
+        OrderStatus::Ended(Outcome::Filled),
+        OrderStatus::Ended(Outcome::Rejected),
+        OrderStatus::Ended(Outcome::Cancelled),
+        OrderStatus::Ended(Outcome::Expired),
+        OrderStatus::Ended(Outcome::Denied),
+    ]
+}
