@@ -10,6 +10,7 @@ pub mod config;
 pub mod journal;
 pub mod metrics;
 pub mod wire;
+pub mod sources;
 pub mod engine;
 pub mod api;
 pub mod clock;
