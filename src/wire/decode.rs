@@ -49,7 +49,7 @@ pub struct Decoded {
 /// See [`BodyError`]. An element of an array that is no event is refused alone.
 pub fn decode_json(body: &[u8], limits: &DecodeLimits) -> Result<Decoded, BodyError> {
     let text = std::str::from_utf8(body).map_err(|e| BodyError::Syntax(e.to_string()))?;
-    let mut collector = Collector::new(limits);
+    let mut collector = Collector::new(body.len(), limits);
     match text.bytes().find(|b| !is_space(*b)) {
         None => return Err(BodyError::Empty),
         Some(b'{') => {
@@ -81,10 +81,17 @@ pub fn decode_json(body: &[u8], limits: &DecodeLimits) -> Result<Decoded, BodyEr
 /// [`BodyError::Empty`] when all lines are blank, [`BodyError::TooManyEvents`] and
 /// [`BodyError::TooDeep`] when the body breaks a limit.
 pub fn decode_ndjson(body: &[u8], limits: &DecodeLimits) -> Result<Decoded, BodyError> {
-    let mut collector = Collector::new(limits);
-    for line in body.split(|b| *b == b'\n') {
-        if !line.iter().all(|b| is_space(*b)) {
+    let mut collector = Collector::new(body.len(), limits);
+    if let Ok(text) = std::str::from_utf8(body) {
+        for line in text.split('\n') {
             collector.line(line)?;
+        }
+    } else {
+        for line in body.split(|b| *b == b'\n') {
+            match std::str::from_utf8(line) {
+                Ok(line) => collector.line(line)?,
+                Err(_) => collector.take(Err(Flaw::whole(Code::InvalidJson, "is not UTF-8")))?,
+            }
         }
     }
     if collector.decoded.total == 0 {
@@ -92,6 +99,9 @@ pub fn decode_ndjson(body: &[u8], limits: &DecodeLimits) -> Result<Decoded, Body
     }
     Ok(collector.decoded)
 }
+
+/// How long an event usually is.
+const EVENT_BYTES_USUAL: usize = 200;
 
 /// White space of JSON (RFC 8259, section 2).
 const fn is_space(byte: u8) -> bool {
@@ -111,25 +121,26 @@ struct Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
-    fn new(limits: &DecodeLimits) -> Self {
+    fn new(body_bytes: usize, limits: &DecodeLimits) -> Self {
         let object = Object::new(limits.text_bytes_max);
-        Self { limits: *limits, object, decoded: Decoded::default() }
+        // Room for the events of a usual body; it grows for one of very short events.
+        let events = Vec::with_capacity((body_bytes / EVENT_BYTES_USUAL).min(limits.events_max));
+        let decoded = Decoded { events, ..Decoded::default() };
+        Self { limits: *limits, object, decoded }
     }
 
-    /// Takes a line.
-    fn line(&mut self, line: &'a [u8]) -> Result<(), BodyError> {
-        let Ok(text) = std::str::from_utf8(line) else {
-            return self.take(Err(Flaw::whole(Code::InvalidJson, "is not UTF-8")));
-        };
-        if line.iter().find(|b| !is_space(**b)) == Some(&b'{') {
-            return match self.read(text, 0)? {
+    /// Takes a line, unless it is blank.
+    fn line(&mut self, line: &'a str) -> Result<(), BodyError> {
+        match line.bytes().find(|b| !is_space(*b)) {
+            None => Ok(()),
+            Some(b'{') => match self.read(line, 0)? {
                 Ok(()) => Ok(()),
                 Err(error) => self.take(Err(not_json(&error))),
-            };
-        }
-        match object::check_json(text) {
-            Ok(()) => self.not_an_object(text, 0),
-            Err(error) => self.take(Err(not_json(&error))),
+            },
+            Some(_) => match object::check_json(line) {
+                Ok(()) => self.not_an_object(line, 0),
+                Err(error) => self.take(Err(not_json(&error))),
+            },
         }
     }
 

@@ -94,6 +94,10 @@ pub fn from_unix_seconds(text: &str) -> Result<Timestamp, TimeTextError> {
 /// [`TimeTextError::NotNanoseconds`] for what is no integer, [`TimeTextError::Range`] outside the
 /// years 1990 to 2200.
 pub fn from_unix_nanos(text: &str) -> Result<Timestamp, TimeTextError> {
+    if let Ok(nanos) = text.parse() {
+        return Ok(Timestamp::from_nanos(nanos)?);
+    }
+    // Written as a decimal or with an exponent, or beyond 64 bits.
     let nanos = parse_decimal(text).map_err(|_| TimeTextError::NotNanoseconds)?;
     if nanos.scale() != 0 {
         return Err(TimeTextError::NotNanoseconds);
