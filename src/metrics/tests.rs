@@ -100,6 +100,7 @@ fn symbol(name: &str) -> SymbolRow {
         directive_id: None,
         attempts: 0,
         acknowledged: false,
+        resolution: None,
     };
     let position = PositionView {
         symbol: symbol.clone(),
@@ -109,6 +110,8 @@ fn symbol(name: &str) -> SymbolRow {
         ledger_basis: LedgerBasis::Anchored,
         local_price: None,
         broker_price: None,
+        local_at: None,
+        broker_at: None,
         pending: Decimal::ZERO,
         offset: Decimal::ZERO,
     };

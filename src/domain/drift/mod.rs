@@ -1,12 +1,39 @@
 //! Three books for each symbol, compared in time: drift, its severity, and what is done about it.
+//!
+//! Input: snapshots of local and of the broker, flows (fills, busts, adjustments), ticks. Output:
+//! differences as values, directives, requests to halt. A comparison goes through one file after
+//! the other: `snapshot` and `flows` hold what came, `align` brings both books to one time,
+//! `classify` reads type, size and severity, `confirm` decides whether it counts, `act` does what
+//! follows. Invariants stand at the head of each. Deliberately absent: clocks, orders (their
+//! leaves come in as [`Market`]), the latch (halts go out as [`HaltRequest`]).
+
+mod snapshot;
+mod flows;
+mod ledger;
+mod align;
+mod classify;
+mod confirm;
+mod history;
+mod act;
+mod books;
+mod compare;
+mod adopt;
+mod read;
+
+#[cfg(test)]
+mod scenario;
 
 use crate::domain::directive::DirectiveId;
-use crate::domain::event::Source;
 use crate::domain::ids::Symbol;
-use crate::domain::settings::{DriftSettings, Severity};
-use crate::domain::symbols::SymbolTable;
+use crate::domain::settings::Severity;
 use crate::domain::time::Timestamp;
 use crate::domain::units::Decimal;
+
+pub use act::HaltRequest;
+pub use adopt::Adoption;
+pub use books::Books;
+pub use compare::CompareContext;
+pub use snapshot::{SnapshotTime, SnapshotVerdict};
 
 /// How the books differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,7 +153,7 @@ impl Action {
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "a view: each is one field of the answer")]
 pub struct DriftView {
-    /// Number of the drift within its account: 1, 2, 3 ...
+    /// Number of the difference within its account: 1, 2, 3 ...; 0: within tolerance.
     pub id: u64,
     /// The instrument.
     pub symbol: Symbol,
@@ -178,6 +205,8 @@ pub struct DriftView {
     pub attempts: u32,
     /// A forced release acknowledged it.
     pub acknowledged: bool,
+    /// What ended it beside agreement of the books: a reconciliation, an adoption.
+    pub resolution: Option<ReconcileOutcome>,
 }
 
 /// A change of position that the exporter saw, for the ledger and the alignment of snapshots.
@@ -230,6 +259,10 @@ pub struct PositionView {
     pub local_price: Option<Decimal>,
     /// Average price of the broker's book.
     pub broker_price: Option<Decimal>,
+    /// What the age of the local book is measured from.
+    pub local_at: Option<Timestamp>,
+    /// What the age of the broker's book is measured from.
+    pub broker_at: Option<Timestamp>,
     /// The difference that may be in flight, signed (local - broker); 0: none.
     pub pending: Decimal,
     /// An accepted difference, signed (local - broker); 0: none.
@@ -286,59 +319,5 @@ impl ReconcileOutcome {
             Self::AdoptedBroker => "adopted_broker",
             Self::AdoptedLocal => "adopted_local",
         }
-    }
-}
-
-/// The books of one account.
-#[derive(Clone, Debug, Default)]
-pub struct Books {}
-
-impl Books {
-    /// The books side by side, of the symbols that any book speaks of, in the order of their keys.
-    pub fn positions<'a>(
-        &'a self,
-        _symbols: &'a SymbolTable,
-    ) -> impl Iterator<Item = PositionView> + 'a {
-        std::iter::empty()
-    }
-
-    /// The differences that stand (not cleared), in the order of symbol keys.
-    pub fn differences<'a>(
-        &'a self,
-        _symbols: &'a SymbolTable,
-    ) -> impl Iterator<Item = DriftView> + 'a {
-        std::iter::empty()
-    }
-
-    /// The drifts that were confirmed, oldest first, as they stand or ended; at most 1000.
-    pub fn history<'a>(
-        &'a self,
-        _symbols: &'a SymbolTable,
-    ) -> impl Iterator<Item = DriftView> + 'a {
-        std::iter::empty()
-    }
-
-    /// `min(time, received)` of the newest snapshot of a side that did not fail.
-    #[must_use]
-    pub fn snapshot_at(&self, _source: Source) -> Option<Timestamp> {
-        None
-    }
-
-    /// Whether drift is judged at all and a needed book is older than `drift.stale_after`.
-    #[must_use]
-    pub fn is_stale(&self, _now: Timestamp, _settings: &DriftSettings) -> bool {
-        false
-    }
-
-    /// Drifts confirmed so far of a type, by the severity at confirmation or escalation.
-    #[must_use]
-    pub fn drifts_total(&self, _drift: DriftType, _severity: Severity) -> u64 {
-        0
-    }
-
-    /// Reconciliations so far by outcome.
-    #[must_use]
-    pub fn reconciliations_total(&self, _outcome: ReconcileOutcome) -> u64 {
-        0
     }
 }

@@ -1,0 +1,230 @@
+//! The books of one account: what comes in, and where it is kept.
+//!
+//! Input: snapshots and flows. Output: lines, one for each symbol that any book speaks of, and
+//! the set of symbols whose comparison may have changed. Invariants: everything that can be seen
+//! is in the order of symbol keys; symbols folded into `__other__` are counted, never compared.
+//! Deliberately absent: comparing (see `compare`), acting (see `act`), manual work (see `adopt`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Flow;
+use super::align::Pair;
+use super::classify::{Offset, Reading};
+use super::confirm::Drift;
+use super::flows::Flows;
+use super::history::History;
+use super::ledger::Ledger;
+use super::snapshot::{Book, RowTotal, SideBooks, SnapshotTime, SnapshotVerdict};
+use crate::domain::event::{Positions, Source};
+use crate::domain::ids::Symbol;
+use crate::domain::record::Refusal;
+use crate::domain::symbols::{SymbolKey, SymbolTable};
+use crate::domain::time::Timestamp;
+use crate::domain::units::Decimal;
+
+/// The books of one account.
+#[derive(Clone, Debug, Default)]
+pub struct Books {
+    pub(super) local: SideBooks,
+    pub(super) broker: SideBooks,
+    pub(super) lines: BTreeMap<SymbolKey, Line>,
+    /// Time of the first complete broker snapshot: a symbol seen later was flat then.
+    pub(super) anchor: Option<Timestamp>,
+    pub(super) dirty: BTreeSet<SymbolKey>,
+    pub(super) is_all_dirty: bool,
+    /// Symbols with a difference beyond tolerance: the only ones that a tick has to look at.
+    pub(super) watched: BTreeSet<SymbolKey>,
+    pub(super) compared_at: Option<Timestamp>,
+    /// Receive time of the newest record that was seen here.
+    pub(super) now: Option<Timestamp>,
+    pub(super) history: History,
+    pub(super) untracked_rows: u64,
+    pub(super) flows_dropped: u64,
+}
+
+/// What is kept of one symbol beside the rows of snapshots.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Line {
+    pub(super) flows: Flows,
+    pub(super) ledger: Ledger,
+    pub(super) offset: Offset,
+    pub(super) adopted: Option<AdoptedBook>,
+    pub(super) drift: Option<Drift>,
+    /// A difference within tolerance, and when it was looked at.
+    pub(super) tolerated: Option<(Reading, Timestamp)>,
+    /// How many flows came after a snapshot that they explain.
+    pub(super) late_flows: u64,
+}
+
+/// What local holds by decision of an operator, until its next snapshot.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AdoptedBook {
+    pub(super) book: Book,
+    /// Sequence of the decision.
+    pub(super) sequence: u64,
+}
+
+impl Books {
+    /// Takes a snapshot of one side. Rows of one symbol are added up. `intern` gives each row's
+    /// symbol its key; rows of folded symbols are counted and not tracked. The first complete
+    /// broker snapshot anchors every ledger. Nothing is compared before [`Self::compare_dirty`].
+    pub fn take_snapshot(
+        &mut self,
+        symbols: &mut SymbolTable,
+        mut intern: impl FnMut(&mut SymbolTable, &Symbol) -> SymbolKey,
+        snapshot: &Positions,
+        at: SnapshotTime,
+    ) -> SnapshotVerdict {
+        self.now = self.now.max(Some(at.received));
+        if snapshot.failure.is_some() {
+            return SnapshotVerdict::Failed;
+        }
+        if self.side(snapshot.source).is_out_of_order(at) {
+            return SnapshotVerdict::OutOfOrder;
+        }
+        let mut totals: BTreeMap<SymbolKey, RowTotal> = BTreeMap::new();
+        for row in &snapshot.rows {
+            let key = intern(symbols, &row.symbol);
+            if symbols.is_other(key) {
+                self.untracked_rows = self.untracked_rows.saturating_add(1);
+            } else {
+                totals.entry(key).or_default().add(row);
+            }
+        }
+        for key in totals.keys() {
+            self.lines.entry(*key).or_insert_with(|| Line::new(self.anchor));
+        }
+        if snapshot.complete {
+            self.side_mut(snapshot.source).take_complete(totals, at);
+            self.is_all_dirty = true;
+        } else {
+            self.dirty.extend(totals.keys());
+            self.side_mut(snapshot.source).take_partial(totals, at);
+        }
+        if snapshot.complete && snapshot.source == Source::Broker && self.anchor.is_none() {
+            self.anchor_ledgers(at.time);
+        }
+        SnapshotVerdict::Taken
+    }
+
+    /// Takes a change of position. Moves the ledger, unless it is dated at or before the anchor,
+    /// and the alignment. O(1) in order of event time; a late one may call for a comparison.
+    pub fn flow(&mut self, key: SymbolKey, flow: Flow) {
+        let newest = self.pair_times(key).map(|(local, broker)| local.max(broker));
+        let received = self.now.unwrap_or(flow.time);
+        let line = self.lines.entry(key).or_insert_with(|| Line::new(self.anchor));
+        line.ledger.apply(&flow);
+        if line.flows.insert(flow, received) {
+            self.flows_dropped = self.flows_dropped.saturating_add(1);
+        }
+        let Some(newest) = newest else { return };
+        if flow.time <= newest {
+            line.late_flows = line.late_flows.saturating_add(1);
+            self.dirty.insert(key);
+        } else if line.drift.as_ref().is_some_and(Drift::is_undecided) {
+            // It may be what is in flight.
+            self.dirty.insert(key);
+        }
+    }
+
+    /// Forgets a symbol whose position is gone for good, with its accepted offset. History stays.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] when no book speaks of it; [`Refusal::InUse`] while local or the
+    /// broker holds a position (the ledger, where the broker never spoke), or a drift is open.
+    pub fn retire(&mut self, key: SymbolKey) -> Result<(), Refusal> {
+        let line = self.lines.get(&key).ok_or(Refusal::NotFound)?;
+        let broker = self.broker.book(key).map_or(line.ledger.quantity(), |book| book.quantity);
+        let local = self.local_book(key, line).map_or(Decimal::ZERO, |book| book.quantity);
+        if !broker.is_zero() || !local.is_zero() || self.is_drift_open(key) {
+            return Err(Refusal::InUse);
+        }
+        self.lines.remove(&key);
+        self.local.retire(key);
+        self.broker.retire(key);
+        self.dirty.remove(&key);
+        self.watched.remove(&key);
+        Ok(())
+    }
+
+    /// Rows of snapshots that were not tracked because their symbol is folded.
+    #[must_use]
+    pub const fn untracked_rows(&self) -> u64 {
+        self.untracked_rows
+    }
+
+    /// Flows that had to go because of [`crate::domain::limits::FLOWS_PER_SYMBOL_MAX`].
+    #[must_use]
+    pub const fn flows_dropped(&self) -> u64 {
+        self.flows_dropped
+    }
+
+    pub(super) const fn side(&self, source: Source) -> &SideBooks {
+        match source {
+            Source::Local => &self.local,
+            Source::Broker => &self.broker,
+        }
+    }
+
+    const fn side_mut(&mut self, source: Source) -> &mut SideBooks {
+        match source {
+            Source::Local => &mut self.local,
+            Source::Broker => &mut self.broker,
+        }
+    }
+
+    /// Sets every ledger to the broker's quantity at the first complete snapshot.
+    fn anchor_ledgers(&mut self, time: Timestamp) {
+        self.anchor = Some(time);
+        for (key, line) in &mut self.lines {
+            let quantity = self.broker.book(*key).map_or(Decimal::ZERO, |book| book.quantity);
+            line.ledger.anchor(quantity, time, &line.flows);
+        }
+    }
+
+    /// What local says of a symbol: its snapshots, or what an operator adopted since the newest.
+    pub(super) fn local_book(&self, key: SymbolKey, line: &Line) -> Option<Book> {
+        let book = self.local.book(key);
+        let adopted = line
+            .adopted
+            .filter(|adopted| book.is_none_or(|book| book.at.sequence < adopted.sequence));
+        adopted.map(|adopted| adopted.book).or(book)
+    }
+
+    /// What there is to compare. The ledger stands in where the account has no local book at all;
+    /// where local spoke, but never of this symbol, nothing is known and nothing is judged.
+    pub(super) fn pair(&self, key: SymbolKey) -> Option<Pair> {
+        let line = self.lines.get(&key)?;
+        let broker = self.broker.book(key)?;
+        if let Some(local) = self.local_book(key, line) {
+            return Some(Pair { local, broker, ledger_stands_in: false });
+        }
+        if self.local.newest().is_some() {
+            return None;
+        }
+        let quantity = line.ledger.at(broker.at.time, &line.flows);
+        let local = Book { quantity, average: None, market: None, at: broker.at };
+        Some(Pair { local, broker, ledger_stands_in: true })
+    }
+
+    /// The times of the two books that are compared; cheaper than [`Self::pair`].
+    pub(super) fn pair_times(&self, key: SymbolKey) -> Option<(Timestamp, Timestamp)> {
+        let broker = self.broker.book(key)?.at.time;
+        let line = self.lines.get(&key);
+        let local = match line {
+            Some(line) => self.local_book(key, line),
+            None => self.local.book(key),
+        };
+        match (local, self.local.newest()) {
+            (Some(local), _) => Some((local.at.time, broker)),
+            (None, None) => Some((broker, broker)),
+            (None, Some(_)) => None,
+        }
+    }
+}
+
+impl Line {
+    fn new(anchor: Option<Timestamp>) -> Self {
+        Self { ledger: Ledger::flat_at(anchor), ..Self::default() }
+    }
+}

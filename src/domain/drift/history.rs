@@ -1,0 +1,79 @@
+//! What became of the drifts of one account: the last ones in a list, all of them in counts.
+//!
+//! Input: drifts as they are confirmed and as they end. Output: a bounded list, oldest first, and
+//! counters that never go down. Deliberately absent: drifts that stand (they are in their lines).
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::confirm::Drift;
+use super::{DriftType, ReconcileOutcome};
+use crate::domain::limits::DRIFT_HISTORY_MAX;
+use crate::domain::settings::Severity;
+use crate::domain::symbols::SymbolKey;
+
+/// The drifts of one account.
+#[derive(Clone, Debug, Default)]
+pub(super) struct History {
+    entries: VecDeque<Entry>,
+    last_id: u64,
+    drifts: BTreeMap<(DriftType, Severity), u64>,
+    reconciliations: BTreeMap<ReconcileOutcome, u64>,
+}
+
+/// A drift that was confirmed.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) id: u64,
+    pub(super) key: SymbolKey,
+    /// How it ended; none: it stands.
+    pub(super) ended: Option<Box<Drift>>,
+}
+
+impl History {
+    /// The number of the next difference.
+    pub(super) const fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// A drift was confirmed; past the bound the oldest one is forgotten.
+    pub(super) fn open(&mut self, key: SymbolKey, id: u64) {
+        if self.entries.len() >= DRIFT_HISTORY_MAX {
+            self.entries.pop_front();
+        }
+        self.entries.push_back(Entry { id, key, ended: None });
+    }
+
+    /// A confirmed drift ended, unless it is forgotten already.
+    pub(super) fn close(&mut self, drift: Drift) {
+        // What ends is usually young: looked for from the newest.
+        if let Some(entry) = self.entries.iter_mut().rev().find(|entry| entry.id == drift.id) {
+            entry.ended = Some(Box::new(drift));
+        }
+    }
+
+    /// The drifts that were confirmed, oldest first.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    /// Counts a drift that was confirmed, or became more severe.
+    pub(super) fn count_drift(&mut self, drift_type: DriftType, severity: Severity) {
+        *self.drifts.entry((drift_type, severity)).or_default() += 1;
+    }
+
+    /// Counts a reconciliation.
+    pub(super) fn count_reconciliation(&mut self, outcome: ReconcileOutcome) {
+        *self.reconciliations.entry(outcome).or_default() += 1;
+    }
+
+    /// Drifts counted so far.
+    pub(super) fn drifts(&self, drift_type: DriftType, severity: Severity) -> u64 {
+        self.drifts.get(&(drift_type, severity)).copied().unwrap_or(0)
+    }
+
+    /// Reconciliations counted so far.
+    pub(super) fn reconciliations(&self, outcome: ReconcileOutcome) -> u64 {
+        self.reconciliations.get(&outcome).copied().unwrap_or(0)
+    }
+}

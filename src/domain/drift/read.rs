@@ -1,0 +1,100 @@
+//! What the API and the metrics are shown of the books.
+
+use super::books::{Books, Line};
+use super::confirm::Drift;
+use super::snapshot::{Book, SnapshotTime};
+use super::{DriftType, DriftView, PositionView, ReconcileOutcome};
+use crate::domain::event::Source;
+use crate::domain::settings::{DriftSettings, Severity};
+use crate::domain::symbols::{SymbolKey, SymbolTable};
+use crate::domain::time::Timestamp;
+use crate::domain::units::Decimal;
+
+impl Books {
+    /// The books side by side, of the symbols that any book speaks of, in the order of their keys.
+    pub fn positions<'a>(
+        &'a self,
+        symbols: &'a SymbolTable,
+    ) -> impl Iterator<Item = PositionView> + 'a {
+        let lines = self.lines.iter().filter(|(key, _)| !symbols.is_other(**key));
+        lines.filter_map(|(key, line)| self.position(symbols, *key, line))
+    }
+
+    /// The differences that stand, in the order of symbol keys: those beyond tolerance, and, as
+    /// `cleared` with number 0 and without a severity, those within it.
+    pub fn differences<'a>(
+        &'a self,
+        symbols: &'a SymbolTable,
+    ) -> impl Iterator<Item = DriftView> + 'a {
+        self.lines.iter().filter_map(|(key, line)| {
+            let symbol = symbols.name(*key)?;
+            let tolerated = || line.tolerated.map(|(reading, at)| reading.view(symbol, at));
+            line.drift.as_ref().map(|drift| drift.view(symbol)).or_else(tolerated)
+        })
+    }
+
+    /// The drifts that were confirmed, oldest first, as they stand or ended; at most 1000.
+    pub fn history<'a>(&'a self, symbols: &'a SymbolTable) -> impl Iterator<Item = DriftView> + 'a {
+        self.history.entries().filter_map(|entry| {
+            let standing = || self.lines.get(&entry.key).and_then(|line| line.drift.as_ref());
+            let drift = entry.ended.as_deref().or_else(standing)?;
+            symbols.name(entry.key).map(|symbol| drift.view(symbol))
+        })
+    }
+
+    /// `min(time, received)` of the newest snapshot of a side that did not fail.
+    #[must_use]
+    pub fn snapshot_at(&self, source: Source) -> Option<Timestamp> {
+        self.side(source).newest().map(SnapshotTime::dated)
+    }
+
+    /// Whether drift is judged at all and a needed book is older than `drift.stale_after`: the
+    /// newest snapshot of a side, or what partial snapshots last said of a symbol that is held or
+    /// differs.
+    #[must_use]
+    pub fn is_stale(&self, now: Timestamp, settings: &DriftSettings) -> bool {
+        let is_old = |at: Timestamp| now.is_past(at, settings.stale_after);
+        let Some(broker) = self.snapshot_at(Source::Broker) else { return false };
+        let local = self.snapshot_at(Source::Local);
+        if is_old(broker) || local.is_some_and(is_old) {
+            return true;
+        }
+        self.lines.iter().any(|(key, line)| {
+            self.pair(*key).is_some_and(|pair| {
+                let is_held = |book: &Book| !book.quantity.is_zero();
+                let matters = is_held(&pair.local) || is_held(&pair.broker) || line.drift.is_some();
+                matters && (is_old(pair.local.at.dated()) || is_old(pair.broker.at.dated()))
+            })
+        })
+    }
+
+    /// Drifts confirmed so far of a type, by the severity at confirmation or escalation.
+    #[must_use]
+    pub fn drifts_total(&self, drift: DriftType, severity: Severity) -> u64 {
+        self.history.drifts(drift, severity)
+    }
+
+    /// Reconciliations so far by outcome.
+    #[must_use]
+    pub fn reconciliations_total(&self, outcome: ReconcileOutcome) -> u64 {
+        self.history.reconciliations(outcome)
+    }
+
+    fn position(&self, symbols: &SymbolTable, key: SymbolKey, line: &Line) -> Option<PositionView> {
+        let local = self.local_book(key, line);
+        let broker = self.broker.book(key);
+        Some(PositionView {
+            symbol: symbols.name(key)?.clone(),
+            local: local.map(|book| book.quantity),
+            broker: broker.map(|book| book.quantity),
+            ledger: line.ledger.quantity().normalize(),
+            ledger_basis: line.ledger.basis(),
+            local_price: local.and_then(|book| book.average),
+            broker_price: broker.and_then(|book| book.average),
+            local_at: local.map(|book| book.at.dated()),
+            broker_at: broker.map(|book| book.at.dated()),
+            pending: line.drift.as_ref().map_or(Decimal::ZERO, Drift::pending),
+            offset: line.offset.quantity,
+        })
+    }
+}

@@ -1,0 +1,250 @@
+//! Which comparisons count, how many it takes, what clears.
+
+use super::*;
+
+const MINOR: &str = "X 102";
+const MODERATE: &str = "X 106";
+const CRITICAL: &str = "X 112";
+
+fn holding() -> World {
+    let mut world = blank();
+    world.settings.drift.auto_reconcile = false;
+    world.both("X 100", "X 100").at(100.0);
+    world
+}
+
+#[test]
+fn minor_and_moderate_take_two_critical_one() {
+    for (local, severity, size) in [(MINOR, "minor", 2), (MODERATE, "moderate", 6)] {
+        let mut world = holding();
+        world.both(local, "X 100");
+        world.expect("X", &format!("unconfirmed {severity} quantity_mismatch {size}"));
+        assert!(world.told().is_empty());
+        world.at(110.0).both(local, "X 100");
+        world.expect("X", &format!("open {severity} quantity_mismatch {size}")).expect_halts(0);
+        let drift = world.drift("X").expect("a drift");
+        assert_eq!((drift.confirmations, drift.action.as_str()), (2, "alert"));
+        assert_eq!(drift.first_seen_at, at(100.0));
+        assert_eq!(drift.opened_at, Some(at(110.0)));
+        assert_eq!(world.told().len(), 1);
+    }
+    let mut world = holding();
+    world.both(CRITICAL, "X 100").expect("X", "open critical quantity_mismatch 12").expect_halts(1);
+    let drift = world.drift("X").expect("a drift");
+    assert_eq!((drift.confirmations, drift.action.as_str()), (1, "halt"));
+}
+
+#[test]
+fn the_example_of_the_contract() {
+    let mut world = blank();
+    world.flow(0.15, "AAPL", "60").flow(0.4, "AAPL", "40").at(7.0);
+    world.complete(Source::Local, 6.0, "AAPL 100@187.432");
+    world.complete(Source::Broker, 7.0, "AAPL 88@187.432/187.5");
+    world.compare().expect("AAPL", "open critical quantity_mismatch 12").expect_halts(1);
+    let drift = world.drift("AAPL").expect("a drift");
+    assert_eq!(drift.value_drift, Some(decimal("2250")));
+    assert_eq!(drift.price, Some(decimal("187.5")));
+    assert_eq!((drift.local_quantity, drift.broker_quantity), (100.into(), 88.into()));
+    let halt = world.halts.first().expect("a halt");
+    assert_eq!((halt.drift_id, halt.symbol.as_str()), (1, "AAPL"));
+    assert_eq!(
+        halt.reason,
+        "CRITICAL drift 1 (quantity_mismatch) of AAPL: local 100, broker 88, difference 12 \
+         (threshold 10), value 2250 (threshold 500)"
+    );
+    // Snapshots within 5 s of the fills would make it pending first.
+    let mut close = blank();
+    close.flow(0.15, "AAPL", "60").flow(0.4, "AAPL", "40").at(7.0);
+    close.complete(Source::Local, 5.0, "AAPL 100@187.432");
+    close.complete(Source::Broker, 7.0, "AAPL 88@187.432/187.5");
+    close.compare().expect("AAPL", "pending - quantity_mismatch 12").expect_halts(0);
+}
+
+#[test]
+fn a_comparison_counts_when_both_snapshots_are_newer() {
+    let mut world = holding();
+    world.both(MODERATE, "X 100").expect("X", "unconfirmed moderate quantity_mismatch 6");
+    world.at(101.0).broker("X 100").expect("X", "unconfirmed moderate quantity_mismatch 6");
+    world.tick_to(163.0).expect("X", "unconfirmed moderate quantity_mismatch 6");
+    world.local(MODERATE).expect("X", "open moderate quantity_mismatch 6");
+}
+
+#[test]
+fn snapshots_far_apart_do_not_count() {
+    let check = |apart: f64, expect: &str| {
+        let mut world = holding();
+        world.local(CRITICAL).at(100.0 + apart).broker("X 100").expect("X", expect);
+        world
+    };
+    check(5.0, "open critical quantity_mismatch 12");
+    let mut world = check(5.001, "pending - quantity_mismatch 12");
+    // However long: the newer side alone proves nothing.
+    world.tick_to(150.0).broker("X 100").expect("X", "pending - quantity_mismatch 12");
+    world.tick_to(170.0).expect("X", "pending - quantity_mismatch 12").expect_halts(0);
+    // The side that was older, renewed, does; and the times are far apart still.
+    world.local(CRITICAL).expect("X", "open critical quantity_mismatch 12").expect_halts(1);
+}
+
+#[test]
+fn a_renewal_counts_whichever_side_was_older() {
+    let mut world = holding();
+    world.broker("X 100").at(130.0).local(CRITICAL).expect("X", "pending - quantity_mismatch 12");
+    world.at(140.0).local(CRITICAL).expect("X", "pending - quantity_mismatch 12");
+    world.at(150.0).broker("X 100").expect("X", "open critical quantity_mismatch 12");
+
+    let mut world = holding();
+    world.local(MODERATE).at(120.0).broker("X 100");
+    world.at(140.0).local(MODERATE).expect("X", "unconfirmed moderate quantity_mismatch 6");
+    world.at(160.0).broker("X 100").expect("X", "unconfirmed moderate quantity_mismatch 6");
+    world.at(180.0).local(MODERATE).expect("X", "open moderate quantity_mismatch 6");
+}
+
+#[test]
+fn to_agree_is_to_be_of_one_type() {
+    let mut world = holding();
+    world.both("X 6", "").expect("X", "unconfirmed moderate ghost_position 6");
+    world.at(110.0).both("X 7", "X 1").expect("X", "unconfirmed moderate quantity_mismatch 6");
+    world.at(120.0).both("", "X 6").expect("X", "unconfirmed moderate unknown_position -6");
+    world.at(130.0).both("", "X 2").expect("X", "open minor unknown_position -2");
+    // A drift that is open stays so, whatever its type becomes.
+    world.at(140.0).both("X 4", "X 2").expect("X", "open minor quantity_mismatch 2");
+    assert_eq!(world.drift("X").map(|drift| drift.confirmations), Some(1));
+    assert_eq!(world.history().len(), 1);
+}
+
+#[test]
+fn agreement_breaks_the_row() {
+    let mut world = holding();
+    world.both(MODERATE, "X 100").at(110.0).both("X 100", "X 100").expect("X", "none");
+    world.at(120.0).both(MODERATE, "X 100");
+    world.expect("X", "unconfirmed moderate quantity_mismatch 6");
+    assert!(world.told().is_empty() && world.history().is_empty());
+}
+
+#[test]
+fn what_is_done_follows_the_latest_severity() {
+    let mut world = holding();
+    world.both(MINOR, "X 100").at(110.0).both(MODERATE, "X 100");
+    world.expect("X", "open moderate quantity_mismatch 6");
+    world.at(120.0).both(CRITICAL, "X 100").expect("X", "open critical quantity_mismatch 12");
+    world.expect_halts(1);
+    world.at(130.0).both(MINOR, "X 100").expect("X", "open minor quantity_mismatch 2");
+    let drift = world.drift("X").expect("a drift");
+    assert_eq!((drift.worst, drift.action.as_str()), (Some(Severity::Critical), "alert"));
+    world.at(140.0).both(CRITICAL, "X 100").expect_halts(2);
+    assert_eq!(
+        world.told(),
+        [
+            "open moderate quantity_mismatch 6",
+            "open critical quantity_mismatch 12",
+            "open minor quantity_mismatch 2",
+            "open critical quantity_mismatch 12",
+        ]
+    );
+    let total = |severity| world.books.drifts_total(DriftType::QuantityMismatch, severity);
+    assert_eq!(Severity::ALL.map(total), [0, 1, 2]);
+}
+
+#[test]
+fn one_newer_comparison_within_tolerance_clears() {
+    let mut world = holding();
+    world.both(CRITICAL, "X 100").told();
+    // Nothing newer: nothing clears.
+    world.tick_to(170.0).expect("X", "open critical quantity_mismatch 12");
+    world.at(171.0).local("X 100.5").expect("X", "cleared - quantity_mismatch 0.5");
+    assert_eq!(world.told(), ["cleared - quantity_mismatch 12"]);
+    let history = world.history();
+    let ended = history.first().expect("a drift");
+    assert_eq!(ended.worst, Some(Severity::Critical));
+    assert_eq!((ended.opened_at, ended.cleared_at), (Some(at(100.0)), Some(at(171.0))));
+    assert_eq!((ended.id, ended.resolution, ended.action.as_str()), (1, None, "halt"));
+    // The next one is another drift.
+    world.at(180.0).both(CRITICAL, "X 100").expect_halts(2);
+    assert_eq!(world.drift("X").map(|drift| drift.id), Some(2));
+}
+
+#[test]
+fn a_late_fill_clears_what_it_explains() {
+    let mut world = holding();
+    world.local("X 100").at(104.0).broker("X 112");
+    world.expect("X", "open critical quantity_mismatch -12");
+    world.at(120.0).flow(102.0, "X", "12").compare().expect("X", "none");
+}
+
+#[test]
+fn a_stale_book_neither_sets_nor_clears() {
+    let settings = Settings::default().drift;
+    let stale = |world: &World| world.books.is_stale(at(world.now), &settings);
+    // Exactly at the limit it is not stale yet.
+    for (age, expect) in [(180.0, "open critical"), (180.001, "pending -")] {
+        let mut world = holding();
+        world.complete(Source::Local, 100.0, CRITICAL);
+        world.complete(Source::Broker, 100.0, "X 100");
+        world.at(100.0 + age).compare();
+        world.expect("X", &format!("{expect} quantity_mismatch 12"));
+        assert_eq!(stale(&world), age > 180.0);
+    }
+    // An open drift stays open, and a stale agreement does not clear it.
+    let mut world = holding();
+    world.both(CRITICAL, "X 100").at(290.0);
+    assert!(stale(&world));
+    world.complete(Source::Local, 101.0, "X 100");
+    world.complete(Source::Broker, 101.0, "X 100");
+    world.compare().expect("X", "open critical quantity_mismatch 12");
+    // Only one side renewed: still stale.
+    world.local("X 100").expect("X", "open critical quantity_mismatch 12");
+    world.broker("X 100").expect("X", "none");
+    assert!(!stale(&world));
+}
+
+#[test]
+fn the_age_of_a_snapshot_runs_from_the_earlier_of_its_times() {
+    let mut world = holding();
+    world.complete(Source::Broker, 104.0, "X 100");
+    assert_eq!(world.books.snapshot_at(Source::Broker), Some(at(100.0)));
+    world.at(110.0).complete(Source::Broker, 105.0, "X 100");
+    assert_eq!(world.books.snapshot_at(Source::Broker), Some(at(105.0)));
+    assert_eq!(world.books.snapshot_at(Source::Local), Some(at(0.0)));
+}
+
+#[test]
+fn drift_is_judged_only_with_two_books() {
+    let mut world = blank();
+    world.local("X 100").expect("X", "none");
+    assert!(!world.books.is_stale(at(9_999.0), &Settings::default().drift));
+    let position = world.position("X");
+    assert_eq!((position.local, position.broker), (Some(100.into()), None));
+    // Local speaks, but never of X: what a partial snapshot omits is unknown.
+    let mut world = blank();
+    world.partial(Source::Local, 0.0, "Y 1");
+    world.broker("X 100, Y 1").expect("X", "none").expect_halts(0);
+    world.at(10.0).broker("X 50, Y 1").expect("X", "none").expect_halts(0);
+}
+
+#[test]
+fn every_minute_everything_is_compared() {
+    let mut world = holding();
+    world.tick();
+    world.market.mid = Some(Price::new(1.into()));
+    world.at(110.0).both("X 100", "X 100.5").expect("X", "cleared - quantity_mismatch -0.5");
+    world.market.mid = Some(Price::new(2_000.into()));
+    world.tick_to(159.0).expect("X", "cleared - quantity_mismatch -0.5");
+    world.tick_to(160.0).expect("X", "open critical quantity_mismatch -0.5").expect_halts(1);
+}
+
+#[test]
+fn a_price_mismatch_clears_by_prices_alone() {
+    let mut world = blank();
+    world.both("X 100@10", "X 100@10").at(100.0);
+    let open = "open critical price_mismatch 0";
+    world.both("X 100@20", "X 100@10").expect("X", open).expect_halts(1);
+    let drift = world.drift("X").expect("a drift");
+    assert_eq!((drift.quantity_drift, drift.value_drift), (0.into(), Some(1_000.into())));
+    assert_eq!(drift.attribution.as_str(), "unexplained");
+    world.at(110.0).both("X 100@20", "X 100").expect("X", open);
+    world.at(120.0).both("X 100", "X 100@10").expect("X", open);
+    world.at(130.0).both("X 100@10", "X 100@10").expect("X", "none");
+    // Or by nobody holding anything.
+    world.at(140.0).both("X 100@20", "X 100@10").expect("X", open);
+    world.at(150.0).both("", "").expect("X", "none");
+}

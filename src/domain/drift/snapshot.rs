@@ -1,0 +1,288 @@
+//! The snapshots of one side: which is newest, and what it says of each symbol.
+//!
+//! Input: `positions` events of one source, with the times they count at. Output: a [`Book`] for
+//! a symbol, or nothing where that side never spoke of it. Invariants: an older snapshot and a
+//! failed one change no book; a symbol missing from a complete snapshot is flat, from a partial
+//! one it is what it was. Deliberately absent: comparing sides (see `align`).
+
+use std::collections::BTreeMap;
+
+use crate::domain::event::PositionRow;
+use crate::domain::symbols::SymbolKey;
+use crate::domain::time::Timestamp;
+use crate::domain::units::{Decimal, Price};
+
+/// When a snapshot was taken and when it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotTime {
+    /// The sender's time; the time of receipt when that is missing or lies too far ahead.
+    pub time: Timestamp,
+    /// When it was received.
+    pub received: Timestamp,
+    /// Sequence of its record: of two snapshots of one time the later one is newer.
+    pub sequence: u64,
+}
+
+impl SnapshotTime {
+    /// Whether this snapshot supersedes `other`: a later time, or the same and a higher sequence.
+    #[must_use]
+    pub fn is_newer_than(self, other: Self) -> bool {
+        (self.time, self.sequence) > (other.time, other.sequence)
+    }
+
+    /// The time that ages are measured from.
+    #[must_use]
+    pub fn dated(self) -> Timestamp {
+        self.time.min(self.received)
+    }
+}
+
+/// What became of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotVerdict {
+    /// It is what its side says from now on.
+    Taken,
+    /// A newer one came before: nothing changed.
+    OutOfOrder,
+    /// The fetch had failed: neither flat nor agreement, nothing changed.
+    Failed,
+}
+
+/// What one side says of one symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Book {
+    /// The net quantity; short is negative.
+    pub(super) quantity: Decimal,
+    /// The average entry price; none when flat, hedged or not said.
+    pub(super) average: Option<Decimal>,
+    /// The current price, as that side says.
+    pub(super) market: Option<Decimal>,
+    /// The snapshot that said so.
+    pub(super) at: SnapshotTime,
+}
+
+/// All that one side said.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SideBooks {
+    newest: Option<SnapshotTime>,
+    complete: Option<SnapshotTime>,
+    rows: BTreeMap<SymbolKey, Book>,
+}
+
+impl SideBooks {
+    /// The newest snapshot that was taken.
+    pub(super) const fn newest(&self) -> Option<SnapshotTime> {
+        self.newest
+    }
+
+    /// Whether a snapshot of that time would be older than the newest one.
+    pub(super) fn is_out_of_order(&self, at: SnapshotTime) -> bool {
+        self.newest.is_some_and(|newest| !at.is_newer_than(newest))
+    }
+
+    /// What this side says of a symbol: its newest row, or flat if a complete snapshot since then
+    /// does not mention it; none: it never spoke of it.
+    pub(super) fn book(&self, key: SymbolKey) -> Option<Book> {
+        let row = self.rows.get(&key).copied();
+        let Some(complete) = self.complete else { return row };
+        let flat = Book { quantity: Decimal::ZERO, average: None, market: None, at: complete };
+        Some(row.filter(|row| !complete.is_newer_than(row.at)).unwrap_or(flat))
+    }
+
+    /// Takes the added-up rows of a partial snapshot.
+    pub(super) fn take_partial(&mut self, totals: BTreeMap<SymbolKey, RowTotal>, at: SnapshotTime) {
+        self.newest = Some(at);
+        self.rows.extend(totals.into_iter().map(|(key, total)| (key, total.book(at))));
+    }
+
+    /// Takes the added-up rows of a complete snapshot: what it does not mention is flat.
+    pub(super) fn take_complete(
+        &mut self,
+        totals: BTreeMap<SymbolKey, RowTotal>,
+        at: SnapshotTime,
+    ) {
+        self.newest = Some(at);
+        self.complete = Some(at);
+        self.rows = totals.into_iter().map(|(key, total)| (key, total.book(at))).collect();
+    }
+
+    /// Forgets a symbol.
+    pub(super) fn retire(&mut self, key: SymbolKey) {
+        self.rows.remove(&key);
+    }
+}
+
+/// Several rows of one symbol added up: hedged positions, strategies, lots.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RowTotal {
+    quantity: Decimal,
+    average: Average,
+    market: Option<Decimal>,
+}
+
+/// The average entry price of rows so far.
+#[derive(Clone, Copy, Debug, Default)]
+enum Average {
+    /// No row holds anything.
+    #[default]
+    Flat,
+    /// All rows have one sign and this very price: no division, so no rounding.
+    Same { price: Decimal, long: bool },
+    /// All rows have one sign; the sum of quantity times price.
+    Mixed { cost: Decimal, long: bool },
+    /// A price is missing, signs are mixed, or the sum left the range.
+    Unknown,
+}
+
+impl RowTotal {
+    /// Adds a row. A row of quantity 0 holds nothing and weighs nothing.
+    pub(super) fn add(&mut self, row: &PositionRow) {
+        let quantity = row.quantity.get();
+        self.market = row.market_price.map(Price::get).or(self.market);
+        if quantity.is_zero() {
+            return;
+        }
+        let price = row.average_price.map(Price::get);
+        self.average = self.average.with(self.quantity, quantity, price);
+        self.quantity = self.quantity.saturating_add(quantity);
+    }
+
+    fn book(self, at: SnapshotTime) -> Book {
+        let average = match self.average {
+            Average::Flat | Average::Unknown => None,
+            Average::Same { price, .. } => Some(price),
+            Average::Mixed { cost, .. } => cost.checked_div(self.quantity),
+        };
+        Book { quantity: self.quantity.normalize(), average, market: self.market, at }
+    }
+}
+
+impl Average {
+    /// The average with one more row; `held` is the quantity before it.
+    fn with(self, held: Decimal, quantity: Decimal, price: Option<Decimal>) -> Self {
+        let is_long = quantity.is_sign_positive();
+        let Some(row) = price else { return Self::Unknown };
+        let mixed = |cost: Option<Decimal>| {
+            let added = quantity.checked_mul(row).and_then(|c| cost?.checked_add(c));
+            added.map_or(Self::Unknown, |cost| Self::Mixed { cost, long: is_long })
+        };
+        match self {
+            Self::Flat => Self::Same { price: row, long: is_long },
+            Self::Same { price, long } if long == is_long && price == row => self,
+            Self::Same { price, long } if long == is_long => mixed(held.checked_mul(price)),
+            Self::Mixed { cost, long } if long == is_long => mixed(Some(cost)),
+            Self::Same { .. } | Self::Mixed { .. } | Self::Unknown => Self::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::Symbol;
+    use crate::domain::symbols::SymbolTable;
+    use crate::domain::units::{Position, parse_decimal};
+
+    fn decimal(text: &str) -> Decimal {
+        parse_decimal(text).expect("a number")
+    }
+
+    fn at(seconds: u64, sequence: u64) -> SnapshotTime {
+        let time = Timestamp::MIN.plus(std::time::Duration::from_secs(seconds));
+        SnapshotTime { time, received: time, sequence }
+    }
+
+    fn keys() -> (SymbolKey, SymbolKey) {
+        let mut table = SymbolTable::default();
+        let mut key = |name| table.intern(&Symbol::new(name).expect("a name"), || true);
+        (key("A"), key("B"))
+    }
+
+    fn total(rows: &[(&str, Option<&str>, Option<&str>)]) -> RowTotal {
+        let mut total = RowTotal::default();
+        for (quantity, average, market) in rows {
+            total.add(&PositionRow {
+                symbol: Symbol::new("A").expect("a name"),
+                quantity: Position::new(decimal(quantity)),
+                average_price: average.map(|text| Price::new(decimal(text))),
+                market_price: market.map(|text| Price::new(decimal(text))),
+            });
+        }
+        total
+    }
+
+    #[test]
+    fn rows_of_one_symbol_add_up() {
+        let check = |rows: &[(&str, Option<&str>, Option<&str>)], quantity, average| {
+            let book = total(rows).book(at(0, 0));
+            assert_eq!(book.quantity, decimal(quantity), "{rows:?}");
+            assert_eq!(book.average, Option::map(average, decimal), "{rows:?}");
+        };
+        check(&[("100", Some("10"), None)], "100", Some("10"));
+        check(&[("100", None, None)], "100", None);
+        check(&[("100", Some("10"), None), ("300", Some("20"), None)], "400", Some("17.5"));
+        check(&[("-1", Some("10"), None), ("-3", Some("20"), None)], "-4", Some("17.5"));
+        check(&[("100", Some("10"), None), ("300", None, None)], "400", None);
+        check(&[("100", None, None), ("300", Some("10"), None)], "400", None);
+        // Hedged: drift is judged on the net, and there is no average price.
+        check(&[("100", Some("10"), None), ("-40", Some("12"), None)], "60", None);
+        check(&[("100", Some("10"), None), ("-100", Some("12"), None)], "0", None);
+        check(
+            &[("1", Some("10"), None), ("-1", Some("12"), None), ("2", Some("9"), None)],
+            "2",
+            None,
+        );
+        // Equal prices need no division: 3 x 0.1 / 3 would do, 7 rows of a third would not.
+        check(&[("3", Some("0.1"), None), ("4", Some("0.1"), None)], "7", Some("0.1"));
+        check(&[("0", Some("10"), None)], "0", None);
+        check(&[("0", Some("10"), None), ("5", Some("3"), None)], "5", Some("3"));
+        check(&[("5", Some("-3"), None), ("5", Some("-1"), None)], "10", Some("-2"));
+        // Sums that leave the range have no average, and do not panic.
+        let huge = "79228162514264337593543950335";
+        check(&[(huge, Some(huge), None), (huge, Some("1"), None)], huge, None);
+    }
+
+    #[test]
+    fn the_last_market_price_stands() {
+        let market =
+            |rows: &[(&str, Option<&str>, Option<&str>)]| total(rows).book(at(0, 0)).market;
+        assert_eq!(market(&[("1", None, Some("9")), ("1", None, None)]), Some(decimal("9")));
+        assert_eq!(market(&[("1", None, Some("9")), ("0", None, Some("8"))]), Some(decimal("8")));
+        assert_eq!(market(&[("1", Some("9"), None)]), None);
+    }
+
+    #[test]
+    fn a_complete_snapshot_is_flat_where_it_is_silent() {
+        let (a, b) = keys();
+        let row = |quantity: &str| total(&[(quantity, None, None)]);
+        let mut side = SideBooks::default();
+        let quantity = |side: &SideBooks, key| side.book(key).map(|book| book.quantity);
+
+        side.take_partial(BTreeMap::from([(a, row("1"))]), at(1, 1));
+        assert_eq!((quantity(&side, a), quantity(&side, b)), (Some(decimal("1")), None));
+
+        side.take_complete(BTreeMap::from([(b, row("2"))]), at(2, 2));
+        assert_eq!(quantity(&side, a), Some(Decimal::ZERO));
+        assert_eq!(side.book(a).map(|book| book.at), Some(at(2, 2)));
+
+        side.take_partial(BTreeMap::from([(a, row("3"))]), at(3, 3));
+        assert_eq!(quantity(&side, a), Some(decimal("3")));
+        assert_eq!(quantity(&side, b), Some(decimal("2")), "a partial one leaves it as it was");
+        assert_eq!(side.book(b).map(|book| book.at), Some(at(2, 2)), "and does not renew it");
+    }
+
+    #[test]
+    fn newer_is_later_or_the_same_time_and_a_higher_sequence() {
+        let (a, _) = keys();
+        let mut side = SideBooks::default();
+        assert!(!side.is_out_of_order(at(5, 1)));
+        side.take_partial(BTreeMap::from([(a, total(&[("1", None, None)]))]), at(5, 10));
+        let check = |time, sequence, expect| {
+            assert_eq!(side.is_out_of_order(at(time, sequence)), expect, "{time} {sequence}");
+        };
+        check(4, 11, true);
+        check(5, 10, true);
+        check(5, 11, false);
+        check(6, 11, false);
+    }
+}
