@@ -32,7 +32,7 @@ pub(super) async fn get_anomalies(
     let anomalies = app.engine.read(|monitor| {
         let accounts = selection.of(monitor);
         let anomalies = accounts.flat_map(|account| {
-            let open = account.execution.anomalies().into_iter();
+            let open = account.execution.anomalies(&account.symbols).into_iter();
             open.map(|anomaly| Anomaly::new(account.name.as_str(), anomaly))
         });
         anomalies.collect()

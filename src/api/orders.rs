@@ -85,7 +85,8 @@ fn page(monitor: &Monitor, selection: Selection<'_>, filter: &Filter) -> OrderPa
     let accounts = selection.of(monitor).filter(|account| account.name.as_str() >= start);
     let listed = accounts.flat_map(|account| {
         let after = filter.after.as_ref().filter(|c| c.account == account.name.as_str());
-        let orders = account.execution.orders(after.map(|cursor| cursor.position));
+        let after = after.map_or(0, |cursor| cursor.position);
+        let orders = account.execution.orders(&account.symbols, after);
         orders.map(move |(position, order)| (account.name.as_str(), position, order))
     });
     let mut orders = Vec::new();
@@ -170,8 +171,9 @@ pub(super) async fn get_order(
     let order_id = OrderId::new(&order_id).map_err(|e| invalid("order_id", &e.to_string()))?;
     caller.check_account(account.as_str())?;
     let found = app.engine.read(|monitor| {
-        let held = &monitor.account(account.as_str())?.execution;
-        held.order(session.as_ref().map(Session::as_str), order_id.as_str())
+        let held = monitor.account(account.as_str())?;
+        let session = session.as_ref().map(Session::as_str);
+        held.execution.order(&held.symbols, session, order_id.as_str())
     });
     let order = found.ok_or_else(|| {
         Problem::new(Code::UnknownOrder, "no such order is held: it may have been forgotten")

@@ -1,11 +1,24 @@
-//! Everything known of one account, side by side.
+//! Everything known of one account, side by side, and which event concerns which part.
+//!
+//! Input: events of this account, in the order of the journal. Output: [`Effect`]s for what lies
+//! beyond the account. Invariant: a refused event changes nothing.
 
-use crate::domain::drift::Books;
+use crate::domain::directive::Outbox;
+use crate::domain::drift::{
+    Adoption, Books, CompareContext, Flow, FlowKind, HaltRequest, SnapshotTime, SnapshotVerdict,
+};
+use crate::domain::event::{Body, Event, PositionAdjusted, Positions, Quote, Reconciled};
 use crate::domain::execution::Execution;
-use crate::domain::health::Components;
-use crate::domain::ids::Account;
+use crate::domain::execution::anomaly::Figure;
+use crate::domain::execution::context::Context;
+use crate::domain::execution::facts::Taken;
+use crate::domain::health::{Change, Components};
+use crate::domain::horizon::Horizon;
+use crate::domain::ids::{Account, Symbol};
+use crate::domain::record::Refusal;
+use crate::domain::settings::Settings;
 use crate::domain::state::Latch;
-use crate::domain::symbols::SymbolTable;
+use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
 
 /// Everything known of one account.
@@ -23,8 +36,38 @@ pub struct AccountState {
     pub components: Components,
     /// The account's own latch.
     pub latch: Latch,
+    /// Ids of its events.
+    pub horizon: Horizon,
     /// Receive time of the last event.
     pub last_event_at: Option<Timestamp>,
+}
+
+/// What an account is handed with each record.
+#[derive(Debug)]
+pub struct Scene<'a, 'b> {
+    /// Receive time of the record.
+    pub now: Timestamp,
+    /// The settings in force.
+    pub settings: &'a Settings,
+    /// New symbols that the series budget has room for.
+    pub room: usize,
+    /// Where directives go.
+    pub outbox: &'a mut Outbox<'b>,
+}
+
+/// What an event means beyond its account.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Nothing.
+    Nothing,
+    /// It was known already.
+    Duplicate,
+    /// A snapshot was older than the one before, and ignored.
+    OutOfOrder,
+    /// Books or positions changed: they are compared at the end of the request.
+    Books,
+    /// A component changed its state.
+    Health(Change),
 }
 
 impl AccountState {
@@ -38,7 +81,234 @@ impl AccountState {
             books: Books::default(),
             components: Components::default(),
             latch: Latch::default(),
+            horizon: Horizon::default(),
             last_event_at: None,
         }
+    }
+
+    /// Takes an event whose id is new.
+    ///
+    /// # Errors
+    /// See [`Refusal`]; nothing changed then.
+    pub fn take(&mut self, event: &Event, scene: &mut Scene<'_, '_>) -> Result<Effect, Refusal> {
+        let skew_max = scene.settings.ingest.clock_skew_max;
+        let at = event.time.unwrap_or(scene.now);
+        let is_skewed = at.is_past(scene.now, skew_max);
+        let effect = match &event.body {
+            Body::OrderSubmitted(_)
+            | Body::OrderAccepted(_)
+            | Body::OrderFilled(_)
+            | Body::OrderRejected(_)
+            | Body::OrderDenied(_)
+            | Body::OrderCancelled(_)
+            | Body::OrderExpired(_)
+            | Body::OrderReplaced(_)
+            | Body::FillBusted(_)
+            | Body::FillCorrected(_) => self.take_order(event, at, scene)?,
+            Body::Quote(quote) => self.take_quote(quote, at, scene),
+            Body::Positions(positions) => {
+                let time = if is_skewed { scene.now } else { at };
+                self.take_snapshot(positions, time, scene)
+            }
+            Body::PositionAdjusted(adjusted) => self.take_adjustment(adjusted, at, scene),
+            Body::Heartbeat(heartbeat) => self
+                .components
+                .heartbeat(heartbeat, scene.now, &scene.settings.health)?
+                .map_or(Effect::Nothing, Effect::Health),
+            Body::Reconciled(reconciled) => self.take_reconciled(reconciled, scene),
+            // Equity is the business of risk limits, of which there are none yet.
+            Body::AccountEquity(_) => Effect::Nothing,
+        };
+        if is_skewed && effect != Effect::Duplicate {
+            self.note(Figure::ClockSkew, scene);
+        }
+        Ok(effect)
+    }
+
+    /// Notes something that must not happen, as an anomaly of the account.
+    pub fn note(&mut self, figure: Figure, scene: &mut Scene<'_, '_>) {
+        let mut flows = Vec::new();
+        let (execution, mut context) = self.execution_side(scene, &mut flows);
+        execution.note(figure, None, &mut context);
+    }
+
+    /// A second passed: what waits grows old. Returns the components that changed.
+    pub fn tick(&mut self, scene: &mut Scene<'_, '_>) -> Vec<Change> {
+        let mut flows = Vec::new();
+        let (execution, mut context) = self.execution_side(scene, &mut flows);
+        execution.tick(&mut context);
+        self.horizon.forget_old(scene.now, &scene.settings.ingest);
+        self.components.tick(scene.now, &scene.settings.health)
+    }
+
+    /// Compares the books that changed since the last time. Returns the halts asked for.
+    pub fn compare(&mut self, scene: &mut Scene<'_, '_>) -> Vec<HaltRequest> {
+        let execution = &self.execution;
+        let context = CompareContext {
+            now: scene.now,
+            account: &self.name,
+            settings: scene.settings,
+            symbols: &self.symbols,
+            market: &|key| execution.market(key),
+        };
+        self.books.compare_dirty(&context, scene.outbox)
+    }
+
+    /// Compares all books if it is time, and looks after what waits. Returns the halts asked for.
+    pub fn tick_books(&mut self, scene: &mut Scene<'_, '_>) -> Vec<HaltRequest> {
+        let execution = &self.execution;
+        let context = CompareContext {
+            now: scene.now,
+            account: &self.name,
+            settings: scene.settings,
+            symbols: &self.symbols,
+            market: &|key| execution.market(key),
+        };
+        self.books.tick(&context, scene.outbox)
+    }
+
+    /// Reconciles an open drift by hand.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] without an open drift of that symbol, [`Refusal::NeedsRelease`] when
+    /// an actor without the release scope wants more than the broker's side of a MINOR drift.
+    pub fn adopt(
+        &mut self,
+        symbol: &Symbol,
+        adoption: Adoption,
+        scene: &mut Scene<'_, '_>,
+    ) -> Result<(), Refusal> {
+        let key = self.symbols.get(symbol).ok_or(Refusal::NotFound)?;
+        let execution = &self.execution;
+        let context = CompareContext {
+            now: scene.now,
+            account: &self.name,
+            settings: scene.settings,
+            symbols: &self.symbols,
+            market: &|key| execution.market(key),
+        };
+        self.books.adopt(key, adoption, &context, scene.outbox).map(|_| ())
+    }
+
+    /// Whether a drift of that symbol is confirmed and has not cleared.
+    #[must_use]
+    pub fn is_drift_open(&self, symbol: &str) -> bool {
+        self.key_of(symbol).is_some_and(|key| self.books.is_drift_open(key))
+    }
+
+    /// Notes that a forced release knew of the drift of that symbol.
+    pub fn acknowledge_drift(&mut self, symbol: &str) {
+        if let Some(key) = self.key_of(symbol) {
+            self.books.acknowledge_drift(key);
+        }
+    }
+
+    /// Forgets a symbol that is gone for good.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] when it is not known, [`Refusal::InUse`] while a book holds it, a
+    /// difference stands or an order is open.
+    pub fn retire(&mut self, symbol: &Symbol) -> Result<(), Refusal> {
+        let key = self.symbols.get(symbol).ok_or(Refusal::NotFound)?;
+        if self.execution.open_orders(key) > 0 {
+            return Err(Refusal::InUse);
+        }
+        // A symbol of which no book ever spoke has nothing to forget there.
+        match self.books.retire(key) {
+            Ok(()) | Err(Refusal::NotFound) => {}
+            Err(refusal) => return Err(refusal),
+        }
+        self.execution.retire(key);
+        self.symbols.retire(key);
+        Ok(())
+    }
+
+    fn key_of(&self, symbol: &str) -> Option<SymbolKey> {
+        self.symbols.get(&Symbol::new(symbol).ok()?)
+    }
+
+    fn take_order(
+        &mut self,
+        event: &Event,
+        at: Timestamp,
+        scene: &mut Scene<'_, '_>,
+    ) -> Result<Effect, Refusal> {
+        let mut flows = Vec::new();
+        let (execution, mut context) = self.execution_side(scene, &mut flows);
+        if execution.take(event, at, &mut context)? == Taken::Duplicate {
+            return Ok(Effect::Duplicate);
+        }
+        let moved = !flows.is_empty();
+        for (key, flow) in flows {
+            self.books.flow(key, flow);
+        }
+        Ok(if moved { Effect::Books } else { Effect::Nothing })
+    }
+
+    fn take_quote(&mut self, quote: &Quote, at: Timestamp, scene: &mut Scene<'_, '_>) -> Effect {
+        let mut flows = Vec::new();
+        let (execution, mut context) = self.execution_side(scene, &mut flows);
+        let key = context.intern(&quote.symbol);
+        execution.quote(key, at, quote.mid, &context);
+        Effect::Nothing
+    }
+
+    fn take_snapshot(
+        &mut self,
+        positions: &Positions,
+        time: Timestamp,
+        scene: &mut Scene<'_, '_>,
+    ) -> Effect {
+        let at = SnapshotTime { time, received: scene.now, sequence: scene.outbox.sequence() };
+        let mut room = scene.room;
+        let intern = |symbols: &mut SymbolTable, symbol: &Symbol| {
+            symbols.intern(symbol, || {
+                let has_room = room > 0;
+                room = room.saturating_sub(1);
+                has_room
+            })
+        };
+        match self.books.take_snapshot(&mut self.symbols, intern, positions, at) {
+            SnapshotVerdict::Taken => Effect::Books,
+            SnapshotVerdict::OutOfOrder => Effect::OutOfOrder,
+            SnapshotVerdict::Failed => Effect::Nothing,
+        }
+    }
+
+    fn take_adjustment(
+        &mut self,
+        adjusted: &PositionAdjusted,
+        at: Timestamp,
+        scene: &Scene<'_, '_>,
+    ) -> Effect {
+        let key = self.symbols.intern(&adjusted.symbol, || scene.room > 0);
+        let change = adjusted.quantity.get();
+        self.books.flow(key, Flow { time: at, change, kind: FlowKind::Adjustment });
+        Effect::Books
+    }
+
+    fn take_reconciled(&mut self, reconciled: &Reconciled, scene: &Scene<'_, '_>) -> Effect {
+        if let Some(key) = self.symbols.get(&reconciled.symbol) {
+            self.books.reconciled(key, reconciled.directive_id.as_deref(), scene.now);
+        }
+        Effect::Books
+    }
+
+    /// The execution side, and what it is handed.
+    fn execution_side<'a, 'b>(
+        &'a mut self,
+        scene: &'a mut Scene<'_, 'b>,
+        flows: &'a mut Vec<(SymbolKey, Flow)>,
+    ) -> (&'a mut Execution, Context<'a, 'b>) {
+        let context = Context {
+            now: scene.now,
+            settings: scene.settings,
+            account: &self.name,
+            symbols: &mut self.symbols,
+            may_grow: scene.room > 0,
+            outbox: scene.outbox,
+            flows,
+        };
+        (&mut self.execution, context)
     }
 }

@@ -170,6 +170,14 @@ impl Currency {
     }
 }
 
+impl Actor {
+    /// The exporter itself, by its rules.
+    #[must_use]
+    pub fn exporter() -> Self {
+        Self(Arc::from("trading-exporter"))
+    }
+}
+
 impl Symbol {
     /// The symbol that symbols beyond the series budget are folded into.
     pub const OTHER: &'static str = "__other__";

@@ -66,3 +66,5 @@ pub const CURRENCIES_MAX: usize = 8;
 pub const SERIES_MAX: usize = 100_000;
 /// Series that one symbol can cost at most, counted against the budget when it is first seen.
 pub const SERIES_PER_SYMBOL: usize = 64;
+/// Series that one account can cost at most beside its symbols.
+pub const SERIES_PER_ACCOUNT: usize = 512;

@@ -7,6 +7,8 @@ pub mod units;
 pub mod time;
 pub mod ids;
 pub mod limits;
+pub mod digest;
+pub mod horizon;
 pub mod symbols;
 pub mod pattern;
 pub mod settings;

@@ -1,20 +1,25 @@
 //! The fold: `apply(record)` moves the state on and says what to tell the world.
 //!
 //! Input: records in sequence. Output: verdicts and directives. Invariants: the same records give
-//! the same state; a refused record changes nothing but counters. Deliberately absent: clocks,
-//! I/O, randomness.
+//! the same state; a refused record changes nothing but counters and the audit trail.
+//! Deliberately absent: clocks, I/O, randomness.
 
-use std::collections::{BTreeMap, VecDeque};
+mod decide;
+mod events;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::domain::account::AccountState;
-use crate::domain::directive::Directive;
+use crate::domain::directive::{Directive, DirectiveKind, Outbox};
 use crate::domain::event::Event;
 use crate::domain::health::Components;
-use crate::domain::ids::Account;
-use crate::domain::record::{Record, Verdict};
+use crate::domain::horizon::Known;
+use crate::domain::ids::{Account, Actor};
+use crate::domain::limits;
+use crate::domain::record::{Entry, Record, Verdict};
 use crate::domain::settings::Settings;
-use crate::domain::state::{AuditEntry, Cause, Latch, TradingState};
+use crate::domain::state::{AuditAction, AuditEntry, Cause, CauseKind, Latch, TradingState};
 use crate::domain::time::Timestamp;
 
 /// The whole monitoring state.
@@ -27,6 +32,24 @@ pub struct Monitor {
     common: Latch,
     probes: Components,
     audit: VecDeque<AuditEntry>,
+    /// Causes set so far: the id of the last one.
+    causes: u64,
+    /// Accounts whose books changed since the last comparison.
+    dirty: BTreeSet<Account>,
+    /// Orders held in all accounts, by class.
+    held: Held,
+    /// Symbols of all accounts.
+    symbols: usize,
+    /// Snapshots of positions that were older than the one before.
+    out_of_order: u64,
+}
+
+/// Orders held in all accounts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    open: usize,
+    unknown: usize,
+    ended: usize,
 }
 
 /// What an engine is told of the trading state.
@@ -54,20 +77,40 @@ impl Monitor {
             common: Latch::default(),
             probes: Components::default(),
             audit: VecDeque::new(),
+            causes: 0,
+            dirty: BTreeSet::new(),
+            held: Held::default(),
+            symbols: 0,
+            out_of_order: 0,
         }
     }
 
     /// Moves the state on by one record; directives are added to `out`.
-    pub fn apply(&mut self, record: &Record, _out: &mut Vec<Directive>) -> Verdict {
+    pub fn apply(&mut self, record: &Record, out: &mut Vec<Directive>) -> Verdict {
         self.sequence = record.sequence;
         self.now = self.now.max(record.received_at);
-        Verdict::Accepted
+        let mut outbox = Outbox::new(record.sequence, self.now, out);
+        let verdict = match &record.entry {
+            Entry::Event(event) => self.event(event, &mut outbox),
+            Entry::Tick => {
+                self.tick_accounts(&mut outbox);
+                Verdict::Accepted
+            }
+            Entry::Check(result) => self.check(result, &mut outbox),
+            Entry::Decision(decision) => self.decide(decision, &mut outbox),
+            Entry::Settings(settings) => self.configure(settings),
+        };
+        if !record.more {
+            self.compare(&mut outbox);
+        }
+        verdict
     }
 
     /// Whether this event is known already: then it need not be written.
     #[must_use]
-    pub fn is_duplicate(&self, _event: &Event) -> bool {
-        false
+    pub fn is_duplicate(&self, event: &Event) -> bool {
+        let account = self.accounts.get(&event.account);
+        account.is_some_and(|account| account.horizon.look_up(event) == Known::Duplicate)
     }
 
     /// The settings in force.
@@ -132,4 +175,99 @@ impl Monitor {
     pub fn audit(&self) -> impl DoubleEndedIterator<Item = &AuditEntry> {
         self.audit.iter()
     }
+
+    /// Snapshots of positions that were ignored because a newer one had come.
+    #[must_use]
+    pub const fn out_of_order(&self) -> u64 {
+        self.out_of_order
+    }
+
+    /// Series that the accounts and symbols seen can cost at most.
+    #[must_use]
+    pub fn series_used(&self) -> usize {
+        self.accounts.len() * limits::SERIES_PER_ACCOUNT + self.symbols * limits::SERIES_PER_SYMBOL
+    }
+
+    /// Puts other settings in force.
+    fn configure(&mut self, settings: &Arc<Settings>) -> Verdict {
+        self.settings = Arc::clone(settings);
+        for account in self.accounts.values_mut() {
+            account.execution.configure(account.name.as_str(), &account.symbols, settings);
+        }
+        Verdict::Accepted
+    }
+
+    /// Sets a cause on the latch of an account (`*`: the common one), unless it stands already.
+    /// Returns the id of the cause that stands.
+    fn halt(&mut self, halt: Halt, outbox: &mut Outbox<'_>) -> u64 {
+        let Halt { account, kind, state, subject, reason, actor } = halt;
+        let id = self.causes + 1;
+        let (set_at, sequence) = (self.now, self.sequence);
+        let cause = Cause {
+            id,
+            kind,
+            state,
+            subject,
+            reason: reason.clone(),
+            actor: actor.clone(),
+            set_at,
+        };
+        let latch = if account.is_all() {
+            &mut self.common
+        } else {
+            &mut account_of(&mut self.accounts, &account, &self.settings).latch
+        };
+        let standing = latch.set(cause);
+        if standing != id {
+            return standing;
+        }
+        self.causes = id;
+        let Permit { state, epoch, .. } = self.permit(account.as_str());
+        let kind = DirectiveKind::Halt { state, cause: kind, reason: reason.clone(), epoch };
+        outbox.push(&account, kind);
+        self.note(AuditEntry {
+            sequence,
+            at: set_at,
+            account,
+            action: AuditAction::Halt,
+            actor,
+            reason,
+            refused: None,
+            state,
+            epoch,
+            causes: vec![id],
+        });
+        id
+    }
+
+    /// Adds a line to the audit trail.
+    fn note(&mut self, entry: AuditEntry) {
+        if self.audit.len() >= limits::AUDIT_MAX {
+            self.audit.pop_front();
+        }
+        self.audit.push_back(entry);
+    }
+}
+
+/// A cause to be set.
+struct Halt {
+    account: Account,
+    kind: CauseKind,
+    state: TradingState,
+    subject: Option<String>,
+    reason: String,
+    actor: Actor,
+}
+
+/// The state of an account, made if need be.
+fn account_of<'a>(
+    accounts: &'a mut BTreeMap<Account, AccountState>,
+    name: &Account,
+    settings: &Settings,
+) -> &'a mut AccountState {
+    accounts.entry(name.clone()).or_insert_with(|| {
+        let mut account = AccountState::new(name.clone());
+        account.execution.configure(name.as_str(), &account.symbols, settings);
+        account
+    })
 }

@@ -59,15 +59,28 @@ pub struct Override<T> {
     pub rule: T,
 }
 
+/// Which of its rules a [`Scoped`] chose. Good until the settings change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleIndex(Option<usize>);
+
 impl<T> Scoped<T> {
     /// The rule for a symbol of an account.
     #[must_use]
     pub fn get(&self, account: &str, symbol: &str) -> &T {
-        self.overrides
-            .iter()
-            .rev()
-            .find(|o| o.account.matches(account) && o.symbol.matches(symbol))
-            .map_or(&self.default, |o| &o.rule)
+        self.at(self.index(account, symbol))
+    }
+
+    /// Which rule is for a symbol of an account: to look it up once and keep the answer.
+    #[must_use]
+    pub fn index(&self, account: &str, symbol: &str) -> RuleIndex {
+        let matches = |o: &Override<T>| o.account.matches(account) && o.symbol.matches(symbol);
+        RuleIndex(self.overrides.iter().rposition(matches))
+    }
+
+    /// The rule of an index; the default, if there are fewer overrides now.
+    #[must_use]
+    pub fn at(&self, index: RuleIndex) -> &T {
+        index.0.and_then(|at| self.overrides.get(at)).map_or(&self.default, |o| &o.rule)
     }
 
     /// The rule for an account as a whole.
@@ -188,6 +201,16 @@ pub enum Reference {
 impl Reference {
     /// All references, in the order of indices.
     pub const ALL: [Self; 3] = [Self::Expected, Self::Arrival, Self::Limit];
+
+    /// Place in [`Self::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Expected => 0,
+            Self::Arrival => 1,
+            Self::Limit => 2,
+        }
+    }
 
     /// The value of the label `reference`.
     #[must_use]

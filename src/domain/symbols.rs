@@ -29,7 +29,8 @@ impl SymbolKey {
 #[derive(Clone, Debug, Default)]
 pub struct SymbolTable {
     keys: HashMap<Symbol, SymbolKey, FixedState>,
-    names: Vec<Symbol>,
+    /// None: retired.
+    names: Vec<Option<Symbol>>,
     folded: u64,
 }
 
@@ -55,7 +56,7 @@ impl SymbolTable {
 
     fn insert(&mut self, symbol: Symbol) -> SymbolKey {
         let key = SymbolKey(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
-        self.names.push(symbol.clone());
+        self.names.push(Some(symbol.clone()));
         self.keys.insert(symbol, key);
         key
     }
@@ -63,7 +64,7 @@ impl SymbolTable {
     /// The symbol of a key.
     #[must_use]
     pub fn name(&self, key: SymbolKey) -> Option<&Symbol> {
-        self.names.get(key.index())
+        self.names.get(key.index())?.as_ref()
     }
 
     /// Whether the key is that of [`Symbol::OTHER`].
@@ -74,19 +75,32 @@ impl SymbolTable {
 
     /// All keys and symbols, in the order in which they were first seen.
     pub fn iter(&self) -> impl Iterator<Item = (SymbolKey, &Symbol)> {
-        (0..).map(SymbolKey).zip(&self.names)
+        self.iter_from(0)
+    }
+
+    /// The same, without the first `skip` keys.
+    pub fn iter_from(&self, skip: usize) -> impl Iterator<Item = (SymbolKey, &Symbol)> {
+        let keys = (0..).map(SymbolKey).zip(&self.names).skip(skip);
+        keys.filter_map(|(key, name)| Some((key, name.as_ref()?)))
+    }
+
+    /// Forgets a symbol. Its key is not used again; the name gets a new one when it comes again.
+    pub fn retire(&mut self, key: SymbolKey) {
+        if let Some(symbol) = self.names.get_mut(key.index()).and_then(Option::take) {
+            self.keys.remove(&symbol);
+        }
     }
 
     /// How many symbols there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.names.len()
+        self.keys.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
+        self.keys.is_empty()
     }
 
     /// How many times a new symbol was folded.

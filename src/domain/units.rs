@@ -98,7 +98,6 @@ fn scaled(mut value: i128, mut places: i64) -> Result<Decimal, NumberError> {
 /// The nearest `f64` of a decimal, for statistics and the exposition.
 #[must_use]
 pub fn to_f64(value: Decimal) -> f64 {
-    use rust_decimal::prelude::ToPrimitive;
     // The scaled integer is at most 96 bits and the power of ten at most 10^28: both convert, and
     // one correctly rounded division follows for every number below 2^53 x 10^-22.
     let scale = value.scale();
@@ -107,7 +106,14 @@ pub fn to_f64(value: Decimal) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "below 2^53 the conversion is exact")]
         return mantissa as f64 / POWERS_OF_TEN.get(scale as usize).copied().unwrap_or(f64::NAN);
     }
-    value.to_f64().unwrap_or(f64::NAN)
+    // Rare: so many digits that the shortcut would round twice. The parser rounds once.
+    value.to_string().parse().unwrap_or(f64::NAN)
+}
+
+/// `part / whole` rounded to 28 digits and then to the nearest float; none when `whole` is 0.
+#[must_use]
+pub fn decimal_ratio(part: Decimal, whole: Decimal) -> Option<f64> {
+    part.checked_div(whole).map(to_f64)
 }
 
 /// Powers of ten that an `f64` holds exactly.

@@ -204,7 +204,7 @@ fn control_row(monitor: &Monitor, account: &AccountState) -> ControlRow {
 fn account_row(monitor: &Monitor, account: &AccountState) -> AccountRow {
     let (execution, books) = (&account.execution, &account.books);
     let whole = execution.whole();
-    let anomalies = execution.anomalies();
+    let anomalies = execution.anomalies(&account.symbols);
     let symbols = symbol_rows(monitor.settings(), account, &anomalies);
     AccountRow {
         control: control_row(monitor, account),

@@ -25,6 +25,18 @@ impl Outcome {
     pub const ALL: [Self; 5] =
         [Self::Filled, Self::Rejected, Self::Cancelled, Self::Expired, Self::Denied];
 
+    /// Place in [`Self::ALL`]; the lower, the stronger.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Filled => 0,
+            Self::Rejected => 1,
+            Self::Cancelled => 2,
+            Self::Expired => 3,
+            Self::Denied => 4,
+        }
+    }
+
     /// As on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -93,6 +105,33 @@ pub struct Money {
     pub price_improvement: Decimal,
 }
 
+impl Money {
+    /// Adds the sums of `more`.
+    pub fn add(&mut self, more: &Self) {
+        self.notional = self.notional.saturating_add(more.notional);
+        self.fees = self.fees.saturating_add(more.fees);
+        self.rebates = self.rebates.saturating_add(more.rebates);
+        self.slippage_cost = self.slippage_cost.saturating_add(more.slippage_cost);
+        self.price_improvement = self.price_improvement.saturating_add(more.price_improvement);
+    }
+
+    /// Adds a fee; a negative one is a rebate.
+    pub fn add_fee(&mut self, fee: Decimal) {
+        let sum = if fee.is_sign_negative() { &mut self.rebates } else { &mut self.fees };
+        *sum = sum.saturating_add(fee.abs());
+    }
+
+    /// Adds what an execution cost against its reference; negative is an improvement.
+    pub fn add_cost(&mut self, cost: Decimal) {
+        let sum = if cost.is_sign_negative() {
+            &mut self.price_improvement
+        } else {
+            &mut self.slippage_cost
+        };
+        *sum = sum.saturating_add(cost.abs());
+    }
+}
+
 /// What is counted of one symbol, account, strategy or venue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -102,8 +141,8 @@ pub struct Counters {
     pub accepted: u64,
     /// First arrivals of orders at each outcome.
     pub outcomes: ByOutcome,
-    /// Times that an order left an outcome again (a fill after a cancel, a bust):
-    /// `outcomes - left` is the number of orders that stand at the outcome now.
+    /// Orders that arrived at an outcome once and stand elsewhere now (a fill after a cancel, a
+    /// bust): `outcomes - left` is the number of orders that stand at the outcome.
     pub left: ByOutcome,
     /// Orders that changed their outcome, each time.
     pub outcome_changes: u64,

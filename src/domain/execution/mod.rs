@@ -1,112 +1,46 @@
 //! Execution quality: orders as sets of facts, windows, figures, anomalies.
+//!
+//! Input: events about orders and quotes. Output: figures to read, changes of positions,
+//! anomalies. Invariants: any order of arrival leads to the same facts; a refused event changes
+//! nothing. Deliberately absent: positions (see `drift`) and the trading state.
 
-pub mod anomaly;
 pub mod counters;
 pub mod figures;
 pub mod histogram;
+pub mod sums;
+pub mod window;
+pub mod order;
+pub mod orders;
+pub mod reason;
+pub mod quotes;
+pub mod anomaly;
+pub mod scope;
+pub mod context;
+pub mod facts;
+mod settle;
+mod view;
 
-use crate::domain::ids::{OrderId, Session, Strategy, Symbol, Venue};
-use crate::domain::settings::Reference;
-use crate::domain::symbols::SymbolKey;
+use std::collections::VecDeque;
+
+use crate::domain::drift::Market;
+use crate::domain::execution::context::Context;
+use crate::domain::ids::OrderId;
+use crate::domain::settings::{RuleIndex, Settings};
+use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
-use crate::domain::units::{Decimal, Side};
+use crate::domain::units::{Decimal, Price};
 
-use anomaly::AnomalyView;
-use counters::{Counters, Outcome};
-use figures::{Figures, Quantiles};
-use histogram::Histogram;
+use anomaly::{Figure, Observation};
+use histogram::{Exemplar, Histogram};
+use order::Order;
+use orders::{Class, OrderKey, Orders};
+use quotes::Mids;
+use scope::Breakdown;
+use window::Window;
 
-/// Counters and window of one symbol, account, strategy or venue.
-#[derive(Clone, Debug, Default)]
-pub struct Scope {
-    counters: Counters,
-}
-
-impl Scope {
-    /// What is counted for ever.
-    #[must_use]
-    pub const fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    /// What the window says now. O(1).
-    #[must_use]
-    pub fn figures(&self) -> Figures {
-        Figures::default()
-    }
-
-    /// Quantiles of slippage over the window; none without a sample. Sorts the window.
-    #[must_use]
-    pub fn quantiles(&self, _reference: Reference) -> Option<Quantiles> {
-        None
-    }
-}
-
-/// One order as the API shows it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OrderView {
-    /// The engine's id (the first of a replace chain).
-    pub order_id: OrderId,
-    /// Other ids of the same chain.
-    pub aliases: Vec<OrderId>,
-    /// The run of the engine.
-    pub session: Option<Session>,
-    /// The instrument, once known.
-    pub symbol: Option<Symbol>,
-    /// Buy or sell, once known.
-    pub side: Option<Side>,
-    /// The strategy, once known.
-    pub strategy: Option<Strategy>,
-    /// The venue, once known.
-    pub venue: Option<Venue>,
-    /// Q, once known.
-    pub quantity: Option<Decimal>,
-    /// F.
-    pub filled_quantity: Decimal,
-    /// P; none without a fill.
-    pub average_price: Option<Decimal>,
-    /// How it ended; none: open, or not known enough.
-    pub outcome: Option<Outcome>,
-    /// Whether its submission arrived.
-    pub submitted_at: Option<Timestamp>,
-    /// When the venue accepted it (event time).
-    pub accepted_at: Option<Timestamp>,
-    /// When its outcome was reached (event time of the deciding fact).
-    pub ended_at: Option<Timestamp>,
-    /// When the last fact was received.
-    pub received_at: Timestamp,
-    /// Reference prices: expected, arrival, limit.
-    pub references: [Option<Decimal>; 3],
-    /// Slippage against them, in basis points, positive = worse.
-    pub slippage_bps: [Option<f64>; 3],
-    /// Executions that stand.
-    pub fills: Vec<FillView>,
-}
-
-/// One execution as the API shows it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FillView {
-    /// Its id, if it has one.
-    pub fill_id: Option<crate::domain::ids::FillId>,
-    /// Event time.
-    pub time: Timestamp,
-    /// Quantity.
-    pub quantity: Decimal,
-    /// Price.
-    pub price: Decimal,
-    /// Made by the engine to set its books right.
-    pub synthetic: bool,
-}
-
-/// Orders, windows, figures and anomalies of one account.
-#[derive(Clone, Debug)]
-pub struct Execution {
-    whole: Scope,
-    symbols: Vec<Scope>,
-    ack: Histogram,
-    fill: Histogram,
-    slippage: [Histogram; 3],
-}
+pub use reason::REJECT_REASONS;
+pub use scope::{Place, Scope};
+pub use view::{FillView, OrderView};
 
 /// Bounds of the latency histograms, in seconds.
 pub const LATENCY_BOUNDS: [f64; 15] =
@@ -115,130 +49,395 @@ pub const LATENCY_BOUNDS: [f64; 15] =
 pub const SLIPPAGE_BOUNDS: [f64; 13] =
     [-50.0, -20.0, -10.0, -5.0, -2.0, -1.0, 0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0];
 
-/// Reasons of rejections: the closed set of the label `reason`.
-pub const REJECT_REASONS: [&str; 11] = [
-    "post_only",
-    "insufficient_funds",
-    "invalid_price",
-    "invalid_quantity",
-    "reduce_only",
-    "rate_limit",
-    "risk_limit",
-    "market_closed",
-    "unknown_symbol",
-    "duplicate_id",
-    "other",
-];
+/// Orders, windows, figures and anomalies of one account.
+#[derive(Clone, Debug)]
+pub struct Execution {
+    orders: Orders,
+    whole: Scope,
+    symbols: Vec<Scope>,
+    open: Vec<OpenOrders>,
+    mids: Vec<Mids>,
+    instruments: Vec<RuleIndex>,
+    strategies: Breakdown,
+    venues: Breakdown,
+    ack: Histogram,
+    fill: Histogram,
+    slippage: [Histogram; 3],
+    rejections: [u64; 11],
+    rejected: [Option<Exemplar>; 11],
+    open_total: u64,
+    unacknowledged_total: u64,
+    /// Submissions in the order of receipt, until they are old enough to be unacknowledged.
+    awaited: VecDeque<Awaited>,
+    /// Overfills, conflicts and clock skews: the last of each, with its symbol.
+    noted: Vec<Noted>,
+    dropped_open: u64,
+    dropped_unknown: u64,
+}
+
+/// Open orders of one symbol.
+#[derive(Clone, Copy, Debug, Default)]
+struct OpenOrders {
+    orders: u64,
+    unacknowledged: u64,
+    buy: Decimal,
+    sell: Decimal,
+}
+
+/// A submission that nothing was heard of yet.
+#[derive(Clone, Copy, Debug)]
+struct Awaited {
+    key: OrderKey,
+    number: u64,
+    since: Timestamp,
+}
+
+/// Something that must not happen, and did.
+#[derive(Clone, Copy, Debug)]
+struct Noted {
+    figure: Figure,
+    symbol: Option<SymbolKey>,
+    count: u32,
+    last: Timestamp,
+}
 
 impl Default for Execution {
     fn default() -> Self {
         Self {
+            orders: Orders::default(),
             whole: Scope::default(),
             symbols: Vec::new(),
+            open: Vec::new(),
+            mids: Vec::new(),
+            instruments: Vec::new(),
+            strategies: Breakdown::default(),
+            venues: Breakdown::default(),
             ack: Histogram::new(&LATENCY_BOUNDS),
             fill: Histogram::new(&LATENCY_BOUNDS),
             slippage: [(); 3].map(|()| Histogram::new(&SLIPPAGE_BOUNDS)),
+            rejections: [0; 11],
+            rejected: [(); 11].map(|()| None),
+            open_total: 0,
+            unacknowledged_total: 0,
+            awaited: VecDeque::new(),
+            noted: Vec::new(),
+            dropped_open: 0,
+            dropped_unknown: 0,
         }
     }
 }
 
 impl Execution {
-    /// The account as a whole.
+    /// Takes a quote.
+    pub fn quote(
+        &mut self,
+        symbol: SymbolKey,
+        at: Timestamp,
+        mid: Price,
+        context: &Context<'_, '_>,
+    ) {
+        self.open_symbol(symbol, context);
+        if let Some(mids) = self.mids.get_mut(symbol.index()) {
+            mids.push(at, mid);
+        }
+    }
+
+    /// Makes room for a symbol.
+    pub fn open_symbol(&mut self, symbol: SymbolKey, context: &Context<'_, '_>) {
+        let first = self.symbols.len();
+        let len = symbol.index() + 1;
+        if len <= first {
+            return;
+        }
+        self.symbols.resize_with(len, Scope::default);
+        self.open.resize(len, OpenOrders::default());
+        self.mids.resize_with(len, Mids::default);
+        self.instruments.resize(len, RuleIndex::default());
+        for at in context.symbols.iter_from(first) {
+            self.choose_rules(at, context.account.as_str(), context.settings);
+        }
+    }
+
+    /// Looks up the rules again, after the settings changed, and cuts windows to their length.
+    pub fn configure(&mut self, account: &str, symbols: &SymbolTable, settings: &Settings) {
+        self.whole.rule = settings.anomaly.index(account, "*");
+        for at in symbols.iter() {
+            self.choose_rules(at, account, settings);
+        }
+        self.trim_windows(settings, None);
+    }
+
+    fn choose_rules(
+        &mut self,
+        (key, symbol): (SymbolKey, &crate::domain::ids::Symbol),
+        account: &str,
+        settings: &Settings,
+    ) {
+        if let Some(scope) = self.symbols.get_mut(key.index()) {
+            scope.rule = settings.anomaly.index(account, symbol.as_str());
+        }
+        if let Some(instrument) = self.instruments.get_mut(key.index()) {
+            *instrument = settings.instruments.index(account, symbol.as_str());
+        }
+    }
+
+    /// A second passed: orders grow old, anomalies of single events end.
+    pub fn tick(&mut self, context: &mut Context<'_, '_>) {
+        let settings = context.settings;
+        self.find_unacknowledged(context);
+        self.forget_old(context.now, settings);
+        if let Some(age) = settings.window.age_max {
+            self.trim_windows(settings, Some(context.now.minus(age)));
+        }
+        self.judge_noted(context);
+    }
+
+    /// Marks the open orders of which nothing was heard for too long.
+    fn find_unacknowledged(&mut self, context: &mut Context<'_, '_>) {
+        let after = context.settings.orders.unacknowledged_after;
+        while let Some(awaited) = self.awaited.front().copied() {
+            if !context.now.is_past(awaited.since, after) {
+                break;
+            }
+            self.awaited.pop_front();
+            if self.orders.number(awaited.key) != Some(awaited.number) {
+                continue;
+            }
+            let Some(order) = self.orders.get_mut(awaited.key) else { continue };
+            if order.is_acknowledged() || order.done.unacknowledged || !order.done.open {
+                continue;
+            }
+            let Some(open) = order.symbol.and_then(|at| self.open.get_mut(at.index())) else {
+                continue;
+            };
+            order.done.unacknowledged = true;
+            open.unacknowledged += 1;
+            self.unacknowledged_total += 1;
+        }
+        let rules = context.settings.anomaly.at(self.whole.rule);
+        let count = u32::try_from(self.unacknowledged_total).unwrap_or(u32::MAX);
+        let observation = Observation {
+            figure: Figure::Unacknowledged,
+            value: (count > 0).then(|| f64::from(count)),
+            samples: count as usize,
+            levels: rules.unacknowledged,
+        };
+        if let Some(change) = self.whole.standings.judge(observation, rules, context.now) {
+            context.tell(None, change);
+        }
+    }
+
+    /// Waits for the first word about a submission.
+    fn await_acknowledgement(&mut self, key: OrderKey, now: Timestamp) {
+        if let Some(number) = self.orders.number(key) {
+            self.awaited.push_back(Awaited { key, number, since: now });
+        }
+    }
+
+    /// Drops orders that waited too long for their submission, and ended ones past the horizon.
+    fn forget_old(&mut self, now: Timestamp, settings: &Settings) {
+        let is_old = |orders: &Orders, class, age| {
+            orders.oldest(class).is_some_and(|(_, since)| now.is_past(since, age))
+        };
+        while is_old(&self.orders, Class::Unknown, settings.orders.unknown_age_max) {
+            self.drop_oldest(Class::Unknown);
+        }
+        while is_old(&self.orders, Class::Ended, settings.ingest.horizon) {
+            self.drop_oldest(Class::Ended);
+        }
+    }
+
+    /// Number of orders held of a class.
     #[must_use]
-    pub const fn whole(&self) -> &Scope {
-        &self.whole
+    pub fn held(&self, class: Class) -> usize {
+        self.orders.len(class)
     }
 
-    /// One symbol; none: no order of it was seen.
+    /// Since when the oldest order of a class is in it (receive time).
     #[must_use]
-    pub fn symbol(&self, key: SymbolKey) -> Option<&Scope> {
-        self.symbols.get(key.index())
+    pub fn oldest(&self, class: Class) -> Option<Timestamp> {
+        self.orders.oldest(class).map(|(_, since)| since)
     }
 
-    /// Strategies by name, if broken down.
-    pub fn strategies(&self) -> impl Iterator<Item = (&str, &Scope)> {
-        std::iter::empty()
+    /// Drops the oldest order of a class. Its later facts are those of an unknown order.
+    pub fn drop_oldest(&mut self, class: Class) {
+        let Some((key, _)) = self.orders.oldest(class) else { return };
+        match class {
+            Class::Open => self.dropped_open += 1,
+            Class::Unknown => self.dropped_unknown += 1,
+            Class::Ended => {
+                // It ended long ago: its entries stand in the windows without it.
+                self.release_entries(key);
+                self.orders.remove(key);
+                return;
+            }
+        }
+        self.release_entries(key);
+        self.close(key);
+        self.orders.remove(key);
     }
 
-    /// Venues by name, if broken down.
-    pub fn venues(&self) -> impl Iterator<Item = (&str, &Scope)> {
-        std::iter::empty()
+    /// Leaves the window entries of an order without an owner.
+    fn release_entries(&mut self, key: OrderKey) {
+        let Some(order) = self.orders.lend(key) else { return };
+        for place in Place::ALL {
+            let entry = order.done.entries.get(place.index()).copied().flatten();
+            if let (Some(entry), Some(scope)) = (entry, self.scope_of(&order, place)) {
+                scope.window.set_owner(entry, OrderKey::NOBODY);
+            }
+        }
+        self.orders.give_back(key, order);
     }
 
-    /// Open orders of one symbol.
+    /// Takes an order out because it became part of another: out of windows and open orders too.
+    fn take_out(&mut self, key: OrderKey) -> Option<Order> {
+        let mut order = self.orders.lend(key)?;
+        for place in Place::ALL {
+            let entry = order.done.entries.get_mut(place.index()).and_then(Option::take);
+            if let (Some(entry), Some(scope)) = (entry, self.scope_of(&order, place)) {
+                scope.window.remove(entry);
+            }
+        }
+        self.orders.give_back(key, order);
+        self.close(key);
+        self.orders.remove(key)
+    }
+
+    /// Takes an order out of the open ones.
+    fn close(&mut self, key: OrderKey) {
+        let Some(order) = self.orders.get_mut(key) else { return };
+        let done = &mut order.done;
+        let Some(open) = order.symbol.and_then(|at| self.open.get_mut(at.index())) else { return };
+        if std::mem::take(&mut done.open) {
+            open.orders -= 1;
+            self.open_total -= 1;
+        }
+        if std::mem::take(&mut done.unacknowledged) {
+            open.unacknowledged -= 1;
+            self.unacknowledged_total -= 1;
+        }
+        let leaves = std::mem::take(&mut done.leaves);
+        match order.side {
+            Some(crate::domain::units::Side::Buy) => open.buy = open.buy.saturating_sub(leaves),
+            Some(crate::domain::units::Side::Sell) => open.sell = open.sell.saturating_sub(leaves),
+            None => {}
+        }
+    }
+
+    /// The scope of an order at one place.
+    fn scope_of(&mut self, order: &Order, place: Place) -> Option<&mut Scope> {
+        match place {
+            Place::Whole => Some(&mut self.whole),
+            Place::Symbol => self.symbols.get_mut(order.symbol?.index()),
+            Place::Strategy => self.strategies.get_mut(order.strategy?),
+            Place::Venue => self.venues.get_mut(order.venue?),
+        }
+    }
+
+    /// Tells an order that one of its entries was pushed out of its window.
+    fn forget_entry(&mut self, place: Place, owner: u32) {
+        let order = OrderKey::from_owner(owner).and_then(|key| self.orders.get_mut(key));
+        if let Some(entry) = order.and_then(|o| o.done.entries.get_mut(place.index())) {
+            *entry = None;
+        }
+    }
+
+    /// Cuts every window to its length and age.
+    fn trim_windows(&mut self, settings: &Settings, horizon: Option<Timestamp>) {
+        let max = settings.window.orders;
+        let mut evicted = Vec::new();
+        let whole = std::iter::once((Place::Whole, &mut self.whole));
+        let symbols = self.symbols.iter_mut().map(|scope| (Place::Symbol, scope));
+        let strategies = self.strategies.scopes_mut().map(|scope| (Place::Strategy, scope));
+        let venues = self.venues.scopes_mut().map(|scope| (Place::Venue, scope));
+        for (place, scope) in whole.chain(symbols).chain(strategies).chain(venues) {
+            while let Some(owner) = scope.window.evict(max, horizon) {
+                evicted.push((place, owner));
+            }
+            scope.window_fills = scope.window_fills.min(settings.window.fills);
+        }
+        for (place, owner) in evicted {
+            self.forget_entry(place, owner);
+        }
+    }
+
+    /// Forgets what was counted of a symbol that was retired.
+    pub fn retire(&mut self, symbol: SymbolKey) {
+        let scope = self.symbols.get_mut(symbol.index());
+        let window = scope.map(|scope| std::mem::take(&mut scope.window));
+        if let Some(mids) = self.mids.get_mut(symbol.index()) {
+            *mids = Mids::default();
+        }
+        for owner in window.iter().flat_map(Window::owners) {
+            self.forget_entry(Place::Symbol, owner);
+        }
+        self.noted.retain(|noted| noted.symbol != Some(symbol));
+    }
+
+    /// Which instrument a symbol is.
+    fn instrument_of(&self, symbol: SymbolKey) -> RuleIndex {
+        self.instruments.get(symbol.index()).copied().unwrap_or_default()
+    }
+
+    fn count_rejection(&mut self, reason: usize, order_id: &OrderId, at: Timestamp) {
+        if let (Some(count), Some(latest)) =
+            (self.rejections.get_mut(reason), self.rejected.get_mut(reason))
+        {
+            *count += 1;
+            *latest = Some(Exemplar { order_id: order_id.clone(), value: 1.0, at });
+        }
+    }
+
+    /// Notes something that must not happen: an anomaly at once, and for a while.
+    pub fn note(
+        &mut self,
+        figure: Figure,
+        symbol: Option<SymbolKey>,
+        context: &mut Context<'_, '_>,
+    ) {
+        let known = self.noted.iter_mut().find(|n| n.figure == figure && n.symbol == symbol);
+        match known {
+            Some(noted) => {
+                noted.count = noted.count.saturating_add(1);
+                noted.last = context.now;
+            }
+            None => self.noted.push(Noted { figure, symbol, count: 1, last: context.now }),
+        }
+        self.judge_noted(context);
+    }
+
+    /// Judges what was noted: it stands until nothing more was noted for long enough.
+    fn judge_noted(&mut self, context: &mut Context<'_, '_>) {
+        let mut changes = Vec::new();
+        let (whole, symbols, now) = (&mut self.whole, &mut self.symbols, context.now);
+        self.noted.retain(|noted| {
+            let scope = match noted.symbol {
+                None => Some(&mut *whole),
+                Some(at) => symbols.get_mut(at.index()),
+            };
+            let Some(scope) = scope else { return false };
+            let rules = context.settings.anomaly.at(scope.rule);
+            let stands = !now.is_past(noted.last, rules.event_hold);
+            let observation = Observation {
+                figure: noted.figure,
+                value: stands.then(|| f64::from(noted.count)),
+                samples: noted.count as usize,
+                levels: crate::domain::settings::Levels { warning: Some(0.0), critical: None },
+            };
+            let change = scope.standings.judge(observation, rules, now);
+            changes.extend(change.map(|change| (noted.symbol, change)));
+            stands
+        });
+        for (symbol, change) in changes {
+            context.tell(symbol, change);
+        }
+    }
+
+    /// What a comparison of positions asks of one symbol.
     #[must_use]
-    pub fn open_orders(&self, _key: SymbolKey) -> u64 {
-        0
-    }
-
-    /// Open orders of the account.
-    #[must_use]
-    pub fn open_orders_total(&self) -> u64 {
-        0
-    }
-
-    /// Submitted, nothing heard for too long.
-    #[must_use]
-    pub fn unacknowledged(&self, _key: SymbolKey) -> u64 {
-        0
-    }
-
-    /// Submission time (received, if it had none) of the oldest open order.
-    #[must_use]
-    pub fn oldest_open_at(&self) -> Option<Timestamp> {
-        None
-    }
-
-    /// Rejections by `REJECT_REASONS`.
-    #[must_use]
-    pub const fn rejections(&self) -> &[u64; 11] {
-        &[0; 11]
-    }
-
-    /// The latest order rejected for each reason.
-    #[must_use]
-    pub fn rejection_exemplar(&self, _reason: usize) -> Option<&histogram::Exemplar> {
-        None
-    }
-
-    /// Submission to acceptance, in seconds.
-    #[must_use]
-    pub const fn ack_histogram(&self) -> &Histogram {
-        &self.ack
-    }
-
-    /// Submission to last fill of fully filled orders, in seconds.
-    #[must_use]
-    pub const fn fill_histogram(&self) -> &Histogram {
-        &self.fill
-    }
-
-    /// Slippage of each fill, in basis points, by `Reference::ALL`.
-    #[must_use]
-    pub const fn slippage_histograms(&self) -> &[Histogram; 3] {
-        &self.slippage
-    }
-
-    /// Anomalies that stand.
-    #[must_use]
-    pub fn anomalies(&self) -> Vec<AnomalyView> {
-        Vec::new()
-    }
-
-    /// Orders held, in the order of their first fact; `after` continues a listing.
-    pub fn orders(&self, _after: Option<u64>) -> impl Iterator<Item = (u64, OrderView)> + '_ {
-        std::iter::empty()
-    }
-
-    /// One order held, by any id of its chain.
-    #[must_use]
-    pub fn order(&self, _session: Option<&str>, _order_id: &str) -> Option<OrderView> {
-        None
-    }
-
-    /// Orders dropped because a bound was reached: open, unknown.
-    #[must_use]
-    pub const fn dropped(&self) -> (u64, u64) {
-        (0, 0)
+    pub fn market(&self, symbol: SymbolKey) -> Market {
+        let open = self.open.get(symbol.index()).copied().unwrap_or_default();
+        let mid = self.mids.get(symbol.index()).and_then(Mids::latest);
+        Market { open_buy: open.buy, open_sell: open.sell, mid }
     }
 }

@@ -79,8 +79,8 @@ pub struct Fill {
     pub fill_id: Option<String>,
     /// When (event time).
     pub time: Time,
-    /// How much.
-    pub quantity: Exact,
+    /// How much; null: what explicit fills leave of a quantity that is not known yet.
+    pub quantity: Option<Exact>,
     /// At what price.
     pub price: Exact,
     /// Made by the engine to set its books right: outside every quality figure.
@@ -145,7 +145,7 @@ impl From<FillView> for Fill {
         Self {
             fill_id: fill.fill_id.map(|id| id.to_string()),
             time: Time(fill.time),
-            quantity: Exact(fill.quantity),
+            quantity: fill.quantity.map(Exact),
             price: Exact(fill.price),
             synthetic: fill.synthetic,
         }

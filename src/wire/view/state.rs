@@ -132,7 +132,7 @@ impl Account {
             open_orders: account.execution.open_orders_total(),
             submitted: counters.submitted,
             fills: counters.fills,
-            anomalies: account.execution.anomalies().len(),
+            anomalies: account.execution.anomalies(&account.symbols).len(),
             open_drifts: differences.filter(|d| d.state.is_open()).count(),
             last_event_at: account.last_event_at.map(Time),
             local_snapshot_at: account.books.snapshot_at(Source::Local).map(Time),

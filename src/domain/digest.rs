@@ -1,0 +1,41 @@
+//! Digests of 128 bits that stand for ids and contents, and maps by them.
+//!
+//! SipHash-1-3 with a fixed key: the same on every machine and in every release, so that a replay
+//! reaches the same state. Not a secret: whoever posts events may also post any id.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+/// A map whose keys are digests.
+pub type ByDigest<V> = HashMap<u128, V, BuildHasherDefault<DigestHasher>>;
+
+/// The digest of a value.
+#[must_use]
+pub fn digest_of(value: &impl Hash) -> u128 {
+    let mut hasher = SipHasher13::new();
+    value.hash(&mut hasher);
+    hasher.finish128().as_u128()
+}
+
+/// Hashes keys that are digests already: half of a digest is a hash.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DigestHasher(u64);
+
+impl Hasher for DigestHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "half of a digest is a hash")]
+    fn write_u128(&mut self, value: u128) {
+        self.0 = value as u64;
+    }
+}

@@ -1,0 +1,395 @@
+//! One event into one order: checked against what is known, then added to its facts.
+//!
+//! Input: an event about an order. Output: the order that it changed, or why it did not. Invariant:
+//! a duplicate or a refused event changes nothing. Deliberately absent: what the facts lead to
+//! (see `settle`).
+
+use crate::domain::digest::digest_of;
+use crate::domain::event::{
+    Body, Event, FillBusted, FillCorrected, Initiator, OrderFilled, OrderReplaced, OrderSubmitted,
+};
+use crate::domain::execution::Execution;
+use crate::domain::execution::context::Context;
+use crate::domain::execution::counters::Outcome;
+use crate::domain::execution::order::{
+    Amendment, End, Fill, FillDone, Order, Replace, Submission, SubmissionContent,
+};
+use crate::domain::execution::orders::OrderKey;
+use crate::domain::execution::reason;
+use crate::domain::ids::{OrderId, Session, Symbol};
+use crate::domain::limits;
+use crate::domain::record::Refusal;
+use crate::domain::time::Timestamp;
+use crate::domain::units::Side;
+
+/// What became of a fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It was added.
+    Changed,
+    /// It was known already.
+    Duplicate,
+}
+
+/// What an event says of the order that it is about.
+struct About<'a> {
+    order_id: &'a OrderId,
+    symbol: Option<&'a Symbol>,
+    side: Option<Side>,
+}
+
+impl<'a> About<'a> {
+    /// None for events that are not about an order.
+    fn of(body: &'a Body) -> Option<Self> {
+        let order = match body {
+            Body::OrderSubmitted(e) => {
+                return Some(Self {
+                    order_id: &e.order_id,
+                    symbol: Some(&e.symbol),
+                    side: Some(e.side),
+                });
+            }
+            Body::OrderAccepted(e) => &e.order,
+            Body::OrderFilled(e) => &e.order,
+            Body::OrderRejected(e) => &e.order,
+            Body::OrderDenied(e) => &e.order,
+            Body::OrderCancelled(e) => &e.order,
+            Body::OrderExpired(e) => &e.order,
+            Body::OrderReplaced(e) => &e.order,
+            Body::FillBusted(e) => &e.order,
+            Body::FillCorrected(e) => &e.order,
+            Body::Quote(_)
+            | Body::Positions(_)
+            | Body::AccountEquity(_)
+            | Body::Heartbeat(_)
+            | Body::PositionAdjusted(_)
+            | Body::Reconciled(_) => return None,
+        };
+        Some(Self { order_id: &order.order_id, symbol: order.symbol.as_ref(), side: order.side })
+    }
+}
+
+impl Execution {
+    /// Takes an event about an order. Events about anything else are a duplicate of nothing and
+    /// change nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::Conflict`] when it contradicts what is known, [`Refusal::OrderTooLong`] when the
+    /// order has as many facts as are kept, [`Refusal::OutOfRange`] when the notional cannot be
+    /// held.
+    pub fn take(
+        &mut self,
+        event: &Event,
+        at: Timestamp,
+        context: &mut Context<'_, '_>,
+    ) -> Result<Taken, Refusal> {
+        let Some(about) = About::of(&event.body) else { return Ok(Taken::Changed) };
+        check_range(&event.body)?;
+        let session = event.session.as_ref().map(Session::as_str);
+        let known = self.orders.find(session, about.order_id.as_str());
+        if let Some(order) = known.and_then(|key| self.orders.get(key)) {
+            check_names(order, &about, context)?;
+            if check_fact(order, event, about.order_id)? == Taken::Duplicate {
+                return Ok(Taken::Duplicate);
+            }
+        }
+        self.check_merge(known, event)?;
+        let key = known.unwrap_or_else(|| {
+            self.orders.insert(about.order_id.clone(), event.session.clone(), context.now)
+        });
+        self.name(key, event, &about, context);
+        if let Body::OrderReplaced(OrderReplaced { new_order_id: Some(id), .. }) = &event.body {
+            self.merge(key, id);
+        }
+        self.add(key, event, at, context);
+        self.settle(key, context);
+        Ok(Taken::Changed)
+    }
+
+    /// Whether a replace would join two orders that contradict one another.
+    fn check_merge(&self, known: Option<OrderKey>, event: &Event) -> Result<(), Refusal> {
+        let Body::OrderReplaced(OrderReplaced { new_order_id: Some(id), .. }) = &event.body else {
+            return Ok(());
+        };
+        let session = event.session.as_ref().map(Session::as_str);
+        let other = self.orders.find(session, id.as_str()).filter(|other| Some(*other) != known);
+        let (Some(one), Some(other)) = (known, other) else { return Ok(()) };
+        let (Some(one), Some(other)) = (self.orders.get(one), self.orders.get(other)) else {
+            return Ok(());
+        };
+        let symbols = one.symbol.zip(other.symbol).is_some_and(|(a, b)| a != b);
+        let sides = one.side.zip(other.side).is_some_and(|(a, b)| a != b);
+        if symbols || sides {
+            return Err(Refusal::Conflict);
+        }
+        if one.facts() + other.facts() >= limits::FACTS_PER_ORDER_MAX {
+            return Err(Refusal::OrderTooLong);
+        }
+        Ok(())
+    }
+
+    /// Notes symbol, side, strategy and venue, where they were not known.
+    fn name(
+        &mut self,
+        key: OrderKey,
+        event: &Event,
+        about: &About<'_>,
+        context: &mut Context<'_, '_>,
+    ) {
+        let symbol = about.symbol.map(|symbol| context.intern(symbol));
+        if let Some(symbol) = symbol {
+            self.open_symbol(symbol, context);
+        }
+        let breakdowns = context.settings.breakdowns;
+        let strategy = event.strategy.as_ref().filter(|_| breakdowns.strategy);
+        let strategy = strategy.map(|name| self.strategies.place(name.as_str()));
+        let venue = event.venue.as_ref().filter(|_| breakdowns.venue);
+        let venue = venue.map(|name| self.venues.place(name.as_str()));
+        let Some(order) = self.orders.get_mut(key) else { return };
+        order.symbol = order.symbol.or(symbol);
+        order.side = order.side.or(about.side);
+        order.strategy = order.strategy.or(strategy);
+        order.venue = order.venue.or(venue);
+    }
+
+    /// Makes `id` a further id of the order, and its facts facts of the order.
+    fn merge(&mut self, key: OrderKey, id: &OrderId) {
+        let session = self.orders.get(key).and_then(|order| order.session.clone());
+        let other = self.orders.find(session.as_ref().map(Session::as_str), id.as_str());
+        if other == Some(key) {
+            return;
+        }
+        if let Some(mut gone) = other.and_then(|other| self.take_out(other))
+            && let Some(order) = self.orders.get_mut(key)
+        {
+            let both = order.done.outcome.and(gone.done.outcome);
+            absorb(order, &mut gone);
+            if let Some(outcome) = both {
+                self.leave(key, outcome);
+            }
+            let ids: Vec<OrderId> = std::iter::once(gone.order_id).chain(gone.aliases).collect();
+            for id in &ids {
+                self.orders.alias(key, id);
+            }
+        }
+        self.orders.alias(key, id);
+    }
+
+    /// Adds the fact of a checked event.
+    fn add(&mut self, key: OrderKey, event: &Event, at: Timestamp, context: &Context<'_, '_>) {
+        let Some(order) = self.orders.get_mut(key) else { return };
+        match &event.body {
+            Body::OrderSubmitted(e) => {
+                let mids = order.symbol.and_then(|symbol| self.mids.get(symbol.index()));
+                let age_max = context.settings.orders.arrival_age_max;
+                let arrival = e.arrival_price.or_else(|| mids?.at(at, age_max));
+                let submission = Submission {
+                    at,
+                    received_at: context.now,
+                    quantity: e.quantity,
+                    references: [e.expected_price, arrival, e.limit_price],
+                    content: content_of(e, event),
+                    of_first_id: e.order_id == order.order_id,
+                };
+                if order.submission.as_ref().is_none_or(|known| precedes(&submission, known)) {
+                    order.submission = Some(submission);
+                }
+                self.await_acknowledgement(key, context.now);
+            }
+            Body::OrderAccepted(_) => {
+                order.accepted_at = Some(order.accepted_at.map_or(at, |known| known.min(at)));
+            }
+            Body::OrderFilled(e) => order.fills.push(fill_of(e, event.synthetic, at)),
+            Body::OrderRejected(e) => {
+                let reason = reason::classify(e.code.as_deref(), e.reason.as_deref());
+                order.reject_reason.get_or_insert(reason);
+                end(order, Outcome::Rejected, None, at);
+            }
+            Body::OrderDenied(_) => end(order, Outcome::Denied, None, at),
+            Body::OrderCancelled(e) => end(order, Outcome::Cancelled, e.initiator, at),
+            Body::OrderExpired(_) => end(order, Outcome::Expired, None, at),
+            Body::OrderReplaced(e) => {
+                let replace = Replace { at, quantity: e.quantity, limit_price: e.limit_price };
+                if !order.replaces.contains(&replace) {
+                    order.replaces.push(replace);
+                }
+            }
+            Body::FillBusted(e) => order.amendments.push(bust_of(e, at)),
+            Body::FillCorrected(e) => order.amendments.push(correction_of(e, at)),
+            Body::Quote(_)
+            | Body::Positions(_)
+            | Body::AccountEquity(_)
+            | Body::Heartbeat(_)
+            | Body::PositionAdjusted(_)
+            | Body::Reconciled(_) => {}
+        }
+    }
+}
+
+/// Symbol and side may be told by any event of an order, but only one way.
+fn check_names(order: &Order, about: &About<'_>, context: &Context<'_, '_>) -> Result<(), Refusal> {
+    let known = order.symbol.and_then(|key| context.symbols.name(key));
+    let folded = order.symbol.is_some_and(|key| context.symbols.is_other(key));
+    let symbols = known.zip(about.symbol).is_some_and(|(a, b)| a != b && !folded);
+    let sides = order.side.zip(about.side).is_some_and(|(a, b)| a != b);
+    if symbols || sides { Err(Refusal::Conflict) } else { Ok(()) }
+}
+
+/// Whether the event is a duplicate of a fact, contradicts one, or is one too many.
+fn check_fact(order: &Order, event: &Event, order_id: &OrderId) -> Result<Taken, Refusal> {
+    let taken = match &event.body {
+        Body::OrderSubmitted(e) => check_submission(order, content_of(e, event), order_id)?,
+        Body::OrderFilled(e) => check_fill(order, e)?,
+        Body::FillBusted(e) => {
+            let known =
+                order.amendments.iter().any(|a| a.fill_id == e.fill_id && a.corrected.is_none());
+            if known { Taken::Duplicate } else { Taken::Changed }
+        }
+        Body::FillCorrected(e) => {
+            let latest = order.amendments.iter().rfind(|a| a.fill_id == e.fill_id);
+            let known = latest.is_some_and(|a| a.corrected == Some((e.quantity, e.price)));
+            if known { Taken::Duplicate } else { Taken::Changed }
+        }
+        Body::OrderAccepted(_)
+        | Body::OrderRejected(_)
+        | Body::OrderDenied(_)
+        | Body::OrderCancelled(_)
+        | Body::OrderExpired(_)
+        | Body::OrderReplaced(_)
+        | Body::Quote(_)
+        | Body::Positions(_)
+        | Body::AccountEquity(_)
+        | Body::Heartbeat(_)
+        | Body::PositionAdjusted(_)
+        | Body::Reconciled(_) => Taken::Changed,
+    };
+    if taken == Taken::Changed && order.facts() >= limits::FACTS_PER_ORDER_MAX {
+        return Err(Refusal::OrderTooLong);
+    }
+    Ok(taken)
+}
+
+/// A second submission of one order is a duplicate or a conflict; one under a later id of a
+/// replace chain is a fact of its own.
+fn check_submission(
+    order: &Order,
+    content: SubmissionContent,
+    order_id: &OrderId,
+) -> Result<Taken, Refusal> {
+    let known = order.submission.as_ref().filter(|s| s.of_first_id && order.order_id == *order_id);
+    let Some(known) = known.map(|s| s.content) else { return Ok(Taken::Changed) };
+    let same_time = known.given_time.zip(content.given_time).is_none_or(|(a, b)| a == b);
+    if known.digest == content.digest && same_time {
+        return Ok(Taken::Duplicate);
+    }
+    Err(Refusal::Conflict)
+}
+
+/// The notional of an execution must be held exactly enough to add it up.
+fn check_range(body: &Body) -> Result<(), Refusal> {
+    let (quantity, price) = match body {
+        Body::OrderFilled(OrderFilled { quantity: Some(quantity), price, .. })
+        | Body::FillCorrected(FillCorrected { quantity, price, .. }) => (quantity, price),
+        Body::OrderSubmitted(_)
+        | Body::OrderAccepted(_)
+        | Body::OrderFilled(_)
+        | Body::OrderRejected(_)
+        | Body::OrderDenied(_)
+        | Body::OrderCancelled(_)
+        | Body::OrderExpired(_)
+        | Body::OrderReplaced(_)
+        | Body::FillBusted(_)
+        | Body::Quote(_)
+        | Body::Positions(_)
+        | Body::AccountEquity(_)
+        | Body::Heartbeat(_)
+        | Body::PositionAdjusted(_)
+        | Body::Reconciled(_) => return Ok(()),
+    };
+    quantity.get().checked_mul(price.get()).map(|_| ()).ok_or(Refusal::OutOfRange)
+}
+
+/// Two reports of one fill id agree if side, quantity and price agree; then the first stands.
+fn check_fill(order: &Order, fill: &OrderFilled) -> Result<Taken, Refusal> {
+    let Some(id) = &fill.fill_id else { return Ok(Taken::Changed) };
+    let Some(known) = order.fills.iter().find(|f| f.id.as_ref() == Some(id)) else {
+        return Ok(Taken::Changed);
+    };
+    let sides = known.side.zip(fill.order.side).is_none_or(|(a, b)| a == b);
+    if sides && known.quantity == fill.quantity && known.price == fill.price {
+        return Ok(Taken::Duplicate);
+    }
+    Err(Refusal::Conflict)
+}
+
+/// Of two submissions in one chain that of the first id stands, then the earlier, and of two at
+/// one instant the one with the lower digest: not the one that arrived first.
+fn precedes(new: &Submission, known: &Submission) -> bool {
+    let rank = |s: &Submission| (!s.of_first_id, s.at, s.content.digest);
+    rank(new) < rank(known)
+}
+
+/// Adds a terminal fact; of equal ones the earliest time is kept.
+fn end(order: &mut Order, outcome: Outcome, initiator: Option<Initiator>, at: Timestamp) {
+    let same = |e: &&mut End| e.outcome == outcome && e.initiator == initiator;
+    match order.ends.iter_mut().find(same) {
+        Some(known) => known.at = known.at.min(at),
+        None => order.ends.push(End { at, outcome, initiator }),
+    }
+}
+
+/// Moves the facts of `gone` into `order`. A fill that both have under one id is kept once.
+fn absorb(order: &mut Order, gone: &mut Order) {
+    if let Some(mut submission) = gone.submission.take() {
+        submission.of_first_id = false;
+        if order.submission.as_ref().is_none_or(|known| precedes(&submission, known)) {
+            order.submission = Some(submission);
+        }
+    }
+    order.accepted_at = [order.accepted_at, gone.accepted_at].into_iter().flatten().min();
+    for fill in gone.fills.drain(..) {
+        let known = fill.id.is_some() && order.fills.iter().any(|f| f.id == fill.id);
+        if !known {
+            order.fills.push(fill);
+        }
+    }
+    order.replaces.append(&mut gone.replaces);
+    for fact in gone.ends.drain(..) {
+        end(order, fact.outcome, fact.initiator, fact.at);
+    }
+    order.amendments.append(&mut gone.amendments);
+    order.symbol = order.symbol.or(gone.symbol);
+    order.side = order.side.or(gone.side);
+    order.strategy = order.strategy.or(gone.strategy);
+    order.venue = order.venue.or(gone.venue);
+    order.reject_reason = order.reject_reason.or(gone.reject_reason);
+    order.done.absorb(&gone.done);
+}
+
+/// What tells this submission from another.
+fn content_of(submitted: &OrderSubmitted, event: &Event) -> SubmissionContent {
+    SubmissionContent { digest: digest_of(submitted), given_time: event.time }
+}
+
+fn fill_of(event: &OrderFilled, synthetic: bool, at: Timestamp) -> Fill {
+    Fill {
+        id: event.fill_id.clone(),
+        at,
+        quantity: event.quantity,
+        price: event.price,
+        side: event.order.side,
+        fee: event.fee.map(|fee| (fee.get(), event.fee_currency.clone())),
+        liquidity: event.liquidity,
+        synthetic,
+        done: FillDone::default(),
+    }
+}
+
+fn bust_of(event: &FillBusted, at: Timestamp) -> Amendment {
+    Amendment { fill_id: event.fill_id.clone(), at, corrected: None }
+}
+
+fn correction_of(event: &FillCorrected, at: Timestamp) -> Amendment {
+    let corrected = Some((event.quantity, event.price));
+    Amendment { fill_id: event.fill_id.clone(), at, corrected }
+}

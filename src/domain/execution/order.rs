@@ -1,0 +1,437 @@
+//! One order as a set of facts, and what they add up to.
+//!
+//! Input: facts in any order of arrival. Output: [`Standing`]. Invariant: any permutation of the
+//! same facts stands for the same outcome and quantities. Deliberately absent: counting, windows
+//! and positions (see `settle`).
+
+use crate::domain::event::{Initiator, Liquidity};
+use crate::domain::execution::counters::Outcome;
+use crate::domain::execution::window::EntryKey;
+use crate::domain::ids::{Currency, FillId, OrderId, Session};
+use crate::domain::symbols::SymbolKey;
+use crate::domain::time::Timestamp;
+use crate::domain::units::{Decimal, Price, Quantity, Side};
+
+/// One order: its facts, and what was made of them so far.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The first id of its replace chain.
+    pub order_id: OrderId,
+    /// The other ids of the chain.
+    pub aliases: Vec<OrderId>,
+    /// The run of the engine.
+    pub session: Option<Session>,
+    /// The instrument, once any fact told it.
+    pub symbol: Option<SymbolKey>,
+    /// Buy or sell, once any fact told it.
+    pub side: Option<Side>,
+    /// Place of its strategy among the account's breakdowns.
+    pub strategy: Option<u32>,
+    /// Place of its venue among the account's breakdowns.
+    pub venue: Option<u32>,
+    /// The submission.
+    pub submission: Option<Submission>,
+    /// The earliest acceptance (event time).
+    pub accepted_at: Option<Timestamp>,
+    /// Executions in the order of arrival, busted ones too.
+    pub fills: Vec<Fill>,
+    /// Accepted changes.
+    pub replaces: Vec<Replace>,
+    /// Terminal facts.
+    pub ends: Vec<End>,
+    /// Busts and corrections.
+    pub amendments: Vec<Amendment>,
+    /// Why it was rejected: place in `REJECT_REASONS`.
+    pub reject_reason: Option<usize>,
+    /// What was made of the facts so far.
+    pub done: Done,
+}
+
+/// The submission of an order.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// Event time.
+    pub at: Timestamp,
+    /// Receive time.
+    pub received_at: Timestamp,
+    /// Ordered quantity.
+    pub quantity: Quantity,
+    /// Reference prices by `Reference::ALL`.
+    pub references: [Option<Price>; 3],
+    /// What was sent, to tell a duplicate from a conflict.
+    pub content: SubmissionContent,
+    /// Sent under the first id of the chain. One under a later id stands only while there is no
+    /// other, and of several the earliest.
+    pub of_first_id: bool,
+}
+
+/// What tells one submission from another: the digest of its fields, and the time if it gave one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubmissionContent {
+    /// Digest of the fields.
+    pub digest: u128,
+    /// The sender's time.
+    pub given_time: Option<Timestamp>,
+}
+
+/// One execution.
+#[derive(Clone, Debug)]
+pub struct Fill {
+    /// Its id.
+    pub id: Option<FillId>,
+    /// Event time.
+    pub at: Timestamp,
+    /// Quantity as reported; none: what explicit fills leave.
+    pub quantity: Option<Quantity>,
+    /// Price as reported.
+    pub price: Price,
+    /// Side as reported.
+    pub side: Option<Side>,
+    /// Fee, its currency as reported.
+    pub fee: Option<(Decimal, Option<Currency>)>,
+    /// Whether it added or took liquidity.
+    pub liquidity: Option<Liquidity>,
+    /// Made by the engine to set its books right.
+    pub synthetic: bool,
+    /// What was made of it so far.
+    pub done: FillDone,
+}
+
+/// What was made of one execution so far.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing done or not")]
+pub struct FillDone {
+    /// Quantity by which it moved the position.
+    pub moved: Decimal,
+    /// Whether it is in the counters.
+    pub counted: bool,
+    /// Its quantity in the counters; never goes down.
+    pub quantity: Decimal,
+    /// Whether its fee is in the counters.
+    pub fee: bool,
+    /// Whether its slippage is in the counters and histograms.
+    pub measured: bool,
+    /// Whether a bust of it is in the counters.
+    pub busted: bool,
+    /// How many corrections of it are in the counters.
+    pub corrected: u32,
+}
+
+/// An accepted change of the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replace {
+    /// Event time.
+    pub at: Timestamp,
+    /// The new total quantity; none: unchanged.
+    pub quantity: Option<Quantity>,
+    /// The new limit price; none: unchanged.
+    pub limit_price: Option<Price>,
+}
+
+/// A terminal fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Event time.
+    pub at: Timestamp,
+    /// What it says.
+    pub outcome: Outcome,
+    /// Who cancelled.
+    pub initiator: Option<Initiator>,
+}
+
+/// A bust or a correction of one execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Amendment {
+    /// The execution.
+    pub fill_id: FillId,
+    /// Event time.
+    pub at: Timestamp,
+    /// Quantity and price from now on; none: busted.
+    pub corrected: Option<(Quantity, Price)>,
+}
+
+/// What was made of an order's facts so far.
+#[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing done or not")]
+pub struct Done {
+    /// Its submission is counted.
+    pub submitted: bool,
+    /// Its acceptance is counted.
+    pub accepted: bool,
+    /// Outcomes that it arrived at once, by `Outcome::index`.
+    pub arrived: [bool; 5],
+    /// The outcome that is counted now.
+    pub outcome: Option<Outcome>,
+    /// An overfill is counted.
+    pub overfilled: bool,
+    /// The ordered quantity that is counted.
+    pub ordered: Decimal,
+    /// Its latency to the acceptance is observed.
+    pub ack_observed: bool,
+    /// Its fill time is observed.
+    pub fill_observed: bool,
+    /// It entered the windows; it may have been pushed out since.
+    pub entered: bool,
+    /// A missing reference is counted.
+    pub references_missed: bool,
+    /// Leaves that are counted as open.
+    pub leaves: Decimal,
+    /// It is counted as open.
+    pub open: bool,
+    /// It is counted as unacknowledged.
+    pub unacknowledged: bool,
+    /// Its entries in the windows of `Place::ALL`.
+    pub entries: [Option<EntryKey>; 4],
+}
+
+/// What the facts of an order add up to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// Q, once known.
+    pub quantity: Option<Decimal>,
+    /// F: executed and not busted.
+    pub filled: Decimal,
+    /// Sum of quantity x price over F; none when it cannot be held.
+    pub notional: Option<Decimal>,
+    /// How it ended; none: it did not, as far as is known.
+    pub outcome: Option<Outcome>,
+    /// Event time of the first execution that stands.
+    pub first_fill_at: Option<Timestamp>,
+    /// Event time of the last execution that stands.
+    pub last_fill_at: Option<Timestamp>,
+    /// Whether a synthetic execution is part of F.
+    pub synthetic: bool,
+    /// Whether the user cancelled it.
+    pub user_cancelled: bool,
+    /// Event time of the fact that ended it.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// An execution as it stands after busts and corrections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effective {
+    /// Quantity: 0 when busted; none when it is what explicit fills leave.
+    pub quantity: Option<Decimal>,
+    /// Price.
+    pub price: Decimal,
+}
+
+impl Order {
+    /// An order of which nothing but its id is known.
+    #[must_use]
+    pub fn new(order_id: OrderId, session: Option<Session>) -> Self {
+        Self {
+            order_id,
+            aliases: Vec::new(),
+            session,
+            symbol: None,
+            side: None,
+            strategy: None,
+            venue: None,
+            submission: None,
+            accepted_at: None,
+            fills: Vec::new(),
+            replaces: Vec::new(),
+            ends: Vec::new(),
+            amendments: Vec::new(),
+            reject_reason: None,
+            done: Done::default(),
+        }
+    }
+
+    /// Facts held, submission and acceptance left out.
+    #[must_use]
+    pub const fn facts(&self) -> usize {
+        self.fills.len() + self.replaces.len() + self.ends.len() + self.amendments.len()
+    }
+
+    /// Whether it reached its venue: a submission, an acceptance, a fill or a rejection is known.
+    #[must_use]
+    pub fn reached(&self) -> bool {
+        self.submission.is_some()
+            || self.accepted_at.is_some()
+            || !self.fills.is_empty()
+            || self.ends.iter().any(|end| end.outcome == Outcome::Rejected)
+    }
+
+    /// Whether anything but its submission was heard.
+    #[must_use]
+    pub fn is_acknowledged(&self) -> bool {
+        self.accepted_at.is_some()
+            || !self.fills.is_empty()
+            || !self.ends.is_empty()
+            || !self.replaces.is_empty()
+    }
+
+    /// An execution as it stands: any bust undoes it, else the latest correction stands (by event
+    /// time, then by arrival).
+    #[must_use]
+    pub fn effective(&self, fill: &Fill) -> Effective {
+        let reported =
+            Effective { quantity: fill.quantity.map(Quantity::get), price: fill.price.get() };
+        let Some(id) = fill.id.as_ref().filter(|_| !self.amendments.is_empty()) else {
+            return reported;
+        };
+        let mut latest: Option<(Timestamp, Effective)> = None;
+        for amendment in self.amendments.iter().filter(|a| a.fill_id == *id) {
+            let Some((quantity, price)) = amendment.corrected else {
+                return Effective { quantity: Some(Decimal::ZERO), price: reported.price };
+            };
+            if latest.is_none_or(|(at, _)| at <= amendment.at) {
+                let corrected = Effective { quantity: Some(quantity.get()), price: price.get() };
+                latest = Some((amendment.at, corrected));
+            }
+        }
+        latest.map_or(reported, |(_, corrected)| corrected)
+    }
+
+    /// The executions with their quantities resolved, in the order of arrival: those without a
+    /// quantity of their own take what the explicit ones leave, the earliest takes all.
+    #[must_use]
+    pub fn resolved(&self) -> Vec<Effective> {
+        let mut fills: Vec<Effective> = self.fills.iter().map(|f| self.effective(f)).collect();
+        let open = |fill: &Effective| fill.quantity.is_none();
+        if !fills.iter().any(open) {
+            return fills;
+        }
+        let explicit = sum(fills.iter().filter_map(|f| f.quantity));
+        let left = self.quantity(&fills).map(|q| q.saturating_sub(explicit).max(Decimal::ZERO));
+        let times = self.fills.iter().map(|f| f.at);
+        let waiting = times.zip(&fills).enumerate().filter(|(_, (_, fill))| open(fill));
+        let earliest = waiting.min_by_key(|(index, (at, _))| (*at, *index)).map(|(index, _)| index);
+        for (index, fill) in fills.iter_mut().enumerate().filter(|(_, fill)| open(fill)) {
+            fill.quantity = match left {
+                Some(left) if Some(index) == earliest => Some(left),
+                Some(_) => Some(Decimal::ZERO),
+                None => None,
+            };
+        }
+        fills
+    }
+
+    /// Q: the quantity of the last accepted replace (of several at one instant the largest), raised
+    /// to what explicit executions had filled by that time; without one, that of the submission.
+    fn quantity(&self, fills: &[Effective]) -> Option<Decimal> {
+        let changes = self.replaces.iter().filter_map(|r| Some((r.at, r.quantity?)));
+        let Some((at, quantity)) = changes.max() else {
+            return self.submission.as_ref().map(|s| s.quantity.get());
+        };
+        let by_then = self.fills.iter().zip(fills).filter(|(fill, _)| fill.at <= at);
+        let filled = sum(by_then.filter_map(|(_, effective)| effective.quantity));
+        Some(quantity.get().max(filled))
+    }
+
+    /// What the facts add up to.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let fills = self.resolved();
+        let quantity = self.quantity(&fills);
+        let mut standing = Standing {
+            quantity,
+            filled: Decimal::ZERO,
+            notional: Some(Decimal::ZERO),
+            outcome: None,
+            first_fill_at: None,
+            last_fill_at: None,
+            synthetic: false,
+            user_cancelled: false,
+            ended_at: None,
+        };
+        for (fill, effective) in self.fills.iter().zip(&fills) {
+            standing.take(fill, *effective);
+        }
+        let end = self.ends.iter().min_by_key(|e| (e.outcome.index(), e.at));
+        if quantity.is_some_and(|q| standing.filled >= q) {
+            standing.outcome = Some(Outcome::Filled);
+            standing.ended_at = standing.last_fill_at;
+        } else if let Some(end) = end {
+            standing.outcome = Some(end.outcome);
+            standing.ended_at = Some(end.at);
+        }
+        standing.user_cancelled = self.ends.iter().any(|e| e.initiator == Some(Initiator::User));
+        standing
+    }
+
+    /// Reference prices by `Reference::ALL`. The limit is that of the last replace that gave one
+    /// (of several at one instant the highest), else that of the submission.
+    #[must_use]
+    pub fn references(&self) -> [Option<Price>; 3] {
+        let [expected, arrival, limit] =
+            self.submission.as_ref().map(|s| s.references).unwrap_or_default();
+        let changes = self.replaces.iter().filter_map(|r| Some((r.at, r.limit_price?)));
+        [expected, arrival, changes.max().map(|(_, price)| price).or(limit)]
+    }
+
+    /// Slippage of the order in basis points against each reference, positive = worse:
+    /// s (P - ref) / abs(ref) x 10^4. None without a fill, a side or a usable reference.
+    #[must_use]
+    pub fn slippage_bps(&self, standing: &Standing) -> [Option<f64>; 3] {
+        self.references().map(|reference| {
+            let (side, notional) = (self.side?, standing.notional?);
+            slippage_bps(side, notional, standing.filled, reference?.get())
+        })
+    }
+}
+
+impl Done {
+    /// Takes over what was counted of an order that became part of this one, so that nothing is
+    /// counted twice.
+    pub fn absorb(&mut self, gone: &Self) {
+        self.submitted |= gone.submitted;
+        self.accepted |= gone.accepted;
+        for (arrived, theirs) in self.arrived.iter_mut().zip(gone.arrived) {
+            *arrived |= theirs;
+        }
+        self.outcome = self.outcome.or(gone.outcome);
+        self.overfilled |= gone.overfilled;
+        self.ordered = self.ordered.saturating_add(gone.ordered);
+        self.ack_observed |= gone.ack_observed;
+        self.fill_observed |= gone.fill_observed;
+        self.references_missed |= gone.references_missed;
+    }
+}
+
+impl Standing {
+    /// Adds one execution.
+    fn take(&mut self, fill: &Fill, effective: Effective) {
+        let quantity = effective.quantity.unwrap_or_default();
+        if quantity.is_zero() {
+            return;
+        }
+        self.filled = self.filled.saturating_add(quantity);
+        let notional = quantity.checked_mul(effective.price);
+        self.notional = self.notional.zip(notional).and_then(|(a, b)| a.checked_add(b));
+        self.first_fill_at = Some(self.first_fill_at.map_or(fill.at, |at| at.min(fill.at)));
+        self.last_fill_at = Some(self.last_fill_at.map_or(fill.at, |at| at.max(fill.at)));
+        self.synthetic |= fill.synthetic;
+    }
+
+    /// P = sum(q p) / F; none without a fill.
+    #[must_use]
+    pub fn average_price(&self) -> Option<Decimal> {
+        self.notional.filter(|_| !self.filled.is_zero())?.checked_div(self.filled)
+    }
+}
+
+/// Slippage of `quantity` executed for `notional` = sum(q p) against `reference`, in basis points,
+/// positive = worse: s (P - ref) / abs(ref) x 10^4. Brought to one division of exact numbers:
+/// s (sum(q p) - ref F) / (abs(ref) F). None for a zero reference or quantity.
+#[must_use]
+pub fn slippage_bps(
+    side: Side,
+    notional: Decimal,
+    quantity: Decimal,
+    reference: Decimal,
+) -> Option<f64> {
+    let at_reference = reference.checked_mul(quantity)?;
+    if at_reference.is_zero() {
+        return None;
+    }
+    let cost = side.signed(notional.checked_sub(at_reference)?);
+    let bps = cost.checked_mul(Decimal::from(10_000))?.checked_div(at_reference.abs())?;
+    Some(crate::domain::units::to_f64(bps))
+}
+
+fn sum(values: impl Iterator<Item = Decimal>) -> Decimal {
+    values.fold(Decimal::ZERO, Decimal::saturating_add)
+}

@@ -1,0 +1,328 @@
+//! The orders of one account: found by any id of their chain, listed by age in their class.
+//!
+//! Input: ids and orders. Output: [`OrderKey`]s that stay valid while the order is held.
+//! Invariants: an order is in exactly one list; every operation is O(1) in the number of orders.
+//! Deliberately absent: what an order means.
+
+use crate::domain::digest::{ByDigest, digest_of};
+use crate::domain::execution::order::Order;
+use crate::domain::ids::{OrderId, Session};
+use crate::domain::time::Timestamp;
+
+/// The place of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderKey(u32);
+
+/// Not a place.
+const NONE: u32 = u32::MAX;
+
+impl OrderKey {
+    /// Nobody: for window entries whose order is not held any more.
+    pub const NOBODY: u32 = NONE;
+
+    /// The number that windows keep.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// The key that a window kept, unless it is [`Self::NOBODY`].
+    #[must_use]
+    pub fn from_owner(owner: u32) -> Option<Self> {
+        (owner != NONE).then_some(Self(owner))
+    }
+}
+
+/// What bounds an order: each class has its own list and limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Submitted or accepted, and not ended.
+    Open,
+    /// Waiting for its submission.
+    Unknown,
+    /// Ended.
+    Ended,
+}
+
+impl Class {
+    const COUNT: usize = 3;
+
+    const fn index(self) -> usize {
+        match self {
+            Self::Open => 0,
+            Self::Unknown => 1,
+            Self::Ended => 2,
+        }
+    }
+}
+
+/// An order in its place.
+#[derive(Clone, Debug)]
+struct Slot {
+    /// None only while it is lent.
+    order: Option<Order>,
+    class: Class,
+    /// Receive time of its last fact.
+    received_at: Timestamp,
+    /// Receive time of the fact that brought it into its class.
+    since: Timestamp,
+    /// Number of its first fact, for listings in a stable order.
+    number: u64,
+    older: u32,
+    newer: u32,
+}
+
+/// A list of one class, oldest first.
+#[derive(Clone, Copy, Debug)]
+struct List {
+    oldest: u32,
+    newest: u32,
+    len: usize,
+}
+
+/// The orders of one account.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    slots: Vec<Option<Slot>>,
+    free: Vec<u32>,
+    index: ByDigest<u32>,
+    lists: [List; Class::COUNT],
+    numbers: u64,
+}
+
+impl Default for Orders {
+    fn default() -> Self {
+        let list = List { oldest: NONE, newest: NONE, len: 0 };
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            index: ByDigest::default(),
+            lists: [list; Class::COUNT],
+            numbers: 0,
+        }
+    }
+}
+
+impl Orders {
+    /// The order of that id.
+    #[must_use]
+    pub fn find(&self, session: Option<&str>, order_id: &str) -> Option<OrderKey> {
+        self.index.get(&digest(session, order_id)).copied().map(OrderKey)
+    }
+
+    /// The order at a place.
+    #[must_use]
+    pub fn get(&self, key: OrderKey) -> Option<&Order> {
+        self.slot(key.0)?.order.as_ref()
+    }
+
+    /// The order at a place, to change it.
+    #[must_use]
+    pub fn get_mut(&mut self, key: OrderKey) -> Option<&mut Order> {
+        self.slot_mut(key.0)?.order.as_mut()
+    }
+
+    /// Lends an order, so that it can be changed beside its account. It is not found until it is
+    /// given back by [`Self::give_back`].
+    pub fn lend(&mut self, key: OrderKey) -> Option<Order> {
+        self.slot_mut(key.0)?.order.take()
+    }
+
+    /// Takes a lent order back.
+    pub fn give_back(&mut self, key: OrderKey, order: Order) {
+        if let Some(slot) = self.slot_mut(key.0) {
+            slot.order = Some(order);
+        }
+    }
+
+    /// The number of an order's first fact: another order in the same place has another.
+    #[must_use]
+    pub fn number(&self, key: OrderKey) -> Option<u64> {
+        self.slot(key.0).map(|slot| slot.number)
+    }
+
+    /// When the last fact of an order was received.
+    #[must_use]
+    pub fn received_at(&self, key: OrderKey) -> Option<Timestamp> {
+        self.slot(key.0).map(|slot| slot.received_at)
+    }
+
+    /// Adds an order as the newest of the unknown.
+    pub fn insert(
+        &mut self,
+        order_id: OrderId,
+        session: Option<Session>,
+        now: Timestamp,
+    ) -> OrderKey {
+        let digest = digest(session.as_ref().map(Session::as_str), order_id.as_str());
+        self.numbers += 1;
+        let slot = Slot {
+            order: Some(Order::new(order_id, session)),
+            class: Class::Unknown,
+            received_at: now,
+            since: now,
+            number: self.numbers,
+            older: NONE,
+            newer: NONE,
+        };
+        let at = if let Some(at) = self.free.pop() {
+            if let Some(place) = self.slots.get_mut(at as usize) {
+                *place = Some(slot);
+            }
+            at
+        } else {
+            self.slots.push(Some(slot));
+            u32::try_from(self.slots.len() - 1).unwrap_or(NONE)
+        };
+        self.index.insert(digest, at);
+        self.link(at, Class::Unknown);
+        OrderKey(at)
+    }
+
+    /// Makes an order known by a further id. An order that had the id is not found by it any more.
+    pub fn alias(&mut self, key: OrderKey, order_id: &OrderId) {
+        let Some(order) = self.get_mut(key) else { return };
+        if order.order_id == *order_id || order.aliases.contains(order_id) {
+            return;
+        }
+        order.aliases.push(order_id.clone());
+        let digest = digest(order.session.as_ref().map(Session::as_str), order_id.as_str());
+        self.index.insert(digest, key.0);
+    }
+
+    /// Notes a fact at `now`, and moves the order to the end of the list of `class` if its class
+    /// changed. Within a class the list is in the order of arrival in it.
+    pub fn touch(&mut self, key: OrderKey, class: Class, now: Timestamp) {
+        let Some(slot) = self.slot_mut(key.0) else { return };
+        slot.received_at = now;
+        if slot.class != class {
+            slot.since = now;
+            self.unlink(key.0);
+            self.link(key.0, class);
+        }
+    }
+
+    /// Takes an order out, with all its ids.
+    pub fn remove(&mut self, key: OrderKey) -> Option<Order> {
+        self.unlink(key.0);
+        let slot = self.slots.get_mut(key.0 as usize)?.take()?;
+        self.free.push(key.0);
+        let order = slot.order?;
+        let session = order.session.as_ref().map(Session::as_str);
+        for id in std::iter::once(&order.order_id).chain(&order.aliases) {
+            let digest = digest(session, id.as_str());
+            if self.index.get(&digest) == Some(&key.0) {
+                self.index.remove(&digest);
+            }
+        }
+        Some(order)
+    }
+
+    /// The order that has been in a class longest, and since when (receive time).
+    #[must_use]
+    pub fn oldest(&self, class: Class) -> Option<(OrderKey, Timestamp)> {
+        let list = self.lists.get(class.index())?;
+        self.slot(list.oldest).map(|slot| (OrderKey(list.oldest), slot.since))
+    }
+
+    /// Number of orders of a class.
+    #[must_use]
+    pub fn len(&self, class: Class) -> usize {
+        self.lists.get(class.index()).map_or(0, |list| list.len)
+    }
+
+    /// All orders with the numbers of their first facts, in that order, after the one numbered
+    /// `after`. Sorts keys: for people, not for the fold.
+    pub fn listing(&self, after: u64) -> impl Iterator<Item = (u64, OrderKey)> {
+        let mut all: Vec<(u64, OrderKey)> = (0..)
+            .map(OrderKey)
+            .zip(&self.slots)
+            .filter_map(|(key, slot)| slot.as_ref().map(|slot| (slot.number, key)))
+            .filter(|(number, _)| *number > after)
+            .collect();
+        all.sort_unstable_by_key(|(number, _)| *number);
+        all.into_iter()
+    }
+
+    fn slot(&self, at: u32) -> Option<&Slot> {
+        self.slots.get(at as usize)?.as_ref()
+    }
+
+    fn slot_mut(&mut self, at: u32) -> Option<&mut Slot> {
+        self.slots.get_mut(at as usize)?.as_mut()
+    }
+
+    fn link(&mut self, at: u32, class: Class) {
+        let Some(list) = self.lists.get_mut(class.index()) else { return };
+        let newest = list.newest;
+        list.newest = at;
+        list.len += 1;
+        if newest == NONE {
+            list.oldest = at;
+        } else if let Some(slot) = self.slot_mut(newest) {
+            slot.newer = at;
+        }
+        if let Some(slot) = self.slot_mut(at) {
+            slot.class = class;
+            slot.older = newest;
+            slot.newer = NONE;
+        }
+    }
+
+    fn unlink(&mut self, at: u32) {
+        let Some((class, older, newer)) = self.slot(at).map(|s| (s.class, s.older, s.newer)) else {
+            return;
+        };
+        if let Some(slot) = self.slot_mut(older) {
+            slot.newer = newer;
+        }
+        if let Some(slot) = self.slot_mut(newer) {
+            slot.older = older;
+        }
+        if let Some(list) = self.lists.get_mut(class.index()) {
+            list.len -= 1;
+            if list.oldest == at {
+                list.oldest = newer;
+            }
+            if list.newest == at {
+                list.newest = older;
+            }
+        }
+    }
+}
+
+/// The digest of an order's key within its account.
+fn digest(session: Option<&str>, order_id: &str) -> u128 {
+    digest_of(&(session.unwrap_or_default(), order_id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> OrderId {
+        OrderId::new(text).expect("an id")
+    }
+
+    #[test]
+    fn orders_are_found_by_every_id_and_leave_with_all() {
+        let mut orders = Orders::default();
+        let now = Timestamp::MIN;
+        let first = orders.insert(id("A"), None, now);
+        let second = orders.insert(id("B"), None, now);
+        orders.alias(first, &id("A2"));
+        assert_eq!(orders.find(None, "A2"), Some(first));
+        assert_eq!(orders.find(Some("s"), "A"), None);
+        assert_eq!(orders.oldest(Class::Unknown).map(|o| o.0), Some(first));
+        orders.touch(first, Class::Open, now);
+        assert_eq!(orders.oldest(Class::Unknown).map(|o| o.0), Some(second));
+        assert_eq!((orders.len(Class::Open), orders.len(Class::Unknown)), (1, 1));
+        assert!(orders.remove(first).is_some());
+        assert_eq!(orders.find(None, "A"), None);
+        assert_eq!(orders.find(None, "A2"), None);
+        assert_eq!(orders.oldest(Class::Open), None);
+        let again = orders.insert(id("C"), None, now);
+        assert_eq!(orders.get(again).map(|o| o.order_id.as_str()), Some("C"));
+        assert_eq!(orders.listing(0).count(), 2);
+    }
+}

@@ -1,0 +1,106 @@
+//! Running sums from which a value can be taken off again without leaving a trace.
+//!
+//! A plain `f64` sum drifts when values enter and leave a window a million times. Here a value is
+//! put on a fixed grid of 2^-40 once, the same way each time, and grid points are added as
+//! integers: what entered leaves exactly, and the order does not matter.
+
+/// One step of the grid: 2^-40, about 9e-13.
+const GRID: f64 = 1_099_511_627_776.0;
+
+/// A sum of `f64` values on a fixed grid. Each value is off by at most 2^-41; values beyond
+/// 1.5e26 saturate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GridSum(i128);
+
+impl GridSum {
+    /// Adds a finite value.
+    pub fn add(&mut self, value: f64) {
+        self.0 = self.0.saturating_add(grid(value));
+    }
+
+    /// Takes off a value that was added before.
+    pub fn sub(&mut self, value: f64) {
+        self.0 = self.0.saturating_sub(grid(value));
+    }
+
+    /// The sum.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a statistic")]
+    pub fn get(self) -> f64 {
+        self.0 as f64 / GRID
+    }
+}
+
+/// The nearest point of the grid.
+#[expect(clippy::cast_possible_truncation, reason = "saturates at the ends of the range")]
+fn grid(value: f64) -> i128 {
+    (value * GRID).round() as i128
+}
+
+/// A sum of nanoseconds with its number of samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NanoSum {
+    sum: i128,
+    samples: usize,
+}
+
+impl NanoSum {
+    /// Adds a sample, if there is one.
+    pub fn add(&mut self, nanos: Option<i64>) {
+        if let Some(nanos) = nanos {
+            self.sum += i128::from(nanos);
+            self.samples += 1;
+        }
+    }
+
+    /// Takes off a sample that was added before.
+    pub fn sub(&mut self, nanos: Option<i64>) {
+        if let Some(nanos) = nanos {
+            self.sum -= i128::from(nanos);
+            self.samples = self.samples.saturating_sub(1);
+        }
+    }
+
+    /// Number of samples.
+    #[must_use]
+    pub const fn samples(self) -> usize {
+        self.samples
+    }
+
+    /// Mean in seconds; none without a sample.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a statistic")]
+    pub fn mean_seconds(self) -> Option<f64> {
+        (self.samples > 0).then(|| self.sum as f64 / self.samples as f64 / 1e9)
+    }
+}
+
+/// `part / whole` as the nearest float; none when the whole is empty.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "counts of a window are far below 2^53")]
+pub fn ratio(part: usize, whole: usize) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_leaves_leaves_nothing(values in prop::collection::vec(-1e6f64..1e6, 0..50)) {
+            let mut sum = GridSum::default();
+            for value in &values {
+                sum.add(*value);
+            }
+            let plain: f64 = values.iter().sum();
+            prop_assert!((sum.get() - plain).abs() < 1e-6);
+            for value in values.iter().rev() {
+                sum.sub(*value);
+            }
+            prop_assert_eq!(sum, GridSum::default());
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! A rolling window of ended orders with running sums: entering, amending, leaving and every mean
+//! are O(1) in its length.
+//!
+//! Input: entries in the order in which orders ended. Output: [`Figures`]. Invariants: at most as
+//! many entries as configured, the oldest leaves first; sums equal those of a fresh fold over the
+//! entries. Entries form a linked list inside one flat vector, so that one can leave from the
+//! middle (its order was reopened) without a hole that would count against the length.
+
+use crate::domain::execution::counters::Outcome;
+use crate::domain::execution::figures::{Figures, MeanFigure, Quantiles, SlippageFigures};
+use crate::domain::execution::sums::{GridSum, NanoSum, ratio};
+use crate::domain::time::Timestamp;
+use crate::domain::units::{Decimal, decimal_ratio};
+
+/// The place of an entry in its window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryKey(u32);
+
+/// Not a place.
+const NONE: u32 = u32::MAX;
+
+/// What a window keeps of one ended order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Entry {
+    /// How the order ended.
+    pub outcome: Outcome,
+    /// Whether anything of it was filled.
+    pub touched: bool,
+    /// Whether the user cancelled it.
+    pub user_cancelled: bool,
+    /// Q and min(F, Q); none when Q is not known.
+    pub quantity: Option<(Decimal, Decimal)>,
+    /// Slippage in basis points, positive = worse, by `Reference::ALL`.
+    pub slippage_bps: [Option<f64>; 3],
+    /// Executed notional in the currency of the window; none when there is no rate to it.
+    pub notional: Option<f64>,
+    /// Submission to last fill, of a filled order.
+    pub fill_nanos: Option<i64>,
+    /// Submission to acceptance.
+    pub ack_nanos: Option<i64>,
+    /// Acceptance to first fill.
+    pub first_fill_nanos: Option<i64>,
+    /// When the order ended (receive time).
+    pub ended_at: Timestamp,
+}
+
+/// An entry in its place.
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    entry: Entry,
+    /// The order behind it, to tell it that the entry left; opaque to the window.
+    owner: u32,
+    older: u32,
+    newer: u32,
+}
+
+/// Sums over the entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Sums {
+    samples: usize,
+    outcomes: [usize; 5],
+    touched: usize,
+    untouched_user_cancels: usize,
+    quantity_samples: usize,
+    quantity: Decimal,
+    filled: Decimal,
+    slippage: [SlippageSums; 3],
+    fill: NanoSum,
+    ack: NanoSum,
+    first_fill: NanoSum,
+}
+
+/// Sums of one reference.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct SlippageSums {
+    samples: usize,
+    sum: GridSum,
+    weight: GridSum,
+    weighted: GridSum,
+    /// Samples without a notional in the window's currency: then there is no weighted mean.
+    unweighted: usize,
+}
+
+/// A rolling window of ended orders.
+#[derive(Clone, Debug)]
+pub struct Window {
+    nodes: Vec<Node>,
+    free: Vec<u32>,
+    oldest: u32,
+    newest: u32,
+    sums: Sums,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        let sums = Sums::default();
+        Self { nodes: Vec::new(), free: Vec::new(), oldest: NONE, newest: NONE, sums }
+    }
+}
+
+impl Window {
+    /// Adds an entry as the newest. Returns its place.
+    pub fn push(&mut self, entry: Entry, owner: u32) -> EntryKey {
+        let node = Node { entry, owner, older: self.newest, newer: NONE };
+        let at = self.place(node);
+        match self.nodes.get_mut(self.newest as usize) {
+            Some(newest) => newest.newer = at,
+            None => self.oldest = at,
+        }
+        self.newest = at;
+        self.sums.add(&entry);
+        EntryKey(at)
+    }
+
+    /// Takes the oldest entry out if there are more than `max`, or if it ended before `horizon`.
+    /// Returns its owner. Called until it returns none.
+    pub fn evict(&mut self, max: usize, horizon: Option<Timestamp>) -> Option<u32> {
+        let node = self.nodes.get(self.oldest as usize)?;
+        let is_old = horizon.is_some_and(|horizon| node.entry.ended_at < horizon);
+        if self.sums.samples <= max && !is_old {
+            return None;
+        }
+        let owner = node.owner;
+        self.remove(EntryKey(self.oldest));
+        Some(owner)
+    }
+
+    /// Takes an entry out, from wherever it stands.
+    pub fn remove(&mut self, key: EntryKey) {
+        let Some(node) = self.nodes.get(key.0 as usize).copied() else { return };
+        match self.nodes.get_mut(node.older as usize) {
+            Some(older) => older.newer = node.newer,
+            None => self.oldest = node.newer,
+        }
+        match self.nodes.get_mut(node.newer as usize) {
+            Some(newer) => newer.older = node.older,
+            None => self.newest = node.older,
+        }
+        self.sums.sub(&node.entry);
+        self.free.push(key.0);
+    }
+
+    /// Replaces an entry where it stands.
+    pub fn amend(&mut self, key: EntryKey, entry: Entry) {
+        if let Some(node) = self.nodes.get_mut(key.0 as usize) {
+            self.sums.sub(&node.entry);
+            node.entry = Entry { ended_at: node.entry.ended_at, ..entry };
+            self.sums.add(&node.entry);
+        }
+    }
+
+    /// Tells an entry who owns it from now on (`u32::MAX`: nobody).
+    pub fn set_owner(&mut self, key: EntryKey, owner: u32) {
+        if let Some(node) = self.nodes.get_mut(key.0 as usize) {
+            node.owner = owner;
+        }
+    }
+
+    /// Number of entries.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.sums.samples
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.sums.samples == 0
+    }
+
+    /// The entries, oldest first.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        std::iter::successors(self.nodes.get(self.oldest as usize), |node| {
+            self.nodes.get(node.newer as usize)
+        })
+        .map(|node| &node.entry)
+    }
+
+    /// Who owns the entries.
+    pub fn owners(&self) -> impl Iterator<Item = u32> {
+        std::iter::successors(self.nodes.get(self.oldest as usize), |node| {
+            self.nodes.get(node.newer as usize)
+        })
+        .map(|node| node.owner)
+    }
+
+    /// What the window says. O(1).
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let sums = &self.sums;
+        let [filled, rejected, cancelled, expired, _] = sums.outcomes;
+        Figures {
+            samples: sums.samples,
+            filled,
+            rejected,
+            cancelled,
+            expired,
+            touched: sums.touched,
+            untouched_user_cancels: sums.untouched_user_cancels,
+            fills: 0,
+            fill_ratio: ratio(filled, sums.samples),
+            fill_ratio_ex_user_cancels: ratio(filled, sums.samples - sums.untouched_user_cancels),
+            touch_ratio: ratio(sums.touched, sums.samples),
+            quantity_fill_ratio: decimal_ratio(sums.filled, sums.quantity),
+            quantity_samples: sums.quantity_samples,
+            rejection_ratio: ratio(rejected, sums.samples),
+            slippage: sums.slippage.map(SlippageSums::figures),
+            fill_time: mean(sums.fill),
+            ack_time: mean(sums.ack),
+            first_fill_time: mean(sums.first_fill),
+        }
+    }
+
+    /// Nearest-rank quantiles of slippage against the reference of that index. Sorts a copy.
+    #[must_use]
+    pub fn quantiles(&self, reference: usize) -> Option<Quantiles> {
+        let of = |e: &Entry| e.slippage_bps.get(reference).copied().flatten();
+        let mut values: Vec<f64> = self.entries().filter_map(of).collect();
+        values.sort_by(f64::total_cmp);
+        // The smallest value that at least `percent` of all samples do not exceed.
+        let rank = |percent: usize| {
+            let rank = (values.len() * percent).div_ceil(100).max(1);
+            values.get(rank - 1).copied()
+        };
+        Some(Quantiles { p50: rank(50)?, p95: rank(95)?, p99: rank(99)?, worst: rank(100)? })
+    }
+
+    /// Puts a node into a free place. The vector grows by halves, so that a full window has
+    /// little room to spare.
+    fn place(&mut self, node: Node) -> u32 {
+        if let Some(at) = self.free.pop() {
+            if let Some(place) = self.nodes.get_mut(at as usize) {
+                *place = node;
+            }
+            return at;
+        }
+        if self.nodes.len() == self.nodes.capacity() {
+            self.nodes.reserve_exact((self.nodes.len() / 2).max(4));
+        }
+        self.nodes.push(node);
+        u32::try_from(self.nodes.len() - 1).unwrap_or(NONE)
+    }
+}
+
+impl Sums {
+    fn add(&mut self, entry: &Entry) {
+        self.samples += 1;
+        if let Some(count) = self.outcomes.get_mut(entry.outcome.index()) {
+            *count += 1;
+        }
+        self.touched += usize::from(entry.touched);
+        self.untouched_user_cancels += usize::from(entry.is_untouched_user_cancel());
+        if let Some((quantity, filled)) = entry.quantity {
+            self.quantity_samples += 1;
+            self.quantity = self.quantity.saturating_add(quantity);
+            self.filled = self.filled.saturating_add(filled);
+        }
+        for (sums, bps) in self.slippage.iter_mut().zip(entry.slippage_bps) {
+            sums.add(bps, entry.notional);
+        }
+        self.fill.add(entry.fill_nanos);
+        self.ack.add(entry.ack_nanos);
+        self.first_fill.add(entry.first_fill_nanos);
+    }
+
+    fn sub(&mut self, entry: &Entry) {
+        self.samples -= 1;
+        if let Some(count) = self.outcomes.get_mut(entry.outcome.index()) {
+            *count -= 1;
+        }
+        self.touched -= usize::from(entry.touched);
+        self.untouched_user_cancels -= usize::from(entry.is_untouched_user_cancel());
+        if let Some((quantity, filled)) = entry.quantity {
+            self.quantity_samples -= 1;
+            self.quantity = self.quantity.saturating_sub(quantity);
+            self.filled = self.filled.saturating_sub(filled);
+        }
+        for (sums, bps) in self.slippage.iter_mut().zip(entry.slippage_bps) {
+            sums.sub(bps, entry.notional);
+        }
+        self.fill.sub(entry.fill_nanos);
+        self.ack.sub(entry.ack_nanos);
+        self.first_fill.sub(entry.first_fill_nanos);
+    }
+}
+
+impl Entry {
+    /// An order that the user cancelled before anything was filled.
+    fn is_untouched_user_cancel(&self) -> bool {
+        self.outcome == Outcome::Cancelled && self.user_cancelled && !self.touched
+    }
+}
+
+impl SlippageSums {
+    fn add(&mut self, bps: Option<f64>, notional: Option<f64>) {
+        let Some(bps) = bps else { return };
+        self.samples += 1;
+        self.sum.add(bps);
+        match notional {
+            Some(weight) => {
+                self.weight.add(weight);
+                self.weighted.add(weight * bps);
+            }
+            None => self.unweighted += 1,
+        }
+    }
+
+    fn sub(&mut self, bps: Option<f64>, notional: Option<f64>) {
+        let Some(bps) = bps else { return };
+        self.samples -= 1;
+        self.sum.sub(bps);
+        match notional {
+            Some(weight) => {
+                self.weight.sub(weight);
+                self.weighted.sub(weight * bps);
+            }
+            None => self.unweighted -= 1,
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a window is far shorter than 2^53")]
+    fn figures(self) -> SlippageFigures {
+        let weight = self.weight.get();
+        let has_weight = self.samples > 0 && self.unweighted == 0 && weight > 0.0;
+        SlippageFigures {
+            samples: self.samples,
+            mean_bps: (self.samples > 0).then(|| self.sum.get() / self.samples as f64),
+            weighted_bps: has_weight.then(|| self.weighted.get() / weight),
+        }
+    }
+}
+
+fn mean(sum: NanoSum) -> MeanFigure {
+    MeanFigure { samples: sum.samples(), seconds: sum.mean_seconds() }
+}

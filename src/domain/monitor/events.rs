@@ -1,0 +1,222 @@
+//! Events, checks and ticks, each to the account that it concerns, and what follows beyond it.
+
+use std::sync::Arc;
+
+use crate::domain::account::{AccountState, Effect, Scene};
+use crate::domain::directive::{DirectiveKind, Outbox};
+use crate::domain::drift::HaltRequest;
+use crate::domain::event::Event;
+use crate::domain::execution::anomaly::Figure;
+use crate::domain::execution::orders::Class;
+use crate::domain::health::{Change, Health};
+use crate::domain::horizon::Known;
+use crate::domain::ids::{Account, Actor};
+use crate::domain::limits;
+use crate::domain::monitor::{Halt, Held, Monitor, account_of};
+use crate::domain::record::{CheckResult, Refusal, Verdict};
+use crate::domain::state::{CauseKind, TradingState};
+
+impl Monitor {
+    /// Takes an event into its account.
+    pub(super) fn event(&mut self, event: &Event, outbox: &mut Outbox<'_>) -> Verdict {
+        let is_old = |age| event.time.is_some_and(|time| self.now.is_past(time, age));
+        if self.settings.ingest.event_age_max.is_some_and(is_old) {
+            return Verdict::Refused(Refusal::TooOld);
+        }
+        if !self.has_room_for(&event.account) {
+            return Verdict::Refused(Refusal::TooManyAccounts);
+        }
+        let is_new = !self.accounts.contains_key(&event.account);
+        match self.take(event, outbox) {
+            Ok(Effect::Duplicate) => Verdict::Duplicate,
+            Ok(effect) => {
+                self.follow_up(&event.account, effect, outbox);
+                Verdict::Accepted
+            }
+            Err(refusal) => {
+                if is_new {
+                    self.accounts.remove(&event.account);
+                }
+                Verdict::Refused(refusal)
+            }
+        }
+    }
+
+    fn take(&mut self, event: &Event, outbox: &mut Outbox<'_>) -> Result<Effect, Refusal> {
+        let settings = Arc::clone(&self.settings);
+        let (now, room) = (self.now, self.room());
+        let account = account_of(&mut self.accounts, &event.account, &settings);
+        let (held, symbols) = (Held::by(account), account.symbols.len());
+        let mut scene = Scene { now, settings: &settings, room, outbox };
+        let effect = match account.horizon.look_up(event) {
+            Known::Duplicate => Ok(Effect::Duplicate),
+            Known::Conflict => Err(Refusal::Conflict),
+            Known::New => account.take(event, &mut scene),
+        };
+        match effect {
+            Err(Refusal::Conflict) => account.note(Figure::Conflict, &mut scene),
+            Ok(Effect::Duplicate) | Err(_) => {}
+            Ok(_) => {
+                account.horizon.remember(event, now, &settings.ingest);
+                account.last_event_at = Some(now);
+                self.held.change(held, Held::by(account));
+                self.symbols = self.symbols + account.symbols.len() - symbols;
+                self.enforce_bounds();
+            }
+        }
+        effect
+    }
+
+    /// What an event means beyond its account.
+    fn follow_up(&mut self, account: &Account, effect: Effect, outbox: &mut Outbox<'_>) {
+        match effect {
+            Effect::Nothing | Effect::Duplicate => {}
+            Effect::OutOfOrder => self.out_of_order += 1,
+            Effect::Books => {
+                self.dirty.insert(account.clone());
+            }
+            Effect::Health(change) => self.component_changed(account, change, outbox),
+        }
+    }
+
+    /// Takes the result of one of the exporter's own probes.
+    pub(super) fn check(&mut self, result: &CheckResult, outbox: &mut Outbox<'_>) -> Verdict {
+        match self.probes.check(result, self.now, &self.settings.health) {
+            Ok(Some(change)) => self.component_changed(&Account::all(), change, outbox),
+            Ok(None) => {}
+            Err(refusal) => return Verdict::Refused(refusal),
+        }
+        Verdict::Accepted
+    }
+
+    /// Compares the books that changed in this request.
+    pub(super) fn compare(&mut self, outbox: &mut Outbox<'_>) {
+        while let Some(name) = self.dirty.pop_first() {
+            let settings = Arc::clone(&self.settings);
+            let Some(account) = self.accounts.get_mut(&name) else { continue };
+            let mut scene = Scene { now: self.now, settings: &settings, room: 0, outbox };
+            let halts = account.compare(&mut scene);
+            self.halt_for_drifts(&name, halts, outbox);
+        }
+    }
+
+    /// A second passed, for every account.
+    pub(super) fn tick_accounts(&mut self, outbox: &mut Outbox<'_>) {
+        let settings = Arc::clone(&self.settings);
+        let (now, room) = (self.now, 0);
+        let mut changes = Vec::new();
+        let mut halts = Vec::new();
+        for account in self.accounts.values_mut() {
+            let mut scene = Scene { now, settings: &settings, room, outbox };
+            let own = account.tick(&mut scene);
+            changes.extend(own.into_iter().map(|change| (account.name.clone(), change)));
+            halts.push((account.name.clone(), account.tick_books(&mut scene)));
+        }
+        let probed = self.probes.tick(now, &settings.health);
+        changes.extend(probed.into_iter().map(|change| (Account::all(), change)));
+        for (account, change) in changes {
+            self.component_changed(&account, change, outbox);
+        }
+        for (account, halts) in halts {
+            self.halt_for_drifts(&account, halts, outbox);
+        }
+        self.held = Held::default();
+        for account in self.accounts.values() {
+            self.held.change(Held::default(), Held::by(account));
+        }
+    }
+
+    /// Tells that a component changed, and halts if it is one that must not be unhealthy.
+    fn component_changed(&mut self, account: &Account, change: Change, outbox: &mut Outbox<'_>) {
+        let Change { component, health, message } = change;
+        let must_halt = health == Health::Unhealthy
+            && self.settings.health.halt_on_unhealthy.iter().any(|c| c == component.as_str());
+        outbox.push(account, DirectiveKind::Health { component: component.clone(), health });
+        if must_halt {
+            let halt = Halt {
+                account: account.clone(),
+                kind: CauseKind::Component,
+                state: TradingState::Halted,
+                subject: Some(component.as_str().to_owned()),
+                reason: format!("component {component} is unhealthy: {message}"),
+                actor: Actor::exporter(),
+            };
+            self.halt(halt, outbox);
+        }
+    }
+
+    /// Halts an account for its confirmed critical drifts.
+    fn halt_for_drifts(
+        &mut self,
+        account: &Account,
+        halts: Vec<HaltRequest>,
+        outbox: &mut Outbox<'_>,
+    ) {
+        for HaltRequest { symbol, reason, .. } in halts {
+            let halt = Halt {
+                account: account.clone(),
+                kind: CauseKind::Drift,
+                state: TradingState::Halted,
+                subject: Some(symbol.as_str().to_owned()),
+                reason,
+                actor: Actor::exporter(),
+            };
+            self.halt(halt, outbox);
+        }
+    }
+
+    /// Drops the oldest orders of a class while more are held than the settings allow. Which
+    /// account has the oldest is looked up among all: they are few, and the bound is far.
+    fn enforce_bounds(&mut self) {
+        let orders = &self.settings.orders;
+        let bounds = [
+            (Class::Open, orders.open_max),
+            (Class::Unknown, orders.unknown_max),
+            (Class::Ended, orders.ended_max),
+        ];
+        for (class, max) in bounds {
+            while self.held.of(class) > max {
+                let oldest = self
+                    .accounts
+                    .values_mut()
+                    .filter_map(|account| Some((account.execution.oldest(class)?, account)))
+                    .min_by_key(|(since, _)| *since);
+                let Some((_, account)) = oldest else { break };
+                let before = Held::by(account);
+                account.execution.drop_oldest(class);
+                self.held.change(before, Held::by(account));
+            }
+        }
+    }
+
+    /// Symbols that the series budget still has room for.
+    fn room(&self) -> usize {
+        self.settings.series.max.saturating_sub(self.series_used()) / limits::SERIES_PER_SYMBOL
+    }
+}
+
+impl Held {
+    /// What one account holds.
+    fn by(account: &AccountState) -> Self {
+        Self {
+            open: account.execution.held(Class::Open),
+            unknown: account.execution.held(Class::Unknown),
+            ended: account.execution.held(Class::Ended),
+        }
+    }
+
+    /// Brings the totals from what one account held to what it holds.
+    fn change(&mut self, before: Self, after: Self) {
+        self.open = self.open + after.open - before.open;
+        self.unknown = self.unknown + after.unknown - before.unknown;
+        self.ended = self.ended + after.ended - before.ended;
+    }
+
+    const fn of(&self, class: Class) -> usize {
+        match class {
+            Class::Open => self.open,
+            Class::Unknown => self.unknown,
+            Class::Ended => self.ended,
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The fold from outside: recorded order flow, the vectors of the definitions, and a naive model.
+
+#![cfg(test)]
+
+mod flow;
+mod naive;
+mod permutations;
+mod session;
+mod vectors;
