@@ -82,8 +82,9 @@ const CONFINED: &[Confined] = &[
     Confined { path: &["std", "thread"], to: &["app"] },
 ];
 
-/// Crates that the domain may name beside `std`.
-const DOMAIN_CRATES: &[&str] = &["rust_decimal", "siphasher", "thiserror"];
+/// Crates that the domain may name beside `std`; `proptest` only in its tests, for it is a
+/// dependency of tests alone.
+const DOMAIN_CRATES: &[&str] = &["proptest", "rust_decimal", "siphasher", "thiserror"];
 
 /// A name whose use is confined to some files.
 struct Word {
