@@ -3,7 +3,7 @@
 //! Input: a listener, a service, limits, and a token that ends it. Invariants: at most
 //! `connections_max` connections; further ones wait in the kernel, and the loop waits before it
 //! accepts, without spinning; a slow head, an idle connection and a peer that takes nothing of its
-//! answer are cut off (see [`super::turns`]); after the token falls nothing is accepted, requests
+//! answer are cut off (see `turns.rs`); after the token falls nothing is accepted, requests
 //! under way are finished within `drain_timeout`, and what is left then is dropped. Deliberately
 //! absent: routes, statuses and deadlines of bodies (see `crate::api`).
 
