@@ -3,6 +3,8 @@
 //! Input: the tables. Output: Markdown between two marks, written anew when it is out of date.
 //! Invariant: a document never disagrees with the code in a test that passed.
 
+use serde_json::Value;
+use trading_exporter::api::{self, Code, Route};
 use trading_exporter::metrics::catalogue;
 use trading_exporter::wire::event::{ENVELOPE, KINDS, KindSpec};
 use trading_exporter::wire::spec::{FieldSpec, Presence};
@@ -22,6 +24,8 @@ pub(crate) const SECTIONS: &[Section] = &[
     Section { document: "README.md", name: "metrics", text: catalogue::markdown },
     Section { document: "docs/http-api.md", name: "envelope", text: envelope },
     Section { document: "docs/http-api.md", name: "events", text: events },
+    Section { document: "docs/http-api.md", name: "paths", text: routes },
+    Section { document: "docs/http-api.md", name: "codes", text: codes },
 ];
 
 impl Section {
@@ -64,6 +68,42 @@ fn events() -> String {
     };
     let head = "| type | what it says | fields (* required) |\n|---|---|---|\n".to_owned();
     std::iter::once(head).chain(KINDS.iter().map(row)).collect()
+}
+
+/// Every path of the server; its summary and its parameters come from the OpenAPI document.
+fn routes() -> String {
+    let head = "| path | what it does | scope |\n|---|---|---|\n".to_owned();
+    std::iter::once(head).chain(api::ROUTES.iter().map(route)).collect()
+}
+
+fn route(route: &Route) -> String {
+    let method = route.method.as_str();
+    let operation = &api::document()["paths"][route.path][method.to_lowercase()];
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let parameters: Vec<String> = list(&operation["parameters"])
+        .iter()
+        .filter(|parameter| parameter["in"] == "query")
+        .filter_map(|parameter| Some(format!("{}=", parameter["name"].as_str()?)))
+        .collect();
+    let query = if parameters.is_empty() { "" } else { "?" };
+    let summary = operation["summary"].as_str().unwrap_or_default();
+    let scopes: Vec<String> =
+        route.access.scopes().iter().map(|scope| format!("`{}`", scope.as_str())).collect();
+    format!(
+        "| `{method} {}{query}{}` | {summary} | {} |\n",
+        route.path,
+        parameters.join("&"),
+        scopes.join(" or "),
+    )
+}
+
+/// Every code of a refused request.
+fn codes() -> String {
+    let row = |code: &Code| {
+        format!("| {} | `{}` | {} |\n", code.status().as_u16(), code.as_str(), code.title())
+    };
+    let head = "| status | code | meaning |\n|---|---|---|\n".to_owned();
+    std::iter::once(head).chain(Code::ALL.iter().map(row)).collect()
 }
 
 fn name(field: &FieldSpec) -> String {
