@@ -52,11 +52,10 @@ pub(super) fn read(root: &Node, environment: &Environment, report: &Report) -> C
             s.set("venue", &mut settings.breakdowns.venue, flag);
         });
         root.section("series", |s| {
-            s.set("max", &mut settings.series.max, count(1_000..=10_000_000));
+            s.set("max", &mut settings.series.max, count(1..=10_000_000));
         });
         root.section("permit", |s| permit(s, &mut settings));
         config.probes = probes::read(root, settings.health.interval);
-        anomaly::compare_with_window(root, &settings);
     });
     config.settings = Arc::new(settings);
     config
@@ -97,7 +96,7 @@ fn orders(s: &mut Section<'_>, settings: &mut Settings) {
     s.set("open_max", &mut orders.open_max, count(1..=10_000_000));
     s.set("ended_max", &mut orders.ended_max, count(1..=10_000_000));
     s.set("unknown_max", &mut orders.unknown_max, count(1..=1_000_000));
-    s.set("unknown_age_max", &mut orders.unknown_age_max, duration(SECOND..=30 * DAY));
+    s.set("unknown_age_max", &mut orders.unknown_age_max, duration(100 * MILLISECOND..=30 * DAY));
     let ages = || 100 * MILLISECOND..=DAY;
     s.set("unacknowledged_after", &mut orders.unacknowledged_after, duration(ages()));
     s.set("arrival_age_max", &mut orders.arrival_age_max, duration(MILLISECOND..=DAY));
@@ -105,8 +104,8 @@ fn orders(s: &mut Section<'_>, settings: &mut Settings) {
 
 fn ingest(s: &mut Section<'_>, settings: &mut Settings) {
     let ingest = &mut settings.ingest;
-    s.set("horizon", &mut ingest.horizon, duration(MINUTE..=30 * DAY));
-    s.set("horizon_ids", &mut ingest.horizon_ids, count(1_000..=10_000_000));
+    s.set("horizon", &mut ingest.horizon, duration(SECOND..=30 * DAY));
+    s.set("horizon_ids", &mut ingest.horizon_ids, count(1..=10_000_000));
     s.set_or_off("event_age_max", &mut ingest.event_age_max, duration(SECOND..=10 * YEAR));
     s.set("clock_skew_max", &mut ingest.clock_skew_max, duration(Duration::ZERO..=DAY));
 }
@@ -118,7 +117,7 @@ fn health(s: &mut Section<'_>, settings: &mut Settings) {
     s.set("failures", &mut health.failures, count(times()));
     s.set("successes", &mut health.successes, count(times()));
     s.set("silent_intervals", &mut health.silent_intervals, count(times()));
-    s.set("silent_min", &mut health.silent_min, duration(SECOND..=HOUR));
+    s.set("silent_min", &mut health.silent_min, duration(Duration::ZERO..=HOUR));
     let component = |node: &Node| name(Component::new)(node).map(|c| c.as_str().to_owned());
     let components = || list_of(limits::COMPONENTS_MAX, component);
     s.set("critical", &mut health.critical, components());
@@ -128,11 +127,11 @@ fn health(s: &mut Section<'_>, settings: &mut Settings) {
 fn permit(s: &mut Section<'_>, settings: &mut Settings) {
     let results = [OnExpiry::ReduceOnly, OnExpiry::Halt, OnExpiry::Continue];
     let permit = &mut settings.permit;
-    s.set("valid_for", &mut permit.valid_for, duration(SECOND..=5 * MINUTE));
+    s.set("valid_for", &mut permit.valid_for, duration(100 * MILLISECOND..=5 * MINUTE));
     s.set("on_expiry", &mut permit.on_expiry, word(&results.map(|r| (r.as_str(), r))));
 }
 
 /// How often a component may report or be probed.
 const fn intervals() -> RangeInclusive<Duration> {
-    SECOND..=DAY
+    Duration::from_millis(10)..=DAY
 }

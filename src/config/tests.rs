@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::domain::settings::{
     FillRatioBasis, Levels, OnExpiry, PerSeverity, Rate, Reference, Settings, Severity,
@@ -133,9 +135,9 @@ fn bounds_and_orders_are_held() {
     check("anomaly: {clear_fraction: 1.5}", "anomaly.clear_fraction");
     check("anomaly: {slippage_bps: {warning: 30}}", "anomaly.slippage_bps.critical");
     check("anomaly: {fill_ratio: {warning: 0.7}}", "anomaly.fill_ratio.critical");
-    check("anomaly: {min_samples: 1001}", "anomaly.min_samples");
+    check("anomaly: {min_samples: 0}", "anomaly.min_samples");
     check(
-        "anomaly: {overrides: [{symbol: A, min_samples: 2000}]}",
+        "anomaly: {overrides: [{symbol: A, min_samples: 0}]}",
         "anomaly.overrides[0].min_samples",
     );
     check("drift: {quantity: {minor: 0}}", "drift.quantity.minor");
@@ -149,7 +151,7 @@ fn bounds_and_orders_are_held() {
     check("drift: {overrides: {}}", "drift.overrides");
     check("health: {critical: [a, a]}", "health.critical");
     check("health: {critical: [\"a\\nb\"]}", "health.critical");
-    check("series: {max: 1}", "series.max");
+    check("series: {max: 0}", "series.max");
     check("breakdowns: {strategy: yes}", "breakdowns.strategy");
     check("permit: {on_expiry: go}", "permit.on_expiry");
     check("accounts: [{account: a}]", "accounts[0].currency");
@@ -431,4 +433,62 @@ probes:
         "probes[0].memory.available_ratio_min",
     );
     check("{component: a, memory: {}}, {component: a, memory: {}}", "probes[1].component");
+}
+
+/// Text that is nearly a configuration.
+fn nearly() -> impl Strategy<Value = String> {
+    let words = [
+        "web",
+        "drift",
+        "tokens",
+        "probes",
+        "anomaly",
+        "overrides",
+        "quantity",
+        "minor",
+        "name",
+        "component",
+        "http",
+        "url",
+        "account",
+        "symbol",
+        "off",
+        "null",
+        "1e400",
+        "0.1",
+        "5s",
+        "*",
+        "&a",
+        "*a",
+        "<<",
+        "!!int",
+        "'",
+        "\"",
+        "é",
+        ": ",
+        ":\n",
+        "\n  ",
+        "\n- ",
+        "- ",
+        "{",
+        "}",
+        "[",
+        "]",
+        ", ",
+        "#",
+        "|\n",
+        "---\n",
+        "\t",
+        "? ",
+    ];
+    prop::collection::vec(prop::sample::select(words.to_vec()), 0..40).prop_map(|w| w.concat())
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_taken_or_refused(text in prop_oneof![nearly(), any::<String>()]) {
+        if let Err(error) = parse(&text) {
+            prop_assert!(!error.mistakes().is_empty());
+        }
+    }
 }

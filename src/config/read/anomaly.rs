@@ -3,8 +3,9 @@
 //! An override is a patch onto the thresholds of the section. Invariant: WARNING comes before
 //! CRITICAL on the way from the ideal value.
 
-use super::OVERRIDES_MAX;
-use super::{DAY, SECOND};
+use std::time::Duration;
+
+use super::{DAY, OVERRIDES_MAX};
 use crate::config::scalar::{Fault, count, duration, number, pattern, positive_number, word};
 use crate::config::section::Section;
 use crate::config::yaml::Node;
@@ -61,7 +62,7 @@ fn rules(s: &mut Section<'_>, rules: &mut AnomalyRules) {
         levels(s, &mut rules.unacknowledged, || number(0.0..=1e6), Worse::Higher);
     });
     s.set_or_off("consecutive_rejections", &mut rules.consecutive_rejections, count(1..=100_000));
-    s.set("event_hold", &mut rules.event_hold, duration(SECOND..=DAY));
+    s.set("event_hold", &mut rules.event_hold, duration(Duration::ZERO..=DAY));
 }
 
 /// On which side of a threshold a figure is worse.
@@ -88,19 +89,5 @@ fn levels<R: FnOnce(&Node) -> Result<f64, Fault>>(
             s.wrong("critical", format!("must not be below warning ({warning})"));
         }
         Worse::Lower | Worse::Higher => {}
-    }
-}
-
-/// A window that never holds as many samples as an anomaly needs would silence it.
-pub(super) fn compare_with_window(root: &Section<'_>, settings: &Settings) {
-    let window = settings.window.orders;
-    let message = format!("must not be more than window.orders ({window}): it would never fire");
-    if settings.anomaly.default.min_samples > window {
-        root.wrong("anomaly.min_samples", message.clone());
-    }
-    for (index, scoped) in settings.anomaly.overrides.iter().enumerate() {
-        if scoped.rule.min_samples > window.max(settings.anomaly.default.min_samples) {
-            root.wrong(&format!("anomaly.overrides[{index}].min_samples"), message.clone());
-        }
     }
 }

@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use super::anomaly::scoped;
-use super::{DAY, HOUR, MINUTE, OVERRIDES_MAX, SECOND};
+use super::{DAY, HOUR, MILLISECOND, MINUTE, OVERRIDES_MAX, SECOND};
 use crate::config::scalar::{count, decimal_up_to, duration, flag, positive_decimal, word};
 use crate::config::section::Section;
 use crate::domain::settings::{DriftRules, PerSeverity, Settings, Severity};
@@ -25,13 +25,13 @@ pub(super) fn read(s: &mut Section<'_>, settings: &mut Settings) {
 fn comparison(s: &mut Section<'_>, settings: &mut Settings) {
     let drift = &mut settings.drift;
     s.set("compare_every", &mut drift.compare_every, duration(SECOND..=HOUR));
-    s.set("stale_after", &mut drift.stale_after, duration(SECOND..=DAY));
+    s.set("stale_after", &mut drift.stale_after, duration(100 * MILLISECOND..=DAY));
     let short = || Duration::ZERO..=5 * MINUTE;
     s.set("in_flight_window", &mut drift.in_flight_window, duration(short()));
     s.set("pending_max", &mut drift.pending_max, duration(Duration::ZERO..=HOUR));
     s.set("apart_max", &mut drift.apart_max, duration(short()));
     s.set("auto_reconcile", &mut drift.auto_reconcile, flag);
-    s.set("reconcile_timeout", &mut drift.reconcile_timeout, duration(SECOND..=HOUR));
+    s.set("reconcile_timeout", &mut drift.reconcile_timeout, duration(100 * MILLISECOND..=HOUR));
     s.set("reconcile_tries", &mut drift.reconcile_tries, count(1..=100));
 }
 
