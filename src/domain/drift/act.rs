@@ -97,8 +97,8 @@ impl Office<'_, '_> {
         // The engine knows nothing of the offset: local is told as local says it.
         let kind = DirectiveKind::Reconcile {
             symbol: self.symbol.clone(),
-            from_quantity: reading.local_quantity.saturating_add(offset.quantity),
-            to_quantity: reading.broker_quantity.saturating_add(offset.quantity),
+            from_quantity: reading.local_quantity.saturating_add(offset.quantity).normalize(),
+            to_quantity: reading.broker_quantity.saturating_add(offset.quantity).normalize(),
             from_price: reading.local_price,
             to_price: reading.broker_price,
             drift: reading.drift_type,

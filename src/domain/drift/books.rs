@@ -199,7 +199,7 @@ impl Books {
         if let Some(local) = self.local_book(key, line) {
             return Some(Pair { local, broker, ledger_stands_in: false });
         }
-        if self.local.newest().is_some() {
+        if !self.ledger_stands_in(Some(line)) {
             return None;
         }
         let quantity = line.ledger.at(broker.at.time, &line.flows);
@@ -215,16 +215,138 @@ impl Books {
             Some(line) => self.local_book(key, line),
             None => self.local.book(key),
         };
-        match (local, self.local.newest()) {
-            (Some(local), _) => Some((local.at.time, broker)),
-            (None, None) => Some((broker, broker)),
-            (None, Some(_)) => None,
+        match local {
+            Some(local) => Some((local.at.time, broker)),
+            None => self.ledger_stands_in(line).then_some((broker, broker)),
         }
+    }
+
+    /// Whether the ledger is compared where there is no local book: the account has none at all,
+    /// or a drift that the ledger opened then is still to be followed to its end.
+    fn ledger_stands_in(&self, line: Option<&Line>) -> bool {
+        let drift = line.and_then(|line| line.drift.as_ref());
+        let opened = drift.is_some_and(|d| d.state.is_open() && d.reading.ledger_stands_in);
+        self.local.newest().is_none() || opened
     }
 }
 
 impl Line {
     fn new(anchor: Option<Timestamp>) -> Self {
         Self { ledger: Ledger::flat_at(anchor), ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::super::scenario::{World, blank};
+    use crate::domain::drift::{DriftState, DriftView};
+    use crate::domain::event::Source;
+    use crate::domain::record::Adopt;
+    use crate::domain::settings::Severity;
+
+    /// One thing that happens to the books.
+    #[derive(Clone, Copy, Debug)]
+    enum Happens {
+        Wait(u8),
+        Snapshot { source: Source, lag: u8, x: i8, y: i8 },
+        Partial { source: Source, lag: u8, x: i8 },
+        Failed(Source),
+        Fill { lag: u8, change: i8 },
+        OpenOrders(u8),
+        Adopt(Adopt),
+        Acknowledge,
+    }
+
+    fn happens() -> impl Strategy<Value = Happens> {
+        let source = prop_oneof![Just(Source::Local), Just(Source::Broker)];
+        let held = -15_i8..15;
+        prop_oneof![
+            3 => (1_u8..70).prop_map(Happens::Wait),
+            4 => (source.clone(), 0_u8..20, held.clone(), held.clone())
+                .prop_map(|(source, lag, x, y)| Happens::Snapshot { source, lag, x, y }),
+            2 => (source.clone(), 0_u8..20, held.clone())
+                .prop_map(|(source, lag, x)| Happens::Partial { source, lag, x }),
+            1 => source.prop_map(Happens::Failed),
+            3 => (0_u8..20, held).prop_map(|(lag, change)| Happens::Fill { lag, change }),
+            1 => (0_u8..20).prop_map(Happens::OpenOrders),
+            1 => prop_oneof![Just(Adopt::Local), Just(Adopt::Broker)].prop_map(Happens::Adopt),
+            1 => Just(Happens::Acknowledge),
+        ]
+    }
+
+    fn apply(world: &mut World, what: Happens) {
+        let ago = |world: &World, lag: u8| (world.now - f64::from(lag)).max(0.0);
+        match what {
+            Happens::Wait(seconds) => {
+                world.tick_to(world.now + f64::from(seconds));
+            }
+            Happens::Snapshot { source, lag, x, y } => {
+                world.complete(source, ago(world, lag), &format!("X {x}@10, Y {y}"));
+            }
+            Happens::Partial { source, lag, x } => {
+                world.partial(source, ago(world, lag), &format!("X {x}@12"));
+            }
+            Happens::Failed(source) => {
+                world.failed(source);
+            }
+            Happens::Fill { lag, change } => {
+                world.flow(ago(world, lag), "X", &change.to_string());
+            }
+            Happens::OpenOrders(leaves) => world.market.open_buy = leaves.into(),
+            Happens::Adopt(adopt) => {
+                let is_open = world.drift("X").is_some_and(|drift| drift.state.is_open());
+                assert_eq!(world.adopt("X", adopt, true).is_ok(), is_open);
+                assert!(!world.drift("X").is_some_and(|drift| drift.state.is_open()));
+            }
+            Happens::Acknowledge => {
+                let key = world.key("X");
+                world.books.acknowledge_drift(key);
+            }
+        }
+        world.compare();
+    }
+
+    fn check(world: &World) {
+        let with_drift = world.books.lines.iter().filter(|(_, line)| line.drift.is_some());
+        let with_drift: BTreeSet<_> = with_drift.map(|(key, _)| *key).collect();
+        assert_eq!(world.books.watched, with_drift);
+        for drift in world.books.differences(&world.symbols) {
+            assert_eq!(drift.state.is_open(), drift.opened_at.is_some() && drift.id > 0);
+            assert!(drift.severity <= drift.worst && drift.cleared_at.is_none());
+            let is_judged = drift.state.is_open() || drift.state == DriftState::Unconfirmed;
+            assert_eq!(drift.severity.is_some(), is_judged);
+        }
+        let history: Vec<DriftView> = world.history();
+        assert!(history.iter().all(|d| d.cleared_at.is_some() || d.state.is_open()));
+        let critical = |id| {
+            let drift = history.iter().find(|drift| drift.id == id);
+            drift.is_some_and(|drift| drift.worst == Some(Severity::Critical))
+        };
+        assert!(world.halts.iter().all(|halt| critical(halt.drift_id)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        /// Whatever happens: nothing panics, the states are sound, and the same record gives the
+        /// same directives.
+        #[test]
+        fn the_books_stay_sound(script in prop::collection::vec(happens(), 1..60)) {
+            let run = || {
+                let mut world = blank();
+                for what in &script {
+                    apply(&mut world, *what);
+                    check(&world);
+                }
+                world
+            };
+            let (first, second) = (run(), run());
+            prop_assert_eq!(first.directives, second.directives);
+            prop_assert_eq!(first.halts, second.halts);
+        }
     }
 }

@@ -88,9 +88,9 @@ pub(super) fn measure(
     terms: &Terms<'_>,
 ) -> Reading {
     let aligned = pair.align(flows, &terms.market, terms.settings.in_flight_window);
-    let local = aligned.local.saturating_sub(offset.quantity);
-    let broker = aligned.broker;
-    let difference = local.saturating_sub(broker);
+    let local = aligned.local.saturating_sub(offset.quantity).normalize();
+    let broker = aligned.broker.normalize();
+    let difference = local.saturating_sub(broker).normalize();
     let prices = judge_prices(pair, &aligned, offset);
     let mid = terms.market.mid.map(Price::get);
     let (local_price, broker_price) = (pair.local.average, pair.broker.average);
@@ -106,7 +106,7 @@ pub(super) fn measure(
         (value, quantity_severity(terms.rules, size, local, broker), sign(difference))
     };
     let drift_type = type_of(local, broker, is_price);
-    let ledger_quantity = ledger.at(aligned.time, flows);
+    let ledger_quantity = ledger.at(aligned.time, flows).normalize();
     Reading {
         drift_type,
         severity,

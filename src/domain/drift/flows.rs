@@ -56,8 +56,12 @@ impl Span {
 
 impl Flows {
     /// Takes a flow at its place in event time, behind those of the same time. Returns whether
-    /// the oldest one had to go because of the bound.
+    /// the oldest one had to go because of the bound. One from a time whose flows are gone already
+    /// is of no use.
     pub(super) fn insert(&mut self, flow: Flow, received: Timestamp) -> bool {
+        if !self.is_complete_from(flow.time) {
+            return false;
+        }
         let place = match self.entries.back() {
             Some(last) if last.flow.time > flow.time => {
                 self.entries.partition_point(|e| e.flow.time <= flow.time)

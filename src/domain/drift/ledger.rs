@@ -57,6 +57,8 @@ impl Ledger {
 mod tests {
     use std::time::Duration;
 
+    use proptest::prelude::*;
+
     use super::super::FlowKind;
     use super::*;
 
@@ -96,5 +98,29 @@ mod tests {
         moved(&mut ledger, &mut flows, 9, 5);
         moved(&mut ledger, &mut flows, 11, 3);
         assert_eq!(ledger.quantity(), 3.into());
+    }
+
+    proptest! {
+        /// Whatever came before the anchoring snapshot and whatever after it: the quantity is the
+        /// broker's plus what is dated later.
+        #[test]
+        fn the_order_of_arrival_does_not_matter(
+            list in prop::collection::vec((0_u64..40, -9_i64..9), 0..20),
+            (place, time) in (0_usize..20, 0_u64..40),
+        ) {
+            let (mut ledger, mut flows) = (Ledger::default(), Flows::default());
+            let place = place.min(list.len());
+            for (seconds, change) in &list[..place] {
+                moved(&mut ledger, &mut flows, *seconds, *change);
+            }
+            ledger.anchor(100.into(), at(time), &flows);
+            for (seconds, change) in &list[place..] {
+                moved(&mut ledger, &mut flows, *seconds, *change);
+            }
+            let later = list.iter().filter(|(seconds, _)| *seconds > time);
+            let expect: i64 = 100 + later.map(|(_, change)| change).sum::<i64>();
+            prop_assert_eq!(ledger.quantity(), expect.into());
+            prop_assert_eq!(ledger.at(at(time), &flows), 100.into());
+        }
     }
 }

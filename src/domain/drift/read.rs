@@ -1,4 +1,8 @@
 //! What the API and the metrics are shown of the books.
+//!
+//! Input: the lines as they stand. Output: views, plain values with names instead of keys.
+//! Invariant: everything comes in the order of symbol keys, drifts of the past in the order in
+//! which they were confirmed. Deliberately absent: changing anything.
 
 use super::books::{Books, Line};
 use super::confirm::Drift;

@@ -38,15 +38,15 @@ fn decimal(text: &str) -> Decimal {
 
 /// One account and all that its books are compared with.
 pub(super) struct World {
-    books: Books,
-    symbols: SymbolTable,
+    pub(super) books: Books,
+    pub(super) symbols: SymbolTable,
     settings: Settings,
     account: Account,
     pub(super) market: Market,
-    now: f64,
+    pub(super) now: f64,
     sequence: u64,
-    directives: Vec<Directive>,
-    halts: Vec<HaltRequest>,
+    pub(super) directives: Vec<Directive>,
+    pub(super) halts: Vec<HaltRequest>,
     /// Symbols beyond this many are folded.
     symbols_max: usize,
 }
@@ -60,7 +60,7 @@ pub(super) fn world() -> World {
 }
 
 /// A world that has seen nothing.
-fn blank() -> World {
+pub(super) fn blank() -> World {
     World {
         books: Books::default(),
         symbols: SymbolTable::default(),
@@ -76,7 +76,7 @@ fn blank() -> World {
 }
 
 impl World {
-    fn key(&mut self, symbol: &str) -> SymbolKey {
+    pub(super) fn key(&mut self, symbol: &str) -> SymbolKey {
         let symbol = Symbol::new(symbol).expect("a name");
         self.symbols.intern(&symbol, || true)
     }
@@ -105,12 +105,12 @@ impl World {
         self.snapshot(&snapshot, time)
     }
 
-    fn partial(&mut self, source: Source, time: f64, rows: &str) -> SnapshotVerdict {
+    pub(super) fn partial(&mut self, source: Source, time: f64, rows: &str) -> SnapshotVerdict {
         let snapshot = Positions { source, rows: rows_of(rows), complete: false, failure: None };
         self.snapshot(&snapshot, time)
     }
 
-    fn failed(&mut self, source: Source) -> SnapshotVerdict {
+    pub(super) fn failed(&mut self, source: Source) -> SnapshotVerdict {
         let failure = Some("timeout".into());
         let snapshot = Positions { source, rows: Box::default(), complete: true, failure };
         self.snapshot(&snapshot, self.now)
@@ -129,7 +129,7 @@ impl World {
     }
 
     /// Complete snapshots of both sides of now in one request, compared.
-    fn both(&mut self, local: &str, broker: &str) -> &mut Self {
+    pub(super) fn both(&mut self, local: &str, broker: &str) -> &mut Self {
         self.complete(Source::Local, self.now, local);
         self.complete(Source::Broker, self.now, broker);
         self.compare()
@@ -158,7 +158,7 @@ impl World {
     }
 
     /// A tick every second until `seconds`.
-    fn tick_to(&mut self, seconds: f64) -> &mut Self {
+    pub(super) fn tick_to(&mut self, seconds: f64) -> &mut Self {
         while self.now < seconds {
             let next = (self.now + 1.0).min(seconds);
             self.at(next).tick();
@@ -185,7 +185,12 @@ impl World {
         self
     }
 
-    fn adopt(&mut self, symbol: &str, adopt: Adopt, privileged: bool) -> Result<u64, Refusal> {
+    pub(super) fn adopt(
+        &mut self,
+        symbol: &str,
+        adopt: Adopt,
+        privileged: bool,
+    ) -> Result<u64, Refusal> {
         let key = self.key(symbol);
         let mut result = Err(Refusal::NotFound);
         self.step(|books, context, outbox| {
@@ -231,7 +236,7 @@ impl World {
         self.directives.drain(..).map(|directive| tell(&directive.kind)).collect()
     }
 
-    fn history(&self) -> Vec<DriftView> {
+    pub(super) fn history(&self) -> Vec<DriftView> {
         self.books.history(&self.symbols).collect()
     }
 }

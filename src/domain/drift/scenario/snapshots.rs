@@ -134,6 +134,17 @@ fn the_ledger_stands_in_for_a_local_book_that_never_came() {
 }
 
 #[test]
+fn what_the_ledger_opened_it_follows_to_the_end() {
+    let mut world = blank();
+    world.broker("X 100").at(60.0).broker("X 88").expect("X", "open critical quantity_mismatch 12");
+    // Local begins to speak, of something else.
+    world.at(61.0);
+    world.partial(Source::Local, 61.0, "Y 1");
+    world.compare().at(120.0).broker("X 100, Y 1").expect("X", "none");
+    world.at(180.0).broker("X 88, Y 1").expect("X", "none").expect_halts(1);
+}
+
+#[test]
 fn the_ledger_says_which_side_is_wrong() {
     let attribution = |flows: &[(f64, &str)], local: &str, broker: &str| {
         let mut world = blank();
