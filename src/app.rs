@@ -1,4 +1,251 @@
-//! The composition root.
+//! The composition root: builds the parts, runs them, and drains them. The only place that spawns.
+//!
+//! Tasks, their owner and their end:
+//!
+//! | task | owner | ends |
+//! |---|---|---|
+//! | writer (a thread) | `Engine` | when told to stop, after it committed what waits |
+//! | accept loop and connections | `App` | when the drain begins, within `web.drain_timeout` |
+//! | ticks, directives, reloads, probes | `App` | when the connections have ended |
+//!
+//! A drain goes in this order: not ready; nothing is accepted; requests under way are answered;
+//! the rim's tasks end; the writer commits what waits and ends.
 
+mod engine;
+mod probes;
+mod reload;
 pub mod serve;
+mod tasks;
 mod turns;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::{self, AppState};
+use crate::clock;
+use crate::config::{Config, ConfigError, Overrides};
+use crate::engine::{EngineError, Handle, NotReady, RecoverError};
+use crate::metrics::{Build, Runtime, RuntimeError};
+
+use engine::Engine;
+use reload::Reloader;
+use serve::{Drained, ServeLimits, serve};
+
+/// What was built. The commit is known when whoever builds says it.
+const BUILD: Build = Build {
+    version: env!("CARGO_PKG_VERSION"),
+    revision: match option_env!("TRADING_EXPORTER_REVISION") {
+        Some(revision) => revision,
+        None => "unknown",
+    },
+    rustversion: env!("CARGO_PKG_RUST_VERSION"),
+};
+
+/// How long the first connection waits for the state to be caught up before it is told that it is
+/// not.
+const START_GRACE: Duration = Duration::from_secs(1);
+/// How long the writer may take to commit what waits, after the requests have ended.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why serving ended badly, or did not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The journal is not part of this version.
+    #[error(
+        "storage.mode: this version cannot keep a journal on disk; say --storage.mode=memory, \
+         where a restart forgets everything"
+    )]
+    NoJournal,
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Threads, signals or timers cannot be set up.
+    #[error("cannot set up {what}")]
+    SetUp {
+        /// What was set up.
+        what: &'static str,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// The exporter's own metrics cannot be set up.
+    #[error(transparent)]
+    Metrics(#[from] RuntimeError),
+    /// The state cannot be rebuilt from the log.
+    #[error("cannot recover")]
+    Recover(#[from] RecoverError),
+    /// The configuration could not be recorded.
+    #[error("cannot record the configuration")]
+    Record(#[from] EngineError),
+    /// The log failed while serving; what was acknowledged before is not affected.
+    #[error("ended because the journal failed")]
+    JournalFailed,
+    /// The writer did not end, or not in order.
+    #[error("the writer {0}")]
+    Writer(&'static str),
+}
+
+/// Where the configuration comes from, to read it again.
+#[derive(Clone, Debug, Default)]
+pub struct ConfigSource {
+    /// The file; without one every default holds.
+    pub file: Option<PathBuf>,
+    /// What stands above it.
+    pub overrides: Overrides,
+}
+
+impl ConfigSource {
+    /// Reads and checks the configuration.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn load(&self) -> Result<Config, ConfigError> {
+        Config::load(self.file.as_deref(), self.overrides.clone())
+    }
+}
+
+/// Serves with that configuration until SIGTERM or SIGINT, on threads of its own.
+///
+/// # Errors
+/// See [`AppError`].
+pub fn main(config: Config, source: ConfigSource) -> Result<(), AppError> {
+    let set_up = |what| move |source| AppError::SetUp { what, source };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(set_up("threads"))?;
+    let served = runtime.block_on(async {
+        // Signals first: one that comes early must find its handler.
+        let shutdown = tasks::shutdown().map_err(set_up("signals"))?;
+        let hangup = tasks::hangup().map_err(set_up("signals"))?;
+        let address = config.web.listen_address;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| AppError::Listen { address, source })?;
+        let served = run(config, source, listener, shutdown).await;
+        drop(hangup);
+        served
+    });
+    // What still blocks (a name that is being resolved, a disk that hangs) must not keep us.
+    runtime.shutdown_background();
+    served
+}
+
+/// Serves on `listener` until `shutdown` completes, with a name for the log, or the engine ends by
+/// itself; then drains.
+///
+/// # Errors
+/// See [`AppError`].
+pub async fn run(
+    config: Config,
+    source: ConfigSource,
+    listener: TcpListener,
+    shutdown: impl Future<Output = &'static str>,
+) -> Result<(), AppError> {
+    let app = App::build(config, source, listener).await?;
+    tokio::select! {
+        signal = shutdown => tracing::info!(signal, "draining"),
+        () = app.handle.ended() => tracing::error!("draining: nothing can be recorded any more"),
+    }
+    app.drain().await
+}
+
+/// Everything that runs.
+struct App {
+    handle: Handle,
+    engine: Engine,
+    server: JoinHandle<Drained>,
+    stop_accepting: CancellationToken,
+    /// The tasks of the rim, and what ends them.
+    rim: TaskTracker,
+    stop_rim: CancellationToken,
+}
+
+impl App {
+    /// Puts the parts together and starts them.
+    async fn build(
+        config: Config,
+        source: ConfigSource,
+        listener: TcpListener,
+    ) -> Result<Self, AppError> {
+        let set_up = |what| move |source| AppError::SetUp { what, source };
+        let runtime = Arc::new(Runtime::new(&BUILD)?);
+        let process = getrandom::u64()
+            .map_err(|error| set_up("random bits")(io::Error::other(error.to_string())))?;
+        let engine = Engine::start(&config)?;
+        let handle = engine.handle();
+        runtime.config_loaded(clock::now());
+        let limits = ServeLimits::from(&config.web);
+        let config = Arc::new(ArcSwap::from_pointee(config));
+
+        let rim = TaskTracker::new();
+        let (stop_accepting, stop_rim) = (CancellationToken::new(), CancellationToken::new());
+        let (reloader, reload) =
+            Reloader::new(source, Arc::clone(&config), handle.clone(), Arc::clone(&runtime))
+                .map_err(set_up("signals"))?;
+        rim.spawn(reloader.run(rim.clone(), stop_rim.clone()));
+        rim.spawn(tasks::tick(handle.clone(), stop_rim.clone()));
+        rim.spawn(tasks::log_directives(handle.directives(), stop_rim.clone()));
+
+        // A short start is not seen as one; a long one is answered "not ready".
+        tokio::time::timeout(START_GRACE, handle.opened()).await.ok();
+        let reload: api::Reload = Arc::new(move || Box::pin(reload.clone().reload()));
+        let state = AppState::new(handle.clone(), config, runtime, reload, process);
+        let service = TowerToHyperService::new(api::router(state));
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!(%address, "listening");
+        }
+        let server = rim.spawn(serve(listener, service, limits, stop_accepting.clone()));
+        Ok(Self { handle, engine, server, stop_accepting, rim, stop_rim })
+    }
+
+    /// Ends everything in order, and says how it went.
+    async fn drain(self) -> Result<(), AppError> {
+        let journal_failed = self.handle.readiness() == Err(NotReady::JournalFailed);
+        self.handle.drain();
+        self.stop_accepting.cancel();
+        match self.server.await {
+            Ok(Drained::Complete) => {}
+            Ok(Drained::Dropped(connections)) => {
+                tracing::warn!(connections, "dropped at the end of web.drain_timeout");
+            }
+            Err(error) => tracing::error!(%error, "the accept loop ended badly"),
+        }
+        self.stop_rim.cancel();
+        self.rim.close();
+        self.rim.wait().await;
+        let sequence = self.engine.stop(FLUSH_TIMEOUT).await?;
+        tracing::info!(sequence, "ended");
+        if journal_failed { Err(AppError::JournalFailed) } else { Ok(()) }
+    }
+}
+
+/// An error and its sources, from the outermost to the cause.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

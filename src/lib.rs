@@ -16,3 +16,4 @@ pub mod api;
 pub mod clock;
 pub mod demo;
 pub mod app;
+pub mod cli;

@@ -1,3 +1,7 @@
-//! The thin binary.
+//! The thin binary: arguments in, an exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    trading_exporter::cli::main()
+}

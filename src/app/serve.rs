@@ -67,7 +67,7 @@ where
     let slots = Arc::new(Semaphore::new(limits.connections_max.max(1)));
     let connections = TaskTracker::new();
     let abort = CancellationToken::new();
-    let mut failures = 0;
+    let mut failures: u32 = 0;
     loop {
         let next = async {
             // Closed never: the semaphore lives as long as the loop.
@@ -80,7 +80,7 @@ where
         };
         match accepted {
             Ok((stream, _peer)) => {
-                failures = 0;
+                failures = failures.saturating_sub(1);
                 let connection = connection(stream, service.clone(), limits.clone(), stop.clone());
                 let abort = abort.clone();
                 connections.spawn(async move {

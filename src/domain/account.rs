@@ -40,6 +40,8 @@ pub struct AccountState {
     pub horizon: Horizon,
     /// Receive time of the last event.
     pub last_event_at: Option<Timestamp>,
+    /// Receive time of the newest quote.
+    pub last_quote_at: Option<Timestamp>,
 }
 
 /// What an account is handed with each record.
@@ -83,6 +85,7 @@ impl AccountState {
             latch: Latch::default(),
             horizon: Horizon::default(),
             last_event_at: None,
+            last_quote_at: None,
         }
     }
 
@@ -250,6 +253,7 @@ impl AccountState {
         let (execution, mut context) = self.execution_side(scene, &mut flows);
         let key = context.intern(&quote.symbol);
         execution.quote(key, at, quote.mid, &context);
+        self.last_quote_at = Some(scene.now);
         Effect::Nothing
     }
 

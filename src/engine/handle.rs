@@ -176,6 +176,13 @@ impl Handle {
         self.shared.sender.send(Message::Stop).await.ok();
     }
 
+    /// Waits until the state is caught up with the log, or the writer has ended.
+    pub async fn opened(&self) {
+        let mut status = self.shared.status.subscribe();
+        // The sender lives in `self`, so the wait cannot fail.
+        status.wait_for(|s| s.phase > Phase::Starting).await.ok();
+    }
+
     /// Waits until the log has failed or the writer has ended, whichever comes first.
     pub async fn ended(&self) {
         let mut status = self.shared.status.subscribe();

@@ -78,22 +78,22 @@ impl Writer {
     }
 
     /// Folds the records that the log holds and the state does not know yet. Their directives were
-    /// sent when they were written: they are dropped here.
+    /// sent when they were written: they are dropped here. Readers get a turn after each batch.
     ///
     /// # Errors
     /// See [`RecoverError`]. The state is then incomplete, and the writer must not be used.
     pub fn recover(&mut self) -> Result<(), RecoverError> {
-        let mut monitor = self.monitor.write();
+        let from = self.monitor.read().sequence() + 1;
         let mut broken: Option<RecoverError> = None;
-        let result = self.log.replay(monitor.sequence() + 1, &mut |batch| {
-            replay_batch(&self.codec, batch, &mut monitor).map_err(|error| {
+        let result = self.log.replay(from, &mut |batch| {
+            replay_batch(&self.codec, batch, &mut self.monitor.write()).map_err(|error| {
                 let what = error.to_string();
                 let place = format!("sequence {}", batch.first_sequence());
                 broken = Some(error);
                 LogError::Corrupt { place, what }
             })
         });
-        self.received_at = monitor.now();
+        self.received_at = self.monitor.read().now();
         result.map_err(|error| broken.unwrap_or(RecoverError::Log(error)))
     }
 
@@ -382,6 +382,27 @@ mod tests {
         check(&[&["a"]], &[false]);
         check(&[&["a", "b", "c"]], &[true, true, false]);
         check(&[&["a", "b"], &[], &["c"], &["d", "e"]], &[true, false, false, true, false]);
+    }
+
+    #[test]
+    fn what_is_known_is_not_written_again() {
+        let log = TestLog::new();
+        let mut writer = writer(&log);
+        writer.commit(vec![request(&["a", "b"])], START).unwrap();
+        let committed = writer.commit(vec![request(&["c", "b", "d", "a"])], START).unwrap();
+        let (new, old) = (Verdict::Accepted, Verdict::Duplicate);
+        let expect = [new.clone(), old.clone(), new, old.clone()];
+        assert_eq!(committed.receipts[0].verdicts, expect);
+        let more: Vec<bool> = log.records().into_iter().map(|(_, _, more)| more).collect();
+        assert_eq!(more, [true, false, true, false], "the last that is written ends the request");
+        let appends = log.0.lock().appends;
+        let committed = writer.commit(vec![request(&["a", "d"])], START).unwrap();
+        assert_eq!(committed.receipts[0].verdicts, [old.clone(), old.clone()]);
+        assert_eq!(committed.receipts[0].sequence, 4);
+        assert_eq!(log.0.lock().appends, appends, "nothing to sync");
+        let committed = writer.commit(vec![request(&["e", "e"]), request(&["e"])], START).unwrap();
+        assert_eq!(committed.receipts[0].verdicts, [Verdict::Accepted, old.clone()]);
+        assert_eq!(committed.receipts[1].verdicts, [old], "found by the fold, within one batch");
     }
 
     #[test]

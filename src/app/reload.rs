@@ -1,0 +1,145 @@
+//! Reading the configuration again: on SIGHUP, and when the API asks.
+//!
+//! Invariants: one reload at a time; a file with a mistake changes nothing; the settings are in
+//! the log before the rest is swapped in; what needs a restart stays as it was, with a warning.
+
+use std::io;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::signal::unix::Signal;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::probes::Probes;
+use super::tasks::hangup;
+use super::{ConfigSource, chain};
+use crate::clock;
+use crate::config::{Config, ConfigError};
+use crate::domain::record::Entry;
+use crate::engine::{EngineError, Handle};
+use crate::metrics::Runtime;
+
+/// Why the configuration before it stays in force.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReloadError {
+    /// The file cannot be read, or has mistakes.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// It could not be recorded.
+    #[error("the configuration could not be recorded")]
+    Record(#[from] EngineError),
+    /// The process is ending.
+    #[error("the process is ending")]
+    Ending,
+}
+
+/// Who waits for the result of a reload.
+type Waiting = oneshot::Sender<Result<(), String>>;
+
+/// Asks the reloader to reload.
+#[derive(Clone, Debug)]
+pub(super) struct Reload(mpsc::Sender<Waiting>);
+
+impl Reload {
+    /// Reads the configuration again, and says in full why it was refused.
+    pub(super) async fn reload(self) -> Result<(), String> {
+        let (answer, result) = oneshot::channel();
+        let asked = self.0.send(answer).await;
+        asked.map_err(|_| ReloadError::Ending.to_string())?;
+        result.await.unwrap_or_else(|_| Err(ReloadError::Ending.to_string()))
+    }
+}
+
+/// The task that owns the configuration in force.
+pub(super) struct Reloader {
+    source: ConfigSource,
+    config: Arc<ArcSwap<Config>>,
+    handle: Handle,
+    runtime: Arc<Runtime>,
+    hangup: Signal,
+    requests: mpsc::Receiver<Waiting>,
+    probes: Probes,
+}
+
+impl Reloader {
+    /// A reloader, and the way to ask it.
+    pub(super) fn new(
+        source: ConfigSource,
+        config: Arc<ArcSwap<Config>>,
+        handle: Handle,
+        runtime: Arc<Runtime>,
+    ) -> io::Result<(Self, Reload)> {
+        let hangup = hangup()?;
+        let (sender, requests) = mpsc::channel(1);
+        let probes = Probes::new(handle.clone());
+        Ok((Self { source, config, handle, runtime, hangup, requests, probes }, Reload(sender)))
+    }
+
+    /// Runs the probes, and reloads whenever it is asked to, until `stop` falls. The probes are
+    /// tasks of `tasks`.
+    pub(super) async fn run(mut self, tasks: TaskTracker, stop: CancellationToken) {
+        loop {
+            self.probes.run(&self.config.load().probes, &tasks);
+            let waiting = tokio::select! {
+                () = stop.cancelled() => return,
+                request = self.requests.recv() => match request {
+                    Some(waiting) => Some(waiting),
+                    None => return,
+                },
+                _ = self.hangup.recv() => None,
+            };
+            let result = self.reload().await.map_err(|error| chain(&error));
+            match &result {
+                Ok(()) => {
+                    self.runtime.config_loaded(clock::now());
+                    tracing::info!("the configuration was loaded again");
+                }
+                Err(error) => {
+                    self.runtime.config_refused();
+                    tracing::error!(error, "the configuration was refused; the old one stands");
+                }
+            }
+            // Whoever asked may be gone.
+            waiting.map(|waiting| waiting.send(result).ok());
+        }
+    }
+
+    async fn reload(&self) -> Result<(), ReloadError> {
+        let fresh = self.load(&self.config.load_full())?;
+        self.handle.submit(vec![Entry::Settings(fresh.settings.clone())], Vec::new()).await?;
+        self.config.store(Arc::new(fresh));
+        Ok(())
+    }
+
+    /// Reads the file, and keeps what was bound or sized at start. It is read a second time with
+    /// the address in use said above it, so that it is checked for the address that others reach,
+    /// not for the one that a restart would take.
+    fn load(&self, running: &Config) -> Result<Config, ConfigError> {
+        let asked = self.source.load()?;
+        let mut source = self.source.clone();
+        source.overrides.listen_address = Some(running.web.listen_address);
+        let mut fresh = source.load()?;
+        let (now, then) = (&running.web, &asked.web);
+        let restart = [
+            ("web.listen_address", now.listen_address != then.listen_address),
+            ("web.header_timeout", now.header_timeout != then.header_timeout),
+            ("web.idle_timeout", now.idle_timeout != then.idle_timeout),
+            ("web.connections_max", now.connections_max != then.connections_max),
+            ("web.drain_timeout", now.drain_timeout != then.drain_timeout),
+            ("web.queue_requests_max", now.queue_requests_max != then.queue_requests_max),
+            ("storage", running.storage != asked.storage),
+        ];
+        for (field, _) in restart.iter().filter(|(_, changed)| *changed) {
+            tracing::warn!(field, "this change waits for a restart");
+        }
+        fresh.web.header_timeout = now.header_timeout;
+        fresh.web.idle_timeout = now.idle_timeout;
+        fresh.web.connections_max = now.connections_max;
+        fresh.web.drain_timeout = now.drain_timeout;
+        fresh.web.queue_requests_max = now.queue_requests_max;
+        fresh.storage = running.storage.clone();
+        Ok(fresh)
+    }
+}

@@ -1,0 +1,92 @@
+//! The small tasks beside the server: ticks, directives to the log, signals.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::directive::{Directive, DirectiveKind};
+use crate::domain::execution::anomaly::AnomalyLevel;
+use crate::engine::Handle;
+
+/// How often a tick becomes a record.
+const TICK: Duration = Duration::from_secs(1);
+
+/// SIGHUP no longer ends the process, even before somebody waits for it.
+pub(super) fn hangup() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
+/// Completes with its name when SIGTERM or SIGINT has come.
+pub(super) fn shutdown() -> io::Result<impl Future<Output = &'static str>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    })
+}
+
+/// Says every second that a second passed.
+pub(super) async fn tick(handle: Handle, stop: CancellationToken) {
+    let mut every = tokio::time::interval(TICK);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(every.tick()).await.is_some() {
+        handle.tick();
+    }
+}
+
+/// Logs what the fold wants told, until it ends.
+pub(super) async fn log_directives(
+    mut directives: broadcast::Receiver<Arc<Directive>>,
+    stop: CancellationToken,
+) {
+    while let Some(received) = stop.run_until_cancelled(directives.recv()).await {
+        match received {
+            Ok(directive) => log_directive(&directive),
+            Err(RecvError::Lagged(lost)) => {
+                tracing::warn!(lost, "directives came faster than they could be logged");
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// One line for each directive. Text of others is quoted, so that it cannot make lines of its own.
+fn log_directive(directive: &Directive) {
+    let Directive { id, account, kind, at: _ } = directive;
+    match kind {
+        DirectiveKind::Halt { state, cause, reason, epoch } => tracing::warn!(
+            %id, %account, state = state.as_str(), cause = cause.as_str(), ?reason, epoch, "halt"
+        ),
+        DirectiveKind::Release { state, epoch } => {
+            tracing::warn!(%id, %account, state = state.as_str(), epoch, "release");
+        }
+        DirectiveKind::Reconcile { symbol, from_quantity, to_quantity, drift, attempt, .. } => {
+            tracing::info!(
+                %id, %account, %symbol, %from_quantity, %to_quantity, drift = drift.as_str(),
+                attempt, "reconcile"
+            );
+        }
+        DirectiveKind::Drift(drift) => tracing::info!(
+            %id, %account, symbol = %drift.symbol, drift = drift.drift_type.as_str(),
+            severity = drift.severity.map(crate::domain::settings::Severity::as_str),
+            state = drift.state.as_str(), quantity_drift = %drift.quantity_drift, "drift"
+        ),
+        DirectiveKind::Anomaly { symbol, figure, level, value } => tracing::info!(
+            %id, %account, symbol = symbol.as_ref().map(tracing::field::display),
+            figure = figure.as_str(), level = level.map(AnomalyLevel::as_str), value, "anomaly"
+        ),
+        DirectiveKind::Health { component, health } => {
+            tracing::info!(%id, %account, %component, health = health.as_str(), "health");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The arguments, in the style of the Prometheus family: long, dotted names, two dashes.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{Overrides, StorageMode};
+
+/// Name and version, as `version` and `--version` print them.
+pub(super) const VERSION: &str = concat!("trading-exporter ", env!("CARGO_PKG_VERSION"));
+
+/// An independent witness beside any trading engine: execution quality, position drift and health
+/// as Prometheus metrics, and a halt when the books disagree.
+#[derive(Debug, Parser)]
+#[command(
+    name = "trading-exporter",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Without a command it serves. Exit codes: 0 ended well, 1 failed, 2 wrong \
+                  arguments.\nSignals: SIGTERM and SIGINT drain and end, SIGHUP reads the \
+                  configuration again."
+)]
+pub(super) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    #[command(flatten)]
+    pub(super) serve: ServeArguments,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Serve the API and /metrics (the default)
+    Serve(Box<ServeArguments>),
+    /// Check configuration files and name every mistake; exit code 1 if there is one
+    CheckConfig(CheckConfigArguments),
+    /// Print the SHA-256 of a token, as the configuration wants it
+    ///
+    /// Reads the token from stdin (one line, so that it stands in no shell history), or makes a
+    /// new one.
+    HashToken(HashTokenArguments),
+    /// Print the version
+    Version,
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub(super) struct ServeArguments {
+    /// The configuration file (YAML); without it every default holds
+    #[arg(long = "config.file", value_name = "FILE")]
+    pub(super) config_file: Option<PathBuf>,
+    /// Address and port to listen on, instead of `web.listen_address`; port 0 takes a free one
+    #[arg(long = "web.listen-address", value_name = "IP:PORT")]
+    listen_address: Option<SocketAddr>,
+    /// The URL under which people reach it, for links, instead of `web.external_url`
+    #[arg(long = "web.external-url", value_name = "URL")]
+    external_url: Option<String>,
+    /// Where records are kept, instead of `storage.mode`
+    #[arg(long = "storage.mode", value_name = "MODE")]
+    storage_mode: Option<StorageModeArgument>,
+    /// The directory of the journal, instead of `storage.path`
+    #[arg(long = "storage.path", value_name = "DIR")]
+    storage_path: Option<PathBuf>,
+    /// Serve on an address that others can reach although tokens or TLS are missing
+    #[arg(long)]
+    insecure: bool,
+    #[command(flatten)]
+    pub(super) log: LogArguments,
+}
+
+impl ServeArguments {
+    /// What stands above the configuration file.
+    pub(super) fn overrides(&self) -> Overrides {
+        Overrides {
+            listen_address: self.listen_address,
+            external_url: self.external_url.clone(),
+            storage_mode: self.storage_mode.map(|mode| match mode {
+                StorageModeArgument::Journal => StorageMode::Journal,
+                StorageModeArgument::Memory => StorageMode::Memory,
+            }),
+            storage_path: self.storage_path.clone(),
+            insecure: self.insecure,
+        }
+    }
+}
+
+/// Where records are kept.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum StorageModeArgument {
+    /// On disk: an acknowledged event survives a crash (not in this version)
+    Journal,
+    /// In memory: a restart forgets everything
+    Memory,
+}
+
+/// What is logged, and how. Logs go to stderr.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct LogArguments {
+    /// The least severe messages that are logged
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
+    pub(super) level: LogLevel,
+    /// The form of a message
+    #[arg(long = "log.format", value_name = "FORMAT", default_value = "text")]
+    pub(super) format: LogFormat,
+}
+
+/// How severe a message is.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum LogLevel {
+    /// What cannot go on
+    Error,
+    /// What somebody should look at
+    Warn,
+    /// What happened
+    Info,
+    /// Connections and requests
+    Debug,
+    /// Everything
+    Trace,
+}
+
+/// The form of a message.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum LogFormat {
+    /// A line for people
+    Text,
+    /// A JSON object on a line
+    Json,
+}
+
+/// Arguments of `check-config`.
+#[derive(Debug, Args)]
+pub(super) struct CheckConfigArguments {
+    /// The files
+    #[arg(value_name = "FILE", required = true)]
+    pub(super) files: Vec<PathBuf>,
+    /// Accept an address that others can reach although tokens or TLS are missing
+    #[arg(long)]
+    pub(super) insecure: bool,
+}
+
+/// Arguments of `hash-token`.
+#[derive(Debug, Args)]
+pub(super) struct HashTokenArguments {
+    /// Make a new token of 256 random bits, and print it on stderr
+    #[arg(long)]
+    pub(super) generate: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_is_the_default() {
+        let check = |line: &str| {
+            let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
+            let serve = match arguments.command {
+                None => arguments.serve,
+                Some(Command::Serve(serve)) => *serve,
+                Some(other) => panic!("{other:?}"),
+            };
+            assert_eq!(serve.config_file.as_deref(), Some("x.yml".as_ref()), "{line}");
+            let expect = Overrides {
+                listen_address: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+                storage_mode: Some(StorageMode::Memory),
+                insecure: true,
+                ..Overrides::default()
+            };
+            assert_eq!(serve.overrides(), expect, "{line}");
+        };
+        let flags = "--config.file=x.yml --web.listen-address 127.0.0.1:0 \
+                     --storage.mode=memory --insecure";
+        check(&format!("trading-exporter {flags}"));
+        check(&format!("trading-exporter serve {flags}"));
+    }
+
+    #[test]
+    fn wrong_arguments_are_refused() {
+        let check = |line: &str| {
+            let error = Arguments::try_parse_from(line.split(' ')).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+        };
+        check("trading-exporter --web.listen_address=127.0.0.1:0");
+        check("trading-exporter --web.listen-address=10471");
+        check("trading-exporter --storage.mode=disk");
+        check("trading-exporter --log.level=loud");
+        check("trading-exporter --insecure version");
+        check("trading-exporter check-config");
+        check("trading-exporter sing");
+    }
+}

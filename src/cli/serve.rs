@@ -1,0 +1,13 @@
+//! `serve`: the exporter itself.
+
+use super::args::ServeArguments;
+use super::{Failure, log};
+use crate::app::{self, ConfigSource};
+
+/// Serves until a signal.
+pub(super) fn run(arguments: ServeArguments) -> Result<(), Failure> {
+    log::init(arguments.log);
+    let source = ConfigSource { overrides: arguments.overrides(), file: arguments.config_file };
+    let config = source.load()?;
+    Ok(app::main(config, source)?)
+}

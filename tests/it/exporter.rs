@@ -1,0 +1,211 @@
+//! The real binary under test, on a free port of loopback, and a client as small as can be.
+//!
+//! Invariants: every wait has a deadline; the process does not outlive its test.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use trading_exporter::clock::monotonic;
+
+/// Longer than anything here should take, on a machine that is busy with other things.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// The binary.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_trading-exporter");
+
+/// A running exporter.
+pub(crate) struct Exporter {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    log: Arc<Log>,
+}
+
+/// What the process has logged so far.
+#[derive(Default)]
+struct Log {
+    lines: Mutex<Vec<String>>,
+    more: Condvar,
+}
+
+impl Log {
+    /// Waits for a line that holds all of these words.
+    fn wait_for(&self, words: &[&str]) -> String {
+        let deadline = monotonic() + SOON;
+        let mut lines = self.lines.lock().unwrap();
+        loop {
+            if let Some(line) = lines.iter().find(|l| words.iter().all(|w| l.contains(w))) {
+                return line.clone();
+            }
+            let left = deadline.saturating_duration_since(monotonic());
+            assert!(!left.is_zero(), "no line with {words:?} in\n{}", lines.join("\n"));
+            lines = self.more.wait_timeout(lines, left).unwrap().0;
+        }
+    }
+}
+
+impl Exporter {
+    /// Starts it with these arguments on a free port, and waits until it listens.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(BINARY);
+        command.arg("--web.listen-address=127.0.0.1:0").args(arguments);
+        Self::spawn(command)
+    }
+
+    /// Starts that command, and waits until it listens.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Log::default());
+        let (stderr, filled) = (child.stderr.take().unwrap(), Arc::clone(&log));
+        let reader = std::thread::Builder::new().spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                filled.lines.lock().unwrap().push(line);
+                filled.more.notify_all();
+            }
+        });
+        reader.unwrap();
+        let line = log.wait_for(&["listening address="]);
+        let address = line.rsplit("address=").next().unwrap().trim().parse().unwrap();
+        Self { child, address, log }
+    }
+
+    /// Waits for a line of the log that holds all of these words.
+    pub(crate) fn wait_for_log(&self, words: &[&str]) -> String {
+        self.log.wait_for(words)
+    }
+
+    /// Everything logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lines.lock().unwrap().join("\n")
+    }
+
+    /// Sends a signal by its name, like `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// Waits for the end of the process.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        wait(&mut self.child)
+    }
+
+    /// A GET on a connection of its own.
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        Client::connect(self.address).send("GET", path, "")
+    }
+
+    /// A POST of JSON on a connection of its own.
+    pub(crate) fn post(&self, path: &str, body: &str) -> Answer {
+        Client::connect(self.address).send("POST", path, body)
+    }
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Waits for the end of a process; one that does not end is killed.
+pub(crate) fn wait(child: &mut Child) -> ExitStatus {
+    let deadline = monotonic() + SOON;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if monotonic() > deadline {
+            child.kill().ok();
+            panic!("the process does not end");
+        }
+        // The standard library cannot wait for a process with a deadline.
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// Runs the binary to its end: exit code, stdout, stderr.
+pub(crate) fn run(arguments: &[&str], input: &str) -> (i32, String, String) {
+    let mut command = Command::new(BINARY);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).ok();
+    let status = wait(&mut child);
+    let (mut out, mut err) = (String::new(), String::new());
+    child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    (status.code().unwrap(), out, err)
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+}
+
+/// One connection that is kept alive.
+pub(crate) struct Client {
+    stream: BufReader<TcpStream>,
+}
+
+impl Client {
+    /// Connects.
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect_timeout(&address, SOON).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        stream.set_write_timeout(Some(SOON)).unwrap();
+        Self { stream: BufReader::new(stream) }
+    }
+
+    /// Sends a request and reads the answer, which must come.
+    pub(crate) fn send(&mut self, method: &str, path: &str, body: &str) -> Answer {
+        self.try_send(method, path, body).expect("no answer")
+    }
+
+    /// Sends a request and reads the answer; none when the connection ends without a byte of it.
+    /// An answer that begins must also end.
+    pub(crate) fn try_send(&mut self, method: &str, path: &str, body: &str) -> Option<Answer> {
+        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: exporter\r\n");
+        write!(request, "content-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len())
+            .unwrap();
+        request.push_str(body);
+        self.stream.get_mut().write_all(request.as_bytes()).ok()?;
+        let mut line = String::new();
+        // A reset is an end too.
+        self.stream.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        let status = line.split(' ').nth(1).unwrap().parse().unwrap();
+        let mut length = 0;
+        loop {
+            line.clear();
+            assert_ne!(self.stream.read_line(&mut line).unwrap(), 0, "cut off in the head");
+            let header = line.trim_end().to_ascii_lowercase();
+            if header.is_empty() {
+                break;
+            }
+            if let Some(value) = header.strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+            assert_ne!(header, "transfer-encoding: chunked", "not for this client");
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body).expect("cut off in the body");
+        Some(Answer { status, body: String::from_utf8(body).unwrap() })
+    }
+}

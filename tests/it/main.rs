@@ -1,0 +1,12 @@
+//! Integration tests, one binary: each module drives the library or the program from outside.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and helpers are not test functions"
+)]
+
+mod exporter;
+mod process;
