@@ -2,8 +2,10 @@
 
 #![cfg(test)]
 
+mod bounds;
 mod flow;
 mod naive;
 mod permutations;
 mod session;
+mod state;
 mod vectors;

@@ -11,11 +11,11 @@ use crate::domain::event::{
 use crate::domain::execution::Execution;
 use crate::domain::execution::context::Context;
 use crate::domain::execution::counters::Outcome;
-use crate::domain::execution::order::{
-    Amendment, End, Fill, FillDone, Order, Replace, Submission, SubmissionContent,
-};
+use crate::domain::execution::fills::{Amendment, Fill, FillDone};
+use crate::domain::execution::order::{End, Order, Replace, Submission, SubmissionContent};
 use crate::domain::execution::orders::OrderKey;
 use crate::domain::execution::reason;
+use crate::domain::execution::tally::flow;
 use crate::domain::ids::{OrderId, Session, Symbol};
 use crate::domain::limits;
 use crate::domain::record::Refusal;
@@ -99,7 +99,7 @@ impl Execution {
         });
         self.name(key, event, &about, context);
         if let Body::OrderReplaced(OrderReplaced { new_order_id: Some(id), .. }) = &event.body {
-            self.merge(key, id);
+            self.merge(key, id, context);
         }
         self.add(key, event, at, context);
         self.settle(key, context);
@@ -153,7 +153,7 @@ impl Execution {
     }
 
     /// Makes `id` a further id of the order, and its facts facts of the order.
-    fn merge(&mut self, key: OrderKey, id: &OrderId) {
+    fn merge(&mut self, key: OrderKey, id: &OrderId, context: &mut Context<'_, '_>) {
         let session = self.orders.get(key).and_then(|order| order.session.clone());
         let other = self.orders.find(session.as_ref().map(Session::as_str), id.as_str());
         if other == Some(key) {
@@ -163,7 +163,15 @@ impl Execution {
             && let Some(order) = self.orders.get_mut(key)
         {
             let both = order.done.outcome.and(gone.done.outcome);
-            absorb(order, &mut gone);
+            // What both moved under one fill id was moved twice.
+            for double in absorb(order, &mut gone) {
+                let back = -double.done.moved;
+                if let Some((symbol, side)) =
+                    order.symbol.zip(order.side).filter(|_| !back.is_zero())
+                {
+                    context.flows.push((symbol, flow(side, &double, back)));
+                }
+            }
             if let Some(outcome) = both {
                 self.leave(key, outcome);
             }
@@ -214,8 +222,8 @@ impl Execution {
                     order.replaces.push(replace);
                 }
             }
-            Body::FillBusted(e) => order.amendments.push(bust_of(e, at)),
-            Body::FillCorrected(e) => order.amendments.push(correction_of(e, at)),
+            Body::FillBusted(e) => order.fills.amend(bust_of(e, at)),
+            Body::FillCorrected(e) => order.fills.amend(correction_of(e, at)),
             Body::Quote(_)
             | Body::Positions(_)
             | Body::AccountEquity(_)
@@ -241,12 +249,15 @@ fn check_fact(order: &Order, event: &Event, order_id: &OrderId) -> Result<Taken,
         Body::OrderSubmitted(e) => check_submission(order, content_of(e, event), order_id)?,
         Body::OrderFilled(e) => check_fill(order, e)?,
         Body::FillBusted(e) => {
-            let known =
-                order.amendments.iter().any(|a| a.fill_id == e.fill_id && a.corrected.is_none());
+            let known = order
+                .fills
+                .amendments()
+                .iter()
+                .any(|a| a.fill_id == e.fill_id && a.corrected.is_none());
             if known { Taken::Duplicate } else { Taken::Changed }
         }
         Body::FillCorrected(e) => {
-            let latest = order.amendments.iter().rfind(|a| a.fill_id == e.fill_id);
+            let latest = order.fills.amendments().iter().rfind(|a| a.fill_id == e.fill_id);
             let known = latest.is_some_and(|a| a.corrected == Some((e.quantity, e.price)));
             if known { Taken::Duplicate } else { Taken::Changed }
         }
@@ -312,7 +323,7 @@ fn check_range(body: &Body) -> Result<(), Refusal> {
 /// Two reports of one fill id agree if side, quantity and price agree; then the first stands.
 fn check_fill(order: &Order, fill: &OrderFilled) -> Result<Taken, Refusal> {
     let Some(id) = &fill.fill_id else { return Ok(Taken::Changed) };
-    let Some(known) = order.fills.iter().find(|f| f.id.as_ref() == Some(id)) else {
+    let Some(known) = order.fills.find(id) else {
         return Ok(Taken::Changed);
     };
     let sides = known.side.zip(fill.order.side).is_none_or(|(a, b)| a == b);
@@ -338,8 +349,9 @@ fn end(order: &mut Order, outcome: Outcome, initiator: Option<Initiator>, at: Ti
     }
 }
 
-/// Moves the facts of `gone` into `order`. A fill that both have under one id is kept once.
-fn absorb(order: &mut Order, gone: &mut Order) {
+/// Moves the facts of `gone` into `order`. A fill that both have under one id is kept once; the
+/// other reports are returned.
+fn absorb(order: &mut Order, gone: &mut Order) -> Vec<Fill> {
     if let Some(mut submission) = gone.submission.take() {
         submission.of_first_id = false;
         if order.submission.as_ref().is_none_or(|known| precedes(&submission, known)) {
@@ -347,23 +359,18 @@ fn absorb(order: &mut Order, gone: &mut Order) {
         }
     }
     order.accepted_at = [order.accepted_at, gone.accepted_at].into_iter().flatten().min();
-    for fill in gone.fills.drain(..) {
-        let known = fill.id.is_some() && order.fills.iter().any(|f| f.id == fill.id);
-        if !known {
-            order.fills.push(fill);
-        }
-    }
+    let doubles = order.fills.absorb(&mut gone.fills);
     order.replaces.append(&mut gone.replaces);
     for fact in gone.ends.drain(..) {
         end(order, fact.outcome, fact.initiator, fact.at);
     }
-    order.amendments.append(&mut gone.amendments);
     order.symbol = order.symbol.or(gone.symbol);
     order.side = order.side.or(gone.side);
     order.strategy = order.strategy.or(gone.strategy);
     order.venue = order.venue.or(gone.venue);
     order.reject_reason = order.reject_reason.or(gone.reject_reason);
     order.done.absorb(&gone.done);
+    doubles
 }
 
 /// What tells this submission from another.

@@ -9,6 +9,7 @@ pub mod figures;
 pub mod histogram;
 pub mod sums;
 pub mod window;
+pub mod fills;
 pub mod order;
 pub mod orders;
 pub mod reason;
@@ -17,6 +18,7 @@ pub mod anomaly;
 pub mod scope;
 pub mod context;
 pub mod facts;
+mod tally;
 mod settle;
 mod view;
 

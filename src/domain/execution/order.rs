@@ -4,10 +4,11 @@
 //! same facts stands for the same outcome and quantities. Deliberately absent: counting, windows
 //! and positions (see `settle`).
 
-use crate::domain::event::{Initiator, Liquidity};
+use crate::domain::event::Initiator;
 use crate::domain::execution::counters::Outcome;
+use crate::domain::execution::fills::{Effective, Executed, Fills};
 use crate::domain::execution::window::EntryKey;
-use crate::domain::ids::{Currency, FillId, OrderId, Session};
+use crate::domain::ids::{OrderId, Session};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, Price, Quantity, Side};
@@ -33,14 +34,12 @@ pub struct Order {
     pub submission: Option<Submission>,
     /// The earliest acceptance (event time).
     pub accepted_at: Option<Timestamp>,
-    /// Executions in the order of arrival, busted ones too.
-    pub fills: Vec<Fill>,
+    /// Executions, busts and corrections.
+    pub fills: Fills,
     /// Accepted changes.
     pub replaces: Vec<Replace>,
     /// Terminal facts.
     pub ends: Vec<End>,
-    /// Busts and corrections.
-    pub amendments: Vec<Amendment>,
     /// Why it was rejected: place in `REJECT_REASONS`.
     pub reject_reason: Option<usize>,
     /// What was made of the facts so far.
@@ -74,49 +73,6 @@ pub struct SubmissionContent {
     pub given_time: Option<Timestamp>,
 }
 
-/// One execution.
-#[derive(Clone, Debug)]
-pub struct Fill {
-    /// Its id.
-    pub id: Option<FillId>,
-    /// Event time.
-    pub at: Timestamp,
-    /// Quantity as reported; none: what explicit fills leave.
-    pub quantity: Option<Quantity>,
-    /// Price as reported.
-    pub price: Price,
-    /// Side as reported.
-    pub side: Option<Side>,
-    /// Fee, its currency as reported.
-    pub fee: Option<(Decimal, Option<Currency>)>,
-    /// Whether it added or took liquidity.
-    pub liquidity: Option<Liquidity>,
-    /// Made by the engine to set its books right.
-    pub synthetic: bool,
-    /// What was made of it so far.
-    pub done: FillDone,
-}
-
-/// What was made of one execution so far.
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one thing done or not")]
-pub struct FillDone {
-    /// Quantity by which it moved the position.
-    pub moved: Decimal,
-    /// Whether it is in the counters.
-    pub counted: bool,
-    /// Its quantity in the counters; never goes down.
-    pub quantity: Decimal,
-    /// Whether its fee is in the counters.
-    pub fee: bool,
-    /// Whether its slippage is in the counters and histograms.
-    pub measured: bool,
-    /// Whether a bust of it is in the counters.
-    pub busted: bool,
-    /// How many corrections of it are in the counters.
-    pub corrected: u32,
-}
-
 /// An accepted change of the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replace {
@@ -139,21 +95,12 @@ pub struct End {
     pub initiator: Option<Initiator>,
 }
 
-/// A bust or a correction of one execution.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Amendment {
-    /// The execution.
-    pub fill_id: FillId,
-    /// Event time.
-    pub at: Timestamp,
-    /// Quantity and price from now on; none: busted.
-    pub corrected: Option<(Quantity, Price)>,
-}
-
 /// What was made of an order's facts so far.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing done or not")]
 pub struct Done {
+    /// Executions, from the first, of which everything was made while they were plain.
+    pub settled: usize,
     /// Its submission is counted.
     pub submitted: bool,
     /// Its acceptance is counted.
@@ -207,15 +154,6 @@ pub struct Standing {
     pub ended_at: Option<Timestamp>,
 }
 
-/// An execution as it stands after busts and corrections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Effective {
-    /// Quantity: 0 when busted; none when it is what explicit fills leave.
-    pub quantity: Option<Decimal>,
-    /// Price.
-    pub price: Decimal,
-}
-
 impl Order {
     /// An order of which nothing but its id is known.
     #[must_use]
@@ -230,10 +168,9 @@ impl Order {
             venue: None,
             submission: None,
             accepted_at: None,
-            fills: Vec::new(),
+            fills: Fills::default(),
             replaces: Vec::new(),
             ends: Vec::new(),
-            amendments: Vec::new(),
             reject_reason: None,
             done: Done::default(),
         }
@@ -241,8 +178,9 @@ impl Order {
 
     /// Facts held, submission and acceptance left out.
     #[must_use]
-    pub const fn facts(&self) -> usize {
-        self.fills.len() + self.replaces.len() + self.ends.len() + self.amendments.len()
+    pub fn facts(&self) -> usize {
+        let fills = self.fills.len() + self.fills.amendments().len();
+        fills + self.replaces.len() + self.ends.len()
     }
 
     /// Whether it reached its venue: a submission, an acceptance, a fill or a rejection is known.
@@ -263,40 +201,19 @@ impl Order {
             || !self.replaces.is_empty()
     }
 
-    /// An execution as it stands: any bust undoes it, else the latest correction stands (by event
-    /// time, then by arrival).
-    #[must_use]
-    pub fn effective(&self, fill: &Fill) -> Effective {
-        let reported =
-            Effective { quantity: fill.quantity.map(Quantity::get), price: fill.price.get() };
-        let Some(id) = fill.id.as_ref().filter(|_| !self.amendments.is_empty()) else {
-            return reported;
-        };
-        let mut latest: Option<(Timestamp, Effective)> = None;
-        for amendment in self.amendments.iter().filter(|a| a.fill_id == *id) {
-            let Some((quantity, price)) = amendment.corrected else {
-                return Effective { quantity: Some(Decimal::ZERO), price: reported.price };
-            };
-            if latest.is_none_or(|(at, _)| at <= amendment.at) {
-                let corrected = Effective { quantity: Some(quantity.get()), price: price.get() };
-                latest = Some((amendment.at, corrected));
-            }
-        }
-        latest.map_or(reported, |(_, corrected)| corrected)
-    }
-
     /// The executions with their quantities resolved, in the order of arrival: those without a
     /// quantity of their own take what the explicit ones leave, the earliest takes all.
     #[must_use]
     pub fn resolved(&self) -> Vec<Effective> {
-        let mut fills: Vec<Effective> = self.fills.iter().map(|f| self.effective(f)).collect();
+        let all = self.fills.all();
+        let mut fills: Vec<Effective> = all.iter().map(|f| self.fills.effective(f)).collect();
         let open = |fill: &Effective| fill.quantity.is_none();
         if !fills.iter().any(open) {
             return fills;
         }
         let explicit = sum(fills.iter().filter_map(|f| f.quantity));
         let left = self.quantity(&fills).map(|q| q.saturating_sub(explicit).max(Decimal::ZERO));
-        let times = self.fills.iter().map(|f| f.at);
+        let times = all.iter().map(|f| f.at);
         let waiting = times.zip(&fills).enumerate().filter(|(_, (_, fill))| open(fill));
         let earliest = waiting.min_by_key(|(index, (at, _))| (*at, *index)).map(|(index, _)| index);
         for (index, fill) in fills.iter_mut().enumerate().filter(|(_, fill)| open(fill)) {
@@ -309,47 +226,67 @@ impl Order {
         fills
     }
 
+    /// The executions that something may still be made of, with their places. While they are plain
+    /// those are the ones that came since the order was last settled whole; else all.
+    #[must_use]
+    pub fn unsettled(&self) -> Vec<(usize, Effective)> {
+        if self.fills.is_plain() {
+            let fills = self.fills.all().iter().enumerate().skip(self.done.settled);
+            return fills.map(|(at, fill)| (at, fill.reported())).collect();
+        }
+        self.resolved().into_iter().enumerate().collect()
+    }
+
     /// Q: the quantity of the last accepted replace (of several at one instant the largest), raised
     /// to what explicit executions had filled by that time; without one, that of the submission.
     fn quantity(&self, fills: &[Effective]) -> Option<Decimal> {
-        let changes = self.replaces.iter().filter_map(|r| Some((r.at, r.quantity?)));
-        let Some((at, quantity)) = changes.max() else {
+        let Some((at, quantity)) = self.last_quantity() else {
             return self.submission.as_ref().map(|s| s.quantity.get());
         };
-        let by_then = self.fills.iter().zip(fills).filter(|(fill, _)| fill.at <= at);
+        let by_then = self.fills.all().iter().zip(fills).filter(|(fill, _)| fill.at <= at);
         let filled = sum(by_then.filter_map(|(_, effective)| effective.quantity));
         Some(quantity.get().max(filled))
+    }
+
+    /// The quantity of the last accepted replace that gave one, and its time.
+    fn last_quantity(&self) -> Option<(Timestamp, Quantity)> {
+        self.replaces.iter().filter_map(|r| Some((r.at, r.quantity?))).max()
+    }
+
+    /// Q, and what the executions add up to.
+    fn executed(&self) -> (Option<Decimal>, Executed) {
+        if self.fills.is_plain() && self.last_quantity().is_none() {
+            return (self.quantity(&[]), self.fills.reported());
+        }
+        let fills = self.resolved();
+        let mut executed = Executed::default();
+        for (fill, effective) in self.fills.all().iter().zip(&fills) {
+            executed.add(fill, *effective);
+        }
+        (self.quantity(&fills), executed)
     }
 
     /// What the facts add up to.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        let fills = self.resolved();
-        let quantity = self.quantity(&fills);
-        let mut standing = Standing {
-            quantity,
-            filled: Decimal::ZERO,
-            notional: Some(Decimal::ZERO),
-            outcome: None,
-            first_fill_at: None,
-            last_fill_at: None,
-            synthetic: false,
-            user_cancelled: false,
-            ended_at: None,
-        };
-        for (fill, effective) in self.fills.iter().zip(&fills) {
-            standing.take(fill, *effective);
-        }
+        let (quantity, executed) = self.executed();
         let end = self.ends.iter().min_by_key(|e| (e.outcome.index(), e.at));
-        if quantity.is_some_and(|q| standing.filled >= q) {
-            standing.outcome = Some(Outcome::Filled);
-            standing.ended_at = standing.last_fill_at;
-        } else if let Some(end) = end {
-            standing.outcome = Some(end.outcome);
-            standing.ended_at = Some(end.at);
+        let (outcome, ended_at) = if quantity.is_some_and(|q| executed.quantity >= q) {
+            (Some(Outcome::Filled), executed.last_at)
+        } else {
+            (end.map(|end| end.outcome), end.map(|end| end.at))
+        };
+        Standing {
+            quantity,
+            filled: executed.quantity,
+            notional: executed.notional,
+            outcome,
+            first_fill_at: executed.first_at,
+            last_fill_at: executed.last_at,
+            synthetic: executed.synthetic,
+            user_cancelled: self.ends.iter().any(|e| e.initiator == Some(Initiator::User)),
+            ended_at,
         }
-        standing.user_cancelled = self.ends.iter().any(|e| e.initiator == Some(Initiator::User));
-        standing
     }
 
     /// Reference prices by `Reference::ALL`. The limit is that of the last replace that gave one
@@ -392,20 +329,6 @@ impl Done {
 }
 
 impl Standing {
-    /// Adds one execution.
-    fn take(&mut self, fill: &Fill, effective: Effective) {
-        let quantity = effective.quantity.unwrap_or_default();
-        if quantity.is_zero() {
-            return;
-        }
-        self.filled = self.filled.saturating_add(quantity);
-        let notional = quantity.checked_mul(effective.price);
-        self.notional = self.notional.zip(notional).and_then(|(a, b)| a.checked_add(b));
-        self.first_fill_at = Some(self.first_fill_at.map_or(fill.at, |at| at.min(fill.at)));
-        self.last_fill_at = Some(self.last_fill_at.map_or(fill.at, |at| at.max(fill.at)));
-        self.synthetic |= fill.synthetic;
-    }
-
     /// P = sum(q p) / F; none without a fill.
     #[must_use]
     pub fn average_price(&self) -> Option<Decimal> {

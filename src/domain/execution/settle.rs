@@ -4,35 +4,20 @@
 //! Invariants: what was counted is never counted again; counters never go down; windows are
 //! amended in place. Everything waits until the order's symbol is known.
 
-use std::collections::BTreeMap;
-
-use crate::domain::drift::{Flow, FlowKind};
 use crate::domain::execution::Execution;
 use crate::domain::execution::anomaly::{self, Figure, Observation};
 use crate::domain::execution::context::Context;
-use crate::domain::execution::counters::{Money, Outcome};
-use crate::domain::execution::order::{Order, Standing, slippage_bps};
+use crate::domain::execution::counters::Outcome;
+use crate::domain::execution::order::{Order, Standing};
 use crate::domain::execution::orders::{Class, OrderKey};
 use crate::domain::execution::reason::REJECT_REASONS;
 use crate::domain::execution::scope::{Place, Scope};
+use crate::domain::execution::tally::{Tally, move_position, product};
 use crate::domain::execution::window::Entry;
-use crate::domain::ids::Currency;
-use crate::domain::settings::{AnomalyRules, Instrument, Levels, Rate, Reference};
+use crate::domain::settings::{AnomalyRules, Instrument, Levels, Rate};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::{Timestamp, seconds};
-use crate::domain::units::{Decimal, Price, Side, to_f64};
-
-/// What the executions of one order add to the counters this time.
-#[derive(Debug, Default)]
-struct Tally {
-    fills: u64,
-    busted: u64,
-    corrected: u64,
-    quantity: Decimal,
-    money: BTreeMap<Currency, Money>,
-    /// Slippage of single executions: place of the reference, basis points.
-    slippage: Vec<(usize, f64)>,
-}
+use crate::domain::units::{Decimal, Side, to_f64};
 
 impl Execution {
     /// Brings everything up to date with the facts of one order.
@@ -57,8 +42,9 @@ impl Execution {
     ) {
         let settings = context.settings;
         let instrument = settings.instruments.at(self.instrument_of(symbol));
-        move_position(order, symbol, context);
-        let tally = tally_fills(order, instrument);
+        let fills = order.unsettled();
+        move_position(order, &fills, symbol, context);
+        let tally = Tally::of(order, &fills, instrument);
         self.count_facts(order, standing);
         self.count_fills(order, &tally, context);
         self.observe_times(order, standing, context);
@@ -69,6 +55,9 @@ impl Execution {
         if turned || entered {
             self.judge(symbol, context);
         }
+        // Without a submission nothing is measured yet, and without a side nothing moved.
+        let is_whole = order.fills.is_plain() && order.submission.is_some();
+        order.done.settled = if is_whole { order.fills.len() } else { 0 };
     }
 
     /// Applies a change to every scope that an order belongs to.
@@ -307,99 +296,6 @@ fn class_of(order: &Order, standing: &Standing) -> Class {
     }
 }
 
-/// Moves the position by what the executions of an order are now against what they were.
-fn move_position(order: &mut Order, symbol: SymbolKey, context: &mut Context<'_, '_>) {
-    let Some(side) = order.side else { return };
-    let kind = match side {
-        Side::Buy => FlowKind::Buy,
-        Side::Sell => FlowKind::Sell,
-    };
-    let effective = order.resolved();
-    for (fill, effective) in order.fills.iter_mut().zip(effective) {
-        let Some(quantity) = effective.quantity else { continue };
-        let change = side.signed(quantity.saturating_sub(fill.done.moved));
-        if !change.is_zero() {
-            fill.done.moved = quantity;
-            context.flows.push((symbol, Flow { time: fill.at, change, kind }));
-        }
-    }
-}
-
-/// Counts what is new about the executions of an order.
-fn tally_fills(order: &mut Order, instrument: &Instrument) -> Tally {
-    let mut tally = Tally::default();
-    let effective = order.resolved();
-    let references = order.submission.is_some().then(|| order.references());
-    let amendments = std::mem::take(&mut order.amendments);
-    let side = order.side;
-    for (fill, effective) in order.fills.iter_mut().zip(effective) {
-        if fill.synthetic {
-            continue;
-        }
-        tally.fills += u64::from(!std::mem::replace(&mut fill.done.counted, true));
-        if let Some(id) = fill.id.as_ref().filter(|_| !amendments.is_empty()) {
-            let of_fill = || amendments.iter().filter(|a| a.fill_id == *id);
-            let busted = of_fill().any(|a| a.corrected.is_none());
-            tally.busted += u64::from(busted && !fill.done.busted);
-            fill.done.busted |= busted;
-            let corrected = of_fill().filter(|a| a.corrected.is_some()).count();
-            let corrected = u32::try_from(corrected).unwrap_or(u32::MAX);
-            tally.corrected += u64::from(corrected.saturating_sub(fill.done.corrected));
-            fill.done.corrected = corrected;
-        }
-        if let Some((fee, currency)) = fill.fee.as_ref().filter(|_| !fill.done.fee) {
-            fill.done.fee = true;
-            tally.money_of(currency.as_ref().unwrap_or(&instrument.currency)).add_fee(*fee);
-        }
-        let quantity = effective.quantity.unwrap_or_default();
-        let more = quantity.saturating_sub(fill.done.quantity);
-        if more > Decimal::ZERO {
-            fill.done.quantity = quantity;
-            tally.quantity = tally.quantity.saturating_add(more);
-            let notional = product([more, effective.price.abs(), instrument.multiplier]);
-            let money = tally.money_of(&instrument.currency);
-            money.notional = money.notional.saturating_add(notional);
-        }
-        if let (Some(references), Some(side)) = (references, side)
-            && !fill.done.measured
-            && !quantity.is_zero()
-        {
-            fill.done.measured = true;
-            tally.measure(side, (quantity, effective.price), references, instrument);
-        }
-    }
-    order.amendments = amendments;
-    tally
-}
-
-impl Tally {
-    /// The sums of one currency.
-    fn money_of(&mut self, currency: &Currency) -> &mut Money {
-        self.money.entry(currency.clone()).or_default()
-    }
-
-    /// Measures one execution against the references; against `expected` in money too.
-    fn measure(
-        &mut self,
-        side: Side,
-        (quantity, price): (Decimal, Decimal),
-        references: [Option<Price>; 3],
-        instrument: &Instrument,
-    ) {
-        let Some(notional) = quantity.checked_mul(price) else { return };
-        for (at, reference) in references.iter().enumerate() {
-            let bps = reference.and_then(|r| slippage_bps(side, notional, quantity, r.get()));
-            self.slippage.extend(bps.map(|bps| (at, bps)));
-        }
-        let expected = references.get(Reference::Expected.index()).copied().flatten();
-        if let Some(reference) = expected.map(Price::get).filter(|r| !r.is_zero()) {
-            let worse = side.signed(price.saturating_sub(reference));
-            let cost = product([worse, quantity, instrument.multiplier]);
-            self.money_of(&instrument.currency).add_cost(cost);
-        }
-    }
-}
-
 impl Scope {
     /// Moves one order from an outcome to another.
     fn change_outcome(&mut self, old: Option<Outcome>, new: Option<Outcome>, arrives: Arrival) {
@@ -485,9 +381,4 @@ const fn rate_of(instrument: &Instrument) -> Option<Decimal> {
         Rate::Fixed(rate) => Some(rate),
         Rate::Unknown => None,
     }
-}
-
-/// A product, held at the ends of the range.
-fn product<const N: usize>(factors: [Decimal; N]) -> Decimal {
-    factors.into_iter().fold(Decimal::ONE, Decimal::saturating_mul)
 }

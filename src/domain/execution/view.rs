@@ -231,7 +231,7 @@ impl Execution {
 /// The executions that stand.
 fn fills_of(order: &Order) -> Vec<FillView> {
     let stands = |quantity: Option<Decimal>| quantity.is_none_or(|q| !q.is_zero());
-    let fills = order.fills.iter().zip(order.resolved());
+    let fills = order.fills.all().iter().zip(order.resolved());
     let views = fills.filter(|(_, effective)| stands(effective.quantity));
     views
         .map(|(fill, effective)| FillView {

@@ -1,0 +1,243 @@
+//! The executions of one order, with busts and corrections, and what they add up to.
+//!
+//! Input: executions and amendments in any order of arrival. Output: executions as they stand, and
+//! their sums. Invariant: while every execution has a quantity of its own and none was amended,
+//! adding one and summing all is O(1). Deliberately absent: the order's quantity.
+
+use crate::domain::digest::{ByDigest, digest_of};
+use crate::domain::event::Liquidity;
+use crate::domain::ids::{Currency, FillId};
+use crate::domain::time::Timestamp;
+use crate::domain::units::{Decimal, Price, Quantity, Side};
+
+/// Up to this many executions are searched one by one; further ones are indexed by their ids.
+const SEARCHED_MAX: usize = 16;
+
+/// The executions of one order in the order of arrival, busted ones too.
+#[derive(Clone, Debug, Default)]
+pub struct Fills {
+    all: Vec<Fill>,
+    amendments: Vec<Amendment>,
+    /// Executions without a quantity of their own.
+    rests: usize,
+    /// Sums over all, as reported.
+    reported: Executed,
+    /// Digest of the id -> place, of executions beyond [`SEARCHED_MAX`].
+    places: ByDigest<usize>,
+}
+
+/// One execution.
+#[derive(Clone, Debug)]
+pub struct Fill {
+    /// Its id.
+    pub id: Option<FillId>,
+    /// Event time.
+    pub at: Timestamp,
+    /// Quantity as reported; none: what explicit fills leave.
+    pub quantity: Option<Quantity>,
+    /// Price as reported.
+    pub price: Price,
+    /// Side as reported.
+    pub side: Option<Side>,
+    /// Fee, and its currency as reported.
+    pub fee: Option<(Decimal, Option<Currency>)>,
+    /// Whether it added or took liquidity.
+    pub liquidity: Option<Liquidity>,
+    /// Made by the engine to set its books right.
+    pub synthetic: bool,
+    /// What was made of it so far.
+    pub done: FillDone,
+}
+
+/// What was made of one execution so far.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing done or not")]
+pub struct FillDone {
+    /// Quantity by which it moved the position.
+    pub moved: Decimal,
+    /// Whether it is in the counters.
+    pub counted: bool,
+    /// Its quantity in the counters; never goes down.
+    pub quantity: Decimal,
+    /// Whether its fee is in the counters.
+    pub fee: bool,
+    /// Whether its slippage is in the counters and histograms.
+    pub measured: bool,
+    /// Whether a bust of it is in the counters.
+    pub busted: bool,
+    /// How many corrections of it are in the counters.
+    pub corrected: u32,
+}
+
+/// A bust or a correction of one execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Amendment {
+    /// The execution.
+    pub fill_id: FillId,
+    /// Event time.
+    pub at: Timestamp,
+    /// Quantity and price from now on; none: busted.
+    pub corrected: Option<(Quantity, Price)>,
+}
+
+/// An execution as it stands after busts and corrections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effective {
+    /// Quantity: 0 when busted; none when it is what explicit fills leave.
+    pub quantity: Option<Decimal>,
+    /// Price.
+    pub price: Decimal,
+}
+
+/// What executions add up to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Executed {
+    /// F: sum of the quantities.
+    pub quantity: Decimal,
+    /// Sum of quantity x price; none when it cannot be held.
+    pub notional: Option<Decimal>,
+    /// Event time of the first.
+    pub first_at: Option<Timestamp>,
+    /// Event time of the last.
+    pub last_at: Option<Timestamp>,
+    /// Whether a synthetic one is among them.
+    pub synthetic: bool,
+}
+
+impl Default for Executed {
+    fn default() -> Self {
+        Self {
+            quantity: Decimal::ZERO,
+            notional: Some(Decimal::ZERO),
+            first_at: None,
+            last_at: None,
+            synthetic: false,
+        }
+    }
+}
+
+impl Executed {
+    /// Adds one execution; one of nothing is none.
+    pub fn add(&mut self, fill: &Fill, effective: Effective) {
+        let quantity = effective.quantity.unwrap_or_default();
+        if quantity.is_zero() {
+            return;
+        }
+        self.quantity = self.quantity.saturating_add(quantity);
+        let notional = quantity.checked_mul(effective.price);
+        self.notional = self.notional.zip(notional).and_then(|(a, b)| a.checked_add(b));
+        self.first_at = Some(self.first_at.map_or(fill.at, |at| at.min(fill.at)));
+        self.last_at = Some(self.last_at.map_or(fill.at, |at| at.max(fill.at)));
+        self.synthetic |= fill.synthetic;
+    }
+}
+
+impl Fills {
+    /// Adds an execution.
+    pub fn push(&mut self, fill: Fill) {
+        self.rests += usize::from(fill.quantity.is_none());
+        self.reported.add(&fill, fill.reported());
+        if let Some(id) = fill.id.as_ref().filter(|_| self.all.len() >= SEARCHED_MAX) {
+            self.places.entry(digest_of(id)).or_insert(self.all.len());
+        }
+        self.all.push(fill);
+    }
+
+    /// Adds a bust or a correction; its execution may come later.
+    pub fn amend(&mut self, amendment: Amendment) {
+        self.amendments.push(amendment);
+    }
+
+    /// Takes over the executions and amendments of another order that became part of this one. An
+    /// execution that both have under one id is kept once; the others' reports are returned.
+    pub fn absorb(&mut self, gone: &mut Self) -> Vec<Fill> {
+        let known =
+            |fills: &Self, fill: &Fill| fill.id.as_ref().is_some_and(|id| fills.find(id).is_some());
+        let mut doubles = Vec::new();
+        for fill in std::mem::take(&mut gone.all) {
+            if known(self, &fill) {
+                doubles.push(fill);
+            } else {
+                self.push(fill);
+            }
+        }
+        self.amendments.append(&mut gone.amendments);
+        doubles
+    }
+
+    /// The execution of that id.
+    #[must_use]
+    pub fn find(&self, id: &FillId) -> Option<&Fill> {
+        let first = self.all.iter().take(SEARCHED_MAX).find(|fill| fill.id.as_ref() == Some(id));
+        first.or_else(|| self.all.get(*self.places.get(&digest_of(id))?))
+    }
+
+    /// The executions, in the order of arrival.
+    #[must_use]
+    pub fn all(&self) -> &[Fill] {
+        &self.all
+    }
+
+    /// The same, to note what was made of them.
+    pub fn all_mut(&mut self) -> &mut [Fill] {
+        &mut self.all
+    }
+
+    /// Executions, busted ones too.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Busts and corrections, in the order of arrival.
+    #[must_use]
+    pub fn amendments(&self) -> &[Amendment] {
+        &self.amendments
+    }
+
+    /// Whether all executions stand as they were reported, each with a quantity of its own.
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        self.amendments.is_empty() && self.rests == 0
+    }
+
+    /// The sums over all executions as reported: what they add up to while they are plain.
+    #[must_use]
+    pub const fn reported(&self) -> Executed {
+        self.reported
+    }
+
+    /// An execution as it stands: any bust undoes it, else the latest correction stands (by event
+    /// time, then by arrival).
+    #[must_use]
+    pub fn effective(&self, fill: &Fill) -> Effective {
+        let Some(id) = fill.id.as_ref().filter(|_| !self.amendments.is_empty()) else {
+            return fill.reported();
+        };
+        let mut latest: Option<(Timestamp, Effective)> = None;
+        for amendment in self.amendments.iter().filter(|a| a.fill_id == *id) {
+            let Some((quantity, price)) = amendment.corrected else {
+                return Effective { quantity: Some(Decimal::ZERO), ..fill.reported() };
+            };
+            if latest.is_none_or(|(at, _)| at <= amendment.at) {
+                let corrected = Effective { quantity: Some(quantity.get()), price: price.get() };
+                latest = Some((amendment.at, corrected));
+            }
+        }
+        latest.map_or_else(|| fill.reported(), |(_, corrected)| corrected)
+    }
+}
+
+impl Fill {
+    /// As it was reported.
+    #[must_use]
+    pub fn reported(&self) -> Effective {
+        Effective { quantity: self.quantity.map(Quantity::get), price: self.price.get() }
+    }
+}

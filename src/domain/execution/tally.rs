@@ -1,0 +1,154 @@
+//! What the executions of one order add to positions and counters.
+//!
+//! Input: the executions of an order as they stand, and what was made of them before. Output: the
+//! difference. Invariant: what was counted is never counted again, nor taken back; positions
+//! follow busts and corrections both ways.
+
+use std::collections::BTreeMap;
+
+use crate::domain::drift::{Flow, FlowKind};
+use crate::domain::execution::context::Context;
+use crate::domain::execution::counters::Money;
+use crate::domain::execution::fills::{Amendment, Effective, Fill};
+use crate::domain::execution::order::{Order, slippage_bps};
+use crate::domain::ids::Currency;
+use crate::domain::settings::{Instrument, Reference};
+use crate::domain::symbols::SymbolKey;
+use crate::domain::units::{Decimal, Price, Side};
+
+/// What the executions of one order add to the counters this time.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Executions.
+    pub(super) fills: u64,
+    /// Executions busted.
+    pub(super) busted: u64,
+    /// Corrections.
+    pub(super) corrected: u64,
+    /// Executed quantity.
+    pub(super) quantity: Decimal,
+    /// Money by currency.
+    pub(super) money: BTreeMap<Currency, Money>,
+    /// Slippage of single executions: place of the reference, basis points.
+    pub(super) slippage: Vec<(usize, f64)>,
+}
+
+/// Moves the position by what these executions of an order are now against what they were.
+pub(super) fn move_position(
+    order: &mut Order,
+    fills: &[(usize, Effective)],
+    symbol: SymbolKey,
+    context: &mut Context<'_, '_>,
+) {
+    let Some(side) = order.side else { return };
+    for (at, effective) in fills {
+        let Some(fill) = order.fills.all_mut().get_mut(*at) else { continue };
+        let Some(quantity) = effective.quantity else { continue };
+        let change = quantity.saturating_sub(fill.done.moved);
+        if !change.is_zero() {
+            fill.done.moved = quantity;
+            context.flows.push((symbol, flow(side, fill, change)));
+        }
+    }
+}
+
+/// The change of position by `more` of an execution; negative: less.
+pub(super) fn flow(side: Side, fill: &Fill, more: Decimal) -> Flow {
+    let kind = match side {
+        Side::Buy => FlowKind::Buy,
+        Side::Sell => FlowKind::Sell,
+    };
+    Flow { time: fill.at, change: side.signed(more), kind }
+}
+
+impl Tally {
+    /// Counts what is new about these executions of an order. Synthetic ones count nowhere.
+    pub(super) fn of(
+        order: &mut Order,
+        fills: &[(usize, Effective)],
+        instrument: &Instrument,
+    ) -> Self {
+        let mut tally = Self::default();
+        let measure = order.side.zip(order.submission.as_ref().map(|_| order.references()));
+        // Most orders have none, and copying none costs nothing.
+        let amendments = order.fills.amendments().to_vec();
+        for (at, effective) in fills {
+            let Some(fill) = order.fills.all_mut().get_mut(*at) else { continue };
+            if fill.synthetic {
+                continue;
+            }
+            tally.fills += u64::from(!std::mem::replace(&mut fill.done.counted, true));
+            tally.count_amendments(fill, &amendments);
+            tally.count_money(fill, *effective, instrument);
+            if let Some((side, references)) = measure {
+                tally.measure(fill, *effective, (side, references), instrument);
+            }
+        }
+        tally
+    }
+
+    fn count_amendments(&mut self, fill: &mut Fill, amendments: &[Amendment]) {
+        let Some(id) = fill.id.as_ref().filter(|_| !amendments.is_empty()) else { return };
+        let of_fill = || amendments.iter().filter(|a| a.fill_id == *id);
+        let busted = of_fill().any(|a| a.corrected.is_none());
+        self.busted += u64::from(busted && !fill.done.busted);
+        fill.done.busted |= busted;
+        let corrected = of_fill().filter(|a| a.corrected.is_some()).count();
+        let corrected = u32::try_from(corrected).unwrap_or(u32::MAX);
+        self.corrected += u64::from(corrected.saturating_sub(fill.done.corrected));
+        fill.done.corrected = corrected;
+    }
+
+    /// Quantity, notional and fee, where they grew.
+    fn count_money(&mut self, fill: &mut Fill, effective: Effective, instrument: &Instrument) {
+        if let Some((fee, currency)) = fill.fee.as_ref().filter(|_| !fill.done.fee) {
+            fill.done.fee = true;
+            self.money_of(currency.as_ref().unwrap_or(&instrument.currency)).add_fee(*fee);
+        }
+        let quantity = effective.quantity.unwrap_or_default();
+        let more = quantity.saturating_sub(fill.done.quantity);
+        if more > Decimal::ZERO {
+            fill.done.quantity = quantity;
+            self.quantity = self.quantity.saturating_add(more);
+            let notional = product([more, effective.price.abs(), instrument.multiplier]);
+            let money = self.money_of(&instrument.currency);
+            money.notional = money.notional.saturating_add(notional);
+        }
+    }
+
+    /// Measures one execution against the references, once; against `expected` in money too.
+    fn measure(
+        &mut self,
+        fill: &mut Fill,
+        effective: Effective,
+        (side, references): (Side, [Option<Price>; 3]),
+        instrument: &Instrument,
+    ) {
+        let (quantity, price) = (effective.quantity.unwrap_or_default(), effective.price);
+        if fill.done.measured || quantity.is_zero() {
+            return;
+        }
+        fill.done.measured = true;
+        let Some(notional) = quantity.checked_mul(price) else { return };
+        for (at, reference) in references.iter().enumerate() {
+            let bps = reference.and_then(|r| slippage_bps(side, notional, quantity, r.get()));
+            self.slippage.extend(bps.map(|bps| (at, bps)));
+        }
+        let expected = references.get(Reference::Expected.index()).copied().flatten();
+        if let Some(reference) = expected.map(Price::get).filter(|r| !r.is_zero()) {
+            let worse = side.signed(price.saturating_sub(reference));
+            let cost = product([worse, quantity, instrument.multiplier]);
+            self.money_of(&instrument.currency).add_cost(cost);
+        }
+    }
+
+    /// The sums of one currency.
+    fn money_of(&mut self, currency: &Currency) -> &mut Money {
+        self.money.entry(currency.clone()).or_default()
+    }
+}
+
+/// A product, held at the ends of the range.
+pub(super) fn product<const N: usize>(factors: [Decimal; N]) -> Decimal {
+    factors.into_iter().fold(Decimal::ONE, Decimal::saturating_mul)
+}

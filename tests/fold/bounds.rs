@@ -1,0 +1,105 @@
+//! What a flood does: nothing grows without bound, and what is dropped is counted.
+
+use trading_exporter::domain::ids::Symbol;
+use trading_exporter::domain::limits;
+use trading_exporter::domain::record::{Refusal, Verdict};
+use trading_exporter::domain::settings::{IngestSettings, OrderSettings, SeriesSettings, Settings};
+
+use crate::flow::Fold;
+
+fn submit(order: usize, symbol: &str) -> String {
+    format!(
+        r#"{{"type":"order_submitted","order_id":"O{order}","symbol":"{symbol}","side":"buy","quantity":1}}"#
+    ) + "\n"
+}
+
+#[test]
+fn symbols_beyond_the_budget_fold_into_one() {
+    let max = limits::SERIES_PER_ACCOUNT + 3 * limits::SERIES_PER_SYMBOL;
+    let mut fold = Fold::new(Settings { series: SeriesSettings { max }, ..Settings::default() });
+    for n in 0..100 {
+        fold.lines(&submit(n, &format!("S{n}")));
+    }
+    let account = fold.monitor.account("default").expect("the account");
+    let names: Vec<&str> = account.symbols.iter().map(|(_, name)| name.as_str()).collect();
+    assert_eq!(names, ["S0", "S1", "S2", Symbol::OTHER]);
+    assert_eq!(account.symbols.folded(), 97);
+    assert_eq!(account.execution.whole().counters().submitted, 100);
+    let other = account.symbols.get(&Symbol::other()).expect("the folded");
+    let scope = account.execution.symbol(other).expect("the folded");
+    assert_eq!(scope.counters().submitted, 97);
+}
+
+#[test]
+fn the_oldest_open_order_is_dropped_and_counted() {
+    let orders = OrderSettings { open_max: 10, ..OrderSettings::default() };
+    let mut fold = Fold::new(Settings { orders, ..Settings::default() });
+    for n in 0..25 {
+        fold.lines(&submit(n, "X"));
+    }
+    let account = fold.monitor.account("default").expect("the account");
+    assert_eq!(account.execution.open_orders_total(), 10);
+    assert_eq!(account.execution.dropped(), (15, 0));
+    assert!(account.execution.order(&account.symbols, None, "O14").is_none());
+    assert!(account.execution.order(&account.symbols, None, "O15").is_some());
+    let leaves = account.execution.market(account.symbols.get(&x()).expect("X")).open_buy;
+    assert_eq!(leaves.to_string(), "10");
+}
+
+fn x() -> Symbol {
+    Symbol::new("X").expect("a symbol")
+}
+
+#[test]
+fn orders_without_a_submission_age_out() {
+    let mut fold = Fold::new(Settings::default());
+    fold.lines(r#"{"type":"order_filled","order_id":"U","symbol":"X","side":"buy","quantity":5,"price":1,"fill_id":"F"}"#);
+    fold.wait(3_601);
+    let account = fold.monitor.account("default").expect("the account");
+    assert_eq!(account.execution.dropped(), (0, 1));
+    // The position that it moved stands.
+    let position = account.books.positions(&account.symbols).next().expect("a position");
+    assert_eq!(position.ledger.to_string(), "5");
+}
+
+#[test]
+fn ids_are_forgotten_by_number() {
+    let ingest = IngestSettings { horizon_ids: 3, ..IngestSettings::default() };
+    let mut fold = Fold::new(Settings { ingest, ..Settings::default() });
+    let quote = |n: usize| {
+        format!(r#"{{"type":"quote","symbol":"X","price":1,"event_id":"E{n}","time":1795357800}}"#)
+    };
+    for n in 0..4 {
+        assert_eq!(fold.lines(&quote(n)), [Verdict::Accepted]);
+    }
+    assert_eq!(fold.lines(&quote(3)), [Verdict::Duplicate]);
+    assert_eq!(fold.lines(&quote(1)), [Verdict::Duplicate]);
+    assert_eq!(fold.lines(&quote(0)), [Verdict::Accepted]);
+    assert_eq!(fold.monitor.account("default").expect("the account").horizon.len(), 3);
+}
+
+#[test]
+fn accounts_have_a_bound() {
+    let mut fold = Fold::new(Settings::default());
+    let quote = |n: usize| format!(r#"{{"type":"quote","account":"A{n}","symbol":"X","price":1}}"#);
+    for n in 0..limits::ACCOUNTS_MAX {
+        assert_eq!(fold.lines(&quote(n)), [Verdict::Accepted]);
+    }
+    let refused = Verdict::Refused(Refusal::TooManyAccounts);
+    assert_eq!(fold.lines(&quote(limits::ACCOUNTS_MAX)), [refused]);
+    assert_eq!(fold.lines(&quote(0)), [Verdict::Accepted]);
+}
+
+#[test]
+fn an_order_has_a_bound_of_facts() {
+    let mut fold = Fold::new(Settings::default());
+    let fill = |n: usize| {
+        format!(
+            r#"{{"type":"order_filled","order_id":"O","symbol":"X","side":"buy","quantity":1,"price":1,"fill_id":"F{n}"}}"#
+        ) + "\n"
+    };
+    let lines: String = (0..=limits::FACTS_PER_ORDER_MAX).map(fill).collect();
+    let verdicts = fold.lines(&lines);
+    assert_eq!(verdicts.last(), Some(&Verdict::Refused(Refusal::OrderTooLong)));
+    assert_eq!(verdicts.iter().filter(|v| **v == Verdict::Accepted).count(), verdicts.len() - 1);
+}
