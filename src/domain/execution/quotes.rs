@@ -1,7 +1,7 @@
 //! The latest mids of one symbol, for arrival prices and values.
 //!
 //! Input: quotes with their event times, mostly in order. Output: the mid at a time. Invariant: at
-//! most [`MIDS_MAX`] are kept, sorted by time; the oldest goes first.
+//! most 64 are kept, sorted by time; the oldest goes first.
 
 use std::collections::VecDeque;
 use std::time::Duration;
