@@ -14,6 +14,7 @@ use crate::domain::execution::figures::{Figures, MeanFigure, Quantiles, Slippage
 use crate::domain::execution::histogram::{Exemplar, Histogram};
 use crate::domain::health::{ComponentView, Health};
 use crate::domain::ids::{Account, Component, Currency, OrderId, Symbol};
+use crate::domain::limits;
 use crate::domain::settings::{Settings, Severity};
 use crate::domain::state::TradingState;
 use crate::domain::time::Timestamp;
@@ -433,6 +434,19 @@ fn the_exporter_counts_the_series_of_the_state() {
     let text = encode(&projection(), Some(&runtime()), Format::Text);
     let line = format!("trading_exporter_series {}.0", counted(&text));
     assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+}
+
+#[test]
+fn a_symbol_costs_what_the_budget_says() {
+    let text = encode(&projection(), None, Format::Text);
+    let of_symbol = samples(&text).into_iter().filter(|sample| {
+        let has = |name: &str, value: &str| {
+            sample.labels.iter().any(|label| label.0 == name && label.1 == value)
+        };
+        has("account", "paper") && has("symbol", "AAPL")
+    });
+    let series = of_symbol.count();
+    assert!((50..=limits::SERIES_PER_SYMBOL).contains(&series), "{series}");
 }
 
 #[test]
