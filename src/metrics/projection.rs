@@ -138,8 +138,10 @@ pub struct ExporterRow {
     pub sequence: u64,
     /// Series that /metrics may carry.
     pub series_limit: usize,
-    /// New symbols that were folded into `__other__`.
-    pub folded_symbols: u64,
+    /// Times that a new symbol, strategy or venue was folded into `__other__`.
+    pub folded: [(&'static str, u64); 3],
+    /// Snapshots of positions that were older than one known.
+    pub out_of_order: u64,
 }
 
 /// Copies what /metrics shows of all accounts.
@@ -154,16 +156,25 @@ pub fn project(monitor: &Monitor) -> Projection {
 /// [`ExporterRow`] must stay out of the exposition, see [`crate::metrics::encode()`].
 #[must_use]
 pub fn project_accounts(monitor: &Monitor, visible: impl Fn(&Account) -> bool) -> Projection {
-    let folded_symbols = monitor.accounts().map(|a| a.symbols.folded()).sum();
     let shown = monitor.accounts().filter(|a| visible(&a.name));
     Projection {
         common: common_row(monitor),
         accounts: shown.map(|account| account_row(monitor, account)).collect(),
-        exporter: ExporterRow {
-            sequence: monitor.sequence(),
-            series_limit: monitor.settings().series.max,
-            folded_symbols,
-        },
+        exporter: exporter_row(monitor),
+    }
+}
+
+fn exporter_row(monitor: &Monitor) -> ExporterRow {
+    let folded = |count: fn(&AccountState) -> u64| monitor.accounts().map(count).sum();
+    ExporterRow {
+        sequence: monitor.sequence(),
+        series_limit: monitor.settings().series.max,
+        folded: [
+            ("symbol", folded(|account| account.symbols.folded())),
+            ("strategy", folded(|account| account.execution.folded().0)),
+            ("venue", folded(|account| account.execution.folded().1)),
+        ],
+        out_of_order: monitor.out_of_order(),
     }
 }
 
@@ -243,24 +254,25 @@ fn symbol_rows(
     anomalies: &[AnomalyView],
 ) -> Vec<SymbolRow> {
     let table = &account.symbols;
-    let mut rows: Vec<SymbolRow> =
-        table.iter().map(|(key, symbol)| symbol_row(settings, account, key, symbol)).collect();
-    // Keys are places in the table, and so in the rows.
-    let mut fill = |symbol: &Symbol, change: &mut dyn FnMut(&mut SymbolRow)| {
-        let row = table.get(symbol).and_then(|key| rows.get_mut(key.index()));
-        if let Some(row) = row.filter(|row| row.symbol == *symbol) {
-            change(row);
-        }
-    };
+    let (keys, mut rows): (Vec<SymbolKey>, Vec<SymbolRow>) =
+        table.iter().map(|(key, symbol)| (key, symbol_row(settings, account, key, symbol))).unzip();
+    // Keys rise, with gaps where symbols were retired.
+    let place = |symbol: &Symbol| keys.binary_search(&table.get(symbol)?).ok();
     for position in account.books.positions(table) {
-        fill(&position.symbol, &mut |row| row.position = Some(position.clone()));
+        if let Some(row) = place(&position.symbol).and_then(|at| rows.get_mut(at)) {
+            row.position = Some(position);
+        }
     }
     for drift in account.books.differences(table) {
-        fill(&drift.symbol, &mut |row| row.drift = Some(drift.clone()));
+        if let Some(row) = place(&drift.symbol).and_then(|at| rows.get_mut(at)) {
+            row.drift = Some(drift);
+        }
     }
     for anomaly in anomalies {
-        let Some(symbol) = &anomaly.symbol else { continue };
-        fill(symbol, &mut |row| set_level(&mut row.anomalies, anomaly));
+        let at = anomaly.symbol.as_ref().and_then(place);
+        if let Some(row) = at.and_then(|at| rows.get_mut(at)) {
+            set_level(&mut row.anomalies, anomaly);
+        }
     }
     rows
 }

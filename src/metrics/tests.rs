@@ -190,7 +190,12 @@ fn projection() -> Projection {
     Projection {
         common: control(Account::all()),
         accounts: vec![account("paper"), account(HOSTILE)],
-        exporter: ExporterRow { sequence: 6, series_limit: 100_000, folded_symbols: 0 },
+        exporter: ExporterRow {
+            sequence: 6,
+            series_limit: 100_000,
+            folded: [("symbol", 0), ("strategy", 0), ("venue", 0)],
+            out_of_order: 1,
+        },
     }
 }
 
@@ -235,6 +240,11 @@ impl Sample {
             Some((value, exemplar)) => (value, Some(exemplar.to_owned())),
         };
         Self { name: name.to_owned(), labels, value: value.to_owned(), exemplar }
+    }
+
+    /// The value of a label.
+    fn value_of(&self, label: &str) -> Option<&str> {
+        self.labels.iter().find(|(name, _)| name == label).map(|(_, value)| value.as_str())
     }
 }
 
@@ -331,8 +341,7 @@ fn both_formats_carry_the_same_samples() {
 fn numbers_are_written_one_way() {
     for format in [Format::Text, Format::OpenMetrics] {
         for sample in samples(&encode(&projection(), Some(&runtime()), format)) {
-            let bound = sample.labels.iter().find(|(name, _)| name == "le").map(|(_, v)| v);
-            for number in [Some(&sample.value), bound].into_iter().flatten() {
+            for number in [Some(&*sample.value), sample.value_of("le")].into_iter().flatten() {
                 let float: f64 = number.parse().expect("a float");
                 assert!(!float.is_nan(), "{sample:?}");
                 assert!(number == "+Inf" || number.contains(['.', 'e']), "{number}: {sample:?}");
@@ -437,16 +446,20 @@ fn the_exporter_counts_the_series_of_the_state() {
 }
 
 #[test]
-fn a_symbol_costs_what_the_budget_says() {
+fn an_account_and_a_symbol_cost_what_the_budget_says() {
     let text = encode(&projection(), None, Format::Text);
-    let of_symbol = samples(&text).into_iter().filter(|sample| {
-        let has = |name: &str, value: &str| {
-            sample.labels.iter().any(|label| label.0 == name && label.1 == value)
-        };
-        has("account", "paper") && has("symbol", "AAPL")
-    });
-    let series = of_symbol.count();
-    assert!((50..=limits::SERIES_PER_SYMBOL).contains(&series), "{series}");
+    let check = |label: Option<(&str, &str)>, at_most: usize| {
+        let of_row = samples(&text).into_iter().filter(|sample| {
+            let account = sample.value_of("account") == Some("paper");
+            let rows = ["symbol", "strategy", "venue"].map(|name| sample.value_of(name));
+            let own = rows.iter().all(|value| value.is_none_or(str::is_empty));
+            account && label.map_or(own, |(name, value)| sample.value_of(name) == Some(value))
+        });
+        let series = of_row.count();
+        assert!((50..=at_most).contains(&series), "{label:?}: {series}");
+    };
+    check(None, limits::SERIES_PER_ACCOUNT);
+    check(Some(("symbol", "AAPL")), limits::SERIES_PER_SYMBOL);
 }
 
 #[test]

@@ -21,7 +21,17 @@ pub const FAMILIES: &[Family] = &[
         "trading_exporter_series_folded_total",
         "Number of times that a new value of a label was folded into __other__.",
         &["label"],
-        Source::Exporter(|e, p| p.count(&["symbol"], e.folded_symbols)),
+        Source::Exporter(|e, p| {
+            for (label, count) in e.folded {
+                p.count(&[label], count);
+            }
+        }),
+    ),
+    Family::counter(
+        "trading_exporter_events_out_of_order_total",
+        "Number of snapshots ignored because a newer one of the same book was known, by type.",
+        &["type"],
+        Source::Exporter(|e, p| p.count(&["positions"], e.out_of_order)),
     ),
     Family::gauge(
         "trading_exporter_sequence",
