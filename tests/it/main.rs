@@ -10,3 +10,5 @@
 
 mod exporter;
 mod process;
+mod golden_scrape;
+mod scrape_parsers;
