@@ -51,7 +51,7 @@ impl Office<'_, '_> {
         if opens {
             drift.state = DriftState::Open;
             drift.opened_at = Some(self.now);
-            self.history.open(self.key, drift.id);
+            self.history.open(self.key, self.symbol, drift.id);
         }
         if is_confirmed {
             self.act(drift, offset);

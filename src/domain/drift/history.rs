@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::confirm::Drift;
 use super::{DriftType, ReconcileOutcome};
+use crate::domain::ids::Symbol;
 use crate::domain::limits::DRIFT_HISTORY_MAX;
 use crate::domain::settings::Severity;
 use crate::domain::symbols::SymbolKey;
@@ -25,6 +26,8 @@ pub(super) struct History {
 pub(super) struct Entry {
     pub(super) id: u64,
     pub(super) key: SymbolKey,
+    /// Kept by name: the key of a retired symbol has none.
+    pub(super) symbol: Symbol,
     /// How it ended; none: it stands.
     pub(super) ended: Option<Box<Drift>>,
 }
@@ -37,11 +40,11 @@ impl History {
     }
 
     /// A drift was confirmed; past the bound the oldest one is forgotten.
-    pub(super) fn open(&mut self, key: SymbolKey, id: u64) {
+    pub(super) fn open(&mut self, key: SymbolKey, symbol: &Symbol, id: u64) {
         if self.entries.len() >= DRIFT_HISTORY_MAX {
             self.entries.pop_front();
         }
-        self.entries.push_back(Entry { id, key, ended: None });
+        self.entries.push_back(Entry { id, key, symbol: symbol.clone(), ended: None });
     }
 
     /// A confirmed drift ended, unless it is forgotten already.

@@ -37,12 +37,15 @@ impl Books {
         })
     }
 
-    /// The drifts that were confirmed, oldest first, as they stand or ended; at most 1000.
-    pub fn history<'a>(&'a self, symbols: &'a SymbolTable) -> impl Iterator<Item = DriftView> + 'a {
+    /// The drifts that were confirmed, oldest first, as they stand or ended; at most 1000. Those of
+    /// symbols that were retired since are kept.
+    pub fn history<'a>(
+        &'a self,
+        _symbols: &'a SymbolTable,
+    ) -> impl Iterator<Item = DriftView> + 'a {
         self.history.entries().filter_map(|entry| {
             let standing = || self.lines.get(&entry.key).and_then(|line| line.drift.as_ref());
-            let drift = entry.ended.as_deref().or_else(standing)?;
-            symbols.name(entry.key).map(|symbol| drift.view(symbol))
+            entry.ended.as_deref().or_else(standing).map(|drift| drift.view(&entry.symbol))
         })
     }
 

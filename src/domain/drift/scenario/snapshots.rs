@@ -190,9 +190,12 @@ fn a_symbol_that_is_gone_can_be_retired() {
     assert_eq!(world.books.retire(key), Err(Refusal::NotFound));
     world.at(10.0).both("X 5", "X 5");
     assert_eq!(world.books.retire(key), Err(Refusal::InUse));
-    world.at(20.0).both("", "");
+    world.at(15.0).both("X 20", "X 5").at(20.0).both("", "");
     assert_eq!(world.books.retire(key), Ok(()));
+    world.symbols.retire(key);
     assert_eq!(world.books.positions(&world.symbols).count(), 0);
+    let past = world.history();
+    assert_eq!(past.first().map(|drift| drift.symbol.as_str()), Some("X"));
     world.at(30.0).both("X 5", "X 5").expect("X", "none");
     assert_eq!(world.books.positions(&world.symbols).count(), 1);
 }
