@@ -22,12 +22,14 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -126,26 +128,67 @@ impl ConfigSource {
 /// # Errors
 /// See [`AppError`].
 pub fn main(config: Config, source: ConfigSource) -> Result<(), AppError> {
+    on_threads(config.web.listen_address, async move |listener, shutdown| {
+        run(config, source, listener, shutdown).await
+    })
+}
+
+/// Serves with that configuration, on threads of its own, while `work` goes on: it gets the address
+/// that is served and a future that completes upon SIGTERM or SIGINT. Drains when it has ended.
+///
+/// # Errors
+/// See [`AppError`]; what `work` says is passed on.
+pub fn main_beside<T>(
+    config: Config,
+    source: ConfigSource,
+    work: impl AsyncFnOnce(SocketAddr, Shutdown) -> T,
+) -> Result<T, AppError> {
+    on_threads(config.web.listen_address, async move |listener, shutdown| {
+        let address = listener.local_addr();
+        let address = address.map_err(|source| AppError::SetUp { what: "a listener", source })?;
+        let (done, over) = oneshot::channel();
+        let serving = run(config, source, listener, async move {
+            over.await.ok();
+            "the work beside it has ended"
+        });
+        let working = async move {
+            let result = work(address, shutdown).await;
+            // The server may have ended before.
+            done.send(()).ok();
+            result
+        };
+        let (served, result) = tokio::join!(serving, working);
+        served.map(|()| result)
+    })
+}
+
+/// Completes with the name of the signal when SIGTERM or SIGINT has come.
+pub type Shutdown = Pin<Box<dyn Future<Output = &'static str>>>;
+
+/// Runs `body` on threads of its own, with a listener on `address` and the signals that end it.
+fn on_threads<T>(
+    address: SocketAddr,
+    body: impl AsyncFnOnce(TcpListener, Shutdown) -> Result<T, AppError>,
+) -> Result<T, AppError> {
     let set_up = |what| move |source| AppError::SetUp { what, source };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(set_up("threads"))?;
-    let served = runtime.block_on(async {
+    let result = runtime.block_on(async {
         // Signals first: one that comes early must find its handler.
         let shutdown = tasks::shutdown().map_err(set_up("signals"))?;
         let hangup = tasks::hangup().map_err(set_up("signals"))?;
-        let address = config.web.listen_address;
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| AppError::Listen { address, source })?;
-        let served = run(config, source, listener, shutdown).await;
+        let result = body(listener, Box::pin(shutdown)).await;
         drop(hangup);
-        served
+        result
     });
     // What still blocks (a name that is being resolved, a disk that hangs) must not keep us.
     runtime.shutdown_background();
-    served
+    result
 }
 
 /// Serves on `listener` until `shutdown` completes, with a name for the log, or the engine ends by

@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{Overrides, StorageMode};
+use crate::config::{Overrides, StorageMode, parse_duration};
+use crate::demo;
 
 /// Name and version, as `version` and `--version` print them.
 pub(super) const VERSION: &str = concat!("trading-exporter ", env!("CARGO_PKG_VERSION"));
@@ -34,6 +36,11 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     /// Serve the API and /metrics (the default)
     Serve(Box<ServeArguments>),
+    /// Show the main job: replay an hour of recorded trading, five faults and a halt
+    ///
+    /// Starts the exporter, in memory, and tells it the session through its HTTP API, faster than
+    /// life and shifted to now. Runs until Ctrl-C.
+    Demo(DemoArguments),
     /// Check configuration files and name every mistake; exit code 1 if there is one
     CheckConfig(CheckConfigArguments),
     /// Print the SHA-256 of a token, as the configuration wants it
@@ -84,6 +91,29 @@ impl ServeArguments {
             insecure: self.insecure,
         }
     }
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+#[command(mut_arg("level", |level| level.default_value("error")))]
+pub(super) struct DemoArguments {
+    /// End after this time, such as 30s, and fail if the story did not come true by then
+    #[arg(long = "for", value_name = "DURATION", value_parser = demo_duration)]
+    pub(super) duration: Option<Duration>,
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long = "web.listen-address", value_name = "IP:PORT")]
+    pub(super) listen_address: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(super) log: LogArguments,
+}
+
+/// A time in which the story of the demo can be told.
+fn demo_duration(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text).ok_or("write it as in 30s, 5m or 1m30s")?;
+    if duration < demo::SHORTEST {
+        return Err(format!("the story takes {} seconds", demo::SHORTEST.as_secs()));
+    }
+    Ok(duration)
 }
 
 /// Where records are kept.
@@ -195,6 +225,8 @@ mod tests {
         check("trading-exporter --log.level=loud");
         check("trading-exporter --insecure version");
         check("trading-exporter check-config");
+        check("trading-exporter demo --for 30");
+        check("trading-exporter demo --for 3s");
         check("trading-exporter sing");
     }
 }

@@ -6,6 +6,7 @@
 
 mod args;
 mod check_config;
+mod demo;
 mod hash_token;
 mod log;
 mod serve;
@@ -30,6 +31,9 @@ enum Failure {
     /// Serving failed.
     #[error(transparent)]
     App(#[from] crate::app::AppError),
+    /// The demo failed.
+    #[error(transparent)]
+    Demo(#[from] crate::demo::DemoError),
     /// Reading or writing at the terminal failed.
     #[error("cannot {doing}")]
     Terminal {
@@ -65,6 +69,7 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         None => serve::run(arguments.serve),
         Some(Command::Serve(serve)) => serve::run(*serve),
+        Some(Command::Demo(demo)) => demo::run(&demo),
         Some(Command::CheckConfig(check)) => check_config::run(&check),
         Some(Command::HashToken(hash)) => hash_token::run(&hash),
         Some(Command::Version) => write_out(&format!("{}\n", args::VERSION)),

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::{ConfigError, Mistake};
+pub use scalar::parse_duration;
 
 use crate::domain::ids::Component;
 use crate::domain::limits;

@@ -278,8 +278,9 @@ pub(super) fn sha256(text: &str) -> Result<[u8; 32], Fault> {
     Ok(hash)
 }
 
-/// `1h30m`, `500ms`, `0`: each unit once, the longest first, as in Prometheus.
-fn parse_duration(text: &str) -> Option<Duration> {
+/// Reads `1h30m`, `500ms`, `0`: each unit once, the longest first, as in Prometheus.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
     }

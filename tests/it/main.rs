@@ -10,5 +10,6 @@
 
 mod exporter;
 mod process;
+mod demo;
 mod golden_scrape;
 mod scrape_parsers;

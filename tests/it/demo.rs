@@ -1,0 +1,41 @@
+//! The demo: it says where to look, and a person may end it at any time.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+
+use crate::exporter::{BINARY, Client, Exporter, run, wait};
+
+#[test]
+fn a_person_may_end_it() {
+    for signal in ["INT", "TERM"] {
+        let mut command = Command::new(BINARY);
+        command.args(["demo", "--web.listen-address=127.0.0.1:0"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let (mut told, mut line) = (String::new(), String::new());
+        while !line.contains("orders submitted") {
+            line.clear();
+            assert_ne!(out.read_line(&mut line).unwrap(), 0, "{told}");
+            told.push_str(&line);
+        }
+        let url = told.split("http://").nth(1).unwrap();
+        let address: SocketAddr = url.split('/').next().unwrap().parse().unwrap();
+        let metrics = Client::connect(address).send("GET", "/metrics", "").body;
+        assert!(metrics.contains("trading_orders_submitted_total{account=\"paper\""), "{metrics}");
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+        assert_eq!(wait(&mut child).code(), Some(0));
+        out.read_to_string(&mut told).unwrap();
+        assert!(told.contains("ended before the story did"), "{told}");
+    }
+}
+
+#[test]
+fn it_says_why_it_cannot_begin() {
+    let exporter = Exporter::start(&[]);
+    let address = format!("--web.listen-address={}", exporter.address);
+    let (code, _, err) = run(&["demo", &address], "");
+    assert_eq!(code, 1);
+    assert!(err.contains(&format!("cannot listen on {}: ", exporter.address)), "{err}");
+}
