@@ -14,6 +14,7 @@ mod auth;
 mod query;
 mod body;
 mod layers;
+mod leftover;
 mod decide;
 mod events;
 mod execution;
@@ -144,6 +145,7 @@ pub fn router(state: AppState) -> Router {
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn(layers::secure))
+        .layer(from_fn_with_state(state.clone(), leftover::take_leftover))
         .layer(CatchPanicLayer::custom(layers::panicked))
         .layer(from_fn_with_state(state.clone(), layers::trace))
         .with_state(state)

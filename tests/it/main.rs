@@ -11,5 +11,8 @@
 mod exporter;
 mod process;
 mod demo;
+mod bodies;
+mod session;
+mod readme;
 mod golden_scrape;
 mod scrape_parsers;
