@@ -3,6 +3,8 @@
 //! Input: events of this account, in the order of the journal. Output: [`Effect`]s for what lies
 //! beyond the account. Invariant: a refused event changes nothing.
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::directive::Outbox;
 use crate::domain::drift::{
     Adoption, Books, CompareContext, Flow, FlowKind, HaltRequest, SnapshotTime, SnapshotVerdict,
@@ -22,7 +24,7 @@ use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
 
 /// Everything known of one account.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AccountState {
     /// Its name.
     pub name: Account,

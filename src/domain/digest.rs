@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 /// A map whose keys are digests.
@@ -37,5 +38,27 @@ impl Hasher for DigestHasher {
     #[expect(clippy::cast_possible_truncation, reason = "half of a digest is a hash")]
     fn write_u128(&mut self, value: u128) {
         self.0 = value as u64;
+    }
+}
+
+/// Maps by digest for a stored state: pairs in the order of their keys, so that equal maps are
+/// equal bytes. For `#[serde(with = "sorted")]`.
+pub(crate) mod sorted {
+    use super::{ByDigest, Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<V: Copy + Serialize, S: Serializer>(
+        map: &ByDigest<V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let mut pairs: Vec<(u128, V)> = map.iter().map(|(key, value)| (*key, *value)).collect();
+        pairs.sort_unstable_by_key(|(key, _)| *key);
+        serializer.collect_seq(pairs)
+    }
+
+    pub(crate) fn deserialize<'de, V: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<ByDigest<V>, D::Error> {
+        let pairs = Vec::<(u128, V)>::deserialize(deserializer)?;
+        Ok(pairs.into_iter().collect())
     }
 }

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::drift::DriftView;
 use crate::domain::execution::anomaly::{AnomalyLevel, Figure};
 use crate::domain::health::Health;
@@ -14,7 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::units::Decimal;
 
 /// The id of a directive: sequence of its record, and its place among that record's directives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DirectiveId {
     /// Sequence of the record.
     pub sequence: u64,

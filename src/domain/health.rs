@@ -12,6 +12,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use self::component::{Outcome, Reported};
 use crate::domain::event::Heartbeat;
 use crate::domain::ids::Component;
@@ -21,7 +23,7 @@ use crate::domain::settings::HealthSettings;
 use crate::domain::time::Timestamp;
 
 /// The state of a component or of the system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Health {
     /// Nothing is known, or nothing was heard for too long. Never counts as healthy.
     Unknown,
@@ -83,7 +85,7 @@ pub struct ComponentView {
 }
 
 /// One result of a component, as kept in its history.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CheckView {
     /// When it was received.
     pub at: Timestamp,
@@ -109,7 +111,7 @@ pub struct Change {
 }
 
 /// The components of one account (of `*`: the exporter's own probes).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Components {
     reported: BTreeMap<Component, Reported>,
 }

@@ -6,6 +6,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize, Serializer};
+
 use crate::domain::digest::{ByDigest, digest_of};
 use crate::domain::event::Event;
 use crate::domain::settings::IngestSettings;
@@ -23,7 +25,8 @@ pub enum Known {
 }
 
 /// Ids of one account.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(from = "Stored<Vec<(Timestamp, u128, u128)>>")]
 pub struct Horizon {
     /// Digest of the id -> digest of the event.
     contents: ByDigest<u128>,
@@ -74,5 +77,35 @@ impl Horizon {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
+    }
+}
+
+/// A horizon as it is stored: receive time, id and content in the order of receipt.
+#[derive(Serialize, Deserialize)]
+struct Stored<T> {
+    ids: T,
+}
+
+impl From<Stored<Vec<(Timestamp, u128, u128)>>> for Horizon {
+    fn from(stored: Stored<Vec<(Timestamp, u128, u128)>>) -> Self {
+        let contents = stored.ids.iter().map(|(_, id, content)| (*id, *content)).collect();
+        let queue = stored.ids.into_iter().map(|(since, id, _)| (since, id)).collect();
+        Self { contents, queue }
+    }
+}
+
+impl Serialize for Horizon {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Stored { ids: Ids(self) }.serialize(serializer)
+    }
+}
+
+struct Ids<'a>(&'a Horizon);
+
+impl Serialize for Ids<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Horizon { contents, queue } = self.0;
+        let content = |id: &u128| contents.get(id).copied().unwrap_or_default();
+        serializer.collect_seq(queue.iter().map(|(since, id)| (*since, *id, content(id))))
     }
 }

@@ -10,6 +10,8 @@ mod events;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::account::AccountState;
 use crate::domain::directive::{Directive, DirectiveKind, Outbox};
 use crate::domain::event::Event;
@@ -23,8 +25,10 @@ use crate::domain::state::{AuditAction, AuditEntry, Cause, CauseKind, Latch, Tra
 use crate::domain::time::Timestamp;
 
 /// The whole monitoring state.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Monitor {
+    /// Stored beside the state, in the form that the journal knows: see [`Self::resumed`].
+    #[serde(skip)]
     settings: Arc<Settings>,
     sequence: u64,
     now: Timestamp,
@@ -45,7 +49,7 @@ pub struct Monitor {
 }
 
 /// Orders held in all accounts.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Held {
     open: usize,
     unknown: usize,
@@ -83,6 +87,13 @@ impl Monitor {
             symbols: 0,
             out_of_order: 0,
         }
+    }
+
+    /// A stored state under the settings that were in force when it was stored: they are not part
+    /// of what is stored here.
+    #[must_use]
+    pub fn resumed(self, settings: Arc<Settings>) -> Self {
+        Self { settings, ..self }
     }
 
     /// Moves the state on by one record; directives are added to `out`.

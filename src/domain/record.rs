@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::event::Event;
 use crate::domain::ids::{Account, Actor, Component, Symbol};
 use crate::domain::settings::Settings;
@@ -141,7 +143,19 @@ pub enum Verdict {
 }
 
 /// Why the fold refused a record. The code is stable: it stands in answers and on metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    thiserror::Error,
+    Serialize,
+    Deserialize,
+)]
 pub enum Refusal {
     /// The same id came before with other content.
     #[error("the same id came before with other content")]

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::ids::Currency;
 use crate::domain::limits;
 use crate::domain::pattern::Pattern;
@@ -60,7 +62,7 @@ pub struct Override<T> {
 }
 
 /// Which of its rules a [`Scoped`] chose. Good until the settings change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleIndex(Option<usize>);
 
 impl<T> Scoped<T> {
@@ -317,7 +319,7 @@ pub struct PerSeverity<T> {
 }
 
 /// The severity of a drift.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Severity {
     /// Reconciled automatically.
     Minor,

@@ -6,12 +6,17 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::ids::Actor;
 use crate::domain::limits;
+use crate::domain::record::Refusal;
 use crate::domain::time::Timestamp;
 
 /// What an account may do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub enum TradingState {
     /// Trade.
     #[default]
@@ -45,7 +50,7 @@ impl TradingState {
 }
 
 /// What kind of thing set a cause; the label `cause` of metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum CauseKind {
     /// A confirmed CRITICAL drift.
     Drift,
@@ -78,7 +83,7 @@ impl CauseKind {
 }
 
 /// One reason why a latch is set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
     /// Its id, unique among all latches (the sequence of its record).
     pub id: u64,
@@ -97,7 +102,7 @@ pub struct Cause {
 }
 
 /// A latch: causes set it, and only a release takes them off again.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latch {
     causes: BTreeMap<u64, Cause>,
     changes: u64,
@@ -188,7 +193,7 @@ impl Latch {
 }
 
 /// One line of the audit trail.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {
     /// Sequence of the record.
     pub sequence: u64,
@@ -202,8 +207,8 @@ pub struct AuditEntry {
     pub actor: Actor,
     /// Why, for people.
     pub reason: String,
-    /// The stable code of the refusal, when it was refused.
-    pub refused: Option<&'static str>,
+    /// Why it was refused, if it was.
+    pub refused: Option<Refusal>,
     /// State of the latch after it.
     pub state: TradingState,
     /// Epoch of the latch after it.
@@ -213,7 +218,7 @@ pub struct AuditEntry {
 }
 
 /// What was done or tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum AuditAction {
     /// A cause was set.
     Halt,

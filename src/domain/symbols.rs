@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
+use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 
 use crate::domain::ids::Symbol;
@@ -14,7 +15,7 @@ use crate::domain::ids::Symbol;
 pub type FixedState = BuildHasherDefault<SipHasher13>;
 
 /// The number of a symbol within its account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SymbolKey(u32);
 
 impl SymbolKey {
@@ -26,8 +27,10 @@ impl SymbolKey {
 }
 
 /// The symbols of one account.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Stored")]
 pub struct SymbolTable {
+    #[serde(skip_serializing)]
     keys: HashMap<Symbol, SymbolKey, FixedState>,
     /// None: retired.
     names: Vec<Option<Symbol>>,
@@ -107,5 +110,21 @@ impl SymbolTable {
     #[must_use]
     pub const fn folded(&self) -> u64 {
         self.folded
+    }
+}
+
+/// A table as it is stored: the keys are the places of the names.
+#[derive(Deserialize)]
+struct Stored {
+    names: Vec<Option<Symbol>>,
+    folded: u64,
+}
+
+impl From<Stored> for SymbolTable {
+    fn from(stored: Stored) -> Self {
+        let Stored { names, folded } = stored;
+        let keys = (0..).map(SymbolKey).zip(&names);
+        let keys = keys.filter_map(|(key, name)| Some((name.clone()?, key))).collect();
+        Self { keys, names, folded }
     }
 }

@@ -5,9 +5,13 @@
 //! [`DECIMALS_MAX`] places; a bare `f64` appears in statistics alone. Deliberately absent: currency
 //! conversion (see `settings::Instrument`), rounding of input (what cannot be held is refused).
 
+pub(crate) mod exact;
+
 pub use rust_decimal::Decimal;
 
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 /// The most decimal places that a quantity or a price may have.
 pub const DECIMALS_MAX: u32 = 18;
@@ -123,7 +127,7 @@ const POWERS_OF_TEN: [f64; 23] = [
 ];
 
 /// The side of an order or a fill (FIX tag 54).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Side {
     /// Adds to the position.
     Buy,
@@ -163,8 +167,10 @@ impl Side {
 macro_rules! decimal_newtype {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Decimal);
+        #[derive(
+            Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        pub struct $name(#[serde(with = "exact")] Decimal);
 
         impl $name {
             /// The exact decimal.

@@ -7,6 +7,7 @@
 //! `crate::journal`).
 
 mod codec;
+mod snapshot;
 mod submission;
 mod writer;
 mod queue;
@@ -19,6 +20,7 @@ use crate::domain::state::TradingState;
 pub use codec::{CodecError, RecordCodec, SettingsCodec};
 pub use handle::{Handle, NotReady};
 pub use queue::{Inbox, channel};
+pub use snapshot::{STATE_VERSION, StateCodec, StateDigest, StateError};
 pub use submission::Submission;
 pub use writer::{Committed, RecoverError, Writer};
 

@@ -7,5 +7,6 @@ mod flow;
 mod naive;
 mod permutations;
 mod session;
+mod snapshots;
 mod state;
 mod vectors;

@@ -15,7 +15,7 @@ use trading_exporter::domain::settings::Settings;
 
 use crate::flow::{Fold, decode};
 
-fn recorded() -> Vec<Event> {
+pub(crate) fn recorded() -> Vec<Event> {
     let bytes = include_bytes!("../fixtures/session/events.ndjson.gz");
     let mut text = String::new();
     flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut text).expect("a gzip file");

@@ -6,11 +6,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Market;
 use super::flows::{Executed, Flows};
 use super::snapshot::Book;
 use crate::domain::time::Timestamp;
-use crate::domain::units::Decimal;
+use crate::domain::units::{Decimal, exact};
 
 /// What is compared.
 #[derive(Clone, Copy, Debug)]
@@ -46,9 +48,11 @@ pub(super) struct Aligned {
 ///
 /// R within [B - U - `O_sell`, B + U + `O_buy`], with U = `U_buy` + `U_sell`, is the same as
 /// B - R within [-(U + `O_buy`), U + `O_sell`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Reach {
+    #[serde(with = "exact")]
     below: Decimal,
+    #[serde(with = "exact")]
     above: Decimal,
 }
 

@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::Flow;
 use super::align::Pair;
 use super::classify::{Offset, Reading};
@@ -23,7 +25,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::units::Decimal;
 
 /// The books of one account.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Books {
     pub(super) local: SideBooks,
     pub(super) broker: SideBooks,
@@ -43,7 +45,7 @@ pub struct Books {
 }
 
 /// What is kept of one symbol beside the rows of snapshots.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Line {
     pub(super) flows: Flows,
     pub(super) ledger: Ledger,
@@ -57,7 +59,7 @@ pub(super) struct Line {
 }
 
 /// What local holds by decision of an operator, until its next snapshot.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct AdoptedBook {
     pub(super) book: Book,
     /// Sequence of the decision.

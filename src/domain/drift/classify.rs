@@ -5,13 +5,15 @@
 //! what cannot be valued is not valued, and says so. Deliberately absent: memory of earlier
 //! comparisons (see `confirm`).
 
+use serde::{Deserialize, Serialize};
+
 use super::align::{Aligned, Pair, Reach};
 use super::flows::Flows;
 use super::ledger::Ledger;
 use super::snapshot::SnapshotTime;
 use super::{Attribution, DriftType, Market};
 use crate::domain::settings::{DriftRules, DriftSettings, Instrument, PerSeverity, Rate, Severity};
-use crate::domain::units::{Decimal, Price};
+use crate::domain::units::{Decimal, Price, exact};
 
 /// What a symbol is judged by.
 #[derive(Clone, Copy, Debug)]
@@ -23,27 +25,32 @@ pub(super) struct Terms<'a> {
 }
 
 /// A difference that somebody accepted (`adopt: "local"`): later ones are measured from it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Offset {
     /// local - broker, in units of the instrument.
+    #[serde(with = "exact")]
     pub(super) quantity: Decimal,
     /// local - broker, of the average prices.
+    #[serde(with = "exact")]
     pub(super) price: Decimal,
 }
 
 /// How large a difference is, by each test.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Size {
     /// local - broker, signed; 0 for a price mismatch.
+    #[serde(with = "exact")]
     pub(super) quantity: Decimal,
     /// Absolute value in the account's currency; none: not known.
+    #[serde(with = "exact")]
     pub(super) value: Option<Decimal>,
     /// The larger of the two positions, for the relative test.
+    #[serde(with = "exact")]
     pub(super) position: Decimal,
 }
 
 /// What one comparison says.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "independent remarks, each shown by itself")]
 pub(super) struct Reading {
     /// How the books differ, if they do.
@@ -55,14 +62,20 @@ pub(super) struct Reading {
     /// -1, 0 or 1: which side has more (of the quantity, else of the average price).
     pub(super) direction: i8,
     /// Aligned, less the accepted offset.
+    #[serde(with = "exact")]
     pub(super) local_quantity: Decimal,
     /// Aligned.
+    #[serde(with = "exact")]
     pub(super) broker_quantity: Decimal,
     /// As of the same time.
+    #[serde(with = "exact")]
     pub(super) ledger_quantity: Decimal,
+    #[serde(with = "exact")]
     pub(super) local_price: Option<Decimal>,
+    #[serde(with = "exact")]
     pub(super) broker_price: Option<Decimal>,
     /// The price of the value test.
+    #[serde(with = "exact")]
     pub(super) price: Option<Decimal>,
     pub(super) price_unknown: bool,
     pub(super) currency_unknown: bool,

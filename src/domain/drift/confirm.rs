@@ -14,6 +14,8 @@
 //!
 //! Deliberately absent: what is done about it (see `act`).
 
+use serde::{Deserialize, Serialize};
+
 use super::classify::{Reading, Size};
 use super::snapshot::SnapshotTime;
 use super::{Action, DriftState, DriftView, ReconcileOutcome};
@@ -21,10 +23,10 @@ use crate::domain::directive::DirectiveId;
 use crate::domain::ids::Symbol;
 use crate::domain::settings::{DriftRules, DriftSettings, Severity};
 use crate::domain::time::{Timestamp, nanos};
-use crate::domain::units::Decimal;
+use crate::domain::units::{Decimal, exact};
 
 /// A difference beyond tolerance, and what was done about it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Drift {
     /// Number within the account.
     pub(super) id: u64,
@@ -44,6 +46,7 @@ pub(super) struct Drift {
     counted: Option<Counted>,
     waiting_since: Option<Timestamp>,
     /// What the latest comparison left to fills in flight, signed (local - broker).
+    #[serde(with = "exact")]
     in_flight: Option<Decimal>,
     pub(super) opened_at: Option<Timestamp>,
     pub(super) cleared_at: Option<Timestamp>,
@@ -58,7 +61,7 @@ pub(super) struct Drift {
 }
 
 /// The first comparison that differed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct FirstSeen {
     at: Timestamp,
     local: SnapshotTime,
@@ -66,16 +69,17 @@ struct FirstSeen {
 }
 
 /// The last comparison that counted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Counted {
     local: SnapshotTime,
     broker: SnapshotTime,
+    #[serde(with = "exact")]
     difference: Decimal,
     late_flows: u64,
 }
 
 /// A directive that went to the engine.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Sent {
     pub(super) id: DirectiveId,
     /// When it was sent, or when the engine said that it carried it out.
@@ -85,7 +89,7 @@ pub(super) struct Sent {
 }
 
 /// What a forced release accepted for the time being.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Acknowledged {
     pub(super) size: Size,
     pub(super) direction: i8,

@@ -8,20 +8,22 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Flow, FlowKind};
 use crate::domain::limits::FLOWS_PER_SYMBOL_MAX;
 use crate::domain::time::Timestamp;
 use crate::domain::units::Decimal;
 
 /// The flows of one symbol.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Flows {
     entries: VecDeque<Entry>,
     /// The latest event time among those that are gone.
     gone_to: Option<Timestamp>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Entry {
     flow: Flow,
     received: Timestamp,

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use super::confirm::Drift;
 use super::{DriftType, ReconcileOutcome};
 use crate::domain::ids::Symbol;
@@ -13,7 +15,7 @@ use crate::domain::settings::Severity;
 use crate::domain::symbols::SymbolKey;
 
 /// The drifts of one account.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct History {
     entries: VecDeque<Entry>,
     last_id: u64,
@@ -22,7 +24,7 @@ pub(super) struct History {
 }
 
 /// A drift that was confirmed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub(super) id: u64,
     pub(super) key: SymbolKey,

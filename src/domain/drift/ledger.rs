@@ -5,14 +5,17 @@
 //! before the anchor never moves it, so the order of arrival does not matter. Deliberately
 //! absent: being the truth. It says which side is wrong, and stands in where local never spoke.
 
+use serde::{Deserialize, Serialize};
+
 use super::flows::Flows;
 use super::{Flow, LedgerBasis};
 use crate::domain::time::Timestamp;
-use crate::domain::units::Decimal;
+use crate::domain::units::{Decimal, exact};
 
 /// The ledger of one symbol.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Ledger {
+    #[serde(with = "exact")]
     quantity: Decimal,
     anchor: Option<Timestamp>,
 }

@@ -23,11 +23,13 @@ mod read;
 #[cfg(test)]
 mod scenario;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::directive::DirectiveId;
 use crate::domain::ids::Symbol;
 use crate::domain::settings::Severity;
 use crate::domain::time::Timestamp;
-use crate::domain::units::Decimal;
+use crate::domain::units::{Decimal, exact};
 
 pub use act::HaltRequest;
 pub use adopt::Adoption;
@@ -36,7 +38,7 @@ pub use compare::CompareContext;
 pub use snapshot::{SnapshotTime, SnapshotVerdict};
 
 /// How the books differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum DriftType {
     /// Both hold, quantities differ.
     QuantityMismatch,
@@ -66,7 +68,7 @@ impl DriftType {
 }
 
 /// The state of a difference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum DriftState {
     /// It may be in flight, or the snapshots do not allow a judgement: severity gauge 0.
     Pending,
@@ -101,7 +103,7 @@ impl DriftState {
 }
 
 /// Which side is probably wrong, judged by the ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Attribution {
     /// The ledger agrees with the broker.
     EngineMissedFill,
@@ -124,7 +126,7 @@ impl Attribution {
 }
 
 /// What is done about a drift of its latest severity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Action {
     /// Nothing (not confirmed).
     None,
@@ -210,18 +212,19 @@ pub struct DriftView {
 }
 
 /// A change of position that the exporter saw, for the ledger and the alignment of snapshots.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flow {
     /// Event time of the execution or adjustment.
     pub time: Timestamp,
     /// Signed change of the position. A bust is the opposite of its fill, at the fill's time.
+    #[serde(with = "exact")]
     pub change: Decimal,
     /// What changed it.
     pub kind: FlowKind,
 }
 
 /// What changed a position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FlowKind {
     /// An execution of a buy order (or its bust: then the change is negative).
     Buy,
@@ -290,7 +293,7 @@ impl LedgerBasis {
 }
 
 /// How a reconciliation ended; the label `outcome` of `trading_reconciliations_total`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ReconcileOutcome {
     /// A directive was sent.
     Sent,

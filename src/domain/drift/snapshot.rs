@@ -7,13 +7,15 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::event::PositionRow;
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
-use crate::domain::units::{Decimal, Price};
+use crate::domain::units::{Decimal, Price, exact};
 
 /// When a snapshot was taken and when it came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotTime {
     /// The sender's time; the time of receipt when that is missing or lies too far ahead.
     pub time: Timestamp,
@@ -49,20 +51,23 @@ pub enum SnapshotVerdict {
 }
 
 /// What one side says of one symbol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Book {
     /// The net quantity; short is negative.
+    #[serde(with = "exact")]
     pub(super) quantity: Decimal,
     /// The average entry price; none when flat, hedged or not said.
+    #[serde(with = "exact")]
     pub(super) average: Option<Decimal>,
     /// The current price, as that side says.
+    #[serde(with = "exact")]
     pub(super) market: Option<Decimal>,
     /// The snapshot that said so.
     pub(super) at: SnapshotTime,
 }
 
 /// All that one side said.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct SideBooks {
     newest: Option<SnapshotTime>,
     complete: Option<SnapshotTime>,

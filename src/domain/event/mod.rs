@@ -20,6 +20,8 @@ mod positions;
 mod quote;
 mod reconciled;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::ids::{Account, EventId, OrderId, Session, Strategy, Symbol, Venue};
 use crate::domain::time::Timestamp;
 use crate::domain::units::Side;
@@ -166,7 +168,7 @@ pub enum Source {
 }
 
 /// Whether an execution added or took liquidity (FIX `LastLiquidityInd`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Liquidity {
     /// Added.
     Maker,
@@ -175,7 +177,7 @@ pub enum Liquidity {
 }
 
 /// Who cancelled an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Initiator {
     /// The engine or its user.
     User,

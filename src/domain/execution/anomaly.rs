@@ -4,12 +4,14 @@
 //! changed. Invariants: a figure with too few samples is never an anomaly; one that stands clears
 //! only when its distance from the ideal value is back at `clear_fraction` of the threshold's.
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::execution::figures::Figures;
 use crate::domain::settings::{AnomalyRules, FillRatioBasis, Levels};
 use crate::domain::time::Timestamp;
 
 /// How bad an anomaly is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum AnomalyLevel {
     /// Worth a look.
     Warning,
@@ -38,7 +40,7 @@ impl AnomalyLevel {
 }
 
 /// What is judged; the label `figure` of `trading_anomaly`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Figure {
     /// Fill ratio of a window.
     FillRatio,
@@ -111,7 +113,7 @@ pub struct AnomalyView {
 }
 
 /// One anomaly that stands.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Standing {
     /// What is judged.
     pub figure: Figure,
@@ -152,7 +154,7 @@ pub struct Observation {
 }
 
 /// The anomalies of one symbol or account.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Standings(Vec<Standing>);
 
 impl Standings {

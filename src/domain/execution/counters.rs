@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::ids::Currency;
-use crate::domain::units::Decimal;
+use crate::domain::units::{Decimal, exact};
 
 /// How an order ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Outcome {
     /// F >= Q.
     Filled,
@@ -51,7 +53,7 @@ impl Outcome {
 }
 
 /// One number for each outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ByOutcome {
     /// Filled completely.
     pub filled: u64,
@@ -91,17 +93,22 @@ impl ByOutcome {
 }
 
 /// Sums of money in one currency. All are at least zero and only grow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Money {
     /// Sum of abs(price) x quantity x multiplier over fills.
+    #[serde(with = "exact")]
     pub notional: Decimal,
     /// Fees paid.
+    #[serde(with = "exact")]
     pub fees: Decimal,
     /// Rebates received (negative fees), as a positive sum.
+    #[serde(with = "exact")]
     pub rebates: Decimal,
     /// What fills cost against the reference `expected`, where they were worse.
+    #[serde(with = "exact")]
     pub slippage_cost: Decimal,
     /// What fills saved against the reference `expected`, where they were better.
+    #[serde(with = "exact")]
     pub price_improvement: Decimal,
 }
 
@@ -133,7 +140,7 @@ impl Money {
 }
 
 /// What is counted of one symbol, account, strategy or venue.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Orders submitted.
     pub submitted: u64,
@@ -155,8 +162,10 @@ pub struct Counters {
     /// Orders of which more was filled than was ordered.
     pub overfills: u64,
     /// Sum of the ordered quantities, with raises by replaces.
+    #[serde(with = "exact")]
     pub ordered_quantity: Decimal,
     /// Sum of the executed quantities.
+    #[serde(with = "exact")]
     pub filled_quantity: Decimal,
     /// Money by currency.
     pub money: BTreeMap<Currency, Money>,
@@ -165,7 +174,7 @@ pub struct Counters {
 }
 
 /// Why a slippage has no sample.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MissingReference {
     /// The reference was not given.
     pub absent: u64,

@@ -4,17 +4,19 @@
 //! their sums. Invariant: while every execution has a quantity of its own and none was amended,
 //! adding one and summing all is O(1). Deliberately absent: the order's quantity.
 
-use crate::domain::digest::{ByDigest, digest_of};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::digest::{ByDigest, digest_of, sorted};
 use crate::domain::event::Liquidity;
 use crate::domain::ids::{Currency, FillId};
 use crate::domain::time::Timestamp;
-use crate::domain::units::{Decimal, Price, Quantity, Side};
+use crate::domain::units::{Decimal, Price, Quantity, Side, exact};
 
 /// Up to this many executions are searched one by one; further ones are indexed by their ids.
 const SEARCHED_MAX: usize = 16;
 
 /// The executions of one order in the order of arrival, busted ones too.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Fills {
     all: Vec<Fill>,
     amendments: Vec<Amendment>,
@@ -23,11 +25,12 @@ pub struct Fills {
     /// Sums over all, as reported.
     reported: Executed,
     /// Digest of the id -> place, of executions beyond [`SEARCHED_MAX`].
+    #[serde(with = "sorted")]
     places: ByDigest<usize>,
 }
 
 /// One execution.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Fill {
     /// Its id.
     pub id: Option<FillId>,
@@ -40,6 +43,7 @@ pub struct Fill {
     /// Side as reported.
     pub side: Option<Side>,
     /// Fee, and its currency as reported.
+    #[serde(with = "exact")]
     pub fee: Option<(Decimal, Option<Currency>)>,
     /// Whether it added or took liquidity.
     pub liquidity: Option<Liquidity>,
@@ -50,14 +54,16 @@ pub struct Fill {
 }
 
 /// What was made of one execution so far.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing done or not")]
 pub struct FillDone {
     /// Quantity by which it moved the position.
+    #[serde(with = "exact")]
     pub moved: Decimal,
     /// Whether it is in the counters.
     pub counted: bool,
     /// Its quantity in the counters; never goes down.
+    #[serde(with = "exact")]
     pub quantity: Decimal,
     /// Whether its fee is in the counters.
     pub fee: bool,
@@ -70,7 +76,7 @@ pub struct FillDone {
 }
 
 /// A bust or a correction of one execution.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amendment {
     /// The execution.
     pub fill_id: FillId,
@@ -90,11 +96,13 @@ pub struct Effective {
 }
 
 /// What executions add up to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Executed {
     /// F: sum of the quantities.
+    #[serde(with = "exact")]
     pub quantity: Decimal,
     /// Sum of quantity x price; none when it cannot be held.
+    #[serde(with = "exact")]
     pub notional: Option<Decimal>,
     /// Event time of the first.
     pub first_at: Option<Timestamp>,

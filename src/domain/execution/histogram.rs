@@ -1,18 +1,23 @@
 //! Cumulative histograms with fixed bounds and an exemplar for each bucket.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
 use crate::domain::ids::OrderId;
 use crate::domain::time::Timestamp;
 
 /// A histogram over fixed, rising bounds. Counts are of the bucket alone, not cumulative.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Histogram {
-    bounds: &'static [f64],
+    /// Borrowed from the program, or owned when a stored state brought them.
+    bounds: Cow<'static, [f64]>,
     buckets: Vec<Bucket>,
     sum: f64,
 }
 
 /// One bucket.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Bucket {
     /// Observations in this bucket alone.
     pub count: u64,
@@ -21,7 +26,7 @@ pub struct Bucket {
 }
 
 /// One observation that can be looked up.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Exemplar {
     /// The order behind it.
     pub order_id: OrderId,
@@ -35,13 +40,17 @@ impl Histogram {
     /// An empty histogram over rising, finite `bounds`; one more bucket takes what is above.
     #[must_use]
     pub fn new(bounds: &'static [f64]) -> Self {
-        Self { bounds, buckets: vec![Bucket::default(); bounds.len() + 1], sum: 0.0 }
+        Self {
+            bounds: Cow::Borrowed(bounds),
+            buckets: vec![Bucket::default(); bounds.len() + 1],
+            sum: 0.0,
+        }
     }
 
     /// The finite upper bounds, inclusive, rising.
     #[must_use]
-    pub const fn bounds(&self) -> &'static [f64] {
-        self.bounds
+    pub fn bounds(&self) -> &[f64] {
+        &self.bounds
     }
 
     /// One bucket for each bound, and one above all.

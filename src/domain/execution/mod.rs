@@ -24,13 +24,15 @@ mod view;
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::drift::Market;
 use crate::domain::execution::context::Context;
 use crate::domain::ids::OrderId;
 use crate::domain::settings::{RuleIndex, Settings};
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
-use crate::domain::units::{Decimal, Price};
+use crate::domain::units::{Decimal, Price, exact};
 
 use anomaly::{Figure, Observation};
 use histogram::{Exemplar, Histogram};
@@ -52,7 +54,7 @@ pub const SLIPPAGE_BOUNDS: [f64; 13] =
     [-50.0, -20.0, -10.0, -5.0, -2.0, -1.0, 0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0];
 
 /// Orders, windows, figures and anomalies of one account.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Execution {
     orders: Orders,
     whole: Scope,
@@ -78,16 +80,18 @@ pub struct Execution {
 }
 
 /// Open orders of one symbol.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct OpenOrders {
     orders: u64,
     unacknowledged: u64,
+    #[serde(with = "exact")]
     buy: Decimal,
+    #[serde(with = "exact")]
     sell: Decimal,
 }
 
 /// A submission that nothing was heard of yet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Awaited {
     key: OrderKey,
     number: u64,
@@ -95,7 +99,7 @@ struct Awaited {
 }
 
 /// Something that must not happen, and did.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Noted {
     figure: Figure,
     symbol: Option<SymbolKey>,

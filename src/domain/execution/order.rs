@@ -4,6 +4,8 @@
 //! same facts stands for the same outcome and quantities. Deliberately absent: counting, windows
 //! and positions (see `settle`).
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::event::Initiator;
 use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::fills::{Effective, Executed, Fills};
@@ -11,10 +13,10 @@ use crate::domain::execution::window::EntryKey;
 use crate::domain::ids::{OrderId, Session};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
-use crate::domain::units::{Decimal, Price, Quantity, Side};
+use crate::domain::units::{Decimal, Price, Quantity, Side, exact};
 
 /// One order: its facts, and what was made of them so far.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Order {
     /// The first id of its replace chain.
     pub order_id: OrderId,
@@ -47,7 +49,7 @@ pub struct Order {
 }
 
 /// The submission of an order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Submission {
     /// Event time.
     pub at: Timestamp,
@@ -65,7 +67,7 @@ pub struct Submission {
 }
 
 /// What tells one submission from another: the digest of its fields, and the time if it gave one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubmissionContent {
     /// Digest of the fields.
     pub digest: u128,
@@ -74,7 +76,7 @@ pub struct SubmissionContent {
 }
 
 /// An accepted change of the order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replace {
     /// Event time.
     pub at: Timestamp,
@@ -85,7 +87,7 @@ pub struct Replace {
 }
 
 /// A terminal fact.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
     /// Event time.
     pub at: Timestamp,
@@ -96,7 +98,7 @@ pub struct End {
 }
 
 /// What was made of an order's facts so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing done or not")]
 pub struct Done {
     /// Executions, from the first, of which everything was made while they were plain.
@@ -112,6 +114,7 @@ pub struct Done {
     /// An overfill is counted.
     pub overfilled: bool,
     /// The ordered quantity that is counted.
+    #[serde(with = "exact")]
     pub ordered: Decimal,
     /// Its latency to the acceptance is observed.
     pub ack_observed: bool,
@@ -122,6 +125,7 @@ pub struct Done {
     /// A missing reference is counted.
     pub references_missed: bool,
     /// Leaves that are counted as open.
+    #[serde(with = "exact")]
     pub leaves: Decimal,
     /// It is counted as open.
     pub open: bool,

@@ -4,13 +4,15 @@
 //! Invariants: an order is in exactly one list; every operation is O(1) in the number of orders.
 //! Deliberately absent: what an order means.
 
-use crate::domain::digest::{ByDigest, digest_of};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::digest::{ByDigest, digest_of, sorted};
 use crate::domain::execution::order::Order;
 use crate::domain::ids::{OrderId, Session};
 use crate::domain::time::Timestamp;
 
 /// The place of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderKey(u32);
 
 /// Not a place.
@@ -34,7 +36,7 @@ impl OrderKey {
 }
 
 /// What bounds an order: each class has its own list and limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Class {
     /// Submitted or accepted, and not ended.
     Open,
@@ -57,7 +59,7 @@ impl Class {
 }
 
 /// An order in its place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Slot {
     /// None only while it is lent.
     order: Option<Order>,
@@ -73,7 +75,7 @@ struct Slot {
 }
 
 /// A list of one class, oldest first.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct List {
     oldest: u32,
     newest: u32,
@@ -81,10 +83,11 @@ struct List {
 }
 
 /// The orders of one account.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Orders {
     slots: Vec<Option<Slot>>,
     free: Vec<u32>,
+    #[serde(with = "sorted")]
     index: ByDigest<u32>,
     lists: [List; Class::COUNT],
     numbers: u64,

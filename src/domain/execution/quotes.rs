@@ -6,6 +6,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::time::Timestamp;
 use crate::domain::units::Price;
 
@@ -13,7 +15,7 @@ use crate::domain::units::Price;
 const MIDS_MAX: usize = 64;
 
 /// The latest mids of one symbol.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Mids(VecDeque<(Timestamp, Price)>);
 
 impl Mids {

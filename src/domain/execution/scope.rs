@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::execution::anomaly::Standings;
 use crate::domain::execution::counters::Counters;
 use crate::domain::execution::figures::{Figures, Quantiles};
@@ -11,7 +13,7 @@ use crate::domain::limits;
 use crate::domain::settings::{Reference, RuleIndex};
 
 /// Counters, window and anomalies of one symbol, account, strategy or venue.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Scope {
     pub(super) counters: Counters,
     pub(super) window: Window,
@@ -74,7 +76,7 @@ impl Place {
 }
 
 /// Scopes by name, with a bound: further names fold into `__other__`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Breakdown {
     places: BTreeMap<String, u32>,
     scopes: Vec<Scope>,

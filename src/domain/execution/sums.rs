@@ -4,12 +4,14 @@
 //! put on a fixed grid of 2^-40 once, the same way each time, and grid points are added as
 //! integers: what entered leaves exactly, and the order does not matter.
 
+use serde::{Deserialize, Serialize};
+
 /// One step of the grid: 2^-40, about 9e-13.
 const GRID: f64 = 1_099_511_627_776.0;
 
 /// A sum of `f64` values on a fixed grid. Each value is off by at most 2^-41; values beyond
 /// 1.5e26 saturate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GridSum(i128);
 
 impl GridSum {
@@ -38,7 +40,7 @@ fn grid(value: f64) -> i128 {
 }
 
 /// A sum of nanoseconds with its number of samples.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NanoSum {
     sum: i128,
     samples: usize,

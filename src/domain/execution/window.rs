@@ -6,21 +6,23 @@
 //! entries. Entries form a linked list inside one flat vector, so that one can leave from the
 //! middle (its order was reopened) without a hole that would count against the length.
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::figures::{Figures, MeanFigure, Quantiles, SlippageFigures};
 use crate::domain::execution::sums::{GridSum, NanoSum, ratio};
 use crate::domain::time::Timestamp;
-use crate::domain::units::{Decimal, decimal_ratio};
+use crate::domain::units::{Decimal, decimal_ratio, exact};
 
 /// The place of an entry in its window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryKey(u32);
 
 /// Not a place.
 const NONE: u32 = u32::MAX;
 
 /// What a window keeps of one ended order.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     /// How the order ended.
     pub outcome: Outcome,
@@ -29,6 +31,7 @@ pub struct Entry {
     /// Whether the user cancelled it.
     pub user_cancelled: bool,
     /// Q and min(F, Q); none when Q is not known.
+    #[serde(with = "exact")]
     pub quantity: Option<(Decimal, Decimal)>,
     /// Slippage in basis points, positive = worse, by `Reference::ALL`.
     pub slippage_bps: [Option<f64>; 3],
@@ -45,7 +48,7 @@ pub struct Entry {
 }
 
 /// An entry in its place.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Node {
     entry: Entry,
     /// The order behind it, to tell it that the entry left; opaque to the window.
@@ -55,14 +58,16 @@ struct Node {
 }
 
 /// Sums over the entries.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Sums {
     samples: usize,
     outcomes: [usize; 5],
     touched: usize,
     untouched_user_cancels: usize,
     quantity_samples: usize,
+    #[serde(with = "exact")]
     quantity: Decimal,
+    #[serde(with = "exact")]
     filled: Decimal,
     slippage: [SlippageSums; 3],
     fill: NanoSum,
@@ -71,7 +76,7 @@ struct Sums {
 }
 
 /// Sums of one reference.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct SlippageSums {
     samples: usize,
     sum: GridSum,
@@ -82,7 +87,7 @@ struct SlippageSums {
 }
 
 /// A rolling window of ended orders.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Window {
     nodes: Vec<Node>,
     free: Vec<u32>,

@@ -6,6 +6,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{CheckView, ComponentView, Health, is_critical};
 use crate::domain::ids::Component;
 use crate::domain::limits;
@@ -24,7 +26,7 @@ pub(super) enum Outcome {
 }
 
 /// One component.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Reported {
     health: Health,
     since: Timestamp,

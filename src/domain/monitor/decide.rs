@@ -95,7 +95,7 @@ impl Monitor {
             action,
             actor: actor.clone(),
             reason: reason.to_owned(),
-            refused: decided.as_ref().err().map(|refusal| refusal.code()),
+            refused: decided.as_ref().err().copied(),
             state,
             epoch,
             causes: decided.as_ref().cloned().unwrap_or_default(),

@@ -10,6 +10,7 @@ use super::word::{AuditWord, CauseWord, OnExpiryWord, TradingStateWord};
 use crate::domain::account::AccountState;
 use crate::domain::event::Source;
 use crate::domain::monitor::{Monitor, Permit as DomainPermit};
+use crate::domain::record::Refusal;
 use crate::domain::settings::PermitSettings;
 use crate::domain::state::{AuditEntry, Cause as DomainCause};
 
@@ -177,7 +178,7 @@ impl AuditLine {
             action: entry.action.into(),
             actor: entry.actor.to_string(),
             reason: entry.reason.clone(),
-            refused: entry.refused,
+            refused: entry.refused.map(Refusal::code),
             state: entry.state.into(),
             epoch: entry.epoch,
             causes: entry.causes.clone(),
