@@ -27,6 +27,9 @@ const BODIES_MAX: usize = 8;
 /// The body of an operator's request is at most this large.
 const DECISION_BYTES_MAX: usize = 64 * 1024;
 
+/// A notification of Alertmanager is at most this large: a thousand alerts with long annotations.
+const NOTIFICATION_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// The bytes that the bodies under way may take together.
 #[derive(Clone, Debug)]
 pub struct Budget(Arc<Semaphore>);
@@ -108,6 +111,33 @@ pub(super) async fn read_decision(app: &AppState, request: Request) -> Result<By
     };
     let body = collect(request, max, |_| Ok(()));
     tokio::time::timeout(timeout, body).await.map_err(|_| too_slow())?
+}
+
+/// Reads a notification of Alertmanager. A small one is taken whatever else is under way; what is
+/// larger takes its share of the budget.
+///
+/// # Errors
+/// The same as [`read_events`]; `overloaded` for a large one alone.
+pub(super) async fn read_notification(app: &AppState, request: Request) -> Result<Held, Problem> {
+    let kind = kind(request.headers(), &[Kind::Json])?;
+    let (max, timeout) = {
+        let web = &app.config.load().web;
+        (web.body_bytes_max.min(NOTIFICATION_BYTES_MAX), web.body_timeout)
+    };
+    let mut free = DECISION_BYTES_MAX;
+    let mut share: Option<OwnedSemaphorePermit> = None;
+    let body = collect(request, max, |added| {
+        let charged = added.saturating_sub(free);
+        free = free.saturating_sub(added);
+        let more = app.budget.take(charged)?;
+        match &mut share {
+            None => share = Some(more),
+            Some(share) => share.merge(more),
+        }
+        Ok(())
+    });
+    let bytes = tokio::time::timeout(timeout, body).await.map_err(|_| too_slow())??;
+    Ok(Held { bytes, kind, share })
 }
 
 async fn collect(

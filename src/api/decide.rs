@@ -58,6 +58,7 @@ pub(super) async fn decide(
 const fn kind(decision: &Decision) -> &'static str {
     match decision {
         Decision::Halt { .. } => "halt",
+        Decision::Alert { .. } => "alert",
         Decision::Release { .. } => "release",
         Decision::Reconcile { .. } => "reconcile",
         Decision::Retire { .. } => "retire",

@@ -18,8 +18,8 @@ use crate::api::html::PAGE_HEADERS;
 use crate::api::problem::{Code, PROBLEM_JSON, ProblemBody};
 use crate::api::routes::{ROUTES, Route};
 use crate::api::{
-    accounts, anomalies, audit, drift, events, execution, halts, health, metrics, orders, page,
-    permit, positions, probes, series,
+    accounts, alertmanager, anomalies, audit, drift, events, execution, halts, health, metrics,
+    orders, page, permit, positions, probes, series,
 };
 use crate::wire::schema;
 use crate::wire::view;
@@ -57,6 +57,7 @@ use crate::wire::view;
         series::get_cardinality,
         halts::post_halt,
         halts::post_release,
+        alertmanager::post_notification,
         drift::post_reconcile,
         series::delete_series,
         metrics::get_metrics,
@@ -151,6 +152,7 @@ fn complete(operation: &mut Map<String, Json>, route: &Route) {
         "/api/v1/halts" => Some(schema::HALT_REQUEST),
         "/api/v1/halts/release" => Some(schema::RELEASE_REQUEST),
         "/api/v1/drift/reconcile" => Some(schema::RECONCILE_REQUEST),
+        "/api/v1/alertmanager" => Some(schema::NOTIFICATION),
         _ => None,
     };
     if let Some(name) = body

@@ -27,6 +27,7 @@ mod accounts;
 mod permit;
 mod audit;
 mod halts;
+mod alertmanager;
 mod series;
 mod metrics;
 mod probes;

@@ -8,8 +8,8 @@ use axum::routing::{MethodRouter, delete, get, post};
 use crate::api::AppState;
 use crate::api::auth::Access;
 use crate::api::{
-    accounts, anomalies, audit, document, drift, events, execution, halts, health, metrics, orders,
-    page, permit, positions, probes, series,
+    accounts, alertmanager, anomalies, audit, document, drift, events, execution, halts, health,
+    metrics, orders, page, permit, positions, probes, series,
 };
 use crate::config::Scope;
 
@@ -67,6 +67,7 @@ pub const ROUTES: &[Route] = &[
 
     Route::new(Method::POST, "/api/v1/halts", HALT, || post(halts::post_halt)),
     Route::new(Method::POST, "/api/v1/halts/release", RELEASE, || post(halts::post_release)),
+    Route::new(Method::POST, "/api/v1/alertmanager", HALT, || post(alertmanager::post_notification)),
     Route::new(Method::POST, "/api/v1/drift/reconcile", RECONCILE, || post(drift::post_reconcile)),
     Route::new(Method::DELETE, "/api/v1/series", RELEASE, || delete(series::delete_series)),
 

@@ -51,6 +51,8 @@ pub const DRIFT_HISTORY_MAX: usize = 1_000;
 pub const HEALTH_HISTORY_MAX: usize = 1_000;
 /// Audit records held for reading.
 pub const AUDIT_MAX: usize = 10_000;
+/// Alerts of Alertmanager whose ids are remembered, so that one that is sent again changes nothing.
+pub const ALERTS_MAX: usize = 10_000;
 /// Causes that stand side by side on one latch; a further one joins the newest of its kind.
 pub const CAUSES_MAX: usize = 256;
 /// Accounts; events of a further one are refused (`too_many_accounts`).

@@ -19,5 +19,6 @@ pub mod execution;
 pub mod drift;
 pub mod health;
 pub mod state;
+pub mod alerts;
 pub mod account;
 pub mod monitor;

@@ -13,13 +13,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::account::AccountState;
+use crate::domain::alerts::Alerts;
 use crate::domain::directive::{Directive, DirectiveKind, Outbox};
 use crate::domain::event::Event;
 use crate::domain::health::Components;
 use crate::domain::horizon::Known;
 use crate::domain::ids::{Account, Actor};
 use crate::domain::limits;
-use crate::domain::record::{Entry, Record, Verdict};
+use crate::domain::record::{Decision, Entry, Record, Verdict};
 use crate::domain::settings::Settings;
 use crate::domain::state::{AuditAction, AuditEntry, Cause, CauseKind, Latch, TradingState};
 use crate::domain::time::Timestamp;
@@ -36,6 +37,8 @@ pub struct Monitor {
     common: Latch,
     probes: Components,
     audit: VecDeque<AuditEntry>,
+    /// Alerts that set a cause.
+    alerts: Alerts,
     /// Causes set so far: the id of the last one.
     causes: u64,
     /// Accounts whose books changed since the last comparison.
@@ -81,6 +84,7 @@ impl Monitor {
             common: Latch::default(),
             probes: Components::default(),
             audit: VecDeque::new(),
+            alerts: Alerts::default(),
             causes: 0,
             dirty: BTreeSet::new(),
             held: Held::default(),
@@ -122,6 +126,18 @@ impl Monitor {
     pub fn is_duplicate(&self, event: &Event) -> bool {
         let account = self.accounts.get(&event.account);
         account.is_some_and(|account| account.horizon.look_up(event) == Known::Duplicate)
+    }
+
+    /// Whether this decision was carried out already: then it need not be written.
+    #[must_use]
+    pub fn is_decided(&self, decision: &Decision) -> bool {
+        match decision {
+            Decision::Alert { id, .. } => self.alerts.is_known(id),
+            Decision::Halt { .. }
+            | Decision::Release { .. }
+            | Decision::Reconcile { .. }
+            | Decision::Retire { .. } => false,
+        }
     }
 
     /// The settings in force.

@@ -72,6 +72,21 @@ pub enum Decision {
         /// Who.
         actor: Actor,
     },
+    /// Set a cause on a latch for an alert that fires. The same id again changes nothing.
+    Alert {
+        /// The alert: what fires, and since when.
+        id: String,
+        /// The account, or `*`.
+        account: Account,
+        /// `Reducing` or `Halted`.
+        state: TradingState,
+        /// What fires, whenever it began: the fingerprint of its labels.
+        subject: String,
+        /// Why, for people.
+        reason: String,
+        /// Who.
+        actor: Actor,
+    },
     /// Take causes off a latch.
     Release {
         /// The account, or `*`.

@@ -210,6 +210,14 @@ enum DecisionJson<'a> {
         reason: Cow<'a, str>,
         actor: Cow<'a, str>,
     },
+    Alert {
+        id: Cow<'a, str>,
+        account: Cow<'a, str>,
+        state: StateJson,
+        subject: Cow<'a, str>,
+        reason: Cow<'a, str>,
+        actor: Cow<'a, str>,
+    },
     Release {
         account: Cow<'a, str>,
         epoch: u64,
@@ -243,6 +251,26 @@ enum StateJson {
     Halted,
 }
 
+impl From<TradingState> for StateJson {
+    fn from(state: TradingState) -> Self {
+        match state {
+            TradingState::Active => Self::Active,
+            TradingState::Reducing => Self::Reducing,
+            TradingState::Halted => Self::Halted,
+        }
+    }
+}
+
+impl From<StateJson> for TradingState {
+    fn from(state: StateJson) -> Self {
+        match state {
+            StateJson::Active => Self::Active,
+            StateJson::Reducing => Self::Reducing,
+            StateJson::Halted => Self::Halted,
+        }
+    }
+}
+
 /// [`Adopt`] as JSON.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -256,11 +284,15 @@ impl<'a> From<&'a Decision> for DecisionJson<'a> {
         match decision {
             Decision::Halt { account, state, reason, actor } => Self::Halt {
                 account: account.as_str().into(),
-                state: match state {
-                    TradingState::Active => StateJson::Active,
-                    TradingState::Reducing => StateJson::Reducing,
-                    TradingState::Halted => StateJson::Halted,
-                },
+                state: (*state).into(),
+                reason: reason.as_str().into(),
+                actor: actor.as_str().into(),
+            },
+            Decision::Alert { id, account, state, subject, reason, actor } => Self::Alert {
+                id: id.as_str().into(),
+                account: account.as_str().into(),
+                state: (*state).into(),
+                subject: subject.as_str().into(),
                 reason: reason.as_str().into(),
                 actor: actor.as_str().into(),
             },
@@ -302,11 +334,15 @@ impl TryFrom<DecisionJson<'_>> for Decision {
         Ok(match decision {
             DecisionJson::Halt { account, state, reason, actor } => Self::Halt {
                 account: Account::new(&account)?,
-                state: match state {
-                    StateJson::Active => TradingState::Active,
-                    StateJson::Reducing => TradingState::Reducing,
-                    StateJson::Halted => TradingState::Halted,
-                },
+                state: state.into(),
+                reason: reason.into_owned(),
+                actor: Actor::new(&actor)?,
+            },
+            DecisionJson::Alert { id, account, state, subject, reason, actor } => Self::Alert {
+                id: id.into_owned(),
+                account: Account::new(&account)?,
+                state: state.into(),
+                subject: subject.into_owned(),
                 reason: reason.into_owned(),
                 actor: Actor::new(&actor)?,
             },
@@ -388,6 +424,17 @@ mod tests {
         })
     }
 
+    fn alert(account: &Account, state: TradingState) -> Decision {
+        Decision::Alert {
+            id: "f1@2026-11-22T14:30:00Z".to_owned(),
+            account: account.clone(),
+            state,
+            subject: "f1\"".to_owned(),
+            reason: "too few\nfills".to_owned(),
+            actor: Actor::new("alertmanager").unwrap(),
+        }
+    }
+
     #[test]
     fn entries_come_back_equal() {
         let check = |entry: Entry| {
@@ -427,6 +474,7 @@ mod tests {
                 reason: reason.clone(),
                 actor: actor.clone(),
             }));
+            check(Entry::Decision(alert(&account, state)));
         }
         for causes in [vec![], vec![1, u64::MAX]] {
             check(Entry::Decision(Decision::Release {

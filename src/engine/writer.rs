@@ -169,7 +169,8 @@ impl Writer {
 fn is_known(monitor: &Monitor, entry: &Entry) -> bool {
     match entry {
         Entry::Event(event) => monitor.is_duplicate(event),
-        Entry::Tick | Entry::Check(_) | Entry::Decision(_) | Entry::Settings(_) => false,
+        Entry::Decision(decision) => monitor.is_decided(decision),
+        Entry::Tick | Entry::Check(_) | Entry::Settings(_) => false,
     }
 }
 

@@ -24,7 +24,7 @@ mod text;
 pub use encode::encode;
 pub use format::Format;
 pub use projection::{Projection, project, project_accounts};
-pub use runtime::{Build, Runtime, RuntimeError};
+pub use runtime::{Build, NotificationOutcome, Runtime, RuntimeError};
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@
 //! crate's default registry and its text encoder.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use prometheus::core::Collector;
@@ -45,6 +46,39 @@ pub struct Build {
     pub rustversion: &'static str,
 }
 
+/// What came of a notification of Alertmanager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotificationOutcome {
+    /// A cause was set.
+    Set,
+    /// Every alert that asks for something was acted on before.
+    Duplicate,
+    /// It asked for nothing.
+    Nothing,
+    /// It was refused, and will not be sent again.
+    Refused,
+    /// It could not be taken, and will be sent again.
+    Failed,
+}
+
+impl NotificationOutcome {
+    /// All outcomes.
+    pub const ALL: [Self; 5] =
+        [Self::Set, Self::Duplicate, Self::Nothing, Self::Refused, Self::Failed];
+
+    /// As on metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Set => "set",
+            Self::Duplicate => "duplicate",
+            Self::Nothing => "nothing",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// The exporter's own figures. Cheap to call from any task; nothing here waits.
 #[derive(Debug)]
 pub struct Runtime {
@@ -55,6 +89,10 @@ pub struct Runtime {
     conflict: IntCounterVec,
     ingest: Histogram,
     delay: Histogram,
+    alertmanager: IntCounterVec,
+    /// Without labels; a sample is there once the Watchdog came.
+    watchdog_time: GaugeVec,
+    watchdog_at: AtomicI64,
     queue_depth: IntGauge,
     queue_limit: IntGauge,
     scrape: Gauge,
@@ -83,6 +121,8 @@ impl Runtime {
             conflict: counter(own, &families::EVENTS_CONFLICT)?,
             ingest: histogram(own, &families::INGEST_DURATION, &INGEST_BOUNDS)?,
             delay: histogram(own, &families::EVENT_DELAY, &DELAY_BOUNDS)?,
+            alertmanager: counter(own, &families::ALERTMANAGER_WEBHOOKS)?,
+            watchdog_time: register(own, GaugeVec::new(opts(&families::LAST_WATCHDOG_TIME), &[])?)?,
             queue_depth: register(own, IntGauge::with_opts(opts(&families::QUEUE_DEPTH))?)?,
             queue_limit: register(own, IntGauge::with_opts(opts(&families::QUEUE_LIMIT))?)?,
             scrape: register(own, Gauge::with_opts(opts(&families::SCRAPE_DURATION))?)?,
@@ -94,12 +134,16 @@ impl Runtime {
                 own,
                 Gauge::with_opts(opts(&families::RELOAD_SUCCESS_TIME))?,
             )?,
+            watchdog_at: AtomicI64::new(0),
             registry,
         };
         for kind in KINDS {
             for family in [&runtime.received, &runtime.duplicate, &runtime.conflict] {
                 family.with_label_values(&[kind]);
             }
+        }
+        for outcome in NotificationOutcome::ALL {
+            runtime.alertmanager.with_label_values(&[outcome.as_str()]);
         }
         Ok(runtime)
     }
@@ -139,6 +183,24 @@ impl Runtime {
     /// A request with events was answered after `took`.
     pub fn ingest_duration(&self, took: Duration) {
         self.ingest.observe(took.as_secs_f64());
+    }
+
+    /// A notification of Alertmanager came, and what came of it.
+    pub fn notification(&self, outcome: NotificationOutcome) {
+        self.alertmanager.with_label_values(&[outcome.as_str()]).inc();
+    }
+
+    /// The Watchdog came at `at`.
+    pub fn watchdog(&self, at: Timestamp) {
+        self.watchdog_time.with_label_values::<&str>(&[]).set(at.as_seconds());
+        self.watchdog_at.store(at.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// When the Watchdog last came; none: not since the start.
+    #[must_use]
+    pub fn watchdog_at(&self) -> Option<Timestamp> {
+        // Before the first one it holds 0, which is no time of ours.
+        Timestamp::from_nanos(self.watchdog_at.load(Ordering::Relaxed)).ok()
     }
 
     /// Requests that wait for the writer, and how many may.

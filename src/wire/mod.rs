@@ -15,6 +15,7 @@ pub mod event;
 pub mod decode;
 pub mod encode;
 pub mod operate;
+pub mod alertmanager;
 pub mod schema;
 pub mod view;
 #[cfg(test)]

@@ -7,6 +7,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::domain::limits;
+use crate::wire::alertmanager;
 use crate::wire::event::{KINDS, KindSpec, ROW};
 use crate::wire::field::Field;
 use crate::wire::operate::{HALT, RECONCILE, RELEASE};
@@ -25,6 +26,9 @@ pub const HALT_REQUEST: &str = "HaltRequest";
 pub const RELEASE_REQUEST: &str = "ReleaseRequest";
 /// The body of a manual reconciliation.
 pub const RECONCILE_REQUEST: &str = "ReconcileRequest";
+
+/// The body of a notification of Alertmanager.
+pub const NOTIFICATION: &str = "AlertmanagerNotification";
 
 /// An exact decimal as text.
 const DECIMAL: &str = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$";
@@ -52,6 +56,7 @@ pub fn schemas() -> Map<String, Json> {
     add(HALT_REQUEST, object("Sets a cause on the latch of an account, or of all.", &HALT));
     add(RELEASE_REQUEST, object("Takes causes off a latch.", &RELEASE));
     add(RECONCILE_REQUEST, object("Reconciles an open drift by hand.", &RECONCILE));
+    add(NOTIFICATION, alertmanager::schema());
     schemas
 }
 

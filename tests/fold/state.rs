@@ -209,3 +209,28 @@ fn directives_have_ids_of_their_records() {
     ids.dedup();
     assert_eq!(ids.len(), directives.len());
 }
+
+#[test]
+fn an_alert_sets_its_cause_once() {
+    let mut fold = Fold::new(Settings::default());
+    let alert = |fold: &mut Fold, id: &str, name: &str| {
+        fold.apply(Entry::Decision(Decision::Alert {
+            id: id.to_owned(),
+            account: account(name),
+            state: TradingState::Halted,
+            subject: "f1".to_owned(),
+            reason: "FillRatioLow".to_owned(),
+            actor: Actor::new("alertmanager").expect("an actor"),
+        }))
+    };
+    assert_eq!(alert(&mut fold, "f1@1", "paper"), Verdict::Decided { id: 1, epoch: 1 });
+    assert_eq!(alert(&mut fold, "f1@1", "paper"), Verdict::Duplicate);
+    // It resolved and fires again while its cause stands.
+    assert_eq!(alert(&mut fold, "f1@2", "paper"), Verdict::Decided { id: 1, epoch: 1 });
+    let ask = Ask { epoch: 1, ..Ask::default() };
+    assert!(matches!(release(&mut fold, "paper", ask), Verdict::Decided { .. }));
+    assert_eq!(alert(&mut fold, "f1@2", "paper"), Verdict::Duplicate);
+    assert_eq!(permit(&fold, "paper"), (TradingState::Active, 2));
+    assert_eq!(alert(&mut fold, "f1@3", "*"), Verdict::Decided { id: 2, epoch: 1 });
+    assert_eq!(permit(&fold, "paper"), (TradingState::Halted, 3));
+}

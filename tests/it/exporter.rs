@@ -163,6 +163,7 @@ impl Answer {
 /// One connection that is kept alive.
 pub(crate) struct Client {
     stream: BufReader<TcpStream>,
+    token: Option<String>,
 }
 
 impl Client {
@@ -171,7 +172,13 @@ impl Client {
         let stream = TcpStream::connect_timeout(&address, SOON).unwrap();
         stream.set_read_timeout(Some(SOON)).unwrap();
         stream.set_write_timeout(Some(SOON)).unwrap();
-        Self { stream: BufReader::new(stream) }
+        Self { stream: BufReader::new(stream), token: None }
+    }
+
+    /// Sends this bearer token from now on.
+    pub(crate) fn with_token(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
     }
 
     /// Sends a request and reads the answer, which must come.
@@ -183,6 +190,9 @@ impl Client {
     /// An answer that begins must also end.
     pub(crate) fn try_send(&mut self, method: &str, path: &str, body: &str) -> Option<Answer> {
         let mut request = format!("{method} {path} HTTP/1.1\r\nhost: exporter\r\n");
+        if let Some(token) = &self.token {
+            write!(request, "authorization: Bearer {token}\r\n").unwrap();
+        }
         write!(request, "content-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len())
             .unwrap();
         request.push_str(body);

@@ -9,6 +9,7 @@
 )]
 
 mod exporter;
+mod alertmanager;
 mod process;
 mod demo;
 mod bodies;

@@ -48,6 +48,17 @@ impl Monitor {
                 let id = self.halt(halt, outbox);
                 Verdict::Decided { id, epoch: self.permit(account.as_str()).epoch }
             }
+            Decision::Alert { id, account, state, subject, reason, actor } => {
+                let alert = Halt {
+                    account: account.clone(),
+                    kind: CauseKind::Alertmanager,
+                    state: *state,
+                    subject: Some(subject.clone()),
+                    reason: reason.clone(),
+                    actor: actor.clone(),
+                };
+                self.alert(id, alert, outbox)
+            }
             Decision::Release { account, epoch, causes, force, reason, actor } => {
                 let release = Release { account, epoch: *epoch, causes, force: *force };
                 let action = if *force { AuditAction::ForcedRelease } else { AuditAction::Release };
@@ -71,6 +82,21 @@ impl Monitor {
                 self.audited(account, AuditAction::Retire, actor, &reason, &decided)
             }
         }
+    }
+
+    /// Sets the cause of an alert, once.
+    fn alert(&mut self, id: &str, mut halt: Halt, outbox: &mut Outbox<'_>) -> Verdict {
+        if self.alerts.is_known(id) {
+            return Verdict::Duplicate;
+        }
+        self.alerts.remember(id);
+        // An account that there is no room for is under the common latch alone.
+        if !halt.account.is_all() && !self.has_room_for(&halt.account) {
+            halt.account = Account::all();
+        }
+        let account = halt.account.clone();
+        let id = self.halt(halt, outbox);
+        Verdict::Decided { id, epoch: self.permit(account.as_str()).epoch }
     }
 
     /// Whether an account exists or one more may.

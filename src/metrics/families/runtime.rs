@@ -51,6 +51,22 @@ pub const EVENT_DELAY: Family = Family::histogram(
     &[],
     Source::Runtime,
 );
+/// Notifications of Alertmanager.
+pub const ALERTMANAGER_WEBHOOKS: Family = Family::counter(
+    "trading_exporter_alertmanager_webhooks_total",
+    "Number of notifications of Alertmanager, by what came of them: set (a cause), duplicate \
+     (acted on before), nothing (asked for), refused (final), failed (to be sent again).",
+    &["outcome"],
+    Source::Runtime,
+);
+/// When the Watchdog last came.
+pub const LAST_WATCHDOG_TIME: Family = Family::gauge(
+    "trading_exporter_alertmanager_last_watchdog_timestamp_seconds",
+    "Unix time in seconds at which the alert Watchdog last came by Alertmanager; absent if never \
+     since the start.",
+    &[],
+    Source::Runtime,
+);
 /// Requests that wait.
 pub const QUEUE_DEPTH: Family = Family::gauge(
     "trading_exporter_queue_depth",
@@ -95,6 +111,8 @@ pub const FAMILIES: &[Family] = &[
     EVENTS_CONFLICT,
     INGEST_DURATION,
     EVENT_DELAY,
+    ALERTMANAGER_WEBHOOKS,
+    LAST_WATCHDOG_TIME,
     QUEUE_DEPTH,
     QUEUE_LIMIT,
     SCRAPE_DURATION,

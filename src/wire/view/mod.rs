@@ -29,7 +29,8 @@ pub use positions::PositionRow;
 pub use scalar::{Exact, Time};
 pub use series::{AccountSeries, Cardinality};
 pub use state::{
-    Account, AuditLine, Cause, HaltAnswer, Permit, ReconcileAnswer, ReleaseAnswer, States,
+    Account, AuditLine, Cause, HaltAnswer, NotificationAnswer, Permit, ReconcileAnswer,
+    ReleaseAnswer, States,
 };
 pub use word::{
     ActionWord, AttributionWord, AuditWord, CauseWord, DriftStateWord, DriftTypeWord, FigureWord,

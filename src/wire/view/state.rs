@@ -201,6 +201,25 @@ pub struct HaltAnswer {
     pub sequence: u64,
 }
 
+/// What a notification of Alertmanager came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct NotificationAnswer {
+    /// Causes that were set, or stood already under the same fingerprint.
+    pub halts: Vec<HaltAnswer>,
+    /// Alerts that were acted on before: nothing changed.
+    pub duplicates: usize,
+    /// Alerts that fire and ask for nothing.
+    pub ignored: usize,
+    /// Alerts that are resolved: they release nothing.
+    pub resolved: usize,
+    /// Alerts that the notification left out.
+    pub truncated: u64,
+    /// Whether the Watchdog was among those that fire.
+    pub watchdog: bool,
+    /// Sequence of the state after it.
+    pub sequence: u64,
+}
+
 /// Causes were released.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ReleaseAnswer {

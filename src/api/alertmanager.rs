@@ -1,0 +1,139 @@
+//! `POST /api/v1/alertmanager`: the second line of halts, by rules in Prometheus.
+//!
+//! Invariants: 2xx means that what was asked for is in the journal and in force; 503, which
+//! Alertmanager sends again, that it is not. Nothing here releases.
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+
+use crate::api::AppState;
+use crate::api::auth::Caller;
+use crate::api::body;
+use crate::api::problem::{Code, Problem};
+use crate::api::query::Parameters;
+use crate::clock;
+use crate::domain::ids::{Account, Actor};
+use crate::domain::record::{Decision, Entry, Refusal, Verdict};
+use crate::metrics::NotificationOutcome;
+use crate::wire::alertmanager::{self, Ask, Notification};
+use crate::wire::view::{HaltAnswer, NotificationAnswer};
+
+/// Who set the causes, for the audit trail.
+const ACTOR: &str = "alertmanager";
+
+/// Takes a notification of Alertmanager
+///
+/// An alert that fires with the label `action: halt` (or `reduce`) sets that state for the account
+/// of its label `account`; without one, for all. The same alert again (fingerprint and `startsAt`)
+/// changes nothing, even after a release. Alerts that were cut off (`truncatedAlerts`) are taken
+/// to ask for as much as those shown, of all accounts unless `groupLabels` names one. Resolved
+/// alerts release nothing. The alert `Watchdog` shows that the path works: its age stands in the
+/// permit and on `/metrics`.
+///
+/// # Errors
+/// See [`Problem`].
+#[utoipa::path(
+    post, path = "/api/v1/alertmanager", tag = "operate",
+    request_body(content = serde_json::Value, description = "The notification, version 4"),
+    responses((status = 200, description = "What it asks for is in the journal and in force", body = NotificationAnswer)),
+)]
+pub(super) async fn post_notification(
+    State(app): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Json<NotificationAnswer>, Problem> {
+    let taken = take(&app, &caller, request).await;
+    app.runtime.notification(match &taken {
+        Ok(answer) if !answer.halts.is_empty() => NotificationOutcome::Set,
+        Ok(answer) if answer.duplicates > 0 => NotificationOutcome::Duplicate,
+        Ok(_) => NotificationOutcome::Nothing,
+        Err(problem) if problem.code().status() == StatusCode::SERVICE_UNAVAILABLE => {
+            NotificationOutcome::Failed
+        }
+        Err(_) => NotificationOutcome::Refused,
+    });
+    taken.map(Json)
+}
+
+async fn take(
+    app: &AppState,
+    caller: &Caller,
+    request: Request,
+) -> Result<NotificationAnswer, Problem> {
+    Parameters::parse(request.uri(), &[])?;
+    let (bytes, _, share) = body::read_notification(app, request).await?.into_parts();
+    let Notification { asks, ignored, resolved, truncated, watchdog } =
+        alertmanager::decode(&bytes)?;
+    drop((bytes, share));
+    if watchdog {
+        app.runtime.watchdog(clock::now());
+    }
+    let asked = asks.len();
+    let allowed: Vec<Ask> =
+        asks.into_iter().filter(|ask| caller.may_see(ask.account.as_str())).collect();
+    let forbidden = asked - allowed.len();
+    let mut answer = NotificationAnswer {
+        halts: Vec::new(),
+        duplicates: 0,
+        ignored,
+        resolved,
+        truncated,
+        watchdog,
+        sequence: 0,
+    };
+    set(app, caller, allowed, &mut answer).await?;
+    if forbidden > 0 {
+        // What the token is for has been set: a mistake in one rule must not keep trading open.
+        let detail = format!("{forbidden} alerts concern accounts that the token is not for");
+        return Err(Problem::new(Code::Forbidden, detail));
+    }
+    Ok(answer)
+}
+
+/// Sets what is asked for, and waits until it is in the journal and folded.
+async fn set(
+    app: &AppState,
+    caller: &Caller,
+    asks: Vec<Ask>,
+    answer: &mut NotificationAnswer,
+) -> Result<(), Problem> {
+    if asks.is_empty() {
+        answer.sequence = app.engine.read(crate::domain::monitor::Monitor::sequence);
+        return Ok(());
+    }
+    let accounts: Vec<Account> = asks.iter().map(|ask| ask.account.clone()).collect();
+    let entries = asks.into_iter().map(decision).collect::<Result<Vec<_>, _>>()?;
+    let receipt = app.engine.submit(entries, accounts).await?;
+    answer.sequence = receipt.sequence;
+    let mut refused: Option<Refusal> = None;
+    for (verdict, (account, state)) in receipt.verdicts.into_iter().zip(receipt.states) {
+        match verdict {
+            Verdict::Decided { id, epoch } => answer.halts.push(HaltAnswer {
+                id,
+                account: where_it_stands(app, &account),
+                state: state.into(),
+                epoch,
+                sequence: receipt.sequence,
+            }),
+            Verdict::Duplicate | Verdict::Accepted => answer.duplicates += 1,
+            Verdict::Refused(refusal) => refused = Some(refusal),
+        }
+    }
+    let token = caller.name().unwrap_or("none");
+    let (set, duplicates) = (answer.halts.len(), answer.duplicates);
+    tracing::info!(set, duplicates, token, sequence = answer.sequence, "alertmanager");
+    refused.map_or(Ok(()), |refusal| Err(refusal.into()))
+}
+
+/// The account; `*` for one that there was no room for.
+fn where_it_stands(app: &AppState, account: &Account) -> String {
+    let known = app.engine.read(|monitor| monitor.account(account.as_str()).is_some());
+    if known { account.to_string() } else { Account::all().to_string() }
+}
+
+fn decision(ask: Ask) -> Result<Entry, Problem> {
+    let actor = Actor::new(ACTOR).map_err(|e| Problem::new(Code::Internal, e.to_string()))?;
+    let Ask { id, account, state, subject, reason } = ask;
+    Ok(Entry::Decision(Decision::Alert { id, account, state, subject, reason, actor }))
+}
