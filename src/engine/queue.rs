@@ -21,6 +21,7 @@ use crate::engine::handle::{Handle, Phase, Status};
 use crate::engine::submission::Submission;
 use crate::engine::writer::{Committed, Writer};
 use crate::engine::{EngineError, Receipt};
+use crate::journal::Room;
 
 /// Makes the two ends of the queue around a monitor: a handle for everybody, and the inbox of the
 /// one writer. At most `requests_max` requests wait; zero counts as one.
@@ -115,6 +116,10 @@ impl Inbox {
     /// thread of its own.
     pub fn run(mut self, mut writer: Writer, now: impl Fn() -> Timestamp) {
         while self.step(&mut writer, &now) {}
+        let synced = writer.sync();
+        if let Err(error) = synced {
+            self.shared.note(Some(&error));
+        }
     }
 
     /// Waits for a batch and commits it. False: stopped, and nothing waits any more.
@@ -123,6 +128,7 @@ impl Inbox {
         if batch.is_empty() {
             return false;
         }
+        let room = batch.first().map_or(Room::Ordinary, |request| request.submission.room());
         let mut submissions = Vec::with_capacity(batch.len());
         let mut waiting = Vec::with_capacity(batch.len());
         for Request { submission, answer, share } in batch {
@@ -130,7 +136,10 @@ impl Inbox {
             waiting.push((answer, share));
         }
         let committed = writer.commit(submissions, now());
-        self.shared.note(committed.as_ref().err());
+        // That the reserve took something says nothing of the disk.
+        if room == Room::Ordinary || committed.is_err() {
+            self.shared.note(committed.as_ref().err());
+        }
         let answers: Vec<Result<Receipt, EngineError>> = match committed {
             Ok(Committed { receipts, directives }) => {
                 self.shared.publish(directives);
@@ -256,7 +265,7 @@ mod tests {
     use crate::domain::state::TradingState;
     use crate::engine::codec::SettingsCodec;
     use crate::engine::handle::NotReady;
-    use crate::journal::{Batch, EventLog, LogError, MemoryLog};
+    use crate::journal::{Batch, Durability, EventLog, LogError, MemoryLog, Retention};
 
     /// An engine whose writer moves only when the test says so.
     struct Bench {
@@ -432,8 +441,28 @@ mod tests {
             self.1.replay(from, visit)
         }
 
+        fn sync(&mut self) -> Result<(), LogError> {
+            self.1.sync()
+        }
+
+        fn first_sequence(&self) -> u64 {
+            self.1.first_sequence()
+        }
+
         fn last_sequence(&self) -> u64 {
             self.1.last_sequence()
+        }
+
+        fn drop_before(&mut self, sequence: u64) -> Result<(), LogError> {
+            self.1.drop_before(sequence)
+        }
+
+        fn due_before(&self, retention: &Retention) -> Result<u64, LogError> {
+            self.1.due_before(retention)
+        }
+
+        fn durability(&self) -> Durability {
+            self.1.durability()
         }
 
         fn size_bytes(&self) -> u64 {
@@ -448,10 +477,14 @@ mod tests {
         assert!(bench.step());
         assert_eq!(bench.answer(refused), Err(EngineError::DiskFull));
         assert_eq!(bench.handle.readiness(), Err(NotReady::DiskFull));
+        let halted = bench.submit(vec![halt()]);
+        assert!(bench.step());
+        assert_eq!(bench.answer(halted).unwrap().sequence, 1, "the reserve took it");
+        assert_eq!(bench.handle.readiness(), Err(NotReady::DiskFull), "and the disk is still full");
         bench.handle.tick();
         assert!(bench.step());
         assert!(bench.handle.is_ready(), "a tick found room");
-        assert_eq!(bench.handle.read(Monitor::sequence), 1);
+        assert_eq!(bench.handle.read(Monitor::sequence), 2);
     }
 
     #[test]

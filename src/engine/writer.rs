@@ -119,6 +119,17 @@ impl Writer {
         Ok(fold(&mut self.monitor.write(), planned))
     }
 
+    /// Makes what was committed as durable as the log can.
+    ///
+    /// # Errors
+    /// [`EngineError::JournalFailed`] when the log failed, now or earlier.
+    pub fn sync(&mut self) -> Result<(), EngineError> {
+        if self.failed {
+            return Err(EngineError::JournalFailed);
+        }
+        self.log.sync().map_err(|error| self.fail(&error))
+    }
+
     /// Stamps what is new, and makes the batch of it.
     fn plan(&self, submissions: Vec<Submission>, received_at: Timestamp) -> (Batch, Vec<Planned>) {
         let monitor = self.monitor.read();
@@ -155,13 +166,16 @@ impl Writer {
         match self.log.append(batch) {
             Ok(()) => Ok(()),
             Err(LogError::Full) => Err(EngineError::DiskFull),
-            Err(error) => {
-                self.failed = true;
-                let source = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::error!(%error, source, "the journal failed: nothing more is taken");
-                Err(EngineError::JournalFailed)
-            }
+            Err(error) => Err(self.fail(&error)),
         }
+    }
+
+    /// The log failed: for good.
+    fn fail(&mut self, error: &LogError) -> EngineError {
+        self.failed = true;
+        let source = std::error::Error::source(error).map(ToString::to_string);
+        tracing::error!(%error, source, "the journal failed: nothing more is taken");
+        EngineError::JournalFailed
     }
 }
 
@@ -253,7 +267,7 @@ mod tests {
     use crate::domain::ids::{Component, EventId};
     use crate::domain::settings::Settings;
     use crate::engine::codec::SettingsCodec;
-    use crate::journal::MemoryLog;
+    use crate::journal::{Durability, MemoryLog, Retention};
 
     const START: Timestamp = Timestamp::MIN;
 
@@ -310,8 +324,28 @@ mod tests {
             self.0.lock().log.replay(from, visit)
         }
 
+        fn sync(&mut self) -> Result<(), LogError> {
+            Ok(())
+        }
+
+        fn first_sequence(&self) -> u64 {
+            self.0.lock().log.first_sequence()
+        }
+
         fn last_sequence(&self) -> u64 {
             self.0.lock().log.last_sequence()
+        }
+
+        fn drop_before(&mut self, sequence: u64) -> Result<(), LogError> {
+            self.0.lock().log.drop_before(sequence)
+        }
+
+        fn due_before(&self, retention: &Retention) -> Result<u64, LogError> {
+            self.0.lock().log.due_before(retention)
+        }
+
+        fn durability(&self) -> Durability {
+            Durability::Memory
         }
 
         fn size_bytes(&self) -> u64 {

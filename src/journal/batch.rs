@@ -23,6 +23,25 @@ impl Batch {
         Self { first_sequence, received_at_nanos, room, bytes: Vec::new(), ends: Vec::new() }
     }
 
+    /// A batch of records that stand end to end in `bytes`; none when their lengths do not add up.
+    pub(super) fn from_parts(
+        first_sequence: u64,
+        received_at_nanos: i64,
+        room: Room,
+        lengths: impl Iterator<Item = usize>,
+        bytes: Vec<u8>,
+    ) -> Option<Self> {
+        let mut end = 0_usize;
+        let ends: Option<Vec<usize>> = lengths
+            .map(|length| {
+                end = end.checked_add(length)?;
+                Some(end)
+            })
+            .collect();
+        let batch = Self { first_sequence, received_at_nanos, room, bytes, ends: ends? };
+        (end == batch.bytes.len()).then_some(batch)
+    }
+
     /// Adds the record that `write` appends to the buffer.
     pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.bytes);
@@ -69,6 +88,11 @@ impl Batch {
     #[must_use]
     pub const fn size_bytes(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// The records end to end.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// The records in sequence.

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::journal::{Batch, EventLog, LogError};
+use crate::journal::{Batch, Durability, EventLog, LogError, Retention};
 
 /// A log that lives as long as the process.
 #[derive(Debug)]
@@ -23,9 +23,11 @@ impl MemoryLog {
         Self { batches: VecDeque::new(), bytes: 0, bytes_max, last_sequence: 0 }
     }
 
-    /// Sequence of the oldest record kept; of the next one when none is.
-    fn first_sequence(&self) -> u64 {
-        self.batches.front().map_or(self.last_sequence + 1, Batch::first_sequence)
+    /// Drops the oldest batch.
+    fn drop_oldest(&mut self) {
+        if let Some(oldest) = self.batches.pop_front() {
+            self.bytes -= cost(&oldest);
+        }
     }
 }
 
@@ -36,6 +38,9 @@ const fn cost(batch: &Batch) -> usize {
 
 impl EventLog for MemoryLog {
     fn append(&mut self, batch: &Batch) -> Result<(), LogError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
         let expected = self.last_sequence + 1;
         if batch.first_sequence() != expected {
             return Err(LogError::OutOfSequence { expected, found: batch.first_sequence() });
@@ -44,9 +49,12 @@ impl EventLog for MemoryLog {
         self.bytes += cost(batch);
         self.batches.push_back(batch.clone());
         while self.bytes > self.bytes_max {
-            let Some(oldest) = self.batches.pop_front() else { break };
-            self.bytes -= cost(&oldest);
+            self.drop_oldest();
         }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), LogError> {
         Ok(())
     }
 
@@ -63,12 +71,41 @@ impl EventLog for MemoryLog {
         self.batches.range(wanted..).try_for_each(visit)
     }
 
+    fn first_sequence(&self) -> u64 {
+        self.batches.front().map_or(self.last_sequence + 1, Batch::first_sequence)
+    }
+
     fn last_sequence(&self) -> u64 {
         self.last_sequence
     }
 
+    fn drop_before(&mut self, sequence: u64) -> Result<(), LogError> {
+        let kept = sequence.min(self.last_sequence);
+        while self.batches.front().is_some_and(|oldest| oldest.next_sequence() <= kept) {
+            self.drop_oldest();
+        }
+        Ok(())
+    }
+
+    fn due_before(&self, retention: &Retention) -> Result<u64, LogError> {
+        let mut bytes = self.bytes as u64;
+        let is_due = |batch: &&Batch| {
+            let too_large = retention.bytes_max.is_some_and(|max| bytes > max);
+            let after = retention.received_after_nanos;
+            let too_old = after.is_some_and(|after| batch.received_at_nanos() < after);
+            bytes -= cost(batch) as u64;
+            too_large || too_old
+        };
+        let due = self.batches.iter().take_while(is_due).last().map(Batch::next_sequence);
+        Ok(due.unwrap_or(self.first_sequence()).min(self.last_sequence.max(1)))
+    }
+
     fn size_bytes(&self) -> u64 {
         self.bytes as u64
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::Memory
     }
 }
 

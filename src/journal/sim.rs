@@ -1,0 +1,513 @@
+//! A simulated directory for tests: it counts operations, fails at a chosen one, fills up, loses
+//! what was not synced in a power cut, and flips bits.
+//!
+//! Input: a seed and faults. Output: the same run for the same seed. The model: content is durable
+//! sector by sector, and names one change after the other, when a sync has returned; in a power cut
+//! each sector that was not synced is kept or lost by itself, and of the changes of names that were
+//! not synced only the first ones are kept. After a sync that fails, what it should have synced
+//! counts as clean and is lost, as on Linux. A process that dies loses nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::frame::SECTOR;
+use super::storage::{Lock, Storage, StoredFile};
+
+/// The error of an operation after the power has gone.
+const GONE: &str = "the power is gone";
+
+/// What an operation does to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// A file was made.
+    Create,
+    /// A file was written to.
+    Write,
+    /// A file was synced.
+    Sync,
+    /// A file was given another name.
+    Rename,
+    /// A file was removed.
+    Remove,
+    /// Names were synced.
+    SyncNames,
+}
+
+/// What happens at the chosen operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It fails; what comes after works again.
+    Error,
+    /// The power goes while it is done: it may have been done in part. Nothing works until
+    /// [`SimStorage::reboot`].
+    PowerCut,
+}
+
+/// A simulated directory; clones are the same one.
+#[derive(Clone)]
+pub struct SimStorage(Arc<Mutex<Disk>>);
+
+impl std::fmt::Debug for SimStorage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SimStorage").field("operations", &self.operations()).finish_non_exhaustive()
+    }
+}
+
+struct Disk {
+    random: Random,
+    /// Files by number; names point to them.
+    files: BTreeMap<u64, Content>,
+    next_file: u64,
+    names: BTreeMap<String, u64>,
+    /// What the names were when they were synced last, and what was done to them since.
+    synced_names: BTreeMap<String, u64>,
+    unsynced: Vec<NameChange>,
+    /// Handles of an earlier boot are dead.
+    boot: u64,
+    locked: bool,
+    dark: bool,
+    operations: Vec<Operation>,
+    fault: Option<(u64, Fault)>,
+    capacity_bytes: Option<u64>,
+}
+
+#[derive(Default)]
+struct Content {
+    bytes: Vec<u8>,
+    synced: Vec<u8>,
+    /// Sectors of `bytes` that may differ from `synced`.
+    dirty: BTreeSet<usize>,
+}
+
+enum NameChange {
+    Set(String, u64),
+    Remove(String),
+    Rename(String, String),
+}
+
+impl NameChange {
+    fn apply(&self, names: &mut BTreeMap<String, u64>) {
+        match self {
+            Self::Set(name, file) => drop(names.insert(name.clone(), *file)),
+            Self::Remove(name) => drop(names.remove(name)),
+            Self::Rename(from, to) => {
+                if let Some(file) = names.remove(from) {
+                    names.insert(to.clone(), file);
+                }
+            }
+        }
+    }
+}
+
+/// The generator `SplitMix64`: small, and the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`, which is not zero.
+    fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % bound.max(1) as u64).unwrap_or_default()
+    }
+}
+
+impl SimStorage {
+    /// An empty directory whose power cuts are decided by `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(Disk {
+            random: Random(seed),
+            files: BTreeMap::new(),
+            next_file: 0,
+            names: BTreeMap::new(),
+            synced_names: BTreeMap::new(),
+            unsynced: Vec::new(),
+            boot: 0,
+            locked: false,
+            dark: false,
+            operations: Vec::new(),
+            fault: None,
+            capacity_bytes: None,
+        })))
+    }
+
+    fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many operations there were that change something or sync.
+    #[must_use]
+    pub fn operations(&self) -> u64 {
+        self.disk().operations.len() as u64
+    }
+
+    /// What they were.
+    #[must_use]
+    pub fn history(&self) -> Vec<Operation> {
+        self.disk().operations.clone()
+    }
+
+    /// From now on the directory may hold at most so many bytes; none: any number.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.disk().capacity_bytes = bytes;
+    }
+
+    /// Bytes of all files.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        self.disk().used_bytes()
+    }
+
+    /// Plans a fault for the operation of that number, counted from 0 as [`Self::operations`] does.
+    pub fn fail_at(&self, operation: u64, fault: Fault) {
+        self.disk().fault = Some((operation, fault));
+    }
+
+    /// The power goes: what was not synced is kept or lost.
+    pub fn cut_power(&self) {
+        self.disk().cut_power();
+    }
+
+    /// The power is back, or the process was started again: earlier handles are dead, the lock is
+    /// free, no fault is planned.
+    pub fn reboot(&self) {
+        let mut disk = self.disk();
+        disk.boot += 1;
+        disk.locked = false;
+        disk.dark = false;
+        disk.fault = None;
+    }
+
+    /// The content of a file; empty if there is none.
+    #[must_use]
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        let disk = self.disk();
+        let file = disk.names.get(name).and_then(|file| disk.files.get(file));
+        file.map(|content| content.bytes.clone()).unwrap_or_default()
+    }
+
+    /// Changes the content of a file behind everybody's back, durably.
+    pub fn damage(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut disk = self.disk();
+        let Some(file) = disk.names.get(name).copied() else { return };
+        if let Some(content) = disk.files.get_mut(&file) {
+            change(&mut content.bytes);
+            content.synced.clone_from(&content.bytes);
+            content.dirty.clear();
+        }
+    }
+
+    /// Takes a file away behind everybody's back, durably.
+    pub fn lose(&self, name: &str) {
+        let mut disk = self.disk();
+        disk.names.remove(name);
+        disk.synced_names.remove(name);
+    }
+
+    /// Another directory with the same durable content and names, as if the disk was copied.
+    #[must_use]
+    pub fn copy(&self, seed: u64) -> Self {
+        let (copy, disk) = (Self::new(seed), self.disk());
+        let mut other = copy.disk();
+        other.names.clone_from(&disk.names);
+        other.synced_names.clone_from(&disk.names);
+        other.next_file = disk.next_file;
+        for (number, content) in &disk.files {
+            let bytes = content.bytes.clone();
+            let content = Content { synced: bytes.clone(), bytes, dirty: BTreeSet::new() };
+            other.files.insert(*number, content);
+        }
+        drop(other);
+        copy
+    }
+}
+
+impl Disk {
+    fn used_bytes(&self) -> u64 {
+        let files: BTreeSet<u64> = self.names.values().copied().collect();
+        files.iter().filter_map(|f| self.files.get(f)).map(|c| c.bytes.len() as u64).sum()
+    }
+
+    /// Counts an operation; an error if this is the one that fails. In a power cut the caller's
+    /// change is made first, by `before`, and may then be lost.
+    fn begin(
+        &mut self,
+        boot: u64,
+        operation: Operation,
+        before: impl FnOnce(&mut Self),
+    ) -> io::Result<()> {
+        self.alive(boot)?;
+        let number = self.operations.len() as u64;
+        self.operations.push(operation);
+        match self.fault {
+            Some((at, Fault::Error)) if at == number => {
+                self.fault = None;
+                Err(io::Error::other("a planned failure"))
+            }
+            Some((at, Fault::PowerCut)) if at == number => {
+                before(self);
+                self.cut_power();
+                Err(io::Error::other(GONE))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn alive(&self, boot: u64) -> io::Result<()> {
+        if self.dark || boot != self.boot { Err(io::Error::other(GONE)) } else { Ok(()) }
+    }
+
+    fn cut_power(&mut self) {
+        self.dark = true;
+        let kept = self.random.below(self.unsynced.len() + 1);
+        for change in self.unsynced.drain(..).take(kept) {
+            change.apply(&mut self.synced_names);
+        }
+        self.names.clone_from(&self.synced_names);
+        let random = &mut self.random;
+        for content in self.files.values_mut() {
+            content.lose(random);
+        }
+        let used: BTreeSet<u64> = self.names.values().copied().collect();
+        self.files.retain(|file, _| used.contains(file));
+    }
+
+    fn file_of(&self, name: &str) -> io::Result<u64> {
+        self.names.get(name).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn content(&mut self, file: u64) -> io::Result<&mut Content> {
+        self.files.get_mut(&file).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn change_names(&mut self, change: NameChange) {
+        change.apply(&mut self.names);
+        self.unsynced.push(change);
+    }
+
+    fn set(&mut self, name: &str, size: usize) -> u64 {
+        let file = self.next_file;
+        self.next_file += 1;
+        let mut content = Content::default();
+        content.write(&vec![0; size], 0);
+        self.files.insert(file, content);
+        self.change_names(NameChange::Set(name.to_owned(), file));
+        file
+    }
+}
+
+impl Content {
+    fn write(&mut self, bytes: &[u8], offset: usize) {
+        let end = offset + bytes.len();
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
+        if let Some(target) = self.bytes.get_mut(offset..end) {
+            target.copy_from_slice(bytes);
+        }
+        self.dirty.extend(offset / SECTOR..end.div_ceil(SECTOR));
+    }
+
+    fn sync(&mut self) {
+        self.synced.resize(self.bytes.len(), 0);
+        for sector in std::mem::take(&mut self.dirty) {
+            self.take_over(sector);
+        }
+    }
+
+    /// Makes one sector durable.
+    fn take_over(&mut self, sector: usize) {
+        let end = ((sector + 1) * SECTOR).min(self.bytes.len());
+        let range = sector * SECTOR..end;
+        if let (Some(to), Some(from)) = (self.synced.get_mut(range.clone()), self.bytes.get(range))
+        {
+            to.copy_from_slice(from);
+        }
+    }
+
+    /// The power is gone: each dirty sector is as it was synced, or as it was written.
+    fn lose(&mut self, random: &mut Random) {
+        if !self.dirty.is_empty() && self.bytes.len() != self.synced.len() && random.below(2) == 0 {
+            let length = self.bytes.len();
+            self.synced.resize(length, 0);
+        }
+        let mode = random.below(4);
+        for sector in std::mem::take(&mut self.dirty) {
+            // All, none, or each by itself.
+            if mode == 0 || mode > 1 && random.below(2) == 0 {
+                self.take_over(sector);
+            }
+        }
+        self.bytes.clone_from(&self.synced);
+    }
+
+    /// A sync failed: what was dirty counts as clean, and never gets to the disk by itself.
+    fn forget_dirty(&mut self) {
+        self.dirty.clear();
+    }
+}
+
+impl SimStorage {
+    fn handle(&self, boot: u64, file: u64) -> Arc<dyn StoredFile> {
+        Arc::new(SimFile { storage: self.clone(), boot, file })
+    }
+
+    fn boot(&self) -> u64 {
+        self.disk().boot
+    }
+}
+
+/// Dropped, the directory is free again, if it is still the same boot.
+struct SimLock {
+    storage: SimStorage,
+    boot: u64,
+}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        let mut disk = self.storage.disk();
+        if disk.boot == self.boot {
+            disk.locked = false;
+        }
+    }
+}
+
+impl Storage for SimStorage {
+    fn lock(&self) -> io::Result<Lock> {
+        let boot = self.boot();
+        let mut disk = self.disk();
+        disk.alive(boot)?;
+        if std::mem::replace(&mut disk.locked, true) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        drop(disk);
+        Ok(Box::new(SimLock { storage: self.clone(), boot }))
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        let disk = self.disk();
+        disk.alive(disk.boot)?;
+        Ok(disk.names.keys().cloned().collect())
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn StoredFile>> {
+        let disk = self.disk();
+        disk.alive(disk.boot)?;
+        let (boot, file) = (disk.boot, disk.file_of(name)?);
+        drop(disk);
+        Ok(self.handle(boot, file))
+    }
+
+    fn create(&self, name: &str, size_bytes: u64) -> io::Result<Arc<dyn StoredFile>> {
+        let size = usize::try_from(size_bytes).map_err(io::Error::other)?;
+        let mut disk = self.disk();
+        let boot = disk.boot;
+        disk.begin(boot, Operation::Create, |disk| {
+            disk.set(name, size);
+        })?;
+        if disk.capacity_bytes.is_some_and(|max| disk.used_bytes() + size_bytes > max) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let file = disk.set(name, size);
+        drop(disk);
+        Ok(self.handle(boot, file))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut disk = self.disk();
+        disk.file_of(from)?;
+        let boot = disk.boot;
+        let change = || NameChange::Rename(from.to_owned(), to.to_owned());
+        disk.begin(boot, Operation::Rename, |disk| disk.change_names(change()))?;
+        disk.change_names(change());
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut disk = self.disk();
+        disk.file_of(name)?;
+        let boot = disk.boot;
+        let change = || NameChange::Remove(name.to_owned());
+        disk.begin(boot, Operation::Remove, |disk| disk.change_names(change()))?;
+        disk.change_names(change());
+        Ok(())
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        let mut disk = self.disk();
+        let boot = disk.boot;
+        let begun = disk.begin(boot, Operation::SyncNames, |_| ());
+        if begun.is_err() && !disk.dark {
+            disk.unsynced.clear();
+        }
+        begun?;
+        disk.unsynced.clear();
+        let names = disk.names.clone();
+        disk.synced_names = names;
+        Ok(())
+    }
+
+    fn place(&self, name: &str) -> String {
+        name.to_owned()
+    }
+}
+
+/// A handle on a file.
+struct SimFile {
+    storage: SimStorage,
+    boot: u64,
+    file: u64,
+}
+
+impl StoredFile for SimFile {
+    fn size_bytes(&self) -> io::Result<u64> {
+        let mut disk = self.storage.disk();
+        disk.alive(self.boot)?;
+        Ok(disk.content(self.file)?.bytes.len() as u64)
+    }
+
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        let mut disk = self.storage.disk();
+        disk.alive(self.boot)?;
+        let from = usize::try_from(offset).map_err(io::Error::other)?;
+        let content = &disk.content(self.file)?.bytes;
+        let read = content.get(from..from.saturating_add(bytes.len()));
+        bytes.copy_from_slice(read.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let offset = usize::try_from(offset).map_err(io::Error::other)?;
+        let mut disk = self.storage.disk();
+        disk.begin(self.boot, Operation::Write, |disk| {
+            if let Ok(content) = disk.content(self.file) {
+                content.write(bytes, offset);
+            }
+        })?;
+        let length = disk.content(self.file)?.bytes.len();
+        let grown = (offset + bytes.len()).saturating_sub(length) as u64;
+        if grown > 0 && disk.capacity_bytes.is_some_and(|max| disk.used_bytes() + grown > max) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        disk.content(self.file)?.write(bytes, offset);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut disk = self.storage.disk();
+        let begun = disk.begin(self.boot, Operation::Sync, |_| ());
+        if begun.is_err() && !disk.dark {
+            disk.content(self.file)?.forget_dirty();
+        }
+        begun?;
+        disk.content(self.file)?.sync();
+        Ok(())
+    }
+}
