@@ -53,6 +53,8 @@ pub const HEALTH_HISTORY_MAX: usize = 1_000;
 pub const AUDIT_MAX: usize = 10_000;
 /// Alerts of Alertmanager whose ids are remembered, so that one that is sent again changes nothing.
 pub const ALERTS_MAX: usize = 10_000;
+/// Decisions of the fold that wait to be written as records of their own.
+pub const CONTROLS_MAX: usize = 1_000;
 /// Causes that stand side by side on one latch; a further one joins the newest of its kind.
 pub const CAUSES_MAX: usize = 256;
 /// Accounts; events of a further one are refused (`too_many_accounts`).

@@ -20,5 +20,6 @@ pub mod drift;
 pub mod health;
 pub mod state;
 pub mod alerts;
+pub mod control;
 pub mod account;
 pub mod monitor;

@@ -4,6 +4,7 @@
 //! the same state; a refused record changes nothing but counters and the audit trail.
 //! Deliberately absent: clocks, I/O, randomness.
 
+mod control;
 mod decide;
 mod events;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::account::AccountState;
 use crate::domain::alerts::Alerts;
+use crate::domain::control::{Controls, Decided};
 use crate::domain::directive::{Directive, DirectiveKind, Outbox};
 use crate::domain::event::Event;
 use crate::domain::health::Components;
@@ -41,6 +43,8 @@ pub struct Monitor {
     alerts: Alerts,
     /// Causes set so far: the id of the last one.
     causes: u64,
+    /// Decisions that the log does not hold yet.
+    controls: Controls,
     /// Accounts whose books changed since the last comparison.
     dirty: BTreeSet<Account>,
     /// Orders held in all accounts, by class.
@@ -86,6 +90,7 @@ impl Monitor {
             audit: VecDeque::new(),
             alerts: Alerts::default(),
             causes: 0,
+            controls: Controls::default(),
             dirty: BTreeSet::new(),
             held: Held::default(),
             symbols: 0,
@@ -104,6 +109,7 @@ impl Monitor {
     pub fn apply(&mut self, record: &Record, out: &mut Vec<Directive>) -> Verdict {
         self.sequence = record.sequence;
         self.now = self.now.max(record.received_at);
+        let told = out.len();
         let mut outbox = Outbox::new(record.sequence, self.now, out);
         let verdict = match &record.entry {
             Entry::Event(event) => self.event(event, &mut outbox),
@@ -114,10 +120,12 @@ impl Monitor {
             Entry::Check(result) => self.check(result, &mut outbox),
             Entry::Decision(decision) => self.decide(decision, &mut outbox),
             Entry::Settings(settings) => self.configure(settings),
+            Entry::Control(control) => self.confirm(control),
         };
         if !record.more {
             self.compare(&mut outbox);
         }
+        self.reach_reconciles(out.get(told..).unwrap_or_default());
         verdict
     }
 
@@ -239,16 +247,12 @@ impl Monitor {
             actor: actor.clone(),
             set_at,
         };
-        let latch = if account.is_all() {
-            &mut self.common
-        } else {
-            &mut account_of(&mut self.accounts, &account, &self.settings).latch
-        };
-        let standing = latch.set(cause);
+        let standing = self.latch_of(&account).set(cause.clone());
         if standing != id {
             return standing;
         }
         self.causes = id;
+        self.reach(&account, Decided::Halt(cause));
         let Permit { state, epoch, .. } = self.permit(account.as_str());
         let kind = DirectiveKind::Halt { state, cause: kind, reason: reason.clone(), epoch };
         outbox.push(&account, kind);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::control::Control;
 use crate::domain::event::Event;
 use crate::domain::ids::{Account, Actor, Component, Symbol};
 use crate::domain::settings::Settings;
@@ -41,6 +42,8 @@ pub enum Entry {
     Decision(Decision),
     /// The configuration in force from here on.
     Settings(Arc<Settings>),
+    /// What the fold decided upon an earlier record, so that a later version keeps it.
+    Control(Control),
 }
 
 /// The result of one probe that the exporter ran itself; its account is `*`.

@@ -17,6 +17,7 @@ use crate::domain::time::Timestamp;
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[serde(rename_all = "snake_case")]
 pub enum TradingState {
     /// Trade.
     #[default]
@@ -51,6 +52,7 @@ impl TradingState {
 
 /// What kind of thing set a cause; the label `cause` of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CauseKind {
     /// A confirmed CRITICAL drift.
     Drift,

@@ -1,9 +1,11 @@
 //! Records as bytes: what the log keeps.
 //!
 //! A record is a version byte, a flags byte (bit 0: more records of the same request follow), a tag
-//! byte, and what the tag says: an event as canonical wire JSON, a check or a decision as JSON, the
-//! settings as the configuration writes them, nothing for a tick. Sequence and receive time stand
-//! in the batch. Invariant: decoding gives an equal entry back, and refuses what it does not know.
+//! byte, and what the tag says: an event as canonical wire JSON, a check or a decision (of a person,
+//! of the fold) as JSON, the settings as the configuration writes them, nothing for a tick. Sequence
+//! and receive time stand in the batch. Invariant: decoding gives an equal entry back, and refuses what it does not know.
+
+mod control;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use self::control::ControlJson;
 use crate::domain::event::Event;
 use crate::domain::ids::{Account, Actor, Component, IdError, Symbol};
 use crate::domain::record::{Adopt, CheckResult, Decision, Entry};
@@ -29,6 +32,7 @@ const TAG_TICK: u8 = b'T';
 const TAG_CHECK: u8 = b'C';
 const TAG_DECISION: u8 = b'D';
 const TAG_SETTINGS: u8 = b'S';
+const TAG_CONTROL: u8 = b'K';
 
 /// How the configuration writes and reads the settings; the engine does not know their form.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +98,10 @@ impl RecordCodec {
                 out.push(TAG_SETTINGS);
                 out.extend_from_slice(&(self.settings.encode)(settings));
             }
+            Entry::Control(control) => {
+                out.push(TAG_CONTROL);
+                json(&ControlJson::from(control), out);
+            }
         }
     }
 
@@ -130,6 +138,10 @@ impl RecordCodec {
             TAG_SETTINGS => {
                 let settings = (self.settings.decode)(content);
                 Entry::Settings(Arc::new(settings.map_err(|e| content_error("settings", &e))?))
+            }
+            TAG_CONTROL => {
+                let control: ControlJson<'_> = from_json("decision of the fold", content)?;
+                Entry::Control(control.try_into()?)
             }
             other => return Err(CodecError::Unknown(other)),
         };

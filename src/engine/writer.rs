@@ -5,6 +5,8 @@
 //! nothing is folded that is not in the log; after a failure of the log nothing is taken. Free of
 //! threads, timers and clocks, so that a test drives it step by step.
 
+mod decisions;
+
 use std::sync::Arc;
 
 use parking_lot::{RwLock, RwLockWriteGuard};
@@ -15,6 +17,7 @@ use crate::domain::ids::Account;
 use crate::domain::limits;
 use crate::domain::monitor::Monitor;
 use crate::domain::record::{Entry, Record, Verdict};
+use crate::domain::settings::Settings;
 use crate::domain::time::Timestamp;
 use crate::engine::codec::{CodecError, RecordCodec};
 use crate::engine::submission::Submission;
@@ -97,6 +100,13 @@ impl Writer {
         result.map_err(|error| broken.unwrap_or(RecoverError::Log(error)))
     }
 
+    /// Whether a record put these settings in force.
+    #[must_use]
+    pub fn is_under(&self, settings: &Settings) -> bool {
+        let monitor = self.monitor.read();
+        monitor.sequence() > 0 && **monitor.settings() == *settings
+    }
+
     /// Commits the submissions as one batch received at `now`, or later if the clock went back.
     ///
     /// # Errors
@@ -116,7 +126,9 @@ impl Writer {
             self.append(&batch)?;
             self.received_at = received_at;
         }
-        Ok(fold(&mut self.monitor.write(), planned))
+        let committed = fold(&mut self.monitor.write(), planned);
+        self.record_decisions();
+        Ok(committed)
     }
 
     /// Makes what was committed as durable as the log can.
@@ -184,7 +196,7 @@ fn is_known(monitor: &Monitor, entry: &Entry) -> bool {
     match entry {
         Entry::Event(event) => monitor.is_duplicate(event),
         Entry::Decision(decision) => monitor.is_decided(decision),
-        Entry::Tick | Entry::Check(_) | Entry::Settings(_) => false,
+        Entry::Tick | Entry::Check(_) | Entry::Settings(_) | Entry::Control(_) => false,
     }
 }
 
@@ -227,11 +239,20 @@ fn fold(monitor: &mut RwLockWriteGuard<'_, Monitor>, planned: Vec<Planned>) -> C
     Committed { receipts, directives }
 }
 
+/// Folds a record of which nothing is to be told.
+fn fold_record(monitor: &mut Monitor, record: &Record) {
+    monitor.apply(record, &mut Vec::new());
+}
+
 /// Whether an entry sets a book, so that a comparison follows.
 const fn is_snapshot(entry: &Entry) -> bool {
     match entry {
         Entry::Event(event) => matches!(event.body, Body::Positions(_)),
-        Entry::Tick | Entry::Check(_) | Entry::Decision(_) | Entry::Settings(_) => false,
+        Entry::Tick
+        | Entry::Check(_)
+        | Entry::Decision(_)
+        | Entry::Settings(_)
+        | Entry::Control(_) => false,
     }
 }
 
@@ -265,7 +286,6 @@ mod tests {
 
     use crate::domain::event::{Event, Heartbeat};
     use crate::domain::ids::{Component, EventId};
-    use crate::domain::settings::Settings;
     use crate::engine::codec::SettingsCodec;
     use crate::journal::{Durability, MemoryLog, Retention};
 

@@ -142,6 +142,8 @@ pub struct ExporterRow {
     pub folded: [(&'static str, u64); 3],
     /// Snapshots of positions that were older than one known.
     pub out_of_order: u64,
+    /// Decisions of the log that the fold did not reach by itself.
+    pub decisions_missed: u64,
 }
 
 /// Copies what /metrics shows of all accounts.
@@ -175,6 +177,7 @@ fn exporter_row(monitor: &Monitor) -> ExporterRow {
             ("venue", folded(|account| account.execution.folded().1)),
         ],
         out_of_order: monitor.out_of_order(),
+        decisions_missed: monitor.decisions_missed(),
     }
 }
 

@@ -195,6 +195,7 @@ fn projection() -> Projection {
             series_limit: 100_000,
             folded: [("symbol", 0), ("strategy", 0), ("venue", 0)],
             out_of_order: 1,
+            decisions_missed: 0,
         },
     }
 }

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod bounds;
+mod controls;
 mod flow;
 mod naive;
 mod permutations;

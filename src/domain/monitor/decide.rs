@@ -2,6 +2,7 @@
 //! trail, refused or not.
 
 use crate::domain::account::Scene;
+use crate::domain::control::Decided as Reached;
 use crate::domain::directive::{DirectiveKind, Outbox};
 use crate::domain::drift::Adoption;
 use crate::domain::health::Health;
@@ -63,6 +64,17 @@ impl Monitor {
                 let release = Release { account, epoch: *epoch, causes, force: *force };
                 let action = if *force { AuditAction::ForcedRelease } else { AuditAction::Release };
                 let decided = self.release(&release, outbox);
+                if let Ok(causes) = &decided {
+                    self.reach(
+                        account,
+                        Reached::Release {
+                            causes: causes.clone(),
+                            forced: *force,
+                            reason: reason.clone(),
+                            actor: actor.clone(),
+                        },
+                    );
+                }
                 self.audited(account, action, actor, reason, &decided)
             }
             Decision::Reconcile { account, symbol, adopt, privileged, reason, actor } => {

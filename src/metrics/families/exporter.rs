@@ -33,6 +33,13 @@ pub const FAMILIES: &[Family] = &[
         &["type"],
         Source::Exporter(|e, p| p.count(&["positions"], e.out_of_order)),
     ),
+    Family::counter(
+        "trading_exporter_decisions_missed_total",
+        "Number of halts, releases and reconciles in the journal that this version did not reach by \
+         itself when it replayed them; they stand all the same.",
+        &[],
+        Source::Exporter(|e, p| p.count(&[], e.decisions_missed)),
+    ),
     Family::gauge(
         "trading_exporter_sequence",
         "Sequence number of the newest record in the state.",
