@@ -32,6 +32,10 @@ test NAME="":
 golden:
     INSTA_UPDATE=always cargo test
 
+# Measure the speed, all of it or some rows, against the limit and against others.
+bench *ROWS:
+    cargo bench --bench speed -- {{ ROWS }}
+
 # Run one step of the full check; `just step --list` names them.
 step *NAMES:
     tests/run {{ NAMES }}

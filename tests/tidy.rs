@@ -311,12 +311,14 @@ fn clocks_spawns_and_statuses_stand_in_their_files() {
 fn files_say_what_they_are_and_stay_short() {
     each_source(shape);
     none(tree::files("tests", "rs").iter().flat_map(shape));
+    none(tree::files("benches", "rs").iter().flat_map(shape));
 }
 
 #[test]
 fn nothing_is_ignored_and_no_lint_is_switched_off() {
     each_source(foreign_attributes);
     none(tree::files("tests", "rs").iter().flat_map(foreign_attributes));
+    none(tree::files("benches", "rs").iter().flat_map(foreign_attributes));
 }
 
 #[test]

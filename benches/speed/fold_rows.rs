@@ -1,0 +1,76 @@
+//! Rows of the fold alone: that an event costs the same whatever the state holds.
+
+use std::time::{Duration, Instant};
+
+use crate::fold::Fold;
+use crate::rounds::{median, median_ratio, take_turns};
+use crate::table::{Goal, Row};
+use crate::traffic::BATCH_EVENTS;
+
+/// How long each side folds in a round.
+const ROUND: Duration = Duration::from_millis(300);
+/// Orders of each symbol before anything is measured: as many as the window of `LONG` holds.
+const LONG: usize = 100;
+/// Symbols that are traded while it is measured, so that the cache is aside.
+const HOT: u64 = 16;
+
+/// A state that knows `symbols`, each with a full window of `window` orders, of which `traded` go
+/// on being traded.
+fn full(symbols: u64, window: usize, traded: u64) -> Fold {
+    let mut fold = Fold::new(symbols, window);
+    fold.fill(symbols * u64::try_from(window).expect("a length"));
+    fold.trade(1_000_000_000, traded);
+    fold
+}
+
+/// Nanoseconds that an event costs.
+fn nanos_of_one(fold: &mut Fold) -> f64 {
+    let (mut spent, mut events) = (Duration::ZERO, 0.0);
+    while spent < ROUND {
+        // Submissions, acceptances, fills: each kind as often.
+        for _ in 0..3 {
+            let records = fold.next();
+            let started = Instant::now();
+            fold.apply(&records);
+            spent += started.elapsed();
+            #[expect(clippy::cast_precision_loss, reason = "a thousand")]
+            let batch = BATCH_EVENTS as f64;
+            events += batch;
+        }
+    }
+    spent.as_secs_f64() * 1e9 / events
+}
+
+/// `apply` of one event, by symbols and by length of the window.
+pub(crate) fn apply() -> Vec<Row> {
+    let mut one = full(1, LONG, 1);
+    let mut thousand = full(1_000, LONG, HOT);
+    let mut many = full(10_000, LONG, HOT);
+    let mut cold = full(10_000, LONG, 10_000);
+    let mut short = full(1, 1, 1);
+    let mut long = full(1, 100_000, 1);
+    let [one, thousand, many, cold, short, long] = take_turns([
+        &mut || nanos_of_one(&mut one),
+        &mut || nanos_of_one(&mut thousand),
+        &mut || nanos_of_one(&mut many),
+        &mut || nanos_of_one(&mut cold),
+        &mut || nanos_of_one(&mut short),
+        &mut || nanos_of_one(&mut long),
+    ]);
+    let nanos = |times: &[f64]| format!("{:.0} ns", median(times.iter().copied()));
+    let row = |what: &str, ours: &[f64], against: &str, theirs: &[f64], goal| Row {
+        what: format!("`apply` of one event, {what}"),
+        ours: nanos(ours),
+        against: against.to_owned(),
+        theirs: nanos(theirs),
+        ratio: median_ratio(ours, theirs),
+        goal,
+        note: String::new(),
+    };
+    vec![
+        row("1,000 symbols, 16 of them traded", &thousand, "1 symbol", &one, Goal::AtMost(1.5)),
+        row("10,000 symbols, 16 of them traded", &many, "1 symbol", &one, Goal::AtMost(1.5)),
+        row("10,000 symbols, all traded in turn", &cold, "1 symbol", &one, Goal::None),
+        row("window of 100,000 orders", &long, "window of 1 order", &short, Goal::AtMost(1.5)),
+    ]
+}

@@ -1,0 +1,150 @@
+//! Rows over HTTP: the exporter as it is shipped, beside what one would run instead.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::load::{self, Round, Target};
+use crate::parse;
+use crate::rounds::{median, median_ratio, rate, take_turns};
+use crate::servers::{self, Server};
+use crate::table::{Goal, Row, per_second};
+use crate::traffic::{BATCH_EVENTS, Engine, SYMBOLS};
+
+/// How long each side is loaded in a round.
+const ROUND: Duration = Duration::from_millis(1_500);
+/// Requests that wait at one time, each on a connection of its own.
+const CONNECTIONS: u64 = 64;
+/// The same, of large requests.
+const BATCH_CONNECTIONS: u64 = 4;
+/// Orders that one connection may number in one round.
+const NUMBERS: u64 = 1_000_000;
+
+/// An engine whose orders nobody had before.
+pub(crate) fn fresh_engine(symbols: u64) -> Engine {
+    static BLOCKS: AtomicU64 = AtomicU64::new(1);
+    Engine::new(BLOCKS.fetch_add(1, Ordering::Relaxed) * NUMBERS, symbols)
+}
+
+pub(crate) fn events_at(server: &Server) -> Target {
+    Target {
+        address: server.address,
+        path: "/api/v1/events",
+        content_type: "application/json",
+        connections: CONNECTIONS,
+        pace: Duration::ZERO,
+    }
+}
+
+fn send_events(server: &Server) -> Round {
+    load::run(events_at(server), &server.process, ROUND, |_| {
+        let mut engine = fresh_engine(SYMBOLS);
+        move |out: &mut Vec<u8>| engine.event(out)
+    })
+}
+
+fn send_batches(server: &Server) -> Round {
+    let content_type = "application/x-ndjson";
+    let target = Target { content_type, connections: BATCH_CONNECTIONS, ..events_at(server) };
+    load::run(target, &server.process, ROUND, |_| {
+        let mut engine = fresh_engine(SYMBOLS);
+        move |out: &mut Vec<u8>| engine.batch(out)
+    })
+}
+
+/// Writes what a fill says as two samples of the text format.
+fn write_samples(symbol: u64, out: &mut Vec<u8>) {
+    for (name, value) in [("price", "187.42"), ("quantity", "100")] {
+        let sample = format!(
+            "trading_fill_{name}{{account=\"paper\",symbol=\"SYM{symbol:05}\",side=\"buy\"}} {value}\n"
+        );
+        out.extend_from_slice(sample.as_bytes());
+    }
+}
+
+fn send_samples(server: &Server, path: &'static str) -> Round {
+    let target = Target { path, content_type: "text/plain", ..events_at(server) };
+    load::run(target, &server.process, ROUND, |connection| {
+        let mut symbol = connection;
+        move |out: &mut Vec<u8>| {
+            symbol += 1;
+            write_samples(symbol % SYMBOLS, out);
+        }
+    })
+}
+
+fn rates(rounds: &[Round]) -> Vec<f64> {
+    rounds.iter().map(|round| round.rate).collect()
+}
+
+/// How busy both sides were.
+fn busy(rounds: &[Round]) -> String {
+    let server = median(rounds.iter().map(|round| round.server_busy));
+    let load = median(rounds.iter().map(|round| round.load_busy));
+    format!("server {:.0} %, load {:.0} % busy", server * 100.0, load * 100.0)
+}
+
+/// One event for each request, against axum alone and against others with the same facts.
+pub(crate) fn single() -> Vec<Row> {
+    servers::fetch_peers();
+    let exporter = servers::exporter(&["--storage.mode=memory"]);
+    let axum = servers::axum();
+    let victoria = servers::victoria_metrics();
+    let gateway = servers::pushgateway();
+    let [ours, limit, lines, pushes] = take_turns([
+        &mut || send_events(&exporter),
+        &mut || send_events(&axum),
+        &mut || send_samples(&victoria, "/api/v1/import/prometheus"),
+        &mut || send_samples(&gateway, "/metrics/job/paper"),
+    ]);
+    let row = |against: &str, theirs: &[Round], goal| Row {
+        what: format!("single event, memory log, {CONNECTIONS} connections"),
+        ours: per_second(median(rates(&ours))),
+        against: against.to_owned(),
+        theirs: per_second(median(rates(theirs))),
+        ratio: median_ratio(&rates(&ours), &rates(theirs)),
+        goal,
+        note: format!("{}; there {}", busy(&ours), busy(theirs)),
+    };
+    vec![
+        row("axum that reads the body and answers", &limit, Goal::AtLeast(0.75)),
+        row("VictoriaMetrics, price and quantity as samples", &lines, Goal::AtLeast(2.5)),
+        row("pushgateway, the same samples", &pushes, Goal::AtLeast(20.0)),
+    ]
+}
+
+/// A thousand events for each request, against parsing the same bytes.
+pub(crate) fn batch() -> Vec<Row> {
+    let exporter = servers::exporter(&["--storage.mode=memory"]);
+    let bodies = bodies();
+    let parse = || bodies.iter().map(|body| parse::count(body)).sum();
+    let mut rounds = Vec::new();
+    let [ours, limit] = take_turns([
+        &mut || {
+            rounds.push(send_batches(&exporter));
+            #[expect(clippy::cast_precision_loss, reason = "a thousand")]
+            let events = BATCH_EVENTS as f64;
+            rounds.last().map_or(0.0, |round| round.rate * events)
+        },
+        &mut || rate(ROUND / 3, parse),
+    ]);
+    vec![Row {
+        what: format!("NDJSON, {BATCH_EVENTS} events of as many orders, memory log"),
+        ours: per_second(median(ours.iter().copied())),
+        against: "parsing the same bytes, nothing else (serde_json)".to_owned(),
+        theirs: per_second(median(limit.iter().copied())),
+        ratio: median_ratio(&ours, &limit),
+        goal: Goal::AtLeast(0.5),
+        note: busy(&rounds),
+    }]
+}
+
+/// What the orders of a batch go through, as three bodies.
+fn bodies() -> Vec<Vec<u8>> {
+    let mut engine = fresh_engine(SYMBOLS);
+    let mut body = || {
+        let mut body = Vec::new();
+        engine.batch(&mut body);
+        body
+    };
+    vec![body(), body(), body()]
+}

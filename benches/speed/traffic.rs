@@ -1,0 +1,95 @@
+//! What an engine sends: orders that are submitted, accepted and filled, none of them twice.
+//!
+//! A text is made once and its digits are written over, so that a new event costs a copy. Symbols
+//! go round. Times stand at the start of the process, in the sender's usual form.
+
+use trading_exporter::clock;
+use trading_exporter::wire::time::rfc3339;
+
+/// Symbols that the orders of one engine are spread over.
+pub(crate) const SYMBOLS: u64 = 100;
+/// Events of a batch, each of an order of its own.
+pub(crate) const BATCH_EVENTS: u64 = 1_000;
+
+/// Where the digits of the order's number stand in a template, and those of its symbol.
+const ORDER: &str = "##########";
+const SYMBOL: &str = "@@@@@";
+
+/// The kinds of events that an order goes through; `TIME` is replaced.
+const KINDS: [&str; 3] = [
+    r#"{"type":"order_submitted","account":"paper","order_id":"O-##########","symbol":"SYM@@@@@","side":"buy","quantity":100,"expected_price":187.40,"arrival_price":187.395,"order_type":"limit","limit_price":187.50,"time":"TIME"}"#,
+    r#"{"type":"order_accepted","account":"paper","order_id":"O-##########","venue_order_id":"V-##########","symbol":"SYM@@@@@","side":"buy","time":"TIME"}"#,
+    r#"{"type":"order_filled","account":"paper","order_id":"O-##########","fill_id":"F-##########","symbol":"SYM@@@@@","side":"buy","quantity":100,"price":187.42,"fee":"0.30","fee_currency":"USD","liquidity":"taker","time":"TIME"}"#,
+];
+
+/// An event whose digits are written over.
+struct Template {
+    text: Vec<u8>,
+    orders: Vec<usize>,
+    symbol: usize,
+}
+
+impl Template {
+    fn new(text: &str) -> Self {
+        let text = text.replace("TIME", &rfc3339(clock::now()));
+        let orders = text.match_indices(ORDER).map(|(at, _)| at).collect();
+        let symbol = text.find(SYMBOL).expect("a symbol");
+        Self { text: text.into_bytes(), orders, symbol }
+    }
+
+    fn write(&self, order: u64, symbol: u64, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(&self.text);
+        for at in &self.orders {
+            digits(order, out.get_mut(start + at..start + at + ORDER.len()));
+        }
+        digits(symbol, out.get_mut(start + self.symbol..start + self.symbol + SYMBOL.len()));
+    }
+}
+
+fn digits(mut number: u64, place: Option<&mut [u8]>) {
+    for digit in place.expect("a place").iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
+/// The events of an engine, one after the other.
+pub(crate) struct Engine {
+    kinds: [Template; 3],
+    symbols: u64,
+    order: u64,
+    kind: usize,
+}
+
+impl Engine {
+    /// An engine whose orders are numbered from `first` on.
+    pub(crate) fn new(first: u64, symbols: u64) -> Self {
+        Self { kinds: KINDS.map(Template::new), symbols, order: first, kind: 0 }
+    }
+
+    /// The next event: an order's submission, acceptance, fill; then those of the next order.
+    pub(crate) fn event(&mut self, out: &mut Vec<u8>) {
+        self.write(self.order, out);
+        self.kind = (self.kind + 1) % self.kinds.len();
+        self.order += u64::from(self.kind == 0);
+    }
+
+    /// The next batch, a line each: the submissions of a thousand orders; then what became of
+    /// them, in the batches after it.
+    pub(crate) fn batch(&mut self, out: &mut Vec<u8>) {
+        for order in self.order..self.order + BATCH_EVENTS {
+            self.write(order, out);
+            out.push(b'\n');
+        }
+        self.kind = (self.kind + 1) % self.kinds.len();
+        if self.kind == 0 {
+            self.order += BATCH_EVENTS;
+        }
+    }
+
+    fn write(&self, order: u64, out: &mut Vec<u8>) {
+        let template = self.kinds.get(self.kind).expect("a kind");
+        template.write(order, order % self.symbols, out);
+    }
+}
