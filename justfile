@@ -36,6 +36,14 @@ golden:
 bench *ROWS:
     cargo bench --bench speed -- {{ ROWS }}
 
+# Draw the dashboards into target/panels/*.png, with what a real Prometheus answers.
+panels:
+    tests/run panels
+
+# Make grafana/dashboards/*.json anew.
+dashboards:
+    .cache/venv/bin/python grafana/generate.py
+
 # Run one step of the full check; `just step --list` names them.
 step *NAMES:
     tests/run {{ NAMES }}

@@ -1,0 +1,140 @@
+"""The frame of a dashboard: variables, annotations, links, the grid, and its JSON."""
+
+import json
+
+from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import dashboard as model
+
+from . import query
+from .panels import DATASOURCE
+
+TAG = "trading-exporter"
+# What Grafana 11 writes; newer servers migrate it, older ones read it.
+SCHEMA_VERSION = 39
+
+OVERVIEW, EXECUTION, POSITIONS, HEALTH, EXPORTER, SLO = (
+    f"trading-{name}"
+    for name in ("overview", "execution", "positions", "health", "exporter", "slo")
+)
+
+
+def to(uid, **fields):
+    """A link from a row of a table to another dashboard, with its cells as variables."""
+    chosen = "".join(
+        f"&var-{name}=${{__data.fields.{title}:percentencode}}" for name, title in fields.items()
+    )
+    return f"/d/{uid}?${{__url_time_range}}&${{datasource:queryparam}}{chosen}"
+
+
+def dashboard(uid, title, description, shown, rows, extra=(), time_from="now-3h"):
+    """A dashboard: rows of (title, panels); `shown` names the variables that it offers.
+
+    The other variables are there too, hidden, so that a choice survives the way through.
+    """
+    board = (
+        build.Dashboard(title)
+        .uid(uid)
+        .description(description)
+        .tags([TAG])
+        .readonly()
+        .timezone("browser")
+        .time(time_from, "now")
+        .refresh("10s")
+        .tooltip(model.DashboardCursorSync.CROSSHAIR)
+        .variables([*variables(shown), *extra])
+        .annotations(annotations())
+        .links([siblings()])
+    )
+    for row_title, panels in rows:
+        if row_title:
+            board = board.with_row(build.Row(row_title))
+        for panel in panels:
+            board = board.with_panel(panel)
+    resource = board.build()
+    resource.schema_version = SCHEMA_VERSION
+    for number, panel in enumerate(resource.panels, start=1):
+        panel.id_val = number
+    return resource
+
+
+def variables(shown):
+    """Datasource, and the chain job, instance, account, symbol."""
+    source = build.DatasourceVariable("datasource").label("Data source").type("prometheus")
+    return [
+        source,
+        chained("job", "trading_exporter_build_info", "", shown),
+        chained("instance", "trading_exporter_build_info", 'job=~"$job"', shown),
+        chained("account", "trading_state", query.EXPORTER, shown),
+        chained("symbol", "trading_fills_total", query.ACCOUNT, shown),
+    ]
+
+
+def chained(name, metric, matchers, shown):
+    """A variable of the values that a label has, within the choices before it."""
+    selector = f"{metric}{{{matchers}}}" if matchers else metric
+    text = f"label_values({selector}, {name})"
+    asked = {"query": text, "refId": f"variable_{name}", "qryType": 1}
+    return (
+        build.QueryVariable(name)
+        .label(name.capitalize())
+        .hide(model.VariableHide.DONT_HIDE if name in shown else model.VariableHide.HIDE_VARIABLE)
+        .datasource(DATASOURCE)
+        .query(asked)
+        .definition(text)
+        .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(model.VariableSort.ALPHABETICAL_ASC)
+        .multi(True)
+        .include_all(True)
+        .all_value(".+")
+        .current(model.VariableOption(selected=True, text=["All"], value=["$__all"]))
+    )
+
+
+def annotations():
+    """Halts as long as they stand, critical alerts, restarts of the exporter."""
+    halted = f"{query.latest('trading_state')} == 2"
+    alerts = (
+        'max by (alertname, account, symbol) (ALERTS{alertstate="firing", severity="critical"})'
+    )
+    started = query.own(query.select("process_start_time_seconds", query.I))
+    started = f"{query.over('max', query.I, started)} * 1000"
+    return [
+        mark("Halts", "red", halted, "Halted", "{{account}}"),
+        mark("Critical alerts", "orange", alerts, "{{alertname}}", "{{account}} {{symbol}}"),
+        mark("Restarts", "purple", started, "Exporter started", "{{instance}}", at_value=True),
+    ]
+
+
+def mark(name, color, expression, title, text, at_value=False):
+    """An annotation drawn from a query; `at_value` takes the value as time in milliseconds."""
+    return (
+        build.AnnotationQuery()
+        .name(name)
+        .datasource(DATASOURCE)
+        .enable(True)
+        .hide(False)
+        .icon_color(color)
+        .expr(expression)
+        .title_format(title)
+        .text_format(text)
+        .step("10s")
+        .use_value_for_time(at_value)
+    )
+
+
+def siblings():
+    """The other dashboards, with the time and the choices made here."""
+    return (
+        build.DashboardLink("Trading")
+        .type(model.DashboardLinkType.DASHBOARDS)
+        .tags([TAG])
+        .as_dropdown(False)
+        .include_vars(True)
+        .keep_time(True)
+    )
+
+
+def to_json(resource):
+    """The file of a dashboard."""
+    return json.dumps(resource, cls=JSONEncoder, indent=1, ensure_ascii=False) + "\n"

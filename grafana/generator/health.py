@@ -1,0 +1,193 @@
+"""Health: the components, what they add up to, and the anomalies that are open."""
+
+from . import board, looks
+from .overview import WORST_HEALTH
+from .panels import Column, grid, lines, tile, timeline
+from .query import A, age, gain, latest, over, select
+
+COMPONENT = ("account", "component")
+FIGURES = ("account", "figure")
+
+
+def glance():
+    """Tiles."""
+    health = latest("trading_component_health", COMPONENT)
+    level = select("trading_anomaly", A)
+    return [
+        tile(
+            "System health",
+            "What the components of the accounts shown add up to; the worst account counts.",
+            [(WORST_HEALTH, "")],
+            meaning=looks.HEALTH,
+            size=(6, 4),
+        ),
+        tile(
+            "Unhealthy or degraded",
+            "Components that said so, or that failed their checks.",
+            [(f"sum({health} >= bool 2)", "")],
+            steps=((0, looks.GREEN), (1, looks.RED)),
+            size=(6, 4),
+        ),
+        tile(
+            "Silent",
+            "Components of unknown health: nothing was heard for three of their intervals.",
+            [(f"sum({health} == bool 0)", "")],
+            steps=((0, looks.GREEN), (1, looks.ORANGE)),
+            size=(6, 4),
+        ),
+        tile(
+            "Worst anomaly",
+            "The highest level of the anomalies that are open, of accounts and symbols.",
+            [(f"max({level})", "")],
+            meaning=looks.LEVEL,
+            size=(6, 4),
+        ),
+    ]
+
+
+def components():
+    """Each component."""
+    columns = [
+        Column(
+            "Health",
+            looks.ranked_health(latest("trading_component_health", COMPONENT)),
+            meaning=looks.HEALTH,
+            width=130,
+        ),
+        Column(
+            "Last heard",
+            age("trading_component_last_check_timestamp_seconds", COMPONENT),
+            looks.SECONDS,
+            0,
+            width=105,
+        ),
+        Column(
+            "Check took",
+            latest("trading_component_check_duration_seconds", COMPONENT),
+            looks.SECONDS,
+            3,
+            width=105,
+        ),
+        Column(
+            "Failures",
+            latest("trading_component_check_failures_total", COMPONENT),
+            looks.WHOLE,
+            width=90,
+        ),
+    ]
+    return [
+        grid(
+            "Components",
+            "Every component, the worst first. The account * holds the exporter's own probes. "
+            "Failures are counted since the exporter began; silence is one.",
+            [Column("Account", "account"), Column("Component", "component")],
+            columns,
+            "Health",
+            size=(12, 9),
+        ),
+        timeline(
+            "Health of components",
+            "The health of each component over time.",
+            [(latest("trading_component_health", COMPONENT), "{{account}} {{component}}")],
+            looks.HEALTH,
+            size=(12, 9),
+        ),
+        timeline(
+            "System health over time",
+            "What the components of each account add up to, over time.",
+            [(latest("trading_system_health"), "{{account}}")],
+            looks.HEALTH,
+            size=(24, 7),
+        ),
+        lines(
+            "Failed checks",
+            "Checks that failed in the time between two points, and silences.",
+            [
+                (
+                    gain(
+                        "trading_component_check_failures_total",
+                        COMPONENT,
+                        window="$__rate_interval",
+                    )
+                    + " > 0",
+                    "{{account}} {{component}}",
+                )
+            ],
+            looks.COUNT,
+            bars=True,
+            stacked=True,
+            size=(12, 8),
+            legend="right",
+        ),
+        lines(
+            "Duration of checks",
+            "How long the last check of each component took, where it says so.",
+            [
+                (
+                    latest("trading_component_check_duration_seconds", COMPONENT),
+                    "{{account}} {{component}}",
+                )
+            ],
+            looks.SECONDS,
+            size=(12, 8),
+            legend="right",
+            bounds=(0, None),
+        ),
+    ]
+
+
+def anomalies():
+    """What is out of the ordinary."""
+    worst = over("max", FIGURES, select("trading_anomaly", A))
+    ever = over("max", FIGURES, f"max_over_time({select('trading_anomaly', A)}[$__range] @ end())")
+    return [
+        timeline(
+            "Anomalies",
+            "The level of each figure that was out of the ordinary in the time shown, of the "
+            "account or of its worst symbol.",
+            [(f"{worst} and on (account, figure) {ever} > 0", "{{account}} {{figure}}")],
+            looks.LEVEL,
+            size=(24, 9),
+        ),
+        lines(
+            "Silence of the engines",
+            "Time since anything was last heard of each account.",
+            [(age("trading_last_event_timestamp_seconds"), "{{account}}")],
+            looks.SECONDS,
+            bounds=(0, None),
+            size=(12, 7),
+        ),
+        lines(
+            "Unacknowledged orders",
+            "Orders submitted of which nothing was heard for longer than the exporter allows.",
+            [
+                (
+                    over(
+                        "sum",
+                        A,
+                        latest("trading_orders_unacknowledged", ("account", "symbol")),
+                    ),
+                    "{{account}}",
+                )
+            ],
+            looks.COUNT,
+            bounds=(0, None),
+            steps=True,
+            size=(12, 7),
+        ),
+    ]
+
+
+def make():
+    """The dashboard."""
+    return board.dashboard(
+        board.HEALTH,
+        "Trading / Health",
+        "Brokers, feeds, engines, machines: what works, what does not, and what is silent.",
+        ("job", "instance", "account"),
+        [
+            ("", glance()),
+            ("Components", components()),
+            ("Anomalies", anomalies()),
+        ],
+    )

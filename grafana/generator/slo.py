@@ -1,0 +1,151 @@
+"""The promise about fills: how much of it is kept, and how fast it is used up."""
+
+from . import board, looks
+from .panels import Column, grid, lines, tile
+from .query import AS, A, gain, latest, over, rate, select
+
+ENDED = ("filled", "cancelled", "expired", "rejected")
+# The warning level of the fill ratio is the promise, so it stands in one place: the exporter.
+OBJECTIVE = latest("trading_threshold", A, 'figure="fill_ratio", severity="warning"')
+WINDOWS = ("5m", "30m", "1h", "6h")
+# Fewer orders say nothing about a promise.
+ORDERS_MIN = 50
+
+
+def filled(window):
+    """Orders filled, by account."""
+    return gain("trading_orders_filled_total", AS, by=A, window=window)
+
+
+def ended(window):
+    """Orders that ended and reached the venue, by account."""
+    return (
+        "("
+        + " + ".join(
+            gain(f"trading_orders_{what}_total", AS, by=A, window=window) for what in ENDED
+        )
+        + ")"
+    )
+
+
+def missed(window):
+    """Share of the ended orders that were not filled, by account."""
+    return f"(1 - {filled(window)} / ({ended(window)} > 0))"
+
+
+def burn(window):
+    """How many times faster than allowed the budget is used up, by account."""
+    return f"{missed(window)} / on (account) (1 - {OBJECTIVE})"
+
+
+def left():
+    """What is left of the budget of the time shown, by account."""
+    return f"1 - {burn('$__range')}"
+
+
+def make():
+    """The dashboard."""
+    budget = (
+        "The budget is the share of orders that may stay unfilled: one less the warning level of "
+        "the fill ratio, as configured for the account. "
+    )
+    few = f"{ended('$__range')} < {ORDERS_MIN}"
+    glance = [
+        tile(
+            "Budget left, worst account",
+            budget + "What is left of it for the orders of the time shown; below zero the promise "
+            f"is broken. Accounts with fewer than {ORDERS_MIN} orders do not count.",
+            [(f"min(({left()}) unless on (account) ({few}))", "")],
+            unit=looks.RATIO,
+            decimals=0,
+            steps=((-1e9, looks.RED), (0, looks.ORANGE), (0.25, looks.GREEN)),
+            size=(6, 4),
+        ),
+        tile(
+            "Burn rate, last hour, worst account",
+            budget + "1: exactly used up. Above 1: used up too fast.",
+            [(f"max(({burn('1h')}) unless on (account) ({ended('1h')} < {ORDERS_MIN}))", "")],
+            unit=looks.PLAIN,
+            decimals=1,
+            steps=((-1e9, looks.GREEN), (1, looks.ORANGE), (6, looks.RED)),
+            size=(6, 4),
+        ),
+        tile(
+            "Orders ended",
+            "Orders that reached the venue and ended in the time shown, all accounts.",
+            [(f"sum({ended('$__range')})", "")],
+            unit=looks.WHOLE,
+            decimals=0,
+            size=(6, 4),
+        ),
+        tile(
+            "Filled",
+            "Share of these orders that were filled completely, all accounts together.",
+            [(f"sum({filled('$__range')}) / sum({ended('$__range')})", "")],
+            unit=looks.RATIO,
+            decimals=1,
+            size=(6, 4),
+        ),
+    ]
+    table = grid(
+        "Accounts",
+        "The promise of each account in the time shown, the fastest burner first. " + budget,
+        [Column("Account", "account", link=board.to(board.EXECUTION, account="Account"))],
+        [
+            Column("Burn rate", burn("$__range"), looks.PLAIN, 2),
+            Column("Objective", OBJECTIVE, looks.RATIO, 1),
+            Column("Filled", f"1 - {missed('$__range')}", looks.RATIO, 1),
+            Column("Budget left", left(), looks.RATIO, 0),
+            Column("Orders", ended("$__range"), looks.WHOLE, 0),
+        ],
+        "Burn rate",
+        size=(24, 8),
+    )
+    rates = [
+        lines(
+            f"Burn rate over {window}",
+            budget + f"How fast it was used up over the last {window}; the dashed line is 1, where "
+            "it lasts exactly. No line: no order ended.",
+            [(burn(window), "{{account}}")],
+            looks.PLAIN,
+            bounds=(0, None),
+            limits=(("vector(1)", "allowed", looks.RED),),
+        )
+        for window in WINDOWS
+    ]
+    fewest = over("max", (), select("trading_threshold", A, 'figure="min_samples"'))
+    history = [
+        lines(
+            "Orders that ended",
+            "Orders filled, and orders that ended otherwise, a second, all accounts.",
+            [
+                (f"sum({rate('trading_orders_filled_total', AS)})", "filled"),
+                (
+                    " + ".join(f"sum({rate(f'trading_orders_{w}_total', AS)})" for w in ENDED[1:]),
+                    "not filled",
+                ),
+            ],
+            looks.PER_SECOND,
+            stacked=True,
+            colors=(("^filled$", looks.GREEN), ("^not filled$", looks.RED)),
+        ),
+        lines(
+            "Orders in the window",
+            "Orders behind the exporter's own fill ratio, and the fewest that are judged at all.",
+            [
+                (latest("trading_account_window_orders"), "{{account}}"),
+            ],
+            looks.COUNT,
+            bounds=(0, None),
+            limits=((fewest, "fewest", looks.ORANGE),),
+        ),
+    ]
+    return board.dashboard(
+        board.SLO,
+        "Trading / Fill promise",
+        "The service level objective of fills: how much of its budget is left, and how fast it "
+        "burns.",
+        ("job", "instance", "account"),
+        [("", [*glance, table]), ("How fast it burns", rates), ("Behind it", history)],
+        time_from="now-24h",
+    )

@@ -1,0 +1,90 @@
+"""The dashboards as Grafana reads them: panels, queries, variables put in."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "grafana" / "dashboards"
+# What `$__rate_interval` is for a scrape every second: long enough to be smooth, not too long for
+# a minute of data.
+RATE_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query of a panel, or an annotation, before variables are put in."""
+
+    board: str
+    panel: str
+    ref: str
+    expression: str
+    legend: str = ""
+    instant: bool = False
+
+
+def load():
+    """The dashboards by uid."""
+    documents = [json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))]
+    return {document["uid"]: document for document in documents}
+
+
+def panels(document):
+    """The panels that show something, those of collapsed rows among them."""
+    for panel in document["panels"]:
+        if panel["type"] == "row":
+            yield from panel["panels"]
+        else:
+            yield panel
+
+
+def queries(document):
+    """Every query of the panels and the annotations."""
+    for panel in panels(document):
+        for target in panel["targets"]:
+            yield Query(
+                document["uid"],
+                panel["title"],
+                target["refId"],
+                target["expr"],
+                target.get("legendFormat", ""),
+                target.get("instant", False),
+            )
+    for mark in document["annotations"]["list"]:
+        yield Query(document["uid"], f"annotation {mark['name']}", "A", mark["expr"])
+
+
+def variables(document):
+    """The variables by name."""
+    return {variable["name"]: variable for variable in document["templating"]["list"]}
+
+
+def chosen(document, choices=None):
+    """The value of each variable as it goes into a query: a choice, else the first one."""
+    values = {}
+    for name, variable in variables(document).items():
+        current = variable.get("current", {}).get("value")
+        if choices and name in choices:
+            values[name] = escaped(choices[name])
+        elif current == ["$__all"]:
+            values[name] = variable["allValue"]
+        else:
+            values[name] = current
+    return values
+
+
+def escaped(value):
+    """A value of a multi variable, as the Prometheus data source puts it into a matcher."""
+    return re.sub(r"[$^*{}\[\]+?.()|]", r"\\\\\g<0>", value.replace("\\", "\\\\\\\\"))
+
+
+def put_in(text, values, range_seconds):
+    """The query with every variable replaced; fails on one that nobody declared."""
+    known = {
+        "__rate_interval": f"{RATE_SECONDS}s",
+        "__interval": "1s",
+        "__range": f"{range_seconds}s",
+        **values,
+    }
+    return re.sub(r"\$\{?(\w+)\}?", lambda found: known[found[1]], text)

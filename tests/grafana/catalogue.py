@@ -1,0 +1,72 @@
+"""Every metric that a query may name, with its labels.
+
+The exporter's own are read from the table of the README, which a test of the code holds equal to
+the catalogue; the rest is what Prometheus makes itself.
+"""
+
+import re
+from dataclasses import dataclass
+
+from boards import ROOT
+
+# Labels that Prometheus puts on what it scrapes.
+TARGET = frozenset({"job", "instance"})
+PROMETHEUS = {
+    "up": TARGET,
+    "scrape_duration_seconds": TARGET,
+    "ALERTS": frozenset({"alertname", "alertstate", "severity", "account", "symbol"}),
+}
+ROW = re.compile(r"^\| `([a-z_]+)` \| (\w+) \| ([^|]*) \| .* \|$", re.MULTILINE)
+NAME = r"\b(?:trading|process|scrape)_[a-z_]+\b|\bup\b|\bALERTS\b"
+SELECTOR = re.compile(rf"({NAME})(?:\{{([^}}]*)\}})?")
+MATCHER = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
+GROUPING = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right)\s*\(([^)]*)\)")
+LEGEND = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+FUNCTION = re.compile(r"group_(?:left|right)|without|ignoring")
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a query names that does not exist."""
+
+    metrics: tuple
+    labels: tuple
+
+
+def known(readme=None):
+    """The labels of each metric by its name, buckets and sums of histograms among them."""
+    text = readme or (ROOT / "README.md").read_text()
+    families = dict(PROMETHEUS)
+    for name, kind, labels in ROW.findall(text):
+        own = TARGET | set(re.findall(r"`(\w+)`", labels))
+        families[name] = own
+        if kind == "histogram":
+            families |= {f"{name}_bucket": own | {"le"}, f"{name}_sum": own, f"{name}_count": own}
+    return families
+
+
+def named(expression, families):
+    """The metrics of an expression, as selectors."""
+    text = re.sub(r'"(?:[^"\\]|\\.)*"', '""', expression)
+    return [
+        (name, set(MATCHER.findall(matchers or "")))
+        for name, matchers in SELECTOR.findall(GROUPING.sub(" ", text))
+        if name not in ("by", "on") or name in families
+    ]
+
+
+def unknown(expression, legend, families):
+    """Names that the catalogue does not have: of metrics, and of labels of these metrics."""
+    selectors = named(expression, families)
+    metrics = sorted({name for name, _ in selectors if name not in families})
+    labels = {
+        f"{name}.{label}"
+        for name, matched in selectors
+        for label in matched - families.get(name, matched)
+    }
+    text = re.sub(r'"(?:[^"\\]|\\.)*"', '""', expression)
+    grouped = {label.strip() for found in GROUPING.findall(text) for label in found.split(",")}
+    grouped |= set(LEGEND.findall(legend))
+    every = set().union(*(families.get(name, set()) for name, _ in selectors))
+    labels |= {label for label in grouped - {""} if label not in every}
+    return Named(tuple(metrics), tuple(sorted(labels)))

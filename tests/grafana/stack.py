@@ -1,0 +1,70 @@
+"""Two exporters that are told of trading, and a Prometheus that scrapes them."""
+
+import re
+import subprocess
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from boards import ROOT
+from prometheus import Prometheus
+from traffic import SECONDS, Exporter, Traffic
+
+BINARY = ROOT / "target" / "debug" / "trading-exporter"
+# Both are up before the traffic begins, and still there when the panels are asked for.
+DEMO_SECONDS = SECONDS + 60
+START_SECONDS = 20
+
+
+@contextmanager
+def process(command, log, address):
+    """A process that writes its address into its output; ends with the block."""
+    with log.open("w") as output:
+        child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT)
+        try:
+            deadline = time.monotonic() + START_SECONDS
+            while not (found := re.search(address, log.read_text())):
+                if child.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"{command[0]} did not start: {log.read_text()}")
+                time.sleep(0.1)
+            yield found[1]
+        finally:
+            child.terminate()
+            child.wait(timeout=30)
+
+
+@contextmanager
+def running(directory: Path):
+    """The Prometheus, after all traffic, with everything still up; and the seconds it has seen."""
+    listen = ["--web.listen-address", "127.0.0.1:0"]
+    demo = [str(BINARY), "demo", "--for", f"{DEMO_SECONDS}s", *listen]
+    serve = [
+        str(BINARY),
+        "serve",
+        f"--config.file={Path(__file__).parent / 'exporter.yml'}",
+        *listen,
+    ]
+    rules = [str(path) for path in sorted((ROOT / "alerts").glob("*.rules.yml"))]
+    with ExitStack() as stack:
+        started = stack.enter_context
+        told = started(process(serve, directory / "serve.log", r"listening address=(\S+)"))
+        played = started(process(demo, directory / "demo.log", r"http://(127\S+?)/"))
+        server = started(Prometheus(directory, [told, played], rules))
+        began = time.time()
+        Traffic(Exporter(f"http://{told}")).run()
+        # Two scrapes after the last event, so that all of it is there.
+        wait_for_scrapes(server, time.time(), 2)
+        yield server, int(time.time() - began)
+
+
+def wait_for_scrapes(server, after, count):
+    """Waits until every target was scraped `count` times since."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        found = server.instant(
+            f"min(count_over_time(timestamp(up)[{int(time.time() - after) + 1}s:1s]))", time.time()
+        )
+        if found and float(found[0]["value"][1]) >= count and time.time() - after > count:
+            return
+        time.sleep(0.2)
+    raise RuntimeError("Prometheus does not scrape")
