@@ -484,7 +484,7 @@ mod tests {
         bench.handle.tick();
         assert!(bench.step());
         assert!(bench.handle.is_ready(), "a tick found room");
-        assert_eq!(bench.handle.read(Monitor::sequence), 2);
+        assert_eq!(bench.handle.read(Monitor::sequence), 3, "the halt, what it came to, the tick");
     }
 
     #[test]
