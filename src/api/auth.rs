@@ -77,6 +77,17 @@ impl Caller {
         }
     }
 
+    /// Whether the token of the caller is still configured as it was.
+    #[must_use]
+    pub(super) fn still_holds(&self, app: &AppState) -> bool {
+        let tokens = &app.config.load().tokens;
+        match self {
+            Self::Trusted => tokens.is_empty(),
+            Self::Anonymous => false,
+            Self::Holder(token) => tokens.iter().any(|known| known == &**token),
+        }
+    }
+
     /// Refuses an account that the caller may not see.
     ///
     /// # Errors

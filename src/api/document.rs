@@ -19,7 +19,7 @@ use crate::api::problem::{Code, PROBLEM_JSON, ProblemBody};
 use crate::api::routes::{ROUTES, Route};
 use crate::api::{
     accounts, alertmanager, anomalies, audit, drift, events, execution, halts, health, metrics,
-    orders, page, permit, positions, probes, series,
+    orders, page, permit, positions, probes, series, stream,
 };
 use crate::wire::schema;
 use crate::wire::view;
@@ -53,6 +53,7 @@ use crate::wire::view;
         health::get_health_history,
         accounts::get_accounts,
         permit::get_permit,
+        stream::get_stream,
         audit::get_audit,
         series::get_cardinality,
         halts::post_halt,
@@ -68,7 +69,7 @@ use crate::wire::view;
         get_document,
         get_docs,
     ),
-    components(schemas(ProblemBody, view::TradingStateWord)),
+    components(schemas(ProblemBody, view::TradingStateWord, view::Directive)),
 )]
 struct Described;
 
@@ -196,7 +197,7 @@ fn refusals(route: &Route, has_body: bool) -> Vec<StatusCode> {
     if submits {
         statuses.push(StatusCode::UNPROCESSABLE_ENTITY);
     }
-    if submits || matches!(route.path, "/-/ready" | "/api/v1/permit") {
+    if submits || matches!(route.path, "/-/ready" | "/api/v1/permit" | "/api/v1/stream") {
         statuses.push(StatusCode::SERVICE_UNAVAILABLE);
     }
     statuses

@@ -24,7 +24,9 @@ mod positions;
 mod drift;
 mod health;
 mod accounts;
+mod listeners;
 mod permit;
+mod stream;
 mod audit;
 mod halts;
 mod alertmanager;
@@ -54,6 +56,7 @@ use tower_http::decompression::RequestDecompressionLayer;
 pub use auth::Access;
 pub use body::Budget;
 pub use document::document;
+pub use listeners::Listeners;
 pub use problem::{Code, Problem};
 pub use routes::{ROUTES, Route};
 
@@ -84,6 +87,10 @@ pub struct Shared {
     pub started: Instant,
     /// The bytes that bodies under way may take together.
     pub budget: Budget,
+    /// Places for those who stay connected.
+    pub listeners: Listeners,
+    /// Random bits that tell this process from another.
+    pub process: u64,
     request_ids: RequestIds,
 }
 
@@ -115,6 +122,7 @@ impl AppState {
         let codes: Vec<&'static str> = Code::ALL.iter().map(|code| code.as_str()).collect();
         runtime.declare_codes(&codes);
         let budget = Budget::new(config.load().web.body_bytes_max);
+        let listeners = Listeners::new(config.load().web.connections_max);
         Self(Arc::new(Shared {
             engine,
             config,
@@ -122,6 +130,8 @@ impl AppState {
             reload,
             started: crate::clock::monotonic(),
             budget,
+            listeners,
+            process,
             request_ids: RequestIds::new(process),
         }))
     }

@@ -77,6 +77,19 @@ impl Parameters {
             .ok_or_else(|| invalid(name, &format!("is none of {}", words.join(", "))))
     }
 
+    /// A parameter that is a whole number from 0 to `max`.
+    ///
+    /// # Errors
+    /// `invalid_parameter` when it is not.
+    pub(super) fn whole(&self, name: &str, max: u64) -> Result<Option<u64>, Problem> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let plain = text.bytes().all(|b| b.is_ascii_digit());
+        let number = text.parse().ok().filter(|n| plain && *n <= max);
+        let number =
+            number.ok_or_else(|| invalid(name, &format!("is no whole number to {max}")))?;
+        Ok(Some(number))
+    }
+
     /// A parameter that is a whole number from 1 to `max`.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use crate::api::AppState;
 use crate::api::auth::Access;
 use crate::api::{
     accounts, alertmanager, anomalies, audit, document, drift, events, execution, halts, health,
-    metrics, orders, page, permit, positions, probes, series,
+    metrics, orders, page, permit, positions, probes, series, stream,
 };
 use crate::config::Scope;
 
@@ -62,6 +62,7 @@ pub const ROUTES: &[Route] = &[
     Route::new(Method::GET, "/api/v1/health/{component}/history", READ, || get(health::get_health_history)),
     Route::new(Method::GET, "/api/v1/accounts", READ, || get(accounts::get_accounts)),
     Route::new(Method::GET, "/api/v1/permit", READ, || get(permit::get_permit)),
+    Route::new(Method::GET, "/api/v1/stream", READ, || get(stream::get_stream)),
     Route::new(Method::GET, "/api/v1/audit", READ, || get(audit::get_audit)),
     Route::new(Method::GET, "/api/v1/status/cardinality", READ, || get(series::get_cardinality)),
 

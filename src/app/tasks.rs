@@ -2,18 +2,15 @@
 
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::directive::{Directive, DirectiveKind};
 use crate::domain::execution::anomaly::AnomalyLevel;
-use crate::engine::Handle;
+use crate::engine::{Handle, Lost, Subscription};
 
 /// How often a tick becomes a record.
 const TICK: Duration = Duration::from_secs(1);
@@ -45,17 +42,13 @@ pub(super) async fn tick(handle: Handle, stop: CancellationToken) {
 }
 
 /// Logs what the fold wants told, until it ends.
-pub(super) async fn log_directives(
-    mut directives: broadcast::Receiver<Arc<Directive>>,
-    stop: CancellationToken,
-) {
-    while let Some(received) = stop.run_until_cancelled(directives.recv()).await {
+pub(super) async fn log_directives(mut directives: Subscription, stop: CancellationToken) {
+    while let Some(received) = stop.run_until_cancelled(directives.next()).await {
         match received {
             Ok(directive) => log_directive(&directive),
-            Err(RecvError::Lagged(lost)) => {
+            Err(Lost(lost)) => {
                 tracing::warn!(lost, "directives came faster than they could be logged");
             }
-            Err(RecvError::Closed) => return,
         }
     }
 }

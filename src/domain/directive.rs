@@ -13,7 +13,7 @@ use crate::domain::health::Health;
 use crate::domain::ids::{Account, Component, Symbol};
 use crate::domain::state::{CauseKind, TradingState};
 use crate::domain::time::Timestamp;
-use crate::domain::units::Decimal;
+use crate::domain::units::{Decimal, exact};
 
 /// The id of a directive: sequence of its record, and its place among that record's directives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,8 +30,21 @@ impl fmt::Display for DirectiveId {
     }
 }
 
+impl DirectiveId {
+    /// Reads what `Display` writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (sequence, index) = text.split_once('-')?;
+        let plain = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit());
+        if !plain(sequence) || !plain(index) {
+            return None;
+        }
+        Some(Self { sequence: sequence.parse().ok()?, index: index.parse().ok()? })
+    }
+}
+
 /// One thing to tell.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Directive {
     /// Its id.
     pub id: DirectiveId,
@@ -44,7 +57,7 @@ pub struct Directive {
 }
 
 /// What to tell.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum DirectiveKind {
     /// A cause was set on a latch.
     Halt {
@@ -69,12 +82,16 @@ pub enum DirectiveKind {
         /// The instrument.
         symbol: Symbol,
         /// What local holds, as far as we know.
+        #[serde(with = "exact")]
         from_quantity: Decimal,
         /// What it should hold.
+        #[serde(with = "exact")]
         to_quantity: Decimal,
         /// Average price that local has.
+        #[serde(with = "exact")]
         from_price: Option<Decimal>,
         /// Average price that it should have.
+        #[serde(with = "exact")]
         to_price: Option<Decimal>,
         /// The type of the drift.
         drift: crate::domain::drift::DriftType,
@@ -101,6 +118,37 @@ pub enum DirectiveKind {
         /// From now on.
         health: Health,
     },
+}
+
+impl DirectiveKind {
+    /// All kinds.
+    pub const ALL: [&'static str; 6] =
+        ["halt", "release", "reconcile", "drift", "anomaly", "health"];
+
+    /// The kind, as on the wire.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Halt { .. } => "halt",
+            Self::Release { .. } => "release",
+            Self::Reconcile { .. } => "reconcile",
+            Self::Drift(_) => "drift",
+            Self::Anomaly { .. } => "anomaly",
+            Self::Health { .. } => "health",
+        }
+    }
+
+    /// Whether the trading state changed, or may have.
+    #[must_use]
+    pub const fn is_of_latch(&self) -> bool {
+        match self {
+            Self::Halt { .. } | Self::Release { .. } => true,
+            Self::Reconcile { .. }
+            | Self::Drift(_)
+            | Self::Anomaly { .. }
+            | Self::Health { .. } => false,
+        }
+    }
 }
 
 /// Collects the directives of one record and gives them their ids.

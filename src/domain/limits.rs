@@ -29,6 +29,11 @@ pub const MEMORY_LOG_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Directives held for a subscriber that is behind; the oldest go first, and it learns how many.
 pub const DIRECTIVES_MAX: usize = 4_096;
 
+/// Requests that wait for a permit; one more is answered `overloaded`.
+pub const PERMIT_WAITS_MAX: usize = 256;
+/// Event streams; one more is answered `overloaded`.
+pub const STREAMS_MAX: usize = 256;
+
 /// Orders in an execution window.
 pub const WINDOW_ORDERS: usize = 1_000;
 /// Fills in a window.

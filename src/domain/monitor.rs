@@ -39,6 +39,8 @@ pub struct Monitor {
     common: Latch,
     probes: Components,
     audit: VecDeque<AuditEntry>,
+    /// What was told of late: whoever missed some of it, across a restart too, gets it again.
+    recent: VecDeque<Directive>,
     /// Alerts that set a cause.
     alerts: Alerts,
     /// Causes set so far: the id of the last one.
@@ -88,6 +90,7 @@ impl Monitor {
             common: Latch::default(),
             probes: Components::default(),
             audit: VecDeque::new(),
+            recent: VecDeque::new(),
             alerts: Alerts::default(),
             causes: 0,
             controls: Controls::default(),
@@ -126,6 +129,12 @@ impl Monitor {
             self.compare(&mut outbox);
         }
         self.reach_reconciles(out.get(told..).unwrap_or_default());
+        for directive in out.iter().skip(told) {
+            if self.recent.len() >= limits::DIRECTIVES_MAX {
+                self.recent.pop_front();
+            }
+            self.recent.push_back(directive.clone());
+        }
         verdict
     }
 
@@ -209,6 +218,11 @@ impl Monitor {
     #[must_use]
     pub fn audit(&self) -> impl DoubleEndedIterator<Item = &AuditEntry> {
         self.audit.iter()
+    }
+
+    /// What was told of late, oldest first: at most [`limits::DIRECTIVES_MAX`].
+    pub fn recent(&self) -> impl Iterator<Item = &Directive> {
+        self.recent.iter()
     }
 
     /// Snapshots of positions that were ignored because a newer one had come.

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::oneshot;
 
-use crate::domain::directive::Directive;
+use crate::domain::directive::DirectiveId;
 use crate::domain::ids::Account;
 use crate::domain::monitor::Monitor;
 use crate::domain::record::Entry;
+use crate::engine::feed::{Resumed, Subscription};
 use crate::engine::queue::{Message, Request, Shared};
 use crate::engine::submission::Submission;
 use crate::engine::{EngineError, Receipt};
@@ -153,8 +154,23 @@ impl Handle {
     /// What the fold tells the world from now on. A subscriber that falls behind loses the oldest,
     /// and learns how many.
     #[must_use]
-    pub fn directives(&self) -> broadcast::Receiver<Arc<Directive>> {
-        self.shared.directives.subscribe()
+    pub fn directives(&self) -> Subscription {
+        self.shared.feed.subscribe()
+    }
+
+    /// The same after the directive of that id, as far as it is still held.
+    #[must_use]
+    pub fn directives_after(&self, id: DirectiveId) -> (Subscription, Resumed) {
+        self.shared.feed.subscribe_after(id)
+    }
+
+    /// Waits until no permit is issued any more: the process is ending, or the log has failed.
+    pub async fn closing(&self) {
+        let mut status = self.shared.status.subscribe();
+        let closing =
+            |s: &Status| s.phase > Phase::Open || s.log == Some(EngineError::JournalFailed);
+        // The sender lives in `self`, so the wait cannot fail.
+        status.wait_for(closing).await.ok();
     }
 
     /// Says that a second passed. Never waits and is never refused: a tick that finds the writer

@@ -10,6 +10,7 @@ mod codec;
 mod snapshot;
 mod submission;
 mod writer;
+mod feed;
 mod queue;
 mod handle;
 
@@ -18,6 +19,7 @@ use crate::domain::record::Verdict;
 use crate::domain::state::TradingState;
 
 pub use codec::{CodecError, RecordCodec, SettingsCodec};
+pub use feed::{Lost, Resumed, Subscription};
 pub use handle::{Handle, NotReady};
 pub use queue::{Inbox, channel};
 pub use snapshot::{STATE_VERSION, StateCodec, StateDigest, StateError};

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
-use crate::domain::directive::Directive;
 use crate::domain::limits;
 use crate::domain::monitor::Monitor;
 use crate::domain::record::Entry;
 use crate::domain::time::Timestamp;
 use crate::engine::codec::RecordCodec;
+use crate::engine::feed::Feed;
 use crate::engine::handle::{Handle, Phase, Status};
 use crate::engine::submission::Submission;
 use crate::engine::writer::{Committed, Writer};
@@ -44,7 +44,7 @@ fn bounded(
         budget: Arc::new(Semaphore::new(bytes_max)),
         bytes_max,
         status: watch::Sender::new(Status::default()),
-        directives: broadcast::Sender::new(limits::DIRECTIVES_MAX),
+        feed: Arc::new(Feed::new()),
         tick_due: AtomicBool::new(false),
     });
     (Handle::new_with(Arc::clone(&shared)), Inbox { receiver, held: None, shared })
@@ -60,7 +60,7 @@ pub(super) struct Shared {
     /// Bytes that may wait in all; one request that is larger waits alone.
     pub(super) bytes_max: usize,
     pub(super) status: watch::Sender<Status>,
-    pub(super) directives: broadcast::Sender<Arc<Directive>>,
+    pub(super) feed: Arc<Feed>,
     /// A second passed, and no record says so yet.
     pub(super) tick_due: AtomicBool,
 }
@@ -109,6 +109,7 @@ impl Inbox {
 
     /// Requests are taken from now on: the state is caught up with the log.
     pub fn open(&self) {
+        self.shared.feed.seed(self.shared.monitor.read().recent().cloned());
         self.shared.set_phase(Phase::Open);
     }
 
@@ -142,7 +143,7 @@ impl Inbox {
         }
         let answers: Vec<Result<Receipt, EngineError>> = match committed {
             Ok(Committed { receipts, directives }) => {
-                self.shared.publish(directives);
+                self.shared.feed.publish(directives);
                 receipts.into_iter().map(Ok).collect()
             }
             Err(error) => waiting.iter().map(|_| Err(error.clone())).collect(),
@@ -242,13 +243,6 @@ impl Shared {
             status.log = log;
             changed
         });
-    }
-
-    /// Hands the directives to whoever listens; without a listener they are dropped.
-    fn publish(&self, directives: Vec<Directive>) {
-        for directive in directives {
-            self.directives.send(Arc::new(directive)).ok();
-        }
     }
 }
 

@@ -18,13 +18,15 @@ pub mod format;
 pub mod projection;
 pub mod encode;
 pub mod runtime;
+mod word;
 mod accept;
 mod text;
 
 pub use encode::encode;
 pub use format::Format;
 pub use projection::{Projection, project, project_accounts};
-pub use runtime::{Build, NotificationOutcome, Runtime, RuntimeError};
+pub use runtime::{Build, Runtime, RuntimeError};
+pub use word::{ListenerKind, NotificationOutcome, StreamEnd};
 
 #[cfg(test)]
 mod tests;

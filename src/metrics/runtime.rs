@@ -14,7 +14,7 @@ use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{Metric, MetricFamily};
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry,
+    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
 use crate::domain::event::KINDS;
@@ -22,6 +22,7 @@ use crate::domain::time::Timestamp;
 use crate::metrics::catalogue::{Family, Kind};
 use crate::metrics::encode::Points;
 use crate::metrics::families::runtime as families;
+use crate::metrics::word::{ListenerKind, NotificationOutcome, StreamEnd};
 
 /// Bounds of `ingest_duration`, in seconds: a sync takes milliseconds, a deadline seconds.
 const INGEST_BOUNDS: [f64; 14] =
@@ -46,39 +47,6 @@ pub struct Build {
     pub rustversion: &'static str,
 }
 
-/// What came of a notification of Alertmanager.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotificationOutcome {
-    /// A cause was set.
-    Set,
-    /// Every alert that asks for something was acted on before.
-    Duplicate,
-    /// It asked for nothing.
-    Nothing,
-    /// It was refused, and will not be sent again.
-    Refused,
-    /// It could not be taken, and will be sent again.
-    Failed,
-}
-
-impl NotificationOutcome {
-    /// All outcomes.
-    pub const ALL: [Self; 5] =
-        [Self::Set, Self::Duplicate, Self::Nothing, Self::Refused, Self::Failed];
-
-    /// As on metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Set => "set",
-            Self::Duplicate => "duplicate",
-            Self::Nothing => "nothing",
-            Self::Refused => "refused",
-            Self::Failed => "failed",
-        }
-    }
-}
-
 /// The exporter's own figures. Cheap to call from any task; nothing here waits.
 #[derive(Debug)]
 pub struct Runtime {
@@ -93,6 +61,9 @@ pub struct Runtime {
     /// Without labels; a sample is there once the Watchdog came.
     watchdog_time: GaugeVec,
     watchdog_at: AtomicI64,
+    listeners: IntGaugeVec,
+    listeners_refused: IntCounterVec,
+    streams_ended: IntCounterVec,
     queue_depth: IntGauge,
     queue_limit: IntGauge,
     scrape: Gauge,
@@ -135,6 +106,12 @@ impl Runtime {
                 Gauge::with_opts(opts(&families::RELOAD_SUCCESS_TIME))?,
             )?,
             watchdog_at: AtomicI64::new(0),
+            listeners: register(
+                own,
+                IntGaugeVec::new(opts(&families::LISTENERS), families::LISTENERS.labels)?,
+            )?,
+            listeners_refused: counter(own, &families::LISTENERS_REFUSED)?,
+            streams_ended: counter(own, &families::STREAMS_ENDED)?,
             registry,
         };
         for kind in KINDS {
@@ -144,6 +121,13 @@ impl Runtime {
         }
         for outcome in NotificationOutcome::ALL {
             runtime.alertmanager.with_label_values(&[outcome.as_str()]);
+        }
+        for kind in ListenerKind::ALL {
+            runtime.listeners.with_label_values(&[kind.as_str()]);
+            runtime.listeners_refused.with_label_values(&[kind.as_str()]);
+        }
+        for reason in StreamEnd::ALL {
+            runtime.streams_ended.with_label_values(&[reason.as_str()]);
         }
         Ok(runtime)
     }
@@ -201,6 +185,26 @@ impl Runtime {
     pub fn watchdog_at(&self) -> Option<Timestamp> {
         // Before the first one it holds 0, which is no time of ours.
         Timestamp::from_nanos(self.watchdog_at.load(Ordering::Relaxed)).ok()
+    }
+
+    /// Somebody stays connected.
+    pub fn listener_came(&self, kind: ListenerKind) {
+        self.listeners.with_label_values(&[kind.as_str()]).inc();
+    }
+
+    /// Somebody who stayed connected has gone.
+    pub fn listener_went(&self, kind: ListenerKind) {
+        self.listeners.with_label_values(&[kind.as_str()]).dec();
+    }
+
+    /// Somebody found no place.
+    pub fn listener_refused(&self, kind: ListenerKind) {
+        self.listeners_refused.with_label_values(&[kind.as_str()]).inc();
+    }
+
+    /// A stream ended.
+    pub fn stream_ended(&self, why: StreamEnd) {
+        self.streams_ended.with_label_values(&[why.as_str()]).inc();
     }
 
     /// Requests that wait for the writer, and how many may.

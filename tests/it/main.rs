@@ -9,8 +9,10 @@
 )]
 
 mod exporter;
+mod events;
 mod alertmanager;
 mod process;
+mod stream;
 mod demo;
 mod bodies;
 mod session;

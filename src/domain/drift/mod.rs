@@ -152,7 +152,7 @@ impl Action {
 }
 
 /// One difference as it stands, or as it ended: what the API shows of a drift.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "a view: each is one field of the answer")]
 pub struct DriftView {
     /// Number of the difference within its account: 1, 2, 3 ...; 0: within tolerance.
@@ -168,20 +168,28 @@ pub struct DriftView {
     /// Its state.
     pub state: DriftState,
     /// Local - broker, signed, aligned in time; 0 for a price mismatch.
+    #[serde(with = "exact")]
     pub quantity_drift: Decimal,
     /// Absolute value of it in the account's currency; none: price or currency unknown.
+    #[serde(with = "exact")]
     pub value_drift: Option<Decimal>,
     /// Aligned local quantity (of the ledger, if it stands in).
+    #[serde(with = "exact")]
     pub local_quantity: Decimal,
     /// Aligned broker quantity.
+    #[serde(with = "exact")]
     pub broker_quantity: Decimal,
     /// The ledger's quantity.
+    #[serde(with = "exact")]
     pub ledger_quantity: Decimal,
     /// Local average price.
+    #[serde(with = "exact")]
     pub local_price: Option<Decimal>,
     /// Broker average price.
+    #[serde(with = "exact")]
     pub broker_price: Option<Decimal>,
     /// The price of the value test.
+    #[serde(with = "exact")]
     pub price: Option<Decimal>,
     /// The value test was skipped for want of a price.
     pub price_unknown: bool,

@@ -67,6 +67,28 @@ pub const LAST_WATCHDOG_TIME: Family = Family::gauge(
     &[],
     Source::Runtime,
 );
+/// Those who stay connected.
+pub const LISTENERS: Family = Family::gauge(
+    "trading_exporter_listeners",
+    "Number of event streams, and of requests that wait for a permit, by kind.",
+    &["kind"],
+    Source::Runtime,
+);
+/// Those who found no place.
+pub const LISTENERS_REFUSED: Family = Family::counter(
+    "trading_exporter_listeners_refused_total",
+    "Number of event streams and waits for a permit refused because as many were there as may be.",
+    &["kind"],
+    Source::Runtime,
+);
+/// Ends of streams.
+pub const STREAMS_ENDED: Family = Family::counter(
+    "trading_exporter_streams_ended_total",
+    "Number of event streams that ended, by reason: client (it went), slow (it was cut off), \
+     lifetime, token (not valid any more), draining.",
+    &["reason"],
+    Source::Runtime,
+);
 /// Requests that wait.
 pub const QUEUE_DEPTH: Family = Family::gauge(
     "trading_exporter_queue_depth",
@@ -113,6 +135,9 @@ pub const FAMILIES: &[Family] = &[
     EVENT_DELAY,
     ALERTMANAGER_WEBHOOKS,
     LAST_WATCHDOG_TIME,
+    LISTENERS,
+    LISTENERS_REFUSED,
+    STREAMS_ENDED,
     QUEUE_DEPTH,
     QUEUE_LIMIT,
     SCRAPE_DURATION,

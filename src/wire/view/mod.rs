@@ -12,12 +12,14 @@ mod orders;
 mod anomaly;
 mod positions;
 mod drift;
+mod directive;
 mod health;
 mod state;
 mod series;
 mod ingest;
 
 pub use anomaly::Anomaly;
+pub use directive::{Directive, Told};
 pub use drift::Drift;
 pub use execution::{
     Counters, Execution, ExecutionSource, MissingReferences, Money, Outcomes, Slippage, Window,
@@ -29,8 +31,8 @@ pub use positions::PositionRow;
 pub use scalar::{Exact, Time};
 pub use series::{AccountSeries, Cardinality};
 pub use state::{
-    Account, AuditLine, Cause, HaltAnswer, NotificationAnswer, Permit, ReconcileAnswer,
-    ReleaseAnswer, States,
+    Account, AuditLine, Cause, HaltAnswer, NotificationAnswer, Permit, PermitHealth,
+    ReconcileAnswer, ReleaseAnswer, States,
 };
 pub use word::{
     ActionWord, AttributionWord, AuditWord, CauseWord, DriftStateWord, DriftTypeWord, FigureWord,

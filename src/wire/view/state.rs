@@ -1,12 +1,13 @@
 //! Trading states: permits, accounts, decisions and their audit trail.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::scalar::Time;
-use super::word::{AuditWord, CauseWord, OnExpiryWord, TradingStateWord};
+use super::word::{AuditWord, CauseWord, HealthWord, OnExpiryWord, TradingStateWord};
 use crate::domain::account::AccountState;
 use crate::domain::event::Source;
 use crate::domain::monitor::{Monitor, Permit as DomainPermit};
@@ -18,7 +19,7 @@ use crate::domain::state::{AuditEntry, Cause as DomainCause};
 pub type States = BTreeMap<String, TradingStateWord>;
 
 /// What an engine may do, for a limited time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Permit {
     /// The account; `*`: the latch of all accounts alone.
     pub account: String,
@@ -29,26 +30,49 @@ pub struct Permit {
     /// Number of changes so far; only rises: a client ignores a permit with a lower one.
     pub epoch: u64,
     /// How long the permit holds, in milliseconds, counted by the engine on its own monotonic
-    /// clock from before it asked.
+    /// clock from `waited_ms` after it asked.
     pub valid_for_ms: u64,
+    /// How long after the request the permit was made, in milliseconds: at once, or after a wait,
+    /// or in a stream. A client that counts from before it asked is only the more careful.
+    pub waited_ms: u64,
     /// What the engine does when the permit runs out.
     pub on_expiry: OnExpiryWord,
     /// Sequence of the state that it was read from.
     pub sequence: u64,
+    /// How the system and the path of alerts are; a permit is issued whatever it says.
+    pub health: PermitHealth,
+}
+
+/// How the system and the path of alerts are.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+pub struct PermitHealth {
+    /// What the components of the account and the exporter's own probes add up to.
+    pub status: HealthWord,
+    /// Age of the last Watchdog that came by Alertmanager, in seconds; null: none since the start.
+    pub watchdog_age_seconds: Option<f64>,
 }
 
 impl Permit {
-    /// The answer for one account.
+    /// The answer for one account, made `waited` after the request.
     #[must_use]
-    pub fn new(account: &str, permit: &DomainPermit, settings: PermitSettings) -> Self {
+    pub fn new(
+        account: &str,
+        permit: &DomainPermit,
+        settings: PermitSettings,
+        health: PermitHealth,
+        waited: Duration,
+    ) -> Self {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Self {
             account: account.to_owned(),
             state: permit.state.into(),
             causes: permit.causes.iter().map(Cause::new).collect(),
             epoch: permit.epoch,
-            valid_for_ms: u64::try_from(settings.valid_for.as_millis()).unwrap_or(u64::MAX),
+            valid_for_ms: millis(settings.valid_for),
+            waited_ms: millis(waited),
             on_expiry: settings.on_expiry.into(),
             sequence: permit.sequence,
+            health,
         }
     }
 }
