@@ -94,9 +94,9 @@ fn file(path: &Path) -> Option<File> {
 
 fn walk(folder: &Path, out: &mut Vec<PathBuf>) {
     for path in entries(folder) {
-        let built =
-            matches!(path.file_name().and_then(|n| n.to_str()), Some("target" | "node_modules"));
-        if path.is_dir() && !built {
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let built = matches!(name, "target" | "node_modules" | "__pycache__" | "dist");
+        if path.is_dir() && !built && !name.starts_with('.') {
             walk(&path, out);
         } else if path.is_file() {
             out.push(path);

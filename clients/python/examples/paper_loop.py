@@ -1,0 +1,157 @@
+"""A paper-trading loop that submits, fills, reconciles, is halted, and is released.
+
+    cargo run -- --web.listen-address 127.0.0.1:10471      # in another terminal
+    pip install ./clients/python
+    python clients/python/examples/paper_loop.py
+
+It trades with nobody: the broker is an object in this file, and loses a fill now and then. Watch
+http://127.0.0.1:10471 meanwhile. In a real system the release at the end is a person's.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from decimal import Decimal
+from typing import Callable
+
+from trading_exporter import (
+    Client,
+    ComponentType,
+    DriftDetector,
+    ExecutionMonitor,
+    Halt,
+    HealthChecker,
+    Reconcile,
+    TradingGate,
+)
+
+URL = os.environ.get("EXPORTER_URL", "http://127.0.0.1:10471")
+SYMBOL = "AAPL"
+
+
+class Book:
+    """Positions by symbol: the engine has one, and so has the broker."""
+
+    def __init__(self) -> None:
+        self.positions: dict[str, Decimal] = {}
+
+    def add(self, symbol: str, quantity: Decimal) -> None:
+        self.positions[symbol] = self.positions.get(symbol, Decimal(0)) + quantity
+
+    def get_positions(self) -> dict[str, Decimal]:
+        return dict(self.positions)
+
+
+def wait_for(what: str, condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Waits until something is true."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while not condition():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{what}: it did not happen within {seconds:g} s")
+        pause.wait(0.02)
+
+
+class Engine:
+    """One symbol, one account, market orders at random."""
+
+    def __init__(self, client: Client) -> None:
+        self.book, self.broker = Book(), Book()
+        self.random = random.Random(7)
+        self.halts: list[Halt] = []
+        self.client = client
+        self.monitor = ExecutionMonitor(client=client)
+        self.gate = TradingGate(client=client)
+        self.gate.on_halt(self.on_halt)
+        self.gate.on_release(lambda r: print(f"released: {r.state.value}, epoch {r.epoch}"))
+        self.gate.on_reconcile(self.on_reconcile)
+        self.detector = DriftDetector(self.book, self.broker, 60, client=client)
+        self.orders = 0
+
+    def on_halt(self, halt: Halt) -> None:
+        print(f"halted: {halt.reason}")
+        self.halts.append(halt)
+
+    def on_reconcile(self, directive: Reconcile) -> bool:
+        print(f"reconcile {directive.symbol}: {directive.from_quantity} -> {directive.to_quantity}")
+        self.book.positions[directive.symbol] = Decimal(directive.to_quantity)
+        return True
+
+    def trade(self, quantity: int = 10) -> bool:
+        """One order; False when the permit does not allow it."""
+        if not self.gate.allowed():
+            return False
+        self.orders += 1
+        order = f"O-{self.orders}"
+        price = Decimal("187.40")
+        self.monitor.record_submission(order, SYMBOL, "buy", quantity, price)
+        self.monitor.record_acceptance(order)
+        if self.random.random() < 0.1:
+            self.monitor.record_rejection(order, "insufficient funds")
+            return True
+        paid = price + Decimal(self.random.randint(-2, 4)) / 100
+        self.monitor.record_fill(order, paid, quantity, fill_id=f"F-{self.orders}", fee="0.35")
+        self.book.add(SYMBOL, Decimal(quantity))
+        self.broker.add(SYMBOL, Decimal(quantity))
+        return True
+
+
+def main() -> None:
+    """The whole story."""
+    account = f"paper-{os.getpid()}"
+    with Client(URL, account=account) as client:
+        engine = Engine(client)
+        health = HealthChecker(client=client)
+        health.register_check(ComponentType.ENGINE, lambda: True, interval_seconds=1)
+        health.start()
+
+        wait_for("a permit", engine.gate.allowed)
+        while engine.orders < 50:
+            engine.trade()
+        client.flush()
+        figures = engine.monitor.get_metrics(SYMBOL)
+        print(
+            f"{figures.samples} orders: fill ratio {figures.fill_ratio},"
+            f" slippage {figures.slippage_bps} bps"
+        )
+        for severity, sentence in engine.monitor.detect_anomalies():
+            print(f"{severity}: {sentence}")
+
+        # The books of another symbol: no fill of it can be on its way.
+        engine.book.positions["MSFT"], engine.broker.positions["MSFT"] = Decimal(10), Decimal(11)
+        engine.detector.check_drift()
+        engine.detector.check_drift()
+        wait_for("a reconciliation", lambda: engine.book.positions["MSFT"] == 11)
+        assert engine.detector.check_drift() == []
+
+        engine.broker.positions["MSFT"] = Decimal(-40)
+        for drift in engine.detector.check_drift():
+            print(f"{drift.symbol}: {drift.severity}, {drift.quantity_drift} apart")
+        wait_for("the halt", lambda: bool(engine.halts))
+        assert not engine.trade(), "a halted engine sends nothing"
+
+        # Agreement alone releases nothing: somebody with a name and a reason does.
+        engine.broker.positions["MSFT"] = engine.book.positions["MSFT"]
+        assert engine.detector.check_drift() == []
+        assert not engine.gate.allowed()
+        client.post(
+            "/api/v1/halts/release",
+            {
+                "account": account,
+                "epoch": engine.gate.epoch,
+                "actor": "the example",
+                "reason": "the broker's booking error is corrected",
+            },
+        )
+        wait_for("the release", engine.gate.allowed)
+        assert engine.trade()
+        engine.gate.close()
+        health.stop()
+    print(f"done: {client.stats()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""The client for asyncio: nothing here blocks the event loop.
+
+What costs microseconds (`send`, `record_*`, `allowed`) is called as it is, from any coroutine.
+What waits for the exporter runs in a small pool of threads of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Optional, TypeVar
+
+from .client import Client, HasClient, Stats
+from .drift import Drift, DriftDetector
+from .execution import ExecutionMetrics, ExecutionMonitor
+
+T = TypeVar("T")
+
+_THREADS = 4
+
+
+class AsyncClient(HasClient):
+    """A :class:`Client` whose waiting parts are coroutines.
+
+    Takes the same arguments. Give it as `client=` to `ExecutionMonitor`, `DriftDetector`,
+    `HealthChecker` and `TradingGate`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.client = Client(*args, **kwargs)
+        self._monitor = ExecutionMonitor(client=self.client)
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="trading-exporter-async")
+
+    async def run(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Runs something that waits, like `run(detector.check_drift)`."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, functools.partial(function, *args, **kwargs))
+
+    def send(
+        self,
+        kind: str,
+        fields: Mapping[str, Any],
+        *,
+        time_ns: Optional[int] = None,
+        event_id: Optional[str] = None,
+    ) -> bool:
+        """Queues an event, and returns at once; see :meth:`Client.send`."""
+        return self.client.send(kind, fields, time_ns=time_ns, event_id=event_id)
+
+    def stats(self) -> Stats:
+        """What became of the events so far."""
+        return self.client.stats()
+
+    async def flush(self, timeout: Optional[float] = None) -> bool:
+        """Waits until everything sent before is done with; False when it took too long."""
+        return await self.run(self.client.flush, timeout)
+
+    async def get(self, path: str, **query: object) -> Any:
+        """A question below `/api/v1`."""
+        return await self.run(self.client.get, path, **query)
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """A decision; sent once."""
+        return await self.run(self.client.post, path, body)
+
+    async def get_metrics(self, symbol: Optional[str] = None) -> ExecutionMetrics:
+        """See :meth:`ExecutionMonitor.get_metrics`."""
+        return await self.run(self._monitor.get_metrics, symbol)
+
+    async def detect_anomalies(self) -> list[tuple[str, str]]:
+        """See :meth:`ExecutionMonitor.detect_anomalies`."""
+        return await self.run(self._monitor.detect_anomalies)
+
+    async def check_drift(self, detector: DriftDetector) -> list[Drift]:
+        """See :meth:`DriftDetector.check_drift`."""
+        return await self.run(detector.check_drift)
+
+    async def close(self, timeout: Optional[float] = None) -> None:
+        """See :meth:`Client.close`."""
+        await self.run(self.client.close, timeout)
+        self._pool.shutdown(wait=False)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+def in_loop(callback: Callable[[Any], Coroutine[Any, Any, Any]]) -> Callable[[Any], None]:
+    """A callback of :class:`TradingGate` that runs as a coroutine of the loop that calls this.
+
+    `gate.on_halt(in_loop(cancel_everything))`
+    """
+    loop = asyncio.get_running_loop()
+
+    def call(value: Any) -> None:
+        asyncio.run_coroutine_threadsafe(callback(value), loop)
+
+    return call

@@ -1,0 +1,148 @@
+"""Positions in the shapes that engines and brokers' libraries have, as rows of a snapshot.
+
+Input: what a `get_positions()` returned: a mapping of symbols to quantities or rows, or a list of
+rows (dictionaries, `alpaca-py` positions, `ib_async` positions and portfolio items). Output: rows
+for the exporter. Invariants: quantities stay exact and signed; what is not understood is an error,
+never a flat position, and never left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Optional, Protocol, runtime_checkable
+
+from ._values import decimal_text, identifier, is_missing, rounded_text
+
+_QUANTITY = ("quantity", "qty", "position", "signed_qty", "size")
+_AVERAGE = ("average_price", "avg_price", "avg_entry_price", "avg_px_open", "avg_cost")
+_MARKET = ("market_price", "current_price", "last_price", "marketPrice")
+
+Row = dict[str, str]
+
+
+@runtime_checkable
+class PositionSource(Protocol):
+    """A position store or a broker."""
+
+    def get_positions(self) -> Any:
+        """What is held now, complete; it raises when that cannot be said."""
+        ...
+
+
+class PositionsError(ValueError):
+    """What a source returned is no list of positions."""
+
+
+def rows(positions: Any) -> list[Row]:
+    """The rows of a snapshot.
+
+    Raises `PositionsError` when anything in it is not understood: None too, which is what a
+    function returns that forgot its answer.
+    """
+    if isinstance(positions, Mapping):
+        return [_of_pair(symbol, value) for symbol, value in positions.items()]
+    if isinstance(positions, Iterable) and not isinstance(positions, (str, bytes)):
+        return [_of_row(value) for value in positions]
+    raise PositionsError(f"{type(positions).__name__} is no collection of positions")
+
+
+def _of_pair(symbol: Any, value: Any) -> Row:
+    if isinstance(value, Mapping) or not _is_number(value):
+        return _of_row(value, symbol)
+    return {"symbol": _symbol(symbol), "quantity": _number(symbol, "quantity", value)}
+
+
+def _of_row(value: Any, symbol: Any = None) -> Row:
+    contract = _get(value, ("contract",))
+    if contract is not None:
+        return _of_contract(value, contract)
+    symbol = symbol if symbol is not None else _get(value, ("symbol", "instrument_id", "pair"))
+    quantity = _get(value, _QUANTITY)
+    if symbol is None or quantity is None:
+        raise PositionsError(f"{value!r:.120} has no symbol or no quantity")
+    text = _signed(_number(symbol, "quantity", quantity), _get(value, ("side",)))
+    row = {"symbol": _symbol(symbol), "quantity": text}
+    _add_price(row, "average_price", _get(value, _AVERAGE))
+    _add_price(row, "market_price", _get(value, _MARKET))
+    return row
+
+
+def _of_contract(value: Any, contract: Any) -> Row:
+    """`ib_async`: a Position or a PortfolioItem.
+
+    The average cost of TWS includes the multiplier of the contract, the prices do not.
+    """
+    symbol = _get(contract, ("localSymbol",)) or _get(contract, ("symbol",))
+    quantity = _get(value, ("position",))
+    if not symbol or quantity is None:
+        raise PositionsError(f"{value!r:.120} has no symbol or no position")
+    row = {"symbol": _symbol(symbol), "quantity": _number(symbol, "position", quantity)}
+    cost = _get(value, ("avgCost", "averageCost"))
+    if not is_missing(cost):
+        multiplier = Decimal(str(_get(contract, ("multiplier",)) or "1"))
+        if not multiplier.is_finite() or multiplier <= 0:
+            raise PositionsError(f"{symbol}: the multiplier {multiplier} is no positive number")
+        row["average_price"] = rounded_text(Decimal(decimal_text(cost)) / multiplier)
+    _add_price(row, "market_price", _get(value, _MARKET))
+    return row
+
+
+def _get(value: Any, names: Iterable[str]) -> Any:
+    for name in names:
+        found = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+        if found is not None and not callable(found):
+            return found
+    return None
+
+
+def _signed(quantity: str, side: Any) -> str:
+    """`alpaca-py` and others give a side beside the quantity, signed or not."""
+    if side is None:
+        return quantity
+    word = identifier(side).rsplit(".", 1)[-1].lower()
+    if word in ("short", "sell") and not quantity.startswith("-"):
+        return str(-Decimal(quantity))
+    if word in ("long", "buy") and quantity.startswith("-") and Decimal(quantity) != 0:
+        raise PositionsError(f"a {word} position of {quantity}")
+    return quantity
+
+
+def _add_price(row: Row, name: str, value: Any) -> None:
+    if not is_missing(value):
+        try:
+            row[name] = rounded_text(value)
+        except ValueError as error:
+            raise PositionsError(f"{row['symbol']}: {name}: {error}") from error
+
+
+def _number(symbol: Any, name: str, value: Any) -> str:
+    try:
+        return decimal_text(value)
+    except ValueError as error:
+        raise PositionsError(f"{symbol}: {name}: {error}") from error
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        decimal_text(value)
+    except ValueError:
+        # NaN and infinities are numbers that went wrong: the caller says so.
+        return isinstance(value, (int, float, Decimal, str))
+    return True
+
+
+def _symbol(value: Any) -> str:
+    text = identifier(value)
+    if not text:
+        raise PositionsError("a symbol is empty")
+    return text
+
+
+def snapshot(
+    source: str, positions: Optional[list[Row]], error: Optional[str] = None
+) -> dict[str, Any]:
+    """The fields of a `positions` event. Without positions it says that the fetch failed."""
+    if positions is None:
+        return {"source": source, "status": "failed", "error": error or "no answer"}
+    return {"source": source, "positions": positions, "complete": True}

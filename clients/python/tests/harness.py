@@ -1,0 +1,244 @@
+"""The real exporter under test, one that misbehaves on purpose, and waiting without sleeping."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any, Callable, Optional, Union
+
+ROOT = Path(__file__).resolve().parents[3]
+BINARY = Path(
+    os.environ.get("TRADING_EXPORTER_BIN", ROOT / "target" / "debug" / "trading-exporter")
+)
+#: Longer than anything here should take, on a machine that is busy with other things.
+SOON = 30.0
+
+
+def until(condition: Callable[[], Any], what: str = "", seconds: float = SOON) -> Any:
+    """Waits for a condition, and returns what it returned."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"it never came true: {what or condition}"
+        pause.wait(0.005)
+
+
+class Exporter:
+    """The real binary, which can be killed and started again at the same address."""
+
+    def __init__(self, folder: Path, config: Optional[str] = None, *extra: str) -> None:
+        assert BINARY.exists(), f"{BINARY} is missing: cargo build"
+        self._arguments = list(extra)
+        if config is not None:
+            path = folder / "exporter.yml"
+            path.write_text(config)
+            self._arguments.append(f"--config.file={path}")
+        self._folder = folder
+        self._process: Optional[subprocess.Popen[str]] = None
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = int(free.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> Exporter:
+        """Starts it, and waits until it takes requests."""
+        self._log = open(self._folder / "exporter.log", "a")  # noqa: SIM115
+        self._process = subprocess.Popen(
+            [str(BINARY), f"--web.listen-address=127.0.0.1:{self.port}", *self._arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=self._folder,
+        )
+        until(self._is_ready, "the exporter is ready")
+        return self
+
+    def _is_ready(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self._folder / "exporter.log").read_text()
+        try:
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=5) as answer:  # noqa: S310
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(SOON)
+            self._process = None
+            self._log.close()
+
+    def get(self, path: str, token: Optional[str] = None) -> Any:
+        request = urllib.request.Request(self.url + path)  # noqa: S310
+        if token:
+            request.add_header("Authorization", f"Bearer {token}")
+        with urllib.request.urlopen(request, timeout=SOON) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def post(self, path: str, body: Any, token: Optional[str] = None) -> Any:
+        request = urllib.request.Request(  # noqa: S310
+            self.url + path,
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        if token:
+            request.add_header("Authorization", f"Bearer {token}")
+        with urllib.request.urlopen(request, timeout=SOON) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def counters(self, account: str) -> dict[str, Any]:
+        """What the exporter has counted of an account."""
+        answer: dict[str, Any] = self.get(f"/api/v1/execution?account={account}")["counters"]
+        return answer
+
+
+#: What a fake does with one request: bytes to answer with, or something done to the connection.
+Act = Union[bytes, Callable[[socket.socket, bytes], None]]
+
+
+def reply(status: int, body: Any = None, **headers: str) -> bytes:
+    """An answer in HTTP."""
+    data = b"" if body is None else json.dumps(body).encode()
+    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(data)}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + data
+
+
+def accepted(body: bytes) -> bytes:
+    """The answer of an exporter that took every line."""
+    lines = len(body.splitlines())
+    return reply(
+        200, {"accepted": lines, "duplicates": 0, "rejected": [], "sequence": 1, "states": {}}
+    )
+
+
+class Fake:
+    """A server that answers requests as it was told, one after the other; then it accepts all."""
+
+    def __init__(self, *acts: Act) -> None:
+        self._acts = list(acts)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.bodies: list[bytes] = []
+        self.times: list[float] = []
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def events(self) -> list[dict[str, Any]]:
+        """Every event of every request, in order of arrival."""
+        return [json.loads(line) for body in list(self.bodies) for line in body.splitlines()]
+
+    def close(self) -> None:
+        self._listener.close()
+        for connection in self._open:
+            connection.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self._open.append(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            with connection.makefile("rb") as reader:
+                while reader.readline():
+                    length = 0
+                    while line := reader.readline().strip():
+                        name, _, value = line.partition(b":")
+                        if name.lower() == b"content-length":
+                            length = int(value)
+                    body = reader.read(length)
+                    self.times.append(time.monotonic())
+                    self.bodies.append(body)
+                    act: Act = self._acts.pop(0) if self._acts else accepted(body)
+                    if callable(act):
+                        act(connection, body)
+                    else:
+                        connection.sendall(act)
+        except OSError:
+            pass
+
+
+def hang(connection: socket.socket, body: bytes) -> None:
+    """Takes the request and never answers."""
+    connection.recv(1)
+
+
+def reset(connection: socket.socket, body: bytes) -> None:
+    """Takes the request and resets the connection."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    connection.close()
+
+
+def trickle(connection: socket.socket, body: bytes) -> None:
+    """Sends a head without end, one byte at a time."""
+    pause = threading.Event()
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        connection.sendall(b"x")
+        pause.wait(0.02)
+
+
+class Cutter:
+    """A proxy that lets requests through, and loses the answers of the first `lost` of them."""
+
+    def __init__(self, port: int, lost: int) -> None:
+        self._port = port
+        self._lost = lost
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.cut = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, near: socket.socket) -> None:
+        far = socket.create_connection(("127.0.0.1", self._port))
+        threading.Thread(target=self._pump, args=(near, far), daemon=True).start()
+        while True:
+            try:
+                data = far.recv(65536)
+                if data and self.cut < self._lost:
+                    # The exporter has answered: it has the events. Nobody hears of it.
+                    self.cut += 1
+                    data = b""
+                if not data:
+                    near.shutdown(socket.SHUT_RDWR)
+                    far.close()
+                    return
+                near.sendall(data)
+            except OSError:
+                return
+
+    @staticmethod
+    def _pump(near: socket.socket, far: socket.socket) -> None:
+        try:
+            while data := near.recv(65536):
+                far.sendall(data)
+        except OSError:
+            pass

@@ -1,0 +1,298 @@
+"""The permit: what is allowed, when it runs out, who is told."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Any, Callable
+
+import pytest
+
+from harness import SOON, Exporter, Fake, hang, reply, until
+from trading_exporter import (
+    Client,
+    DriftDetector,
+    ExporterRefused,
+    Halt,
+    Reconcile,
+    TradingGate,
+    TradingState,
+)
+
+Make = Callable[..., Client]
+
+
+class Book:
+    def __init__(self, **positions: Any) -> None:
+        self.positions = positions
+
+    def get_positions(self) -> dict[str, Any]:
+        return dict(self.positions)
+
+
+def permit(state: str, epoch: int, valid_for_ms: int = 60_000, on_expiry: str = "halt") -> bytes:
+    causes = [] if state == "active" else [{"id": 1, "kind": "operator", "reason": f"why {epoch}"}]
+    body = {
+        "account": "a",
+        "state": state,
+        "causes": causes,
+        "epoch": epoch,
+        "sequence": 1,
+        "valid_for_ms": valid_for_ms,
+        "on_expiry": on_expiry,
+    }
+    return reply(200, body)
+
+
+def halt(exporter: Exporter, account: str, state: str = "halted") -> Any:
+    body = {"account": account, "state": state, "reason": "a drill", "actor": "anna"}
+    return exporter.post("/api/v1/halts", body)
+
+
+def release(exporter: Exporter, account: str, epoch: int) -> None:
+    body = {"account": account, "epoch": epoch, "reason": "drill over", "actor": "anna"}
+    exporter.post("/api/v1/halts/release", body)
+
+
+def test_a_halt_and_a_release_are_obeyed_and_told(
+    shared: Exporter, make: Make, account: str
+) -> None:
+    told: list[tuple[str, Halt]] = []
+    with TradingGate(client=make(shared.url)) as gate:
+        gate.on_halt(lambda h: told.append(("halt", h)))
+        gate.on_release(lambda h: told.append(("release", h)))
+        until(gate.allowed)
+        assert gate.state.value == "active"
+        halt(shared, account, "reducing")
+        until(lambda: not gate.allowed())
+        assert gate.allowed(reduces=True)
+        assert gate.state.value == "reducing"
+        halt(shared, account)
+        until(lambda: not gate.allowed(reduces=True))
+        assert gate.state.value == "halted"
+        until(lambda: len(told) == 2)
+        release(shared, account, gate.epoch)
+        until(gate.allowed)
+        until(lambda: len(told) == 3)
+    assert [(kind, h.state.value) for kind, h in told] == [
+        ("halt", "reducing"),
+        ("halt", "halted"),
+        ("release", "active"),
+    ]
+    assert told[0][1].reason == "a drill"
+    assert told[0][1].epoch < told[1][1].epoch < told[2][1].epoch
+
+
+def test_a_halt_that_stood_before_is_told(shared: Exporter, make: Make, account: str) -> None:
+    halt(shared, account)
+    told: list[Halt] = []
+    with TradingGate(client=make(shared.url)) as gate:
+        gate.on_halt(told.append)
+        until(lambda: told)
+        assert not gate.allowed()
+
+
+@pytest.mark.parametrize(
+    ("configured", "asked_for", "opens", "reduces"),
+    [
+        ("reduce_only", None, False, True),
+        ("halt", None, False, False),
+        ("continue", None, True, True),
+        ("continue", "halt", False, False),
+        ("halt", "reduce_only", False, True),
+    ],
+)
+def test_without_the_exporter_the_permit_runs_out(
+    exporter: Callable[..., Exporter],
+    make: Make,
+    configured: str,
+    asked_for: str | None,
+    opens: bool,
+    reduces: bool,
+) -> None:
+    server = exporter(f"permit: {{valid_for: 500ms, on_expiry: {configured}}}").start()
+    told: list[TradingState] = []
+    with TradingGate(client=make(server.url), on_expiry=asked_for) as gate:
+        gate.on_expired(told.append)
+        until(gate.allowed)
+        server.kill()
+        until(lambda: gate.expired)
+        assert (gate.allowed(), gate.allowed(reduces=True)) == (opens, reduces)
+        until(lambda: told)
+        assert told[0] is gate.state
+        server.start()
+        until(lambda: not gate.expired)
+        assert gate.allowed()
+
+
+def test_a_halt_outlives_the_permit(exporter: Callable[..., Exporter], make: Make) -> None:
+    server = exporter("permit: {valid_for: 500ms, on_expiry: continue}").start()
+    with TradingGate(client=make(server.url, account="a")) as gate:
+        until(gate.allowed)
+        halt(server, "a")
+        until(lambda: gate.state.value == "halted")
+        server.kill()
+        until(lambda: gate.expired)
+        assert not gate.allowed()
+        assert not gate.allowed(reduces=True)
+
+
+def test_before_the_first_permit_only_reducing_is_allowed(make: Make) -> None:
+    with TradingGate(client=make("http://127.0.0.1:9")) as gate:
+        assert gate.expired
+        assert not gate.allowed()
+        assert gate.allowed(reduces=True)
+
+
+def test_an_answer_that_is_no_permit_changes_nothing(make: Make) -> None:
+    odd: list[bytes] = [reply(200, []), reply(200, {}), reply(200, {"state": "open"}), b"\r\n\r\n"]
+    fake = Fake(permit("active", 1), *odd, permit("halted", 2), *[permit("halted", 2)] * 50)
+    with TradingGate(client=make(fake.url)) as gate:
+        until(gate.allowed)
+        until(lambda: gate.state.value == "halted")
+    fake.close()
+
+
+def test_a_lower_epoch_is_ignored(make: Make) -> None:
+    fake = Fake(permit("active", 4), permit("halted", 5), *[permit("active", 3)] * 5)
+    fake_client = make(fake.url)
+    with TradingGate(client=fake_client) as gate:
+        until(lambda: gate.state.value == "halted")
+        until(lambda: len(fake.bodies) >= 5)
+        assert gate.state.value == "halted"
+        assert gate.epoch == 5
+    fake.close()
+
+
+def test_time_runs_from_before_the_permit_was_asked_for(make: Make) -> None:
+    """An answer that takes longer than the permit holds gives nothing."""
+    answered = threading.Event()
+
+    def late(connection: Any, body: bytes) -> None:
+        pause = threading.Event()
+        pause.wait(0.3)
+        connection.sendall(permit("active", 1, valid_for_ms=200))
+        answered.set()
+
+    fake = Fake(late, hang)
+    with TradingGate(client=make(fake.url)) as gate:
+        assert answered.wait(SOON)
+        until(lambda: len(fake.bodies) >= 2, "the permit was taken, and the next asked for")
+        assert gate.epoch == 1
+        assert gate.expired
+        assert not gate.allowed()
+    fake.close()
+
+
+def test_an_answer_to_events_halts_at_once(make: Make) -> None:
+    """The permit hangs; the halt is heard of in the round trip that caused it."""
+
+    def route(connection: Any, body: bytes) -> None:
+        if body:
+            states = {"account-x": "halted"}
+            answer = {"accepted": 1, "duplicates": 0, "rejected": [], "states": states}
+            connection.sendall(reply(200, answer))
+        elif not given:
+            given.append(1)
+            connection.sendall(permit("active", 1))
+        else:
+            connection.recv(1)
+
+    given: list[int] = []
+    fake = Fake(*[route] * 50)
+    client = make(fake.url, account="account-x")
+    told: list[Halt] = []
+    with TradingGate(client=client) as gate:
+        gate.on_halt(told.append)
+        until(gate.allowed)
+        client.send("order_accepted", {"order_id": "1"})
+        until(lambda: not gate.allowed())
+        until(lambda: told)
+        assert told[0].state is TradingState.HALTED
+    fake.close()
+
+
+def test_a_callback_that_fails_or_is_slow_harms_no_other(
+    shared: Exporter, make: Make, account: str
+) -> None:
+    told, free = threading.Event(), threading.Event()
+
+    def fails(_: Halt) -> None:
+        raise RuntimeError("a defect of the engine")
+
+    def waits(_: Halt) -> None:
+        told.set()
+        free.wait(SOON)
+
+    with TradingGate(client=make(shared.url)) as gate:
+        gate.on_halt(fails)
+        gate.on_halt(waits)
+        until(gate.allowed)
+        halt(shared, account)
+        assert told.wait(SOON)
+        release(shared, account, gate.epoch)
+        until(gate.allowed, "the permit goes on while a callback waits")
+        free.set()
+
+
+def test_a_directive_is_carried_out_and_told(shared: Exporter, make: Make, account: str) -> None:
+    client = make(shared.url)
+    store, broker = Book(MSFT=10), Book(MSFT=11)
+    detector = DriftDetector(store, broker, client=client)
+    asked: list[Reconcile] = []
+
+    def reconcile(directive: Reconcile) -> bool:
+        asked.append(directive)
+        store.positions[directive.symbol] = int(directive.to_quantity)
+        return True
+
+    with TradingGate(client=client) as gate:
+        gate.on_reconcile(reconcile)
+        detector.check_drift()
+        assert [d.state for d in detector.check_drift()] == ["reconciling"]
+        until(lambda: store.positions["MSFT"] == 11)
+        assert detector.check_drift() == []
+        assert gate.allowed()
+    assert [(r.symbol, r.from_quantity, r.to_quantity) for r in asked] == [("MSFT", "10", "11")]
+    assert client.flush(SOON)
+    assert client.stats().rejected == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_child_of_a_fork_asks_for_a_permit_of_its_own(
+    shared: Exporter, make: Make, account: str
+) -> None:
+    with TradingGate(client=make(shared.url)) as gate:
+        until(gate.allowed)
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                assert not gate.allowed(), "the parent's permit is not the child's"
+                until(gate.allowed)
+                halt(shared, account)
+                until(lambda: not gate.allowed())
+                status = 0
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        until(lambda: not gate.allowed())
+
+
+def test_an_unknown_way_to_expire_is_refused(make: Make) -> None:
+    with pytest.raises(ValueError, match="go_on"):
+        TradingGate(client=make("http://127.0.0.1:9"), on_expiry="go_on")
+
+
+def test_closing_ends_the_threads(shared: Exporter, make: Make) -> None:
+    client = make(shared.url)
+    before = threading.active_count()
+    gate = TradingGate(client=client)
+    until(gate.allowed)
+    began = time.monotonic()
+    gate.close()
+    until(lambda: threading.active_count() <= before)
+    assert time.monotonic() >= began
+    with pytest.raises(ExporterRefused, match="unknown_path"):
+        client.get("/api/v1/nothing")

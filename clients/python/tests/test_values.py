@@ -1,0 +1,190 @@
+"""Numbers, texts and shapes of positions, as the exporter takes them."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from decimal import Decimal
+from enum import Enum
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from trading_exporter._events import build
+from trading_exporter._values import decimal_text, is_missing, plain_text, rounded_text, side_text
+from trading_exporter.positions import PositionsError, rows
+
+
+class Int64:
+    """What numpy has that is an integer and no int."""
+
+    def __index__(self) -> int:
+        return 7
+
+
+class Float32(SimpleNamespace):
+    """What numpy has that is a number and no float."""
+
+    dtype = "float32"
+
+    def __float__(self) -> float:
+        return 0.10000000149011612
+
+    def __str__(self) -> str:
+        return "0.1"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (100, "100"),
+        (0.1, "0.1"),
+        (0.1 + 0.2, "0.30000000000000004"),
+        (9.61e-06, "0.00000961"),
+        (1e16, "1e+16"),
+        (1.2345678901234567e-05, "0.000012345678901235"),
+        (-0.0, "-0.0"),
+        (Decimal("187.40"), "187.40"),
+        (Decimal("1E+3"), "1E+3"),
+        (Decimal("0.0000000000000000001"), "1E-19"),
+        ("  0.1 ", "0.1"),
+        (SimpleNamespace(as_decimal=lambda: Decimal("0.5")), "0.5"),
+        (Int64(), "7"),
+        (Float32(), "0.1"),
+    ],
+)
+def test_numbers_keep_what_they_say(value: Any, text: str) -> None:
+    got = decimal_text(value)
+    assert Decimal(got) == Decimal(text)
+    assert isinstance(value, float) or got == text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        float("nan"),
+        float("inf"),
+        Decimal("NaN"),
+        Decimal("Infinity"),
+        True,
+        None,
+        "",
+        "abc",
+        "1_0",
+        "٣",
+        [],
+        object(),
+    ],
+)
+def test_what_is_no_number_is_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match="number"):
+        decimal_text(value)
+
+
+def test_an_average_is_rounded_to_what_is_held() -> None:
+    assert rounded_text(Decimal(1) / 3) == "0.333333333333333333"
+    assert rounded_text(Decimal("100.5")) == "100.5"
+
+
+def test_what_is_missing_says_nothing() -> None:
+    assert all(is_missing(v) for v in (None, float("nan"), Decimal("NaN"), "", "None", "nan"))
+    assert not any(is_missing(v) for v in (0, 0.0, Decimal(0), "0", -1))
+
+
+def test_texts_are_short_and_plain() -> None:
+    assert plain_text("a\x00b\x1b[31m") == "a b [31m"
+    assert plain_text("line\nline") == "line\nline"
+    assert len(plain_text("ä" * 1000).encode()) <= 512
+    assert plain_text(ValueError("x")) == "x"
+
+
+def test_sides_are_words() -> None:
+    OrderSide = Enum("OrderSide", ["BUY", "SELL"])
+    for value in ("buy", "BUY", "b", OrderSide.BUY, "OrderSide.BUY"):
+        assert side_text(value) == "buy"
+    assert side_text("hold") == "hold"
+    assert side_text(None) is None
+
+
+def test_an_event_leaves_out_what_is_not_known() -> None:
+    fields = {
+        "order_id": 7,
+        "quantity": Decimal("1.50"),
+        "expected_price": float("nan"),
+        "arrival_price": None,
+        "reduce_only": 1,
+        "reason": "x" * 600,
+    }
+    event = build(("order_submitted", fields, 5, "id", {"account": "a"}))
+    assert event.pop("reason").startswith("xxx")
+    assert event == {
+        "type": "order_submitted",
+        "event_id": "id",
+        "time_ns": 5,
+        "account": "a",
+        "order_id": "7",
+        "quantity": "1.50",
+        "reduce_only": True,
+    }
+    with pytest.raises(ValueError, match="price: nan"):
+        build(("order_filled", {"order_id": "1", "price": float("nan")}, 5, "id", {}))
+
+
+Contract = namedtuple("Contract", "symbol localSymbol multiplier")
+IbPosition = namedtuple("IbPosition", "account contract position avgCost")
+
+
+@pytest.mark.parametrize(
+    ("positions", "expect"),
+    [
+        ({}, []),
+        ([], []),
+        ({"AAPL": 10}, [{"symbol": "AAPL", "quantity": "10"}]),
+        ({"AAPL": Decimal("-1.5")}, [{"symbol": "AAPL", "quantity": "-1.5"}]),
+        (
+            {"AAPL": {"quantity": 1, "average_price": 187.5}},
+            [{"symbol": "AAPL", "quantity": "1", "average_price": "187.5"}],
+        ),
+        (
+            [{"symbol": "BTC/USDT", "qty": "0.1", "market_price": 9}],
+            [{"symbol": "BTC/USDT", "quantity": "0.1", "market_price": "9"}],
+        ),
+        (
+            [SimpleNamespace(symbol="TSLA", qty="9", side="PositionSide.SHORT")],
+            [{"symbol": "TSLA", "quantity": "-9"}],
+        ),
+        (
+            [SimpleNamespace(symbol="TSLA", qty="-9", side="short", avg_entry_price="1.10")],
+            [{"symbol": "TSLA", "quantity": "-9", "average_price": "1.10"}],
+        ),
+        (
+            [IbPosition("DU1", Contract("ES", "ESZ6", "50"), -2.0, 300012.5)],
+            [{"symbol": "ESZ6", "quantity": "-2.0", "average_price": "6000.25"}],
+        ),
+    ],
+)
+def test_positions_come_in_many_shapes(positions: Any, expect: list[dict[str, str]]) -> None:
+    assert rows(positions) == expect
+
+
+@pytest.mark.parametrize(
+    "positions",
+    [
+        None,
+        5,
+        "AAPL",
+        {"AAPL": float("nan")},
+        {"AAPL": None},
+        {"AAPL": "abc"},
+        [{"symbol": "A"}],
+        [{"quantity": 1}],
+        {"": 1},
+        [None],
+        [{"symbol": "A", "quantity": 1, "average_price": "x"}],
+        [SimpleNamespace(symbol="A", qty="-9", side="long")],
+        [IbPosition("DU1", Contract("ES", "ESZ6", "0"), 1.0, 5.0)],
+    ],
+)
+def test_what_is_not_understood_is_never_flat(positions: Any) -> None:
+    with pytest.raises(PositionsError):
+        rows(positions)
