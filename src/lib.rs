@@ -9,6 +9,7 @@ pub mod domain;
 pub mod config;
 pub mod journal;
 pub mod metrics;
+pub mod alerting;
 pub mod wire;
 pub mod sources;
 pub mod engine;

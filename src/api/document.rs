@@ -19,7 +19,7 @@ use crate::api::problem::{Code, PROBLEM_JSON, ProblemBody};
 use crate::api::routes::{ROUTES, Route};
 use crate::api::{
     accounts, alertmanager, anomalies, audit, drift, events, execution, halts, health, metrics,
-    orders, page, permit, positions, probes, series, stream,
+    orders, page, permit, positions, probes, runbooks, series, stream,
 };
 use crate::wire::schema;
 use crate::wire::view;
@@ -66,6 +66,7 @@ use crate::wire::view;
         probes::get_ready,
         probes::post_reload,
         page::get_page,
+        runbooks::get_runbooks,
         get_document,
         get_docs,
     ),

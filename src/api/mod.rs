@@ -30,6 +30,7 @@ mod stream;
 mod audit;
 mod halts;
 mod alertmanager;
+mod runbooks;
 mod series;
 mod metrics;
 mod probes;

@@ -9,7 +9,7 @@ use crate::api::AppState;
 use crate::api::auth::Access;
 use crate::api::{
     accounts, alertmanager, anomalies, audit, document, drift, events, execution, halts, health,
-    metrics, orders, page, permit, positions, probes, series, stream,
+    metrics, orders, page, permit, positions, probes, runbooks, series, stream,
 };
 use crate::config::Scope;
 
@@ -78,6 +78,7 @@ pub const ROUTES: &[Route] = &[
     Route::new(Method::POST, "/-/reload", RELOAD, || post(probes::post_reload)),
 
     Route::new(Method::GET, "/", PUBLIC, || get(page::get_page)),
+    Route::new(Method::GET, "/runbooks", PUBLIC, || get(runbooks::get_runbooks)),
     Route::new(Method::GET, "/api/v1/openapi.json", PUBLIC, || get(document::get_document)),
     Route::new(Method::GET, "/api/v1/docs", PUBLIC, || get(document::get_docs)),
 ];

@@ -43,6 +43,11 @@ pub(super) enum Command {
     Demo(DemoArguments),
     /// Check configuration files and name every mistake; exit code 1 if there is one
     CheckConfig(CheckConfigArguments),
+    /// Print alert rules for Prometheus, for the configured thresholds
+    ///
+    /// Rules join the metric `trading_threshold`, so a reload of the exporter changes what they
+    /// compare with. With --literal the numbers of the configuration stand in their place.
+    Rules(RulesArguments),
     /// Print the SHA-256 of a token, as the configuration wants it
     ///
     /// Reads the token from stdin (one line, so that it stands in no shell history), or makes a
@@ -171,6 +176,26 @@ pub(super) struct CheckConfigArguments {
     pub(super) insecure: bool,
 }
 
+/// Arguments of `rules`.
+#[derive(Debug, Args)]
+pub(super) struct RulesArguments {
+    /// Put the thresholds in place as numbers
+    #[arg(long)]
+    pub(super) literal: bool,
+    /// The configuration file (YAML) with the thresholds; without it every default holds
+    #[arg(long = "config.file", value_name = "FILE")]
+    pub(super) config_file: Option<PathBuf>,
+    /// Write one file for each topic into this directory, instead of all rules to stdout
+    #[arg(long = "output.dir", value_name = "DIR")]
+    pub(super) output_dir: Option<PathBuf>,
+    /// Where links to runbooks lead, instead of the page of the exporter itself
+    #[arg(long = "runbook.url", value_name = "URL")]
+    pub(super) runbook_url: Option<String>,
+    /// Where Grafana is, for links to dashboards
+    #[arg(long = "grafana.url", value_name = "URL", default_value = "http://127.0.0.1:3000")]
+    pub(super) grafana_url: String,
+}
+
 /// Arguments of `hash-token`.
 #[derive(Debug, Args)]
 pub(super) struct HashTokenArguments {
@@ -227,6 +252,7 @@ mod tests {
         check("trading-exporter check-config");
         check("trading-exporter demo --for 30");
         check("trading-exporter demo --for 3s");
+        check("trading-exporter rules --literal=1");
         check("trading-exporter sing");
     }
 }

@@ -9,6 +9,7 @@ mod check_config;
 mod demo;
 mod hash_token;
 mod log;
+mod rules;
 mod serve;
 
 use std::io::{self, Write};
@@ -43,6 +44,15 @@ enum Failure {
         #[source]
         source: io::Error,
     },
+    /// A file cannot be written.
+    #[error("cannot write {path}")]
+    Write {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// There is no randomness.
     #[error("the system gives no random bytes: {0}")]
     Random(getrandom::Error),
@@ -71,6 +81,7 @@ pub fn main() -> ExitCode {
         Some(Command::Serve(serve)) => serve::run(*serve),
         Some(Command::Demo(demo)) => demo::run(&demo),
         Some(Command::CheckConfig(check)) => check_config::run(&check),
+        Some(Command::Rules(rules)) => rules::run(&rules),
         Some(Command::HashToken(hash)) => hash_token::run(&hash),
         Some(Command::Version) => write_out(&format!("{}\n", args::VERSION)),
     };

@@ -15,7 +15,10 @@ use crate::domain::execution::histogram::{Exemplar, Histogram};
 use crate::domain::health::{ComponentView, Health};
 use crate::domain::ids::{Account, Component, Currency, OrderId, Symbol};
 use crate::domain::limits;
-use crate::domain::settings::{Settings, Severity};
+use crate::domain::pattern::Pattern;
+use crate::domain::settings::{
+    AnomalyRules, DriftRules, Override, PerSeverity, Settings, Severity,
+};
 use crate::domain::state::TradingState;
 use crate::domain::time::Timestamp;
 use crate::domain::units::Decimal;
@@ -31,6 +34,20 @@ const HOSTILE: &str = "a\"b\\c{d=\"e\",f} # {g=\"h\"} 1\\n";
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_nanos(seconds * 1_000_000_000 + 250_000_000).expect("a time")
+}
+
+/// Defaults, with overrides for everything that change no threshold.
+fn settings() -> Settings {
+    fn everything<T>(rule: T) -> Override<T> {
+        Override { account: Pattern::any(), symbol: Pattern::any(), rule }
+    }
+    let mut settings = Settings::default();
+    let confirm = PerSeverity { minor: 9, moderate: 9, critical: 9 };
+    let drift = DriftRules { confirm, ..DriftRules::default() };
+    let anomaly = AnomalyRules { event_hold: Duration::ZERO, ..AnomalyRules::default() };
+    settings.drift_rules.overrides.push(everything(drift));
+    settings.anomaly.overrides.push(everything(anomaly));
+    settings
 }
 
 fn counters() -> Counters {
@@ -149,7 +166,7 @@ fn control(account: Account) -> ControlRow {
         releases: 0,
         components: vec![component],
         system: Some(Health::Healthy),
-        settings: Arc::new(Settings::default()),
+        settings: Arc::new(settings()),
     }
 }
 

@@ -18,4 +18,6 @@ mod bodies;
 mod session;
 mod readme;
 mod golden_scrape;
+mod promql;
+mod alert_rules;
 mod scrape_parsers;

@@ -1,11 +1,13 @@
 //! Anomalies, and the thresholds that execution and drift are judged by.
 
 use crate::domain::execution::anomaly::Figure;
-use crate::domain::settings::{Levels, PerSeverity, Severity};
+use crate::domain::settings::{
+    AnomalyRules, FillRatioBasis, Levels, PerSeverity, Reference, Settings, Severity,
+};
 use crate::domain::units::Decimal;
 use crate::metrics::catalogue::{Family, Source};
 use crate::metrics::encode::Points;
-use crate::metrics::projection::ControlRow;
+use crate::metrics::projection::{AccountRow, ControlRow};
 
 /// One sample for each figure, 0 where all is well.
 fn by_figure(points: &mut Points<'_>, symbol: &str, levels: &[u8; 9]) {
@@ -44,6 +46,30 @@ fn by_level(points: &mut Points<'_>, figure: &str, levels: Levels) {
     points.value(&[figure, "critical"], levels.critical);
 }
 
+/// Whether something else than the thresholds of `*` judges: other rules, or another figure than
+/// the one that `trading_threshold` names.
+fn is_overridden(rules: &AnomalyRules, settings: &Settings) -> bool {
+    *rules != settings.anomaly.default
+        || rules.fill_ratio_basis != FillRatioBasis::All
+        || rules.slippage_reference != Reference::Expected
+}
+
+/// One sample for each rule that the thresholds of `*` do not stand for.
+fn overridden(row: &AccountRow, points: &mut Points<'_>) {
+    let (settings, account) = (&row.control.settings, row.control.account.as_str());
+    if is_overridden(settings.anomaly.for_account(account), settings) {
+        points.count(&["", "anomaly"], 1);
+    }
+    for symbol in row.symbols.iter().map(|row| row.symbol.as_str()) {
+        if is_overridden(settings.anomaly.get(account, symbol), settings) {
+            points.count(&[symbol, "anomaly"], 1);
+        }
+        if *settings.drift_rules.get(account, symbol) != settings.drift_rules.default {
+            points.count(&[symbol, "drift"], 1);
+        }
+    }
+}
+
 /// Families about anomalies.
 pub const FAMILIES: &[Family] = &[
     Family::gauge(
@@ -62,5 +88,12 @@ pub const FAMILIES: &[Family] = &[
         "Effective threshold in the unit of its figure; severity is empty where there is none.",
         &["account", "figure", "severity"],
         Source::Control(thresholds),
+    ),
+    Family::gauge(
+        "trading_threshold_overridden",
+        "Always 1 where other rules judge than the thresholds of account * say; \
+         rules is anomaly or drift, symbol is empty for the account.",
+        &["account", "symbol", "rules"],
+        Source::Account(overridden),
     ),
 ];

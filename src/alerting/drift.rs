@@ -1,0 +1,177 @@
+//! Rules about position drift: three severities, each drift type by name, and snapshots that age.
+
+use super::promql::{Compare, Context, brackets, chain, latest, max_by};
+use super::rule::{Alert, Group, Rule, Urgency, record};
+use super::text::{NUMBER, SPAN, ask, threshold};
+use crate::domain::settings::Severity;
+
+const DASHBOARD: &str = "trading-positions";
+const QUANTITY: &str = "job_account_symbol_drift:trading_position_drift_quantity:max";
+const VALUE: &str = "job_account_symbol_drift:trading_position_drift_value:max";
+const VERDICT: &str = "job_account_symbol:trading_position_drift_severity:max";
+
+pub(super) fn groups(context: &Context<'_>) -> Vec<Group> {
+    let largest =
+        |metric: &str| max_by("job, account, symbol, drift", &format!("abs({})", latest(metric)));
+    let severity = latest("trading_position_drift_severity");
+    let mut rules = vec![
+        record(QUANTITY, largest("trading_position_drift_quantity")),
+        record(VALUE, largest("trading_position_drift_value")),
+        record(VERDICT, max_by("job, account, symbol", &severity)),
+    ];
+    rules.extend(Severity::ALL.into_iter().rev().map(|s| position_drift(context, s)));
+    rules.push(reconcile_escalated());
+    let snapshots = vec![snapshot_stale(context), drift_unjudged()];
+    vec![
+        Group { name: "trading_drift", rules },
+        Group { name: "trading_snapshots", rules: snapshots },
+    ]
+}
+
+/// By quantity, by value, or by the exporter's verdict, which also knows overrides, the relative
+/// test, a sign flip and a reconciliation that failed. What is in flight has the verdict 0.
+fn position_drift(context: &Context<'_>, severity: Severity) -> Rule {
+    let rules = &context.settings.drift_rules.default;
+    let word = severity.as_str();
+    let limit = |figure, number| context.threshold(figure, word, Some(number));
+    let quantity = limit("drift_quantity", *rules.quantity.get(severity));
+    let value = limit("drift_value", *rules.value.get(severity));
+    // A price mismatch has a cap of its own, so only the verdict judges it.
+    let values = format!("{VALUE}{{drift!=\"price_mismatch\"}}");
+    let tests = [
+        quantity.map(|limit| brackets(&context.compare(QUANTITY, Compare::AtLeast, &limit))),
+        value.map(|limit| {
+            let beyond = brackets(&context.compare(&values, Compare::AtLeast, &limit));
+            brackets(&format!("  {QUANTITY}\nand on (job, account, symbol, drift)\n{beyond}"))
+        }),
+    ];
+    let tests: Vec<String> = tests.into_iter().flatten().collect();
+    let (rank, urgency) = match severity {
+        Severity::Minor => (1, Urgency::Minor),
+        Severity::Moderate => (2, Urgency::Moderate),
+        Severity::Critical => (3, Urgency::Critical),
+    };
+    let by_threshold = format!(
+        "{}\nunless on (job, account, symbol)\n  {}\nand on (job, account, symbol)\n  {VERDICT} > 0",
+        brackets(&chain("or", &tests)),
+        latest("trading_threshold_overridden{rules=\"drift\"}"),
+    );
+    let by_verdict = format!("  {QUANTITY}\nand on (job, account, symbol)\n  {VERDICT} >= {rank}");
+    let either = chain("or", &[brackets(&by_threshold), brackets(&by_verdict)]);
+    let alert = |expr| {
+        Alert::new("PositionDrift", urgency, expr)
+            .keeping("5m")
+            .saying(&summary(word), &description(severity))
+            .shown_on(DASHBOARD)
+    };
+    match severity {
+        Severity::Minor => alert(either).holding("5m").into(),
+        Severity::Moderate => alert(either).holding("1m").into(),
+        // It halts, so an unconfirmed difference is not enough.
+        Severity::Critical => {
+            let open = latest("trading_position_drift_open");
+            let confirmed = max_by("job, account, drift", &open);
+            let expr =
+                format!("{}\nand on (job, account, drift)\n  {confirmed} > 0", brackets(&either));
+            alert(expr).acting("halt").into()
+        }
+    }
+}
+
+fn summary(severity: &str) -> String {
+    format!(
+        "{} drift: {{{{ $labels.drift }}}} of {{{{ $value | {NUMBER} }}}} in \
+         {{{{ $labels.symbol }}}} of {{{{ $labels.account }}}}",
+        severity.to_uppercase()
+    )
+}
+
+fn description(severity: Severity) -> String {
+    let word = severity.as_str();
+    let labels = ["account", "symbol"];
+    let book = |book: &str| {
+        let selector = format!(
+            "max(last_over_time(trading_position_quantity{{account=%q,symbol=%q,book=\"{book}\"}}[2m]))"
+        );
+        ask(&selector, &labels, NUMBER)
+    };
+    let value = ask(
+        &format!("max({VALUE}{{account=%q,symbol=%q,drift=%q}})"),
+        &["account", "symbol", "drift"],
+        NUMBER,
+    );
+    let action = match severity {
+        Severity::Minor => "The engine was told to reconcile; look if it does not end by itself.",
+        Severity::Moderate => "Compare fills of both sides and set the wrong book right.",
+        Severity::Critical => {
+            "Trading of the account is halted. Set the wrong book right, then release by hand."
+        }
+    };
+    format!(
+        "Local {} and broker {} differ by {{{{ $value | {NUMBER} }}}} units, worth {value} in the \
+         account''s currency. Thresholds of {word}: quantity {}, value {}. {action}",
+        book("local"),
+        book("broker"),
+        threshold("drift_quantity", word, "drift", NUMBER),
+        threshold("drift_value", word, "drift", NUMBER),
+    )
+    .replace("''", "'")
+}
+
+/// The engine did not carry out what it was told.
+fn reconcile_escalated() -> Rule {
+    let counter = "trading_reconciliations_total{outcome=\"escalated\"}";
+    let expr = format!("{} > 0", max_by("job, account", &format!("increase({counter}[15m])")));
+    Alert::new("ReconciliationFailed", Urgency::Moderate, expr)
+        .saying(
+            "Reconciliation of {{ $labels.account }} was told in vain",
+            "The engine of {{ $labels.account }} was told several times to set a book right and no \
+             snapshot confirmed it; the drift counts as moderate now. Look whether the engine reads \
+             directives, and set the book right by hand.",
+        )
+        .shown_on(DASHBOARD)
+        .into()
+}
+
+/// A book that nobody renews: drift is not judged by it.
+fn snapshot_stale(context: &Context<'_>) -> Rule {
+    let newest = latest("trading_position_snapshot_timestamp_seconds");
+    let age = format!("(time() - {})", max_by("job, account, book", &newest));
+    let limit = context.settings.drift.stale_after.as_secs_f64();
+    let limit = context.threshold("snapshot_age_seconds", "", Some(limit)).unwrap_or_default();
+    let configured = ask(
+        "max(last_over_time(trading_threshold{figure=\"snapshot_age_seconds\",account=%q}[2m]))",
+        &["account"],
+        SPAN,
+    );
+    Alert::new(
+        "PositionSnapshotStale",
+        Urgency::Moderate,
+        context.compare(&age, Compare::Above, &limit),
+    )
+    .holding("1m")
+    .saying(
+        "The {{ $labels.book }} book of {{ $labels.account }} is stale",
+        &format!(
+            "The newest snapshot of the {{{{ $labels.book }}}} book of {{{{ $labels.account }}}} is \
+             {{{{ $value | {SPAN} }}}} old, more than {configured}. Drift is neither found nor \
+             cleared until a new one comes: look at what posts it."
+        ),
+    )
+    .shown_on(DASHBOARD)
+    .into()
+}
+
+/// The exporter's own word for it, which also knows a book that never came.
+fn drift_unjudged() -> Rule {
+    let stale = max_by("job, account", &latest("trading_position_drift_stale"));
+    Alert::new("DriftNotJudged", Urgency::Moderate, format!("{stale} == 1"))
+        .holding("5m")
+        .saying(
+            "Position drift of {{ $labels.account }} is not being judged",
+            "A book of {{ $labels.account }} is too old, or its fetches fail, so the exporter can \
+             neither find drift nor see that it ended. Post positions of both sides.",
+        )
+        .shown_on(DASHBOARD)
+        .into()
+}

@@ -1,0 +1,311 @@
+//! Rules about execution quality: figures of windows against thresholds, and things that should
+//! not happen at all.
+//!
+//! A figure is judged for each symbol and, with an empty symbol, for the account as a whole.
+
+use super::promql::{Compare, Context, brackets, chain, latest, max_by};
+use super::rule::{Alert, Group, Rule, Urgency, record};
+use super::text::{NUMBER, PERCENT, SPAN, WHERE, ask, threshold};
+use crate::domain::settings::{AnomalyRules, Levels};
+
+const DASHBOARD: &str = "trading-execution";
+const SAMPLES: &str = "job_account_symbol_figure:trading_window_samples:max";
+const VERDICT: &str = "job_account_symbol_figure:trading_anomaly:max";
+
+/// A figure of a window that has thresholds.
+struct Figure {
+    alert: &'static str,
+    /// The value of the label `figure` of thresholds, samples and anomalies.
+    label: &'static str,
+    /// The recorded series.
+    recorded: &'static str,
+    /// Metrics it is recorded from: of symbols, and of accounts.
+    metrics: [&'static str; 2],
+    /// Matchers of those metrics; the same are on their samples.
+    matchers: &'static str,
+    compare: Compare,
+    /// The aggregation over replicas: the worse one counts.
+    worst: &'static str,
+    levels: fn(&AnomalyRules) -> Levels,
+    /// What the figure is called in a sentence.
+    noun: &'static str,
+    beyond: &'static str,
+    format: &'static str,
+    unit: &'static str,
+    advice: &'static str,
+}
+
+const FIGURES: [Figure; 4] = [
+    Figure {
+        alert: "FillRatioLow",
+        label: "fill_ratio",
+        recorded: "job_account_symbol:trading_fill_ratio:min",
+        metrics: ["trading_fill_ratio", "trading_account_fill_ratio"],
+        matchers: "",
+        compare: Compare::Below,
+        worst: "min",
+        levels: |rules| rules.fill_ratio,
+        noun: "Fill ratio",
+        beyond: "below",
+        format: PERCENT,
+        unit: "",
+        advice: "Look at what ends the orders: rejections, expiry, or prices that are never \
+                 reached.",
+    },
+    Figure {
+        alert: "SlippageHigh",
+        label: "slippage_bps",
+        recorded: "job_account_symbol:trading_slippage_bps:max",
+        metrics: ["trading_slippage_bps", "trading_account_slippage_bps"],
+        matchers: "reference=\"expected\"",
+        compare: Compare::Above,
+        worst: "max",
+        levels: |rules| rules.slippage_bps,
+        noun: "Mean slippage",
+        beyond: "above",
+        format: NUMBER,
+        unit: " bps",
+        advice: "Look at the age of the quotes that orders are priced from, order sizes, and the \
+                 venue.",
+    },
+    Figure {
+        alert: "FillTimeHigh",
+        label: "fill_time_seconds",
+        recorded: "job_account_symbol:trading_fill_time_seconds_mean:max",
+        metrics: ["trading_fill_time_seconds_mean", "trading_account_fill_time_seconds_mean"],
+        matchers: "",
+        compare: Compare::Above,
+        worst: "max",
+        levels: |rules| rules.fill_time_seconds,
+        noun: "Mean fill time",
+        beyond: "above",
+        format: SPAN,
+        unit: "",
+        advice: "Look at acknowledgement times first: they tell a slow path from a slow market.",
+    },
+    Figure {
+        alert: "RejectionRatioHigh",
+        label: "rejection_ratio",
+        recorded: "job_account_symbol:trading_rejection_ratio:max",
+        metrics: ["trading_rejection_ratio", "trading_account_rejection_ratio"],
+        matchers: "",
+        compare: Compare::Above,
+        worst: "max",
+        levels: |rules| rules.rejection_ratio,
+        noun: "Rejection ratio",
+        beyond: "above",
+        format: PERCENT,
+        unit: "",
+        advice: "Look at trading_rejections_by_reason_total: the reason says who has to act.",
+    },
+];
+
+pub(super) fn groups(context: &Context<'_>) -> Vec<Group> {
+    let mut rules = vec![record(SAMPLES, samples()), record(VERDICT, verdicts())];
+    for figure in &FIGURES {
+        rules.push(record(figure.recorded, figure.values()));
+        for urgency in [Urgency::Critical, Urgency::Moderate] {
+            rules.extend(figure.alert(context, urgency));
+        }
+    }
+    let events = vec![
+        unacknowledged(Urgency::Critical),
+        unacknowledged(Urgency::Moderate),
+        rejections_in_a_row(),
+        overfill(),
+        conflict(),
+        clock_skew(),
+        orders_dropped(),
+    ];
+    vec![
+        Group { name: "trading_execution", rules },
+        Group { name: "trading_execution_events", rules: events },
+    ]
+}
+
+/// How many orders stand behind each figure.
+fn samples() -> String {
+    let matchers = "figure=~\"fill_ratio|fill_time_seconds|rejection_ratio\"";
+    let of = |metric: &str| {
+        let plain = latest(&format!("{metric}{{{matchers}}}"));
+        let slippage =
+            latest(&format!("{metric}{{figure=\"slippage_bps\",reference=\"expected\"}}"));
+        format!("  {plain}\nor\n  {slippage}")
+    };
+    let all = chain("or", &[of("trading_window_samples"), of("trading_account_window_samples")]);
+    format!("max by (job, account, symbol, figure) {}", brackets(&all))
+}
+
+/// Anomalies that stand: 1 warning, 2 critical.
+fn verdicts() -> String {
+    format!("{} > 0", max_by("job, account, symbol, figure", &latest("trading_anomaly")))
+}
+
+impl Figure {
+    /// The figure of each symbol, and of each account with an empty symbol.
+    fn values(&self) -> String {
+        let selector = |metric: &&str| match self.matchers {
+            "" => latest(metric),
+            matchers => latest(&format!("{metric}{{{matchers}}}")),
+        };
+        let [symbol, account] = self.metrics.each_ref().map(selector);
+        format!("{} by (job, account, symbol) (\n    {symbol}\n  or\n    {account}\n)", self.worst)
+    }
+
+    /// None: the level is off, and the rule would never fire.
+    fn alert(&self, context: &Context<'_>, urgency: Urgency) -> Option<Rule> {
+        let rules = &context.settings.anomaly.default;
+        let levels = (self.levels)(rules);
+        let (word, rank, configured) = match urgency {
+            Urgency::Critical => ("critical", 2, levels.critical),
+            Urgency::Moderate | Urgency::Minor | Urgency::None => ("warning", 1, levels.warning),
+        };
+        let limit = context.threshold(self.label, word, configured)?;
+        let min_samples = context.threshold("min_samples", "", Some(rules.min_samples))?;
+        let samples = format!("{SAMPLES}{{figure=\"{}\"}}", self.label);
+        let by_threshold = format!(
+            "{}\nand on (job, account, symbol)\n{}\nunless on (job, account, symbol)\n  {}",
+            brackets(&context.compare(self.recorded, self.compare, &limit)),
+            brackets(&context.compare(&samples, Compare::AtLeast, &min_samples)),
+            latest("trading_threshold_overridden{rules=\"anomaly\"}"),
+        );
+        let by_verdict = format!(
+            "  {}\nand on (job, account, symbol)\n  {VERDICT}{{figure=\"{}\"}} >= {rank}",
+            self.recorded, self.label
+        );
+        let expr = chain("or", &[brackets(&by_threshold), brackets(&by_verdict)]);
+        let (summary, description) = self.message(word);
+        let alert = Alert::new(self.alert, urgency, expr)
+            .keeping("2m")
+            .saying(&summary, &description)
+            .shown_on(DASHBOARD);
+        Some(match (urgency, self.label) {
+            (Urgency::Critical, "fill_ratio") => alert.acting("halt").into(),
+            (Urgency::Critical, _) => alert.holding("1m").into(),
+            _ => alert.holding("5m").into(),
+        })
+    }
+
+    fn message(&self, word: &str) -> (String, String) {
+        let Self { noun, beyond, format, unit, label, advice, .. } = self;
+        let value = format!("{{{{ $value | {format} }}}}{unit}");
+        let samples = ask(
+            &format!("max({SAMPLES}{{figure=\"{label}\",account=%q,symbol=%q}})"),
+            &["account", "symbol"],
+            NUMBER,
+        );
+        let limit = threshold(label, word, "anomaly", format);
+        let halts = match (word, *label) {
+            ("critical", "fill_ratio") => " This alert halts the account; a person releases it.",
+            _ => "",
+        };
+        (
+            format!("{noun} of {WHERE} is {value}"),
+            format!(
+                "{noun} of {WHERE} is {value} over the {samples} orders of its window, {beyond} \
+                 the {word} level: {limit}{unit}. {advice}{halts}"
+            ),
+        )
+    }
+}
+
+fn verdict(figure: &str, rank: u8) -> String {
+    format!("{VERDICT}{{figure=\"{figure}\"}} >= {rank}")
+}
+
+/// Orders of which nothing was heard.
+fn unacknowledged(urgency: Urgency) -> Rule {
+    let count = latest("trading_orders_unacknowledged");
+    let count = max_by("job, account", &format!("sum by (job, instance, account) ({count})"));
+    let rank = if urgency == Urgency::Critical { 2 } else { 1 };
+    let expr =
+        format!("  {count}\nand on (job, account)\n  {}", verdict("unacknowledged_orders", rank));
+    let after = ask(
+        "max(last_over_time(trading_threshold{figure=\"unacknowledged_seconds\",account=%q}[2m]))",
+        &["account"],
+        SPAN,
+    );
+    let alert = Alert::new("OrdersUnacknowledged", urgency, expr)
+        .saying(
+            "{{ $value }} orders of {{ $labels.account }} were never acknowledged",
+            &format!(
+                "{{{{ $value }}}} orders of {{{{ $labels.account }}}} were submitted and nothing was \
+                 heard of them for more than {after}. Ask the broker what it knows of them: they \
+                 may be working."
+            ),
+        )
+        .shown_on(DASHBOARD);
+    if urgency == Urgency::Critical { alert.into() } else { alert.holding("30s").into() }
+}
+
+fn rejections_in_a_row() -> Rule {
+    Alert::new("RejectionsInARow", Urgency::Moderate, verdict("consecutive_rejections", 1))
+        .saying(
+            "{{ $labels.symbol }} of {{ $labels.account }} is rejected again and again",
+            "Every recent order in {{ $labels.symbol }} of {{ $labels.account }} was rejected. \
+             Stop sending, and look at the reasons: a closed market, a limit, a wrong increment.",
+        )
+        .shown_on(DASHBOARD)
+        .into()
+}
+
+/// By the exporter's verdict, or by the counter that it holds for ever.
+fn overfill() -> Rule {
+    let counted = max_by("job, account, symbol", "increase(trading_overfills_total[5m])");
+    let stands = max_by("job, account, symbol", &verdict("overfill", 1));
+    let expr = format!("  {counted} > 0\nor\n  {stands}");
+    Alert::new("OrderOverfilled", Urgency::Critical, expr)
+        .saying(
+            &format!("More was filled than ordered: {WHERE}"),
+            &format!(
+                "An order of {WHERE} was filled beyond its quantity. Either a fill was reported \
+                 twice under two ids, or an order was sent twice: compare with the broker's fills."
+            ),
+        )
+        .shown_on(DASHBOARD)
+        .into()
+}
+
+fn conflict() -> Rule {
+    Alert::new("EventConflict", Urgency::Moderate, verdict("conflict", 1))
+        .saying(
+            &format!("Events of {WHERE} contradict each other"),
+            &format!(
+                "One id came twice with two contents for {WHERE}; the second was refused. Ids are \
+                 reused, or two senders disagree: figures may lack the refused event."
+            ),
+        )
+        .shown_on(DASHBOARD)
+        .into()
+}
+
+fn clock_skew() -> Rule {
+    Alert::new("ClockSkew", Urgency::Minor, verdict("clock_skew", 1))
+        .holding("5m")
+        .saying(
+            &format!("Times of {WHERE} come from the future or in the wrong order"),
+            &format!(
+                "The clock of whoever sends events of {WHERE} is off. Fill times and the alignment \
+                 of snapshots depend on it: synchronise it."
+            ),
+        )
+        .shown_on(DASHBOARD)
+        .into()
+}
+
+fn orders_dropped() -> Rule {
+    let dropped = "increase(trading_orders_dropped_total[10m])";
+    Alert::new(
+        "OrdersDropped",
+        Urgency::Minor,
+        format!("{} > 0", max_by("job, account, kind", dropped)),
+    )
+    .saying(
+        "Orders of {{ $labels.account }} were forgotten: {{ $labels.kind }}",
+        "More {{ $labels.kind }} orders of {{ $labels.account }} came than may be held, and the \
+             oldest were forgotten; late facts about them are lost. Look for orders that never \
+             end, or raise orders.open_max or orders.unknown_max.",
+    )
+    .shown_on(DASHBOARD)
+    .into()
+}

@@ -1,0 +1,204 @@
+//! Rules about the exporter itself, and about the path on which alerts arrive.
+
+use super::promql::{latest, max_by};
+use super::rule::{Alert, Group, Rule, Urgency};
+use super::text::{NUMBER, PERCENT, SPAN};
+
+const DASHBOARD: &str = "trading-exporter";
+const JOB: &str = "job=\"trading-exporter\"";
+
+pub(super) fn groups() -> Vec<Group> {
+    let process = vec![down(), absent(), restarted(), thresholds_missing()];
+    let ingest =
+        vec![queue_filling(), overloaded(), events_refused(), series_folded(), series_near_limit()];
+    let configuration = vec![reload_failed()];
+    let path = vec![watchdog(), alert_path_dead(), notification_refused()];
+    let group = |name, rules| Group { name, rules };
+    vec![
+        group("trading_exporter_process", process),
+        group("trading_exporter_ingest", ingest),
+        group("trading_exporter_configuration", configuration),
+        group("trading_alert_path", path),
+    ]
+}
+
+fn alert(name: &'static str, urgency: Urgency, expr: String) -> Alert {
+    Alert::new(name, urgency, expr).shown_on(DASHBOARD)
+}
+
+/// A target that does not answer. `absent` stands in a rule of its own: in one rule with this it
+/// would fire at the start of Prometheus.
+fn down() -> Rule {
+    alert("ExporterDown", Urgency::Critical, format!("up{{{JOB}}} == 0"))
+        .holding("30s")
+        .saying(
+            "The exporter {{ $labels.instance }} does not answer",
+            "Prometheus cannot scrape {{ $labels.instance }}. Nothing judges drift and nothing \
+             issues permits: engines do what their on_expiry says. What was halted stays halted.",
+        )
+        .into()
+}
+
+fn absent() -> Rule {
+    alert("ExporterAbsent", Urgency::Critical, format!("absent(up{{{JOB}}})"))
+        .holding("2m")
+        .saying(
+            "Prometheus knows no exporter at all",
+            "There is no target with job=\"trading-exporter\": the scrape configuration or service \
+             discovery lost it. Nothing is being watched.",
+        )
+        .into()
+}
+
+fn restarted() -> Rule {
+    let age = format!("time() - {}", latest(&format!("process_start_time_seconds{{{JOB}}}")));
+    alert("ExporterRestarted", Urgency::Minor, format!("({age}) < 300"))
+        .saying(
+            "The exporter {{ $labels.instance }} was started",
+            "{{ $labels.instance }} was started less than five minutes ago. If nobody did that, \
+             look at its log for why it ended.",
+        )
+        .into()
+}
+
+/// Without them, rules that join thresholds say nothing.
+fn thresholds_missing() -> Rule {
+    let thresholds = latest("trading_threshold");
+    let expr = format!(
+        "  (max_over_time(up{{{JOB}}}[2m]) == 1)\nunless on (job, instance)\n  {}",
+        max_by("job, instance", &thresholds)
+    );
+    alert("ThresholdsMissing", Urgency::Moderate, expr)
+        .holding("2m")
+        .saying(
+            "{{ $labels.instance }} shows no thresholds",
+            "{{ $labels.instance }} answers but has no trading_threshold, so alerts that compare \
+             with thresholds rest on the exporter's verdict alone. Look at relabelling, at the scope \
+             of the token, and at what listens there.",
+        )
+        .into()
+}
+
+fn queue_filling() -> Rule {
+    let [depth, limit] =
+        ["trading_exporter_queue_depth", "trading_exporter_queue_limit"].map(latest);
+    alert("ExporterQueueFilling", Urgency::Moderate, format!("{depth} / {limit} > 0.8"))
+        .holding("1m")
+        .saying(
+            "The queue of {{ $labels.instance }} is {{ $value | humanizePercentage }} full",
+            "Requests wait for the writer of {{ $labels.instance }} faster than it takes them; when \
+             the queue is full, senders are answered 503. Look at the disk and at the rate of \
+             events.",
+        )
+        .into()
+}
+
+fn overloaded() -> Rule {
+    let refused = "increase(trading_exporter_events_rejected_total{code=\"overloaded\"}[5m])";
+    alert("ExporterOverloaded", Urgency::Critical, format!("{refused} > 0"))
+        .saying(
+            "{{ $labels.instance }} refuses events: overloaded",
+            &format!(
+                "About {{{{ $value | {NUMBER} }}}} requests were answered 503 in five minutes. \
+                 Senders must send them again, or figures and books lack them."
+            ),
+        )
+        .into()
+}
+
+/// By share, with a minimum, so that one bad event in a quiet hour says nothing.
+fn events_refused() -> Rule {
+    let refused = "sum by (job, instance) (increase(trading_exporter_events_rejected_total[10m]))";
+    let received = "sum by (job, instance) (increase(trading_exporter_events_received_total[10m]))";
+    let all = format!("({refused} + {received})");
+    let expr = format!("  ({refused} / {all} > 0.05)\nand on (job, instance)\n  ({all} >= 20)");
+    alert("EventsRefused", Urgency::Moderate, expr)
+        .holding("1m")
+        .saying(
+            "{{ $value | humanizePercentage }} of what {{ $labels.instance }} is sent is refused",
+            &format!(
+                "{{{{ $value | {PERCENT} }}}} of the events sent to {{{{ $labels.instance }}}} in ten \
+                 minutes were refused; the label code of trading_exporter_events_rejected_total and \
+                 the answers say why. What is refused is in no figure."
+            ),
+        )
+        .into()
+}
+
+fn series_folded() -> Rule {
+    let folded = "increase(trading_exporter_series_folded_total[15m])";
+    alert("SeriesFolded", Urgency::Moderate, format!("{folded} > 0"))
+        .saying(
+            "New values of {{ $labels.label }} fold into __other__",
+            "{{ $labels.instance }} reached its budget of series: new values of {{ $labels.label }} \
+             are counted together, and drift of a folded symbol is NOT monitored. Retire series \
+             that are no longer needed, or raise series.max.",
+        )
+        .into()
+}
+
+fn series_near_limit() -> Rule {
+    let [series, limit] = ["trading_exporter_series", "trading_exporter_series_limit"].map(latest);
+    alert("SeriesNearLimit", Urgency::Minor, format!("{series} / {limit} > 0.9"))
+        .holding("5m")
+        .saying(
+            "{{ $labels.instance }} uses {{ $value | humanizePercentage }} of its series",
+            "When the budget of {{ $labels.instance }} is used up, new symbols fold into __other__ \
+             and their drift is not monitored. GET /api/v1/status/cardinality says what uses it.",
+        )
+        .into()
+}
+
+fn reload_failed() -> Rule {
+    let successful = latest("trading_exporter_config_last_reload_successful");
+    alert("ConfigReloadFailed", Urgency::Moderate, format!("{successful} == 0"))
+        .holding("1m")
+        .saying(
+            "{{ $labels.instance }} refused its new configuration",
+            "The last reload of {{ $labels.instance }} failed and the old configuration is in \
+             force; a restart would fail. trading-exporter check-config FILE names every mistake.",
+        )
+        .into()
+}
+
+/// No Watchdog came back for five minutes, or none at all since the start.
+fn alert_path_dead() -> Rule {
+    let came = latest("trading_exporter_alertmanager_last_watchdog_timestamp_seconds");
+    let started = latest(&format!("process_start_time_seconds{{{JOB}}}"));
+    let expr = format!("time() - (\n    {came}\n  or on (job, instance)\n    {started}\n) > 300");
+    alert("AlertPathDead", Urgency::Critical, expr)
+        .holding("1m")
+        .saying(
+            "No Watchdog comes back to {{ $labels.instance }}",
+            &format!(
+                "The alert Watchdog always fires, and Alertmanager has not brought it to \
+                 {{{{ $labels.instance }}}} for {{{{ $value | {SPAN} }}}}. Alerts may not arrive and \
+                 halts by alert do not: look at Alertmanager, its receiver and its token."
+            ),
+        )
+        .into()
+}
+
+/// Alertmanager takes most answers as final: what it asked for may not be in force.
+fn notification_refused() -> Rule {
+    let refused = "trading_exporter_alertmanager_webhooks_total{outcome=~\"refused|failed\"}";
+    alert("HaltNotificationRefused", Urgency::Critical, format!("increase({refused}[10m]) > 0"))
+        .saying(
+            "{{ $labels.instance }} did not take a notification: {{ $labels.outcome }}",
+            "{{ $labels.instance }} answered a notification of Alertmanager with an error \
+             ({{ $labels.outcome }}). A halt that an alert asked for may not be in force: see \
+             trading_state, halt by hand if needed, and read the exporter's log.",
+        )
+        .into()
+}
+
+/// Always fires; the exporter notices when it stops arriving.
+fn watchdog() -> Rule {
+    alert("Watchdog", Urgency::None, "vector(1)".to_owned())
+        .saying(
+            "Alerts arrive",
+            "Always fires. Alertmanager sends it back to the exporter, which says that the alert \
+             path is dead when it stops coming.",
+        )
+        .into()
+}

@@ -1,0 +1,106 @@
+//! What holds for every rule.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::domain::settings::Levels;
+
+fn alerts(settings: &Settings, style: &Style) -> Vec<Alert> {
+    let rules = rule_files(settings, style).into_iter().flat_map(|file| file.groups);
+    let alerts = rules.flat_map(|group| group.rules).filter_map(|rule| match rule {
+        Rule::Alert(alert) => Some(*alert),
+        Rule::Record(_) => None,
+    });
+    alerts.collect()
+}
+
+#[test]
+fn names_of_groups_and_records_are_unique() {
+    let files = rule_files(&Settings::default(), &Style::default());
+    let mut seen = BTreeSet::new();
+    for group in files.iter().flat_map(|file| &file.groups) {
+        assert!(seen.insert(group.name.to_owned()), "{}", group.name);
+        for rule in &group.rules {
+            let Rule::Record(record) = rule else { continue };
+            assert_eq!(
+                record.name.matches(':').count(),
+                2,
+                "{}: level:metric:operation",
+                record.name
+            );
+            assert!(seen.insert(record.name.clone()), "{}", record.name);
+        }
+    }
+}
+
+#[test]
+fn the_milder_of_two_waits_longer() {
+    let seconds = |hold: Option<&str>| {
+        let Some(hold) = hold else { return 0 };
+        let (number, unit) = hold.split_at(hold.len() - 1);
+        let number: u32 = number.parse().expect("a number");
+        number
+            * match unit {
+                "s" => 1,
+                "m" => 60,
+                "h" => 3600,
+                other => panic!("{other}"),
+            }
+    };
+    let all = alerts(&Settings::default(), &Style::default());
+    for one in &all {
+        for other in all.iter().filter(|a| a.name == one.name && a.urgency < one.urgency) {
+            assert!(seconds(other.hold) > seconds(one.hold), "{} {:?}", one.name, one.urgency);
+        }
+    }
+}
+
+#[test]
+fn only_two_alerts_halt() {
+    let all = alerts(&Settings::default(), &Style::default());
+    let halting: Vec<_> = all.iter().filter(|a| a.action.is_some()).map(|a| a.name).collect();
+    assert_eq!(halting, ["PositionDrift", "FillRatioLow"]);
+    assert!(all.iter().all(|a| a.action.is_none() || a.urgency == Urgency::Critical));
+}
+
+#[test]
+fn every_alert_says_what_it_is() {
+    for alert in alerts(&Settings::default(), &Style::default()) {
+        let name = alert.name;
+        assert!(alert.summary.len() > 10 && alert.description.len() > 40, "{name}");
+        for text in [&alert.summary, &alert.description] {
+            assert!(!text.contains(['\n', '\t']) && !text.contains("  "), "{name}: {text}");
+            assert_eq!(text.matches("{{").count(), text.matches("}}").count(), "{name}: {text}");
+        }
+    }
+}
+
+#[test]
+fn thresholds_come_from_the_configuration_alone() {
+    let mut settings = Settings::default();
+    settings.anomaly.default.fill_ratio = Levels::new(0.815, 0.617);
+    settings.anomaly.default.min_samples = 33;
+    let literal = Style { thresholds: Thresholds::Literal, ..Style::default() };
+    let text = render_all(&rule_files(&settings, &literal), &literal);
+    for number in ["< 0.815", "< 0.617", ">= 33", "> 0.185000"] {
+        assert!(text.contains(number), "{number}");
+    }
+    let joined = Style::default();
+    let of = |settings| render_all(&rule_files(settings, &joined), &joined);
+    assert_eq!(of(&settings), of(&Settings::default()), "joined rules hold no threshold");
+}
+
+#[test]
+fn a_level_that_is_off_has_no_literal_rule() {
+    let mut settings = Settings::default();
+    settings.anomaly.default.slippage_bps = Levels { warning: Some(10.0), critical: None };
+    let check = |thresholds, expect: &[Urgency]| {
+        let style = Style { thresholds, ..Style::default() };
+        let all = alerts(&settings, &style);
+        let found: Vec<_> =
+            all.iter().filter(|a| a.name == "SlippageHigh").map(|a| a.urgency).collect();
+        assert_eq!(found, expect, "{thresholds:?}");
+    };
+    check(Thresholds::Literal, &[Urgency::Moderate]);
+    check(Thresholds::Joined, &[Urgency::Critical, Urgency::Moderate]);
+}

@@ -1,0 +1,51 @@
+//! `rules`: alert rules for the configured thresholds, on stdout or as files.
+
+use std::fs;
+use std::path::Path;
+
+use super::args::RulesArguments;
+use super::{Failure, write_out};
+use crate::alerting::{self, Style, Thresholds};
+use crate::config::{Config, Overrides};
+
+/// Prints the rules, or writes the files and names them.
+pub(super) fn run(arguments: &RulesArguments) -> Result<(), Failure> {
+    // Only thresholds are wanted of it: whoever prints rules opens no address.
+    let overrides = Overrides { insecure: true, ..Overrides::default() };
+    let config = Config::load(arguments.config_file.as_deref(), overrides)?;
+    let style = style(arguments, &config);
+    let files = alerting::rule_files(&config.settings, &style);
+    let Some(directory) = &arguments.output_dir else {
+        return write_out(&alerting::render_all(&files, &style));
+    };
+    for file in &files {
+        let path = directory.join(format!("{}.rules.yml", file.name));
+        write(&path, &alerting::render(file, &style))?;
+        write_out(&format!("{}\n", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Links to runbooks lead to the exporter itself, under the URL at which people reach it.
+fn style(arguments: &RulesArguments, config: &Config) -> Style {
+    let default = Style::default();
+    let trimmed = |url: &str| url.trim_end_matches('/').to_owned();
+    let own = || config.web.external_url.as_deref().map(|url| format!("{}/runbooks", trimmed(url)));
+    Style {
+        thresholds: if arguments.literal { Thresholds::Literal } else { Thresholds::Joined },
+        runbook_url: arguments
+            .runbook_url
+            .as_deref()
+            .map(trimmed)
+            .or_else(own)
+            .unwrap_or(default.runbook_url),
+        grafana_url: trimmed(&arguments.grafana_url),
+    }
+}
+
+/// Writes a file as a whole, or leaves the one before it.
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    let temporary = path.with_extension("yml.tmp");
+    let written = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, path));
+    written.map_err(|source| Failure::Write { path: path.to_owned(), source })
+}
