@@ -23,6 +23,13 @@ macro_rules! fields {
                 }
             }
 
+            /// The name as it stands in an object, with quotes and colon.
+            pub(crate) const fn key(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!("\"", $name, "\":"),)*
+                }
+            }
+
             /// The field of that name.
             #[must_use]
             pub fn of(name: &str) -> Option<Self> {

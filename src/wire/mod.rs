@@ -10,6 +10,8 @@ pub mod field;
 pub mod time;
 mod value;
 pub mod spec;
+mod flat;
+mod digits;
 mod object;
 pub mod event;
 pub mod decode;

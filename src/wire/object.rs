@@ -13,8 +13,10 @@ use serde::de::{
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
+use crate::domain::ids::Account;
 use crate::wire::error::{Code, Flaw};
 use crate::wire::field::{FIELDS, Field, FieldSet};
+use crate::wire::flat;
 use crate::wire::value::Value;
 
 /// One JSON object. It is meant to be reused: reading the next one costs no allocation.
@@ -26,6 +28,8 @@ pub(crate) struct Object<'a> {
     flaw: Option<Flaw>,
     depth: usize,
     text_bytes_max: usize,
+    /// The account of the object before, by its raw text: an engine sends many in a row.
+    account: Option<(&'a str, Account)>,
 }
 
 impl<'a> Object<'a> {
@@ -38,6 +42,7 @@ impl<'a> Object<'a> {
             flaw: None,
             depth: 0,
             text_bytes_max,
+            account: None,
         }
     }
 
@@ -51,10 +56,11 @@ impl<'a> Object<'a> {
     /// # Errors
     /// When it is not JSON, or not an object.
     pub(crate) fn read(&mut self, text: &'a str) -> serde_json::Result<()> {
-        self.seen = FieldSet::EMPTY;
-        self.present = FieldSet::EMPTY;
-        self.flaw = None;
-        self.depth = 1;
+        self.clear();
+        if flat::each_pair(text, |name, raw| self.take(Key::of(name, self.flaw.is_none()), raw)) {
+            return Ok(());
+        }
+        self.clear();
         let mut json = Deserializer::from_str(text);
         json.deserialize_map(Fill(self))?;
         json.end()
@@ -95,6 +101,17 @@ impl<'a> Object<'a> {
             Ok(value) => Ok(Some(value)),
             Err(why) => Err(Flaw::of(field, T::SHAPE.code(), why)),
         }
+    }
+
+    /// The account that the object names, or the default.
+    pub(crate) fn account(&mut self) -> Result<Account, Flaw> {
+        let raw = self.raw(Field::Account).unwrap_or_default();
+        if let Some((_, account)) = self.account.as_ref().filter(|(known, _)| *known == raw) {
+            return Ok(account.clone());
+        }
+        let account: Account = self.optional(Field::Account)?.unwrap_or_default();
+        self.account = Some((raw, account.clone()));
+        Ok(account)
     }
 
     /// The value of a field that must be there.
@@ -160,17 +177,28 @@ impl<'a> Visitor<'a> for Fill<'_, 'a> {
             if raw.starts_with(['{', '[']) {
                 object.depth = object.depth.max(1 + depth(raw));
             }
-            match key {
-                Key::Own => {}
-                Key::Unknown(flaw) => object.flaw = object.flaw.take().or(flaw),
-                Key::Known(field) => object.put(field, raw),
-            }
+            object.take(key, raw);
         }
         Ok(())
     }
 }
 
 impl<'a> Object<'a> {
+    fn clear(&mut self) {
+        self.seen = FieldSet::EMPTY;
+        self.present = FieldSet::EMPTY;
+        self.flaw = None;
+        self.depth = 1;
+    }
+
+    fn take(&mut self, key: Key, raw: &'a str) {
+        match key {
+            Key::Own => {}
+            Key::Unknown(flaw) => self.flaw = self.flaw.take().or(flaw),
+            Key::Known(field) => self.put(field, raw),
+        }
+    }
+
     fn put(&mut self, field: Field, raw: &'a str) {
         if !self.seen.insert(field) {
             let twice = || Flaw::of(field, Code::DuplicateField, "is given more than once");
@@ -194,6 +222,17 @@ enum Key {
     Unknown(Option<Flaw>),
 }
 
+impl Key {
+    /// What a name stands for; a flaw is made only if one is wanted.
+    fn of(name: &str, unknown_wanted: bool) -> Self {
+        match Field::of(name) {
+            Some(field) => Self::Known(field),
+            None if name.starts_with("x_") => Self::Own,
+            None => Self::Unknown(unknown_wanted.then(|| Flaw::unknown(name))),
+        }
+    }
+}
+
 /// Reads a name without copying it; only the first unknown one is wanted.
 struct KeySeed {
     unknown_wanted: bool,
@@ -215,11 +254,7 @@ impl Visitor<'_> for KeySeed {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Key, E> {
-        Ok(match Field::of(name) {
-            Some(field) => Key::Known(field),
-            None if name.starts_with("x_") => Key::Own,
-            None => Key::Unknown(self.unknown_wanted.then(|| Flaw::unknown(name))),
-        })
+        Ok(Key::of(name, self.unknown_wanted))
     }
 }
 
@@ -287,9 +322,7 @@ impl<'o> ObjectWriter<'o> {
     pub(crate) fn key(&mut self, field: Field) -> &mut Vec<u8> {
         self.out.push(self.first);
         self.first = b',';
-        self.out.push(b'"');
-        self.out.extend_from_slice(field.name().as_bytes());
-        self.out.extend_from_slice(b"\":");
+        self.out.extend_from_slice(field.key().as_bytes());
         self.out
     }
 

@@ -22,7 +22,7 @@ use crate::domain::units::{
     Amount, Decimal, NumberError, Position, Price, Quantity, Side, parse_decimal,
 };
 use crate::wire::spec::Shape;
-use crate::wire::time;
+use crate::wire::{digits, flat, time};
 
 /// Why a value was refused, as the end of a sentence that begins with the field's name.
 pub(crate) type Why = Cow<'static, str>;
@@ -49,10 +49,12 @@ pub(crate) trait Value: Sized {
 
 /// The text of a JSON string, borrowed when it holds no escape. At most `bytes_max` bytes.
 pub(crate) fn string(raw: &str, bytes_max: usize) -> Result<Cow<'_, str>, Why> {
-    let Some(inner) = raw.strip_prefix('"').and_then(|r| r.strip_suffix('"')) else {
-        return Err(Cow::Borrowed("must be a string"));
+    let inner = match raw.as_bytes() {
+        [b'"', .., b'"'] => raw.get(1..raw.len() - 1).unwrap_or_default(),
+        _ => return Err(Cow::Borrowed("must be a string")),
     };
-    let text = if !inner.as_bytes().contains(&b'\\') {
+    // What is well-formed and not plain to its end holds a backslash.
+    let text = if flat::plain_len(inner.as_bytes()) == inner.len() {
         Cow::Borrowed(inner)
     } else if inner.len() / 6 > bytes_max {
         // The longest escape of one byte has six: no need to unpack it to know.
@@ -105,15 +107,18 @@ fn label<T>(raw: &str, make: fn(&str) -> Result<T, IdError>) -> Result<T, Why> {
 /// Writes a JSON string.
 pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    for byte in text.bytes() {
-        match byte {
-            b'"' | b'\\' => out.extend([b'\\', byte]),
-            b'\n' => out.extend(b"\\n"),
-            b'\r' => out.extend(b"\\r"),
-            b'\t' => out.extend(b"\\t"),
-            0..0x20 => out.extend(format!("\\u{byte:04x}").bytes()),
-            _ => out.push(byte),
+    let mut rest = text.as_bytes();
+    while let Some((plain, tail)) = rest.split_at_checked(flat::plain_len(rest)) {
+        out.extend_from_slice(plain);
+        let Some((special, after)) = tail.split_first() else { break };
+        match special {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *special]),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            control => out.extend_from_slice(format!("\\u{control:04x}").as_bytes()),
         }
+        rest = after;
     }
     out.push(b'"');
 }
@@ -121,7 +126,7 @@ pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
 /// Writes a decimal as a string, so that no reader on the way makes a float of it.
 fn write_decimal(value: Decimal, out: &mut Vec<u8>) {
     out.push(b'"');
-    out.extend(value.normalize().to_string().bytes());
+    digits::push_decimal(value, out);
     out.push(b'"');
 }
 
@@ -303,7 +308,7 @@ impl Value for u64 {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        out.extend(self.to_string().bytes());
+        digits::push_u64(*self, out);
     }
 }
 
@@ -338,7 +343,7 @@ impl Value for TimeNanos {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        out.extend(self.0.as_nanos().to_string().bytes());
+        digits::push_i64(self.0.as_nanos(), out);
     }
 }
 

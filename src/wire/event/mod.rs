@@ -93,7 +93,7 @@ pub(crate) fn decode(object: &mut Object<'_>) -> Result<Event, Flaw> {
     object.check_names()?;
     object.check_fields(kind.allowed(), kind.name)?;
     Ok(Event {
-        account: object.optional(Field::Account)?.unwrap_or_default(),
+        account: object.account()?,
         time: event_time(object)?,
         event_id: object.optional(Field::EventId)?,
         session: object.optional::<SessionName>(Field::Session)?.and_then(|s| s.0),
