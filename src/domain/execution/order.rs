@@ -13,7 +13,7 @@ use crate::domain::execution::window::EntryKey;
 use crate::domain::ids::{OrderId, Session};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
-use crate::domain::units::{Decimal, Price, Quantity, Side, exact};
+use crate::domain::units::{Decimal, Price, Quantity, Side, decimal_ratio, exact};
 
 /// One order: its facts, and what was made of them so far.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -355,8 +355,7 @@ pub fn slippage_bps(
         return None;
     }
     let cost = side.signed(notional.checked_sub(at_reference)?);
-    let bps = cost.checked_mul(Decimal::from(10_000))?.checked_div(at_reference.abs())?;
-    Some(crate::domain::units::to_f64(bps))
+    decimal_ratio(cost.checked_mul(Decimal::from(10_000))?, at_reference.abs())
 }
 
 fn sum(values: impl Iterator<Item = Decimal>) -> Decimal {
