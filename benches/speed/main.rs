@@ -34,6 +34,10 @@ use std::process::ExitCode;
 
 use table::Row;
 
+/// The allocator of the exporter.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What a name on the command line stands for.
 struct Topic {
     name: &'static str,
