@@ -7,10 +7,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, header};
-use axum::middleware::Next;
-use axum::response::Response;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -109,21 +107,20 @@ impl Caller {
     }
 }
 
-/// The layer of one path: lets through who may call it, with the [`Caller`] as an extension.
+/// Lets through who may call a path, with the [`Caller`] as an extension.
 ///
 /// # Errors
 /// `unauthorized` without a known token, `forbidden` without the scope.
-pub(super) async fn authorize(
-    State((app, access)): State<(AppState, Access)>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
+pub(super) fn authorize(
+    app: &AppState,
+    access: Access,
+    request: &mut Request,
+) -> Result<(), Problem> {
     let config = app.config.load();
     let caller = identify(&config.tokens, request.headers(), access)?;
     check(&caller, access)?;
-    drop(config);
     request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    Ok(())
 }
 
 fn identify(tokens: &[Token], headers: &HeaderMap, access: Access) -> Result<Caller, Problem> {

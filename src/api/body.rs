@@ -9,10 +9,8 @@ use std::error::Error;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, header};
-use axum::middleware::Next;
-use axum::response::Response;
 use bytes::BytesMut;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -181,16 +179,12 @@ fn kind(headers: &HeaderMap, allowed: &[Kind]) -> Result<Kind, Problem> {
     })
 }
 
-/// The layer before decompression: one known encoding or none, and no more bytes as sent than a
+/// What stands before decompression: one known encoding or none, and no more bytes as sent than a
 /// body may have decompressed. What is longer before than after is made to waste time.
 ///
 /// # Errors
 /// `unsupported_encoding`, `body_too_large`.
-pub(super) async fn bound_encoded(
-    State(app): State<AppState>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
+pub(super) fn bound_encoded(app: &AppState, mut request: Request) -> Result<Request, Problem> {
     let max = app.config.load().web.body_bytes_max;
     let headers = request.headers_mut();
     normalize_encoding(headers)?;
@@ -198,7 +192,7 @@ pub(super) async fn bound_encoded(
     if declared.and_then(|text| text.parse::<u64>().ok()).is_some_and(|n| n > max as u64) {
         return Err(too_large(max));
     }
-    Ok(next.run(request.map(|body| Body::new(Limited::new(body, max)))).await)
+    Ok(request.map(|body| Body::new(Limited::new(body, max))))
 }
 
 /// Leaves at most one of `gzip` and `zstd`, spelt so.

@@ -25,6 +25,9 @@ use crate::engine::Receipt;
 use crate::wire::decode::{DecodeLimits, Decoded, decode_json, decode_ndjson};
 use crate::wire::view::{IngestAnswer, Rejection};
 
+/// Where events are taken.
+pub(super) const EVENTS_PATH: &str = "/api/v1/events";
+
 /// Takes events
 ///
 /// One object or an array (`application/json`), or a line each (`application/x-ndjson`), plain or
@@ -114,22 +117,30 @@ impl Batch {
             rejected: Vec::new(),
         };
         let mut forbidden = None;
+        let mut received: Vec<(&'static str, u64)> = Vec::new();
+        let delays = app.runtime.delays();
         for (index, event) in decoded.events {
             let kind = event.body.kind();
-            app.runtime.event_received(kind);
+            match received.iter_mut().find(|(known, _)| *known == kind) {
+                Some((_, count)) => *count += 1,
+                None => received.push((kind, 1)),
+            }
             if let Err(why) = check_sender(caller, &event) {
                 forbidden.get_or_insert((index, why));
                 batch.reject(app, index, Code::Forbidden.as_str(), None, why.to_owned());
                 continue;
             }
             if let Some(time) = event.time {
-                app.runtime.event_delay(time, received_at);
+                delays.observe(time, received_at);
             }
             if !batch.accounts.contains(&event.account) {
                 batch.accounts.insert(event.account.clone());
             }
             batch.places.push((index, kind));
             batch.entries.push(Entry::Event(event));
+        }
+        for (kind, count) in received {
+            app.runtime.events_received(kind, count);
         }
         match forbidden {
             Some((index, why)) if batch.rejected.len() == decoded.total => {

@@ -4,16 +4,21 @@
 //! request id from outside is taken only if it is short and plain.
 
 use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::api::AppState;
+use crate::api::events::EVENTS_PATH;
+use crate::api::leftover;
 use crate::api::problem::{Code, Problem};
 use crate::clock;
 
@@ -40,40 +45,58 @@ impl RequestIds {
     }
 }
 
-/// The outermost layer: names the request, follows it with a span, and answers with its name.
-pub(super) async fn trace(
-    State(app): State<AppState>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+/// The one layer around all routes. It names the request and follows it with a span, sees to the
+/// rest of its body, catches panics, and gives the answer its headers and its name.
+///
+/// One layer and not one for each: a layer of axum boxes the service behind it for every request,
+/// and five of them cost more than the rest of the way to the handler.
+pub(super) async fn around(State(app): State<AppState>, request: Request, next: Next) -> Response {
     let sent = request.headers().get(&REQUEST_ID).filter(|id| is_plain(id)).cloned();
     let id = sent.unwrap_or_else(|| app.request_ids.next());
-    request.headers_mut().insert(REQUEST_ID, id.clone());
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let span = tracing::info_span!(
-        "request",
-        id = id.to_str().unwrap_or_default(),
-        method = %request.method(),
-        route = route.unwrap_or("none"),
-    );
+    let span = span(&id, request.method(), route.unwrap_or("none"));
     let started = clock::monotonic();
-    async move {
-        let mut response = next.run(request).await;
-        log(&response, clock::monotonic().saturating_duration_since(started));
-        response.headers_mut().insert(REQUEST_ID, id);
+    let answer = async move {
+        let routes = |request| catch_panic(next.run(request));
+        let mut response = leftover::take(&app, request, routes).await;
+        log(&id, &response, clock::monotonic().saturating_duration_since(started));
+        let headers = response.headers_mut();
+        secure(headers);
+        headers.insert(REQUEST_ID, id);
         response
+    };
+    answer.instrument(span).await
+}
+
+/// The span of a request. That of events stands below the usual level: hundreds of thousands come
+/// in a second, nothing is logged on their way, and to write a span down costs as much as to fold
+/// an event. What is logged of their answers names the request itself.
+fn span(id: &HeaderValue, method: &Method, route: &str) -> Span {
+    let id = id.to_str().unwrap_or_default();
+    if route == EVENTS_PATH {
+        return tracing::debug_span!("request", id, %method, route);
     }
-    .instrument(span)
-    .await
+    tracing::info_span!("request", id, %method, route)
+}
+
+/// Waits for the answer of a handler, and answers if it panics.
+async fn catch_panic(answer: impl Future<Output = Response>) -> Response {
+    let mut running = std::pin::pin!(answer);
+    let caught = poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(context)));
+        polled.map_or_else(|defect| Poll::Ready(Err(defect)), |polled| polled.map(Ok))
+    });
+    caught.await.unwrap_or_else(|defect| panicked(&*defect))
 }
 
 /// Once for each answer: what went wrong by our fault, and the rest for those who look closely.
-fn log(response: &Response, took: Duration) {
+fn log(id: &HeaderValue, response: &Response, took: Duration) {
     let status = response.status();
     let code = response.extensions().get::<Code>().map(|code| code.as_str());
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     if status.is_server_error() {
-        tracing::warn!(status = status.as_u16(), code, took_ms, "refused");
+        let request = id.to_str().unwrap_or_default();
+        tracing::warn!(request, status = status.as_u16(), code, took_ms, "refused");
     } else {
         tracing::debug!(status = status.as_u16(), code, took_ms, "answered");
     }
@@ -85,7 +108,7 @@ fn is_plain(id: &HeaderValue) -> bool {
 }
 
 /// Headers of every answer that has none of its own: nothing is cached, framed, sniffed or run.
-pub(super) async fn secure(request: Request, next: Next) -> Response {
+fn secure(headers: &mut HeaderMap) {
     const HEADERS: [(HeaderName, &str); 5] = [
         (header::CACHE_CONTROL, "no-store"),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
@@ -93,17 +116,14 @@ pub(super) async fn secure(request: Request, next: Next) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
     ];
-    let mut response = next.run(request).await;
+    headers.reserve(HEADERS.len() + 1);
     for (name, value) in HEADERS {
-        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
-    response
 }
 
 /// The answer when a handler panicked: the defect is logged, and told without its message.
-#[must_use]
-#[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]
-pub(super) fn panicked(defect: Box<dyn Any + Send + 'static>) -> Response {
+fn panicked(defect: &(dyn Any + Send)) -> Response {
     let message = defect
         .downcast_ref::<&str>()
         .map(|text| String::from(*text))

@@ -8,14 +8,14 @@
 //! connection closes. Deliberately absent: bodies that wait for `100 Continue`, which are not sent
 //! when they are refused.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, header};
-use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -62,20 +62,20 @@ impl HttpBody for Shared {
     }
 }
 
-/// The layer around everything that reads a body.
-pub(super) async fn take_leftover(
-    State(app): State<AppState>,
+/// Lets `answer` answer, and takes what it left of the body.
+pub(super) async fn take<F: Future<Output = Response>>(
+    app: &AppState,
     request: Request,
-    next: Next,
+    answer: impl FnOnce(Request) -> F,
 ) -> Response {
     if request.body().size_hint().upper().is_some_and(|bytes| bytes <= SMALL_BYTES) {
-        return next.run(request).await;
+        return answer(request).await;
     }
     let waits = waits_for_continue(request.headers());
     let (parts, body) = request.into_parts();
     let shared = Shared(Arc::new(Mutex::new(Inner { body, asked: false })));
     let request = Request::from_parts(parts, Body::new(shared.clone()));
-    let response = next.run(request).await;
+    let response = answer(request).await;
     if waits && !shared.0.lock().asked {
         return response;
     }

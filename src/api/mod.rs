@@ -6,7 +6,7 @@
 //! `crate::app`), what events mean (see `crate::wire` and `crate::domain`).
 //!
 //! ```text
-//! trace > panics > headers > route > authorize > bound > decompress > handler > engine
+//! name, trace, headers, panics > route > authorize, bound > decompress > handler > engine
 //! ```
 
 mod problem;
@@ -48,9 +48,10 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use axum::Router;
+use axum::extract::{Request, State};
 use axum::http::Method;
-use axum::middleware::{from_fn, from_fn_with_state};
-use tower_http::catch_panic::CatchPanicLayer;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use tower_http::compression::CompressionLayer;
 use tower_http::decompression::RequestDecompressionLayer;
 
@@ -143,24 +144,35 @@ pub fn router(state: AppState) -> Router {
     let routes = ROUTES.iter().fold(Router::new(), |router, route| {
         let mut handler = (route.handler)();
         if route.method == Method::POST {
-            handler = handler
-                .route_layer(RequestDecompressionLayer::new())
-                .route_layer(from_fn_with_state(state.clone(), body::bound_encoded));
+            handler = handler.route_layer(RequestDecompressionLayer::new());
         }
         if route.path == "/metrics" {
             handler = handler.route_layer(CompressionLayer::new());
         }
         let access = (state.clone(), route.access);
-        router.route(route.path, handler.route_layer(from_fn_with_state(access, auth::authorize)))
+        router.route(route.path, handler.route_layer(from_fn_with_state(access, admit)))
     });
     routes
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn(layers::secure))
-        .layer(from_fn_with_state(state.clone(), leftover::take_leftover))
-        .layer(CatchPanicLayer::custom(layers::panicked))
-        .layer(from_fn_with_state(state.clone(), layers::trace))
+        .layer(from_fn_with_state(state.clone(), layers::around))
         .with_state(state)
+}
+
+/// The layer of one path: who may call it, and how large a body may be as it is sent.
+///
+/// # Errors
+/// See [`auth::authorize`] and [`body::bound_encoded`].
+async fn admit(
+    State((app, access)): State<(AppState, Access)>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    auth::authorize(&app, access, &mut request)?;
+    if request.method() == Method::POST {
+        request = body::bound_encoded(&app, request)?;
+    }
+    Ok(next.run(request).await)
 }
 
 async fn no_such_path() -> Problem {

@@ -49,7 +49,7 @@ const RELOAD: Access = Access::Unconfined(&[Scope::Release]);
 /// Every path of the server.
 #[rustfmt::skip]
 pub const ROUTES: &[Route] = &[
-    Route::new(Method::POST, "/api/v1/events", INGEST, || post(events::post_events)),
+    Route::new(Method::POST, events::EVENTS_PATH, INGEST, || post(events::post_events)),
 
     Route::new(Method::GET, "/api/v1/execution", READ, || get(execution::get_execution)),
     Route::new(Method::GET, "/api/v1/orders", READ, || get(orders::get_orders)),

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use prometheus::core::Collector;
+use prometheus::local::LocalHistogram;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{Metric, MetricFamily};
 use prometheus::{
@@ -141,7 +142,12 @@ impl Runtime {
 
     /// An event of that type was decoded.
     pub fn event_received(&self, kind: &'static str) {
-        self.received.with_label_values(&[kind]).inc();
+        self.events_received(kind, 1);
+    }
+
+    /// So many events of that type were decoded.
+    pub fn events_received(&self, kind: &'static str, count: u64) {
+        self.received.with_label_values(&[kind]).inc_by(count);
     }
 
     /// An event, or a request whole, was refused with that error code.
@@ -161,7 +167,13 @@ impl Runtime {
 
     /// An event was received at `received_at` that says `time`. One from the future counts as 0.
     pub fn event_delay(&self, time: Timestamp, received_at: Timestamp) {
-        self.delay.observe(crate::domain::time::seconds(received_at.since(time).max(0)));
+        self.delays().observe(time, received_at);
+    }
+
+    /// The delays of the events of one request, counted when the value is dropped.
+    #[must_use]
+    pub fn delays(&self) -> Delays {
+        Delays(self.delay.local())
     }
 
     /// A request with events was answered after `took`.
@@ -234,6 +246,17 @@ impl Runtime {
     pub fn gather(&self) -> Gathered {
         let families = self.registry.gather();
         Gathered(families.into_iter().map(|f| (f.name().to_owned(), f)).collect())
+    }
+}
+
+/// Delays of events, gathered without touching what other threads count in: a batch has thousands.
+#[derive(Debug)]
+pub struct Delays(LocalHistogram);
+
+impl Delays {
+    /// The same as [`Runtime::event_delay`].
+    pub fn observe(&self, time: Timestamp, received_at: Timestamp) {
+        self.0.observe(crate::domain::time::seconds(received_at.since(time).max(0)));
     }
 }
 
