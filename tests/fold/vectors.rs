@@ -1,11 +1,14 @@
 //! The examples of the definitions, number by number.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use trading_exporter::domain::account::AccountState;
 use trading_exporter::domain::execution::anomaly::Figure;
 use trading_exporter::domain::execution::counters::Outcome;
 use trading_exporter::domain::execution::figures::Figures;
 use trading_exporter::domain::ids::Symbol;
-use trading_exporter::domain::record::{Refusal, Verdict};
+use trading_exporter::domain::record::{Entry, Refusal, Verdict};
 use trading_exporter::domain::settings::Settings;
 
 use crate::flow::Fold;
@@ -336,6 +339,38 @@ fn negative_latencies_are_clock_skew_and_no_sample() {
 }
 
 #[test]
+fn a_fill_before_its_acceptance_is_clock_skew_in_either_order_of_arrival() {
+    let late = r#"{"type":"order_accepted","order_id":"1","time":1795357801.5}"#.to_owned() + "\n";
+    for lines in [late.clone() + &fill("1", "1", "1"), fill("1", "1", "1") + &late] {
+        let mut fold = Fold::new(Settings::default());
+        fold.lines(&(submit("1", "buy", "1", "") + &lines));
+        assert_eq!(figures(&fold).first_fill_time.samples, 0);
+        let anomalies = account(&fold).execution.anomalies(&account(&fold).symbols);
+        let counted = anomalies.iter().map(|a| (a.figure, a.value)).collect::<Vec<_>>();
+        assert_eq!(counted, [(Figure::ClockSkew, 1.0)]);
+    }
+}
+
+#[test]
+fn what_a_fill_without_quantity_gives_back_is_not_counted_twice() {
+    let rest = |at: &str| {
+        format!(r#"{{"type":"order_filled","order_id":"1","price":10,"time":{at}}}"#) + "\n"
+    };
+    let facts = [rest("1795357802"), rest("1795357801.5"), fill("1", "30", "10")];
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let mut fold = Fold::new(Settings::default());
+        fold.lines(&submit("1", "buy", "100", ""));
+        for at in order {
+            fold.lines(&facts[at]);
+        }
+        let counters = account(&fold).execution.whole().counters();
+        let notional = counters.money.values().map(|m| m.notional.to_string()).collect::<Vec<_>>();
+        assert_eq!((counters.fills, counters.filled_quantity), (3, 100.into()), "{order:?}");
+        assert_eq!(notional, ["1000"], "{order:?}");
+    }
+}
+
+#[test]
 fn five_rejections_in_a_row_are_an_anomaly_of_the_symbol() {
     let mut fold = Fold::new(Settings::default());
     let in_row = |fold: &Fold| {
@@ -349,7 +384,37 @@ fn five_rejections_in_a_row_are_an_anomaly_of_the_symbol() {
         fold.lines(&(submit(&id, "buy", "1", "") + &simple("order_rejected", &id)));
     }
     assert_eq!(in_row(&fold), 1);
+    let anomalies = account(&fold).execution.anomalies(&account(&fold).symbols);
+    let row = anomalies.iter().find(|a| a.figure == Figure::ConsecutiveRejections);
+    assert_eq!(row.map(|a| (a.value, a.threshold)), Some((5.0, 5.0)));
     fold.lines(&(submit("6", "buy", "1", "") + &simple("order_accepted", "6")));
-    fold.lines(&fill("6", "1", "1"));
-    assert_eq!(in_row(&fold), 0);
+    assert_eq!(in_row(&fold), 0, "an acceptance ends the row");
+}
+
+#[test]
+fn windows_that_age_and_new_thresholds_are_judged_by_the_next_tick() {
+    let open = |fold: &Fold| account(fold).execution.anomalies(&account(fold).symbols).len();
+    let mut settings = Settings::default();
+    settings.window.age_max = Some(Duration::from_mins(1));
+    let mut fold = Fold::new(settings.clone());
+    for id in 1..=20 {
+        let id = id.to_string();
+        fold.lines(&(submit(&id, "buy", "1", "") + &simple("order_cancelled", &id)));
+    }
+    assert_eq!(open(&fold), 2, "the fill ratio, of the symbol and of the account");
+    fold.wait(60);
+    assert_eq!(open(&fold), 2);
+    fold.wait(1);
+    assert_eq!((open(&fold), figures(&fold).samples), (0, 0), "no sample, no anomaly");
+
+    settings.window.age_max = None;
+    let mut fold = Fold::new(settings.clone());
+    for id in 1..=20 {
+        let id = id.to_string();
+        fold.lines(&(submit(&id, "buy", "1", "") + &simple("order_cancelled", &id)));
+    }
+    settings.anomaly.default.min_samples = 21;
+    fold.apply(Entry::Settings(Arc::new(settings)));
+    fold.wait(1);
+    assert_eq!(open(&fold), 0, "too few samples by the new rules");
 }

@@ -262,7 +262,9 @@ fn level(
         let threshold = threshold?;
         let stood = had.is_some_and(|had| had >= level);
         let fraction = if stood { rules.clear_fraction } else { 1.0 };
-        let beyond = distance(value) > distance(threshold) * fraction;
+        let (distance, bound) = (distance(value), distance(threshold) * fraction);
+        let beyond =
+            if observation.figure.is_inclusive() { distance >= bound } else { distance > bound };
         beyond.then_some((level, value, threshold))
     };
     is_at(AnomalyLevel::Critical, observation.levels.critical)
@@ -270,6 +272,11 @@ fn level(
 }
 
 impl Figure {
+    /// Whether the threshold itself is an anomaly: so many in a row are too many.
+    const fn is_inclusive(self) -> bool {
+        matches!(self, Self::ConsecutiveRejections)
+    }
+
     /// Whether the figure is a statistic that needs a minimum of samples.
     const fn needs_samples(self) -> bool {
         matches!(

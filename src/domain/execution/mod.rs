@@ -77,6 +77,8 @@ pub struct Execution {
     noted: Vec<Noted>,
     dropped_open: u64,
     dropped_unknown: u64,
+    /// The settings changed, and nothing was judged by them yet.
+    reconfigured: bool,
 }
 
 /// Open orders of one symbol.
@@ -129,6 +131,7 @@ impl Default for Execution {
             noted: Vec::new(),
             dropped_open: 0,
             dropped_unknown: 0,
+            reconfigured: false,
         }
     }
 }
@@ -164,13 +167,15 @@ impl Execution {
         }
     }
 
-    /// Looks up the rules again, after the settings changed, and cuts windows to their length.
+    /// Looks up the rules again, after the settings changed, and cuts windows to their length. What
+    /// they mean for anomalies is judged by the next tick.
     pub fn configure(&mut self, account: &str, symbols: &SymbolTable, settings: &Settings) {
         self.whole.rule = settings.anomaly.index(account, "*");
         for at in symbols.iter() {
             self.choose_rules(at, account, settings);
         }
         self.trim_windows(settings, None);
+        self.reconfigured = true;
     }
 
     fn choose_rules(
@@ -192,8 +197,15 @@ impl Execution {
         let settings = context.settings;
         self.find_unacknowledged(context);
         self.forget_old(context.now, settings);
+        let mut changed = std::mem::take(&mut self.reconfigured);
         if let Some(age) = settings.window.age_max {
-            self.trim_windows(settings, Some(context.now.minus(age)));
+            changed |= self.trim_windows(settings, Some(context.now.minus(age)));
+        }
+        if changed {
+            let symbols: Vec<SymbolKey> = context.symbols.iter().map(|(key, _)| key).collect();
+            for symbol in symbols {
+                self.judge(symbol, context);
+            }
         }
         self.judge_noted(context);
     }
@@ -348,8 +360,8 @@ impl Execution {
         }
     }
 
-    /// Cuts every window to its length and age.
-    fn trim_windows(&mut self, settings: &Settings, horizon: Option<Timestamp>) {
+    /// Cuts every window to its length and age. Whether any order left one.
+    fn trim_windows(&mut self, settings: &Settings, horizon: Option<Timestamp>) -> bool {
         let max = settings.window.orders;
         let mut evicted = Vec::new();
         let whole = std::iter::once((Place::Whole, &mut self.whole));
@@ -362,9 +374,11 @@ impl Execution {
             }
             scope.window_fills = scope.window_fills.min(settings.window.fills);
         }
+        let any = !evicted.is_empty();
         for (place, owner) in evicted {
             self.forget_entry(place, owner);
         }
+        any
     }
 
     /// Forgets what was counted of a symbol that was retired.

@@ -118,6 +118,8 @@ pub struct Done {
     pub ordered: Decimal,
     /// Its latency to the acceptance is observed.
     pub ack_observed: bool,
+    /// Its latency from the acceptance to the first execution is observed.
+    pub first_fill_observed: bool,
     /// Its fill time is observed.
     pub fill_observed: bool,
     /// It entered the windows; it may have been pushed out since.
@@ -327,6 +329,7 @@ impl Done {
         self.overfilled |= gone.overfilled;
         self.ordered = self.ordered.saturating_add(gone.ordered);
         self.ack_observed |= gone.ack_observed;
+        self.first_fill_observed |= gone.first_fill_observed;
         self.fill_observed |= gone.fill_observed;
         self.references_missed |= gone.references_missed;
     }

@@ -45,14 +45,14 @@ impl Execution {
         let fills = order.unsettled();
         move_position(order, &fills, symbol, context);
         let tally = Tally::of(order, &fills, instrument);
-        self.count_facts(order, standing);
+        let row_ended = self.count_facts(order, standing);
         self.count_fills(order, &tally, context);
         self.observe_times(order, standing, context);
         let turned = self.count_outcome(order, standing, context);
         self.track_open(order, standing, symbol);
         let entry = entry_of(order, standing, instrument, context.now);
         let entered = self.enter_windows(key, order, entry, context);
-        if turned || entered {
+        if turned || entered || row_ended {
             self.judge(symbol, context);
         }
         // Without a submission nothing is measured yet, and without a side nothing moved.
@@ -79,8 +79,9 @@ impl Execution {
         self.orders.give_back(key, order);
     }
 
-    /// Submission, acceptance, ordered quantity, references.
-    fn count_facts(&mut self, order: &mut Order, standing: &Standing) {
+    /// Submission, acceptance, ordered quantity, references. Whether an acceptance ended a row of
+    /// rejections.
+    fn count_facts(&mut self, order: &mut Order, standing: &Standing) -> bool {
         let done = &order.done;
         let submitted = order.submission.is_some() && !done.submitted;
         let accepted = order.accepted_at.is_some() && !done.accepted;
@@ -92,13 +93,14 @@ impl Execution {
             && !standing.synthetic;
         let missed = is_measurable && !done.references_missed;
         let references = order.references();
+        let mut row_ended = false;
         self.each_scope(order, |scope| {
             let counters = &mut scope.counters;
             counters.submitted += u64::from(submitted);
             counters.accepted += u64::from(accepted);
             counters.ordered_quantity = counters.ordered_quantity.saturating_add(raised);
             if accepted {
-                scope.rejections_in_row = 0;
+                row_ended |= std::mem::take(&mut scope.rejections_in_row) > 0;
             }
             if missed {
                 for (missing, reference) in counters.missing_references.iter_mut().zip(references) {
@@ -112,6 +114,7 @@ impl Execution {
         done.accepted |= accepted;
         done.ordered = done.ordered.max(quantity);
         done.references_missed |= missed;
+        row_ended
     }
 
     /// Executions, their quantities, money and slippage.
@@ -151,6 +154,15 @@ impl Execution {
                     self.ack.observe(seconds(nanos), Some(&order.order_id), context.now);
                 }
                 _ => self.note(Figure::ClockSkew, None, context),
+            }
+        }
+        let between = order.accepted_at.zip(standing.first_fill_at);
+        if let Some((accepted_at, filled_at)) =
+            between.filter(|_| !standing.synthetic && !order.done.first_fill_observed)
+        {
+            order.done.first_fill_observed = true;
+            if filled_at < accepted_at {
+                self.note(Figure::ClockSkew, None, context);
             }
         }
         let is_filled = standing.outcome == Some(Outcome::Filled) && !standing.synthetic;
@@ -261,7 +273,7 @@ impl Execution {
     }
 
     /// Judges the windows of a symbol and of the account.
-    fn judge(&mut self, symbol: SymbolKey, context: &mut Context<'_, '_>) {
+    pub(super) fn judge(&mut self, symbol: SymbolKey, context: &mut Context<'_, '_>) {
         let rules = &context.settings.anomaly;
         let whole = std::iter::once((None, &mut self.whole));
         let one = self.symbols.get_mut(symbol.index()).map(|scope| (Some(symbol), scope));
@@ -327,7 +339,7 @@ impl Scope {
             figure: Figure::ConsecutiveRejections,
             value: reached.then(|| f64::from(self.rejections_in_row)),
             samples: self.rejections_in_row as usize,
-            levels: Levels { warning: Some(f64::from(most) - 1.0), critical: None },
+            levels: Levels { warning: Some(f64::from(most)), critical: None },
         })
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::domain::drift::{Flow, FlowKind};
 use crate::domain::execution::context::Context;
 use crate::domain::execution::counters::Money;
-use crate::domain::execution::fills::{Amendment, Effective, Fill};
+use crate::domain::execution::fills::{Amendment, Effective, Fill, Fills};
 use crate::domain::execution::order::{Order, slippage_bps};
 use crate::domain::ids::Currency;
 use crate::domain::settings::{Instrument, Reference};
@@ -31,6 +31,8 @@ pub(super) struct Tally {
     pub(super) money: BTreeMap<Currency, Money>,
     /// Slippage of single executions: place of the reference, basis points.
     pub(super) slippage: Vec<(usize, f64)>,
+    /// Quantity counted of executions without one of their own that turned out to be another's.
+    surplus: Decimal,
 }
 
 /// Moves the position by what these executions of an order are now against what they were.
@@ -72,6 +74,8 @@ impl Tally {
         let measure = order.side.zip(order.submission.as_ref().map(|_| order.references()));
         // Most orders have none, and copying none costs nothing.
         let amendments = order.fills.amendments().to_vec();
+        let surplus = surplus(order, fills);
+        tally.surplus = surplus;
         for (at, effective) in fills {
             let Some(fill) = order.fills.all_mut().get_mut(*at) else { continue };
             if fill.synthetic {
@@ -84,6 +88,7 @@ impl Tally {
                 tally.measure(fill, *effective, (side, references), instrument);
             }
         }
+        hand_over(order, fills, surplus.saturating_sub(tally.surplus));
         tally
     }
 
@@ -109,6 +114,9 @@ impl Tally {
         let more = quantity.saturating_sub(fill.done.quantity);
         if more > Decimal::ZERO {
             fill.done.quantity = quantity;
+            let counted = more.min(self.surplus);
+            self.surplus = self.surplus.saturating_sub(counted);
+            let more = more.saturating_sub(counted);
             self.quantity = self.quantity.saturating_add(more);
             let notional = product([more, effective.price.abs(), instrument.multiplier]);
             let money = self.money_of(&instrument.currency);
@@ -145,6 +153,42 @@ impl Tally {
     /// The sums of one currency.
     fn money_of(&mut self, currency: &Currency) -> &mut Money {
         self.money.entry(currency.clone()).or_default()
+    }
+}
+
+/// What is counted of executions without a quantity of their own, and others turned out to have:
+/// it is not counted again. O(1) while every execution has its own.
+fn surplus(order: &Order, fills: &[(usize, Effective)]) -> Decimal {
+    if order.fills.is_plain() {
+        return Decimal::ZERO;
+    }
+    let surplus = fills.iter().filter_map(|(at, effective)| {
+        surplus_of(&order.fills, order.fills.all().get(*at)?, *effective)
+    });
+    surplus.fold(Decimal::ZERO, Decimal::saturating_add)
+}
+
+/// The part of it that is counted under one execution, if any.
+fn surplus_of(fills: &Fills, fill: &Fill, effective: Effective) -> Option<Decimal> {
+    // A bust is counted by itself, and takes nothing back.
+    let is_rest = fills.effective(fill).quantity.is_none();
+    let surplus = fill.done.quantity.saturating_sub(effective.quantity?);
+    (is_rest && surplus > Decimal::ZERO).then_some(surplus)
+}
+
+/// Notes that so much of the surplus is counted under other executions now.
+fn hand_over(order: &mut Order, fills: &[(usize, Effective)], mut handed: Decimal) {
+    for (at, effective) in fills {
+        if handed.is_zero() {
+            return;
+        }
+        let fill = order.fills.all().get(*at);
+        let surplus = fill.and_then(|fill| surplus_of(&order.fills, fill, *effective));
+        let Some(part) = surplus.map(|surplus| surplus.min(handed)) else { continue };
+        if let Some(fill) = order.fills.all_mut().get_mut(*at) {
+            fill.done.quantity = fill.done.quantity.saturating_sub(part);
+            handed = handed.saturating_sub(part);
+        }
     }
 }
 
