@@ -6,7 +6,6 @@ use utoipa::ToSchema;
 use super::scalar::{Exact, Time, age_seconds};
 use super::word::LedgerBasisWord;
 use crate::domain::account::AccountState;
-use crate::domain::event::Source;
 use crate::domain::settings::DriftSettings;
 use crate::domain::time::Timestamp;
 
@@ -33,13 +32,13 @@ pub struct PositionRow {
     pub pending_quantity: Exact,
     /// The difference that was accepted by hand, local - broker; 0: none.
     pub offset_quantity: Exact,
-    /// When the account's newest local snapshot was taken; null: there is none.
+    /// When the local snapshot that speaks of the symbol was taken; null: none does.
     pub local_snapshot_at: Option<Time>,
-    /// When the account's newest broker snapshot was taken; null: there is none.
+    /// When the broker's snapshot that speaks of the symbol was taken; null: none does.
     pub broker_snapshot_at: Option<Time>,
-    /// Age of the local snapshot, in seconds.
+    /// Age of that local snapshot, in seconds.
     pub local_age_seconds: Option<f64>,
-    /// Age of the broker's snapshot, in seconds.
+    /// Age of that broker's snapshot, in seconds.
     pub broker_age_seconds: Option<f64>,
     /// A book is too old for its drift to be judged.
     pub stale: bool,
@@ -52,8 +51,6 @@ impl PositionRow {
         now: Timestamp,
         settings: &'a DriftSettings,
     ) -> impl Iterator<Item = Self> + 'a {
-        let local = account.books.snapshot_at(Source::Local);
-        let broker = account.books.snapshot_at(Source::Broker);
         let stale = account.books.is_stale(now, settings);
         account.books.positions(&account.symbols).map(move |row| Self {
             account: account.name.to_string(),
@@ -66,10 +63,10 @@ impl PositionRow {
             broker_price: row.broker_price.map(Exact),
             pending_quantity: Exact(row.pending),
             offset_quantity: Exact(row.offset),
-            local_snapshot_at: local.map(Time),
-            broker_snapshot_at: broker.map(Time),
-            local_age_seconds: local.map(|at| age_seconds(now, at)),
-            broker_age_seconds: broker.map(|at| age_seconds(now, at)),
+            local_snapshot_at: row.local_at.map(Time),
+            broker_snapshot_at: row.broker_at.map(Time),
+            local_age_seconds: row.local_at.map(|at| age_seconds(now, at)),
+            broker_age_seconds: row.broker_at.map(|at| age_seconds(now, at)),
             stale,
         })
     }
