@@ -6,12 +6,14 @@
 
 use std::sync::LazyLock;
 
+use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde_json::{Map, Value as Json, json};
 use utoipa::OpenApi;
 
+use crate::api::AppState;
 use crate::api::auth::Access;
 use crate::api::docs;
 use crate::api::html::PAGE_HEADERS;
@@ -77,6 +79,8 @@ struct Described;
 static DOCUMENT: LazyLock<Json> = LazyLock::new(assemble);
 static DOCUMENT_BYTES: LazyLock<Bytes> =
     LazyLock::new(|| serde_json::to_vec(&*DOCUMENT).unwrap_or_default().into());
+static OPEN_DOCUMENT_BYTES: LazyLock<Bytes> =
+    LazyLock::new(|| serde_json::to_vec(&without_security(&DOCUMENT)).unwrap_or_default().into());
 static DOCS: LazyLock<Bytes> = LazyLock::new(|| docs::render(&DOCUMENT).into());
 
 /// The document.
@@ -90,9 +94,11 @@ pub fn document() -> &'static Json {
     get, path = "/api/v1/openapi.json", tag = "process",
     responses((status = 200, description = "This document", body = Object, content_type = "application/json")),
 )]
-pub(super) async fn get_document() -> Response {
+pub(super) async fn get_document(State(app): State<AppState>) -> Response {
     let json = HeaderValue::from_static("application/json");
-    ([(header::CONTENT_TYPE, json)], DOCUMENT_BYTES.clone()).into_response()
+    let is_open = app.config.load().tokens.is_empty();
+    let document = if is_open { &OPEN_DOCUMENT_BYTES } else { &DOCUMENT_BYTES };
+    ([(header::CONTENT_TYPE, json)], Bytes::clone(document)).into_response()
 }
 
 /// A page to read the document
@@ -124,13 +130,28 @@ fn assemble() -> Json {
         components.insert("securitySchemes".into(), json!({ "bearer": bearer }));
     }
     for route in ROUTES {
-        let method = route.method.as_str().to_ascii_lowercase();
-        let place = format!("/paths/{}/{method}", route.path.replace('~', "~0").replace('/', "~1"));
-        if let Some(operation) = object_at(&mut document, &place) {
+        if let Some(operation) = object_at(&mut document, &place(route)) {
             complete(operation, route);
         }
     }
     document
+}
+
+/// The document of a server without tokens: nothing needs one.
+fn without_security(document: &Json) -> Json {
+    let mut document = document.clone();
+    for route in ROUTES {
+        if let Some(operation) = object_at(&mut document, &place(route)) {
+            operation.insert("security".into(), json!([]));
+        }
+    }
+    document
+}
+
+/// Where the document holds a route.
+fn place(route: &Route) -> String {
+    let method = route.method.as_str().to_ascii_lowercase();
+    format!("/paths/{}/{method}", route.path.replace('~', "~0").replace('/', "~1"))
 }
 
 fn object_at<'a>(document: &'a mut Json, pointer: &str) -> Option<&'a mut Map<String, Json>> {
@@ -149,6 +170,13 @@ fn complete(operation: &mut Map<String, Json>, route: &Route) {
         }
     };
     operation.insert("security".into(), security);
+    let parameters = operation.get_mut("parameters").and_then(Json::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
+        let is_name = parameter.get("name").and_then(Json::as_str).is_some_and(is_name);
+        if let Some(schema) = object_at(parameter, "/schema").filter(|_| is_name) {
+            schema.insert("pattern".into(), schema::NAME.into());
+        }
+    }
     let body = match route.path {
         "/api/v1/events" => Some(schema::EVENTS),
         "/api/v1/halts" => Some(schema::HALT_REQUEST),
@@ -174,6 +202,12 @@ fn complete(operation: &mut Map<String, Json>, route: &Route) {
             responses.insert(status.as_str().to_owned(), refusal(status));
         }
     }
+}
+
+/// Whether a parameter of that name is an identifier.
+fn is_name(parameter: &str) -> bool {
+    ["account", "symbol", "strategy", "component", "order_id", "session", "actor"]
+        .contains(&parameter)
 }
 
 /// The statuses of the refusals that any handler with this access and body can give.

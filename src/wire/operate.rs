@@ -8,7 +8,7 @@ use crate::domain::ids::{Account, Actor, Symbol};
 use crate::domain::record::{Adopt, Decision};
 use crate::domain::state::TradingState;
 use crate::wire::decode::DecodeLimits;
-use crate::wire::error::{BodyError, Code, Flaw, RequestError};
+use crate::wire::error::{BodyError, Flaw, RequestError};
 use crate::wire::field::{Field, FieldSet};
 use crate::wire::object::{self, Object, each_element};
 use crate::wire::spec::{FieldSpec, Shape, names};
@@ -27,7 +27,7 @@ pub const HALT: [FieldSpec; 4] = [
         Field::State,
         "`halted` (if missing): no new orders; `reducing`: only orders that reduce a position.",
     ),
-    FieldSpec::required::<Box<str>>(Field::Reason, "Why, for people and the audit trail."),
+    FieldSpec::required::<Reason>(Field::Reason, "Why, for people and the audit trail."),
     FieldSpec::required::<Actor>(Field::Actor, "Who, for the audit trail."),
 ];
 
@@ -41,7 +41,7 @@ pub const RELEASE: [FieldSpec; 6] = [
         Field::Epoch,
         "The epoch that was seen; a stale one releases nothing.",
     ),
-    FieldSpec::required::<Box<str>>(Field::Reason, "Why, for people and the audit trail."),
+    FieldSpec::required::<Reason>(Field::Reason, "Why, for people and the audit trail."),
     FieldSpec::required::<Actor>(Field::Actor, "Who, for the audit trail."),
     FieldSpec::optional::<Vec<u64>>(Field::Causes, "Ids of the causes meant; all if missing."),
     FieldSpec::optional::<bool>(
@@ -60,7 +60,7 @@ pub const RECONCILE: [FieldSpec; 5] = [
          accepted).",
     ),
     FieldSpec::required::<Actor>(Field::Actor, "Who, for the audit trail."),
-    FieldSpec::required::<Box<str>>(Field::Reason, "Why, for people and the audit trail."),
+    FieldSpec::required::<Reason>(Field::Reason, "Why, for people and the audit trail."),
 ];
 
 /// A request to set a cause on a latch.
@@ -201,13 +201,25 @@ fn target(object: &Object<'_>) -> Result<Account, Flaw> {
     Ok(account.map_or_else(Account::all, |a| a.0))
 }
 
-/// The audit trail wants a reason, not a blank.
 fn reason(object: &Object<'_>) -> Result<String, Flaw> {
-    let reason: Box<str> = object.required(Field::Reason)?;
-    if reason.trim().is_empty() {
-        return Err(Flaw::of(Field::Reason, Code::InvalidText, "must not be blank"));
-    }
+    let Reason(reason) = object.required(Field::Reason)?;
     Ok(reason.into())
+}
+
+/// The audit trail wants a reason, not a blank.
+struct Reason(Box<str>);
+
+impl Value for Reason {
+    const SHAPE: Shape = Shape::Reason;
+
+    fn decode(raw: &str, text_bytes_max: usize) -> Result<Self, Why> {
+        let text = Box::<str>::decode(raw, text_bytes_max)?;
+        if text.trim().is_empty() { Err(Why::from("must not be blank")) } else { Ok(Self(text)) }
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+    }
 }
 
 /// Ids of causes.

@@ -39,8 +39,14 @@ const TIME: &str = concat!(
 );
 /// Any character but control ones (line ends and tabs are fine in texts).
 const TEXT: &str = r"^[^\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]*$";
+/// The same, and not blank.
+const REASON: &str = concat!(
+    r"^[^\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]*",
+    r"[^\s\u0000-\u001F\u007F-\u009F]",
+    r"[^\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]*$"
+);
 /// No control and no bidi characters.
-const NAME: &str = r"^[^\u0000-\u001F\u007F-\u009F\u061C\u200B-\u200F\u2028-\u202E\u2060-\u206F\uFEFF\uFFF9-\uFFFB]*$";
+pub const NAME: &str = r"^[^\u0000-\u001F\u007F-\u009F\u061C\u200B-\u200F\u2028-\u202E\u2060-\u206F\uFEFF\uFFF9-\uFFFB]*$";
 
 /// All schemas by their names.
 #[must_use]
@@ -169,6 +175,9 @@ fn shape_schema(shape: Shape) -> Map<String, Json> {
         Shape::LabelOrAll => reserved(RESERVED.get(1..).unwrap_or_default()),
         Shape::Text => {
             json!({ "type": ["string"], "maxLength": limits::TEXT_BYTES_MAX, "pattern": TEXT })
+        }
+        Shape::Reason => {
+            json!({ "type": ["string"], "maxLength": limits::TEXT_BYTES_MAX, "pattern": REASON })
         }
         Shape::Choice(words) => json!({ "type": ["string"], "enum": words }),
         Shape::Boolean => json!({ "type": ["boolean"] }),

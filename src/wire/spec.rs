@@ -42,6 +42,8 @@ pub enum Shape {
     LabelOrAll,
     /// A text for people.
     Text,
+    /// Such a text, and not blank.
+    Reason,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// `true` or `false`.
@@ -76,7 +78,7 @@ impl Shape {
             Self::Identifier | Self::IdentifierOrEmpty | Self::Label | Self::LabelOrAll => {
                 Code::InvalidIdentifier
             }
-            Self::Text => Code::InvalidText,
+            Self::Text | Self::Reason => Code::InvalidText,
             Self::Choice(_) | Self::Boolean | Self::Rows => Code::InvalidValue,
             Self::Quantity | Self::Position => Code::InvalidQuantity,
             Self::Price => Code::InvalidPrice,

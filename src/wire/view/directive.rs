@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::drift::Drift;
 use super::scalar::{Exact, Time};
-use super::word::{CauseWord, DriftTypeWord, FigureWord, HealthWord, LevelWord, TradingStateWord};
+use super::word::{CauseKindWord, DriftTypeWord, FigureWord, HealthStateWord, LevelWord, TradingStateWord};
 use crate::domain::directive::{Directive as DomainDirective, DirectiveKind};
 
 /// One thing told.
@@ -32,7 +32,7 @@ pub enum Told {
         /// What the account may do from now on.
         state: TradingStateWord,
         /// What kind of thing set it.
-        cause: CauseWord,
+        cause: CauseKindWord,
         /// Why, for people.
         reason: String,
         /// The epoch after it, of that account; for `*`, of the common latch.
@@ -83,7 +83,7 @@ pub enum Told {
         /// The component.
         component: String,
         /// Its state from now on.
-        status: HealthWord,
+        status: HealthStateWord,
     },
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::scalar::{Time, age_seconds};
-use super::word::HealthWord;
+use super::word::HealthStateWord;
 use crate::domain::health::{CheckView, ComponentView};
 use crate::domain::time::Timestamp;
 
@@ -15,7 +15,7 @@ pub struct Health {
     pub account: Option<String>,
     /// What the components add up to: `unhealthy` if a critical one is, else `degraded` if any
     /// is not healthy, `unknown` if nothing is known.
-    pub status: HealthWord,
+    pub status: HealthStateWord,
     /// The components; those of account `*` are the exporter's own probes.
     pub components: Vec<Component>,
 }
@@ -28,7 +28,7 @@ pub struct Component {
     /// Its name.
     pub component: String,
     /// Its state.
-    pub status: HealthWord,
+    pub status: HealthStateWord,
     /// Whether the system is unhealthy without it.
     pub critical: bool,
     /// What was said last.
@@ -80,7 +80,7 @@ pub struct CheckResult {
     /// Whether it counted as a success.
     pub passed: bool,
     /// The state of the component after it.
-    pub status: HealthWord,
+    pub status: HealthStateWord,
     /// What was said.
     pub message: String,
     /// How long the check took, in seconds.

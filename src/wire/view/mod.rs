@@ -35,7 +35,7 @@ pub use state::{
     ReconcileAnswer, ReleaseAnswer, States,
 };
 pub use word::{
-    ActionWord, AttributionWord, AuditWord, CauseWord, DriftStateWord, DriftTypeWord, FigureWord,
-    HealthWord, LedgerBasisWord, LevelWord, OnExpiryWord, OrderStatusWord, SeverityWord, SideWord,
-    TradingStateWord,
+    ActionWord, AttributionWord, AuditWord, CauseKindWord, DriftStateWord, DriftTypeWord,
+    FigureWord, HealthStateWord, LedgerBasisWord, LevelWord, OnExpiryWord, OrderStatusWord,
+    SeverityWord, SideWord, TradingStateWord,
 };

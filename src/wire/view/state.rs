@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::scalar::Time;
-use super::word::{AuditWord, CauseWord, HealthWord, OnExpiryWord, TradingStateWord};
+use super::word::{AuditWord, CauseKindWord, HealthStateWord, OnExpiryWord, TradingStateWord};
 use crate::domain::account::AccountState;
 use crate::domain::event::Source;
 use crate::domain::monitor::{Monitor, Permit as DomainPermit};
@@ -47,7 +47,7 @@ pub struct Permit {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct PermitHealth {
     /// What the components of the account and the exporter's own probes add up to.
-    pub status: HealthWord,
+    pub status: HealthStateWord,
     /// Age of the last Watchdog that came by Alertmanager, in seconds; null: none since the start.
     pub watchdog_age_seconds: Option<f64>,
 }
@@ -83,7 +83,7 @@ pub struct Cause {
     /// Its id, which a release may name.
     pub id: u64,
     /// What kind of thing set it.
-    pub kind: CauseWord,
+    pub kind: CauseKindWord,
     /// The state that it asks for.
     pub state: TradingStateWord,
     /// What it is about: a symbol, a component, a fingerprint.

@@ -68,7 +68,7 @@ word! {
 }
 word! {
     /// What kind of thing set a cause.
-    CauseWord, CauseKind,
+    CauseKindWord, CauseKind,
     [
         CauseKind::Drift,
         CauseKind::Operator,
@@ -96,7 +96,7 @@ word! {
 }
 word! {
     /// The state of a component or of the system. `unknown` never counts as healthy.
-    HealthWord, Health,
+    HealthStateWord, Health,
     [Health::Unknown, Health::Healthy, Health::Degraded, Health::Unhealthy]
 }
 word! {
