@@ -1,5 +1,6 @@
 //! `GET /api/v1/health` and `/api/v1/health/{component}/history`.
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::{Extension, Json};
@@ -8,7 +9,7 @@ use crate::api::AppState;
 use crate::api::accounts::Selection;
 use crate::api::auth::Caller;
 use crate::api::problem::{Code, Problem};
-use crate::api::query::{Parameters, invalid};
+use crate::api::query::{Parameters, invalid, path};
 use crate::domain::health::{self, Components, Health as DomainHealth};
 use crate::domain::ids::{Account, Component as ComponentName};
 use crate::domain::limits;
@@ -89,10 +90,11 @@ fn worse(a: DomainHealth, b: DomainHealth) -> DomainHealth {
 pub(super) async fn get_health_history(
     State(app): State<AppState>,
     Extension(caller): Extension<Caller>,
-    Path(component): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     uri: Uri,
 ) -> Result<Json<Vec<CheckResult>>, Problem> {
     let account = Parameters::parse(&uri, &["account"])?.account()?;
+    let component = path(name)?;
     ComponentName::new(&component).map_err(|e| invalid("component", &e.to_string()))?;
     // Everybody sees the exporter's own probes: they count in every account.
     let probes_alone = account.as_ref().is_some_and(Account::is_all);

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::{Extension, Json};
@@ -13,7 +14,7 @@ use crate::api::AppState;
 use crate::api::accounts::Selection;
 use crate::api::auth::Caller;
 use crate::api::problem::{Code, Problem};
-use crate::api::query::{Parameters, invalid};
+use crate::api::query::{Parameters, invalid, path};
 use crate::domain::execution::OrderView;
 use crate::domain::ids::{Account, OrderId, Session, Symbol};
 use crate::domain::monitor::Monitor;
@@ -162,10 +163,11 @@ fn from_hex(text: &str) -> Option<String> {
 pub(super) async fn get_order(
     State(app): State<AppState>,
     Extension(caller): Extension<Caller>,
-    Path((account, order_id)): Path<(String, String)>,
+    names: Result<Path<(String, String)>, PathRejection>,
     uri: Uri,
 ) -> Result<Json<Order>, Problem> {
     let parameters = Parameters::parse(&uri, &["session"])?;
+    let (account, order_id) = path(names)?;
     let session = parameters.name("session", Session::new)?;
     let account = Account::new(&account).map_err(|e| invalid("account", &e.to_string()))?;
     let order_id = OrderId::new(&order_id).map_err(|e| invalid("order_id", &e.to_string()))?;

@@ -3,7 +3,8 @@
 //! Input: the query of a URI and the names that the path has. Output: checked values. Deliberately
 //! absent: defaults that depend on the state.
 
-use axum::extract::Query;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Query};
 use axum::http::Uri;
 
 use crate::api::problem::{Code, Problem};
@@ -22,12 +23,16 @@ impl Parameters {
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|error| {
             Problem::new(Code::InvalidParameter, format!("the query cannot be read: {error}"))
         })?;
-        for (at, (name, _)) in pairs.iter().enumerate() {
+        for (at, (name, value)) in pairs.iter().enumerate() {
             if !names.contains(&name.as_str()) {
                 return Err(unknown(name, names));
             }
             if pairs.iter().take(at).any(|(earlier, _)| earlier == name) {
                 return Err(invalid(name, "is given more than once"));
+            }
+            // What stands for bytes that are no text once decoded.
+            if value.contains(char::REPLACEMENT_CHARACTER) {
+                return Err(invalid(name, "is not UTF-8 once decoded"));
             }
         }
         Ok(Self(pairs))
@@ -102,6 +107,15 @@ impl Parameters {
     }
 }
 
+/// The names that stand in the path.
+///
+/// # Errors
+/// `invalid_parameter` when they are not UTF-8 once decoded.
+pub(super) fn path<T>(names: Result<Path<T>, PathRejection>) -> Result<T, Problem> {
+    let why = "the path is not UTF-8 once decoded";
+    names.map(|Path(names)| names).map_err(|_| Problem::new(Code::InvalidParameter, why))
+}
+
 /// A parameter that must be there.
 ///
 /// # Errors
@@ -153,6 +167,7 @@ mod tests {
         check("?Account=paper", Err(Code::UnknownParameter));
         check("?account=a&account=a", Err(Code::InvalidParameter));
         check("?account=%0a", Err(Code::InvalidParameter));
+        check("?account=%ff", Err(Code::InvalidParameter));
         check("?limit=0", Err(Code::InvalidParameter));
         check("?limit=%2B1", Err(Code::InvalidParameter));
         check("?limit=1001", Err(Code::InvalidParameter));

@@ -15,6 +15,7 @@ mod process;
 mod stream;
 mod demo;
 mod bodies;
+mod contract;
 mod session;
 mod readme;
 mod golden_scrape;
