@@ -173,8 +173,10 @@ fn complete(operation: &mut Map<String, Json>, route: &Route) {
     let parameters = operation.get_mut("parameters").and_then(Json::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
         let is_name = parameter.get("name").and_then(Json::as_str).is_some_and(is_name);
+        let is_required = parameter.get("required").and_then(Json::as_bool) == Some(true);
         if let Some(schema) = object_at(parameter, "/schema").filter(|_| is_name) {
             schema.insert("pattern".into(), schema::NAME.into());
+            schema.insert("minLength".into(), usize::from(is_required).into());
         }
     }
     let body = match route.path {

@@ -195,9 +195,12 @@ fn shape_schema(shape: Shape) -> Map<String, Json> {
             "minimum": 0,
             "maximum": DURATION_MAX.as_secs(),
         }),
-        Shape::Integer => {
-            json!({ "type": ["integer", "string"], "pattern": r"^\+?[0-9]+$", "minimum": 0 })
-        }
+        Shape::Integer => json!({
+            "type": ["integer", "string"],
+            "pattern": r"^\+?[0-9]{1,19}$",
+            "minimum": 0,
+            "maximum": u64::MAX,
+        }),
         Shape::Integers => json!({
             "type": ["array"],
             "items": shape_schema(Shape::Integer),
