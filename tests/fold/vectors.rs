@@ -250,6 +250,31 @@ fn contradictions_change_nothing() {
 }
 
 #[test]
+fn a_replace_that_contradicts_the_order_of_its_new_id_changes_nothing() {
+    let replaced = |said: &str| {
+        format!(
+            r#"{{"type":"order_replaced","order_id":"1","new_order_id":"2","quantity":5{said}}}"#
+        )
+    };
+    let accepted = r#"{"type":"order_accepted","order_id":"1"}"#.to_owned() + "\n";
+    for (before, said) in [
+        ("", r#","symbol":"Y""#),
+        ("", r#","side":"sell""#),
+        (accepted.as_str(), r#","symbol":"Y""#),
+        (accepted.as_str(), r#","side":"sell""#),
+    ] {
+        let mut fold = Fold::new(Settings::default());
+        fold.lines(&(submit("2", "buy", "1", "") + before));
+        let conflict = Verdict::Refused(Refusal::Conflict);
+        assert_eq!(fold.lines(&replaced(said)), [conflict], "{before}{said}");
+        let account = account(&fold);
+        let view = account.execution.order(&account.symbols, None, "2").expect("the order");
+        assert_eq!((view.order_id.as_str(), view.quantity), ("2", Some(1.into())));
+        assert_eq!(account.symbols.len(), 1, "{said}");
+    }
+}
+
+#[test]
 fn a_replace_chain_is_one_order_in_any_order_of_arrival() {
     let replaced = r#"{"type":"order_replaced","order_id":"1","new_order_id":"2","quantity":50,"time":1795357800.5}"#;
     let facts = [

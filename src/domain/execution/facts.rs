@@ -93,7 +93,7 @@ impl Execution {
                 return Ok(Taken::Duplicate);
             }
         }
-        self.check_merge(known, event)?;
+        self.check_merge(known, event, &about, context)?;
         let key = known.unwrap_or_else(|| {
             self.orders.insert(about.order_id.clone(), event.session.clone(), context.now)
         });
@@ -107,16 +107,22 @@ impl Execution {
     }
 
     /// Whether a replace would join two orders that contradict one another.
-    fn check_merge(&self, known: Option<OrderKey>, event: &Event) -> Result<(), Refusal> {
+    fn check_merge(
+        &self,
+        known: Option<OrderKey>,
+        event: &Event,
+        about: &About<'_>,
+        context: &Context<'_, '_>,
+    ) -> Result<(), Refusal> {
         let Body::OrderReplaced(OrderReplaced { new_order_id: Some(id), .. }) = &event.body else {
             return Ok(());
         };
         let session = event.session.as_ref().map(Session::as_str);
         let other = self.orders.find(session, id.as_str()).filter(|other| Some(*other) != known);
-        let (Some(one), Some(other)) = (known, other) else { return Ok(()) };
-        let (Some(one), Some(other)) = (self.orders.get(one), self.orders.get(other)) else {
-            return Ok(());
-        };
+        let Some(other) = other.and_then(|other| self.orders.get(other)) else { return Ok(()) };
+        // What the event says of the one holds for the other too.
+        check_names(other, about, context)?;
+        let Some(one) = known.and_then(|one| self.orders.get(one)) else { return Ok(()) };
         let symbols = one.symbol.zip(other.symbol).is_some_and(|(a, b)| a != b);
         let sides = one.side.zip(other.side).is_some_and(|(a, b)| a != b);
         if symbols || sides {
