@@ -62,3 +62,22 @@ fn a_first_event_gives_what_is_shown() {
     }
     assert_eq!(shown, 3);
 }
+
+/// `curl -d` alone says that it sends a form, and is answered 415.
+#[test]
+fn commands_that_post_say_what_they_post() {
+    let texts = [
+        include_str!("../../README.md"),
+        include_str!("../../docs/operations.md"),
+        include_str!("../../docs/http-api.md"),
+    ];
+    let mut posts = 0;
+    for command in texts.iter().flat_map(|text| text.split("$ curl ").skip(1)) {
+        let command = command.split("```").next().unwrap().split("\n$ ").next().unwrap();
+        if command.contains(" -d ") || command.contains("--data") {
+            assert!(command.contains("Content-Type: application/"), "{command}");
+            posts += 1;
+        }
+    }
+    assert!(posts >= 5, "{posts}");
+}
