@@ -103,3 +103,34 @@ fn an_order_has_a_bound_of_facts() {
     assert_eq!(verdicts.last(), Some(&Verdict::Refused(Refusal::OrderTooLong)));
     assert_eq!(verdicts.iter().filter(|v| **v == Verdict::Accepted).count(), verdicts.len() - 1);
 }
+
+#[test]
+fn a_symbol_has_a_bound_of_currencies() {
+    let fill = |order: &str, currency: &str, more: &str| {
+        format!(
+            r#"{{"type":"order_filled","order_id":"{order}","fill_id":"{currency}","quantity":1,"price":1,"fee":1,"fee_currency":"{currency}"{more}}}"#
+        ) + "\n"
+    };
+    let refused = [Verdict::Refused(Refusal::TooManyCurrencies)];
+    let money = |fold: &Fold| {
+        let account = fold.monitor.account("default").expect("the account");
+        let key = account.symbols.get(&x()).expect("the symbol");
+        account.execution.symbol(key).expect("its scope").counters().money.len()
+    };
+    let mut fold = Fold::new(Settings::default());
+    fold.lines(&submit(1, "X"));
+    for currency in 1..limits::CURRENCIES_MAX {
+        fold.lines(&fill("O1", &format!("C{currency}"), ""));
+    }
+    assert_eq!(money(&fold), limits::CURRENCIES_MAX, "that of the instrument is one of them");
+    assert_eq!(fold.lines(&fill("O1", "ONE", "")), refused);
+    assert_eq!(fold.lines(&fill("O2", "ONE", r#","symbol":"X","side":"buy""#)), refused);
+    let again = fill("O1", "USD", "") + &fill("O2", "C1", r#","symbol":"X","side":"buy""#);
+    assert_eq!(fold.lines(&again), [Verdict::Accepted, Verdict::Accepted]);
+    // Fees wait for the symbol, and the event that tells it is refused.
+    assert_eq!(fold.lines(&fill("O3", "TWO", "")), [Verdict::Accepted]);
+    assert_eq!(fold.lines(&submit(3, "X")), refused);
+    let joins = r#"{"type":"order_replaced","order_id":"O1","new_order_id":"O3"}"#;
+    assert_eq!(fold.lines(joins), refused);
+    assert_eq!(money(&fold), limits::CURRENCIES_MAX);
+}

@@ -76,7 +76,7 @@ impl Execution {
     /// # Errors
     /// [`Refusal::Conflict`] when it contradicts what is known, [`Refusal::OrderTooLong`] when the
     /// order has as many facts as are kept, [`Refusal::OutOfRange`] when the notional cannot be
-    /// held.
+    /// held, [`Refusal::TooManyCurrencies`] when the symbol has as many as are kept.
     pub fn take(
         &mut self,
         event: &Event,
@@ -94,6 +94,7 @@ impl Execution {
             }
         }
         self.check_merge(known, event, &about, context)?;
+        self.check_fees(known, event, &about, context)?;
         let key = known.unwrap_or_else(|| {
             self.orders.insert(about.order_id.clone(), event.session.clone(), context.now)
         });
@@ -114,12 +115,7 @@ impl Execution {
         about: &About<'_>,
         context: &Context<'_, '_>,
     ) -> Result<(), Refusal> {
-        let Body::OrderReplaced(OrderReplaced { new_order_id: Some(id), .. }) = &event.body else {
-            return Ok(());
-        };
-        let session = event.session.as_ref().map(Session::as_str);
-        let other = self.orders.find(session, id.as_str()).filter(|other| Some(*other) != known);
-        let Some(other) = other.and_then(|other| self.orders.get(other)) else { return Ok(()) };
+        let Some(other) = self.joined(known, event) else { return Ok(()) };
         // What the event says of the one holds for the other too.
         check_names(other, about, context)?;
         let Some(one) = known.and_then(|one| self.orders.get(one)) else { return Ok(()) };
@@ -132,6 +128,37 @@ impl Execution {
             return Err(Refusal::OrderTooLong);
         }
         Ok(())
+    }
+
+    /// The order that a replace joins to the one that it is about.
+    fn joined(&self, known: Option<OrderKey>, event: &Event) -> Option<&Order> {
+        let Body::OrderReplaced(OrderReplaced { new_order_id: Some(id), .. }) = &event.body else {
+            return None;
+        };
+        let session = event.session.as_ref().map(Session::as_str);
+        let other = self.orders.find(session, id.as_str()).filter(|other| Some(*other) != known);
+        self.orders.get(other?)
+    }
+
+    /// Whether the fees that an event brings to its symbol, or whose symbol it tells, have as few
+    /// currencies as are kept.
+    fn check_fees(
+        &self,
+        known: Option<OrderKey>,
+        event: &Event,
+        about: &About<'_>,
+        context: &Context<'_, '_>,
+    ) -> Result<(), Refusal> {
+        let order = known.and_then(|key| self.orders.get(key));
+        let orders = order.into_iter().chain(self.joined(known, event));
+        let symbol = orders.clone().find_map(|order| order.symbol);
+        let symbol = symbol.or_else(|| context.symbols.get(about.symbol?));
+        // A new symbol past the budget is folded into that of the others.
+        let other = || context.symbols.get(&Symbol::other()).filter(|_| !context.may_grow);
+        let symbol = symbol.or_else(other);
+        let is_told = symbol.is_some() || about.symbol.is_some();
+        let told = orders.filter(|order| is_told && order.symbol.is_none());
+        self.check_currencies(symbol, told, event)
     }
 
     /// Notes symbol, side, strategy and venue, where they were not known.

@@ -18,6 +18,7 @@ pub mod anomaly;
 pub mod scope;
 pub mod context;
 pub mod facts;
+mod currencies;
 mod tally;
 mod settle;
 mod view;

@@ -1,0 +1,64 @@
+//! How many currencies the money of one symbol may have.
+//!
+//! Input: an event about an order, and the order. Output: whether the currencies of its fees may be
+//! added to those of its symbol. Invariant: no symbol has more than [`limits::CURRENCIES_MAX`].
+//! Fees of an order whose symbol is not known wait with it, and are counted when it is told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::event::{Body, Event, OrderFilled};
+use crate::domain::execution::Execution;
+use crate::domain::execution::order::Order;
+use crate::domain::ids::Currency;
+use crate::domain::limits;
+use crate::domain::record::Refusal;
+use crate::domain::symbols::SymbolKey;
+
+impl Execution {
+    /// Whether this event, about an order of that symbol, adds no more currencies than are kept.
+    /// `told` are the orders whose symbol it tells: all of their fees come with it. O(1) without
+    /// them.
+    pub(super) fn check_currencies<'a>(
+        &self,
+        symbol: Option<SymbolKey>,
+        told: impl Iterator<Item = &'a Order>,
+        event: &'a Event,
+    ) -> Result<(), Refusal> {
+        let scope = symbol.and_then(|at| self.symbols.get(at.index()));
+        let money = scope.map(|scope| &scope.counters.money);
+        let fees =
+            told.flat_map(|order| order.fills.all()).filter_map(|f| f.fee.as_ref()?.1.as_ref());
+        let fees = fees.chain(fee_currency(event));
+        let new: BTreeSet<&Currency> =
+            fees.filter(|c| money.is_none_or(|money| !money.contains_key(*c))).collect();
+        // The currency of the instrument is one of them, also before anything was executed.
+        let held = money.map_or(0, BTreeMap::len).max(1);
+        if !new.is_empty() && held + new.len() > limits::CURRENCIES_MAX {
+            return Err(Refusal::TooManyCurrencies);
+        }
+        Ok(())
+    }
+}
+
+/// The currency of the fee that an event brings.
+fn fee_currency(event: &Event) -> Option<&Currency> {
+    match &event.body {
+        Body::OrderFilled(OrderFilled { fee: Some(_), fee_currency, .. }) => fee_currency.as_ref(),
+        Body::OrderFilled(_)
+        | Body::OrderSubmitted(_)
+        | Body::OrderAccepted(_)
+        | Body::OrderRejected(_)
+        | Body::OrderDenied(_)
+        | Body::OrderCancelled(_)
+        | Body::OrderExpired(_)
+        | Body::OrderReplaced(_)
+        | Body::FillBusted(_)
+        | Body::FillCorrected(_)
+        | Body::Quote(_)
+        | Body::Positions(_)
+        | Body::AccountEquity(_)
+        | Body::Heartbeat(_)
+        | Body::PositionAdjusted(_)
+        | Body::Reconciled(_) => None,
+    }
+}
