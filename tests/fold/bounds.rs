@@ -105,6 +105,20 @@ fn an_order_has_a_bound_of_facts() {
 }
 
 #[test]
+fn an_order_has_a_bound_of_ids() {
+    let mut fold = Fold::new(Settings::default());
+    let replace = |n: usize| {
+        format!(
+            r#"{{"type":"order_replaced","order_id":"O","symbol":"X","new_order_id":"N{n}","time":1795357800}}"#
+        ) + "\n"
+    };
+    let lines: String = (0..=limits::FACTS_PER_ORDER_MAX).map(replace).collect();
+    let verdicts = fold.lines(&lines);
+    assert_eq!(verdicts.last(), Some(&Verdict::Refused(Refusal::OrderTooLong)));
+    assert_eq!(verdicts.iter().filter(|v| **v == Verdict::Accepted).count(), verdicts.len() - 1);
+}
+
+#[test]
 fn a_symbol_has_a_bound_of_currencies() {
     let fill = |order: &str, currency: &str, more: &str| {
         format!(

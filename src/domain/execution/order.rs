@@ -186,7 +186,9 @@ impl Order {
     #[must_use]
     pub fn facts(&self) -> usize {
         let fills = self.fills.len() + self.fills.amendments().len();
-        fills + self.replaces.len() + self.ends.len()
+        // A replace may bring an id and nothing else that is new.
+        let replaces = self.replaces.len().max(self.aliases.len());
+        fills + replaces + self.ends.len()
     }
 
     /// Whether it reached its venue: a submission, an acceptance, a fill or a rejection is known.
