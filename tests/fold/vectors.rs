@@ -9,7 +9,7 @@ use trading_exporter::domain::execution::counters::Outcome;
 use trading_exporter::domain::execution::figures::Figures;
 use trading_exporter::domain::ids::Symbol;
 use trading_exporter::domain::record::{Entry, Refusal, Verdict};
-use trading_exporter::domain::settings::Settings;
+use trading_exporter::domain::settings::{Rate, Settings};
 
 use crate::flow::Fold;
 
@@ -66,6 +66,25 @@ fn a_missing_reference_is_counted_and_never_zero_bps() {
     let missing = account(&fold).execution.whole().counters().missing_references[0];
     assert_eq!((missing.zero, missing.absent), (1, 1));
     assert_eq!(figures(&fold).slippage[0].samples, 0);
+}
+
+#[test]
+fn a_symbol_is_weighed_in_its_own_currency_and_an_account_needs_the_rate() {
+    let check = |rate: Rate, expect: (Option<f64>, Option<f64>)| {
+        let mut settings = Settings::default();
+        settings.instruments.default.rate = rate;
+        let mut fold = Fold::new(settings);
+        fold.lines(&(submit("1", "buy", "1", r#","expected_price":100"#) + &fill("1", "1", "101")));
+        fold.lines(&(submit("2", "buy", "3", r#","expected_price":100"#) + &fill("2", "3", "100")));
+        let key = account(&fold).symbols.get(&Symbol::new("X").expect("X")).expect("X");
+        let symbol = account(&fold).execution.symbol(key).expect("its scope").figures();
+        let weighted = (symbol.slippage[0].weighted_bps, figures(&fold).slippage[0].weighted_bps);
+        assert_eq!(weighted, expect, "{rate:?}");
+    };
+    let weighted = Some(100.0 * 101.0 / 401.0);
+    check(Rate::Same, (weighted, weighted));
+    check(Rate::Fixed(2.into()), (weighted, weighted));
+    check(Rate::Unknown, (weighted, None));
 }
 
 #[test]

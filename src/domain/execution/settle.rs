@@ -51,7 +51,7 @@ impl Execution {
         let turned = self.count_outcome(order, standing, context);
         self.track_open(order, standing, symbol);
         let entry = entry_of(order, standing, instrument, context.now);
-        let entered = self.enter_windows(key, order, entry, context);
+        let entered = self.enter_windows(key, order, (entry, instrument), context);
         if turned || entered || row_ended {
             self.judge(symbol, context);
         }
@@ -241,17 +241,23 @@ impl Execution {
         &mut self,
         key: OrderKey,
         order: &mut Order,
-        entry: Option<Entry>,
+        (entry, instrument): (Option<Entry>, &Instrument),
         context: &Context<'_, '_>,
     ) -> bool {
         let had = std::mem::replace(&mut order.done.entered, entry.is_some());
+        // A symbol is weighed in its own currency, and needs no rate; all else in the account's.
+        let rate = rate_of(instrument).map(to_f64);
+        let converted = entry.map(|entry| {
+            let notional = entry.notional.zip(rate).map(|(notional, rate)| notional * rate);
+            Entry { notional, ..entry }
+        });
         let mut evicted = Vec::new();
         let settings = &context.settings.window;
         let horizon = settings.age_max.map(|age| context.now.minus(age));
         for place in Place::ALL {
             let Some(scope) = self.scope_of(order, place) else { continue };
             let Some(at) = order.done.entries.get_mut(place.index()) else { continue };
-            match (entry, *at) {
+            match (if place == Place::Symbol { entry } else { converted }, *at) {
                 (Some(entry), Some(known)) => scope.window.amend(known, entry),
                 (Some(entry), None) if !had => {
                     *at = Some(scope.window.push(entry, key.get()));
@@ -351,7 +357,7 @@ enum Arrival {
     Again,
 }
 
-/// The window entry of an order; none while it does not belong into a window: not ended, never at
+/// The window entry of an order, its notional in the instrument's currency; none while it does not belong into a window: not ended, never at
 /// its venue, denied by the engine, partly made up by the engine, or filled of a quantity that is
 /// not known yet.
 fn entry_of(
@@ -378,7 +384,7 @@ fn entry_of(
         user_cancelled: standing.user_cancelled,
         quantity: standing.quantity.map(|q| (q, q.min(standing.filled))),
         slippage_bps: order.slippage_bps(standing),
-        notional: notional.zip(rate_of(instrument)).map(|(n, rate)| to_f64(product([n, rate]))),
+        notional: notional.map(to_f64),
         fill_nanos: between(submitted_at, filled_at),
         ack_nanos: between(submitted_at, order.accepted_at),
         first_fill_nanos: between(order.accepted_at, standing.first_fill_at),
