@@ -5,7 +5,9 @@ use utoipa::ToSchema;
 
 use super::drift::Drift;
 use super::scalar::{Exact, Time};
-use super::word::{CauseKindWord, DriftTypeWord, FigureWord, HealthStateWord, LevelWord, TradingStateWord};
+use super::word::{
+    CauseKindWord, DriftTypeWord, FigureWord, HealthStateWord, LevelWord, TradingStateWord,
+};
 use crate::domain::directive::{Directive as DomainDirective, DirectiveKind};
 
 /// One thing told.
