@@ -5,6 +5,7 @@
 //! | task | owner | ends |
 //! |---|---|---|
 //! | writer (a thread) | `Engine` | when told to stop, after it committed what waits |
+//! | preparer of segments (a thread) | the log | when the writer has ended |
 //! | accept loop and connections | `App` | when the drain begins, within `web.drain_timeout` |
 //! | ticks, directives, reloads, probes | `App` | when the connections have ended |
 //!
@@ -12,6 +13,7 @@
 //! the rim's tasks end; the writer commits what waits and ends.
 
 mod engine;
+mod log;
 mod probes;
 mod reload;
 pub mod serve;
@@ -38,6 +40,7 @@ use crate::api::{self, AppState};
 use crate::clock;
 use crate::config::{Config, ConfigError, Overrides};
 use crate::engine::{EngineError, Handle, NotReady, RecoverError};
+use crate::journal::LogError;
 use crate::metrics::{Build, Runtime, RuntimeError};
 
 use engine::Engine;
@@ -63,12 +66,15 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
 /// Why serving ended badly, or did not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// The journal is not part of this version.
-    #[error(
-        "storage.mode: this version cannot keep a journal on disk; say --storage.mode=memory, \
-         where a restart forgets everything"
-    )]
-    NoJournal,
+    /// The journal cannot be opened; nothing of it was changed.
+    #[error("cannot open the journal in {}", path.display())]
+    Journal {
+        /// Its directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: LogError,
+    },
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -232,7 +238,7 @@ impl App {
         let runtime = Arc::new(Runtime::new(&BUILD)?);
         let process = getrandom::u64()
             .map_err(|error| set_up("random bits")(io::Error::other(error.to_string())))?;
-        let engine = Engine::start(&config)?;
+        let engine = Engine::start(&config, &runtime)?;
         let handle = engine.handle();
         runtime.config_loaded(clock::now());
         let limits = ServeLimits::from(&config.web);
@@ -261,7 +267,6 @@ impl App {
 
     /// Ends everything in order, and says how it went.
     async fn drain(self) -> Result<(), AppError> {
-        let journal_failed = self.handle.readiness() == Err(NotReady::JournalFailed);
         self.handle.drain();
         self.stop_accepting.cancel();
         match self.server.await {
@@ -276,7 +281,11 @@ impl App {
         self.rim.wait().await;
         let sequence = self.engine.stop(FLUSH_TIMEOUT).await?;
         tracing::info!(sequence, "ended");
-        if journal_failed { Err(AppError::JournalFailed) } else { Ok(()) }
+        if self.handle.readiness() == Err(NotReady::JournalFailed) {
+            Err(AppError::JournalFailed)
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -7,13 +7,12 @@ use tokio::sync::oneshot;
 
 use super::{AppError, chain};
 use crate::clock;
-use crate::config::{Config, StorageMode, settings_codec};
-use crate::domain::limits;
+use crate::config::{Config, settings_codec};
 use crate::domain::monitor::Monitor;
 use crate::domain::record::Entry;
 use crate::domain::settings::Settings;
 use crate::engine::{Handle, Inbox, RecordCodec, SettingsCodec, Submission, Writer, channel};
-use crate::journal::{EventLog, MemoryLog};
+use crate::metrics::Runtime;
 
 /// The running engine, owned by the app.
 pub(super) struct Engine {
@@ -24,8 +23,8 @@ pub(super) struct Engine {
 
 impl Engine {
     /// Opens the log and starts the writer, which first catches up with the log.
-    pub(super) fn start(config: &Config) -> Result<Self, AppError> {
-        let log = open_log(config)?;
+    pub(super) fn start(config: &Config, runtime: &Arc<Runtime>) -> Result<Self, AppError> {
+        let log = super::log::open(config, runtime)?;
         let codec = RecordCodec::new(SettingsCodec {
             encode: settings_codec::encode,
             decode: |bytes| settings_codec::decode(bytes).map_err(|e| chain(&e)),
@@ -65,8 +64,8 @@ impl Engine {
     }
 }
 
-/// The life of the writer: recovers the state, records the settings in force from here on, and
-/// commits what comes.
+/// The life of the writer: recovers the state, records the settings in force from here on if
+/// they are others, and commits what comes.
 fn write(
     inbox: Inbox,
     mut writer: Writer,
@@ -81,15 +80,4 @@ fn write(
     inbox.open();
     inbox.run(writer, clock::now);
     Ok(())
-}
-
-/// The log that the configuration asks for.
-fn open_log(config: &Config) -> Result<Box<dyn EventLog>, AppError> {
-    match config.storage.mode {
-        StorageMode::Journal => Err(AppError::NoJournal),
-        StorageMode::Memory => {
-            tracing::warn!("records are kept in memory: a restart forgets everything");
-            Ok(Box::new(MemoryLog::new(limits::MEMORY_LOG_BYTES_MAX)))
-        }
-    }
 }

@@ -124,7 +124,7 @@ fn demo_duration(text: &str) -> Result<Duration, String> {
 /// Where records are kept.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum StorageModeArgument {
-    /// On disk: an acknowledged event survives a crash (not in this version)
+    /// On disk: an acknowledged event survives a crash
     Journal,
     /// In memory: a restart forgets everything
     Memory,

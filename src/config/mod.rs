@@ -211,11 +211,29 @@ pub struct StorageConfig {
     pub mode: StorageMode,
     /// The directory of the journal.
     pub path: PathBuf,
+    /// When an acknowledged event is on the disk.
+    pub sync: StorageSync,
+    /// With [`StorageSync::Interval`]: at least so often.
+    pub sync_interval: Duration,
+    /// Bytes of a segment of the journal.
+    pub segment_bytes: u64,
+    /// Bytes of the journal past which its oldest segments go; none: any number.
+    pub retention_bytes: Option<u64>,
+    /// Age past which segments go; none: any age.
+    pub retention_age: Option<Duration>,
 }
 
 impl Default for StorageConfig {
     fn default() -> Self {
-        Self { mode: StorageMode::Memory, path: PathBuf::from("data") }
+        Self {
+            mode: StorageMode::Journal,
+            path: PathBuf::from("data"),
+            sync: StorageSync::EveryBatch,
+            sync_interval: Duration::from_secs(1),
+            segment_bytes: 64 << 20,
+            retention_bytes: Some(10 << 30),
+            retention_age: None,
+        }
     }
 }
 
@@ -235,6 +253,15 @@ pub enum StorageMode {
     Journal,
     /// In memory: a restart forgets everything.
     Memory,
+}
+
+/// When an acknowledged event is on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageSync {
+    /// Before it is acknowledged.
+    EveryBatch,
+    /// Some time later: a power cut takes what was acknowledged meanwhile.
+    Interval,
 }
 
 /// What a token allows.

@@ -14,10 +14,10 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::scalar::{self, count, duration, flag, list_of, name, size_in_memory, word};
+use super::scalar::{self, count, duration, flag, list_of, name, size, size_in_memory, word};
 use super::section::{Report, Section, read_map};
 use super::yaml::Node;
-use super::{Config, Environment, StorageMode};
+use super::{Config, Environment, StorageMode, StorageSync};
 use crate::domain::ids::Component;
 use crate::domain::limits;
 use crate::domain::settings::{OnExpiry, Settings};
@@ -82,6 +82,13 @@ fn storage(s: &mut Section<'_>, config: &mut Config) {
     let modes = [("memory", StorageMode::Memory), ("journal", StorageMode::Journal)];
     s.set("mode", &mut config.storage.mode, word(&modes));
     s.set("path", &mut config.storage.path, scalar::path);
+    let storage = &mut config.storage;
+    let syncs = [("every-batch", StorageSync::EveryBatch), ("interval", StorageSync::Interval)];
+    s.set("sync", &mut storage.sync, word(&syncs));
+    s.set("sync_interval", &mut storage.sync_interval, duration(MILLISECOND..=MINUTE));
+    s.set("segment_bytes", &mut storage.segment_bytes, size(1 << 20..=1 << 30));
+    s.set_or_off("retention_bytes", &mut storage.retention_bytes, size(16 << 20..=1 << 50));
+    s.set_or_off("retention_age", &mut storage.retention_age, duration(HOUR..=100 * YEAR));
 }
 
 fn window(s: &mut Section<'_>, settings: &mut Settings) {

@@ -48,7 +48,7 @@ fn nothing_said_is_every_default() {
 fn values_arrive() {
     let text = "
 web: {listen_address: '127.0.0.1:0', external_url: https://x.example/t, body_bytes_max: 1MiB}
-storage: {mode: journal, path: /var/lib/t}
+storage: {mode: memory, path: /var/lib/t, sync: interval, sync_interval: 50ms, segment_bytes: 1MiB, retention_bytes: off, retention_age: 30d}
 window: {orders: 50, age_max: 1h30m}
 ingest: {event_age_max: 7d}
 series: {max: 5000}
@@ -60,8 +60,16 @@ health: {critical: [engine], halt_on_unhealthy: [broker]}
     assert_eq!(config.web.listen_address.port(), 0);
     assert_eq!(config.web.external_url.as_deref(), Some("https://x.example/t"));
     assert_eq!(config.web.body_bytes_max, 1 << 20);
-    assert_eq!(config.storage.mode, StorageMode::Journal);
-    assert_eq!(config.storage.path, PathBuf::from("/var/lib/t"));
+    let storage = StorageConfig {
+        mode: StorageMode::Memory,
+        path: PathBuf::from("/var/lib/t"),
+        sync: StorageSync::Interval,
+        sync_interval: Duration::from_millis(50),
+        segment_bytes: 1 << 20,
+        retention_bytes: None,
+        retention_age: Some(Duration::from_hours(720)),
+    };
+    assert_eq!(config.storage, storage);
     let settings = config.settings;
     assert_eq!(settings.window.orders, 50);
     assert_eq!(settings.window.age_max, Some(Duration::from_mins(90)));
@@ -127,6 +135,8 @@ fn bounds_and_orders_are_held() {
     check("web: {body_bytes_max: 8MB}", "web.body_bytes_max");
     check("web: {depth_max: 1000}", "web.depth_max");
     check("storage: {mode: disk}", "storage.mode");
+    check("storage: {sync: never}", "storage.sync");
+    check("storage: {segment_bytes: 4KiB}", "storage.segment_bytes");
     check("window: {orders: 100001}", "window.orders");
     check("window: {fills: -1}", "window.fills");
     check("window: {orders: [1]}", "window.orders");
@@ -360,7 +370,7 @@ fn the_command_line_stands_above_the_text() {
     let overrides = Overrides {
         listen_address: Some(SocketAddr::from(([127, 0, 0, 1], 1))),
         external_url: Some("https://x.example".to_owned()),
-        storage_mode: Some(StorageMode::Journal),
+        storage_mode: Some(StorageMode::Memory),
         storage_path: Some(PathBuf::from("/d")),
         insecure: false,
     };
@@ -368,7 +378,7 @@ fn the_command_line_stands_above_the_text() {
     let config = Config::parse("web: {listen_address: '0.0.0.0:80'}", &environment).expect("right");
     assert_eq!(config.web.listen_address.port(), 1);
     assert_eq!(config.web.external_url.as_deref(), Some("https://x.example"));
-    assert_eq!((config.storage.mode, config.storage.path), (StorageMode::Journal, "/d".into()));
+    assert_eq!((config.storage.mode, config.storage.path), (StorageMode::Memory, "/d".into()));
 }
 
 #[test]

@@ -21,7 +21,7 @@ impl Submission {
     /// Encodes the entries of one request; `accounts` are those whose trading state is answered.
     #[must_use]
     pub fn new(entries: Vec<Entry>, accounts: Vec<Account>, codec: &RecordCodec) -> Self {
-        let decides = entries.iter().any(|e| matches!(e, Entry::Decision(_)));
+        let decides = entries.iter().any(|e| matches!(e, Entry::Decision(_) | Entry::Settings(_)));
         let room = if decides { Room::Reserve } else { Room::Ordinary };
         let mut bytes = Vec::new();
         let entries = entries
@@ -52,7 +52,7 @@ impl Submission {
         self.bytes.len()
     }
 
-    /// From what room of the log it is written: decisions may use the reserve.
+    /// From what room of the log it is written: decisions and settings may use the reserve.
     #[must_use]
     pub const fn room(&self) -> Room {
         self.room

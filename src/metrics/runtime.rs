@@ -6,6 +6,8 @@
 //! Deliberately absent: anything that the monitored state knows (see `projection`), a clock, the
 //! crate's default registry and its text encoder.
 
+mod journal;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -17,6 +19,8 @@ use prometheus::proto::{Metric, MetricFamily};
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
+
+pub use journal::JournalFigures;
 
 use crate::domain::event::KINDS;
 use crate::domain::time::Timestamp;
@@ -65,6 +69,7 @@ pub struct Runtime {
     listeners: IntGaugeVec,
     listeners_refused: IntCounterVec,
     streams_ended: IntCounterVec,
+    journal: JournalFigures,
     queue_depth: IntGauge,
     queue_limit: IntGauge,
     scrape: Gauge,
@@ -95,6 +100,7 @@ impl Runtime {
             delay: histogram(own, &families::EVENT_DELAY, &DELAY_BOUNDS)?,
             alertmanager: counter(own, &families::ALERTMANAGER_WEBHOOKS)?,
             watchdog_time: register(own, GaugeVec::new(opts(&families::LAST_WATCHDOG_TIME), &[])?)?,
+            journal: JournalFigures::new(own)?,
             queue_depth: register(own, IntGauge::with_opts(opts(&families::QUEUE_DEPTH))?)?,
             queue_limit: register(own, IntGauge::with_opts(opts(&families::QUEUE_LIMIT))?)?,
             scrape: register(own, Gauge::with_opts(opts(&families::SCRAPE_DURATION))?)?,
@@ -179,6 +185,12 @@ impl Runtime {
     /// A request with events was answered after `took`.
     pub fn ingest_duration(&self, took: Duration) {
         self.ingest.observe(took.as_secs_f64());
+    }
+
+    /// The figures of the journal.
+    #[must_use]
+    pub const fn journal(&self) -> &JournalFigures {
+        &self.journal
     }
 
     /// A notification of Alertmanager came, and what came of it.

@@ -41,6 +41,7 @@ def running(directory: Path):
     serve = [
         str(BINARY),
         "serve",
+        "--storage.mode=memory",
         f"--config.file={Path(__file__).parent / 'exporter.yml'}",
         *listen,
     ]

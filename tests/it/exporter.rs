@@ -48,10 +48,18 @@ impl Log {
 }
 
 impl Exporter {
-    /// Starts it with these arguments on a free port, and waits until it listens.
+    /// Starts it with these arguments on a free port, and waits until it listens. Records are kept
+    /// in memory, if the arguments say nothing of storage.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut command = Command::new(BINARY);
-        command.arg("--web.listen-address=127.0.0.1:0").args(arguments);
+        let given = |name: &str| arguments.iter().any(|argument| argument.starts_with(name));
+        if !given("--storage.") {
+            command.arg("--storage.mode=memory");
+        }
+        if !given("--web.listen-address") {
+            command.arg("--web.listen-address=127.0.0.1:0");
+        }
+        command.args(arguments);
         Self::spawn(command)
     }
 

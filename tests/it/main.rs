@@ -11,6 +11,7 @@
 mod exporter;
 mod events;
 mod alertmanager;
+mod journal;
 mod process;
 mod stream;
 mod demo;

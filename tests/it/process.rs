@@ -27,6 +27,7 @@ fn it_is_ready_and_ends_well() {
 fn serve_may_be_said_and_logs_may_be_json() {
     let mut command = Command::new(BINARY);
     command.args(["serve", "--web.listen-address=127.0.0.1:0", "--log.level=warn"]);
+    command.arg("--storage.mode=memory");
     command.arg("--log.format=json");
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
@@ -50,19 +51,20 @@ fn it_says_what_is_wrong_with_its_arguments() {
     check(&["--help"], 0, "--web.listen-address");
     check(&["--web.listen_address=127.0.0.1:0"], 2, "unexpected argument");
     check(&["sing"], 2, "unrecognized subcommand");
-    check(&["--storage.mode=journal"], 1, "cannot keep a journal");
+    check(&["--storage.path=Cargo.toml"], 1, "cannot open the journal in Cargo.toml");
     check(&["--config.file=does-not-exist.yml"], 1, "does-not-exist.yml");
 }
 
 #[test]
 fn others_reach_it_only_if_that_is_said() {
     for address in ["0.0.0.0:0", "[::]:0"] {
-        let (code, _, err) = run(&[&format!("--web.listen-address={address}")], "");
+        let address = format!("--web.listen-address={address}");
+        let (code, _, err) = run(&[&address, "--storage.mode=memory"], "");
         assert_eq!(code, 1, "{err}");
         assert!(err.contains("--insecure"), "{err}");
     }
     let mut command = Command::new(BINARY);
-    command.args(["--web.listen-address=0.0.0.0:0", "--insecure"]);
+    command.args(["--web.listen-address=0.0.0.0:0", "--insecure", "--storage.mode=memory"]);
     let exporter = Exporter::spawn(command);
     assert!(exporter.address.ip().is_unspecified());
 }
@@ -224,7 +226,9 @@ fn nothing_acknowledged_is_lost_in_a_drain_under_load() {
 #[test]
 fn a_full_table_of_descriptors_passes() {
     let mut command = Command::new("sh");
-    let script = format!("ulimit -n 40 && exec {BINARY} --web.listen-address=127.0.0.1:0");
+    let script = format!(
+        "ulimit -n 40 && exec {BINARY} --storage.mode=memory --web.listen-address=127.0.0.1:0"
+    );
     command.args(["-c", &script]);
     let exporter = Exporter::spawn(command);
     let held: Vec<TcpStream> =

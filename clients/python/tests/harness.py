@@ -53,7 +53,12 @@ class Exporter:
         """Starts it, and waits until it takes requests."""
         self._log = open(self._folder / "exporter.log", "a")  # noqa: SIM115
         self._process = subprocess.Popen(
-            [str(BINARY), f"--web.listen-address=127.0.0.1:{self.port}", *self._arguments],
+            [
+                str(BINARY),
+                f"--web.listen-address=127.0.0.1:{self.port}",
+                "--storage.mode=memory",
+                *self._arguments,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,

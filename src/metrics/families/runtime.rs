@@ -89,6 +89,42 @@ pub const STREAMS_ENDED: Family = Family::counter(
     &["reason"],
     Source::Runtime,
 );
+/// Bytes of the journal.
+pub const JOURNAL_BYTES: Family = Family::gauge(
+    "trading_exporter_journal_bytes",
+    "Bytes that the journal takes up, its spare and reserve segments included.",
+    &[],
+    Source::Runtime,
+);
+/// What an acknowledged event survives.
+pub const JOURNAL_DURABILITY: Family = Family::gauge(
+    "trading_exporter_journal_durability",
+    "What an acknowledged event survives, 1 where it holds: synced (a power cut), relaxed (a crash), \
+     memory (nothing).",
+    &["durability"],
+    Source::Runtime,
+);
+/// Failures of the journal.
+pub const JOURNAL_ERRORS: Family = Family::counter(
+    "trading_exporter_journal_errors_total",
+    "Number of times that the journal did not take a batch because it was full or failed.",
+    &[],
+    Source::Runtime,
+);
+/// Time of a sync.
+pub const JOURNAL_SYNC_DURATION: Family = Family::histogram(
+    "trading_exporter_journal_sync_duration_seconds",
+    "Time in seconds that the sync of a batch to the disk took.",
+    &[],
+    Source::Runtime,
+);
+/// Torn tails.
+pub const JOURNAL_TORN_TAILS: Family = Family::gauge(
+    "trading_exporter_journal_torn_tails",
+    "Number of batches kept aside that a crash cut short before they were acknowledged.",
+    &[],
+    Source::Runtime,
+);
 /// Requests that wait.
 pub const QUEUE_DEPTH: Family = Family::gauge(
     "trading_exporter_queue_depth",
@@ -138,6 +174,11 @@ pub const FAMILIES: &[Family] = &[
     LISTENERS,
     LISTENERS_REFUSED,
     STREAMS_ENDED,
+    JOURNAL_BYTES,
+    JOURNAL_DURABILITY,
+    JOURNAL_ERRORS,
+    JOURNAL_SYNC_DURATION,
+    JOURNAL_TORN_TAILS,
     QUEUE_DEPTH,
     QUEUE_LIMIT,
     SCRAPE_DURATION,

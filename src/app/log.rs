@@ -1,0 +1,141 @@
+//! The log that the configuration asks for, and what the exporter counts of it.
+//!
+//! Input: the configuration. Output: a log for the writer; for one on disk, a thread that makes its
+//! segments ready and ends with it. Invariant: what a restart or a power cut would take is said on
+//! the log and on /metrics.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::AppError;
+use crate::clock;
+use crate::config::{Config, StorageConfig, StorageMode, StorageSync};
+use crate::domain::limits;
+use crate::journal::{
+    Batch, DiskStorage, Durability, EventLog, LocalLog, LocalOptions, LogError, MemoryLog,
+    Retention, SyncMode, SyncTimer,
+};
+use crate::metrics::Runtime;
+
+/// Opens the log.
+pub(super) fn open(config: &Config, runtime: &Arc<Runtime>) -> Result<Box<dyn EventLog>, AppError> {
+    let log: Box<dyn EventLog> = match config.storage.mode {
+        StorageMode::Journal => Box::new(open_local(&config.storage, runtime)?),
+        StorageMode::Memory => Box::new(MemoryLog::new(limits::MEMORY_LOG_BYTES_MAX)),
+    };
+    match log.durability() {
+        Durability::Memory => {
+            tracing::warn!("records are kept in memory: a restart forgets everything");
+        }
+        Durability::Relaxed => tracing::warn!(
+            "events are acknowledged before they are on the disk: a power cut may take the newest"
+        ),
+        Durability::Synced => {}
+    }
+    runtime.journal().opened(log.durability().as_str());
+    runtime.journal().bytes(log.size_bytes());
+    Ok(Box::new(Counted { log, runtime: Arc::clone(runtime) }))
+}
+
+fn open_local(storage: &StorageConfig, runtime: &Arc<Runtime>) -> Result<LocalLog, AppError> {
+    let path = storage.path.clone();
+    let failed = |source| AppError::Journal { path: path.clone(), source };
+    let directory = directory(&storage.path).map_err(failed)?;
+    let observer = Arc::clone(runtime);
+    let timer = SyncTimer {
+        now: clock::monotonic,
+        observe: Arc::new(move |took| observer.journal().synced(took)),
+    };
+    let sync = match storage.sync {
+        StorageSync::EveryBatch => SyncMode::EveryBatch,
+        StorageSync::Interval => SyncMode::Interval(storage.sync_interval),
+    };
+    let segment_bytes = storage.segment_bytes;
+    let options = LocalOptions { segment_bytes, sync, timer: Some(timer) };
+    let mut log = LocalLog::open(Arc::new(directory), options).map_err(failed)?;
+    runtime.journal().torn_tails(log.torn_tails().map_err(failed)?);
+    if let Some(torn) = log.torn() {
+        let (segment, offset, kept_as) = (&torn.segment, torn.offset, &torn.kept_as);
+        tracing::warn!(
+            segment,
+            offset,
+            bytes = torn.size_bytes,
+            kept_as,
+            "a batch that was never acknowledged was cut short by a crash, and set aside"
+        );
+    }
+    let preparer = log.preparer();
+    std::thread::Builder::new()
+        .name("preparer".into())
+        .spawn(move || preparer.run())
+        .map_err(|source| AppError::SetUp { what: "the preparer of segments", source })?;
+    let (first, last) = (log.first_sequence(), log.last_sequence());
+    tracing::info!(path = %path.display(), first, last, "the journal is open");
+    Ok(log)
+}
+
+fn directory(path: &Path) -> Result<DiskStorage, LogError> {
+    DiskStorage::open_or_create(path)
+        .map_err(|source| LogError::Failed { doing: "opening the directory", source })
+}
+
+/// A log whose size and failures are counted.
+struct Counted {
+    log: Box<dyn EventLog>,
+    runtime: Arc<Runtime>,
+}
+
+impl Counted {
+    fn count<T>(&self, result: Result<T, LogError>) -> Result<T, LogError> {
+        match &result {
+            Ok(_) => self.runtime.journal().bytes(self.log.size_bytes()),
+            Err(_) => self.runtime.journal().error(),
+        }
+        result
+    }
+}
+
+impl EventLog for Counted {
+    fn append(&mut self, batch: &Batch) -> Result<(), LogError> {
+        let result = self.log.append(batch);
+        self.count(result)
+    }
+
+    fn sync(&mut self) -> Result<(), LogError> {
+        let result = self.log.sync();
+        self.count(result)
+    }
+
+    fn replay(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(&Batch) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
+        self.log.replay(from, visit)
+    }
+
+    fn first_sequence(&self) -> u64 {
+        self.log.first_sequence()
+    }
+
+    fn last_sequence(&self) -> u64 {
+        self.log.last_sequence()
+    }
+
+    fn drop_before(&mut self, sequence: u64) -> Result<(), LogError> {
+        let result = self.log.drop_before(sequence);
+        self.count(result)
+    }
+
+    fn due_before(&self, retention: &Retention) -> Result<u64, LogError> {
+        self.log.due_before(retention)
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.log.size_bytes()
+    }
+
+    fn durability(&self) -> Durability {
+        self.log.durability()
+    }
+}

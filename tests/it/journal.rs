@@ -1,0 +1,154 @@
+//! The journal on disk under the real process: what a restart keeps, and what refuses to start.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::exporter::{Exporter, run};
+
+/// A directory for a journal, and the arguments that name it.
+struct Home {
+    directory: tempfile::TempDir,
+}
+
+impl Home {
+    fn new() -> Self {
+        let home = Self { directory: tempfile::tempdir().unwrap() };
+        fs::write(home.config(), "storage:\n  segment_bytes: 1MiB\n").unwrap();
+        home
+    }
+
+    fn config(&self) -> PathBuf {
+        self.directory.path().join("exporter.yml")
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.directory.path().join("journal")
+    }
+
+    fn arguments(&self) -> [String; 3] {
+        [
+            "--web.listen-address=127.0.0.1:0".to_owned(),
+            format!("--config.file={}", self.config().display()),
+            format!("--storage.path={}", self.journal().display()),
+        ]
+    }
+
+    fn start(&self) -> Exporter {
+        let arguments = self.arguments();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        Exporter::start(&arguments)
+    }
+
+    /// Starts it although it will end by itself: exit code, and what it said.
+    fn fail(&self) -> (i32, String) {
+        let arguments = self.arguments();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let (code, _, err) = run(&arguments, "");
+        (code, err)
+    }
+
+    /// The first segment.
+    fn segment(&self) -> PathBuf {
+        self.journal().join("seg-00000000000000000001")
+    }
+}
+
+/// The series of the monitored state: not of the process, and not what time alone changes.
+fn state(exporter: &Exporter) -> String {
+    let metrics = exporter.get("/metrics").body;
+    let own = |line: &str| line.contains("trading_exporter_") || line.contains("process_");
+    metrics.lines().filter(|line| !own(line)).collect::<Vec<_>>().join("\n")
+}
+
+fn tell(exporter: &Exporter) {
+    let events = r#"[
+        {"type":"order_submitted","account":"paper","order_id":"O-1","symbol":"AAPL","side":"buy",
+         "quantity":100,"expected_price":187.40,"event_id":"e-1"},
+        {"type":"order_filled","account":"paper","order_id":"O-1","fill_id":"F-1","quantity":100,
+         "price":187.43,"event_id":"e-2"}]"#;
+    let answer = exporter.post("/api/v1/events", events);
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+fn halt(exporter: &Exporter) {
+    let body = r#"{"account":"paper","state":"halted","actor":"jo","reason":"a test"}"#;
+    let answer = exporter.post("/api/v1/halts", body);
+    assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+}
+
+#[test]
+fn a_restart_keeps_figures_halts_and_audit() {
+    let home = Home::new();
+    let mut first = home.start();
+    tell(&first);
+    halt(&first);
+    let before = state(&first);
+    assert!(
+        before.contains(r#"trading_fills_total{account="paper",symbol="AAPL"} 1.0"#),
+        "{before}"
+    );
+    assert!(before.contains(r#"trading_state{account="paper"} 2.0"#), "{before}");
+    assert!(first.get("/metrics").body.contains(r#"journal_durability{durability="synced"} 1.0"#));
+    first.signal("TERM");
+    assert_eq!(first.wait().code(), Some(0), "{}", first.log());
+
+    let second = home.start();
+    assert_eq!(state(&second), before);
+    let audit = second.get("/api/v1/audit?account=paper").body;
+    assert!(audit.contains("a test"), "{audit}");
+    tell(&second);
+    let metrics = second.get("/metrics").body;
+    assert!(metrics.contains(r#"trading_fills_total{account="paper",symbol="AAPL"} 1.0"#));
+    assert!(metrics.contains(r#"events_duplicate_total{type="order_filled"} 1.0"#), "{metrics}");
+}
+
+#[test]
+fn one_process_has_the_journal() {
+    let home = Home::new();
+    let _first = home.start();
+    let (code, err) = home.fail();
+    assert_eq!(code, 1);
+    assert!(err.contains("in use by another process"), "{err}");
+}
+
+/// A flipped bit in what was acknowledged is told with its place, and nothing is changed.
+#[test]
+fn a_damaged_journal_does_not_start() {
+    let home = Home::new();
+    let mut exporter = home.start();
+    for _ in 0..3 {
+        tell(&exporter);
+        halt(&exporter);
+    }
+    exporter.signal("TERM");
+    assert_eq!(exporter.wait().code(), Some(0));
+    let mut bytes = fs::read(home.segment()).unwrap();
+    let place = bytes.windows(4).position(|window| window == b"AAPL").unwrap();
+    bytes[place] ^= 1;
+    fs::write(home.segment(), &bytes).unwrap();
+    let names = |path: &Path| fs::read_dir(path).unwrap().count();
+    let before = names(&home.journal());
+    let (code, err) = home.fail();
+    assert_eq!(code, 1, "{err}");
+    assert!(
+        err.contains("corrupt at") && err.contains("seg-00000000000000000001, offset"),
+        "{err}"
+    );
+    assert_eq!(fs::read(home.segment()).unwrap(), bytes);
+    assert_eq!(names(&home.journal()), before);
+}
+
+#[test]
+fn a_relaxed_journal_says_so() {
+    let home = Home::new();
+    fs::write(home.config(), "storage:\n  sync: interval\n  segment_bytes: 1MiB\n").unwrap();
+    let mut exporter = home.start();
+    tell(&exporter);
+    exporter.wait_for_log(&["WARN", "a power cut may take the newest"]);
+    let metrics = exporter.get("/metrics").body;
+    assert!(metrics.contains(r#"journal_durability{durability="relaxed"} 1.0"#), "{metrics}");
+    exporter.signal("TERM");
+    assert_eq!(exporter.wait().code(), Some(0));
+    let metrics = home.start().get("/metrics").body;
+    assert!(metrics.contains(r#"trading_fills_total{account="paper",symbol="AAPL"} 1.0"#));
+}
