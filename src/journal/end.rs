@@ -4,6 +4,7 @@
 //! damaged. Invariant: only the last segment is read, and the one before it if the last is empty.
 //! Deliberately absent: any change of a segment (see [`super::mend`]).
 
+use std::collections::VecDeque;
 use std::io;
 
 use super::frame::{Digest, Header, SECTOR};
@@ -72,6 +73,9 @@ pub(super) struct End {
     pub(super) offset: u64,
     pub(super) digest: Digest,
     pub(super) last_sequence: u64,
+    /// From here on nobody knows whether what can be read is on the disk: frames that no later frame
+    /// says to have been synced.
+    pub(super) doubtful_from: u64,
     /// The end of what is torn, if something is.
     pub(super) torn_until: Option<u64>,
 }
@@ -86,7 +90,7 @@ pub(super) fn find_end(storage: &dyn Storage, segments: &[Segment]) -> Result<En
     let next_sequence = last.name.first_sequence;
     let unknown = Link { next_sequence, digest: (next_sequence == 1).then_some([0; 32]) };
     let mut scan = Scan::new(storage, last, unknown)?;
-    while scan.next()?.is_some() {}
+    let doubtful_from = walk(&mut scan)?;
     if scan.offset == 0
         && let Some(previous) = before.last()
     {
@@ -103,7 +107,22 @@ pub(super) fn find_end(storage: &dyn Storage, segments: &[Segment]) -> Result<En
         return Err(scan.corrupt("the batches before it are missing".into()));
     };
     let last_sequence = scan.link.next_sequence - 1;
-    Ok(End { segment: *last, offset: scan.offset, digest, last_sequence, torn_until })
+    let offset = scan.offset;
+    Ok(End { segment: *last, offset, digest, last_sequence, doubtful_from, torn_until })
+}
+
+/// Walks to the last intact frame. Returns where the first one begins that may not be on the disk.
+fn walk(scan: &mut Scan) -> Result<u64, LogError> {
+    let mut doubtful: VecDeque<(u64, u64)> = VecDeque::new();
+    let mut begins = scan.offset;
+    while let Some((header, _)) = scan.next()? {
+        while doubtful.front().is_some_and(|(first, _)| *first <= header.synced_sequence) {
+            doubtful.pop_front();
+        }
+        doubtful.push_back((header.first_sequence, begins));
+        begins = scan.offset;
+    }
+    Ok(doubtful.front().map_or(begins, |(_, begins)| *begins))
 }
 
 /// The link to what follows a segment that was left for another one, which begins at `next`: all

@@ -140,7 +140,10 @@ impl LocalLog {
             _lock: lock,
         };
         log.torn = log.mend(end.torn_until)?;
-        // A process that ended may have left pages that the disk does not have yet.
+        // A process that ended may have left pages that the disk does not have yet, and one whose sync
+        // failed pages that it never gets by itself.
+        let doubtful = Span { from: end.doubtful_from, until: end.offset };
+        mend::write_again(&*log.file, doubtful).map_err(failed("writing the last batch again"))?;
         log.file.sync().map_err(failed("syncing the last segment"))?;
         log.storage.sync_names().map_err(failed("syncing the directory"))?;
         log.synced_sequence = log.last_sequence;

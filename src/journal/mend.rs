@@ -90,6 +90,15 @@ pub(super) fn set_aside(
     Ok(name)
 }
 
+/// Writes what can be read there once more, so that a sync brings it to the disk. After a sync that
+/// failed the system shows pages that the disk does not have, and takes them for clean.
+pub(super) fn write_again(file: &dyn StoredFile, span: Span) -> std::io::Result<()> {
+    each_chunk(span, |offset, chunk| {
+        file.read_at(chunk, offset)?;
+        file.write_at(chunk, offset)
+    })
+}
+
 fn copy(
     storage: &dyn Storage,
     from: &dyn StoredFile,

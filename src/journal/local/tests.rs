@@ -182,6 +182,28 @@ fn a_failure_is_final_and_loses_nothing_acknowledged() {
 }
 
 /// Each batch is one write and one sync, and where a segment ends a few more of names.
+/// After a sync that failed the system shows a batch that the disk does not have, and takes its pages
+/// for clean. Whoever recovers it must bring it to the disk, for what follows is acknowledged.
+#[test]
+fn a_batch_that_a_failed_sync_left_behind_is_brought_to_the_disk() {
+    for seed in 0..20 {
+        let storage = SimStorage::new(seed);
+        let mut log = open_synced(&storage);
+        let (mut known, _) = tell(&mut log, 3);
+        storage.fail_at(storage.operations() + 1, Fault::Error);
+        let (_, tried) = tell(&mut log, 1);
+        drop(log);
+        storage.reboot();
+        let mut log = open_synced(&storage);
+        assert_eq!(log.last_sequence(), tried.as_ref().unwrap().next_sequence() - 1, "it is seen");
+        known.extend(tried);
+        known.extend(tell(&mut log, 2).0);
+        storage.cut_power();
+        storage.reboot();
+        check_recovered(&storage, &known, None);
+    }
+}
+
 #[test]
 fn a_batch_costs_one_sync() {
     let storage = SimStorage::new(1);
