@@ -72,6 +72,7 @@ const CONFINED: &[Confined] = &[
     Confined { path: &["clap"], to: &["cli"] },
     Confined { path: &["serde_saphyr"], to: &["config"] },
     Confined { path: &["rmp_serde"], to: &["engine"] },
+    Confined { path: &["zstd"], to: &["journal"] },
     Confined { path: &["jiff"], to: &["clock", "wire"] },
     Confined { path: &["tracing_subscriber"], to: &["app", "cli"] },
     Confined {

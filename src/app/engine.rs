@@ -72,12 +72,12 @@ fn write(
     settings: Arc<Settings>,
     codec: RecordCodec,
 ) -> Result<(), AppError> {
-    writer.recover()?;
+    writer.recover(&mut |_, _| ())?;
     // What the configuration says now is a record only where it is not in force already. The batch
     // may be empty: then what the fold decided before a crash is written down, if it was not.
     let entries = if writer.is_under(&settings) { vec![] } else { vec![Entry::Settings(settings)] };
     writer.commit(vec![Submission::new(entries, Vec::new(), &codec)], clock::now())?;
     inbox.open();
-    inbox.run(writer, clock::now);
+    inbox.run(&mut writer, clock::now);
     Ok(())
 }

@@ -111,6 +111,17 @@ impl RecordCodec {
         out.extend_from_slice(encoded);
     }
 
+    /// What a record that holds a decision is called, and the JSON in it; none for other records.
+    #[must_use]
+    pub fn decision(bytes: &[u8]) -> Option<(&'static str, &[u8])> {
+        let ([version, _, tag], content) = bytes.split_first_chunk::<3>()?;
+        match *tag {
+            TAG_DECISION if *version == VERSION => Some(("decision", content)),
+            TAG_CONTROL if *version == VERSION => Some(("control", content)),
+            _ => None,
+        }
+    }
+
     /// Reads a whole record: whether more of its request follow, and the entry.
     ///
     /// # Errors

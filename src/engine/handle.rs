@@ -13,9 +13,10 @@ use crate::domain::ids::Account;
 use crate::domain::monitor::Monitor;
 use crate::domain::record::Entry;
 use crate::engine::feed::{Resumed, Subscription};
-use crate::engine::queue::{Message, Request, Shared};
+use crate::engine::queue::{Errand, Message, Request, Shared};
 use crate::engine::submission::Submission;
 use crate::engine::{EngineError, Receipt};
+use crate::journal::{EventLog, LogError};
 
 /// A handle on the engine; clones are the same engine.
 #[derive(Clone)]
@@ -47,6 +48,17 @@ pub enum NotReady {
     /// The process is ending.
     #[error("draining: the process is ending")]
     Draining,
+}
+
+/// Why something was not done with the log.
+#[derive(Debug, thiserror::Error)]
+pub enum LogErrand {
+    /// The writer does not take it.
+    #[error(transparent)]
+    Engine(EngineError),
+    /// The log failed.
+    #[error(transparent)]
+    Log(LogError),
 }
 
 /// How far the engine is; it only moves on.
@@ -181,6 +193,25 @@ impl Handle {
         self.shared.sender.try_send(Message::Wake).ok();
     }
 
+    /// Does something with the log, between two batches. Ingest waits meanwhile.
+    ///
+    /// # Errors
+    /// [`EngineError::Closed`] when the writer has ended; the error of the log.
+    pub async fn with_log<R: Send + 'static>(
+        &self,
+        run: impl FnOnce(&mut dyn EventLog) -> Result<R, LogError> + Send + 'static,
+    ) -> Result<R, LogErrand> {
+        let (answer, result) = oneshot::channel();
+        let errand: Errand = Box::new(move |log| {
+            // Whoever asked may be gone.
+            answer.send(run(log)).ok();
+        });
+        let sent = self.shared.sender.send(Message::Errand(errand)).await;
+        sent.map_err(|_| LogErrand::Engine(EngineError::Closed))?;
+        let result = result.await.map_err(|_| LogErrand::Engine(EngineError::Closed))?;
+        result.map_err(LogErrand::Log)
+    }
+
     /// Not ready from now on; requests are still taken until [`Handle::stop`].
     pub fn drain(&self) {
         self.shared.set_phase(Phase::Draining);
@@ -233,10 +264,10 @@ mod testing {
             let codec = RecordCodec::new(settings);
             let (handle, inbox) = channel(monitor, codec, limits::QUEUE_REQUESTS_MAX);
             let log = Box::new(MemoryLog::new(limits::MEMORY_LOG_BYTES_MAX));
-            let writer = Writer::new(inbox.monitor(), log, codec);
+            let mut writer = Writer::new(inbox.monitor(), log, codec);
             inbox.open();
             let now = Timestamp::from_nanos(NOW_NANOS).unwrap_or(Timestamp::MIN);
-            std::thread::spawn(move || inbox.run(writer, || now));
+            std::thread::spawn(move || inbox.run(&mut writer, || now));
             handle
         }
     }

@@ -8,6 +8,9 @@
 
 mod codec;
 mod snapshot;
+mod states;
+mod replay;
+mod archive;
 mod submission;
 mod writer;
 mod feed;
@@ -18,11 +21,14 @@ use crate::domain::ids::Account;
 use crate::domain::record::Verdict;
 use crate::domain::state::TradingState;
 
+pub use archive::{AUDIT_FILE, Archive};
 pub use codec::{CodecError, RecordCodec, SettingsCodec};
 pub use feed::{Lost, Resumed, Subscription};
-pub use handle::{Handle, NotReady};
+pub use handle::{Handle, LogErrand, NotReady};
 pub use queue::{Inbox, channel};
+pub use replay::{Replay, Settled};
 pub use snapshot::{STATE_VERSION, StateCodec, StateDigest, StateError};
+pub use states::{Beginning, Recovered, States, Unreadable, recover};
 pub use submission::Submission;
 pub use writer::{Committed, RecoverError, Writer};
 

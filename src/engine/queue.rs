@@ -21,6 +21,7 @@ use crate::engine::handle::{Handle, Phase, Status};
 use crate::engine::submission::Submission;
 use crate::engine::writer::{Committed, Writer};
 use crate::engine::{EngineError, Receipt};
+use crate::journal::EventLog;
 use crate::journal::Room;
 
 /// Makes the two ends of the queue around a monitor: a handle for everybody, and the inbox of the
@@ -66,15 +67,19 @@ pub(super) struct Shared {
 }
 
 /// What stands in the queue.
-#[derive(Debug)]
 pub(super) enum Message {
     /// Commit this.
     Submit(Request),
+    /// Do this with the log.
+    Errand(Errand),
     /// A tick is due.
     Wake,
     /// Commit what waits, and end.
     Stop,
 }
+
+/// Something to be done with the log, between batches.
+pub(super) type Errand = Box<dyn FnOnce(&mut dyn EventLog) + Send>;
 
 /// One request, and who waits for its receipt.
 #[derive(Debug)]
@@ -115,8 +120,8 @@ impl Inbox {
 
     /// Commits what comes until the handle says stop and nothing waits. It blocks: give it a
     /// thread of its own.
-    pub fn run(mut self, mut writer: Writer, now: impl Fn() -> Timestamp) {
-        while self.step(&mut writer, &now) {}
+    pub fn run(mut self, writer: &mut Writer, now: impl Fn() -> Timestamp) {
+        while self.step(writer, &now) {}
         let synced = writer.sync();
         if let Err(error) = synced {
             self.shared.note(Some(&error));
@@ -125,7 +130,7 @@ impl Inbox {
 
     /// Waits for a batch and commits it. False: stopped, and nothing waits any more.
     fn step(&mut self, writer: &mut Writer, now: &impl Fn() -> Timestamp) -> bool {
-        let batch = self.next_batch();
+        let batch = self.next_batch(writer);
         if batch.is_empty() {
             return false;
         }
@@ -157,13 +162,13 @@ impl Inbox {
     }
 
     /// The requests of the next batch, waiting for the first; empty when stopped.
-    fn next_batch(&mut self) -> Vec<Request> {
-        let Some(first) = self.first() else { return Vec::new() };
+    fn next_batch(&mut self, writer: &mut Writer) -> Vec<Request> {
+        let Some(first) = self.first(writer) else { return Vec::new() };
         let room = first.submission.room();
         let mut events = first.submission.len();
         let mut bytes = first.submission.size_bytes();
         let mut batch = vec![first];
-        while let Some(next) = self.waiting() {
+        while let Some(next) = self.waiting(writer) {
             events += next.submission.len();
             bytes += next.submission.size_bytes();
             let fits = events <= limits::BATCH_EVENTS_MAX && bytes <= limits::BATCH_BYTES_MAX;
@@ -177,7 +182,7 @@ impl Inbox {
     }
 
     /// What comes first: a tick that is due, what was held back, or what is sent next.
-    fn first(&mut self) -> Option<Request> {
+    fn first(&mut self, writer: &mut Writer) -> Option<Request> {
         loop {
             if self.shared.tick_due.swap(false, Ordering::AcqRel) {
                 return Some(self.tick());
@@ -187,6 +192,7 @@ impl Inbox {
             }
             match self.receiver.blocking_recv()? {
                 Message::Submit(request) => return Some(request),
+                Message::Errand(errand) => errand(writer.log()),
                 Message::Wake => {}
                 Message::Stop => self.close(),
             }
@@ -194,13 +200,14 @@ impl Inbox {
     }
 
     /// The next request that waits already.
-    fn waiting(&mut self) -> Option<Request> {
+    fn waiting(&mut self, writer: &mut Writer) -> Option<Request> {
         if let Some(held) = self.held.take() {
             return Some(held);
         }
         loop {
             match self.receiver.try_recv().ok()? {
                 Message::Submit(request) => return Some(request),
+                Message::Errand(errand) => errand(writer.log()),
                 Message::Wake => {}
                 Message::Stop => self.close(),
             }
@@ -363,7 +370,7 @@ mod tests {
             let pending: Vec<Pending> = requests.into_iter().map(|r| bench.submit(r)).collect();
             let mut found = Vec::new();
             while bench.inbox.held.is_some() || bench.handle.queue().0 > 0 {
-                let batch = bench.inbox.next_batch();
+                let batch = bench.inbox.next_batch(&mut bench.writer);
                 found.push(batch.iter().map(|r| r.submission.len()).sum::<usize>());
             }
             assert_eq!(found, expect);
@@ -389,6 +396,24 @@ mod tests {
         bench.handle.tick();
         assert!(bench.step());
         assert_eq!(bench.answer(waiting).unwrap().sequence, 3, "the queue was full");
+    }
+
+    #[test]
+    fn errands_are_done_between_batches() {
+        let mut bench = bench(memory(), 10);
+        let waiting = bench.submit(vec![Entry::Tick]);
+        let handle = bench.handle.clone();
+        let errand = bench.tasks.spawn(async move {
+            handle.with_log(|log| Ok((log.first_sequence(), log.last_sequence()))).await
+        });
+        bench.tasks.block_on(tokio::task::yield_now());
+        assert!(bench.step());
+        assert_eq!(bench.answer(waiting).unwrap().sequence, 1);
+        assert_eq!(bench.tasks.block_on(errand).unwrap().unwrap(), (1, 0), "it came meanwhile");
+        bench.tasks.block_on(bench.handle.stop());
+        while bench.step() {}
+        let late = bench.tasks.block_on(bench.handle.with_log(|log| Ok(log.last_sequence())));
+        assert!(late.is_err(), "{late:?}");
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod end;
 mod local;
 mod reader;
 mod repair;
+mod snapshots;
 #[cfg(test)]
 mod conformance;
 
@@ -32,6 +33,9 @@ pub use mend::TornTail;
 pub use reader::{JournalReader, TailState, Verified};
 pub use repair::{Repaired, repair};
 pub use sim::{Fault, Operation, SimStorage};
+pub use snapshots::{
+    GENERATIONS, Reader as SnapshotReader, SnapshotError, SnapshotInfo, Snapshots,
+};
 pub use spare::Preparer;
 pub use storage::{Lock, Storage, StoredFile};
 

@@ -11,13 +11,16 @@ use crate::journal::{Batch, Room};
 
 impl Writer {
     /// Appends a record for each decision that the log does not hold yet, and folds it.
-    pub(super) fn record_decisions(&mut self) {
+    ///
+    /// # Errors
+    /// As for a batch: they wait.
+    pub(super) fn record_decisions(&mut self) -> Result<(), EngineError> {
         let entries: Vec<Entry> = {
             let monitor = self.monitor.read();
             monitor.unrecorded().cloned().map(Entry::Control).collect()
         };
-        if entries.is_empty() || self.failed {
-            return;
+        if entries.is_empty() {
+            return Ok(());
         }
         let first = self.monitor.read().sequence() + 1;
         let mut batch = Batch::new(first, self.received_at.as_nanos(), Room::Reserve);
@@ -26,20 +29,13 @@ impl Writer {
             self.codec.encode_entry(entry, &mut encoded);
             batch.push(|out| RecordCodec::frame(false, &encoded, out));
         }
-        match self.append(&batch) {
-            Ok(()) => {}
-            Err(error @ EngineError::DiskFull) => {
-                tracing::warn!(%error, "a decision waits to be recorded; it stands all the same");
-                return;
-            }
-            // Said already.
-            Err(_) => return,
-        }
+        self.append(&batch)?;
         let received_at = self.received_at;
         let mut monitor = self.monitor.write();
         for (sequence, entry) in (first..).zip(entries) {
             fold_record(&mut monitor, &Record { sequence, received_at, more: false, entry });
         }
+        Ok(())
     }
 }
 
@@ -143,7 +139,7 @@ mod tests {
             _ => Ok(()),
         };
         first.log.replay(1, &mut only_the_first).unwrap();
-        second.recover().unwrap();
+        second.recover(&mut |_, _| ()).unwrap();
         assert_eq!(second.monitor.read().unrecorded().len(), 1);
         second.commit(Vec::new(), Timestamp::MIN).unwrap();
         assert_eq!(told(&second), "DH");

@@ -1,0 +1,270 @@
+//! The commit, step by step, over a log that the test can look into.
+
+use super::*;
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::domain::event::{Event, Heartbeat};
+use crate::domain::ids::{Component, EventId};
+use crate::engine::codec::SettingsCodec;
+use crate::journal::{Durability, MemoryLog, Retention};
+
+const START: Timestamp = Timestamp::MIN;
+
+/// A log that the test can look into, and that fails when it is told to.
+#[derive(Clone)]
+struct TestLog(Arc<Mutex<Kept>>);
+
+struct Kept {
+    log: MemoryLog,
+    appends: usize,
+    next_error: Option<LogError>,
+}
+
+impl TestLog {
+    fn new() -> Self {
+        let log = MemoryLog::new(limits::MEMORY_LOG_BYTES_MAX);
+        Self(Arc::new(Mutex::new(Kept { log, appends: 0, next_error: None })))
+    }
+
+    fn fail_next(&self, error: LogError) {
+        self.0.lock().next_error = Some(error);
+    }
+
+    /// Sequence, receive time after the start, and `more` of each record kept.
+    fn records(&self) -> Vec<(u64, Duration, bool)> {
+        let mut records = Vec::new();
+        let mut visit = |batch: &Batch| {
+            let at = Timestamp::from_nanos(batch.received_at_nanos()).unwrap();
+            for (sequence, bytes) in (batch.first_sequence()..).zip(batch.records()) {
+                let (more, _) = codec().decode(bytes).unwrap();
+                let since = u64::try_from(at.since(START)).unwrap();
+                records.push((sequence, Duration::from_nanos(since), more));
+            }
+            Ok(())
+        };
+        self.0.lock().log.replay(1, &mut visit).unwrap();
+        records
+    }
+}
+
+impl EventLog for TestLog {
+    fn append(&mut self, batch: &Batch) -> Result<(), LogError> {
+        let mut kept = self.0.lock();
+        kept.appends += 1;
+        kept.next_error.take().map_or(Ok(()), Err)?;
+        kept.log.append(batch)
+    }
+
+    fn replay(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(&Batch) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
+        self.0.lock().log.replay(from, visit)
+    }
+
+    fn sync(&mut self) -> Result<(), LogError> {
+        Ok(())
+    }
+
+    fn first_sequence(&self) -> u64 {
+        self.0.lock().log.first_sequence()
+    }
+
+    fn last_sequence(&self) -> u64 {
+        self.0.lock().log.last_sequence()
+    }
+
+    fn drop_before(&mut self, sequence: u64) -> Result<(), LogError> {
+        self.0.lock().log.drop_before(sequence)
+    }
+
+    fn due_before(&self, retention: &Retention) -> Result<u64, LogError> {
+        self.0.lock().log.due_before(retention)
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::Memory
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.0.lock().log.size_bytes()
+    }
+}
+
+fn codec() -> RecordCodec {
+    RecordCodec::new(SettingsCodec { encode: |_| Vec::new(), decode: |_| Ok(Settings::default()) })
+}
+
+fn writer(log: &TestLog) -> Writer {
+    let monitor = Monitor::new(Arc::new(Settings::default()));
+    Writer::new(Arc::new(RwLock::new(monitor)), Box::new(log.clone()), codec())
+}
+
+/// A heartbeat with that id.
+fn event(id: &str) -> Entry {
+    Entry::Event(Event {
+        account: Account::default(),
+        time: None,
+        event_id: EventId::new(id).ok(),
+        session: None,
+        strategy: None,
+        venue: None,
+        synthetic: false,
+        body: Body::Heartbeat(Heartbeat {
+            component: Component::new("engine").unwrap(),
+            status: None,
+            message: None,
+            latency: None,
+            interval: None,
+        }),
+    })
+}
+
+fn request(ids: &[&str]) -> Submission {
+    let entries = ids.iter().map(|id| event(id)).collect();
+    Submission::new(entries, vec![Account::default()], &codec())
+}
+
+fn after(seconds: u64) -> Timestamp {
+    START.plus(Duration::from_secs(seconds))
+}
+
+#[test]
+fn the_last_record_of_each_request_says_so() {
+    let check = |requests: &[&[&str]], expect_more: &[bool]| {
+        let log = TestLog::new();
+        let submissions = requests.iter().map(|ids| request(ids)).collect();
+        let committed = writer(&log).commit(submissions, START).unwrap();
+        let records = log.records();
+        let more: Vec<bool> = records.iter().map(|(_, _, more)| *more).collect();
+        assert_eq!(more, expect_more, "{requests:?}");
+        let sequences: Vec<u64> = records.iter().map(|(sequence, _, _)| *sequence).collect();
+        assert_eq!(sequences, (1..=expect_more.len() as u64).collect::<Vec<_>>());
+        for (receipt, ids) in committed.receipts.iter().zip(requests) {
+            assert_eq!(receipt.verdicts.len(), ids.len());
+            assert_eq!(receipt.sequence, expect_more.len() as u64);
+            assert_eq!(receipt.states.len(), 1);
+        }
+        assert_eq!(committed.receipts.len(), requests.len());
+    };
+    check(&[], &[]);
+    check(&[&[]], &[]);
+    check(&[&["a"]], &[false]);
+    check(&[&["a", "b", "c"]], &[true, true, false]);
+    check(&[&["a", "b"], &[], &["c"], &["d", "e"]], &[true, false, false, true, false]);
+}
+
+#[test]
+fn what_is_known_is_not_written_again() {
+    let log = TestLog::new();
+    let mut writer = writer(&log);
+    writer.commit(vec![request(&["a", "b"])], START).unwrap();
+    let committed = writer.commit(vec![request(&["c", "b", "d", "a"])], START).unwrap();
+    let (new, old) = (Verdict::Accepted, Verdict::Duplicate);
+    let expect = [new.clone(), old.clone(), new, old.clone()];
+    assert_eq!(committed.receipts[0].verdicts, expect);
+    let more: Vec<bool> = log.records().into_iter().map(|(_, _, more)| more).collect();
+    assert_eq!(more, [true, false, true, false], "the last that is written ends the request");
+    let appends = log.0.lock().appends;
+    let committed = writer.commit(vec![request(&["a", "d"])], START).unwrap();
+    assert_eq!(committed.receipts[0].verdicts, [old.clone(), old.clone()]);
+    assert_eq!(committed.receipts[0].sequence, 4);
+    assert_eq!(log.0.lock().appends, appends, "nothing to sync");
+    let committed = writer.commit(vec![request(&["e", "e"]), request(&["e"])], START).unwrap();
+    assert_eq!(committed.receipts[0].verdicts, [Verdict::Accepted, old.clone()]);
+    assert_eq!(committed.receipts[1].verdicts, [old], "found by the fold, within one batch");
+}
+
+#[test]
+fn receive_times_never_go_back() {
+    let log = TestLog::new();
+    let mut writer = writer(&log);
+    for (id, now) in [("a", 10), ("b", 3), ("c", 11), ("d", 0)] {
+        writer.commit(vec![request(&[id])], after(now)).unwrap();
+    }
+    let times: Vec<u64> = log.records().iter().map(|(_, at, _)| at.as_secs()).collect();
+    assert_eq!(times, [10, 10, 11, 11]);
+    assert_eq!(writer.monitor.read().now(), after(11));
+}
+
+#[test]
+fn a_full_log_takes_nothing_and_may_have_room_again() {
+    let log = TestLog::new();
+    let mut writer = writer(&log);
+    writer.commit(vec![request(&["a"])], START).unwrap();
+    log.fail_next(LogError::Full);
+    let refused = writer.commit(vec![request(&["b"]), request(&["c"])], after(9));
+    assert_eq!(refused.unwrap_err(), EngineError::DiskFull);
+    assert_eq!(writer.monitor.read().sequence(), 1);
+    let taken = writer.commit(vec![request(&["b"])], after(1)).unwrap();
+    assert_eq!(taken.receipts[0].sequence, 2);
+    let expect = [(1, Duration::ZERO, false), (2, Duration::from_secs(1), false)];
+    assert_eq!(log.records(), expect);
+}
+
+#[test]
+fn after_a_failure_nothing_is_taken_and_nothing_is_tried() {
+    let log = TestLog::new();
+    let mut writer = writer(&log);
+    writer.commit(vec![request(&["a"])], START).unwrap();
+    let source = std::io::Error::other("EIO");
+    log.fail_next(LogError::Failed { doing: "syncing", source });
+    for ids in [["b"], ["c"], ["a"]] {
+        let refused = writer.commit(vec![request(&ids)], START);
+        assert_eq!(refused.unwrap_err(), EngineError::JournalFailed);
+    }
+    assert_eq!(log.0.lock().appends, 2);
+    assert_eq!(writer.monitor.read().sequence(), 1);
+}
+
+#[test]
+fn decisions_may_use_the_reserve() {
+    let decision = crate::domain::record::Decision::Halt {
+        account: Account::all(),
+        state: crate::domain::state::TradingState::Halted,
+        reason: String::new(),
+        actor: crate::domain::ids::Actor::new("op").unwrap(),
+    };
+    let decided = Submission::new(vec![Entry::Decision(decision)], Vec::new(), &codec());
+    let writer = writer(&TestLog::new());
+    assert_eq!(writer.plan(vec![decided], START).0.room(), Room::Reserve);
+    assert_eq!(writer.plan(vec![request(&["a"])], START).0.room(), Room::Ordinary);
+}
+
+#[test]
+fn a_replay_reaches_the_same_state_whatever_the_batches_were() {
+    let ids = ["a", "b", "a", "c", "d", "b", "e", "f"];
+    let states: Vec<Vec<String>> = [1, 2, 3, 8]
+        .into_iter()
+        .map(|size| {
+            let log = TestLog::new();
+            let mut first = writer(&log);
+            for chunk in ids.chunks(size) {
+                let requests = chunk.iter().map(|id| request(&[id])).collect();
+                first.commit(requests, after(1)).unwrap();
+            }
+            let mut second = writer(&log);
+            second.recover(&mut |_, _| ()).unwrap();
+            let (live, replayed) = (first.monitor.read(), second.monitor.read());
+            assert_eq!(format!("{live:?}"), format!("{replayed:?}"));
+            assert_eq!(first.received_at, second.received_at);
+            replayed.accounts().map(|a| format!("{a:?}")).collect()
+        })
+        .collect();
+    assert!(states.windows(2).all(|pair| pair[0] == pair[1]), "{states:#?}");
+}
+
+#[test]
+fn a_record_that_cannot_be_read_stops_the_recovery() {
+    let mut log = TestLog::new();
+    let mut batch = Batch::new(1, START.as_nanos(), Room::Ordinary);
+    batch.push(|out| out.extend_from_slice(b"\x01\x00T"));
+    batch.push(|out| out.extend_from_slice(b"\x01\x00X"));
+    log.append(&batch).unwrap();
+    let error = writer(&log).recover(&mut |_, _| ()).unwrap_err();
+    assert!(matches!(error, RecoverError::Record { sequence: 2, .. }), "{error}");
+}

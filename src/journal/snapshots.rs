@@ -1,0 +1,398 @@
+//! Snapshots beside the log: what a restart begins with, so that it need not read the whole log.
+//!
+//! Input: bytes, and the sequence that they stand for. Output: the same bytes, or that they are not
+//! the same any more. A snapshot is written under a temporary name, synced, renamed, the names
+//! synced, and read back. Invariants: a file with the name of a snapshot is whole, or a medium lied
+//! and reading it says so; the two newest that were read back stay. Deliberately absent: what the
+//! bytes mean, when one is due, and threads. `docs/snapshots.md` has the format on disk.
+
+mod header;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use self::header::{HEADER_BYTES, HeaderError, VERSION};
+use super::storage::{Storage, StoredFile};
+
+/// Bytes written to and read from a file at one time.
+const CHUNK_BYTES: usize = 256 * 1024;
+/// The fastest level of the compression: names of fields vanish at any.
+const COMPRESSION_LEVEL: i32 = 1;
+/// Snapshots that stay.
+pub const GENERATIONS: usize = 2;
+
+const PREFIX: &str = "snap-";
+/// Digits of a sequence in a name, so that names sort like sequences.
+const DIGITS: usize = 20;
+const TEMPORARY: &str = "snapshot.tmp";
+
+/// The snapshots of a directory.
+#[derive(Clone)]
+pub struct Snapshots {
+    storage: Arc<dyn Storage>,
+}
+
+/// What is known of a snapshot without its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotInfo {
+    /// Sequence of the newest record in it.
+    pub sequence: u64,
+    /// When that record was received, in nanoseconds since the Unix epoch.
+    pub received_at_nanos: i64,
+    /// Bytes of the file behind its header.
+    pub stored_bytes: u64,
+    /// Bytes of what it holds.
+    pub state_bytes: u64,
+    /// SHA-256 of what it holds.
+    pub digest: [u8; 32],
+}
+
+/// Why there is no snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The disk did not do as asked.
+    #[error("cannot {doing} the snapshot {place}")]
+    Storage {
+        /// What was being done.
+        doing: &'static str,
+        /// The file.
+        place: String,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// It is not what was written.
+    #[error("the snapshot {place} is damaged: {what}")]
+    Damaged {
+        /// The file.
+        place: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A later version of this program wrote it.
+    #[error("the snapshot {place} has version {found}, and only {VERSION} is known")]
+    Version {
+        /// The file.
+        place: String,
+        /// Its version.
+        found: u32,
+    },
+}
+
+impl fmt::Debug for Snapshots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshots").field("at", &self.storage.place(PREFIX)).finish()
+    }
+}
+
+impl Snapshots {
+    /// The snapshots in that directory.
+    #[must_use]
+    pub fn new(storage: Arc<dyn Storage>) -> Self {
+        Self { storage }
+    }
+
+    /// Sequences of the snapshots that have a name, newest first.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Storage`].
+    pub fn sequences(&self) -> Result<Vec<u64>, SnapshotError> {
+        let names = self.storage.names().map_err(|e| self.failed("list", PREFIX, e))?;
+        let mut sequences: Vec<u64> = names.iter().filter_map(|name| parse(name)).collect();
+        sequences.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(sequences)
+    }
+
+    /// Writes a snapshot of the state as of the record `sequence`, received at `received_at_nanos`,
+    /// durably and under its own name, and reads it back.
+    ///
+    /// # Errors
+    /// See [`SnapshotError`]. The older ones are untouched, and nothing that is half written has the
+    /// name of a snapshot.
+    pub fn write(
+        &self,
+        sequence: u64,
+        received_at_nanos: i64,
+        state: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<SnapshotInfo, SnapshotError> {
+        let storage = self.storage.as_ref();
+        let name = name(sequence);
+        let written = self.write_temporary(sequence, received_at_nanos, state);
+        if let Err(error) = written {
+            // What is left of it is overwritten by the next one if it cannot be removed now.
+            storage.remove(TEMPORARY).ok();
+            return Err(self.failed("write", TEMPORARY, error));
+        }
+        storage.rename(TEMPORARY, &name).map_err(|e| self.failed("name", &name, e))?;
+        storage.sync_names().map_err(|e| self.failed("sync the name of", &name, e))?;
+        self.verify(sequence)
+    }
+
+    fn write_temporary(
+        &self,
+        sequence: u64,
+        received_at_nanos: i64,
+        state: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let file = self.storage.create(TEMPORARY, 0)?;
+        let body = BodyWriter { file: file.as_ref(), bytes: Vec::new(), stored_bytes: 0 };
+        let encoder = zstd::stream::write::Encoder::new(body, COMPRESSION_LEVEL)?;
+        let mut hashing = Hashing { inner: encoder, hasher: Sha256::new(), bytes: 0 };
+        state(&mut hashing)?;
+        let Hashing { inner, hasher, bytes: state_bytes } = hashing;
+        let mut body = inner.finish()?;
+        body.write_out()?;
+        let info = SnapshotInfo {
+            sequence,
+            received_at_nanos,
+            stored_bytes: body.stored_bytes,
+            state_bytes,
+            digest: hasher.finalize().into(),
+        };
+        file.write_at(&header::encode(&info), 0)?;
+        file.sync()
+    }
+
+    /// Reads a snapshot to its end and checks all of it.
+    ///
+    /// # Errors
+    /// See [`SnapshotError`].
+    pub fn verify(&self, sequence: u64) -> Result<SnapshotInfo, SnapshotError> {
+        let mut reader = self.open(sequence)?;
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            match reader.read(&mut chunk) {
+                Ok(0) => return reader.finish(),
+                Ok(_) => {}
+                Err(error) => return Err(reader.blame(error)),
+            }
+        }
+    }
+
+    /// Opens a snapshot to read it. What was read is worth nothing before [`Reader::finish`].
+    ///
+    /// # Errors
+    /// See [`SnapshotError`].
+    pub fn open(&self, sequence: u64) -> Result<Reader, SnapshotError> {
+        let name = name(sequence);
+        let place = self.storage.place(&name);
+        let failed = |e| self.failed("read", &name, e);
+        let file = self.storage.open(&name).map_err(failed)?;
+        let size_bytes = file.size_bytes().map_err(failed)?;
+        let damaged = |what| SnapshotError::Damaged { place: place.clone(), what };
+        if size_bytes < HEADER_BYTES as u64 {
+            return Err(damaged("it is shorter than its header"));
+        }
+        let mut sector = [0; HEADER_BYTES];
+        file.read_at(&mut sector, 0).map_err(failed)?;
+        let info = match header::decode(&sector) {
+            Ok(info) => info,
+            Err(HeaderError::Damaged(what)) => return Err(damaged(what)),
+            Err(HeaderError::Version(found)) => {
+                return Err(SnapshotError::Version { place, found });
+            }
+        };
+        if info.sequence != sequence || size_bytes != HEADER_BYTES as u64 + info.stored_bytes {
+            return Err(damaged("its name or its length is not that of its header"));
+        }
+        let body = BodyReader { file, offset: HEADER_BYTES as u64, left: info.stored_bytes };
+        let body = io::BufReader::with_capacity(CHUNK_BYTES, body);
+        let decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(failed)?;
+        Ok(Reader { decoder, hasher: Sha256::new(), bytes: 0, info, place })
+    }
+
+    /// Removes what is left of a write that a crash cut short.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Storage`].
+    pub fn remove_leftovers(&self) -> Result<(), SnapshotError> {
+        let names = self.storage.names().map_err(|e| self.failed("list", PREFIX, e))?;
+        if names.iter().any(|name| name == TEMPORARY) {
+            self.remove_named(TEMPORARY)?;
+        }
+        Ok(())
+    }
+
+    /// Removes every snapshot that is older than all of `kept`, if those are enough.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Storage`].
+    pub fn remove_older(&self, kept: &[u64]) -> Result<(), SnapshotError> {
+        let Some(oldest) = kept.iter().min().filter(|_| kept.len() >= GENERATIONS) else {
+            return Ok(());
+        };
+        for sequence in self.sequences()?.into_iter().filter(|sequence| sequence < oldest) {
+            self.remove_named(&name(sequence))?;
+        }
+        Ok(())
+    }
+
+    /// How a snapshot is called in messages.
+    #[must_use]
+    pub fn place(&self, sequence: u64) -> String {
+        self.storage.place(&name(sequence))
+    }
+
+    fn remove_named(&self, name: &str) -> Result<(), SnapshotError> {
+        self.storage.remove(name).map_err(|e| self.failed("remove", name, e))
+    }
+
+    fn failed(&self, doing: &'static str, name: &str, source: io::Error) -> SnapshotError {
+        SnapshotError::Storage { doing, place: self.storage.place(name), source }
+    }
+}
+
+/// The bytes of a snapshot.
+pub struct Reader {
+    decoder: zstd::stream::read::Decoder<'static, io::BufReader<BodyReader>>,
+    hasher: Sha256,
+    bytes: u64,
+    info: SnapshotInfo,
+    place: String,
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// What its header says.
+    #[must_use]
+    pub const fn info(&self) -> SnapshotInfo {
+        self.info
+    }
+
+    /// Whether everything was read, and is what was written.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Damaged`].
+    pub fn finish(mut self) -> Result<SnapshotInfo, SnapshotError> {
+        let mut rest = [0; 1];
+        let damaged = |place, what| Err(SnapshotError::Damaged { place, what });
+        match self.read(&mut rest) {
+            Ok(0) => {}
+            Ok(_) => return damaged(self.place, "it holds more than was read"),
+            Err(error) => return Err(self.blame(error)),
+        }
+        if self.bytes != self.info.state_bytes {
+            return damaged(self.place, "it holds less than its header says");
+        }
+        if <[u8; 32]>::from(self.hasher.finalize()) != self.info.digest {
+            return damaged(self.place, "its digest is another");
+        }
+        Ok(self.info)
+    }
+
+    /// What an error of reading says of the snapshot.
+    fn blame(self, source: io::Error) -> SnapshotError {
+        match source.raw_os_error() {
+            Some(_) => SnapshotError::Storage { doing: "read", place: self.place, source },
+            None => SnapshotError::Damaged { place: self.place, what: "it cannot be unpacked" },
+        }
+    }
+}
+
+impl Read for Reader {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        // Not one byte more than the header promised: what was damaged may unpack to anything.
+        let left = usize::try_from(self.info.state_bytes - self.bytes).unwrap_or(usize::MAX);
+        let room = if left == 0 { bytes.len().min(1) } else { bytes.len().min(left) };
+        let part = bytes.get_mut(..room).unwrap_or_default();
+        let read = self.decoder.read(part)?;
+        if left == 0 && read > 0 {
+            return Err(io::Error::other("more than the header says"));
+        }
+        self.hasher.update(part.get(..read).unwrap_or_default());
+        self.bytes += read as u64;
+        Ok(read)
+    }
+}
+
+/// Hashes what passes.
+struct Hashing<W> {
+    inner: W,
+    hasher: Sha256,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.hasher.update(bytes.get(..written).unwrap_or_default());
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Writes behind the header, in chunks.
+struct BodyWriter<'a> {
+    file: &'a dyn StoredFile,
+    bytes: Vec<u8>,
+    stored_bytes: u64,
+}
+
+impl BodyWriter<'_> {
+    fn write_out(&mut self) -> io::Result<()> {
+        self.file.write_at(&self.bytes, HEADER_BYTES as u64 + self.stored_bytes)?;
+        self.stored_bytes += self.bytes.len() as u64;
+        self.bytes.clear();
+        Ok(())
+    }
+}
+
+impl Write for BodyWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(bytes);
+        if self.bytes.len() >= CHUNK_BYTES {
+            self.write_out()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads behind the header.
+struct BodyReader {
+    file: Arc<dyn StoredFile>,
+    offset: u64,
+    left: u64,
+}
+
+impl Read for BodyReader {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let room = bytes.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let part = bytes.get_mut(..room).unwrap_or_default();
+        if !part.is_empty() {
+            self.file.read_at(part, self.offset)?;
+        }
+        self.offset += room as u64;
+        self.left -= room as u64;
+        Ok(room)
+    }
+}
+
+/// The name of a snapshot.
+fn name(sequence: u64) -> String {
+    format!("{PREFIX}{sequence:0DIGITS$}")
+}
+
+/// The sequence in a name; none if it is not that of a snapshot.
+fn parse(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix(PREFIX)?;
+    let plain = digits.len() == DIGITS && digits.bytes().all(|b| b.is_ascii_digit());
+    digits.parse().ok().filter(|_| plain)
+}

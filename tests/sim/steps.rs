@@ -1,0 +1,207 @@
+//! What happens in a world, one thing a step.
+
+use std::sync::Arc;
+
+use trading_exporter::domain::ids::{Account, Actor, Component};
+use trading_exporter::domain::record::{CheckResult, Decision, Entry};
+use trading_exporter::domain::state::TradingState;
+use trading_exporter::engine::Archive;
+use trading_exporter::journal::{Fault, JournalReader, LogError, Retention, Storage};
+
+use crate::engines::entries;
+use crate::world::World;
+
+impl World {
+    /// One thing happens.
+    pub(crate) fn step(&mut self) {
+        let step = self.random.below(24);
+        if crate::asked_for("SIM_TRACE").is_some() {
+            let (at, operations) = (self.exporter.sequence(), self.disk.operations());
+            println!("step {step} at record {at}, operation {operations}");
+        }
+        match step {
+            0..=9 => self.engines_send(),
+            10..=12 => self.seconds_pass(),
+            13 => self.somebody_decides(),
+            14 => self.a_probe_ends(),
+            15..=16 => self.snapshot(),
+            17 => self.a_snapshot_rots(),
+            18 => self.the_process_dies(),
+            19 => self.the_power_goes(),
+            20..=21 => self.something_will_fail(),
+            22 => self.the_disk_fills_up(),
+            _ => self.the_clock_jumps(),
+        }
+    }
+
+    /// Only engines, and time, for some steps.
+    pub(crate) fn fill(&mut self, steps: usize) {
+        for _ in 0..steps {
+            self.engines_send();
+            self.seconds_pass();
+        }
+    }
+
+    fn engines_send(&mut self) {
+        let seconds = u64::try_from(self.now.as_nanos() / 1_000_000_000).expect("after 1970");
+        let count = 1 + self.random.index(self.engines.len());
+        let mut sent = Vec::new();
+        for engine in self.engines.iter_mut().take(count) {
+            sent.push(engine.lines(&mut self.random, seconds));
+        }
+        let ok = self.commit(sent.iter().map(|lines| entries(lines)).collect());
+        for (engine, lines) in self.engines.iter_mut().zip(sent) {
+            // An answer may be lost too.
+            let heard = ok && !self.random.chance(6);
+            engine.answered(lines, heard);
+        }
+    }
+
+    fn seconds_pass(&mut self) {
+        for _ in 0..=self.random.below(4) {
+            self.pass(1);
+            self.commit(vec![vec![Entry::Tick]]);
+        }
+    }
+
+    /// Forward or back, by minutes.
+    fn the_clock_jumps(&mut self) {
+        let by = std::time::Duration::from_secs(self.random.below(600));
+        self.now = if self.random.chance(2) { self.now.plus(by) } else { self.now.minus(by) };
+        let before = self.exporter.monitor.read().now();
+        self.commit(vec![vec![Entry::Tick]]);
+        assert!(self.exporter.monitor.read().now() >= before, "time went back");
+    }
+
+    fn somebody_decides(&mut self) {
+        let account = match self.random.below(3) {
+            0 => Account::all(),
+            n => Account::new(&format!("engine-{n}")).expect("an account"),
+        };
+        let (reason, actor) = ("seen".to_owned(), Actor::new("ops").expect("an actor"));
+        let epoch = self.exporter.monitor.read().permit(account.as_str()).epoch;
+        let decision = if self.random.chance(2) {
+            let state = TradingState::Halted;
+            Decision::Halt { account, state, reason, actor }
+        } else {
+            let force = self.random.chance(2);
+            Decision::Release { account, epoch, causes: Vec::new(), force, reason, actor }
+        };
+        self.commit(vec![vec![Entry::Decision(decision)]]);
+    }
+
+    fn a_probe_ends(&mut self) {
+        let check = CheckResult {
+            component: Component::new("disk").expect("a component"),
+            passed: self.random.chance(2),
+            message: "17 % free".to_owned(),
+            latency: std::time::Duration::from_micros(self.random.below(1_000)),
+            interval: std::time::Duration::from_secs(30),
+        };
+        self.commit(vec![vec![Entry::Check(check)]]);
+    }
+
+    /// A snapshot, and what may go after it. What fails leaves what was there before.
+    fn snapshot(&mut self) {
+        let state = self.exporter.monitor.read().clone();
+        if let Err(error) = self.snapshot_of(&state) {
+            self.lost.failures += 1;
+            assert!(!error.is_empty());
+            // A failed log is known at the next batch; a dark disk needs its power back.
+            self.restart();
+        }
+    }
+
+    fn snapshot_of(
+        &mut self,
+        state: &trading_exporter::domain::monitor::Monitor,
+    ) -> Result<(), String> {
+        let text = |error: &dyn std::error::Error| error.to_string();
+        self.exporter.writer.log().sync().map_err(|e| text(&e))?;
+        self.states.keep(state).map_err(|e| text(&e))?;
+        self.lost.snapshots += 1;
+        let (needless, _) = self.states.settle().map_err(|e| text(&e))?;
+        let Some(needless) = needless else { return Ok(()) };
+        let retention = Retention { bytes_max: Some(1), received_after_nanos: None };
+        let due = self.exporter.writer.log().due_before(&retention).map_err(|e| text(&e))?;
+        let below = due.min(needless + 1);
+        if below <= self.exporter.writer.log().first_sequence() {
+            return Ok(());
+        }
+        let storage: Arc<dyn Storage> = Arc::new(self.disk.clone());
+        let reader = JournalReader::open(Arc::clone(&storage)).map_err(|e| text(&e))?;
+        Archive::new(storage).copy(&reader, below).map_err(|e: LogError| text(&e))?;
+        let before = self.exporter.writer.log().first_sequence();
+        self.exporter.writer.log().drop_before(below).map_err(|e| text(&e))?;
+        let after = self.exporter.writer.log().first_sequence();
+        self.lost.segments_dropped += u64::from(after > before);
+        Ok(())
+    }
+
+    /// A snapshot and its retention, with the power cut at the operation of that number. False: there
+    /// were fewer.
+    pub(crate) fn snapshot_with_a_cut_after(&mut self, operations: u64) -> bool {
+        for _ in 0..2 {
+            let state = self.exporter.monitor.read().clone();
+            self.snapshot_of(&state).expect("nothing fails yet");
+            self.fill(10);
+        }
+        let state = self.exporter.monitor.read().clone();
+        self.disk.fail_at(self.disk.operations() + operations, Fault::PowerCut);
+        self.snapshot_of(&state).is_err()
+    }
+
+    /// The medium of the newest snapshot lies from now on.
+    fn a_snapshot_rots(&mut self) {
+        let names = self.disk.names().expect("names");
+        let newest = names.iter().filter(|name| name.starts_with("snap-")).max().cloned();
+        // Two generations: as long as the older one is whole, or the log reaches back.
+        let others = names.iter().filter(|name| name.starts_with("snap-")).count();
+        let whole = self.exporter.writer.log().first_sequence() == 1;
+        let Some(newest) = newest.filter(|_| others > 1 || whole) else { return };
+        let bit = self.random.next();
+        self.disk.damage(&newest, |bytes| {
+            // The padding of the header means nothing.
+            let places = 80 + bytes.len().saturating_sub(512);
+            let place = usize::try_from(bit % places as u64).expect("a place");
+            let at = if place < 80 { place } else { place - 80 + 512 };
+            bytes[at] ^= 1 << (bit >> 60 & 7);
+        });
+        self.lost.rotten += 1;
+        self.the_process_dies();
+        // Before another one rots, there are two again.
+        for _ in 0..2 {
+            self.seconds_pass();
+            self.snapshot();
+        }
+    }
+
+    fn the_process_dies(&mut self) {
+        self.lost.deaths += 1;
+        self.restart();
+    }
+
+    fn the_power_goes(&mut self) {
+        self.lost.power_cuts += 1;
+        self.disk.cut_power();
+        self.restart();
+    }
+
+    /// One of the next operations fails, or the power goes in it.
+    fn something_will_fail(&mut self) {
+        let fault = if self.random.chance(3) { Fault::Error } else { Fault::PowerCut };
+        let at = self.disk.operations() + self.random.below(12);
+        self.disk.fail_at(at, fault);
+        self.engines_send();
+    }
+
+    fn the_disk_fills_up(&mut self) {
+        self.disk.set_capacity(Some(self.disk.used_bytes() + self.random.below(20_000)));
+        for _ in 0..4 {
+            self.engines_send();
+            self.somebody_decides();
+        }
+        self.disk.set_capacity(None);
+        self.engines_send();
+    }
+}

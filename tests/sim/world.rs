@@ -1,0 +1,265 @@
+//! One exporter over one disk, and beside it what the disk should hold.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use trading_exporter::config::settings_codec;
+use trading_exporter::domain::limits;
+use trading_exporter::domain::monitor::Monitor;
+use trading_exporter::domain::record::Entry;
+use trading_exporter::domain::settings::{Settings, WindowSettings};
+use trading_exporter::domain::time::Timestamp;
+use trading_exporter::engine::{
+    RecordCodec, SettingsCodec, StateCodec, StateDigest, States, Submission, Writer, recover,
+};
+use trading_exporter::journal::{
+    EventLog, LocalLog, LocalOptions, MemoryLog, SimStorage, Snapshots, Storage,
+};
+
+use crate::engines::Engine;
+use crate::random::Random;
+
+/// 2026-11-22T14:30:00Z.
+const START_NANOS: i64 = 1_795_357_800_000_000_000;
+/// Small segments, so that many come and go.
+const SEGMENT_BYTES: u64 = 16 * 1024;
+
+const SETTINGS: SettingsCodec = SettingsCodec {
+    encode: settings_codec::encode,
+    decode: |bytes| settings_codec::decode(bytes).map_err(|error| error.to_string()),
+};
+pub(crate) const RECORDS: RecordCodec = RecordCodec::new(SETTINGS);
+pub(crate) const STATES: StateCodec = StateCodec::new(SETTINGS);
+
+/// A writer, and the state that it writes.
+pub(crate) struct Exporter {
+    pub(crate) monitor: Arc<RwLock<Monitor>>,
+    pub(crate) writer: Writer,
+}
+
+impl Exporter {
+    fn over(log: Box<dyn EventLog>) -> Self {
+        let monitor = Arc::new(RwLock::new(Monitor::new(Arc::default())));
+        let writer = Writer::new(Arc::clone(&monitor), log, RECORDS);
+        Self { monitor, writer }
+    }
+
+    pub(crate) fn sequence(&self) -> u64 {
+        self.monitor.read().sequence()
+    }
+
+    pub(crate) fn digest(&self) -> StateDigest {
+        STATES.digest(&self.monitor.read())
+    }
+}
+
+/// Requests that were to be committed together, and when.
+#[derive(Clone)]
+pub(crate) struct Requests {
+    pub(crate) entries: Vec<Vec<Entry>>,
+    pub(crate) now: Timestamp,
+}
+
+impl Requests {
+    pub(crate) fn submissions(&self) -> Vec<Submission> {
+        let submission =
+            |entries: &Vec<Entry>| Submission::new(entries.clone(), Vec::new(), &RECORDS);
+        self.entries.iter().map(submission).collect()
+    }
+}
+
+/// What went wrong in a run, and what of it was lost.
+#[derive(Debug, Default)]
+pub(crate) struct Lost {
+    pub(crate) acknowledged: u64,
+    pub(crate) recoveries: u64,
+    pub(crate) deaths: u64,
+    pub(crate) power_cuts: u64,
+    pub(crate) failures: u64,
+    pub(crate) full: u64,
+    pub(crate) snapshots: u64,
+    pub(crate) rotten: u64,
+    pub(crate) passed_over: u64,
+    pub(crate) segments_dropped: u64,
+    pub(crate) kept_unanswered: u64,
+}
+
+impl Lost {
+    pub(crate) fn add(&mut self, more: &Self) {
+        self.acknowledged += more.acknowledged;
+        self.recoveries += more.recoveries;
+        self.deaths += more.deaths;
+        self.power_cuts += more.power_cuts;
+        self.failures += more.failures;
+        self.full += more.full;
+        self.snapshots += more.snapshots;
+        self.rotten += more.rotten;
+        self.passed_over += more.passed_over;
+        self.segments_dropped += more.segments_dropped;
+        self.kept_unanswered += more.kept_unanswered;
+    }
+
+    /// Whether everything that can go wrong did.
+    pub(crate) fn happened(&self) -> bool {
+        [
+            self.deaths,
+            self.power_cuts,
+            self.failures,
+            self.full,
+            self.snapshots,
+            self.rotten,
+            self.passed_over,
+            self.segments_dropped,
+            self.kept_unanswered,
+        ]
+        .iter()
+        .all(|count| *count > 0)
+    }
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} records acknowledged, none lost, none twice; {} recoveries after {} deaths, {} power \
+             cuts, {} failures; {} times a full disk; {} snapshots, {} of them damaged, {} passed \
+             over; {} times segments dropped; {} batches kept that nobody was told of",
+            self.acknowledged,
+            self.recoveries,
+            self.deaths,
+            self.power_cuts,
+            self.failures,
+            self.full,
+            self.snapshots,
+            self.rotten,
+            self.passed_over,
+            self.segments_dropped,
+            self.kept_unanswered
+        )
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) seed: u64,
+    pub(crate) random: Random,
+    pub(crate) disk: SimStorage,
+    pub(crate) exporter: Exporter,
+    pub(crate) states: States,
+    /// Takes what was acknowledged, and nothing else.
+    pub(crate) reference: Exporter,
+    /// Was sent, and nobody knows what became of it.
+    pub(crate) unknown: Option<Requests>,
+    pub(crate) engines: Vec<Engine>,
+    pub(crate) now: Timestamp,
+    pub(crate) lost: Lost,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        let disk = SimStorage::new(seed);
+        let mut lost = Lost::default();
+        let (exporter, states) = recovered(&disk, &mut lost);
+        let reference = Exporter::over(Box::new(MemoryLog::new(limits::MEMORY_LOG_BYTES_MAX)));
+        let mut world = Self {
+            seed,
+            random: Random(seed),
+            disk,
+            exporter,
+            states,
+            reference,
+            unknown: None,
+            engines: (0..3).map(Engine::new).collect(),
+            now: Timestamp::from_nanos(START_NANOS).expect("a time"),
+            lost,
+        };
+        let window = WindowSettings { orders: 20, ..WindowSettings::default() };
+        let settings = Settings { window, ..Settings::default() };
+        assert!(world.commit(vec![vec![Entry::Settings(Arc::new(settings))]]));
+        world
+    }
+
+    pub(crate) fn lost(self) -> Lost {
+        Lost { acknowledged: self.reference.sequence(), ..self.lost }
+    }
+
+    /// Commits requests; what was acknowledged goes to the reference. False: they were not.
+    pub(crate) fn commit(&mut self, entries: Vec<Vec<Entry>>) -> bool {
+        let requests = Requests { entries, now: self.now };
+        match self.exporter.writer.commit(requests.submissions(), requests.now) {
+            Ok(committed) => {
+                let wanted = self.refer(&requests);
+                assert_eq!(committed.receipts, wanted, "other answers, seed {}", self.seed);
+                true
+            }
+            Err(trading_exporter::engine::EngineError::DiskFull) => {
+                self.lost.full += 1;
+                false
+            }
+            Err(error) => {
+                if crate::asked_for("SIM_TRACE").is_some() {
+                    let history = self.disk.history();
+                    println!("  {error}: {:?}", history.iter().rev().take(6).collect::<Vec<_>>());
+                }
+                self.unknown = Some(requests);
+                self.lost.failures += 1;
+                self.restart();
+                false
+            }
+        }
+    }
+
+    fn refer(&mut self, requests: &Requests) -> Vec<trading_exporter::engine::Receipt> {
+        let committed = self.reference.writer.commit(requests.submissions(), requests.now);
+        committed.expect("the reference takes everything").receipts
+    }
+
+    /// The process is gone, or the power; it starts again.
+    pub(crate) fn restart(&mut self) {
+        self.disk.reboot();
+        self.disk.set_capacity(None);
+        (self.exporter, self.states) = recovered(&self.disk, &mut self.lost);
+        // A batch that nobody was told of is there whole, or not at all.
+        if let Some(requests) = self.unknown.take()
+            && self.exporter.sequence() > self.reference.sequence()
+        {
+            self.refer(&requests);
+            self.lost.kept_unanswered += 1;
+        }
+    }
+
+    /// The state, and what a copy of the disk recovers to, are those of the acknowledged records.
+    pub(crate) fn check(&mut self) {
+        let waits = self.exporter.monitor.read().unrecorded().len() > 0;
+        let expected = (self.reference.sequence(), self.reference.digest());
+        if !waits {
+            let found = (self.exporter.sequence(), self.exporter.digest());
+            assert_eq!(found, expected, "the state is another, seed {}", self.seed);
+        }
+        let copy = self.disk.copy(self.seed);
+        let (copied, _) = recovered(&copy, &mut self.lost);
+        let found = (copied.sequence(), copied.digest());
+        assert_eq!(found, expected, "the recovered state is another, seed {}", self.seed);
+    }
+
+    pub(crate) fn pass(&mut self, seconds: u64) {
+        self.now = self.now.plus(Duration::from_secs(seconds));
+    }
+}
+
+/// What a process finds on that disk when it starts.
+fn recovered(disk: &SimStorage, lost: &mut Lost) -> (Exporter, States) {
+    let storage: Arc<dyn Storage> = Arc::new(disk.clone());
+    let options = LocalOptions { segment_bytes: SEGMENT_BYTES, ..LocalOptions::default() };
+    let log = LocalLog::open(Arc::clone(&storage), options).expect("the log opens");
+    let mut exporter = Exporter::over(Box::new(log));
+    let mut states = States::new(Snapshots::new(storage), STATES);
+    let recovered = recover(&mut exporter.writer, &mut states, &mut |_, _| ());
+    let recovered = recovered.expect("the state is recovered");
+    lost.recoveries += 1;
+    lost.passed_over += recovered.unreadable.len() as u64;
+    // Decisions that a crash left unwritten are written now.
+    exporter.writer.commit(Vec::new(), Timestamp::MIN).expect("there is room");
+    (exporter, states)
+}
