@@ -3,12 +3,17 @@
 //! Input: the `Authorization` header and the tokens of the configuration. Output: a [`Caller`] for
 //! the handlers. Invariants: tokens are compared as SHA-256 digests, all of them, in constant
 //! time; a token never reaches a log. Without tokens everybody may do everything (the server then
-//! listens on loopback alone). Deliberately absent: tokens in the query.
+//! listens on loopback alone). A path that takes events takes the token as the password of Basic
+//! as well, for senders that cannot set a header but can put `user:TOKEN@` into a URL; no other
+//! path does, and none asks for it, so no browser offers it by itself. Deliberately absent: tokens
+//! in the query.
 
 use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, header};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -136,7 +141,14 @@ fn identify(tokens: &[Token], headers: &HeaderMap, access: Access) -> Result<Cal
         };
     };
     let one = headers.get_all(header::AUTHORIZATION).iter().count() == 1;
-    let token = bearer(credentials).filter(|_| one).and_then(|text| find(tokens, text));
+    let known = if let Some(text) = bearer(credentials) {
+        find(tokens, text)
+    } else if access.scopes().contains(&Scope::IngestBroker) {
+        basic(credentials).and_then(|text| find(tokens, &text))
+    } else {
+        None
+    };
+    let token = known.filter(|_| one);
     token.map(|token| Caller::Holder(Arc::new(token.clone()))).ok_or_else(|| {
         unauthorized(
             "the token is not known",
@@ -149,6 +161,17 @@ fn identify(tokens: &[Token], headers: &HeaderMap, access: Access) -> Result<Cal
 fn bearer(credentials: &HeaderValue) -> Option<&[u8]> {
     let (scheme, token) = credentials.as_bytes().split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+}
+
+/// The password of `Basic BASE64(USER:PASSWORD)` (RFC 7617); the user may be anything.
+fn basic(credentials: &HeaderValue) -> Option<Vec<u8>> {
+    let (scheme, text) = credentials.as_bytes().split_at_checked(6)?;
+    if !scheme.eq_ignore_ascii_case(b"basic ") {
+        return None;
+    }
+    let pair = BASE64_STANDARD.decode(text.trim_ascii()).ok()?;
+    let colon = pair.iter().position(|byte| *byte == b':')?;
+    pair.get(colon + 1..).map(<[u8]>::to_vec)
 }
 
 /// Compares with every token, whether one matched before or not.
@@ -195,5 +218,26 @@ fn insufficient(scopes: &[Scope]) -> Problem {
     match HeaderValue::try_from(challenge) {
         Ok(value) => problem.with_header(header::WWW_AUTHENTICATE, value),
         Err(_) => problem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_of_basic_is_the_token() {
+        let check = |text: &str, expect: Option<&str>| {
+            let value = HeaderValue::from_str(text).unwrap();
+            assert_eq!(basic(&value).as_deref(), expect.map(str::as_bytes), "{text}");
+        };
+        check("Basic ZnJlcXRyYWRlOnNlY3JldA==", Some("secret"));
+        check("basic  ZnJlcXRyYWRlOnNlY3JldA== ", Some("secret"));
+        check("Basic OnNlY3JldA==", Some("secret"));
+        check("Basic OmE6Yg==", Some("a:b"));
+        check("Basic bm8gY29sb24=", None);
+        check("Basic ***", None);
+        check("Basic", None);
+        check("Bearer secret", None);
     }
 }
