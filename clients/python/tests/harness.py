@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Callable, Optional, Union
 
@@ -130,10 +131,19 @@ def accepted(body: bytes) -> bytes:
 
 
 class Fake:
-    """A server that answers requests as it was told, one after the other; then it accepts all."""
+    """A server that answers events as it was told, one request after the other; then all are taken.
 
-    def __init__(self, *acts: Act) -> None:
+    `permits` and `streams` are for the two paths of a gate: the last one stands for all later
+    ones, and without any the path is unknown.
+    """
+
+    def __init__(
+        self, *acts: Act, permits: Sequence[Act] = (), streams: Sequence[Act] = ()
+    ) -> None:
         self._acts = list(acts)
+        self._routes = {"/api/v1/permit": list(permits), "/api/v1/stream": list(streams)}
+        #: Heads of the requests that were no events.
+        self.heads: list[bytes] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.bodies: list[bytes] = []
@@ -162,22 +172,33 @@ class Fake:
     def _serve(self, connection: socket.socket) -> None:
         try:
             with connection.makefile("rb") as reader:
-                while reader.readline():
-                    length = 0
-                    while line := reader.readline().strip():
+                while line := reader.readline():
+                    path = line.split(b" ")[1].split(b"?")[0].decode()
+                    head, length = line, 0
+                    while (line := reader.readline()).strip():
+                        head += line
                         name, _, value = line.partition(b":")
                         if name.lower() == b"content-length":
                             length = int(value)
-                    body = reader.read(length)
-                    self.times.append(time.monotonic())
-                    self.bodies.append(body)
-                    act: Act = self._acts.pop(0) if self._acts else accepted(body)
-                    if callable(act):
-                        act(connection, body)
-                    else:
-                        connection.sendall(act)
+                    self._act(connection, path, head, reader.read(length))
         except OSError:
             pass
+
+    def _act(self, connection: socket.socket, path: str, head: bytes, body: bytes) -> None:
+        if path == "/api/v1/events":
+            self.times.append(time.monotonic())
+            self.bodies.append(body)
+            act = self._acts.pop(0) if self._acts else accepted(body)
+        else:
+            self.heads.append(head)
+            acts = self._routes.get(path)
+            act = (acts.pop(0) if len(acts) > 1 else acts[0]) if acts else reply(200, [])
+            if path in self._routes and not acts:
+                act = reply(404, {"code": "unknown_path"})
+        if callable(act):
+            act(connection, body)
+        else:
+            connection.sendall(act)
 
 
 def hang(connection: socket.socket, body: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -19,6 +20,7 @@ from trading_exporter import (
     TradingGate,
     TradingState,
 )
+from trading_exporter._sse import Parser
 
 Make = Callable[..., Client]
 
@@ -146,20 +148,26 @@ def test_before_the_first_permit_only_reducing_is_allowed(make: Make) -> None:
 
 
 def test_an_answer_that_is_no_permit_changes_nothing(make: Make) -> None:
-    odd: list[bytes] = [reply(200, []), reply(200, {}), reply(200, {"state": "open"}), b"\r\n\r\n"]
-    fake = Fake(permit("active", 1), *odd, permit("halted", 2), *[permit("halted", 2)] * 50)
+    odd: list[Any] = [
+        reply(200, []),
+        reply(200, {}),
+        reply(200, {"state": "open"}),
+        b"\r\n\r\n",
+        hang,
+    ]
+    fake = Fake(permits=[permit("active", 1, 400), *odd, permit("halted", 2)])
     with TradingGate(client=make(fake.url)) as gate:
         until(gate.allowed)
-        until(lambda: gate.state.value == "halted")
+        until(lambda: gate.state.value == "halted" and gate.epoch == 2)
     fake.close()
 
 
 def test_a_lower_epoch_is_ignored(make: Make) -> None:
-    fake = Fake(permit("active", 4), permit("halted", 5), *[permit("active", 3)] * 5)
-    fake_client = make(fake.url)
-    with TradingGate(client=fake_client) as gate:
-        until(lambda: gate.state.value == "halted")
-        until(lambda: len(fake.bodies) >= 5)
+    fake = Fake(permits=[permit("active", 4, 100), permit("halted", 5, 100), permit("active", 3)])
+    with TradingGate(client=make(fake.url)) as gate:
+        until(lambda: gate.epoch == 5)
+        seen = len(fake.heads)
+        until(lambda: len(fake.heads) >= seen + 5)
         assert gate.state.value == "halted"
         assert gate.epoch == 5
     fake.close()
@@ -167,40 +175,24 @@ def test_a_lower_epoch_is_ignored(make: Make) -> None:
 
 def test_time_runs_from_before_the_permit_was_asked_for(make: Make) -> None:
     """An answer that takes longer than the permit holds gives nothing."""
-    answered = threading.Event()
 
     def late(connection: Any, body: bytes) -> None:
-        pause = threading.Event()
-        pause.wait(0.3)
+        threading.Event().wait(0.3)
         connection.sendall(permit("active", 1, valid_for_ms=200))
-        answered.set()
 
-    fake = Fake(late, hang)
+    fake = Fake(permits=[late])
     with TradingGate(client=make(fake.url)) as gate:
-        assert answered.wait(SOON)
-        until(lambda: len(fake.bodies) >= 2, "the permit was taken, and the next asked for")
-        assert gate.epoch == 1
+        until(lambda: gate.epoch == 1)
         assert gate.expired
         assert not gate.allowed()
     fake.close()
 
 
 def test_an_answer_to_events_halts_at_once(make: Make) -> None:
-    """The permit hangs; the halt is heard of in the round trip that caused it."""
-
-    def route(connection: Any, body: bytes) -> None:
-        if body:
-            states = {"account-x": "halted"}
-            answer = {"accepted": 1, "duplicates": 0, "rejected": [], "states": states}
-            connection.sendall(reply(200, answer))
-        elif not given:
-            given.append(1)
-            connection.sendall(permit("active", 1))
-        else:
-            connection.recv(1)
-
-    given: list[int] = []
-    fake = Fake(*[route] * 50)
+    """No newer permit comes: the halt is heard of in the round trip that caused it."""
+    states = {"account-x": "halted"}
+    answer = {"accepted": 1, "duplicates": 0, "rejected": [], "states": states}
+    fake = Fake(reply(200, answer), permits=[permit("active", 1), hang])
     client = make(fake.url, account="account-x")
     told: list[Halt] = []
     with TradingGate(client=client) as gate:
@@ -209,8 +201,113 @@ def test_an_answer_to_events_halts_at_once(make: Make) -> None:
         client.send("order_accepted", {"order_id": "1"})
         until(lambda: not gate.allowed())
         until(lambda: told)
-        assert told[0].state is TradingState.HALTED
+        assert told[0].state.value == "halted"
     fake.close()
+
+
+def test_the_state_that_holds_is_told(exporter: Callable[..., Exporter], make: Make) -> None:
+    server = exporter("permit: {valid_for: 500ms}").start()
+    told: list[str] = []
+    with TradingGate(client=make(server.url)) as gate:
+        gate.on_state(lambda state: told.append(state.value))
+        until(lambda: told == ["reducing", "active"] or told == ["active"])
+        server.kill()
+        until(lambda: told[-1] == "reducing" and told[-2:] == ["active", "reducing"])
+        server.start()
+        until(lambda: told[-1] == "active")
+
+
+# The stream
+
+
+def events(*messages: tuple[str, str, Any]) -> bytes:
+    """Messages of a stream: id, event, data."""
+    texts = [
+        (f"id: {i}\r\n" if i else "") + f"event: {e}\ndata: {json.dumps(d)}\n\n"
+        for i, e, d in messages
+    ]
+    return (": hello\nretry: 1000\n\n" + "".join(texts)).encode()
+
+
+def streamed(*pieces: bytes, then_hang: bool = True) -> Callable[[Any, bytes], None]:
+    """A stream that comes in these pieces, and then goes on in silence or ends."""
+
+    def act(connection: Any, body: bytes) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for piece in pieces:
+            connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
+        if then_hang:
+            connection.recv(1)
+        else:
+            connection.sendall(b"0\r\n\r\n")
+
+    return act
+
+
+def body_of(answer: bytes) -> Any:
+    return json.loads(answer.split(b"\r\n\r\n", 1)[1])
+
+
+RECONCILE = {
+    "id": "7-0",
+    "account": "a",
+    "type": "reconcile",
+    "symbol": "MSFT",
+    "attempt": 1,
+    "from_quantity": "10",
+    "to_quantity": "11",
+    "drift_type": "quantity_mismatch",
+}
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_a_stream_is_read_in_pieces_of_any_size(make: Make, size: int) -> None:
+    active, halted = body_of(permit("active", 1)), body_of(permit("halted", 2))
+    text = events(("", "permit", active), ("7-0", "reconcile", RECONCILE), ("", "permit", halted))
+    fake = Fake(streams=[streamed(*[text[n : n + size] for n in range(0, len(text), size)])])
+    told: list[Any] = []
+    with TradingGate(client=make(fake.url)) as gate:
+        gate.on_reconcile(told.append)
+        gate.on_halt(told.append)
+        until(lambda: len(told) == 2)
+        assert gate.state.value == "halted"
+    assert (told[0].to_quantity, told[1].reason) == ("11", "why 2")
+    fake.close()
+
+
+def test_a_stream_is_resumed_and_a_directive_told_once(make: Make) -> None:
+    active = body_of(permit("active", 1))
+    first = events(("7-0", "reconcile", RECONCILE), ("", "permit", active))
+    second = events(
+        ("7-0", "reconcile", RECONCILE), ("8-0", "reconcile", {**RECONCILE, "id": "8-0"})
+    )
+    ends = events(("", "end", {"reason": "lifetime"}))
+    fake = Fake(
+        streams=[
+            streamed(first, then_hang=False),
+            streamed(second, ends),
+            streamed(b"data: {\n\n"),
+            streamed(events(("9-0", "reconcile", {**RECONCILE, "id": "9-0"}))),
+        ]
+    )
+    told: list[Reconcile] = []
+    with TradingGate(client=make(fake.url)) as gate:
+        until(lambda: len(gate._directives) == 3)
+        gate.on_reconcile(told.append)
+        until(lambda: len(told) == 3)
+    assert [r.directive_id for r in told] == ["7-0", "8-0", "9-0"]
+    streams = [head for head in fake.heads if b"/stream?" in head]
+    assert b"Last-Event-ID" not in streams[0]
+    assert b"Last-Event-ID: 7-0" in streams[1]
+    assert b"Last-Event-ID: 8-0" in streams[2]
+    fake.close()
+
+
+def test_a_message_without_end_is_given_up() -> None:
+    parser = Parser()
+    assert parser.feed(b"data: " + b"x" * 1_000_000) == []
+    with pytest.raises(ValueError, match="too long"):
+        parser.feed(b"x" * 100_000)
 
 
 def test_a_callback_that_fails_or_is_slow_harms_no_other(

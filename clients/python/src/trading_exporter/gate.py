@@ -13,23 +13,22 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
-import random
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Callable, NamedTuple, Optional
 
 from . import _forks
-from ._http import FAILURES, raise_for
+from ._follow import Follower
 from .client import AnyClient, client_of
-from .errors import ExporterError, ExporterRefused
 
 log = logging.getLogger("trading_exporter")
 
-_RETRY_SECONDS = (0.05, 2.0)
 _CALLBACKS_MAX = 1_000
+_DIRECTIVES_MAX = 1_000
 #: A halt heard of in an answer to events is told with its causes if the permit comes in this time.
 _CAUSES_SECONDS = 0.25
 _LOG_EVERY_SECONDS = 30.0
@@ -87,17 +86,17 @@ class Reconcile:
     raw: Mapping[str, Any]
 
     @classmethod
-    def of(cls, drift: Mapping[str, Any]) -> Reconcile:
-        """The directive behind a drift that is `reconciling`."""
+    def of(cls, directive: Mapping[str, Any]) -> Reconcile:
+        """The directive as the exporter tells it."""
         return cls(
-            account=str(drift["account"]),
-            symbol=str(drift["symbol"]),
-            drift_type=str(drift["type"]),
-            directive_id=str(drift["directive_id"]),
-            from_quantity=str(drift["local_quantity"]),
-            to_quantity=str(drift["broker_quantity"]),
-            to_price=drift.get("broker_price"),
-            raw=drift,
+            account=str(directive["account"]),
+            symbol=str(directive["symbol"]),
+            drift_type=str(directive["drift_type"]),
+            directive_id=str(directive["id"]),
+            from_quantity=str(directive["from_quantity"]),
+            to_quantity=str(directive["to_quantity"]),
+            to_price=directive.get("to_price"),
+            raw=directive,
         )
 
 
@@ -139,29 +138,28 @@ class TradingGate:
         self._epoch = 0
         self._causes: tuple[Mapping[str, Any], ...] = ()
         self._valid_until = 0.0
+        self._valid_for = 0.0
         self._heard_at = 0.0
-        self._directives: list[str] = []
+        self._told: Optional[TradingState] = None
+        self._told_effective: Optional[TradingState] = None
+        self._told_expired = True
+        self._directives: OrderedDict[str, Reconcile] = OrderedDict()
         self._view = self._look()
         self._begin()
         self.client.on_state(self._heard)
         _forks.after_in_child(self, TradingGate._after_fork)
 
     def _begin(self) -> None:
+        """What a process has of its own."""
         self._lock = threading.Lock()
-        self._closed = threading.Event()
+        self._closed = False
         self._tasks: queue.Queue[Optional[_Task]] = queue.Queue(_CALLBACKS_MAX)
-        self._told: Optional[TradingState] = None
         self._tell_by: Optional[float] = None
-        self._told_expired = True
         self._complained_at = -_LOG_EVERY_SECONDS
-        self._can_wait = True
-        self._channel = self.client.new_channel()
-        for name in ("permit", "callbacks", "directives"):
-            threading.Thread(
-                target=getattr(self, f"_run_{name}"),
-                name=f"trading-exporter-gate-{name}",
-                daemon=True,
-            ).start()
+        threading.Thread(
+            target=self._run_callbacks, name="trading-exporter-callbacks", daemon=True
+        ).start()
+        self._follower = Follower(self)
 
     # What an engine asks
 
@@ -221,7 +219,20 @@ class TradingGate:
         When the callback returns True, the exporter is told that it was carried out. What counts
         is the engine's next snapshot.
         """
-        self._callbacks.append(("reconcile", callback))
+        with self._lock:
+            self._callbacks.append(("reconcile", callback))
+            for directive in self._directives.values():
+                self._put("reconcile", directive, [callback])
+
+    def on_state(self, callback: Callable[[TradingState], Any]) -> None:
+        """Calls back with the state at once, and whenever `state` changes.
+
+        Other than `on_halt` and `on_release`, this counts a permit that runs out or comes back.
+        """
+        with self._lock:
+            self._callbacks.append(("state", callback))
+            self._told_effective = self.state
+            self._put("state", self._told_effective, [callback])
 
     def on_expired(self, callback: Callable[[TradingState], Any]) -> None:
         """Calls back when a permit has run out, with the state that this leads to."""
@@ -229,8 +240,8 @@ class TradingGate:
 
     def close(self) -> None:
         """Ends the background threads. Afterwards the permit runs out."""
-        self._closed.set()
-        self._channel.abort()
+        self._closed = True
+        self._follower.close()
         with contextlib.suppress(queue.Full):
             self._tasks.put_nowait(None)
 
@@ -240,62 +251,29 @@ class TradingGate:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # The permit
+    # What the exporter tells
 
-    def _run_permit(self) -> None:
-        failures = 0
-        while not self._closed.is_set():
-            asked_at = time.monotonic()
-            try:
-                self._take(self._ask(), asked_at)
-            except Exception as error:
-                # Nothing that an exporter, or a proxy before it, answers may end this thread.
-                failures += 1
-                self._complain(error)
-                low, high = _RETRY_SECONDS
-                pause = min(high, low * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)
-                self._closed.wait(pause)
-                continue
-            if failures:
-                failures = 0
-                self.client.reachable()
+    def known_permit(self) -> tuple[int, float, float]:
+        """The epoch, the time at which the permit ends, and for how many seconds it was given."""
+        return self._epoch, self._valid_until, self._valid_for
 
-    def _ask(self) -> Mapping[str, Any]:
-        """The next permit: at the next change, or when a part of its time has passed."""
-        left = max(0.0, self._valid_until - time.monotonic())
-        query: dict[str, object] = {"account": self.client.account}
-        wait = 0.0
-        if self._can_wait and self._known is not None and not self._closed.is_set():
-            wait = max(0.05, min(10.0, left / 3))
-            query.update(wait=f"{wait:.3f}", epoch=self._epoch)
-        try:
-            answer = self._channel.request("GET", "/api/v1/permit", timeout=wait + 2.0, query=query)
-            raise_for(answer)
-        except ExporterRefused as error:
-            if error.code == "unknown_parameter" and self._can_wait:
-                self._can_wait = False
-                return self._ask()
-            raise
-        except FAILURES as error:
-            raise ExporterError(f"{type(error).__name__}: {error}") from error
-        if not self._can_wait:
-            self._closed.wait(0.02)
-        permit = answer.json()
-        if not isinstance(permit, dict):
-            raise ExporterError("a permit that is no JSON object")
-        return permit
-
-    def _take(self, permit: Mapping[str, Any], asked_at: float) -> None:
+    def take_permit(self, permit: Mapping[str, Any], asked_at: float) -> None:
+        """A permit of the exporter, and the monotonic time before it was asked for."""
         state, epoch = TradingState(permit["state"]), int(permit["epoch"])
+        made_at = asked_at + int(permit.get("waited_ms") or 0) / 1000
+        valid_for = int(permit["valid_for_ms"]) / 1000
+        expiry = self._wanted_expiry or OnExpiry(permit["on_expiry"])
         with self._lock:
             if epoch < self._epoch:
-                self._complain(ExporterError(f"epoch {epoch} comes after {self._epoch}: ignored"))
-                self._closed.wait(_RETRY_SECONDS[1] / 4)
+                self._complain(epoch)
+                return
+            if epoch == self._epoch and made_at + valid_for < self._valid_until:
+                # The stream has brought a newer one meanwhile.
                 return
             self._epoch, self._causes = epoch, tuple(permit.get("causes") or ())
-            self._valid_until = asked_at + int(permit["valid_for_ms"]) / 1000
-            self._expiry = self._wanted_expiry or OnExpiry(permit["on_expiry"])
-            heard_later = asked_at < self._heard_at
+            self._valid_until, self._valid_for = made_at + valid_for, valid_for
+            self._expiry = expiry
+            heard_later = made_at < self._heard_at
             if not heard_later or self._is_worse(state):
                 self._known = state
             self._view = self._look()
@@ -303,8 +281,20 @@ class TradingGate:
             if not heard_later or self._causes:
                 self._tell_by = None
                 self._tell_state()
+            self._tell_effective()
         # The thread of the callbacks waits for the end of the permit.
         self._nudge()
+
+    def take_directive(self, directive: Mapping[str, Any]) -> None:
+        """A reconcile directive of the exporter; the same one may come again."""
+        reconcile = Reconcile.of(directive)
+        with self._lock:
+            if reconcile.directive_id in self._directives:
+                return
+            self._directives[reconcile.directive_id] = reconcile
+            if len(self._directives) > _DIRECTIVES_MAX:
+                self._directives.popitem(last=False)
+            self._put("reconcile", reconcile)
 
     def _heard(self, word: str) -> None:
         """An answer to events said what the account may do."""
@@ -316,6 +306,7 @@ class TradingGate:
             self._known = state
             self._view = self._look()
             self._tell_by = self._heard_at + _CAUSES_SECONDS
+            self._tell_effective()
         self._nudge()
 
     def _is_worse(self, state: TradingState) -> bool:
@@ -329,10 +320,15 @@ class TradingGate:
         expired = max(severity, at_least)
         return _View(self._valid_until, severity < 1, severity < 2, expired < 1, expired < 2)
 
-    def _complain(self, error: Exception) -> None:
+    def _complain(self, epoch: int) -> None:
         if time.monotonic() - self._complained_at >= _LOG_EVERY_SECONDS:
             self._complained_at = time.monotonic()
-            log.warning("no permit: %s", error)
+            log.warning(
+                "a permit of epoch %d comes after one of %d, and is ignored: has the exporter lost"
+                " its state?",
+                epoch,
+                self._epoch,
+            )
 
     # The callbacks
 
@@ -346,6 +342,13 @@ class TradingGate:
         self._told = known
         if not first or rises:
             self._put("halt" if rises else "release", self._halt(known))
+
+    def _tell_effective(self) -> None:
+        """Queues the state that holds, expiry counted in; under the lock."""
+        state = self.state
+        if state is not self._told_effective:
+            self._told_effective = state
+            self._put("state", state)
 
     def _halt(self, state: TradingState) -> Halt:
         return Halt(self.client.account, state, self._epoch, self._causes)
@@ -397,39 +400,23 @@ class TradingGate:
             if not self._told_expired and now >= self._valid_until:
                 self._told_expired = True
                 self._put("expired", self.state)
+                self._tell_effective()
 
     def _call(self, kind: str, callback: Callable[[Any], Any], value: Any) -> None:
         try:
-            result = callback(value)
-            if kind == "reconcile" and result is True:
-                self.client.reconciled(value.symbol, value.directive_id)
+            done = callback(value)
+            if kind == "reconcile":
+                self._carried_out(value, done is True)
         except Exception:
             log.exception("a callback of on_%s failed", kind)
 
-    # Directives
-
-    def _run_directives(self) -> None:
-        while not self._closed.wait(0.5):
-            if not any(kind == "reconcile" for kind, _ in self._callbacks):
-                continue
-            try:
-                self._resync()
-            except Exception as error:
-                log.debug("directives cannot be read: %s", error)
-
-    def _resync(self) -> None:
-        """Tells of every directive that stands and was not told of."""
-        account = self.client.account
-        drifts = self.client.get("/api/v1/drift", account=account, state="reconciling")
-        standing = [d for d in drifts if d.get("directive_id")]
-        for drift in standing:
-            if drift["directive_id"] not in self._directives:
-                self._put("reconcile", Reconcile.of(drift))
-        self._directives = [d["directive_id"] for d in standing]
+    def _carried_out(self, directive: Reconcile, is_done: bool) -> None:
+        if is_done:
+            self.client.reconciled(directive.symbol, directive.directive_id)
 
     def _after_fork(self) -> None:
         """The child has no threads: it asks for a permit of its own, and until then has none."""
-        if self._closed.is_set():
+        if self._closed:
             return
         self._valid_until = 0.0
         self._view = self._look()

@@ -1,0 +1,184 @@
+"""The two threads that keep a permit: one follows the stream, one asks when the stream is silent.
+
+Input: the exporter's stream of one account, its permit, its directives. Output: calls of the gate.
+Invariants: nothing that an exporter, or a proxy before it, answers ends a thread; a permit's time
+begins before its request; without the stream (a proxy that holds it back, an old exporter) permits
+and halts come by long poll all the same.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import random
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from ._http import FAILURES, Channel, raise_for
+from ._sse import Message, Parser
+from .client import Client
+from .errors import ExporterError, ExporterRefused, ExporterUnavailable
+
+log = logging.getLogger("trading_exporter")
+
+_RETRY_SECONDS = (0.05, 2.0)
+#: The exporter gives a sign of life at least every 5 s.
+_SILENCE_SECONDS = 15.0
+_ASK_SECONDS = 2.0
+_LOG_EVERY_SECONDS = 30.0
+
+
+class Follows(Protocol):
+    """What is told of the account."""
+
+    client: Client
+
+    def take_permit(self, permit: Mapping[str, Any], asked_at: float) -> None:
+        """A permit, and the monotonic time before it was asked for."""
+
+    def take_directive(self, directive: Mapping[str, Any]) -> None:
+        """A reconcile directive; the same one may come again."""
+
+    def known_permit(self) -> tuple[int, float, float]:
+        """The epoch, the time at which the permit ends, and for how many seconds it was given."""
+
+
+class Follower:
+    """Follows the exporter until it is closed."""
+
+    def __init__(self, gate: Follows) -> None:
+        self._gate = gate
+        self._client = gate.client
+        self._closed = threading.Event()
+        self._stream = self._client.new_channel()
+        self._permit = self._client.new_channel()
+        self._last_id = ""
+        self._told_at = -_LOG_EVERY_SECONDS
+        for name, run in (("stream", self._follow), ("permit", self._ask)):
+            threading.Thread(
+                target=self._keep, args=(run,), name=f"trading-exporter-{name}", daemon=True
+            ).start()
+
+    def close(self) -> None:
+        """Ends both threads, also in the middle of an answer."""
+        self._closed.set()
+        self._stream.abort()
+        self._permit.abort()
+
+    def _keep(self, run: Any) -> None:
+        """Runs a step again and again; after a failure with a pause."""
+        failures = 0
+        while not self._closed.is_set():
+            try:
+                run()
+                failures = 0
+            except Exception as error:
+                if self._closed.is_set():
+                    break
+                failures += 1
+                self._complain(error)
+                low, high = _RETRY_SECONDS
+                pause = min(high, low * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)
+                self._closed.wait(pause)
+        self._stream.close()
+        self._permit.close()
+
+    def _complain(self, error: Exception) -> None:
+        if time.monotonic() - self._told_at >= _LOG_EVERY_SECONDS:
+            self._told_at = time.monotonic()
+            log.warning("the permit cannot be followed: %s: %s", type(error).__name__, error)
+
+    # The stream
+
+    def _follow(self) -> None:
+        """One stream, from its beginning to its end."""
+        asked_at = time.monotonic()
+        headers = {"Last-Event-ID": self._last_id} if self._last_id else {}
+        query = {"account": self._client.account}
+        response = self._stream.stream("/api/v1/stream", query, headers, _ASK_SECONDS * 2)
+        if response.status != 200:
+            _refuse(response, self._stream)
+        self._client.reachable()
+        parser = Parser(self._last_id)
+        self._standing()
+        while not self._closed.is_set():
+            self._stream.patience(_SILENCE_SECONDS)
+            data = response.read1(64 * 1024)
+            if not data:
+                break
+            for message in parser.feed(data):
+                # Before it is taken: one that cannot be must not come again and again.
+                self._last_id = message.last_id
+                self._take(message, asked_at)
+        self._stream.close()
+
+    def _take(self, message: Message, asked_at: float) -> None:
+        if message.event == "permit":
+            self._gate.take_permit(json.loads(message.data), asked_at)
+        elif message.event == "reconcile":
+            self._gate.take_directive(json.loads(message.data))
+        elif message.event == "reset":
+            self._last_id = ""
+            self._standing()
+        elif message.event == "end":
+            raise ExporterUnavailable(f"the stream ended: {message.data}")
+
+    def _standing(self) -> None:
+        """Directives that were sent before anybody listened."""
+        query = {"account": self._client.account, "state": "reconciling"}
+        for drift in self._client.get("/api/v1/drift", **query):
+            if drift.get("directive_id"):
+                self._gate.take_directive(
+                    {
+                        "id": drift["directive_id"],
+                        "account": drift["account"],
+                        "symbol": drift["symbol"],
+                        "drift_type": drift["type"],
+                        "from_quantity": drift["local_quantity"],
+                        "to_quantity": drift["broker_quantity"],
+                        "to_price": drift.get("broker_price"),
+                    }
+                )
+
+    # The permit
+
+    def _ask(self) -> None:
+        """Asks for a permit, when half of the time of the last one has passed."""
+        epoch, valid_until, valid_for = self._gate.known_permit()
+        left = valid_until - time.monotonic()
+        if left > valid_for / 2:
+            # The stream has brought it. It comes again before half of its time has passed.
+            self._closed.wait(max(0.01, left - valid_for / 2))
+            return
+        query: dict[str, object] = {"account": self._client.account}
+        wait = int(valid_for / 3) if left > 0 else 0
+        if wait:
+            query.update(wait=wait, epoch=epoch)
+        asked_at = time.monotonic()
+        try:
+            answer = self._permit.request(
+                "GET", "/api/v1/permit", timeout=wait + _ASK_SECONDS, query=query
+            )
+        except FAILURES as error:
+            raise ExporterUnavailable(f"{type(error).__name__}: {error}") from error
+        raise_for(answer)
+        self._gate.take_permit(answer.json(), asked_at)
+        self._client.reachable()
+
+
+def _refuse(response: http.client.HTTPResponse, channel: Channel) -> None:
+    """Raises what a refused stream says."""
+    try:
+        problem = json.loads(response.read(64 * 1024))
+        code, detail = str(problem["code"]), str(problem.get("detail"))
+    except (ValueError, KeyError, TypeError, *FAILURES):
+        code, detail = f"http_{response.status}", "the stream was refused"
+    channel.close()
+    if response.status >= 500 or response.status in (408, 429):
+        raise ExporterUnavailable(f"{code} ({response.status}): {detail}")
+    if response.status < 400:
+        raise ExporterError(f"{response.status}: this is no stream")
+    raise ExporterRefused(response.status, code, detail)
