@@ -1,0 +1,1 @@
+"""Ready pieces for engines. Each module needs its engine; importing this package needs none."""

@@ -1,0 +1,29 @@
+"""Alpaca: the positions of an account, by `alpaca-py`.
+
+    broker = AlpacaPositions(TradingClient(key, secret, paper=True))
+    DriftDetector(position_store, broker, client=client)
+
+Input: a `TradingClient`. Output: what it holds. Invariant: what the API does not answer is an
+error, never flat. Give the process that posts this side a key that may read alone, if you can.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from alpaca.trading.client import TradingClient
+
+
+class AlpacaPositions:
+    """A broker for :class:`DriftDetector`."""
+
+    def __init__(self, client: TradingClient) -> None:
+        self._client = client
+
+    def get_positions(self) -> list[Any]:
+        """The open positions: quantities signed, with average and current prices."""
+        positions = self._client.get_all_positions()
+        if not isinstance(positions, list):
+            raise TypeError(f"Alpaca answered {type(positions).__name__}, no list of positions")
+        return positions

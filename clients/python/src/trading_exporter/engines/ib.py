@@ -1,0 +1,29 @@
+"""Interactive Brokers: the positions of an account, by `ib_async`.
+
+    broker = IbPositions(ib, account="DU1234567")
+    DriftDetector(position_store, broker, client=client)
+
+Input: a connected `IB`. Output: what TWS or the gateway said last. Invariant: without a connection
+it is an error, never flat. Average costs are divided by the multiplier of their contract.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ib_async import IB
+
+
+class IbPositions:
+    """A broker for :class:`DriftDetector`; without an `account`, all of the login's together."""
+
+    def __init__(self, ib: IB, account: str = "") -> None:
+        self._ib = ib
+        self._account = account
+
+    def get_positions(self) -> list[Any]:
+        """The positions as `ib_async` holds them."""
+        if not self._ib.isConnected():
+            raise ConnectionError("ib_async is not connected")
+        return list(self._ib.positions(self._account))

@@ -1,0 +1,310 @@
+"""Freqtrade's own Webhook class, strategy base and orders, against the real exporter."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+import requests
+from freqtrade.configuration.config_validation import validate_config_schema
+from freqtrade.enums import RPCMessageType, RunMode
+from freqtrade.persistence import Order, Trade, init_db
+from freqtrade.rpc.webhook import Webhook
+from freqtrade.strategy import IStrategy
+
+from harness import ROOT, SOON, Exporter, until
+from trading_exporter.engines.freqtrade import ExporterMixin, Reporter
+
+CONFIG = ROOT / "docs" / "engines" / "freqtrade-webhook.json"
+NOW = datetime(2026, 3, 2, 14, 30, tzinfo=timezone.utc)
+
+TOKENS = """
+tokens:
+  - {{name: engine, sha256: {engine}, scopes: [ingest]}}
+  - {{name: reader, sha256: {reader}, scopes: [read, halt]}}
+"""
+
+
+def webhook(url: str, token: str) -> Webhook:
+    text = CONFIG.read_text().replace("http://freqtrade:TOKEN@127.0.0.1:10471", url)
+    config = json.loads(text.replace("http://", f"http://freqtrade:{token}@"))
+    return Webhook(None, config)
+
+
+def message(kind: RPCMessageType, trade_id: int, **fields: Any) -> dict[str, Any]:
+    """What freqtrade's bot gives to its notifiers."""
+    return {
+        "type": kind,
+        "trade_id": trade_id,
+        "buy_tag": None,
+        "enter_tag": "dip",
+        "exchange": "Binance",
+        "pair": "ETH/USDT",
+        "base_currency": "ETH",
+        "quote_currency": "USDT",
+        "leverage": 1.0,
+        "direction": "Long",
+        "limit": 2451.47,
+        "order_rate": 2451.47,
+        "open_rate": 2451.47,
+        "order_type": "limit",
+        "stake_amount": 100.0,
+        "stake_currency": "USDT",
+        "fiat_currency": "USD",
+        "amount": 0.0408,
+        "open_date": NOW,
+        "current_rate": 2451.0,
+        "sub_trade": False,
+        "gain": "profit",
+        "close_rate": 2480.0,
+        "profit_amount": 1.1,
+        "profit_ratio": 0.01,
+        "exit_reason": "roi",
+        "close_date": NOW,
+        "cumulative_profit": 1.1,
+        "final_profit_ratio": 0.01,
+        "is_final_exit": True,
+        "reason": "timeout",
+        **fields,
+    }
+
+
+@pytest.fixture
+def guarded(exporter: Callable[..., Exporter]) -> Exporter:
+    digests = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("engine", "reader")}
+    return exporter(TOKENS.format(**digests)).start()
+
+
+def test_freqtrades_webhook_posts_orders(
+    guarded: Exporter, caplog: pytest.LogCaptureFixture
+) -> None:
+    hook = webhook(guarded.url, "engine")
+    caplog.set_level(logging.WARNING)
+    kinds = RPCMessageType
+    hook.send_msg({"type": kinds.STARTUP, "status": "running"})
+    for trade in (1, 2, 3):
+        hook.send_msg(message(kinds.ENTRY, trade))
+        # Freqtrade sends again after a timeout.
+        hook.send_msg(message(kinds.ENTRY, trade))
+    for trade in (1, 2):
+        hook.send_msg(message(kinds.ENTRY_FILL, trade, open_rate=2452.0))
+        hook.send_msg(message(kinds.ENTRY_FILL, trade, open_rate=2452.0))
+    hook.send_msg(message(kinds.ENTRY_CANCEL, 3))
+    hook.send_msg(message(kinds.EXIT, 1, order_rate=2480.0))
+    hook.send_msg(message(kinds.EXIT_FILL, 1, close_rate=2479.0))
+    hook.send_msg(message(kinds.EXIT, 2, order_rate=2480.0))
+    hook.send_msg(message(kinds.EXIT_CANCEL, 2))
+    hook.send_msg({"type": kinds.EXCEPTION, "status": "an exchange error"})
+    assert [r.message for r in caplog.records] == []
+
+    answer = guarded.get("/api/v1/execution?account=freqtrade&symbol=ETH/USDT", "reader")
+    counters = answer["counters"]
+    own = {"submitted": 5, "filled": 3, "cancelled": 2, "fills": 3, "open": 0}
+    assert {name: counters[name] for name in own} == own
+    assert answer["ledger"] == "0.0408"
+    (engine,) = guarded.get("/api/v1/health?account=freqtrade", "reader")["components"]
+    assert (engine["component"], engine["status"]) == ("engine", "degraded")
+
+
+def test_a_wrong_token_is_told_by_freqtrade(
+    guarded: Exporter, caplog: pytest.LogCaptureFixture
+) -> None:
+    for token in ("wrong", "reader"):
+        caplog.clear()
+        webhook(guarded.url, token).send_msg(message(RPCMessageType.ENTRY, 1))
+        assert ("401" if token == "wrong" else "403") in caplog.text
+
+
+def test_the_token_in_a_url_is_for_events_alone(guarded: Exporter) -> None:
+    url = f"{guarded.url}/api/v1/permit"
+    assert requests.get(url, auth=("freqtrade", "reader"), timeout=SOON).status_code == 401
+    bearer = {"Authorization": "Bearer reader"}
+    assert requests.get(url, headers=bearer, timeout=SOON).status_code == 200
+
+
+def test_the_configuration_is_one_that_freqtrade_takes() -> None:
+    config = json.loads(CONFIG.read_text())
+    minimal = {
+        "max_open_trades": 1,
+        "timeframe": "5m",
+        "stake_currency": "USDT",
+        "stake_amount": 10,
+        "dry_run": True,
+        "exchange": {"name": "binance"},
+        "stoploss": -0.1,
+        "minimal_roi": {"0": 1},
+        "entry_pricing": {},
+        "exit_pricing": {},
+        "pairlists": [{"method": "StaticPairList"}],
+        "dataformat_ohlcv": "json",
+        "dataformat_trades": "json",
+        "trading_exporter": {"url": "http://127.0.0.1:10471"},
+        **config,
+    }
+    validate_config_schema(minimal)
+
+
+# The mix-in
+
+
+class Dip(ExporterMixin, IStrategy):
+    timeframe = "5m"
+
+    def populate_indicators(self, dataframe: Any, metadata: Any) -> Any:
+        return dataframe
+
+
+@pytest.fixture
+def trades() -> None:
+    init_db("sqlite://")
+
+
+def an_order(trade: Trade, order_id: str, side: str, amount: float, price: float) -> Order:
+    order = Order(
+        ft_order_side=side,
+        ft_pair=trade.pair,
+        ft_is_open=True,
+        ft_amount=amount,
+        ft_price=price,
+        order_id=order_id,
+        status="open",
+        side=side,
+        order_type="limit",
+        price=price,
+        amount=amount,
+        filled=0.0,
+        remaining=amount,
+        order_date=NOW,
+    )
+    trade.orders.append(order)
+    return order
+
+
+def a_trade(pair: str) -> Trade:
+    trade = Trade(
+        pair=pair,
+        exchange="binance",
+        stake_amount=100.0,
+        amount=0.0,
+        open_rate=100.0,
+        fee_open=0.001,
+        fee_close=0.001,
+        is_open=True,
+        open_date=NOW,
+        base_currency="X",
+        stake_currency="USDT",
+        leverage=1.0,
+        is_short=False,
+    )
+    Trade.session.add(trade)
+    return trade
+
+
+def end(order: Order, status: str, filled: float, average: float) -> None:
+    order.status, order.filled, order.average, order.ft_is_open = status, filled, average, False
+    order.order_filled_date = NOW + timedelta(seconds=2)
+
+
+@pytest.fixture
+def strategy(
+    shared: Exporter, account: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    config = {
+        "runmode": RunMode.DRY_RUN,
+        "trading_exporter": {"url": shared.url, "account": account},
+    }
+    made = Dip(config)
+    made.bot_start()
+    yield made
+    assert made.exporter is not None
+    made.exporter.close()
+
+
+def confirm(strategy: Dip) -> bool:
+    return strategy.confirm_trade_entry(
+        pair="A/USDT",
+        order_type="limit",
+        amount=1.0,
+        rate=1.0,
+        time_in_force="GTC",
+        current_time=NOW,
+        entry_tag=None,
+        side="long",
+    )
+
+
+@pytest.mark.usefixtures("trades")
+def test_a_strategy_reports_what_freqtrade_did(
+    strategy: Any, shared: Exporter, account: str
+) -> None:
+    filled, cancelled, gone = a_trade("A/USDT"), a_trade("B/USDT"), a_trade("C/USDT")
+    entry = an_order(filled, "1", "buy", 10.0, 100.0)
+    partly = an_order(cancelled, "1", "buy", 10.0, 50.0)
+    an_order(gone, "2", "buy", 10.0, 20.0)
+    Trade.commit()
+    strategy.bot_loop_start(NOW)
+    end(entry, "closed", 10.0, 100.1)
+    filled.amount, filled.open_rate = 10.0, 100.1
+    strategy.order_filled("A/USDT", filled, entry, NOW)
+    end(partly, "canceled", 4.0, 50.0)
+    cancelled.amount, cancelled.open_rate = 4.0, 50.0
+    Trade.session.delete(gone)
+    Trade.commit()
+    strategy.bot_loop_start(NOW)
+    stop = an_order(filled, "9", "stoploss", 10.0, 95.0)
+    stop.side = "sell"
+    end(stop, "closed", 10.0, 94.9)
+    strategy.order_filled("A/USDT", filled, stop, NOW)
+    filled.is_open = False
+    Trade.commit()
+    strategy.bot_loop_start(NOW)
+    # A bot that was started again says it all once more.
+    again = Reporter({"url": shared.url, "account": account}, "Dip")
+    for trade in (filled, cancelled):
+        for order in trade.orders:
+            again.report(trade, order)
+    assert strategy.exporter.client.flush(SOON)
+    assert again.client.flush(SOON)
+    again.close()
+
+    counters = shared.counters(account)
+    own = {"submitted": 4, "filled": 2, "cancelled": 2, "fills": 3, "open": 0}
+    assert {name: counters[name] for name in own} == own
+    a = shared.get(f"/api/v1/execution?account={account}&symbol=A/USDT")
+    assert (a["ledger"], a["window"]["slippage_samples"]) == ("0", 2)
+    assert a["window"]["slippage_bps"] == pytest.approx((10.0 + (95 - 94.9) / 95 * 1e4) / 2)
+    rows = {r["symbol"]: r for r in shared.get(f"/api/v1/positions?account={account}")}
+    assert rows["B/USDT"]["local_quantity"] == "4"
+    assert strategy.exporter.client.stats().rejected == again.client.stats().rejected == 0
+
+
+def test_entries_are_held_back_and_exits_are_not(
+    strategy: Any, shared: Exporter, account: str
+) -> None:
+    until(lambda: confirm(strategy))
+    body = {"account": account, "state": "halted", "reason": "a drill", "actor": "anna"}
+    shared.post("/api/v1/halts", body)
+    until(lambda: not confirm(strategy))
+    assert strategy.confirm_trade_exit("A/USDT", None, "limit", 1.0, 1.0, "GTC", "roi", NOW), (
+        "an exit makes a position smaller"
+    )
+
+
+def test_a_backtest_reports_nothing() -> None:
+    strategy = Dip({"runmode": RunMode.BACKTEST})
+    strategy.bot_start()
+    assert strategy.exporter is None
+    assert confirm(strategy)
+
+
+def test_nothing_raised_here_reaches_the_bot(strategy: Any) -> None:
+    """No database: every report fails."""
+    strategy.order_filled("A/USDT", None, None, NOW)
+    strategy.bot_loop_start(NOW)
+    assert strategy.exporter is not None
