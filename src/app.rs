@@ -7,7 +7,7 @@
 //! | writer (a thread) | `Engine` | when told to stop, after it committed what waits |
 //! | preparer of segments (a thread) | the log | when the writer has ended |
 //! | accept loop and connections | `App` | when the drain begins, within `web.drain_timeout` |
-//! | ticks, directives, reloads, probes | `App` | when the connections have ended |
+//! | ticks, directives, reloads, probes, webhooks | `App` | when the connections have ended |
 //!
 //! A drain goes in this order: not ready; nothing is accepted; requests under way are answered;
 //! the rim's tasks end; the writer commits what waits and ends.
@@ -19,6 +19,7 @@ mod reload;
 pub mod serve;
 mod tasks;
 mod turns;
+mod webhooks;
 
 use std::future::Future;
 use std::io;

@@ -11,6 +11,7 @@ pub mod journal;
 pub mod metrics;
 pub mod alerting;
 pub mod wire;
+pub mod notify;
 pub mod sources;
 pub mod engine;
 pub mod api;

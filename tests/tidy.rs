@@ -81,7 +81,7 @@ const CONFINED: &[Confined] = &[
     },
     Confined { path: &["std", "env"], to: &["cli", "config"] },
     Confined { path: &["std", "fs"], to: &["app", "cli", "config", "journal", "sources"] },
-    Confined { path: &["std", "net"], to: &["api", "app", "cli", "config", "sources"] },
+    Confined { path: &["std", "net"], to: &["api", "app", "cli", "config", "notify", "sources"] },
     Confined { path: &["std", "process"], to: &["app", "cli", "main"] },
     Confined { path: &["std", "thread"], to: &["app"] },
 ];

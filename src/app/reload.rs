@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::probes::Probes;
 use super::tasks::hangup;
+use super::webhooks::Webhooks;
 use super::{ConfigSource, chain};
 use crate::clock;
 use crate::config::{Config, ConfigError};
@@ -61,6 +62,7 @@ pub(super) struct Reloader {
     hangup: Signal,
     requests: mpsc::Receiver<Waiting>,
     probes: Probes,
+    webhooks: Webhooks,
 }
 
 impl Reloader {
@@ -74,14 +76,16 @@ impl Reloader {
         let hangup = hangup()?;
         let (sender, requests) = mpsc::channel(1);
         let probes = Probes::new(handle.clone());
-        Ok((Self { source, config, handle, runtime, hangup, requests, probes }, Reload(sender)))
+        let webhooks = Webhooks::new(handle.clone(), &runtime, &config.load());
+        let reloader = Self { source, config, handle, runtime, hangup, requests, probes, webhooks };
+        Ok((reloader, Reload(sender)))
     }
 
     /// Runs the probes, and reloads whenever it is asked to, until `stop` falls. The probes are
     /// tasks of `tasks`.
     pub(super) async fn run(mut self, tasks: TaskTracker, stop: CancellationToken) {
+        self.carry_out(&tasks).await;
         loop {
-            self.probes.run(&self.config.load().probes, &tasks);
             let waiting = tokio::select! {
                 () = stop.cancelled() => return,
                 request = self.requests.recv() => match request {
@@ -93,6 +97,7 @@ impl Reloader {
             let result = self.reload().await.map_err(|error| chain(&error));
             match &result {
                 Ok(()) => {
+                    self.carry_out(&tasks).await;
                     self.runtime.config_loaded(clock::now());
                     tracing::info!("the configuration was loaded again");
                 }
@@ -104,6 +109,13 @@ impl Reloader {
             // Whoever asked may be gone.
             waiting.map(|waiting| waiting.send(result).ok());
         }
+    }
+
+    /// Begins what the configuration in force asks for, and ends what it does not.
+    async fn carry_out(&mut self, tasks: &TaskTracker) {
+        let config = self.config.load_full();
+        self.probes.run(&config.probes, tasks);
+        self.webhooks.run(&config.webhooks, tasks).await;
     }
 
     async fn reload(&self) -> Result<(), ReloadError> {

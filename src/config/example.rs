@@ -64,6 +64,10 @@ fn check(text: &str) -> (Config, Report) {
     std::fs::create_dir(&secrets).expect("a directory");
     std::fs::write(secrets.join("desk.sha256"), "d".repeat(64)).expect("written");
     std::fs::write(secrets.join("tokens.yml"), "[]").expect("written");
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    for name in ["engine", "supervisor", "supervisor-before"] {
+        std::fs::write(secrets.join(format!("{name}.whsec")), secret).expect("written");
+    }
     let environment =
         Environment { directory: directory.path().to_owned(), overrides: Overrides::default() };
     let report = Report::default();
@@ -90,7 +94,7 @@ fn the_example_names_every_field() {
         fields.iter().filter(|(_, present)| !**present).map(|(name, _)| name).collect();
     assert!(missing.is_empty(), "not in the example: {missing:?}");
     assert!(fields.contains_key("drift.overrides[].quantity.minor"), "{fields:?}");
-    assert_eq!((config.tokens.len(), config.probes.len()), (2, 5));
+    assert_eq!((config.tokens.len(), config.probes.len(), config.webhooks.len()), (2, 5, 2));
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod error;
 mod yaml;
 mod scalar;
 mod section;
+mod webhook;
 mod read;
 pub mod settings_codec;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 pub use error::{ConfigError, Mistake};
 pub use scalar::parse_duration;
+pub use webhook::{Reach, Secret, Webhook, WebhookUrl, is_public};
 
 use crate::domain::ids::Component;
 use crate::domain::limits;
@@ -46,6 +48,8 @@ pub struct Config {
     pub tokens: Vec<Token>,
     /// Checks that the exporter runs itself.
     pub probes: Vec<Probe>,
+    /// Where directives are delivered.
+    pub webhooks: Vec<Webhook>,
     /// What the fold is told.
     pub settings: Arc<Settings>,
 }

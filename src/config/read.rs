@@ -9,6 +9,7 @@ mod drift;
 mod instruments;
 mod probes;
 mod tokens;
+mod webhooks;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -40,6 +41,7 @@ pub(super) fn read(root: &Node, environment: &Environment, report: &Report) -> C
         root.section("web", |s| web(s, &mut config));
         root.section("storage", |s| storage(s, &mut config));
         config.tokens = tokens::read(root, environment);
+        config.webhooks = webhooks::read(root, environment);
         root.section("window", |s| window(s, &mut settings));
         root.section("orders", |s| orders(s, &mut settings));
         root.section("ingest", |s| ingest(s, &mut settings));

@@ -34,6 +34,8 @@ pub struct Monitor {
     #[serde(skip)]
     settings: Arc<Settings>,
     sequence: u64,
+    /// Receive time of the first record.
+    born: Option<Timestamp>,
     now: Timestamp,
     accounts: BTreeMap<Account, AccountState>,
     common: Latch,
@@ -85,6 +87,7 @@ impl Monitor {
         Self {
             settings,
             sequence: 0,
+            born: None,
             now: Timestamp::MIN,
             accounts: BTreeMap::new(),
             common: Latch::default(),
@@ -112,6 +115,7 @@ impl Monitor {
     pub fn apply(&mut self, record: &Record, out: &mut Vec<Directive>) -> Verdict {
         self.sequence = record.sequence;
         self.now = self.now.max(record.received_at);
+        self.born.get_or_insert(record.received_at);
         let told = out.len();
         let mut outbox = Outbox::new(record.sequence, self.now, out);
         let verdict = match &record.entry {
@@ -167,6 +171,12 @@ impl Monitor {
     #[must_use]
     pub const fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// Receive time of the first record: it tells this state from any other; none before it.
+    #[must_use]
+    pub const fn born(&self) -> Option<Timestamp> {
+        self.born
     }
 
     /// Receive time of the newest record.

@@ -23,8 +23,8 @@ pub(super) struct Feed {
     end: watch::Sender<u64>,
 }
 
-/// A position counts directives from the start of the process.
-#[derive(Debug, Default)]
+/// A position counts directives from [`START`] at the start of the process.
+#[derive(Debug)]
 struct Held {
     directives: VecDeque<Arc<Directive>>,
     /// The position of the oldest.
@@ -32,6 +32,10 @@ struct Held {
     /// Older ones than the first came, here or before a restart.
     is_cut: bool,
 }
+
+/// Where the directives of this process begin. Those told before it have lower positions, so that
+/// whoever subscribed before they were read back does not hear them again.
+const START: u64 = 1 << 32;
 
 /// One listener.
 #[derive(Debug)]
@@ -57,16 +61,17 @@ pub enum Resumed {
 
 impl Feed {
     pub(super) fn new() -> Self {
-        Self { held: RwLock::default(), end: watch::Sender::new(0) }
+        let held = Held { directives: VecDeque::new(), first: START, is_cut: false };
+        Self { held: RwLock::new(held), end: watch::Sender::new(START) }
     }
 
     /// What was told before the start: `recent`, oldest first.
     pub(super) fn seed(&self, recent: impl Iterator<Item = Directive>) {
         let mut held = self.held.write();
         held.directives.extend(recent.map(Arc::new));
+        held.first = START.saturating_sub(held.directives.len() as u64);
         // As many as can be held: more may have been before them.
         held.is_cut |= held.directives.len() >= limits::DIRECTIVES_MAX;
-        self.end.send_replace(held.end());
     }
 
     /// Tells these, in order.
@@ -231,9 +236,12 @@ mod tests {
     #[test]
     fn what_was_told_before_the_start_is_held() {
         let feed = Arc::new(Feed::new());
+        let mut early = feed.subscribe();
         feed.seed(directives(5..=6).into_iter());
+        feed.publish(directives(7..=7));
+        assert_eq!(rest(&mut early), [7], "the others were told before");
         let (mut subscription, resumed) = feed.subscribe_after(id(5));
-        assert_eq!((resumed, rest(&mut subscription)), (Resumed::Whole, vec![6]));
+        assert_eq!((resumed, rest(&mut subscription)), (Resumed::Whole, vec![6, 7]));
         let full = Arc::new(Feed::new());
         full.seed(directives(101..=100 + MAX).into_iter());
         assert_eq!(full.subscribe_after(id(99)).1, Resumed::Cut);

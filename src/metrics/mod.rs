@@ -18,6 +18,7 @@ pub mod format;
 pub mod projection;
 pub mod encode;
 pub mod runtime;
+mod sinks;
 mod word;
 mod accept;
 mod text;
@@ -26,7 +27,8 @@ pub use encode::encode;
 pub use format::Format;
 pub use projection::{Projection, project, project_accounts};
 pub use runtime::{Build, Runtime, RuntimeError};
-pub use word::{ListenerKind, NotificationOutcome, StreamEnd};
+pub use sinks::Sinks;
+pub use word::{DeliveryOutcome, ListenerKind, NotificationOutcome, StreamEnd};
 
 #[cfg(test)]
 mod tests;

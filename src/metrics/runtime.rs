@@ -27,6 +27,7 @@ use crate::domain::time::Timestamp;
 use crate::metrics::catalogue::{Family, Kind};
 use crate::metrics::encode::Points;
 use crate::metrics::families::runtime as families;
+use crate::metrics::sinks::Sinks;
 use crate::metrics::word::{ListenerKind, NotificationOutcome, StreamEnd};
 
 /// Bounds of `ingest_duration`, in seconds: a sync takes milliseconds, a deadline seconds.
@@ -66,6 +67,7 @@ pub struct Runtime {
     /// Without labels; a sample is there once the Watchdog came.
     watchdog_time: GaugeVec,
     watchdog_at: AtomicI64,
+    sinks: Sinks,
     listeners: IntGaugeVec,
     listeners_refused: IntCounterVec,
     streams_ended: IntCounterVec,
@@ -113,6 +115,7 @@ impl Runtime {
                 Gauge::with_opts(opts(&families::RELOAD_SUCCESS_TIME))?,
             )?,
             watchdog_at: AtomicI64::new(0),
+            sinks: Sinks::new(own)?,
             listeners: register(
                 own,
                 IntGaugeVec::new(opts(&families::LISTENERS), families::LISTENERS.labels)?,
@@ -211,6 +214,12 @@ impl Runtime {
         Timestamp::from_nanos(self.watchdog_at.load(Ordering::Relaxed)).ok()
     }
 
+    /// The figures of webhooks.
+    #[must_use]
+    pub const fn sinks(&self) -> &Sinks {
+        &self.sinks
+    }
+
     /// Somebody stays connected.
     pub fn listener_came(&self, kind: ListenerKind) {
         self.listeners.with_label_values(&[kind.as_str()]).inc();
@@ -272,11 +281,11 @@ impl Delays {
     }
 }
 
-fn opts(family: &Family) -> Opts {
+pub(super) fn opts(family: &Family) -> Opts {
     Opts::new(family.name, family.help)
 }
 
-fn register<C: Collector + Clone + 'static>(
+pub(super) fn register<C: Collector + Clone + 'static>(
     registry: &Registry,
     metric: C,
 ) -> Result<C, RuntimeError> {
@@ -284,7 +293,7 @@ fn register<C: Collector + Clone + 'static>(
     Ok(metric)
 }
 
-fn counter(registry: &Registry, family: &Family) -> Result<IntCounterVec, RuntimeError> {
+pub(super) fn counter(registry: &Registry, family: &Family) -> Result<IntCounterVec, RuntimeError> {
     register(registry, IntCounterVec::new(opts(family), family.labels)?)
 }
 

@@ -68,3 +68,17 @@ words! {
         Draining = "draining",
     }
 }
+
+words! {
+    /// What came of a webhook, or of an attempt at one.
+    DeliveryOutcome, 4, {
+        /// The target has it.
+        Delivered = "delivered",
+        /// An attempt failed.
+        Failed = "failed",
+        /// Too many newer ones wait, or it was lost before.
+        Dropped = "dropped",
+        /// It was too old.
+        Expired = "expired",
+    }
+}

@@ -67,6 +67,42 @@ pub const LAST_WATCHDOG_TIME: Family = Family::gauge(
     &[],
     Source::Runtime,
 );
+/// Outcomes of webhooks.
+pub const WEBHOOK_DELIVERIES: Family = Family::counter(
+    "trading_exporter_webhook_deliveries_total",
+    "Number of webhooks by outcome: delivered, failed (an attempt; it is tried again), dropped (too \
+     many newer ones wait), expired (not delivered in three days).",
+    &["sink", "outcome"],
+    Source::Runtime,
+);
+/// Webhooks that wait.
+pub const WEBHOOKS_PENDING: Family = Family::gauge(
+    "trading_exporter_webhook_pending",
+    "Number of webhooks that are not delivered yet.",
+    &["sink"],
+    Source::Runtime,
+);
+/// When a webhook was last delivered.
+pub const WEBHOOK_LAST_SUCCESS_TIME: Family = Family::gauge(
+    "trading_exporter_webhook_last_success_timestamp_seconds",
+    "Unix time in seconds of the last delivery to the target; absent if none since the start.",
+    &["sink"],
+    Source::Runtime,
+);
+/// Whether a target is left alone.
+pub const WEBHOOK_BREAKER_OPEN: Family = Family::gauge(
+    "trading_exporter_webhook_breaker_open",
+    "Whether the target failed so often that it is tried only now and then: 1 yes, 0 no.",
+    &["sink"],
+    Source::Runtime,
+);
+/// Outboxes that cannot be written.
+pub const WEBHOOK_OUTBOX_ERRORS: Family = Family::counter(
+    "trading_exporter_webhook_outbox_errors_total",
+    "Number of writes to the outbox of the target that failed.",
+    &["sink"],
+    Source::Runtime,
+);
 /// Those who stay connected.
 pub const LISTENERS: Family = Family::gauge(
     "trading_exporter_listeners",
@@ -171,6 +207,11 @@ pub const FAMILIES: &[Family] = &[
     EVENT_DELAY,
     ALERTMANAGER_WEBHOOKS,
     LAST_WATCHDOG_TIME,
+    WEBHOOK_DELIVERIES,
+    WEBHOOKS_PENDING,
+    WEBHOOK_LAST_SUCCESS_TIME,
+    WEBHOOK_BREAKER_OPEN,
+    WEBHOOK_OUTBOX_ERRORS,
     LISTENERS,
     LISTENERS_REFUSED,
     STREAMS_ENDED,

@@ -1,0 +1,182 @@
+//! A receiver of webhooks that behaves as a test tells it to, on a free port of loopback.
+//!
+//! Each connection brings one request. Invariant: every wait has a deadline.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use trading_exporter::clock::monotonic;
+
+use crate::exporter::SOON;
+
+/// How a receiver answers.
+#[derive(Clone, Debug)]
+pub(crate) enum Manner {
+    /// With this status, and these lines of headers.
+    Answer(u16, String),
+    /// Reads the request, and says nothing more.
+    Hang,
+    /// Reads some of the request, and ends the connection with bytes unread: a reset.
+    Reset,
+    /// Sends the head of its answer a byte at a time.
+    Trickle,
+}
+
+/// One request that came.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) at: Instant,
+    pub(crate) path: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: String,
+}
+
+impl Request {
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+}
+
+/// A running receiver.
+pub(crate) struct Receiver {
+    pub(crate) address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    manner: Mutex<Manner>,
+    requests: Mutex<Vec<Request>>,
+    more: Condvar,
+}
+
+impl Receiver {
+    /// Starts one that answers 204.
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            manner: Mutex::new(Manner::Answer(204, String::new())),
+            requests: Mutex::default(),
+            more: Condvar::new(),
+        });
+        let own = Arc::clone(&shared);
+        let accept = move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let own = Arc::clone(&own);
+                thread::Builder::new().spawn(move || own.serve(stream)).unwrap();
+            }
+        };
+        thread::Builder::new().spawn(accept).unwrap();
+        Self { address, shared }
+    }
+
+    /// From now on it behaves so.
+    pub(crate) fn behave(&self, manner: Manner) {
+        *self.shared.manner.lock().unwrap() = manner;
+    }
+
+    /// Waits until so many requests have come, and returns all that have.
+    pub(crate) fn wait_for(&self, count: usize) -> Vec<Request> {
+        let deadline = monotonic() + SOON;
+        let mut requests = self.shared.requests.lock().unwrap();
+        while requests.len() < count {
+            let left = deadline.saturating_duration_since(monotonic());
+            assert!(!left.is_zero(), "{} of {count} requests: {requests:?}", requests.len());
+            requests = self.shared.more.wait_timeout(requests, left).unwrap().0;
+        }
+        requests.clone()
+    }
+
+    /// Waits for a request whose body holds this.
+    pub(crate) fn wait_for_body(&self, words: &str) -> Request {
+        let mut seen = 0;
+        loop {
+            let requests = self.wait_for(seen + 1);
+            seen = requests.len();
+            if let Some(found) = requests.into_iter().find(|r| r.body.contains(words)) {
+                return found;
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn serve(&self, stream: TcpStream) {
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        let manner = self.manner.lock().unwrap().clone();
+        let mut reader = BufReader::new(stream);
+        if matches!(manner, Manner::Reset) {
+            // The rest of the request is not read: the kernel answers with a reset.
+            let mut line = String::new();
+            reader.read_line(&mut line).ok();
+            self.note(Request { path: line, ..empty() });
+            return;
+        }
+        let Some(request) = read(&mut reader) else { return };
+        self.note(request);
+        let mut stream = reader.into_inner();
+        match manner {
+            Manner::Answer(status, headers) => {
+                let answer = format!(
+                    "HTTP/1.1 {status} x\r\n{headers}content-length: 0\r\nconnection: close\r\n\r\n"
+                );
+                // The exporter may have given up.
+                stream.write_all(answer.as_bytes()).ok();
+                stream.shutdown(Shutdown::Write).ok();
+            }
+            Manner::Hang => wait_for_end(&mut stream),
+            Manner::Trickle => trickle(stream),
+            Manner::Reset => {}
+        }
+    }
+
+    fn note(&self, request: Request) {
+        self.requests.lock().unwrap().push(request);
+        self.more.notify_all();
+    }
+}
+
+fn empty() -> Request {
+    Request { at: monotonic(), path: String::new(), headers: BTreeMap::new(), body: String::new() }
+}
+
+/// Reads a whole request; none when it is cut off.
+fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+    let mut request = Request { path: line.split(' ').nth(1)?.to_owned(), ..empty() };
+    loop {
+        line.clear();
+        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+        request.headers.insert(name.to_ascii_lowercase(), value.to_owned());
+    }
+    let length = request.headers.get("content-length")?.parse().ok()?;
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    request.body = String::from_utf8(body).ok()?;
+    Some(request)
+}
+
+fn wait_for_end(stream: &mut TcpStream) {
+    let mut byte = [0];
+    while stream.read(&mut byte).is_ok_and(|read| read > 0) {}
+}
+
+fn trickle(mut stream: TcpStream) {
+    stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    for byte in "HTTP/1.1 204 x\r\nx: ".bytes().chain(std::iter::repeat(b'y')) {
+        if stream.write_all(&[byte]).is_err() {
+            return;
+        }
+        // Waits as long as the read may take, unless the exporter has gone.
+        match stream.read(&mut [0]) {
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            _ => return,
+        }
+    }
+}
