@@ -41,6 +41,13 @@ impl DirectiveId {
         }
         Some(Self { sequence: sequence.parse().ok()?, index: index.parse().ok()? })
     }
+
+    /// Reads an id as a receiver has it: that of the directive, of its event in a stream, or of its
+    /// webhook. The latter two may say more behind a `.` or `_`, to be told from those of others.
+    #[must_use]
+    pub fn parse_id(text: &str) -> Option<Self> {
+        Self::parse(text.split(['.', '_']).next()?)
+    }
 }
 
 /// One thing to tell.
@@ -185,5 +192,28 @@ impl<'a> Outbox<'a> {
     #[must_use]
     pub const fn at(&self) -> Timestamp {
         self.at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_read_as_receivers_have_them() {
+        let check = |text: &str, expect: Option<(u64, u32)>| {
+            let expect = expect.map(|(sequence, index)| DirectiveId { sequence, index });
+            assert_eq!(DirectiveId::parse_id(text), expect, "{text}");
+        };
+        check("1234-0", Some((1_234, 0)));
+        check("1234-10.5f3a9c01", Some((1_234, 10)));
+        check("1234-0_18f21ff5d9a3c000", Some((1_234, 0)));
+        check("1234", None);
+        check("-1", None);
+        check("+1-0", None);
+        check("1-0-0", None);
+        check("", None);
+        check("99999999999999999999-0", None);
+        assert_eq!(DirectiveId::parse("1-0.5"), None);
     }
 }

@@ -108,8 +108,9 @@ impl Courier {
                 self.expire().await;
                 trying = self.try_next();
             }
-            let wait =
-                if trying.is_none() { self.backlog.wait((self.tools.elapsed)()) } else { None };
+            // With an attempt under way, or without a client, there is nothing to wait for.
+            let idle = trying.is_none() && self.post.is_ok();
+            let wait = if idle { self.backlog.wait((self.tools.elapsed)()) } else { None };
             let next = tokio::select! {
                 biased;
                 () = stop.cancelled() => Next::Stop,

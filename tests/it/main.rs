@@ -14,6 +14,7 @@ mod alertmanager;
 mod journal;
 mod process;
 mod receiver;
+mod reconcile;
 mod stream;
 mod webhooks;
 mod demo;

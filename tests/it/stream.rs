@@ -130,6 +130,34 @@ fn a_stream_resumes_or_says_that_it_cannot() {
 }
 
 #[test]
+fn it_resumes_across_a_crash_with_a_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    let storage = format!("--storage.path={}", directory.path().join("data").display());
+    let start = || Exporter::start(&["--storage.mode=journal", &storage]);
+    let mut exporter = start();
+    let mut events = Events::open(exporter.address, "?account=paper", &[]);
+    halt(&exporter, "paper");
+    let first = events.wait_for("halt");
+    halt(&exporter, "paper");
+    let second = events.wait_for("halt");
+    drop(events);
+    exporter.signal("KILL");
+    exporter.wait();
+    let exporter = start();
+    let header = format!("last-event-id: {}", first.id.unwrap());
+    let mut again = Events::open(exporter.address, "?account=paper", &[&header]);
+    let permit = again.next().unwrap();
+    assert_eq!((permit.name.as_str(), &permit.data["state"]), ("permit", &json!("halted")));
+    assert_eq!(again.next().unwrap(), second, "the same, byte for byte");
+    // Who follows from the start of the new process does not hear of what was before.
+    let mut fresh = Events::open(exporter.address, "?account=paper", &[]);
+    halt(&exporter, "paper");
+    assert_eq!(fresh.wait_for("halt").data["epoch"], 3);
+    exporter.wait_for_log(&["halt", "operator", "epoch=3"]);
+    assert!(!exporter.log().contains("epoch=2"), "{}", exporter.log());
+}
+
+#[test]
 fn who_takes_nothing_is_cut_off_and_told() {
     let exporter = Exporter::start(&[]);
     let mut slow = Events::open(exporter.address, "?account=paper", &[]);

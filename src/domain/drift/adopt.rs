@@ -11,7 +11,7 @@ use super::classify::{Offset, Reading, measure};
 use super::compare::CompareContext;
 use super::confirm::Acknowledged;
 use super::{DriftState, ReconcileOutcome};
-use crate::domain::directive::Outbox;
+use crate::domain::directive::{DirectiveId, Outbox};
 use crate::domain::record::{Adopt, Refusal};
 use crate::domain::settings::Severity;
 use crate::domain::symbols::SymbolKey;
@@ -113,7 +113,7 @@ impl Books {
         let drift = self.lines.get_mut(&key).and_then(|line| line.drift.as_mut());
         let drift = drift.filter(|drift| drift.state == DriftState::Reconciling);
         let Some(sent) = drift.and_then(|drift| drift.sent.as_mut()) else { return false };
-        if directive_id.is_some_and(|id| id != sent.id.to_string()) {
+        if directive_id.is_some_and(|id| DirectiveId::parse_id(id) != Some(sent.id)) {
             return false;
         }
         if !sent.is_carried_out {
