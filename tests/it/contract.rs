@@ -91,3 +91,24 @@ fn a_book_is_as_old_as_the_snapshot_that_speaks_of_the_symbol() {
     assert!((ages[1] - ages[0] - 40.0).abs() < 0.001, "{ages:?}");
     assert!(rows.as_array().unwrap().iter().all(|r| r["local_age_seconds"].is_null()));
 }
+
+/// What is counted as open is listed as open.
+#[test]
+fn an_accepted_order_is_open_before_its_submission_arrives() {
+    let exporter = Exporter::start(&["--storage.mode=memory"]);
+    let order = |kind: &str, more: &str| {
+        format!(
+            r#"{{"type":"{kind}","account":"a","order_id":"O","symbol":"S","side":"buy"{more}}}"#
+        )
+    };
+    let check = |event: &str, open: u64, status: &str| {
+        assert_eq!(exporter.post("/api/v1/events", event).status, 200);
+        let execution = exporter.get("/api/v1/execution?account=a").json();
+        assert_eq!(execution["counters"]["open"], open, "{event}");
+        let listed = exporter.get(&format!("/api/v1/orders?account=a&status={status}")).json();
+        assert_eq!(listed["orders"][0]["order_id"], "O", "{event}");
+    };
+    check(&order("order_accepted", ""), 1, "open");
+    check(&order("order_filled", r#","quantity":1,"price":1"#), 0, "unknown");
+    check(&order("order_submitted", r#","quantity":2"#), 1, "open");
+}

@@ -103,6 +103,10 @@ impl From<&OrderView> for OrderStatusWord {
         match (order.outcome, order.submitted_at) {
             (Some(outcome), _) => OrderStatus::Ended(outcome).into(),
             (None, Some(_)) => OrderStatus::Open.into(),
+            // The venue knows it and nothing was executed: it counts as open.
+            (None, None) if order.accepted_at.is_some() && order.fills.is_empty() => {
+                OrderStatus::Open.into()
+            }
             (None, None) => OrderStatus::Unknown.into(),
         }
     }
