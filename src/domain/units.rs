@@ -163,6 +163,16 @@ pub fn decimal_ratio(part: Decimal, whole: Decimal) -> Option<f64> {
     }
 }
 
+/// `a + b`, if it is held exactly: what was added can then be taken off again without a trace.
+#[must_use]
+pub fn exact_sum(a: Decimal, b: Decimal) -> Option<Decimal> {
+    if a.is_zero() || b.is_zero() {
+        return Some(if a.is_zero() { b } else { a });
+    }
+    // A sum that does not fit is rounded to fewer places, or does not exist.
+    a.checked_add(b).filter(|sum| sum.scale() >= a.scale().max(b.scale()))
+}
+
 /// `value x 10^scale`, if it is an integer that a float holds exactly. Its scale is at most that.
 fn exact_at(value: Decimal, scale: u32) -> Option<f64> {
     const EXACT_MAX: u64 = 1 << 53;

@@ -148,3 +148,44 @@ fn a_symbol_has_a_bound_of_currencies() {
     assert_eq!(fold.lines(joins), refused);
     assert_eq!(money(&fold), limits::CURRENCIES_MAX);
 }
+
+#[test]
+fn a_huge_quantity_leaves_no_trace_in_the_window() {
+    let mut settings = Settings::default();
+    settings.window.orders = 2;
+    let mut fold = Fold::new(settings);
+    let cancelled = |order: usize, quantity: &str| {
+        submit(order, "X").replace(r#""quantity":1"#, &format!(r#""quantity":{quantity}"#))
+            + &format!(r#"{{"type":"order_cancelled","order_id":"O{order}"}}"#)
+            + "\n"
+    };
+    let filled = |order: usize| {
+        submit(order, "X")
+            + &format!(r#"{{"type":"order_filled","order_id":"O{order}","price":1}}"#)
+            + "\n"
+    };
+    let check = |fold: &Fold, expect: (usize, Option<f64>)| {
+        let account = fold.monitor.account("default").expect("the account");
+        let figures = account.execution.whole().figures();
+        assert_eq!((figures.quantity_samples, figures.quantity_fill_ratio), expect);
+    };
+    fold.lines(&cancelled(1, "0.000000000000000001"));
+    check(&fold, (1, Some(0.0)));
+    fold.lines(&cancelled(2, "79228162514264337593543950335"));
+    check(&fold, (1, Some(0.0)));
+    fold.lines(&filled(3));
+    check(&fold, (1, Some(1.0)));
+    fold.lines(&cancelled(4, "79228162514264337593543950335"));
+    check(&fold, (1, Some(1.0)));
+    fold.lines(&(filled(5) + &cancelled(6, "3")));
+    check(&fold, (2, Some(0.25)));
+    let account = fold.monitor.account("default").expect("the account");
+    let key = account.symbols.get(&x()).expect("the symbol");
+    fold.lines(&submit(7, "X").replace(r#""quantity":1"#, r#""quantity":5"#));
+    fold.lines(
+        &submit(8, "X").replace(r#""quantity":1"#, r#""quantity":79228162514264337593543950335"#),
+    );
+    fold.lines(r#"{"type":"order_expired","order_id":"O8"}"#);
+    let account = fold.monitor.account("default").expect("the account");
+    assert_eq!(account.execution.market(key).open_buy, 5.into());
+}

@@ -17,7 +17,7 @@ use crate::domain::execution::window::Entry;
 use crate::domain::settings::{AnomalyRules, Instrument, Levels, Rate};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::{Timestamp, seconds};
-use crate::domain::units::{Decimal, Side, to_f64};
+use crate::domain::units::{Decimal, Side, exact_sum, to_f64};
 
 impl Execution {
     /// Brings everything up to date with the facts of one order.
@@ -232,8 +232,11 @@ impl Execution {
             Some(Side::Sell) => &mut open.sell,
             None => return,
         };
-        *side = side.saturating_add(leaves).saturating_sub(done.leaves);
-        done.leaves = leaves;
+        // Leaves that cannot be held exactly beside the others would leave a trace behind.
+        let others = side.saturating_sub(done.leaves);
+        let sum = exact_sum(others, leaves);
+        *side = sum.unwrap_or(others);
+        done.leaves = sum.map_or(Decimal::ZERO, |_| leaves);
     }
 
     /// Puts an order into its windows, amends it there, or takes it out. Whether any changed.

@@ -12,7 +12,7 @@ use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::figures::{Figures, MeanFigure, Quantiles, SlippageFigures};
 use crate::domain::execution::sums::{GridSum, NanoSum, ratio};
 use crate::domain::time::Timestamp;
-use crate::domain::units::{Decimal, decimal_ratio, exact};
+use crate::domain::units::{Decimal, decimal_ratio, exact, exact_sum};
 
 /// The place of an entry in its window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub struct Entry {
     pub touched: bool,
     /// Whether the user cancelled it.
     pub user_cancelled: bool,
-    /// Q and min(F, Q); none when Q is not known.
+    /// Q and min(F, Q); none when Q is not known, or too large to be added to the others.
     #[serde(with = "exact")]
     pub quantity: Option<(Decimal, Decimal)>,
     /// Slippage in basis points, positive = worse, by `Reference::ALL`.
@@ -106,6 +106,7 @@ impl Default for Window {
 impl Window {
     /// Adds an entry as the newest. Returns its place.
     pub fn push(&mut self, entry: Entry, owner: u32) -> EntryKey {
+        let entry = self.sums.admit(entry);
         let node = Node { entry, owner, older: self.newest, newer: NONE };
         let at = self.place(node);
         match self.nodes.get_mut(self.newest as usize) {
@@ -149,7 +150,7 @@ impl Window {
     pub fn amend(&mut self, key: EntryKey, entry: Entry) {
         if let Some(node) = self.nodes.get_mut(key.0 as usize) {
             self.sums.sub(&node.entry);
-            node.entry = Entry { ended_at: node.entry.ended_at, ..entry };
+            node.entry = self.sums.admit(Entry { ended_at: node.entry.ended_at, ..entry });
             self.sums.add(&node.entry);
         }
     }
@@ -248,6 +249,16 @@ impl Window {
 }
 
 impl Sums {
+    /// The entry as it can be added. A quantity that the sums cannot hold exactly beside the others
+    /// is no sample: it would leave a trace behind.
+    fn admit(&self, entry: Entry) -> Entry {
+        let fits = |(quantity, filled): &(Decimal, Decimal)| {
+            let sums = exact_sum(self.quantity, *quantity).zip(exact_sum(self.filled, *filled));
+            sums.is_some()
+        };
+        Entry { quantity: entry.quantity.filter(fits), ..entry }
+    }
+
     fn add(&mut self, entry: &Entry) {
         self.samples += 1;
         if let Some(count) = self.outcomes.get_mut(entry.outcome.index()) {
