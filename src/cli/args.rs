@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Overrides, StorageMode, parse_duration};
 use crate::demo;
+use crate::domain::time::Timestamp;
+use crate::wire::time::parse_rfc3339;
 
 /// Name and version, as `version` and `--version` print them.
 pub(super) const VERSION: &str = concat!("trading-exporter ", env!("CARGO_PKG_VERSION"));
@@ -48,6 +50,12 @@ pub(super) enum Command {
     /// Rules join the metric `trading_threshold`, so a reload of the exporter changes what they
     /// compare with. With --literal the numbers of the configuration stand in their place.
     Rules(RulesArguments),
+    /// Look at a journal, or repair it
+    Journal {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: JournalCommand,
+    },
     /// Print the SHA-256 of a token, as the configuration wants it
     ///
     /// Reads the token from stdin (one line, so that it stands in no shell history), or makes a
@@ -165,6 +173,67 @@ pub(super) enum LogFormat {
     Json,
 }
 
+/// What to do with a journal.
+#[derive(Debug, Subcommand)]
+pub(super) enum JournalCommand {
+    /// Read every byte of it; exit code 1 at the first damage, with file and offset
+    ///
+    /// It may be in use.
+    Verify(JournalArguments),
+    /// Print what was recorded, a line of JSON for each record
+    ///
+    /// It may be in use. What stands before a damage is printed, and the exit code is 1.
+    Inspect(InspectArguments),
+    /// Set aside a damage and everything after it, so that the exporter starts again
+    ///
+    /// What is dropped is kept in files that are named. The exporter must not be running.
+    Repair(JournalArguments),
+}
+
+/// Arguments of `journal verify` and `journal repair`.
+#[derive(Debug, Args)]
+pub(super) struct JournalArguments {
+    /// The directory of the journal: `storage.path`
+    #[arg(value_name = "DIR")]
+    pub(super) directory: PathBuf,
+}
+
+/// Arguments of `journal inspect`.
+#[derive(Debug, Args)]
+pub(super) struct InspectArguments {
+    /// The directory of the journal: `storage.path`
+    #[arg(value_name = "DIR")]
+    pub(super) directory: PathBuf,
+    /// The first record: a sequence, or the time of its receipt as in 2026-11-22T14:30:00Z
+    #[arg(long, value_name = "SEQUENCE|TIME", value_parser = record_place)]
+    pub(super) from: Option<RecordPlace>,
+    /// The last record, written in the same way
+    #[arg(long, value_name = "SEQUENCE|TIME", value_parser = record_place)]
+    pub(super) to: Option<RecordPlace>,
+    /// Only records that name this account
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(super) account: Option<String>,
+    /// Only records of this type: that of an event, tick, check, decision, decided or settings
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(super) kind: Option<String>,
+}
+
+/// A place in the sequence of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RecordPlace {
+    /// The record with that sequence.
+    Sequence(u64),
+    /// The first or last record received then.
+    Time(Timestamp),
+}
+
+fn record_place(text: &str) -> Result<RecordPlace, String> {
+    if let Ok(sequence) = text.parse() {
+        return Ok(RecordPlace::Sequence(sequence));
+    }
+    parse_rfc3339(text).map(RecordPlace::Time).map_err(|error| error.to_string())
+}
+
 /// Arguments of `check-config`.
 #[derive(Debug, Args)]
 pub(super) struct CheckConfigArguments {
@@ -253,6 +322,9 @@ mod tests {
         check("trading-exporter demo --for 30");
         check("trading-exporter demo --for 3s");
         check("trading-exporter rules --literal=1");
+        check("trading-exporter journal");
+        check("trading-exporter journal verify");
+        check("trading-exporter journal inspect d --from yesterday");
         check("trading-exporter sing");
     }
 }

@@ -8,6 +8,7 @@ mod args;
 mod check_config;
 mod demo;
 mod hash_token;
+mod journal;
 mod log;
 mod rules;
 mod serve;
@@ -53,6 +54,18 @@ enum Failure {
         #[source]
         source: io::Error,
     },
+    /// The journal cannot be read or repaired.
+    #[error(transparent)]
+    Journal(#[from] crate::journal::LogError),
+    /// A record of the journal cannot be shown.
+    #[error("record {sequence} cannot be shown")]
+    Record {
+        /// Its sequence.
+        sequence: u64,
+        /// Why.
+        #[source]
+        source: crate::engine::CodecError,
+    },
     /// There is no randomness.
     #[error("the system gives no random bytes: {0}")]
     Random(getrandom::Error),
@@ -82,6 +95,7 @@ pub fn main() -> ExitCode {
         Some(Command::Demo(demo)) => demo::run(&demo),
         Some(Command::CheckConfig(check)) => check_config::run(&check),
         Some(Command::Rules(rules)) => rules::run(&rules),
+        Some(Command::Journal { command }) => journal::run(&command),
         Some(Command::HashToken(hash)) => hash_token::run(&hash),
         Some(Command::Version) => write_out(&format!("{}\n", args::VERSION)),
     };

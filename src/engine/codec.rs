@@ -27,12 +27,12 @@ const VERSION: u8 = 1;
 /// More records of the same request follow.
 const FLAG_MORE: u8 = 1;
 
-const TAG_EVENT: u8 = b'E';
-const TAG_TICK: u8 = b'T';
-const TAG_CHECK: u8 = b'C';
-const TAG_DECISION: u8 = b'D';
-const TAG_SETTINGS: u8 = b'S';
-const TAG_CONTROL: u8 = b'K';
+pub(super) const TAG_EVENT: u8 = b'E';
+pub(super) const TAG_TICK: u8 = b'T';
+pub(super) const TAG_CHECK: u8 = b'C';
+pub(super) const TAG_DECISION: u8 = b'D';
+pub(super) const TAG_SETTINGS: u8 = b'S';
+pub(super) const TAG_CONTROL: u8 = b'K';
 
 /// How the configuration writes and reads the settings; the engine does not know their form.
 #[derive(Clone, Copy, Debug)]
@@ -127,14 +127,7 @@ impl RecordCodec {
     /// # Errors
     /// See [`CodecError`].
     pub fn decode(&self, bytes: &[u8]) -> Result<(bool, Entry), CodecError> {
-        let (head, content) = bytes.split_first_chunk::<3>().ok_or(CodecError::Short)?;
-        let [version, flags, tag] = *head;
-        if version != VERSION {
-            return Err(CodecError::Version(version));
-        }
-        if flags & !FLAG_MORE != 0 {
-            return Err(CodecError::Unknown(flags));
-        }
+        let (more, tag, content) = head(bytes)?;
         let entry = match tag {
             TAG_EVENT => Entry::Event(event(content)?),
             TAG_TICK if content.is_empty() => Entry::Tick,
@@ -156,8 +149,21 @@ impl RecordCodec {
             }
             other => return Err(CodecError::Unknown(other)),
         };
-        Ok((flags & FLAG_MORE != 0, entry))
+        Ok((more, entry))
     }
+}
+
+/// Reads the head of a record: whether more of its request follow, the tag, and the content.
+pub(super) fn head(bytes: &[u8]) -> Result<(bool, u8, &[u8]), CodecError> {
+    let (head, content) = bytes.split_first_chunk::<3>().ok_or(CodecError::Short)?;
+    let [version, flags, tag] = *head;
+    if version != VERSION {
+        return Err(CodecError::Version(version));
+    }
+    if flags & !FLAG_MORE != 0 {
+        return Err(CodecError::Unknown(flags));
+    }
+    Ok((flags & FLAG_MORE != 0, tag, content))
 }
 
 /// Reads one event. What was written was checked when it came, so only the form is checked here:

@@ -7,6 +7,7 @@
 //! `crate::journal`).
 
 mod codec;
+mod parts;
 mod snapshot;
 mod states;
 mod replay;
@@ -25,6 +26,7 @@ pub use archive::{AUDIT_FILE, Archive};
 pub use codec::{CodecError, RecordCodec, SettingsCodec};
 pub use feed::{Lost, Resumed, Subscription};
 pub use handle::{Handle, LogErrand, NotReady};
+pub use parts::RecordParts;
 pub use queue::{Inbox, channel};
 pub use replay::{Replay, Settled};
 pub use snapshot::{STATE_VERSION, StateCodec, StateDigest, StateError};

@@ -23,6 +23,8 @@ mod repair;
 mod snapshots;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod damage;
 
 pub use batch::Batch;
 pub use disk::DiskStorage;

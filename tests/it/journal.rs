@@ -138,6 +138,89 @@ fn a_damaged_journal_does_not_start() {
     assert_eq!(names(&home.journal()), before);
 }
 
+/// What was recorded can be looked at while the exporter runs.
+#[test]
+fn a_journal_can_be_looked_at_while_it_is_written() {
+    let home = Home::new();
+    let exporter = home.start();
+    tell(&exporter);
+    halt(&exporter);
+    let directory = home.journal().display().to_string();
+    let inspect = |arguments: &[&str]| -> Vec<serde_json::Value> {
+        let (code, out, err) = run(&[&["journal", "inspect", &directory], arguments].concat(), "");
+        assert_eq!(code, 0, "{err}");
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let types = |lines: &[serde_json::Value]| -> Vec<String> {
+        lines.iter().map(|line| line["type"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = inspect(&[]);
+    let sequences: Vec<u64> = all.iter().map(|line| line["sequence"].as_u64().unwrap()).collect();
+    assert!(sequences.iter().copied().eq(1..=sequences.len() as u64), "{sequences:?}");
+    assert_eq!(types(&all)[0], "settings");
+    let fill = &inspect(&["--type", "order_filled"])[..];
+    assert_eq!(fill.len(), 1, "{fill:?}");
+    assert_eq!(fill[0]["record"]["fill_id"], "F-1");
+    let decisions = inspect(&["--account", "paper", "--type", "decision"]);
+    assert_eq!(decisions.len(), 1);
+    assert_eq!(decisions[0]["record"]["reason"], "a test");
+    assert_eq!(inspect(&["--account", "other"]), [] as [serde_json::Value; 0]);
+    let sequence = fill[0]["sequence"].to_string();
+    assert_eq!(inspect(&["--from", &sequence, "--to", &sequence]), fill);
+    let time = fill[0]["received_at"].as_str().unwrap();
+    let at_that_time = inspect(&["--from", time, "--to", time]);
+    assert!(at_that_time.contains(&fill[0]) && at_that_time.len() < all.len(), "{at_that_time:?}");
+    let (code, out, err) = run(&["journal", "verify", &directory], "");
+    assert_eq!((code, &err[..]), (0, ""));
+    assert!(out.starts_with("ok: records 1 to "), "{out}");
+    let (code, _, err) = run(&["journal", "repair", &directory], "");
+    assert!(code == 1 && err.contains("in use"), "{err}");
+}
+
+#[test]
+fn a_repaired_journal_starts_with_what_stood_before_the_damage() {
+    let home = Home::new();
+    let mut exporter = home.start();
+    tell(&exporter);
+    exporter.signal("TERM");
+    assert_eq!(exporter.wait().code(), Some(0));
+    let kept = fs::read(home.segment()).unwrap();
+    let mut exporter = home.start();
+    halt(&exporter);
+    let resting = state(&exporter);
+    exporter.signal("TERM");
+    assert_eq!(exporter.wait().code(), Some(0));
+    assert!(resting.contains(r#"trading_state{account="paper"} 2.0"#));
+
+    let mut bytes = fs::read(home.segment()).unwrap();
+    let place = bytes.windows(6).position(|window| window == b"a test").unwrap();
+    bytes[place] ^= 1;
+    fs::write(home.segment(), &bytes).unwrap();
+    let directory = home.journal().display().to_string();
+    let (code, _, err) = run(&["journal", "verify", &directory], "");
+    assert!(code == 1 && err.contains("corrupt at"), "{err}");
+    let (code, out, err) = run(&["journal", "inspect", &directory], "");
+    assert!(code == 1 && err.contains("corrupt at"), "{err}");
+    assert!(out.contains("F-1"), "what stands before the damage is shown: {out}");
+    let (code, out, err) = run(&["journal", "repair", &directory], "");
+    assert_eq!(code, 0, "{err}");
+    let aside = out.lines().find_map(|line| line.split("is kept in ").nth(1)).unwrap();
+    let aside = fs::read(aside).unwrap();
+    let damaged = &bytes[place - 20..place + 6];
+    assert!(aside.windows(26).any(|window| window == damaged), "no byte is lost");
+    let mended = fs::read(home.segment()).unwrap();
+    let used = kept.iter().rposition(|byte| *byte != 0).unwrap();
+    assert_eq!(mended[..used], kept[..used]);
+    assert_eq!(run(&["journal", "repair", &directory], "").1, "nothing is damaged\n");
+    let exporter = home.start();
+    let found = state(&exporter);
+    assert!(found.contains(r#"trading_fills_total{account="paper",symbol="AAPL"} 1.0"#), "{found}");
+    assert!(
+        found.contains(r#"trading_state{account="paper"} 0.0"#),
+        "the halt was dropped: {found}"
+    );
+}
+
 #[test]
 fn a_relaxed_journal_says_so() {
     let home = Home::new();
