@@ -41,25 +41,23 @@ fn verify(directory: &Path) -> Result<(), Failure> {
 
 fn describe(verified: &Verified) -> String {
     let Verified { segments, size_bytes, batches, first_sequence, last_sequence, .. } = verified;
-    let mut text = format!(
+    let mut lines = vec![format!(
         "ok: records {first_sequence} to {last_sequence} in {batches} batches, {segments} segments, \
-         {size_bytes} bytes\n"
-    );
+         {size_bytes} bytes"
+    )];
     if let Some((oldest, newest)) = verified.received_at_nanos {
-        text.push_str(&format!("received from {} to {}\n", time(oldest), time(newest)));
+        lines.push(format!("received from {} to {}", time(oldest), time(newest)));
     }
     if let TailState::Torn { place } = &verified.tail {
-        text.push_str(&format!(
-            "{place}: a batch that is not whole: it is being written now, or a crash cut it short\n"
+        lines.push(format!(
+            "{place}: a batch that is not whole: it is being written now, or a crash cut it short"
         ));
     }
     if verified.torn_files > 0 {
-        text.push_str(&format!(
-            "{} batches that crashes cut short are kept as *.torn; none was acknowledged\n",
-            verified.torn_files
-        ));
+        let count = verified.torn_files;
+        lines.push(format!("{count} batches that crashes cut short are kept as *.torn"));
     }
-    text
+    lines.join("\n") + "\n"
 }
 
 /// What is dropped stands in files; the report names them.
@@ -67,12 +65,12 @@ fn mend(directory: &Path) -> Result<(), Failure> {
     let Some(Repaired { damage, last_sequence, dropped }) = repair(&open(directory)?)? else {
         return write_out("nothing is damaged\n");
     };
-    let mut text =
-        format!("repaired: {damage}\nthe journal now ends with record {last_sequence}\n");
-    for file in dropped {
-        text.push_str(&format!("what stood after it is kept in {file}\n"));
-    }
-    write_out(&text)
+    let mut lines = vec![
+        format!("repaired: {damage}"),
+        format!("the journal now ends with record {last_sequence}"),
+    ];
+    lines.extend(dropped.iter().map(|file| format!("what stood after it is kept in {file}")));
+    write_out(&(lines.join("\n") + "\n"))
 }
 
 /// Writes a line of JSON for each record that is asked for.

@@ -88,7 +88,7 @@ fn storage(s: &mut Section<'_>, config: &mut Config) {
     let syncs = [("every-batch", StorageSync::EveryBatch), ("interval", StorageSync::Interval)];
     s.set("sync", &mut storage.sync, word(&syncs));
     s.set("sync_interval", &mut storage.sync_interval, duration(MILLISECOND..=MINUTE));
-    s.set("segment_bytes", &mut storage.segment_bytes, size(64 << 10..=1 << 30));
+    s.set("segment_bytes", &mut storage.segment_bytes, size(4 << 10..=1 << 30));
     s.set_or_off("retention_bytes", &mut storage.retention_bytes, size(16 << 20..=1 << 50));
     s.set_or_off("retention_age", &mut storage.retention_age, duration(HOUR..=100 * YEAR));
 }

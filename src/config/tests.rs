@@ -136,7 +136,7 @@ fn bounds_and_orders_are_held() {
     check("web: {depth_max: 1000}", "web.depth_max");
     check("storage: {mode: disk}", "storage.mode");
     check("storage: {sync: never}", "storage.sync");
-    check("storage: {segment_bytes: 4KiB}", "storage.segment_bytes");
+    check("storage: {segment_bytes: 2KiB}", "storage.segment_bytes");
     check("window: {orders: 100001}", "window.orders");
     check("window: {fills: -1}", "window.fills");
     check("window: {orders: [1]}", "window.orders");

@@ -31,8 +31,10 @@ fn written() -> (SimStorage, Vec<Batch>) {
     let batches: Vec<Batch> = (0..40_u64)
         .map(|n| {
             // No record has a run of zeros: a sector of zeros is what a tear leaves.
-            let long = vec![u8::try_from(n + 1).unwrap(); usize::try_from(n * 97 % 1_900).unwrap()];
-            let next = batch(log.last_sequence() + 1, i64::try_from(n).unwrap(), &[&long, b"end"]);
+            let filler =
+                vec![u8::try_from(n + 1).unwrap(); usize::try_from(n * 97 % 1_900).unwrap()];
+            let next =
+                batch(log.last_sequence() + 1, i64::try_from(n).unwrap(), &[&filler, b"end"]);
             log.append(&next).unwrap();
             next
         })
@@ -135,15 +137,15 @@ fn a_segment_that_is_lost_is_missed() {
 #[test]
 fn batches_of_another_journal_are_not_taken() {
     let (one, batches) = written();
-    let (other, _) = {
+    let other = {
         let storage = SimStorage::new(7);
         let mut log = open(&storage).unwrap();
         for n in 0..40_u64 {
-            let long = vec![0xee; usize::try_from(n * 97 % 1_900).unwrap()];
-            let next = batch(log.last_sequence() + 1, 5, &[&long, b"end"]);
+            let filler = vec![0xee; usize::try_from(n * 97 % 1_900).unwrap()];
+            let next = batch(log.last_sequence() + 1, 5, &[&filler, b"end"]);
             log.append(&next).unwrap();
         }
-        (storage, ())
+        storage
     };
     let names = segments(&one);
     assert_eq!(names, segments(&other));

@@ -181,7 +181,6 @@ fn a_failure_is_final_and_loses_nothing_acknowledged() {
     assert!(failures > 30, "{failures}");
 }
 
-/// Each batch is one write and one sync, and where a segment ends a few more of names.
 /// After a sync that failed the system shows a batch that the disk does not have, and takes its pages
 /// for clean. Whoever recovers it must bring it to the disk, for what follows is acknowledged.
 #[test]
@@ -204,6 +203,7 @@ fn a_batch_that_a_failed_sync_left_behind_is_brought_to_the_disk() {
     }
 }
 
+/// Each batch is one write and one sync, and where a segment ends a few more of names.
 #[test]
 fn a_batch_costs_one_sync() {
     let storage = SimStorage::new(1);

@@ -1,0 +1,179 @@
+//! Disks that fail, fill up, or are slow.
+
+use std::fs;
+
+use crate::Rounds;
+use crate::exporter::Exporter;
+use crate::load::{Home, Load, Orders, Plan, Told, figure, orders};
+use crate::mount::Mounted;
+
+/// A sync fails: nothing is acknowledged after it, it is not tried again, the process ends with an
+/// error, and what was acknowledged before is there.
+pub(crate) fn failed_sync(rounds: &Rounds) -> String {
+    let rounds = rounds.of(12);
+    let (mut acknowledged, mut while_serving) = (0, 0);
+    for n in 1..=rounds {
+        let directory = tempfile::tempdir().unwrap();
+        let home =
+            Home::in_directory(directory.path(), directory.path(), "  segment_bytes: 64KiB\n");
+        let inject = format!("inject=fdatasync:error=EIO:when={n}");
+        let trace = directory.path().join("strace");
+        let output = trace.display().to_string();
+        let strace = ["--seccomp-bpf", "-o", &output, "-e", "trace=fdatasync", "-e", &inject];
+        let (told, ended) = match Exporter::try_start(&home.config, &strace) {
+            Ok(exporter) => {
+                let plan = Plan {
+                    name: "f".into(),
+                    clients: 4,
+                    orders_per_request: 2,
+                    requests_max: 2_000,
+                };
+                let told = Load::start(exporter.address, &plan).ended();
+                while_serving += 1;
+                (told, exporter.ended())
+            }
+            Err(ended) => (Told::default(), ended),
+        };
+        assert_eq!(ended.status.code(), Some(1), "sync {n}: {}", ended.said);
+        check_never_tried_again(&fs::read_to_string(trace).unwrap(), n);
+        let lost = home.check(&Exporter::start(&home.config), &told);
+        assert!(lost.is_empty(), "sync {n}: lost {lost:?}");
+        acknowledged += told.acknowledged.len();
+    }
+    assert!(acknowledged > 0 && while_serving > 0);
+    format!(
+        "EIO at sync number 1 to {rounds} ({while_serving} while serving): ended with an error, never \
+         tried again; {acknowledged} orders acknowledged; lost: nothing"
+    )
+}
+
+/// After the sync that failed, its thread syncs nothing more.
+fn check_never_tried_again(trace: &str, n: u64) {
+    let failed = trace.lines().position(|line| line.contains("EIO")).expect("it failed");
+    let thread = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+    let lines: Vec<&str> = trace.lines().collect();
+    let again = lines[failed + 1..]
+        .iter()
+        .find(|line| thread(line) == thread(lines[failed]) && line.contains("fdatasync("));
+    assert_eq!(again, None, "sync {n} was tried again");
+}
+
+/// A small disk fills up: events are refused, everything else goes on, and there is room for halts.
+pub(crate) fn full(rounds: &Rounds) -> String {
+    let (mut accepted, mut halts) = (0, 0);
+    for round in 0..rounds.of(2) {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = Mounted::memory(&directory.path().join("disk"), 1_024);
+        let home = Home::in_directory(directory.path(), &disk.path, "  segment_bytes: 128KiB\n");
+        let mut exporter = Exporter::start(&home.config);
+        let plan =
+            Plan { name: "e".into(), clients: 2, orders_per_request: 100, requests_max: 100 };
+        let mut told = Load::start(exporter.address, &plan).ended();
+        assert!(told.refused.get(&503).is_some_and(|n| *n > 10), "{:?}", told.refused);
+        let post = |exporter: &Exporter, path: &str, body: &str| {
+            exporter.client().send("POST", path, body).unwrap()
+        };
+        fill_up(&exporter, &mut told);
+        let event = orders(&Orders::from([format!("late-{round}")]));
+        for restarted in [false, true] {
+            let refused = post(&exporter, "/api/v1/events", &event);
+            assert!(refused.status == 503 && refused.body.contains("disk_full"), "{refused:?}");
+            let get = |path: &str| exporter.client().send("GET", path, "").unwrap();
+            assert_eq!(get("/-/healthy").status, 200);
+            assert_eq!(get("/-/ready").status, 503);
+            assert_eq!(get("/metrics").status, 200);
+            let halt = format!(
+                r#"{{"account":"b","state":"halted","actor":"jo","reason":"full, {restarted}"}}"#
+            );
+            let set = post(&exporter, "/api/v1/halts", &halt);
+            assert_eq!(set.status, 201, "{set:?}");
+            halts += 1;
+            exporter.kill();
+            exporter = Exporter::start(&home.config);
+            let get = |path: &str| exporter.client().send("GET", path, "").unwrap().body;
+            let audit = get("/api/v1/audit?account=b");
+            assert!(audit.contains(&format!("full, {restarted}")), "{audit}");
+            let metrics = get("/metrics");
+            assert!(figure(&metrics, r#"trading_state{account="b"}"#) > 1.0, "{metrics}");
+        }
+        let lost = home.check(&exporter, &told);
+        assert!(lost.is_empty(), "lost {lost:?}");
+
+        disk.resize(8 * 1024);
+        wait_until_accepted(&exporter, &event);
+        told.acknowledged.insert(format!("late-{round}"));
+        let lost = home.check(&exporter, &told);
+        assert!(lost.is_empty(), "lost {lost:?}");
+        accepted += told.acknowledged.len();
+    }
+    format!(
+        "full disk: {accepted} orders acknowledged, events refused, {halts} halts set and kept over \
+         kill -9 and restart on the full disk, events taken again with room; lost: nothing"
+    )
+}
+
+/// Posts small requests until none fits any more.
+fn fill_up(exporter: &Exporter, told: &mut Told) {
+    for n in 0.. {
+        let order = Orders::from([format!("small-{n}")]);
+        let answer = exporter.client().send("POST", "/api/v1/events", &orders(&order)).unwrap();
+        if answer.status == 503 {
+            told.unsure.extend(order);
+            return;
+        }
+        assert!(answer.status == 200 && n < 10_000, "{answer:?}");
+        told.acknowledged.extend(order);
+    }
+}
+
+/// Room is looked for at most once a second.
+fn wait_until_accepted(exporter: &Exporter, event: &str) {
+    let deadline = trading_exporter::clock::monotonic() + crate::exporter::SOON;
+    while exporter.client().send("POST", "/api/v1/events", event).unwrap().status != 200 {
+        assert!(trading_exporter::clock::monotonic() < deadline, "there is room");
+        std::thread::park_timeout(std::time::Duration::from_millis(50));
+    }
+}
+
+/// Each sync takes 200 ms: many requests share one, and memory does not grow.
+pub(crate) fn slow(rounds: &Rounds) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::in_directory(directory.path(), directory.path(), "  segment_bytes: 4MiB\n");
+    let trace = directory.path().join("strace");
+    let output = trace.display().to_string();
+    let inject = "inject=fdatasync:delay_enter=200000";
+    let strace = ["--seccomp-bpf", "-o", &output, "-e", "trace=fdatasync", "-e", inject];
+    let exporter = Exporter::try_start(&home.config, &strace).expect("it starts");
+    let requests = usize::try_from(rounds.of(20)).unwrap();
+    let burst = |name: &str| {
+        let plan =
+            Plan { name: name.into(), clients: 64, orders_per_request: 10, requests_max: requests };
+        let told = Load::start(exporter.address, &plan).ended();
+        assert!(told.refused.is_empty(), "{:?}", told.refused);
+        (told, resident_kib(exporter.pid()))
+    };
+    let (mut told, after_first) = burst("one");
+    let (second, after_second) = burst("two");
+    told.add(second);
+    let orders = told.acknowledged.len();
+    // What the orders themselves take in the state, and some room for the allocator.
+    let allowed = after_first + 8 * 1024 + u64::try_from(orders).unwrap() * 2;
+    assert!(after_second <= allowed, "from {after_first} to {after_second} KiB");
+    let syncs = fs::read_to_string(trace).unwrap().matches("fdatasync(").count();
+    let requests = 2 * 64 * requests;
+    assert!(syncs * 10 < requests, "{syncs} syncs for {requests} requests");
+    exporter.kill();
+    let lost = home.check(&Exporter::start(&home.config), &told);
+    assert!(lost.is_empty(), "lost {lost:?}");
+    format!(
+        "200 ms a sync: {requests} requests in {syncs} syncs, memory {after_first} KiB after the first \
+         half and {after_second} KiB after the second; lost: nothing"
+    )
+}
+
+/// Memory of a process that is in RAM.
+fn resident_kib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches("kB").trim().parse().unwrap()
+}

@@ -1,0 +1,69 @@
+//! Power cuts: what is on the disk at one moment, and nothing of what was only in memory.
+//!
+//! The journal lives on ext4 in a file. Under load the exporter is stopped, and the file copied: it
+//! holds what was written to the disk so far. What waits in the cache of the file system is not in it,
+//! as after a power cut. The exporter then starts on the copy.
+
+use crate::Rounds;
+use crate::exporter::Exporter;
+use crate::load::{Home, Load, Orders, Plan, Random, Told};
+use crate::mount::{Mounted, copy_image, make_image};
+
+pub(crate) fn cut(rounds: &Rounds) -> String {
+    let rounds = rounds.of(5);
+    let (mut acknowledged, mut unsure) = (0, 0);
+    for round in 0..rounds {
+        let (told, lost) = cut_once(round, "  segment_bytes: 256KiB\n");
+        assert!(lost.is_empty(), "round {round}: lost {lost:?}");
+        acknowledged += told.acknowledged.len();
+        unsure += told.unsure.len();
+    }
+    assert!(acknowledged > 0);
+    format!(
+        "power cuts on ext4: {rounds} rounds, {acknowledged} orders acknowledged, {unsure} on their \
+         way; lost: nothing"
+    )
+}
+
+/// The same without a sync for each batch must lose, or the test above proves nothing.
+pub(crate) fn control_without_sync(rounds: &Rounds) -> String {
+    let rounds = rounds.of(5);
+    let (mut acknowledged, mut gone) = (0, 0);
+    let storage = "  segment_bytes: 4MiB\n  sync: interval\n  sync_interval: 1m\n";
+    for round in 0..rounds {
+        let (told, lost) = cut_once(round, storage);
+        assert!(!lost.is_empty(), "round {round}: nothing was lost without a sync");
+        acknowledged += told.acknowledged.len();
+        gone += lost.len();
+    }
+    format!(
+        "the control, sync: interval: {rounds} rounds, {acknowledged} orders acknowledged, lost as it \
+         must: {gone}"
+    )
+}
+
+/// One power cut: what the clients wrote down, and what of it is not there afterwards.
+fn cut_once(round: u64, storage: &str) -> (Told, Orders) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    make_image(&path("disk"), 48);
+    let disk = Mounted::image(&path("disk"), &path("mounted"));
+    let home = Home::in_directory(directory.path(), &disk.path, storage);
+    let exporter = Exporter::start(&home.config);
+    let plan =
+        Plan { name: "p".into(), clients: 4, orders_per_request: 5, requests_max: usize::MAX };
+    let load = Load::start(exporter.address, &plan);
+    load.wait_for(50 + Random(1 << (round + 30)).below(300));
+    exporter.signal("STOP");
+    copy_image(&path("disk"), &path("copy"));
+    exporter.kill();
+    let told = load.ended();
+    drop(disk);
+
+    let disk = Mounted::image(&path("copy"), &path("mounted-copy"));
+    let home = Home::in_directory(directory.path(), &disk.path, storage);
+    let exporter = Exporter::start(&home.config);
+    let lost = home.check(&exporter, &told);
+    drop(exporter);
+    (told, lost)
+}
