@@ -189,3 +189,30 @@ fn a_huge_quantity_leaves_no_trace_in_the_window() {
     let account = fold.monitor.account("default").expect("the account");
     assert_eq!(account.execution.market(key).open_buy, 5.into());
 }
+
+#[test]
+fn a_wild_price_leaves_no_trace_in_the_window() {
+    let mut settings = Settings::default();
+    settings.window.orders = 1;
+    let mut fold = Fold::new(settings);
+    let filled = |order: usize, expected: &str, quantity: &str, price: &str| {
+        format!(
+            r#"{{"type":"order_submitted","order_id":"O{order}","symbol":"X","side":"buy","quantity":{quantity},"expected_price":{expected}}}
+{{"type":"order_filled","order_id":"O{order}","price":{price}}}
+"#
+        )
+    };
+    let check = |fold: &Fold, expect: (usize, Option<f64>, Option<f64>)| {
+        let account = fold.monitor.account("default").expect("the account");
+        let slippage = account.execution.whole().figures().slippage[0];
+        assert_eq!((slippage.samples, slippage.mean_bps, slippage.weighted_bps), expect);
+    };
+    fold.lines(&filled(1, "100", "1", "101"));
+    check(&fold, (1, Some(100.0), Some(100.0)));
+    fold.lines(&filled(2, "0.000000000000000001", "1", "1000"));
+    check(&fold, (0, None, None));
+    fold.lines(&filled(3, "100", "2000000000000000000000000", "101"));
+    check(&fold, (1, Some(100.0), None));
+    fold.lines(&filled(4, "100", "1", "101"));
+    check(&fold, (1, Some(100.0), Some(100.0)));
+}

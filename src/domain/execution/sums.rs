@@ -15,6 +15,16 @@ const GRID: f64 = 1_099_511_627_776.0;
 pub struct GridSum(i128);
 
 impl GridSum {
+    /// The largest value that [`Self::holds`]: 100,000 of them, the longest window, do not
+    /// saturate.
+    const VALUE_MAX: f64 = 1e21;
+
+    /// Whether a value can be added and taken off again without leaving a trace.
+    #[must_use]
+    pub fn holds(value: f64) -> bool {
+        value.abs() <= Self::VALUE_MAX
+    }
+
     /// Adds a finite value.
     pub fn add(&mut self, value: f64) {
         self.0 = self.0.saturating_add(grid(value));

@@ -249,14 +249,20 @@ impl Window {
 }
 
 impl Sums {
-    /// The entry as it can be added. A quantity that the sums cannot hold exactly beside the others
-    /// is no sample: it would leave a trace behind.
+    /// The entry as it can be added. What the sums cannot hold beside the others is no sample: it
+    /// would leave a trace behind.
     fn admit(&self, entry: Entry) -> Entry {
+        let slippage_bps = entry.slippage_bps.map(|bps| bps.filter(|bps| GridSum::holds(*bps)));
+        let weighs = |notional: &f64| {
+            let products = slippage_bps.iter().flatten().map(|bps| notional * bps);
+            std::iter::once(*notional).chain(products).all(GridSum::holds)
+        };
         let fits = |(quantity, filled): &(Decimal, Decimal)| {
             let sums = exact_sum(self.quantity, *quantity).zip(exact_sum(self.filled, *filled));
             sums.is_some()
         };
-        Entry { quantity: entry.quantity.filter(fits), ..entry }
+        let (quantity, notional) = (entry.quantity.filter(fits), entry.notional.filter(weighs));
+        Entry { quantity, slippage_bps, notional, ..entry }
     }
 
     fn add(&mut self, entry: &Entry) {
