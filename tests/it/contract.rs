@@ -109,6 +109,7 @@ fn an_accepted_order_is_open_before_its_submission_arrives() {
         assert_eq!(listed["orders"][0]["order_id"], "O", "{event}");
     };
     check(&order("order_accepted", ""), 1, "open");
-    check(&order("order_filled", r#","quantity":1,"price":1"#), 0, "unknown");
+    check(&order("order_filled", r#","quantity":1,"price":1,"fill_id":"F""#), 0, "unknown");
+    check(&order("fill_busted", r#","fill_id":"F""#), 0, "unknown");
     check(&order("order_submitted", r#","quantity":2"#), 1, "open");
 }

@@ -144,6 +144,12 @@ impl Orders {
         self.slot(key.0).map(|slot| slot.number)
     }
 
+    /// What bounds an order.
+    #[must_use]
+    pub fn class(&self, key: OrderKey) -> Option<Class> {
+        self.slot(key.0).map(|slot| slot.class)
+    }
+
     /// When the last fact of an order was received.
     #[must_use]
     pub fn received_at(&self, key: OrderKey) -> Option<Timestamp> {

@@ -36,6 +36,8 @@ pub struct OrderView {
     pub average_price: Option<Decimal>,
     /// How it ended; none: open, or not known enough.
     pub outcome: Option<Outcome>,
+    /// Whether it waits for its submission, and is not counted as open.
+    pub is_unknown: bool,
     /// When it was submitted (event time); none: its submission did not arrive.
     pub submitted_at: Option<Timestamp>,
     /// When the venue accepted it (event time).
@@ -217,6 +219,7 @@ impl Execution {
             filled_quantity: standing.filled,
             average_price: standing.average_price(),
             outcome: standing.outcome,
+            is_unknown: self.orders.class(key)? == Class::Unknown,
             submitted_at: order.submission.as_ref().map(|s: &Submission| s.at),
             accepted_at: order.accepted_at,
             ended_at: standing.ended_at,

@@ -100,14 +100,10 @@ pub struct OrderPage {
 
 impl From<&OrderView> for OrderStatusWord {
     fn from(order: &OrderView) -> Self {
-        match (order.outcome, order.submitted_at) {
-            (Some(outcome), _) => OrderStatus::Ended(outcome).into(),
-            (None, Some(_)) => OrderStatus::Open.into(),
-            // The venue knows it and nothing was executed: it counts as open.
-            (None, None) if order.accepted_at.is_some() && order.fills.is_empty() => {
-                OrderStatus::Open.into()
-            }
-            (None, None) => OrderStatus::Unknown.into(),
+        match order.outcome {
+            Some(outcome) => OrderStatus::Ended(outcome).into(),
+            None if order.is_unknown => OrderStatus::Unknown.into(),
+            None => OrderStatus::Open.into(),
         }
     }
 }
