@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import resource
 import sys
 import tempfile
 import threading
@@ -35,6 +36,21 @@ def row(name: str, seconds: list[float], unit: float, digits: int) -> None:
     print(f"{name:34}" + "".join(f"{f / unit:12.{digits}f}" for f in figures))
 
 
+class Slow:
+    """Calls of more than a millisecond, and how many of them the system had interrupted."""
+
+    def __init__(self) -> None:
+        self.calls = self.preempted = 0
+
+    def timed(self, into: list[float], function: Callable[..., Any], *arguments: Any) -> None:
+        before = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
+        timed(into, function, *arguments)
+        if into[-1] > 1e-3:
+            self.calls += 1
+            after = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
+            self.preempted += after > before
+
+
 def timed(into: list[float], function: Callable[..., Any], *arguments: Any) -> None:
     began = time.perf_counter()
     function(*arguments)
@@ -50,15 +66,17 @@ def paced() -> Iterator[int]:
 
 
 def overhead(name: str, client: Client) -> None:
-    monitor = ExecutionMonitor(client=client)
+    monitor, slow = ExecutionMonitor(client=client), Slow()
     submissions: list[float] = []
     fills: list[float] = []
     for n in paced():
         order = f"{name}-{n}"
-        timed(submissions, monitor.record_submission, order, "AAPL", "buy", 100, 187.4)
-        timed(fills, monitor.record_fill, order, 187.45, 100)
+        slow.timed(submissions, monitor.record_submission, order, "AAPL", "buy", 100, 187.4)
+        slow.timed(fills, monitor.record_fill, order, 187.45, 100)
     row(f"record_submission, exporter {name}", submissions, 1e-6, 1)
     row(f"record_fill, exporter {name}", fills, 1e-6, 1)
+    if slow.calls:
+        print(f"  {slow.calls} calls took over 1 ms; in {slow.preempted} the system had preempted")
     stats = client.stats()
     if stats.dropped:
         print(f"  {stats.dropped} of {2 * ORDERS} events were dropped")

@@ -43,6 +43,8 @@ class Exporter:
             path = folder / "exporter.yml"
             path.write_text(config)
             self._arguments.append(f"--config.file={path}")
+        #: `memory` forgets everything when it is killed; `journal` nothing that it acknowledged.
+        self.storage = "memory"
         self._folder = folder
         self._process: Optional[subprocess.Popen[str]] = None
         with socket.socket() as free:
@@ -57,7 +59,7 @@ class Exporter:
             [
                 str(BINARY),
                 f"--web.listen-address=127.0.0.1:{self.port}",
-                "--storage.mode=memory",
+                f"--storage.mode={self.storage}",
                 *self._arguments,
             ],
             stdin=subprocess.DEVNULL,

@@ -39,6 +39,7 @@ _RETRY_FIRST_SECONDS = 0.1
 _MISTAKE_SECONDS = 10.0
 _RETRY_AFTER_SECONDS_MAX = 300.0
 _LOG_EVERY_SECONDS = 30.0
+_DEFECT_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -212,6 +213,8 @@ class Sender:
         except Exception as error:
             self._failed(None, f"{type(error).__name__}: {error}")
             log.debug("a step of the sender failed", exc_info=True)
+            # What fails at once must not fail a thousand times a second.
+            time.sleep(_DEFECT_SECONDS)
 
     def _turn(self) -> None:
         self._absorb()

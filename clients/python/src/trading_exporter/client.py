@@ -325,6 +325,11 @@ class Client:
         """Calls `listener` with the state of the account in each answer to events."""
         self._state_listeners.append(listener)
 
+    def off_state(self, listener: Callable[[str], None]) -> None:
+        """Ends what :meth:`on_state` began."""
+        with contextlib.suppress(ValueError):
+            self._state_listeners.remove(listener)
+
     def reachable(self) -> None:
         """Somebody had an answer from the exporter: what waits is tried now."""
         self._sender.hurry()

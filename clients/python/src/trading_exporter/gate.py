@@ -241,6 +241,7 @@ class TradingGate:
     def close(self) -> None:
         """Ends the background threads. Afterwards the permit runs out."""
         self._closed = True
+        self.client.off_state(self._heard)
         self._follower.close()
         with contextlib.suppress(queue.Full):
             self._tasks.put_nowait(None)
