@@ -13,6 +13,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, header};
 use bytes::BytesMut;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Body as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::api::AppState;
@@ -188,11 +189,12 @@ pub(super) fn bound_encoded(app: &AppState, mut request: Request) -> Result<Requ
     let max = app.config.load().web.body_bytes_max;
     let headers = request.headers_mut();
     normalize_encoding(headers)?;
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if declared.and_then(|text| text.parse::<u64>().ok()).is_some_and(|n| n > max as u64) {
-        return Err(too_large(max));
+    // A body with a length is exactly so long.
+    match request.body().size_hint().exact() {
+        Some(bytes) if bytes > max as u64 => Err(too_large(max)),
+        Some(_) => Ok(request),
+        None => Ok(request.map(|body| Body::new(Limited::new(body, max)))),
     }
-    Ok(request.map(|body| Body::new(Limited::new(body, max))))
 }
 
 /// Leaves at most one of `gzip` and `zstd`, spelt so.

@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use axum::Extension;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 
 use crate::api::AppState;
 use crate::api::auth::Caller;
@@ -57,7 +57,10 @@ pub(super) async fn post_events(
 ) -> Result<Response, Problem> {
     let started = clock::monotonic();
     let answer = match take(&app, &caller, request).await {
-        Ok(answer) => Ok((status(&answer), Json(answer)).into_response()),
+        Ok(answer) => {
+            let json = [(header::CONTENT_TYPE, "application/json")];
+            Ok((status(&answer), json, answer.to_json()).into_response())
+        }
         Err(problem) => {
             app.runtime.event_rejected(problem.code().as_str());
             Err(problem)

@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
@@ -27,21 +28,21 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Ids of requests: 64 random bits of this process, and a number.
 #[derive(Debug)]
 pub(super) struct RequestIds {
-    process: u64,
+    process: String,
     next: AtomicU64,
 }
 
 impl RequestIds {
     /// Ids that start with these bits.
     #[must_use]
-    pub(super) const fn new(process: u64) -> Self {
-        Self { process, next: AtomicU64::new(1) }
+    pub(super) fn new(process: u64) -> Self {
+        Self { process: format!("{process:016x}-"), next: AtomicU64::new(1) }
     }
 
     fn next(&self) -> HeaderValue {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        HeaderValue::try_from(format!("{:016x}-{number}", self.process))
-            .unwrap_or(HeaderValue::from_static("unknown"))
+        let id = [self.process.as_str(), &number.to_string()].concat();
+        HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("unknown"))
     }
 }
 
@@ -108,18 +109,22 @@ fn is_plain(id: &HeaderValue) -> bool {
 }
 
 /// Headers of every answer that has none of its own: nothing is cached, framed, sniffed or run.
-fn secure(headers: &mut HeaderMap) {
-    const HEADERS: [(HeaderName, &str); 5] = [
+static SECURE: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let headers = [
         (header::CACHE_CONTROL, "no-store"),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
     ];
-    headers.reserve(HEADERS.len() + 1);
-    for (name, value) in HEADERS {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
-    }
+    headers.map(|(name, value)| (name, HeaderValue::from_static(value))).into_iter().collect()
+});
+
+/// Gives an answer the headers of [`SECURE`]. A copy of them takes those that the answer has: to
+/// add five to one costs thrice as much as to add one to five.
+fn secure(headers: &mut HeaderMap) {
+    let own = std::mem::replace(headers, SECURE.clone());
+    headers.extend(own);
 }
 
 /// The answer when a handler panicked: the defect is logged, and told without its message.

@@ -15,6 +15,7 @@ mod query;
 mod body;
 mod layers;
 mod leftover;
+mod encoded;
 mod decide;
 mod events;
 mod execution;
@@ -52,8 +53,6 @@ use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use tower_http::compression::CompressionLayer;
-use tower_http::decompression::RequestDecompressionLayer;
 
 pub use auth::Access;
 pub use body::Budget;
@@ -144,10 +143,7 @@ pub fn router(state: AppState) -> Router {
     let routes = ROUTES.iter().fold(Router::new(), |router, route| {
         let mut handler = (route.handler)();
         if route.method == Method::POST {
-            handler = handler.route_layer(RequestDecompressionLayer::new());
-        }
-        if route.path == "/metrics" {
-            handler = handler.route_layer(CompressionLayer::new());
+            handler = handler.route_layer(encoded::DecompressEncoded);
         }
         let access = (state.clone(), route.access);
         router.route(route.path, handler.route_layer(from_fn_with_state(access, admit)))

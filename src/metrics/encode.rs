@@ -6,6 +6,9 @@
 //! and OpenMetrics differ in headers, exemplars and `# EOF` alone. The label text of an account or
 //! a symbol is escaped once and then copied for each of its series.
 
+use std::iter::once;
+use std::slice::from_ref;
+
 use crate::domain::execution::histogram::{Exemplar, Histogram};
 use crate::domain::time::Timestamp;
 use crate::domain::units::{self, Decimal};
@@ -28,26 +31,85 @@ const EXEMPLAR_CHARS_MAX: usize = 128;
 /// accounts that the scraper may not see.
 #[must_use]
 pub fn encode(projection: &Projection, runtime: Option<&Runtime>, format: Format) -> String {
-    let labels = Labels::of(projection);
-    let gathered = runtime.map(Runtime::gather);
-    let symbols: usize = projection.accounts.iter().map(|a| a.symbols.len()).sum();
-    let mut out = String::with_capacity(REST_BYTES + symbols * SYMBOL_BYTES);
-    let mut series = 0;
-    for family in catalogue::all() {
-        let start = out.len();
-        push_header(&mut out, family, format);
-        let before = series;
-        let mut points = Points { out: &mut out, family, format, row: "", series };
-        write_family(&mut points, projection, &labels, gathered.as_ref());
-        series = points.series;
-        if series == before {
-            out.truncate(start);
+    let mut exposition = Exposition::new(projection, runtime, format);
+    let mut out = String::with_capacity(exposition.size_bytes());
+    exposition.write_some(&mut out, usize::MAX);
+    out
+}
+
+/// An exposition that is written piece by piece, so that whoever writes it can let others have the
+/// processor in between: a large one takes a tenth of a second.
+#[derive(Debug)]
+pub struct Exposition<'p> {
+    projection: &'p Projection,
+    labels: Labels,
+    gathered: Option<Gathered>,
+    format: Format,
+    families: Vec<&'static Family>,
+    at: Place,
+    /// Series written so far.
+    series: u64,
+    /// Whether the header of the family at hand is written.
+    is_headed: bool,
+}
+
+/// How far an exposition is: so many families, and of the next one accounts, and rows of the next.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    family: usize,
+    account: usize,
+    row: usize,
+}
+
+impl<'p> Exposition<'p> {
+    /// The exposition of which [`encode`] writes the whole.
+    #[must_use]
+    pub fn new(projection: &'p Projection, runtime: Option<&Runtime>, format: Format) -> Self {
+        Self {
+            projection,
+            labels: Labels::of(projection),
+            gathered: runtime.map(Runtime::gather),
+            format,
+            families: catalogue::all().collect(),
+            at: Place::default(),
+            series: 0,
+            is_headed: false,
         }
     }
-    if format == Format::OpenMetrics {
-        out.push_str("# EOF\n");
+
+    /// How many bytes it comes to, roughly.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        let symbols: usize = self.projection.accounts.iter().map(|a| a.symbols.len()).sum();
+        REST_BYTES + symbols * SYMBOL_BYTES
     }
-    out
+
+    /// Appends the next rows, until `out` has `bytes` or a little more. False: that was all.
+    pub fn write_some(&mut self, out: &mut String, bytes: usize) -> bool {
+        while let Some(family) = self.families.get(self.at.family) {
+            let mut points = Points {
+                out,
+                family,
+                format: self.format,
+                row: "",
+                series: self.series,
+                is_headed: self.is_headed,
+            };
+            let gathered = self.gathered.as_ref();
+            let rows = Rows { points: &mut points, at: &mut self.at, bytes };
+            let is_whole = write_family(rows, self.projection, &self.labels, gathered);
+            (self.series, self.is_headed) = (points.series, points.is_headed);
+            if !is_whole {
+                return true;
+            }
+            self.at = Place { family: self.at.family + 1, ..Place::default() };
+            self.is_headed = false;
+        }
+        if self.format == Format::OpenMetrics {
+            out.push_str("# EOF\n");
+        }
+        false
+    }
 }
 
 fn push_header(out: &mut String, family: &Family, format: Format) {
@@ -64,60 +126,86 @@ fn push_header(out: &mut String, family: &Family, format: Format) {
     }
 }
 
-/// Walks the rows that the family is about.
+/// Where rows are written, how far they are, and how many bytes are enough.
+struct Rows<'r, 'a> {
+    points: &'r mut Points<'a>,
+    at: &'r mut Place,
+    bytes: usize,
+}
+
+impl<'a> Rows<'_, 'a> {
+    /// Writes rows of each account from where it stopped. Whether those were all.
+    fn write<'s, R: 's>(
+        self,
+        accounts: impl Iterator<Item = (&'s [R], &'a [String])>,
+        read: fn(&R, &mut Points<'_>),
+    ) -> bool {
+        let Self { points, at, bytes } = self;
+        for (rows, labels) in accounts.skip(at.account) {
+            for (row, labels) in rows.iter().zip(labels).skip(at.row) {
+                points.row(row, labels, read);
+                at.row += 1;
+                if points.out.len() >= bytes {
+                    return false;
+                }
+            }
+            at.account += 1;
+            at.row = 0;
+        }
+        true
+    }
+}
+
+/// Walks the rows that the family is about. Whether that was all of them.
 fn write_family<'a>(
-    points: &mut Points<'a>,
+    rows: Rows<'_, 'a>,
     projection: &Projection,
     labels: &'a Labels,
     gathered: Option<&Gathered>,
-) {
+) -> bool {
     let accounts = || projection.accounts.iter().zip(&labels.accounts);
-    match points.family.source {
+    match rows.points.family.source {
         Source::Symbol(read) => {
-            for (account, labels) in accounts() {
-                points.rows(&account.symbols, &labels.symbols, read);
-            }
+            rows.write(accounts().map(|(a, l)| (a.symbols.as_slice(), l.symbols.as_slice())), read)
         }
-        Source::Strategy(read) => {
-            for (account, labels) in accounts() {
-                points.rows(&account.strategies, &labels.strategies, read);
-            }
-        }
+        Source::Strategy(read) => rows.write(
+            accounts().map(|(a, l)| (a.strategies.as_slice(), l.strategies.as_slice())),
+            read,
+        ),
         Source::Venue(read) => {
-            for (account, labels) in accounts() {
-                points.rows(&account.venues, &labels.venues, read);
-            }
+            rows.write(accounts().map(|(a, l)| (a.venues.as_slice(), l.venues.as_slice())), read)
         }
         Source::Account(read) => {
-            for (account, labels) in accounts() {
-                points.row(account, &labels.account, read);
-            }
+            rows.write(accounts().map(|(a, l)| (from_ref(a), from_ref(&l.account))), read)
         }
         Source::Control(read) => {
-            points.row(&projection.common, &labels.common, read);
-            for (account, labels) in accounts() {
-                points.row(&account.control, &labels.account, read);
-            }
+            let common = once((from_ref(&projection.common), from_ref(&labels.common)));
+            let own = accounts().map(|(a, l)| (from_ref(&a.control), from_ref(&l.account)));
+            rows.write(common.chain(own), read)
         }
         Source::Exporter(read) => {
             if gathered.is_some() {
-                points.row(&projection.exporter, "", read);
+                rows.points.row(&projection.exporter, "", read);
             }
+            true
         }
         Source::Runtime => {
             if let Some(gathered) = gathered {
-                gathered.write(points);
+                gathered.write(rows.points);
             }
+            true
         }
     }
 }
 
 /// The escaped label text of every row.
+#[derive(Debug)]
 struct Labels {
     common: String,
     accounts: Vec<AccountLabels>,
 }
 
+#[derive(Debug)]
 struct AccountLabels {
     account: String,
     symbols: Vec<String>,
@@ -166,6 +254,8 @@ pub struct Points<'a> {
     format: Format,
     row: &'a str,
     series: u64,
+    /// A header is written with the first sample: a family without one does not stand at all.
+    is_headed: bool,
 }
 
 impl<'a> Points<'a> {
@@ -254,12 +344,6 @@ impl<'a> Points<'a> {
         self.end();
     }
 
-    fn rows<R>(&mut self, rows: &[R], labels: &'a [String], read: fn(&R, &mut Points<'_>)) {
-        for (row, labels) in rows.iter().zip(labels) {
-            self.row(row, labels, read);
-        }
-    }
-
     fn row<R>(&mut self, row: &R, labels: &'a str, read: fn(&R, &mut Points<'_>)) {
         self.row = labels;
         read(row, self);
@@ -267,6 +351,10 @@ impl<'a> Points<'a> {
 
     /// Writes the name and the labels.
     fn start(&mut self, suffix: &str, rest: &[&str], bound: Option<f64>) {
+        if !self.is_headed {
+            push_header(self.out, self.family, self.format);
+            self.is_headed = true;
+        }
         let Self { out, family, row, .. } = self;
         out.push_str(family.name);
         out.push_str(suffix);

@@ -23,7 +23,7 @@ mod word;
 mod accept;
 mod text;
 
-pub use encode::encode;
+pub use encode::{Exposition, encode};
 pub use format::Format;
 pub use projection::{Projection, project, project_accounts};
 pub use runtime::{Build, Runtime, RuntimeError};

@@ -10,7 +10,7 @@ use crate::domain::units::Decimal;
 const ROOM: usize = 40;
 
 /// Appends an integer.
-pub(super) fn push_u64(value: u64, out: &mut Vec<u8>) {
+pub(in crate::wire) fn push_u64(value: u64, out: &mut Vec<u8>) {
     push_scaled(value, 0, out);
 }
 
