@@ -145,6 +145,9 @@ impl Monitor {
     /// Whether this event is known already: then it need not be written.
     #[must_use]
     pub fn is_duplicate(&self, event: &Event) -> bool {
+        if event.event_id.is_none() {
+            return false;
+        }
         let account = self.accounts.get(&event.account);
         account.is_some_and(|account| account.horizon.look_up(event) == Known::Duplicate)
     }

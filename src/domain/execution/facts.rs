@@ -169,7 +169,11 @@ impl Execution {
         about: &About<'_>,
         context: &mut Context<'_, '_>,
     ) {
-        let symbol = about.symbol.map(|symbol| context.intern(symbol));
+        let symbol = match self.orders.get(key).and_then(|order| order.symbol) {
+            // Checked to be the same, so there is nothing to look up; a folded one is counted.
+            Some(known) if !context.symbols.is_other(known) => Some(known),
+            Some(_) | None => about.symbol.map(|symbol| context.intern(symbol)),
+        };
         if let Some(symbol) = symbol {
             self.open_symbol(symbol, context);
         }

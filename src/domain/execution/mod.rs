@@ -309,7 +309,7 @@ impl Execution {
     }
 
     /// Takes an order out because it became part of another: out of windows and open orders too.
-    fn take_out(&mut self, key: OrderKey) -> Option<Order> {
+    fn take_out(&mut self, key: OrderKey) -> Option<Box<Order>> {
         let mut order = self.orders.lend(key)?;
         for place in Place::ALL {
             let entry = order.done.entries.get_mut(place.index()).and_then(Option::take);

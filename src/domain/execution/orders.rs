@@ -61,8 +61,9 @@ impl Class {
 /// An order in its place.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Slot {
-    /// None only while it is lent.
-    order: Option<Order>,
+    /// None only while it is lent. In a box, so that lending moves a pointer, and a vector of slots
+    /// that grows does not copy all orders.
+    order: Option<Box<Order>>,
     class: Class,
     /// Receive time of its last fact.
     received_at: Timestamp,
@@ -116,23 +117,23 @@ impl Orders {
     /// The order at a place.
     #[must_use]
     pub fn get(&self, key: OrderKey) -> Option<&Order> {
-        self.slot(key.0)?.order.as_ref()
+        self.slot(key.0)?.order.as_deref()
     }
 
     /// The order at a place, to change it.
     #[must_use]
     pub fn get_mut(&mut self, key: OrderKey) -> Option<&mut Order> {
-        self.slot_mut(key.0)?.order.as_mut()
+        self.slot_mut(key.0)?.order.as_deref_mut()
     }
 
     /// Lends an order, so that it can be changed beside its account. It is not found until it is
     /// given back by [`Self::give_back`].
-    pub fn lend(&mut self, key: OrderKey) -> Option<Order> {
+    pub fn lend(&mut self, key: OrderKey) -> Option<Box<Order>> {
         self.slot_mut(key.0)?.order.take()
     }
 
     /// Takes a lent order back.
-    pub fn give_back(&mut self, key: OrderKey, order: Order) {
+    pub fn give_back(&mut self, key: OrderKey, order: Box<Order>) {
         if let Some(slot) = self.slot_mut(key.0) {
             slot.order = Some(order);
         }
@@ -166,7 +167,7 @@ impl Orders {
         let digest = digest(session.as_ref().map(Session::as_str), order_id.as_str());
         self.numbers += 1;
         let slot = Slot {
-            order: Some(Order::new(order_id, session)),
+            order: Some(Box::new(Order::new(order_id, session))),
             class: Class::Unknown,
             received_at: now,
             since: now,
@@ -212,7 +213,7 @@ impl Orders {
     }
 
     /// Takes an order out, with all its ids.
-    pub fn remove(&mut self, key: OrderKey) -> Option<Order> {
+    pub fn remove(&mut self, key: OrderKey) -> Option<Box<Order>> {
         self.unlink(key.0);
         let slot = self.slots.get_mut(key.0 as usize)?.take()?;
         self.free.push(key.0);

@@ -127,7 +127,7 @@ impl Execution {
             counters.busted += tally.busted;
             counters.corrected += tally.corrected;
             counters.filled_quantity = counters.filled_quantity.saturating_add(tally.quantity);
-            for (currency, money) in &tally.money {
+            for (currency, money) in tally.money() {
                 counters.money.entry(currency.clone()).or_default().add(money);
             }
             scope.window_fills = scope.window_fills.saturating_add(fills).min(fills_max);

@@ -27,8 +27,10 @@ pub(super) struct Tally {
     pub(super) corrected: u64,
     /// Executed quantity.
     pub(super) quantity: Decimal,
-    /// Money by currency.
-    pub(super) money: BTreeMap<Currency, Money>,
+    /// Money of the first currency: mostly there is no other.
+    first_money: Option<(Currency, Money)>,
+    /// Money of the others.
+    other_money: BTreeMap<Currency, Money>,
     /// Slippage of single executions: place of the reference, basis points.
     pub(super) slippage: Vec<(usize, f64)>,
     /// Quantity counted of executions without one of their own that turned out to be another's.
@@ -150,9 +152,18 @@ impl Tally {
         }
     }
 
+    /// Money by currency.
+    pub(super) fn money(&self) -> impl Iterator<Item = (&Currency, &Money)> {
+        self.first_money.iter().map(|(currency, money)| (currency, money)).chain(&self.other_money)
+    }
+
     /// The sums of one currency.
     fn money_of(&mut self, currency: &Currency) -> &mut Money {
-        self.money.entry(currency.clone()).or_default()
+        if self.first_money.as_ref().is_none_or(|(first, _)| first == currency) {
+            let first = || (currency.clone(), Money::default());
+            return &mut self.first_money.get_or_insert_with(first).1;
+        }
+        self.other_money.entry(currency.clone()).or_default()
     }
 }
 

@@ -23,10 +23,10 @@ impl Monitor {
         if self.settings.ingest.event_age_max.is_some_and(is_old) {
             return Verdict::Refused(Refusal::TooOld);
         }
-        if !self.has_room_for(&event.account) {
+        let is_new = !self.accounts.contains_key(&event.account);
+        if is_new && !self.has_room_for(&event.account) {
             return Verdict::Refused(Refusal::TooManyAccounts);
         }
-        let is_new = !self.accounts.contains_key(&event.account);
         match self.take(event, outbox) {
             Ok(Effect::Duplicate) => Verdict::Duplicate,
             Ok(effect) => {
