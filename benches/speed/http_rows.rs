@@ -11,11 +11,11 @@ use crate::table::{Goal, Row, per_second};
 use crate::traffic::{BATCH_EVENTS, Engine, SYMBOLS};
 
 /// How long each side is loaded in a round.
-const ROUND: Duration = Duration::from_millis(1_500);
+pub(crate) const ROUND: Duration = Duration::from_millis(1_500);
 /// Requests that wait at one time, each on a connection of its own.
-const CONNECTIONS: u64 = 64;
+pub(crate) const CONNECTIONS: u64 = 64;
 /// The same, of large requests.
-const BATCH_CONNECTIONS: u64 = 4;
+pub(crate) const BATCH_CONNECTIONS: u64 = 4;
 /// Orders that one connection may number in one round.
 const NUMBERS: u64 = 1_000_000;
 
@@ -35,14 +35,14 @@ pub(crate) fn events_at(server: &Server) -> Target {
     }
 }
 
-fn send_events(server: &Server) -> Round {
+pub(crate) fn send_events(server: &Server) -> Round {
     load::run(events_at(server), &server.process, ROUND, |_| {
         let mut engine = fresh_engine(SYMBOLS);
         move |out: &mut Vec<u8>| engine.event(out)
     })
 }
 
-fn send_batches(server: &Server) -> Round {
+pub(crate) fn send_batches(server: &Server) -> Round {
     let content_type = "application/x-ndjson";
     let target = Target { content_type, connections: BATCH_CONNECTIONS, ..events_at(server) };
     load::run(target, &server.process, ROUND, |_| {
@@ -77,7 +77,7 @@ fn rates(rounds: &[Round]) -> Vec<f64> {
 }
 
 /// How busy both sides were.
-fn busy(rounds: &[Round]) -> String {
+pub(crate) fn busy(rounds: &[Round]) -> String {
     let server = median(rounds.iter().map(|round| round.server_busy));
     let load = median(rounds.iter().map(|round| round.load_busy));
     format!("server {:.0} %, load {:.0} % busy", server * 100.0, load * 100.0)
@@ -139,7 +139,7 @@ pub(crate) fn batch() -> Vec<Row> {
 }
 
 /// What the orders of a batch go through, as three bodies.
-fn bodies() -> Vec<Vec<u8>> {
+pub(crate) fn bodies() -> Vec<Vec<u8>> {
     let mut engine = fresh_engine(SYMBOLS);
     let mut body = || {
         let mut body = Vec::new();

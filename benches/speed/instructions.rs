@@ -2,7 +2,7 @@
 //! the machine, so a regression of a few percent shows.
 //!
 //! Each work is done N times and 2 N times, in a process each; the difference belongs to N. `check`
-//! compares with `benches/instructions.txt` and ends with 1 if one is dearer than allowed; with the
+//! compares with `benches/instructions.ARCH.txt` and ends with 1 if one is dearer than allowed; with the
 //! argument `accept` it writes the file anew.
 
 use std::collections::BTreeMap;
@@ -16,8 +16,12 @@ use crate::fold::{Fold, decode};
 use crate::scrape_rows;
 use crate::traffic::Engine;
 
-/// The counts that hold.
-const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.txt");
+/// The counts that hold, for this architecture.
+fn baseline_file() -> String {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/benches");
+    format!("{folder}/instructions.{}.txt", std::env::consts::ARCH)
+}
+
 /// How much dearer a work may be than in the baseline.
 const DEARER_MAX: f64 = 1.05;
 
@@ -108,7 +112,7 @@ pub(crate) fn check(arguments: &[&str]) -> ExitCode {
     if arguments == ["accept"] {
         let lines: Vec<String> =
             counts.iter().map(|(name, count)| format!("{name} {count}\n")).collect();
-        fs::write(BASELINE, format!("{HEAD}{}", lines.concat())).expect("the baseline");
+        fs::write(baseline_file(), format!("{HEAD}{}", lines.concat())).expect("the baseline");
     }
     let known = baseline();
     let mut dearer = false;
@@ -123,7 +127,10 @@ pub(crate) fn check(arguments: &[&str]) -> ExitCode {
         dearer |= ratio > DEARER_MAX;
     }
     if dearer {
-        println!("More than {DEARER_MAX} times the baseline. If that is wanted, see {BASELINE}.");
+        println!(
+            "More than {DEARER_MAX} times the baseline. If that is wanted, see {}.",
+            baseline_file()
+        );
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
@@ -131,14 +138,15 @@ pub(crate) fn check(arguments: &[&str]) -> ExitCode {
 
 /// What stands above the numbers.
 const HEAD: &str = "\
-# Instructions of one event (or of one series of a scrape), counted by callgrind on x86_64 with AVX2
-# for the release profile and the pinned toolchain. `tests/run instructions` fails when one is more
-# than 5 % dearer. To accept what it counts, and to say why in the commit:
+# Instructions of one event (or of one series of a scrape), counted by callgrind for the release
+# profile and the pinned toolchain, on a processor with AVX2 if it is an x86_64. `tests/run
+# instructions` fails when one is more than 5 % dearer. To accept what it counts (say why in the
+# commit):
 #   cargo bench --bench speed -- instructions accept
 ";
 
 fn baseline() -> BTreeMap<String, u64> {
-    let text = fs::read_to_string(BASELINE).unwrap_or_default();
+    let text = fs::read_to_string(baseline_file()).unwrap_or_default();
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let pairs = lines.filter_map(|line| line.split_once(' '));
     pairs.map(|(name, count)| (name.to_owned(), count.parse().expect("a count"))).collect()

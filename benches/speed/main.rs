@@ -22,6 +22,7 @@ mod rounds;
 mod table;
 mod http_rows;
 mod latency_rows;
+mod durable_rows;
 mod parse;
 mod fold;
 mod fold_rows;
@@ -48,6 +49,8 @@ struct Topic {
 const TOPICS: &[Topic] = &[
     Topic { name: "single", measure: http_rows::single },
     Topic { name: "batch", measure: http_rows::batch },
+    Topic { name: "durable", measure: durable_rows::durable },
+    Topic { name: "recovery", measure: durable_rows::recovery },
     Topic { name: "apply", measure: fold_rows::apply },
     Topic { name: "scrape", measure: scrape_rows::scrape },
     Topic { name: "latency", measure: latency_rows::latency },

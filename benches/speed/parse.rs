@@ -26,15 +26,17 @@ struct Raw<'a> {
     fee_currency: Option<&'a str>,
     liquidity: Option<&'a str>,
     time: Option<&'a str>,
+    time_ns: Option<&'a RawValue>,
 }
 
 /// How many lines there are, each parsed.
 pub(crate) fn count(body: &[u8]) -> u64 {
-    let text = std::str::from_utf8(body).expect("text");
-    let parsed = text.lines().map(|line| {
-        let raw: Raw<'_> = serde_json::from_str(line).expect("an event");
-        std::hint::black_box(raw);
-        1
-    });
-    parsed.sum()
+    body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(parse).sum()
+}
+
+/// Parses one event. Always 1.
+pub(crate) fn parse(event: &[u8]) -> u64 {
+    let raw: Raw<'_> = serde_json::from_slice(event).expect("an event");
+    std::hint::black_box(raw);
+    1
 }
