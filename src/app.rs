@@ -7,15 +7,16 @@
 //! | writer (a thread) | `Engine` | when told to stop, after it committed what waits |
 //! | preparer of segments (a thread) | the log | when the writer has ended |
 //! | accept loop and connections | `App` | when the drain begins, within `web.drain_timeout` |
-//! | ticks, directives, reloads, probes, webhooks | `App` | when the connections have ended |
+//! | ticks, directives, reloads, probes, webhooks, snapshots | `App` | when the connections have ended |
 //!
 //! A drain goes in this order: not ready; nothing is accepted; requests under way are answered;
-//! the rim's tasks end; the writer commits what waits and ends.
+//! the rim's tasks end; the writer commits what waits and ends; a last snapshot is taken.
 
 mod engine;
 mod log;
 mod probes;
 mod reload;
+mod snapshots;
 pub mod serve;
 mod tasks;
 mod turns;
@@ -43,6 +44,8 @@ use crate::config::{Config, ConfigError, Overrides};
 use crate::engine::{EngineError, Handle, NotReady, RecoverError};
 use crate::journal::LogError;
 use crate::metrics::{Build, Runtime, RuntimeError};
+
+pub(crate) use engine::SETTINGS;
 
 use engine::Engine;
 use reload::Reloader;
@@ -253,6 +256,9 @@ impl App {
         rim.spawn(reloader.run(rim.clone(), stop_rim.clone()));
         rim.spawn(tasks::tick(handle.clone(), stop_rim.clone()));
         rim.spawn(tasks::log_directives(handle.directives(), stop_rim.clone()));
+        if let Some(keeper) = engine.keeper() {
+            rim.spawn(keeper.run(handle.clone(), stop_rim.clone()));
+        }
 
         // A short start is not seen as one; a long one is answered "not ready".
         tokio::time::timeout(START_GRACE, handle.opened()).await.ok();

@@ -5,44 +5,59 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::snapshots::Keeper;
 use super::{AppError, chain};
 use crate::clock;
 use crate::config::{Config, settings_codec};
 use crate::domain::monitor::Monitor;
 use crate::domain::record::Entry;
 use crate::domain::settings::Settings;
-use crate::engine::{Handle, Inbox, RecordCodec, SettingsCodec, Submission, Writer, channel};
+use crate::engine::{
+    Handle, Inbox, NotReady, RecordCodec, SettingsCodec, StateCodec, Submission, Writer, channel,
+};
+use crate::journal::EventLog;
 use crate::metrics::Runtime;
+
+/// How settings stand in records and snapshots.
+pub(crate) const SETTINGS: SettingsCodec = SettingsCodec {
+    encode: settings_codec::encode,
+    decode: |bytes| settings_codec::decode(bytes).map_err(|e| chain(&e)),
+};
 
 /// The running engine, owned by the app.
 pub(super) struct Engine {
     handle: Handle,
-    /// How the writer's thread ended; dropped when it panicked.
-    ended: oneshot::Receiver<Result<(), AppError>>,
+    /// How the writer's thread ended, with the log, whose directory is one's own until it is
+    /// dropped; dropped when it panicked.
+    ended: oneshot::Receiver<Result<Box<dyn EventLog>, AppError>>,
+    keeper: Option<Keeper>,
 }
 
 impl Engine {
     /// Opens the log and starts the writer, which first catches up with the log.
     pub(super) fn start(config: &Config, runtime: &Arc<Runtime>) -> Result<Self, AppError> {
         let log = super::log::open(config, runtime)?;
-        let codec = RecordCodec::new(SettingsCodec {
-            encode: settings_codec::encode,
-            decode: |bytes| settings_codec::decode(bytes).map_err(|e| chain(&e)),
-        });
+        let codec = RecordCodec::new(SETTINGS);
+        let keeper = Keeper::open(&config.storage, StateCodec::new(SETTINGS), runtime)?;
+        if keeper.is_none() {
+            // There is nothing to replay.
+            runtime.snapshots().replayed(1.0);
+        }
         let settings = Arc::clone(&config.settings);
         let monitor = Monitor::new(Arc::clone(&settings));
         let (handle, inbox) = channel(monitor, codec, config.web.queue_requests_max);
         let writer = Writer::new(inbox.monitor(), log, codec);
         let (done, ended) = oneshot::channel();
+        let own = keeper.clone();
         std::thread::Builder::new()
             .name("writer".into())
             .spawn(move || {
-                let result = write(inbox, writer, settings, codec);
+                let result = write(inbox, writer, settings, (codec, own.as_ref()));
                 // Nobody listens when the app gave up waiting.
                 done.send(result).ok();
             })
             .map_err(|source| AppError::SetUp { what: "the writer", source })?;
-        Ok(Self { handle, ended })
+        Ok(Self { handle, ended, keeper })
     }
 
     /// A handle for everybody else.
@@ -50,14 +65,28 @@ impl Engine {
         self.handle.clone()
     }
 
-    /// Lets the writer commit what waits, and waits for its end. The sequence of the last record.
+    /// Who takes snapshots, where there are any.
+    pub(super) fn keeper(&self) -> Option<Keeper> {
+        self.keeper.clone()
+    }
+
+    /// Lets the writer commit what waits, waits for its end, and takes a last snapshot. The sequence
+    /// of the last record.
     pub(super) async fn stop(self, flush_timeout: Duration) -> Result<u64, AppError> {
         let stop = async {
             self.handle.stop().await;
             self.ended.await
         };
         match tokio::time::timeout(flush_timeout, stop).await {
-            Ok(Ok(result)) => result.map(|()| self.handle.read(Monitor::sequence)),
+            Ok(Ok(result)) => {
+                let log = result?;
+                let failed = self.handle.readiness() == Err(NotReady::JournalFailed);
+                if let Some(keeper) = self.keeper.filter(|_| !failed) {
+                    keeper.finish(&self.handle).await;
+                }
+                drop(log);
+                Ok(self.handle.read(Monitor::sequence))
+            }
             Ok(Err(_)) => Err(AppError::Writer("panicked")),
             Err(_) => Err(AppError::Writer("did not end in time: the disk hangs")),
         }
@@ -70,14 +99,17 @@ fn write(
     inbox: Inbox,
     mut writer: Writer,
     settings: Arc<Settings>,
-    codec: RecordCodec,
-) -> Result<(), AppError> {
-    writer.recover(&mut |_, _| ())?;
+    (codec, keeper): (RecordCodec, Option<&Keeper>),
+) -> Result<Box<dyn EventLog>, AppError> {
+    match keeper {
+        Some(keeper) => keeper.recover(&mut writer)?,
+        None => writer.recover(&mut |_, _| ())?,
+    }
     // What the configuration says now is a record only where it is not in force already. The batch
     // may be empty: then what the fold decided before a crash is written down, if it was not.
     let entries = if writer.is_under(&settings) { vec![] } else { vec![Entry::Settings(settings)] };
     writer.commit(vec![Submission::new(entries, Vec::new(), &codec)], clock::now())?;
     inbox.open();
     inbox.run(&mut writer, clock::now);
-    Ok(())
+    Ok(writer.into_log())
 }

@@ -56,6 +56,12 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: JournalCommand,
     },
+    /// Print the state as it was at a moment, made of the journal
+    ///
+    /// Changes nothing and takes no lock: the journal may be one that an exporter is writing to. With
+    /// another configuration it shows what that would have made of the same events and the same
+    /// decisions of people.
+    Replay(ReplayArguments),
     /// Print the SHA-256 of a token, as the configuration wants it
     ///
     /// Reads the token from stdin (one line, so that it stands in no shell history), or makes a
@@ -263,6 +269,44 @@ pub(super) struct RulesArguments {
     /// Where Grafana is, for links to dashboards
     #[arg(long = "grafana.url", value_name = "URL", default_value = "http://127.0.0.1:3000")]
     pub(super) grafana_url: String,
+}
+
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+pub(super) struct ReplayArguments {
+    /// The directory of the journal
+    #[arg(long, value_name = "DIR")]
+    pub(super) journal: PathBuf,
+    /// The last record that counts: its sequence, or a time in RFC 3339; the newest if missing
+    #[arg(long, value_name = "TIME|SEQ", value_parser = super::replay::parse_until)]
+    pub(super) until: Option<Until>,
+    /// Judge by this configuration instead of the one that was in force
+    #[arg(long = "config.file", value_name = "FILE")]
+    pub(super) config_file: Option<PathBuf>,
+    /// What to print
+    #[arg(long, value_name = "WHAT", default_value = "metrics")]
+    pub(super) output: ReplayOutput,
+    /// Read the whole journal, and no snapshot
+    #[arg(long)]
+    pub(super) full: bool,
+}
+
+/// A moment of the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Until {
+    /// The record of that sequence.
+    Sequence(u64),
+    /// The last record received at that time or before.
+    Time(Timestamp),
+}
+
+/// What `replay` prints.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum ReplayOutput {
+    /// The text of /metrics, without what the exporter says of itself
+    Metrics,
+    /// The state as JSON
+    State,
 }
 
 /// Arguments of `hash-token`.

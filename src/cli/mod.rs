@@ -10,6 +10,7 @@ mod demo;
 mod hash_token;
 mod journal;
 mod log;
+mod replay;
 mod rules;
 mod serve;
 
@@ -33,6 +34,9 @@ enum Failure {
     /// Serving failed.
     #[error(transparent)]
     App(#[from] crate::app::AppError),
+    /// The journal cannot be replayed.
+    #[error("cannot replay")]
+    Replay(#[from] crate::engine::RecoverError),
     /// The demo failed.
     #[error(transparent)]
     Demo(#[from] crate::demo::DemoError),
@@ -96,6 +100,7 @@ pub fn main() -> ExitCode {
         Some(Command::CheckConfig(check)) => check_config::run(&check),
         Some(Command::Rules(rules)) => rules::run(&rules),
         Some(Command::Journal { command }) => journal::run(&command),
+        Some(Command::Replay(replay)) => replay::run(&replay),
         Some(Command::HashToken(hash)) => hash_token::run(&hash),
         Some(Command::Version) => write_out(&format!("{}\n", args::VERSION)),
     };

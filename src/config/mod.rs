@@ -225,6 +225,10 @@ pub struct StorageConfig {
     pub retention_bytes: Option<u64>,
     /// Age past which segments go; none: any age.
     pub retention_age: Option<Duration>,
+    /// A snapshot is due after so many records.
+    pub snapshot_records: u64,
+    /// A snapshot is due after so long, if there were any records.
+    pub snapshot_interval: Duration,
 }
 
 impl Default for StorageConfig {
@@ -237,6 +241,8 @@ impl Default for StorageConfig {
             segment_bytes: 64 << 20,
             retention_bytes: Some(10 << 30),
             retention_age: None,
+            snapshot_records: 1_000_000,
+            snapshot_interval: Duration::from_hours(1),
         }
     }
 }

@@ -91,6 +91,8 @@ fn storage(s: &mut Section<'_>, config: &mut Config) {
     s.set("segment_bytes", &mut storage.segment_bytes, size(4 << 10..=1 << 30));
     s.set_or_off("retention_bytes", &mut storage.retention_bytes, size(16 << 20..=1 << 50));
     s.set_or_off("retention_age", &mut storage.retention_age, duration(HOUR..=100 * YEAR));
+    s.set("snapshot_records", &mut storage.snapshot_records, count(100..=1_000_000_000));
+    s.set("snapshot_interval", &mut storage.snapshot_interval, duration(SECOND..=30 * DAY));
 }
 
 fn window(s: &mut Section<'_>, settings: &mut Settings) {

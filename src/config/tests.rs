@@ -48,7 +48,7 @@ fn nothing_said_is_every_default() {
 fn values_arrive() {
     let text = "
 web: {listen_address: '127.0.0.1:0', external_url: https://x.example/t, body_bytes_max: 1MiB}
-storage: {mode: memory, path: /var/lib/t, sync: interval, sync_interval: 50ms, segment_bytes: 1MiB, retention_bytes: off, retention_age: 30d}
+storage: {mode: memory, path: /var/lib/t, sync: interval, sync_interval: 50ms, segment_bytes: 1MiB, retention_bytes: off, retention_age: 30d, snapshot_records: 5000, snapshot_interval: 10m}
 window: {orders: 50, age_max: 1h30m}
 ingest: {event_age_max: 7d}
 series: {max: 5000}
@@ -68,6 +68,8 @@ health: {critical: [engine], halt_on_unhealthy: [broker]}
         segment_bytes: 1 << 20,
         retention_bytes: None,
         retention_age: Some(Duration::from_hours(720)),
+        snapshot_records: 5_000,
+        snapshot_interval: Duration::from_mins(10),
     };
     assert_eq!(config.storage, storage);
     let settings = config.settings;

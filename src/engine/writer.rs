@@ -136,6 +136,12 @@ impl Writer {
         result.map_err(|error| broken.unwrap_or(RecoverError::Log(error)))
     }
 
+    /// Sequence of the newest record in the state.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.monitor.read().sequence()
+    }
+
     /// The log, for what has to be done beside appending.
     pub fn log(&mut self) -> &mut dyn EventLog {
         &mut *self.log

@@ -26,7 +26,7 @@ mod text;
 pub use encode::{Exposition, encode};
 pub use format::Format;
 pub use projection::{Projection, project, project_accounts};
-pub use runtime::{Build, Runtime, RuntimeError};
+pub use runtime::{Build, Runtime, RuntimeError, SnapshotFigure};
 pub use sinks::Sinks;
 pub use word::{DeliveryOutcome, ListenerKind, NotificationOutcome, StreamEnd};
 

@@ -7,6 +7,7 @@
 //! crate's default registry and its text encoder.
 
 mod journal;
+mod snapshots;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -21,6 +22,7 @@ use prometheus::{
 };
 
 pub use journal::JournalFigures;
+pub use snapshots::{SnapshotFigure, SnapshotFigures};
 
 use crate::domain::event::KINDS;
 use crate::domain::time::Timestamp;
@@ -72,6 +74,7 @@ pub struct Runtime {
     listeners_refused: IntCounterVec,
     streams_ended: IntCounterVec,
     journal: JournalFigures,
+    snapshots: SnapshotFigures,
     queue_depth: IntGauge,
     queue_limit: IntGauge,
     scrape: Gauge,
@@ -103,6 +106,7 @@ impl Runtime {
             alertmanager: counter(own, &families::ALERTMANAGER_WEBHOOKS)?,
             watchdog_time: register(own, GaugeVec::new(opts(&families::LAST_WATCHDOG_TIME), &[])?)?,
             journal: JournalFigures::new(own)?,
+            snapshots: SnapshotFigures::new(own)?,
             queue_depth: register(own, IntGauge::with_opts(opts(&families::QUEUE_DEPTH))?)?,
             queue_limit: register(own, IntGauge::with_opts(opts(&families::QUEUE_LIMIT))?)?,
             scrape: register(own, Gauge::with_opts(opts(&families::SCRAPE_DURATION))?)?,
@@ -194,6 +198,12 @@ impl Runtime {
     #[must_use]
     pub const fn journal(&self) -> &JournalFigures {
         &self.journal
+    }
+
+    /// The figures of snapshots and of a replay.
+    #[must_use]
+    pub const fn snapshots(&self) -> &SnapshotFigures {
+        &self.snapshots
     }
 
     /// A notification of Alertmanager came, and what came of it.

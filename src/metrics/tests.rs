@@ -26,7 +26,7 @@ use crate::metrics::catalogue::{self, Family, Kind};
 use crate::metrics::projection::{
     AccountRow, BreakdownRow, ControlRow, ExporterRow, Projection, SymbolRow,
 };
-use crate::metrics::runtime::{Build, Runtime};
+use crate::metrics::runtime::{Build, Runtime, SnapshotFigure};
 use crate::metrics::{Format, encode};
 
 /// A name with everything that an escape could get wrong.
@@ -224,6 +224,9 @@ fn runtime() -> Runtime {
     runtime.sinks().declare("engine");
     runtime.sinks().delivered("engine", at(1_795_357_800));
     runtime.watchdog(at(1_795_357_800));
+    let snapshot = SnapshotFigure { at: at(1_795_357_800), sequence: 7, bytes: 512 };
+    runtime.snapshots().stands(snapshot);
+    runtime.snapshots().took(Duration::from_millis(3), Duration::from_millis(40));
     runtime
 }
 

@@ -12,6 +12,7 @@ mod exporter;
 mod events;
 mod alertmanager;
 mod journal;
+mod recovery;
 mod process;
 mod receiver;
 mod reconcile;

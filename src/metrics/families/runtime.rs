@@ -161,6 +161,51 @@ pub const JOURNAL_TORN_TAILS: Family = Family::gauge(
     &[],
     Source::Runtime,
 );
+/// When the newest snapshot was written.
+pub const SNAPSHOT_TIME: Family = Family::gauge(
+    "trading_exporter_journal_snapshot_timestamp_seconds",
+    "Unix time in seconds of the newest record in the newest snapshot that was read back; absent if \
+     there is none.",
+    &[],
+    Source::Runtime,
+);
+/// How far the newest snapshot reaches.
+pub const SNAPSHOT_SEQUENCE: Family = Family::gauge(
+    "trading_exporter_journal_snapshot_sequence",
+    "Sequence number of the newest record in that snapshot; absent if there is none.",
+    &[],
+    Source::Runtime,
+);
+/// Bytes of the newest snapshot.
+pub const SNAPSHOT_BYTES: Family = Family::gauge(
+    "trading_exporter_journal_snapshot_bytes",
+    "Bytes of the file of that snapshot; absent if there is none.",
+    &[],
+    Source::Runtime,
+);
+/// Time of a snapshot.
+pub const SNAPSHOT_DURATION: Family = Family::gauge(
+    "trading_exporter_journal_snapshot_duration_seconds",
+    "Time in seconds that the last snapshot took, by part: copy (ingest waited), write (it did not).",
+    &["part"],
+    Source::Runtime,
+);
+/// Snapshots that went wrong.
+pub const SNAPSHOT_ERRORS: Family = Family::counter(
+    "trading_exporter_journal_snapshot_errors_total",
+    "Number of snapshots that could not be written or read, and of times that records could not be \
+     dropped behind one.",
+    &[],
+    Source::Runtime,
+);
+/// How far a replay is.
+pub const REPLAY_PROGRESS: Family = Family::gauge(
+    "trading_exporter_replay_progress_ratio",
+    "How much of the journal behind the snapshot is replayed after a start, 0 to 1; 1 when the state is \
+     caught up.",
+    &[],
+    Source::Runtime,
+);
 /// Requests that wait.
 pub const QUEUE_DEPTH: Family = Family::gauge(
     "trading_exporter_queue_depth",
@@ -220,6 +265,12 @@ pub const FAMILIES: &[Family] = &[
     JOURNAL_ERRORS,
     JOURNAL_SYNC_DURATION,
     JOURNAL_TORN_TAILS,
+    SNAPSHOT_TIME,
+    SNAPSHOT_SEQUENCE,
+    SNAPSHOT_BYTES,
+    SNAPSHOT_DURATION,
+    SNAPSHOT_ERRORS,
+    REPLAY_PROGRESS,
     QUEUE_DEPTH,
     QUEUE_LIMIT,
     SCRAPE_DURATION,

@@ -17,6 +17,7 @@ mod health;
 mod state;
 mod series;
 mod ingest;
+mod whole;
 
 pub use anomaly::Anomaly;
 pub use directive::{Directive, Told};
@@ -34,6 +35,7 @@ pub use state::{
     Account, AuditLine, Cause, HaltAnswer, NotificationAnswer, Permit, PermitHealth,
     ReconcileAnswer, ReleaseAnswer, States,
 };
+pub use whole::{Whole, WholeAccount};
 pub use word::{
     ActionWord, AttributionWord, AuditWord, CauseKindWord, DriftStateWord, DriftTypeWord,
     FigureWord, HealthStateWord, LedgerBasisWord, LevelWord, OnExpiryWord, OrderStatusWord,

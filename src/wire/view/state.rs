@@ -97,7 +97,7 @@ pub struct Cause {
 }
 
 impl Cause {
-    fn new(cause: &DomainCause) -> Self {
+    pub(super) fn new(cause: &DomainCause) -> Self {
         Self {
             id: cause.id,
             kind: cause.kind.into(),

@@ -1,0 +1,168 @@
+//! `replay`: the state as it was at a moment, made of the journal: the flight recorder.
+//!
+//! Nothing is changed and no lock is taken, so the journal may be one that an exporter is writing
+//! to. With another configuration it shows what that would have made of the same events and the same
+//! decisions of people.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use super::args::{ReplayArguments, ReplayOutput, Until};
+use super::{Failure, write_err, write_out};
+use crate::app::{SETTINGS, chain};
+use crate::clock;
+use crate::config::{Config, Overrides};
+use crate::domain::monitor::Monitor;
+use crate::domain::time::Timestamp;
+use crate::engine::{Beginning, RecordCodec, RecoverError, Replay, Settled, StateCodec, States};
+use crate::journal::{DiskStorage, JournalReader, LogError, SnapshotInfo, Snapshots, Storage};
+use crate::metrics::{Format, encode, project};
+use crate::wire::view::Whole;
+
+/// Prints the state on stdout, and on stderr what it was made of.
+pub(super) fn run(arguments: &ReplayArguments) -> Result<(), Failure> {
+    let settled = match &arguments.config_file {
+        None => Settled::AsRecorded,
+        Some(file) => {
+            let overrides = Overrides { insecure: true, ..Overrides::default() };
+            Settled::By(Config::load(Some(file), overrides)?.settings)
+        }
+    };
+    let directory = DiskStorage::open(&arguments.journal).map_err(|source| {
+        RecoverError::Log(LogError::Failed { doing: "opening the directory", source })
+    })?;
+    let storage: Arc<dyn Storage> = Arc::new(directory);
+    let reader = JournalReader::open(Arc::clone(&storage)).map_err(RecoverError::Log)?;
+    let replay = Replay::new(RecordCodec::new(SETTINGS)).settled(settled.clone());
+    let replay = match arguments.until {
+        Some(Until::Sequence(sequence)) => replay.until(sequence),
+        Some(Until::Time(_)) | None => replay,
+    };
+    let began = clock::monotonic();
+    let first = reader.first_sequence();
+    let (mut state, snapshot) = beginning(arguments, &settled, &replay, first, storage)?;
+    let folded = fold(&replay, &reader, arguments.until, &mut state)?;
+    let seconds = clock::monotonic().saturating_duration_since(began).as_secs_f64();
+    tell(&state, snapshot, folded, seconds);
+    print(&state, arguments.output)
+}
+
+/// The state to begin with: that of a snapshot, or none.
+fn beginning(
+    arguments: &ReplayArguments,
+    settled: &Settled,
+    replay: &Replay,
+    first: u64,
+    storage: Arc<dyn Storage>,
+) -> Result<(Monitor, Option<SnapshotInfo>), Failure> {
+    let whole = first == 1;
+    let others = matches!(settled, Settled::By(_));
+    if whole && (arguments.full || others) {
+        return Ok((replay.beginning(), None));
+    }
+    if arguments.full {
+        return Err(RecoverError::Log(LogError::Gone { first }).into());
+    }
+    let mut states = States::new(Snapshots::new(storage), StateCodec::new(SETTINGS));
+    let wanted = |info: &SnapshotInfo| match arguments.until {
+        None => true,
+        Some(Until::Sequence(sequence)) => info.sequence <= sequence,
+        Some(Until::Time(time)) => info.received_at_nanos <= time.as_nanos(),
+    };
+    let Beginning { state, unreadable } = states.newest(&wanted).map_err(RecoverError::from)?;
+    for error in unreadable {
+        write_err(&format!("trading-exporter: passed over: {}\n", chain(&error)));
+    }
+    let Some((state, info)) = state else { return Ok((replay.beginning(), None)) };
+    let Settled::By(settings) = settled else { return Ok((state, Some(info))) };
+    write_err(&format!(
+        "trading-exporter: records before {first} are no longer kept: up to {} the state is what the \
+         settings of the time made of them\n",
+        info.sequence
+    ));
+    Ok((state.resumed(Arc::clone(settings)), Some(info)))
+}
+
+/// Folds the records after the state, up to the moment asked for. Returns how many.
+fn fold(
+    replay: &Replay,
+    reader: &JournalReader,
+    until: Option<Until>,
+    state: &mut Monitor,
+) -> Result<u64, Failure> {
+    let last_nanos = match until {
+        Some(Until::Time(time)) => time.as_nanos(),
+        Some(Until::Sequence(_)) | None => i64::MAX,
+    };
+    let last = match until {
+        Some(Until::Sequence(sequence)) => sequence,
+        Some(Until::Time(_)) | None => u64::MAX,
+    };
+    let (mut folded, mut broken, mut is_over) = (0, None, false);
+    let from = state.sequence() + 1;
+    let walked = reader.replay(from, &mut |batch| {
+        is_over = batch.received_at_nanos() > last_nanos || batch.first_sequence() > last;
+        if is_over {
+            return Err(LogError::Gone { first: from });
+        }
+        match replay.fold(batch, state) {
+            Ok(more) => folded += more,
+            Err(error) => {
+                broken = Some(error);
+                return Err(LogError::Gone { first: from });
+            }
+        }
+        Ok(())
+    });
+    match (walked, broken) {
+        (_, Some(error)) => Err(error.into()),
+        (Err(_), None) if is_over => Ok(folded),
+        (Err(error), None) => Err(RecoverError::Log(error).into()),
+        (Ok(_), None) => Ok(folded),
+    }
+}
+
+/// Says what the state was made of.
+fn tell(state: &Monitor, snapshot: Option<SnapshotInfo>, folded: u64, seconds: f64) {
+    let at = crate::wire::time::rfc3339(state.now());
+    let from = snapshot.map_or_else(
+        || "the first record".to_owned(),
+        |info| format!("the snapshot of record {}", info.sequence),
+    );
+    #[expect(clippy::cast_precision_loss, reason = "a statistic")]
+    let rate = folded as f64 / seconds.max(1e-9);
+    write_err(&format!(
+        "trading-exporter: the state of record {} ({at}), made of {from} and {folded} records in \
+         {seconds:.3} s, {rate:.0} records a second\n",
+        state.sequence()
+    ));
+    if state.decisions_missed() > 0 {
+        write_err(&format!(
+            "trading-exporter: {} decisions of the journal were not reached by this version; they \
+             stand all the same\n",
+            state.decisions_missed()
+        ));
+    }
+}
+
+fn print(state: &Monitor, output: ReplayOutput) -> Result<(), Failure> {
+    match output {
+        ReplayOutput::Metrics => write_out(&encode(&project(state), None, Format::Text)),
+        ReplayOutput::State => {
+            let mut out = std::io::stdout().lock();
+            let written = serde_json::to_writer_pretty(&mut out, &Whole::new(state));
+            let written = written.map_err(std::io::Error::from).and_then(|()| writeln!(out));
+            written.map_err(|source| Failure::Terminal { doing: "write to stdout", source })
+        }
+    }
+}
+
+/// A moment of the journal: a record, or a time.
+pub(super) fn parse_until(text: &str) -> Result<Until, String> {
+    if let Ok(sequence) = text.parse() {
+        return Ok(Until::Sequence(sequence));
+    }
+    let time: Result<Timestamp, _> = crate::wire::time::parse_rfc3339(text);
+    time.map(Until::Time)
+        .map_err(|error| format!("is neither a sequence nor a time in RFC 3339, which {error}"))
+}

@@ -1,0 +1,134 @@
+//! The whole state in one document: what `replay` prints.
+
+use serde::Serialize;
+
+use super::scalar::Time;
+use super::{
+    Account, Anomaly, AuditLine, Cause, Component, Drift, Execution, ExecutionSource, PositionRow,
+    TradingStateWord,
+};
+use crate::domain::account::AccountState;
+use crate::domain::ids::Account as AccountName;
+use crate::domain::monitor::Monitor;
+use crate::domain::units::Decimal;
+
+/// The whole state.
+#[derive(Clone, Debug, Serialize)]
+pub struct Whole {
+    /// Sequence of the newest record.
+    pub sequence: u64,
+    /// When it was received.
+    pub received_at: Time,
+    /// Decisions of the journal that this version did not reach by itself.
+    pub decisions_missed: u64,
+    /// What all accounts may do: `active`, `reducing`, `halted`.
+    pub state: TradingStateWord,
+    /// Number of changes of that state so far.
+    pub epoch: u64,
+    /// Why, oldest first.
+    pub standing_causes: Vec<Cause>,
+    /// The exporter's own probes.
+    pub probes: Vec<Component>,
+    /// The accounts, by name.
+    pub accounts: Vec<WholeAccount>,
+    /// The audit trail, oldest first.
+    pub audit: Vec<AuditLine>,
+}
+
+/// The whole state of one account.
+#[derive(Clone, Debug, Serialize)]
+pub struct WholeAccount {
+    /// How much is known of it.
+    #[serde(flatten)]
+    pub overview: Account,
+    /// Why it may not trade, oldest first; causes for all accounts among them.
+    pub standing_causes: Vec<Cause>,
+    /// The three books side by side.
+    pub positions: Vec<PositionRow>,
+    /// Differences as they stand.
+    pub drift: Vec<Drift>,
+    /// Drifts that were confirmed.
+    pub drift_history: Vec<Drift>,
+    /// Counters and figures, of the account as a whole and of each symbol.
+    pub execution: Vec<Execution>,
+    /// Anomalies that are open.
+    pub anomalies_open: Vec<Anomaly>,
+    /// Components that reported.
+    pub components: Vec<Component>,
+}
+
+impl Whole {
+    /// The document of a state.
+    #[must_use]
+    pub fn new(monitor: &Monitor) -> Self {
+        let all = AccountName::ALL;
+        let common = monitor.permit(all);
+        let probes = monitor.probes().views(&monitor.settings().health);
+        let accounts = monitor.accounts();
+        Self {
+            sequence: monitor.sequence(),
+            received_at: Time(monitor.now()),
+            decisions_missed: monitor.decisions_missed(),
+            state: common.state.into(),
+            epoch: common.epoch,
+            standing_causes: common.causes.iter().map(Cause::new).collect(),
+            probes: probes.map(|view| Component::new(all, view, monitor.now())).collect(),
+            accounts: accounts.map(|account| WholeAccount::new(monitor, account)).collect(),
+            audit: monitor.audit().map(AuditLine::new).collect(),
+        }
+    }
+}
+
+impl WholeAccount {
+    fn new(monitor: &Monitor, account: &AccountState) -> Self {
+        let (name, settings) = (account.name.as_str(), monitor.settings());
+        let (books, symbols) = (&account.books, &account.symbols);
+        let drift = |view| Drift::new(name, &view);
+        let components = account.components.views(&settings.health);
+        let anomalies = account.execution.anomalies(symbols).into_iter();
+        Self {
+            overview: Account::new(monitor, account),
+            standing_causes: monitor.permit(name).causes.iter().map(Cause::new).collect(),
+            positions: PositionRow::of(account, monitor.now(), &settings.drift).collect(),
+            drift: books.differences(symbols).map(drift).collect(),
+            drift_history: books.history(symbols).map(drift).collect(),
+            execution: executions(account),
+            anomalies_open: anomalies.map(|anomaly| Anomaly::new(name, anomaly)).collect(),
+            components: components.map(|v| Component::new(name, v, monitor.now())).collect(),
+        }
+    }
+}
+
+/// The account as a whole, then its symbols.
+fn executions(account: &AccountState) -> Vec<Execution> {
+    let (name, execution) = (account.name.as_str(), &account.execution);
+    let symbols = || account.symbols.iter();
+    let whole = ExecutionSource {
+        account: name,
+        symbol: None,
+        strategy: None,
+        scope: execution.whole(),
+        open: Some(execution.open_orders_total()),
+        unacknowledged: Some(symbols().map(|(key, _)| execution.unacknowledged(key)).sum()),
+        rejections: Some(execution.rejections()),
+        ledger: None,
+    };
+    let ledgers: std::collections::BTreeMap<String, Decimal> = account
+        .books
+        .positions(&account.symbols)
+        .map(|position| (position.symbol.to_string(), position.ledger))
+        .collect();
+    let each = symbols().filter_map(|(key, symbol)| {
+        Some(ExecutionSource {
+            account: name,
+            symbol: Some(symbol.as_str()),
+            strategy: None,
+            scope: execution.symbol(key)?,
+            open: Some(execution.open_orders(key)),
+            unacknowledged: Some(execution.unacknowledged(key)),
+            rejections: None,
+            ledger: Some(ledgers.get(symbol.as_str()).copied().unwrap_or_default()),
+        })
+    });
+    std::iter::once(whole).chain(each).map(Execution::new).collect()
+}
