@@ -64,8 +64,8 @@ pub enum RecoverError {
     /// A snapshot stands for records that the log does not have: it lost some that were
     /// acknowledged, or belongs to another log.
     #[error(
-        "the journal ends at record {last}, before the snapshot {snapshot}: records are missing. Set \
-         the snapshots aside to go on with what the journal holds"
+        "the journal ends at record {last}, before the snapshot of record {snapshot}: records are \
+         missing. `journal repair` sets the snapshot aside, to go on with what the journal holds"
     )]
     Shorter {
         /// Sequence of the snapshot.

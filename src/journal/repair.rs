@@ -12,6 +12,7 @@ use super::frame::{Header, SECTOR, SECTOR_BYTES};
 use super::mend::{Span, set_aside};
 use super::reader::{Damage, Walked, walk};
 use super::segment::{Segment, Window};
+use super::snapshots::set_newer_aside;
 use super::storage::Storage;
 use super::tail::used_until;
 use super::{LogError, failed};
@@ -39,15 +40,19 @@ pub fn repair(storage: &Arc<dyn Storage>) -> Result<Option<Repaired>, LogError> 
     let storage = &**storage;
     let _lock = take_lock(storage)?;
     let segments = Segment::list(storage)?;
-    let Some(damage) = first_damage(storage, &segments)? else { return Ok(None) };
-    if lengthen(storage, &segments, &damage)? {
+    let Some(damage) = first_damage(storage, &segments)? else {
+        let damage = "snapshots stand for records that the journal does not have";
+        let repaired = report(storage, damage.to_owned(), Vec::new())?;
+        return Ok(Some(repaired).filter(|repaired| !repaired.dropped.is_empty()));
+    };
+    let dropped = if lengthen(storage, &segments, &damage)? {
         let segments = Segment::list(storage)?;
         let more = first_damage(storage, &segments)?;
-        let dropped = more.as_ref().map(|more| drop_from(storage, &segments, more)).transpose()?;
-        return report(storage, &damage, dropped.unwrap_or_default()).map(Some);
-    }
-    let dropped = drop_from(storage, &segments, &damage)?;
-    report(storage, &damage, dropped).map(Some)
+        more.as_ref().map(|more| drop_from(storage, &segments, more)).transpose()?
+    } else {
+        Some(drop_from(storage, &segments, &damage)?)
+    };
+    report(storage, damage.error.to_string(), dropped.unwrap_or_default()).map(Some)
 }
 
 fn first_damage(storage: &dyn Storage, segments: &[Segment]) -> Result<Option<Damage>, LogError> {
@@ -57,17 +62,21 @@ fn first_damage(storage: &dyn Storage, segments: &[Segment]) -> Result<Option<Da
     }
 }
 
+/// Sets snapshots aside that are newer than what is kept, and tells what was done.
 fn report(
     storage: &dyn Storage,
-    damage: &Damage,
-    dropped: Vec<String>,
+    damage: String,
+    mut dropped: Vec<String>,
 ) -> Result<Repaired, LogError> {
     let segments = Segment::list(storage)?;
     let last_sequence = match walk(storage, &segments, &mut |_, _| Ok(()))? {
         Walked::Ended { next_sequence, .. } => next_sequence - 1,
         Walked::Damaged(left) => return Err(left.error),
     };
-    Ok(Repaired { damage: damage.error.to_string(), last_sequence, dropped })
+    let newer = set_newer_aside(storage, last_sequence, DROPPED_SUFFIX)
+        .map_err(failed("setting a snapshot aside"))?;
+    dropped.extend(newer.iter().map(|name| storage.place(name)));
+    Ok(Repaired { damage, last_sequence, dropped })
 }
 
 /// Gives a segment that was cut its length back, if its first frame says what that was. What was

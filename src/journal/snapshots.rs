@@ -385,6 +385,26 @@ impl Read for BodyReader {
     }
 }
 
+/// Gives snapshots that are newer than a log which ends at `last_sequence` names that end with
+/// `suffix`: they stand for records that it does not have. Returns those names.
+pub(super) fn set_newer_aside(
+    storage: &dyn Storage,
+    last_sequence: u64,
+    suffix: &str,
+) -> io::Result<Vec<String>> {
+    let mut aside = Vec::new();
+    for name in storage.names()? {
+        if parse(&name).is_some_and(|sequence| sequence > last_sequence) {
+            let to = format!("{name}{suffix}");
+            storage.rename(&name, &to)?;
+            aside.push(to);
+        }
+    }
+    storage.sync_names()?;
+    aside.sort_unstable();
+    Ok(aside)
+}
+
 /// The name of a snapshot.
 fn name(sequence: u64) -> String {
     format!("{PREFIX}{sequence:0DIGITS$}")

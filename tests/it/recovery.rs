@@ -232,6 +232,11 @@ fn a_journal_that_ends_before_its_snapshot_is_not_taken_for_whole() {
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{err}");
     assert!(err.contains("the journal ends at record 0, before the snapshot"), "{err}");
+    let mut command = Command::new(BINARY);
+    let repaired = command.args(["journal", "repair"]).arg(home.path("journal")).output().unwrap();
+    assert!(repaired.status.success(), "{repaired:?}");
+    assert_eq!(home.files("snap-").iter().filter(|name| !name.ends_with(".dropped")).count(), 0);
+    assert_eq!(home.start().get("/-/ready").status, 200);
 }
 
 #[test]
