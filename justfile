@@ -36,6 +36,10 @@ golden:
 bench *ROWS:
     cargo bench --bench speed -- {{ ROWS }}
 
+# Measure how fast a journal is replayed, in how much memory, and what a snapshot costs.
+bench-replay EVENTS="5000000":
+    cargo bench --bench speed -- replay {{ EVENTS }}
+
 # Draw the dashboards into target/panels/*.png, with what a real Prometheus answers.
 panels:
     tests/run panels

@@ -29,6 +29,7 @@ mod fold_rows;
 mod memory;
 mod scrape_rows;
 mod instructions;
+mod replay;
 
 use std::env;
 use std::process::ExitCode;
@@ -63,12 +64,16 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["role", "axum", address] => servers::serve_axum(address),
         ["role", "memory", symbols] => memory::report(symbols),
+        ["role", "replay", way, directory] => replay::report(way, directory),
+        ["replay", rest @ ..] => replay::measure(rest),
         ["role", "instructions", work, rounds] => instructions::work(work, rounds),
         ["instructions", rest @ ..] => return instructions::check(rest),
         names if names.iter().all(|name| TOPICS.iter().any(|t| t.name == *name)) => measure(names),
         _ => {
             let known: Vec<&str> = TOPICS.iter().map(|t| t.name).collect();
-            println!("say nothing for all rows, or names of {known:?}, or `instructions`");
+            println!(
+                "say nothing for all rows, or names of {known:?}, or `instructions`, or `replay`"
+            );
             return ExitCode::from(2);
         }
     }
