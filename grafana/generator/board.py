@@ -19,6 +19,9 @@ OVERVIEW, EXECUTION, POSITIONS, HEALTH, EXPORTER, SLO = (
 )
 
 
+ALERT = ("alertname", "account", "symbol")
+
+
 def to(uid, **fields):
     """A link from a row of a table to another dashboard, with its cells as variables."""
     chosen = "".join(
@@ -92,18 +95,30 @@ def chained(name, metric, matchers, shown):
 
 
 def annotations():
-    """Halts as long as they stand, critical alerts, restarts of the exporter."""
-    halted = f"{query.latest('trading_state')} == 2"
-    alerts = (
-        'max by (alertname, account, symbol) (ALERTS{alertstate="firing", severity="critical"})'
-    )
+    """Halts as long as they stand, critical alerts when they begin, restarts of the exporter.
+
+    One stretch for all accounts, and beginnings only: many stretches would hide what they mark.
+    """
+    halted = f"max({query.select('trading_state', query.A)}) == 2"
+    alerts = query.firing(ALERT, ', severity="critical"')
     started = query.own(query.select("process_start_time_seconds", query.I))
     started = f"{query.over('max', query.I, started)} * 1000"
     return [
-        mark("Halts", "red", halted, "Halted", "{{account}}"),
-        mark("Critical alerts", "orange", alerts, "{{alertname}}", "{{account}} {{symbol}}"),
+        mark("Halts", "red", halted, "Halted", "An account shown here is halted."),
+        mark(
+            "Critical alerts",
+            "orange",
+            f"{alerts} unless {earlier(alerts)}",
+            "{{alertname}}",
+            "{{account}} {{symbol}}",
+        ),
         mark("Restarts", "purple", started, "Exporter started", "{{instance}}", at_value=True),
     ]
+
+
+def earlier(alerts):
+    """The same alerts, one step before."""
+    return alerts.replace('"critical"}', '"critical"} offset $__interval')
 
 
 def mark(name, color, expression, title, text, at_value=False):

@@ -4,7 +4,9 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import dashboard as model
 
 from . import board, looks
-from .panels import Column, Threshold, grid, judged, lines
+from . import execution_tables as tables
+from .execution_tables import REFERENCE
+from .panels import Threshold, judged, lines
 from .query import AS, A, gain, latest, outstanding, over, quantile, rate
 
 OUTCOMES = ("filled", "cancelled", "expired", "rejected", "denied")
@@ -15,7 +17,6 @@ OUTCOME_COLORS = (
     ("rejected", looks.RED),
     ("denied", "purple"),
 )
-REFERENCE = 'reference="$reference"'
 MONEY = (*AS, "currency")
 
 
@@ -339,52 +340,6 @@ def speed():
     ]
 
 
-def symbols():
-    """Everything about each symbol, in one table."""
-    figures = (
-        ("Orders", "trading_window_orders", looks.WHOLE, None),
-        ("Filled", "trading_fill_ratio", looks.RATIO, 1),
-        ("Not by user", "trading_fill_ratio_ex_user_cancels", looks.RATIO, 1),
-        ("Touched", "trading_touch_ratio", looks.RATIO, 1),
-        ("By quantity", "trading_quantity_fill_ratio", looks.RATIO, 1),
-        ("Rejected", "trading_rejection_ratio", looks.RATIO, 1),
-        ("Slippage", "trading_slippage_bps", looks.BASIS_POINTS, 1),
-        ("Ack", "trading_ack_time_seconds_mean", looks.SECONDS, 2),
-        ("Fill", "trading_fill_time_seconds_mean", looks.SECONDS, 2),
-        ("Fills", "trading_window_fills", looks.WHOLE, None),
-        ("Open", "trading_orders_open", looks.WHOLE, None),
-        ("Quantity", "trading_filled_quantity_total", looks.WHOLE, 0),
-        ("Of ordered", "trading_ordered_quantity_total", looks.WHOLE, 0),
-    )
-    columns = [
-        Column(
-            title,
-            latest(metric, AS, REFERENCE if unit == looks.BASIS_POINTS else ""),
-            unit,
-            decimals,
-            width=100 if len(title) > 7 else 84,
-        )
-        for title, metric, unit, decimals in figures
-    ]
-    link = board.to(board.POSITIONS, account="Account", symbol="Symbol")
-    return [
-        grid(
-            "Symbols",
-            "Each symbol's window. Not by user: the fill ratio without untouched orders that the "
-            "user cancelled. Touched: orders with any fill. By quantity: share of the ordered "
-            "quantity. Quantity: units filled, of those ordered, since the exporter began to "
-            "count. An empty cell: no sample.",
-            [
-                Column("Account", "account", width=120),
-                Column("Symbol", "symbol", width=240, link=link),
-            ],
-            columns,
-            "Orders",
-            size=(24, 10),
-        )
-    ]
-
-
 def oddities():
     """What should not happen."""
     names = (
@@ -460,7 +415,8 @@ def make():
             ("Ratios", ratios()),
             ("Price", slippage()),
             ("Time", speed()),
-            ("Symbols", symbols()),
+            ("Symbols", tables.symbols()),
+            ("By strategy and venue", tables.breakdowns()),
             ("What should not happen", oddities()),
         ],
         extra=(reference(),),

@@ -2,14 +2,13 @@
 
 from grafana_foundation_sdk.models.common import BigValueTextMode
 
-from . import board, looks
+from . import board, looks, query
 from .panels import lines, tile
 from .query import EXPORTER, I, age, gain, latest, over, own, quantile, rate, select
 
 E = ()
 SELECTED = f"{{{EXPORTER}}}"
-# Those that were there in the last day, also when they are not there now.
-SEEN = f"last_over_time(trading_exporter_build_info{SELECTED}[1d])"
+ALERTS = query.firing(("alertname", "severity", "account", "symbol", "component"))
 WATCHDOG = "trading_exporter_alertmanager_last_watchdog_timestamp_seconds"
 RELOADED = "trading_exporter_config_last_reload_success_timestamp_seconds"
 
@@ -33,7 +32,7 @@ def glance():
             "Scraped",
             "Whether Prometheus reaches each exporter that it reached in the last day. No data: it "
             "reached none.",
-            [(f"min(up{SELECTED} and on (job, instance) {SEEN})", "")],
+            [(f"min(up{SELECTED} and on (job, instance) {query.SEEN})", "")],
             meaning=looks.UP,
             size=(3, 4),
         ),
@@ -180,8 +179,18 @@ def intake():
                 )
             ],
             looks.RATIO,
-            size=(8, 7),
+            size=(6, 7),
             bounds=(0, 1),
+        ),
+        lines(
+            "Decisions missed",
+            "Halts, releases and reconciles in the journal that this version did not reach by "
+            "itself when it replayed them. They stand all the same; above zero, tell the makers.",
+            [(each("trading_exporter_decisions_missed_total"), "{{instance}}")],
+            looks.COUNT,
+            size=(6, 7),
+            bounds=(0, None),
+            steps=True,
         ),
         lines(
             "Records",
@@ -197,7 +206,7 @@ def intake():
                 )
             ],
             looks.PER_SECOND,
-            size=(8, 7),
+            size=(6, 7),
             bounds=(0, None),
         ),
         lines(
@@ -206,7 +215,7 @@ def intake():
             "lags.",
             [(each("trading_exporter_sequence"), "{{instance}}")],
             looks.COUNT,
-            size=(8, 7),
+            size=(6, 7),
         ),
     ]
 
@@ -254,13 +263,46 @@ def output():
     ]
 
 
+def listeners():
+    """Engines that follow what is told."""
+    size, since = (8, 7), "since the exporter began to count"
+    kinds, refused = ("kind",), "trading_exporter_listeners_refused_total"
+    return [
+        lines(
+            "Listeners",
+            "Event streams, and requests that wait for a permit, that are open now.",
+            [(over("sum", kinds, "trading_exporter_listeners" + SELECTED), "{{kind}}")],
+            size=size,
+            bounds=(0, None),
+            steps=True,
+        ),
+        lines(
+            "Listeners refused",
+            f"Streams and waits refused because as many were open as may be, {since}.",
+            [(latest(refused, kinds), "{{kind}}")],
+            size=size,
+            bounds=(0, None),
+            steps=True,
+        ),
+        lines(
+            "Streams that ended",
+            f"Event streams by why they ended, {since}: slow is an engine that does not keep up.",
+            [(latest("trading_exporter_streams_ended_total", ("reason",)), "{{reason}}")],
+            size=size,
+            bounds=(0, None),
+            steps=True,
+        ),
+    ]
+
+
 def alerting():
     """Whether alerts find their way."""
     return [
         lines(
             "Alerts that fire",
-            "Alerts that fire in this Prometheus, by severity. No data: the rules are not loaded.",
-            [('count by (severity) (ALERTS{alertstate="firing"})', "{{severity}}")],
+            "Alerts that fire about these exporters and their accounts, by severity. No data: none "
+            "does; whether the rules are loaded, the overview tells.",
+            [(f"count by (severity) ({ALERTS})", "{{severity}}")],
             looks.COUNT,
             steps=True,
             bounds=(0, None),
@@ -344,6 +386,7 @@ def make():
         [
             ("", glance()),
             ("What it is told", intake()),
+            ("Who listens", listeners()),
             ("Whether alerts find their way", alerting()),
             ("What it shows", output()),
             ("What it costs", process()),

@@ -4,20 +4,22 @@ from . import board, looks
 from .drifts import drifting, drifting_timeline
 from .looks import ranked_health
 from .panels import Column, Threshold, grid, judged, lines, tile, timeline
-from .query import AS, A, age, gain, latest, over, rate, select
+from .query import AS, A, age, firing, gain, latest, over, rate, select
 
 HEALTH = latest("trading_system_health")
 WORST_HEALTH = f"max({ranked_health(HEALTH)})"
 
-# The Watchdog always fires: with it, no alert is 0, and without it nothing is known.
+# Where the rules are loaded, they record series: with these, no alert is 0, and without them
+# nothing is known.
 FIRING = (
-    'count(ALERTS{alertstate="firing", alertname!="Watchdog"})'
-    ' or 0 * count(ALERTS{alertstate="firing", alertname="Watchdog"})'
+    f"count({firing(('alertname', 'account', 'symbol', 'drift', 'component'))})"
+    ' or 0 * count(job_account:trading_orders_ended:increase5m{job=~"$job"})'
 )
 
 EXPECTED = 'reference="expected"'
 # Beside * there are the accounts, which are under what holds for all.
 EACH = 'account!="*"'
+CHANGED = "trading_state_last_change_timestamp_seconds"
 OPENED = ("account", "drift", "severity")
 
 
@@ -59,8 +61,8 @@ def glance():
         ),
         tile(
             "Alerts firing",
-            "Alerts that fire in this Prometheus, without the Watchdog. No data: the alert rules "
-            "are not loaded, so nobody would be told of anything.",
+            "Alerts that fire about these exporters and accounts. No data: the alert rules are not "
+            "loaded, so nobody would be told of anything, or no order was ever seen.",
             [(FIRING, "")],
             steps=((0, looks.GREEN), (1, looks.RED)),
             size=(3, 4),
@@ -137,6 +139,9 @@ def accounts():
     columns = [
         Column("State", latest("trading_state", where=EACH), meaning=looks.STATE, width=105),
         Column(
+            "For", age("trading_state_last_change_timestamp_seconds"), looks.SECONDS, 0, width=85
+        ),
+        Column(
             "Worst drift",
             over("max", A, select("trading_position_drift_severity", AS)),
             meaning=looks.SEVERITY,
@@ -174,6 +179,7 @@ def accounts():
             1,
             width=100,
         ),
+        Column("Fills", latest("trading_account_window_fills"), looks.WHOLE, width=75),
         Column("Orders", latest("trading_account_window_orders"), looks.WHOLE, width=85),
         Column(
             "Last event", age("trading_last_event_timestamp_seconds"), looks.SECONDS, 0, width=110
@@ -181,8 +187,9 @@ def accounts():
     ]
     return grid(
         "Accounts, worst first",
-        "Every account, the halted ones first. Orders is the number of ended orders behind the "
-        "figures. A cell without a value: nothing is known, which is not zero.",
+        "Every account, the halted ones first. For: since when it is in this state; no data if "
+        "it was never in another. Orders and Fills: how many are behind the figures. "
+        "A cell without a value: nothing is known, which is not zero.",
         [Column("Account", "account", link=link)],
         columns,
         "State",

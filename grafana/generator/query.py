@@ -61,6 +61,16 @@ def quantile(q, metric, labels=A):
     return f"histogram_quantile({q}, {buckets})"
 
 
+# Exporters that were there in the last day, also when they are not there now.
+SEEN = f"last_over_time(trading_exporter_build_info{{{EXPORTER}}}[1d])"
+
+
+def firing(labels, severity=""):
+    """Alerts about the exporters chosen and their accounts, by some of their labels."""
+    where = 'alertstate="firing", job=~"$job", account=~"$account|"' + severity
+    return over("max", labels, f"ALERTS{{{where}}} and on (job) {SEEN}")
+
+
 def own(expression):
     """Of series that every job has, those of exporters.
 

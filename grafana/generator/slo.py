@@ -6,8 +6,12 @@ from .query import AS, A, gain, latest, over, rate, select
 
 ENDED = ("filled", "cancelled", "expired", "rejected")
 # The warning level of the fill ratio is the promise, so it stands in one place: the exporter.
-OBJECTIVE = latest("trading_threshold", A, 'figure="fill_ratio", severity="warning"')
-WINDOWS = ("5m", "30m", "1h", "6h")
+PROMISE = 'account!="*", figure="fill_ratio", severity="warning"'
+OBJECTIVE = latest("trading_threshold", A, PROMISE)
+# The pairs of windows that the alerts use, with the factor and the severity of each.
+BURNS = (("1h", "5m", 14.4, "critical"), ("6h", "30m", 6, "moderate"), ("3d", "6h", 1, "minor"))
+# A factor times the budget asks for this share of unfilled orders at most.
+CAP = 0.8
 # Fewer orders say nothing about a promise.
 ORDERS_MIN = 50
 
@@ -41,6 +45,32 @@ def burn(window):
 def left():
     """What is left of the budget of the time shown, by account."""
     return f"1 - {burn('$__range')}"
+
+
+def recorded(window):
+    """How fast the budget was used up over a window, by account, from what the rules record."""
+    series = f"job_account:trading_orders_unfilled:ratio_increase{window}"
+    ratio = over("max", A, f'{series}{{job=~"$job", account=~"$account"}}')
+    return f"{ratio} / on (account) (1 - {OBJECTIVE})"
+
+
+def pair(budget, long, short, factor, severity):
+    """The two windows of an alert, and the rate from which it fires when both are beyond."""
+    fires = f"min(clamp_max({factor} * (1 - {OBJECTIVE}), {CAP}) / on (account) (1 - {OBJECTIVE}))"
+    return lines(
+        f"Burn rate, {long} and {short}",
+        budget + f"How fast it was used up in the last {long} and the last {short}; 1: it lasts "
+        f"exactly. Above the dashed line in both, an alert of severity {severity} fires. No data: "
+        "no order ended, or the alert rules are not loaded: they record these series.",
+        [
+            (recorded(long), f"{{{{account}}}} {long}"),
+            (recorded(short), f"{{{{account}}}} {short}"),
+        ],
+        looks.PLAIN,
+        size=(8, 9),
+        bounds=(0, None),
+        limits=((fires, f"fires: {severity}", looks.THRESHOLD_COLORS[severity]),),
+    )
 
 
 def make():
@@ -101,18 +131,7 @@ def make():
         "Burn rate",
         size=(24, 8),
     )
-    rates = [
-        lines(
-            f"Burn rate over {window}",
-            budget + f"How fast it was used up over the last {window}; the dashed line is 1, where "
-            "it lasts exactly. No line: no order ended.",
-            [(burn(window), "{{account}}")],
-            looks.PLAIN,
-            bounds=(0, None),
-            limits=(("vector(1)", "allowed", looks.RED),),
-        )
-        for window in WINDOWS
-    ]
+    rates = [pair(budget, *burning) for burning in BURNS]
     fewest = over("max", (), select("trading_threshold", A, 'figure="min_samples"'))
     history = [
         lines(

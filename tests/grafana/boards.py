@@ -7,8 +7,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "grafana" / "dashboards"
-# What `$__rate_interval` is for a scrape every second: long enough to be smooth, not too long for
-# a minute of data.
+# The time between two points, which is that of two scrapes here, and `$__rate_interval` for it.
+STEP_SECONDS = 2
 RATE_SECONDS = 10
 
 
@@ -83,7 +83,7 @@ def put_in(text, values, range_seconds):
     """The query with every variable replaced; fails on one that nobody declared."""
     known = {
         "__rate_interval": f"{RATE_SECONDS}s",
-        "__interval": "1s",
+        "__interval": f"{STEP_SECONDS}s",
         "__range": f"{range_seconds}s",
         **values,
     }

@@ -14,10 +14,14 @@ TARGET = frozenset({"job", "instance"})
 PROMETHEUS = {
     "up": TARGET,
     "scrape_duration_seconds": TARGET,
-    "ALERTS": frozenset({"alertname", "alertstate", "severity", "account", "symbol"}),
+    # What it makes of an alert: its labels are those of the rule's expression.
+    "ALERTS": TARGET
+    | {"alertname", "alertstate", "severity", "account", "symbol", "drift", "component"},
 }
 ROW = re.compile(r"^\| `([a-z_]+)` \| (\w+) \| ([^|]*) \| .* \|$", re.MULTILINE)
-NAME = r"\b(?:trading|process|scrape)_[a-z_]+\b|\bup\b|\bALERTS\b"
+NAME = r"\b(?:\w+:[\w:]+|(?:trading|process|scrape)_[a-z_]+|up|ALERTS)\b"
+# A recorded series: its labels stand before the first colon.
+RECORD = re.compile(r"^\s*- record: (\w+):([\w:]+)$", re.MULTILINE)
 SELECTOR = re.compile(rf"({NAME})(?:\{{([^}}]*)\}})?")
 MATCHER = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
 GROUPING = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right)\s*\(([^)]*)\)")
@@ -33,10 +37,19 @@ class Named:
     labels: tuple
 
 
+def recorded():
+    """The labels of each series that the alert rules record."""
+    return {
+        f"{level}:{rest}": frozenset(level.split("_"))
+        for path in (ROOT / "alerts").glob("*.rules.yml")
+        for level, rest in RECORD.findall(path.read_text())
+    }
+
+
 def known(readme=None):
     """The labels of each metric by its name, buckets and sums of histograms among them."""
     text = readme or (ROOT / "README.md").read_text()
-    families = dict(PROMETHEUS)
+    families = PROMETHEUS | recorded()
     for name, kind, labels in ROW.findall(text):
         own = TARGET | set(re.findall(r"`(\w+)`", labels))
         families[name] = own

@@ -6,6 +6,7 @@ import sys
 
 import boards
 import provisioning
+import unused
 from rules import RULES
 
 
@@ -18,6 +19,7 @@ def findings():
         for rule in RULES:
             yield from (f"{uid}: {rule.__name__}: {finding}" for finding in rule(document))
     yield from provisioning.findings()
+    yield from unused.findings()
     generate = subprocess.run(
         [sys.executable, boards.ROOT / "grafana" / "generate.py", "--check"],
         capture_output=True,

@@ -10,12 +10,11 @@ import json
 import math
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import boards
 from catalogue import LEGEND
-from may_be_empty import may_be_empty
+from may_be_empty import MAY_BE_EMPTY
 from stack import running
 from traffic import ACCOUNTS
 
@@ -31,8 +30,8 @@ def finite(series):
 class Asker:
     """Asks the queries of the dashboards for one stretch of time."""
 
-    def __init__(self, server, seconds):
-        self.server, self.seconds, self.end = server, seconds, int(time.time())
+    def __init__(self, server, began, ended):
+        self.server, self.end, self.seconds = server, ended, int(ended - began)
         self.failures, self.empty, self.asked = [], set(), 0
 
     def ask(self, query, values):
@@ -43,7 +42,9 @@ class Asker:
             if query.instant:
                 found = self.server.instant(expression, self.end)
             else:
-                found = self.server.range(expression, self.end - self.seconds, self.end, 1)
+                found = self.server.range(
+                    expression, self.end - self.seconds, self.end, boards.STEP_SECONDS
+                )
         except RuntimeError as error:
             self.failures.append(
                 f"{query.board}: {query.panel} ({query.ref}): {error}\n  {expression}"
@@ -95,17 +96,18 @@ class Asker:
 def main(path):
     """Returns the exit code."""
     documents, answers = boards.load(), {}
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as (server, seconds):
-        asker = Asker(server, seconds)
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as (server, *times):
+        asker = Asker(server, *times)
         for uid, document in documents.items():
             asker.variables(document)
             answers[uid] = asker.board(document)
     if answers["trading-exporter"]["Scraped"]["A"][0]["value"][1] != "1":
         asker.failures.append("Scraped: another job's target counts")
-    wrong, allowed = list(asker.failures), set(may_be_empty())
+    wrong, allowed = list(asker.failures), set(MAY_BE_EMPTY)
     wrong += [f"no data: {entry}" for entry in sorted(asker.empty - allowed)]
     wrong += [f"answers, strike it off: {entry}" for entry in sorted(allowed - asker.empty)]
-    told = {"from": asker.end - seconds, "to": asker.end, "answers": answers}
+    times = {"from": asker.end - asker.seconds, "to": asker.end, "step": boards.STEP_SECONDS}
+    told = {**times, "answers": answers}
     Path(path).write_text(json.dumps(told))
     for line in wrong:
         print(line)

@@ -9,7 +9,7 @@ import urllib.parse
 import urllib.request
 
 CONFIG = """
-global: {{scrape_interval: 1s, evaluation_interval: 1s}}
+global: {{scrape_interval: 2s, evaluation_interval: 1s}}
 rule_files: {rules}
 scrape_configs:
   - job_name: trading-exporter

@@ -1,6 +1,7 @@
 """What must hold for the files that tell Grafana of data sources and dashboards."""
 
 import yaml
+
 from boards import ROOT
 
 FOLDER = ROOT / "grafana" / "provisioning"

@@ -5,6 +5,7 @@ import subprocess
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 from boards import ROOT
 from prometheus import Prometheus
@@ -35,14 +36,16 @@ def process(command, log, address):
 
 @contextmanager
 def running(directory: Path):
-    """The Prometheus, after all traffic, with everything still up; and the seconds it has seen."""
+    """The Prometheus after all traffic, with everything still up; and when that began and ended."""
     listen = ["--web.listen-address", "127.0.0.1:0"]
     demo = [str(BINARY), "demo", "--for", f"{DEMO_SECONDS}s", *listen]
+    journal = f"--storage.path={directory / 'journal'}"
     serve = [
         str(BINARY),
         "serve",
         "--storage.mode=memory",
         f"--config.file={Path(__file__).parent / 'exporter.yml'}",
+        journal,
         *listen,
     ]
     rules = [str(path) for path in sorted((ROOT / "alerts").glob("*.rules.yml"))]
@@ -51,21 +54,27 @@ def running(directory: Path):
         told = started(process(serve, directory / "serve.log", r"listening address=(\S+)"))
         played = started(process(demo, directory / "demo.log", r"http://(127\S+?)/"))
         server = started(Prometheus(directory, [told, played], rules))
+        # Two engines that listen.
+        for account in ("equities", "crypto"):
+            started(urlopen(f"http://{told}/api/v1/stream?account={account}", timeout=10))
         began = time.time()
         Traffic(Exporter(f"http://{told}")).run()
-        # Two scrapes after the last event, so that all of it is there.
-        wait_for_scrapes(server, time.time(), 2)
-        yield server, int(time.time() - began)
+        ended = wait_for_scrape(server, time.time())
+        yield server, began, ended
 
 
-def wait_for_scrapes(server, after, count):
-    """Waits until every target was scraped `count` times since."""
+def wait_for_scrape(server, after):
+    """Waits until both exporters were scraped since `after`; returns a time at which they had been.
+
+    What is asked for that time is there, whatever becomes of the next scrape.
+    """
     deadline = time.monotonic() + START_SECONDS
+    scraped = 'min(timestamp(up{job="trading-exporter"} == 1))'
     while time.monotonic() < deadline:
-        found = server.instant(
-            f"min(count_over_time(timestamp(up)[{int(time.time() - after) + 1}s:1s]))", time.time()
-        )
-        if found and float(found[0]["value"][1]) >= count and time.time() - after > count:
-            return
+        now = time.time()
+        found = server.instant(scraped, now)
+        both = server.instant('count(up{job="trading-exporter"} == 1)', now)
+        if both and both[0]["value"][1] == "2" and float(found[0]["value"][1]) > after:
+            return now
         time.sleep(0.2)
     raise RuntimeError("Prometheus does not scrape")

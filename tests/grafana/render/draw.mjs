@@ -1,7 +1,7 @@
 // Draws every dashboard into a PNG: draw.mjs ANSWERS.json DASHBOARDS OUT BROWSER
 // Fails on an error of the page, and on a panel that has data and shows nothing.
 
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -24,7 +24,7 @@ const FLAGS = [
 ];
 // Wider and higher than any dashboard: tables draw only what is in sight.
 const SIGHT = { width: 1592, height: 6000 };
-const SETTLE_MS = 30_000;
+const SETTLE_MS = 15_000;
 // The smallest share of a panel's pixels that are not of its background.
 const LEAST = 0.004;
 
@@ -81,6 +81,22 @@ async function blank(picture, found, least) {
   });
 }
 
+// The picture of a board once every panel that has data shows some of it, or when time is over.
+async function settled(page, board) {
+  const deadline = Date.now() + SETTLE_MS;
+  for (;;) {
+    await page.waitForNetworkIdle({ idleTime: 500, timeout: SETTLE_MS });
+    const picture = await board.screenshot();
+    const found = await page.evaluate(places);
+    const shown = found.filter(({ empty }) => !empty);
+    const encoded = Buffer.from(picture).toString('base64');
+    const nothing = await page.evaluate(blank, encoded, shown, LEAST);
+    if (!nothing.length || Date.now() > deadline) {
+      return { picture, nothing, found };
+    }
+  }
+}
+
 async function drawn(browser, folder, document, told) {
   const page = await browser.newPage();
   const errors = [];
@@ -92,13 +108,8 @@ async function drawn(browser, folder, document, told) {
   if (!board) {
     throw new Error(`${document.uid} is not drawn: ${errors.join('\n')}`);
   }
-  await page.waitForNetworkIdle({ idleTime: 500, timeout: SETTLE_MS });
-  const file = path.join(out, `${document.uid.replace('trading-', '')}.png`);
-  const picture = await board.screenshot({ path: file });
-  const found = await page.evaluate(places);
-  const shown = found.filter(({ empty }) => !empty);
-  const encoded = Buffer.from(picture).toString('base64');
-  const nothing = await page.evaluate(blank, encoded, shown, LEAST);
+  const { picture, nothing, found } = await settled(page, board);
+  await writeFile(path.join(out, `${document.uid.replace('trading-', '')}.png`), picture);
   await page.close();
   errors.push(...nothing.map(({ title }) => `${title}: nothing is drawn`));
   return { uid: document.uid, empty: found.filter((p) => p.empty).map((p) => p.title), errors };

@@ -1,13 +1,13 @@
 // Annotations on a time series: stretches where a query held, lines where a value names a time.
 
-export function marksOf(document, answers) {
+export function marksOf(document, answers, step) {
   return document.annotations.list.flatMap((annotation) => {
     const series = Object.values(answers[`annotation ${annotation.name}`] ?? {}).flat();
     return series.flatMap((one) => {
       const times = annotation.useValueForTime
         ? [...new Set(one.values.map(([, value]) => Number(value) / 1000))]
         : one.values.map(([seconds]) => seconds);
-      return stretches(times, annotation.useValueForTime ? 0 : 2).map(([from, to]) => ({
+      return stretches(times, annotation.useValueForTime ? 0 : step).map(([from, to]) => ({
         color: annotation.iconColor,
         from: from * 1000,
         to: to * 1000,

@@ -14,7 +14,6 @@ const COLUMNS = 24;
 const CELL = 30;
 const GAP = 8;
 const WIDTH = 1560;
-const STEP_MS = 1000;
 
 // Panels tell each other of the cursor; here nobody moves it.
 const stream = { pipe: () => stream, subscribe: () => ({ unsubscribe() {} }) };
@@ -66,7 +65,7 @@ function Board({ document, shown, range, marks }) {
   );
 }
 
-async function framesFor(document, answers) {
+async function framesFor(document, answers, stepMs) {
   const shown = {};
   for (const panel of document.panels.filter(({ type }) => type !== 'row')) {
     const named = (target) => ({
@@ -74,7 +73,7 @@ async function framesFor(document, answers) {
       valueName: panel.targets.length > 1 ? `Value #${target.refId}` : 'Value',
     });
     const frames = panel.targets.flatMap((target) =>
-      framesOf(named(target), answers[panel.title][target.refId] ?? [], STEP_MS)
+      framesOf(named(target), answers[panel.title][target.refId] ?? [], stepMs)
     );
     shown[panel.id] = await prepare(panel, frames);
   }
@@ -86,8 +85,8 @@ window.draw = async (document, told) => {
   const times = { from: dateTime(from), to: dateTime(to) };
   const range = { from, to, time: { ...times, raw: times } };
   const answers = told.answers[document.uid];
-  const shown = await framesFor(document, answers);
-  const marks = marksOf(document, answers);
+  const shown = await framesFor(document, answers, told.step * 1000);
+  const marks = marksOf(document, answers, told.step);
   const context = { eventsScope: 'page', eventBus: SILENT, sync: () => 0 };
   createRoot(window.document.getElementById('root')).render(
     <ThemeContext.Provider value={theme}>

@@ -1,0 +1,32 @@
+"""Metrics that neither a panel nor an alert rule names, each with the reason."""
+
+import re
+
+import boards
+import catalogue
+
+NOT_ON_PANELS = {
+    r"trading_\w+_by_(strategy|venue)_total": "panels by strategy and venue show ratios; counters "
+    "are for queries of one's own",
+    "trading_fill_slippage_bps": "no panel rests on buckets; the quantiles of the window are exact",
+    "process_virtual_memory_bytes": "it says nothing of what is used; resident memory does",
+}
+
+
+def findings():
+    """Metrics that nobody looks at and no reason stands for, and reasons that are not needed."""
+    names = [row[0] for row in catalogue.ROW.findall((boards.ROOT / "README.md").read_text())]
+    texts = [
+        query.expression
+        for document in boards.load().values()
+        for query in boards.queries(document)
+    ]
+    texts += [path.read_text() for path in (boards.ROOT / "alerts").glob("*.rules.yml")]
+    used = set(re.findall(r"\w+", " ".join(texts)))
+    unused = [name for name in names if not used & {name, f"{name}_bucket"}]
+    for name in unused:
+        if not any(re.fullmatch(pattern, name) for pattern in NOT_ON_PANELS):
+            yield f"{name}: on no panel, in no rule, and no reason why"
+    for pattern in NOT_ON_PANELS:
+        if not any(re.fullmatch(pattern, name) for name in unused):
+            yield f"{pattern}: the reason is not needed"
