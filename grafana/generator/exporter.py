@@ -3,19 +3,13 @@
 from grafana_foundation_sdk.models.common import BigValueTextMode
 
 from . import board, looks, query
+from . import exporter_paths as paths
+from .exporter_paths import SELECTED, WATCHDOG, each
 from .panels import lines, tile
-from .query import EXPORTER, I, age, gain, latest, over, own, quantile, rate, select
+from .query import I, age, gain, latest, over, own, quantile, rate, select
 
 E = ()
-SELECTED = f"{{{EXPORTER}}}"
-ALERTS = query.firing(("alertname", "severity", "account", "symbol", "component"))
-WATCHDOG = "trading_exporter_alertmanager_last_watchdog_timestamp_seconds"
 RELOADED = "trading_exporter_config_last_reload_success_timestamp_seconds"
-
-
-def each(metric):
-    """A gauge of each instance: replicas are looked at one by one here."""
-    return over("max", I, metric + SELECTED)
 
 
 def every(metric, function="{}"):
@@ -36,6 +30,7 @@ def glance():
             meaning=looks.UP,
             size=(3, 4),
         ),
+        paths.durability(),
         tile(
             "Version",
             "Version of each exporter that runs.",
@@ -71,7 +66,7 @@ def glance():
             unit=looks.RATIO,
             decimals=1,
             steps=((0, looks.GREEN), (0.8, looks.ORANGE), (1, looks.RED)),
-            size=(4, 4),
+            size=(3, 4),
         ),
         tile(
             "Labels folded",
@@ -79,7 +74,7 @@ def glance():
             "Above zero, something is not monitored on its own.",
             [(f"sum({latest('trading_exporter_series_folded_total', ('instance', 'label'))})", "")],
             steps=((0, looks.GREEN), (1, looks.RED)),
-            size=(4, 4),
+            size=(3, 4),
         ),
         tile(
             "Watchdog",
@@ -94,7 +89,7 @@ def glance():
             unit=looks.SECONDS,
             decimals=0,
             steps=((-1e9, looks.GREEN), (300, looks.ORANGE), (900, looks.RED)),
-            size=(4, 4),
+            size=(3, 4),
         ),
     ]
 
@@ -263,79 +258,6 @@ def output():
     ]
 
 
-def listeners():
-    """Engines that follow what is told."""
-    size, since = (8, 7), "since the exporter began to count"
-    kinds, refused = ("kind",), "trading_exporter_listeners_refused_total"
-    return [
-        lines(
-            "Listeners",
-            "Event streams, and requests that wait for a permit, that are open now.",
-            [(over("sum", kinds, "trading_exporter_listeners" + SELECTED), "{{kind}}")],
-            size=size,
-            bounds=(0, None),
-            steps=True,
-        ),
-        lines(
-            "Listeners refused",
-            f"Streams and waits refused because as many were open as may be, {since}.",
-            [(latest(refused, kinds), "{{kind}}")],
-            size=size,
-            bounds=(0, None),
-            steps=True,
-        ),
-        lines(
-            "Streams that ended",
-            f"Event streams by why they ended, {since}: slow is an engine that does not keep up.",
-            [(latest("trading_exporter_streams_ended_total", ("reason",)), "{{reason}}")],
-            size=size,
-            bounds=(0, None),
-            steps=True,
-        ),
-    ]
-
-
-def alerting():
-    """Whether alerts find their way."""
-    return [
-        lines(
-            "Alerts that fire",
-            "Alerts that fire about these exporters and their accounts, by severity. No data: none "
-            "does; whether the rules are loaded, the overview tells.",
-            [(f"count by (severity) ({ALERTS})", "{{severity}}")],
-            looks.COUNT,
-            steps=True,
-            bounds=(0, None),
-            size=(8, 7),
-        ),
-        lines(
-            "Notifications of Alertmanager",
-            "Notifications received, by what came of them, since the exporter began to count: set "
-            "(a halt), duplicate, nothing (asked for), refused, failed (Alertmanager tries again).",
-            [
-                (
-                    latest("trading_exporter_alertmanager_webhooks_total", ("outcome",)),
-                    "{{outcome}}",
-                )
-            ],
-            looks.COUNT,
-            steps=True,
-            bounds=(0, None),
-            size=(8, 7),
-            colors=(("failed", looks.RED), ("refused", looks.ORANGE)),
-        ),
-        lines(
-            "Age of the Watchdog",
-            "Time since the Watchdog alert last came back: it rises and falls while the path "
-            "works, and only rises when it is dead.",
-            [(f"time() - {each(WATCHDOG)}", "{{instance}}")],
-            looks.SECONDS,
-            bounds=(0, None),
-            size=(8, 7),
-        ),
-    ]
-
-
 def process():
     """What it costs."""
     size, bounds = (6, 7), (0, None)
@@ -386,8 +308,10 @@ def make():
         [
             ("", glance()),
             ("What it is told", intake()),
-            ("Who listens", listeners()),
-            ("Whether alerts find their way", alerting()),
+            ("What it keeps", paths.journal()),
+            ("What it delivers", paths.webhooks()),
+            ("Who listens", paths.listeners()),
+            ("Whether alerts find their way", paths.alerting()),
             ("What it shows", output()),
             ("What it costs", process()),
         ],

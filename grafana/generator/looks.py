@@ -43,6 +43,7 @@ HEALTH = {
 }
 STALE = {0: ("fresh", GREEN), 1: ("STALE", ORANGE)}
 UP = {0: ("DOWN", RED), 1: ("up", GREEN)}
+BREAKER = {0: ("tried", GREEN), 1: ("LEFT ALONE", RED)}
 SUCCESS = {0: ("FAILED", RED), 1: ("ok", GREEN)}
 
 # How the thresholds of the exporter are drawn, by their severity.

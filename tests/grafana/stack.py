@@ -1,10 +1,13 @@
 """Two exporters that are told of trading, and a Prometheus that scrapes them."""
 
+import base64
 import re
 import subprocess
 import time
 from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.request import urlopen
 
 from boards import ROOT
@@ -34,23 +37,55 @@ def process(command, log, address):
             child.wait(timeout=30)
 
 
+class Taken(BaseHTTPRequestHandler):
+    """Takes every webhook."""
+
+    def do_POST(self):  # noqa: N802 - the name that the server looks for
+        """Reads the body and answers that all is well."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Says nothing."""
+
+
+@contextmanager
+def receiver():
+    """A server that takes webhooks; its port."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Taken) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def write_config(path, port):
+    """The configuration of the exporter, with the port of the receiver and a secret beside it."""
+    text = (Path(__file__).parent / "exporter.yml").read_text()
+    path.write_text(text.replace("RECEIVER", str(port)))
+    secret = path.with_name("webhook.secret")
+    secret.write_text(f"whsec_{base64.b64encode(bytes(32)).decode()}\n")
+    secret.chmod(0o600)
+
+
 @contextmanager
 def running(directory: Path):
     """The Prometheus after all traffic, with everything still up; and when that began and ended."""
     listen = ["--web.listen-address", "127.0.0.1:0"]
     demo = [str(BINARY), "demo", "--for", f"{DEMO_SECONDS}s", *listen]
     journal = f"--storage.path={directory / 'journal'}"
+    config = directory / "exporter.yml"
     serve = [
         str(BINARY),
         "serve",
-        "--storage.mode=memory",
-        f"--config.file={Path(__file__).parent / 'exporter.yml'}",
+        f"--config.file={config}",
         journal,
         *listen,
     ]
     rules = [str(path) for path in sorted((ROOT / "alerts").glob("*.rules.yml"))]
     with ExitStack() as stack:
         started = stack.enter_context
+        write_config(config, started(receiver()))
         told = started(process(serve, directory / "serve.log", r"listening address=(\S+)"))
         played = started(process(demo, directory / "demo.log", r"http://(127\S+?)/"))
         server = started(Prometheus(directory, [told, played], rules))

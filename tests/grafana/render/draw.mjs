@@ -24,7 +24,8 @@ const FLAGS = [
 ];
 // Wider and higher than any dashboard: tables draw only what is in sight.
 const SIGHT = { width: 1592, height: 6000 };
-const SETTLE_MS = 15_000;
+const SETTLE_MS = 30_000;
+const OPEN_MS = 120_000;
 // The smallest share of a panel's pixels that are not of its background.
 const LEAST = 0.004;
 
@@ -53,9 +54,10 @@ async function bundle(folder) {
 }
 
 // Where on the page each panel shows its data, and which panels say that there is none.
-function places() {
-  const board = document.querySelector('#board').getBoundingClientRect();
-  return [...document.querySelectorAll('[data-title]:not([data-kind="row"])')].map((panel) => {
+function places(uid) {
+  const element = document.getElementById(uid);
+  const board = element.getBoundingClientRect();
+  return [...element.querySelectorAll('[data-title]:not([data-kind="row"])')].map((panel) => {
     const inside = panel.querySelector('[data-testid="data-testid panel content"]');
     const { left, top, width, height } = inside.getBoundingClientRect();
     return {
@@ -82,12 +84,12 @@ async function blank(picture, found, least) {
 }
 
 // The picture of a board once every panel that has data shows some of it, or when time is over.
-async function settled(page, board) {
+async function settled(page, uid, board) {
   const deadline = Date.now() + SETTLE_MS;
   for (;;) {
     await page.waitForNetworkIdle({ idleTime: 500, timeout: SETTLE_MS });
     const picture = await board.screenshot();
-    const found = await page.evaluate(places);
+    const found = await page.evaluate(places, uid);
     const shown = found.filter(({ empty }) => !empty);
     const encoded = Buffer.from(picture).toString('base64');
     const nothing = await page.evaluate(blank, encoded, shown, LEAST);
@@ -97,22 +99,26 @@ async function settled(page, board) {
   }
 }
 
-async function drawn(browser, folder, document, told) {
+async function drawn(page, errors, document, told) {
+  errors.length = 0;
+  await page.evaluate((board, answers) => window.draw(board, answers), document, told);
+  const board = await page.waitForSelector(`#${document.uid}`, { timeout: SETTLE_MS }).catch(() => {
+    throw new Error(`${document.uid} is not drawn: ${errors.join('\n')}`);
+  });
+  const { picture, nothing, found } = await settled(page, document.uid, board);
+  await writeFile(path.join(out, `${document.uid.replace('trading-', '')}.png`), picture);
+  const wrong = [...errors, ...nothing.map(({ title }) => `${title}: nothing is drawn`)];
+  return { uid: document.uid, empty: found.filter((p) => p.empty).map((p) => p.title), wrong };
+}
+
+// A page that holds the components; errors of its scripts go into `errors`.
+async function opened(browser, folder, errors) {
   const page = await browser.newPage();
-  const errors = [];
   page.on('pageerror', (error) => errors.push(error.stack));
+  page.setDefaultTimeout(OPEN_MS);
   await page.setViewport(SIGHT);
   await page.goto(pathToFileURL(path.join(folder, 'page.html')));
-  await page.evaluate((board, answers) => window.draw(board, answers), document, told);
-  const board = await page.$('#board');
-  if (!board) {
-    throw new Error(`${document.uid} is not drawn: ${errors.join('\n')}`);
-  }
-  const { picture, nothing, found } = await settled(page, board);
-  await writeFile(path.join(out, `${document.uid.replace('trading-', '')}.png`), picture);
-  await page.close();
-  errors.push(...nothing.map(({ title }) => `${title}: nothing is drawn`));
-  return { uid: document.uid, empty: found.filter((p) => p.empty).map((p) => p.title), errors };
+  return page;
 }
 
 async function main() {
@@ -126,14 +132,16 @@ async function main() {
     args: FLAGS,
     userDataDir: path.join(folder, 'profile'),
   });
+  const errors = [];
   let wrong = 0;
   try {
+    const page = await opened(browser, folder, errors);
     for (const file of (await readdir(dashboards)).filter((name) => name.endsWith('.json'))) {
       const document = JSON.parse(await readFile(path.join(dashboards, file), 'utf8'));
-      const found = await drawn(browser, folder, document, told);
-      console.log(`${found.uid}: ${found.errors.length} errors; no data: [${found.empty.join(', ')}]`);
-      found.errors.forEach((error) => console.log(`  ${error}`));
-      wrong += found.errors.length;
+      const found = await drawn(page, errors, document, told);
+      console.log(`${found.uid}: ${found.wrong.length} errors; no data: [${found.empty.join(', ')}]`);
+      found.wrong.forEach((error) => console.log(`  ${error}`));
+      wrong += found.wrong.length;
     }
   } finally {
     await browser.close();

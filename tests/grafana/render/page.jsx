@@ -32,7 +32,7 @@ function placed({ x, y, w, h }) {
 function Board({ document, shown, range, marks }) {
   const bottom = Math.max(...document.panels.map(({ gridPos: at }) => at.y + at.h));
   return (
-    <div id="board" style={{ width: WIDTH + 2 * GAP, padding: GAP }}>
+    <div id={document.uid} style={{ width: WIDTH + 2 * GAP, padding: GAP }}>
       <h1>{document.title}</h1>
       <div style={{ position: 'relative', height: bottom * (CELL + GAP) }}>
         {document.panels.map((panel) => {
@@ -80,6 +80,8 @@ async function framesFor(document, answers, stepMs) {
   return shown;
 }
 
+const root = createRoot(window.document.getElementById('root'));
+
 window.draw = async (document, told) => {
   const [from, to] = [told.from * 1000, told.to * 1000];
   const times = { from: dateTime(from), to: dateTime(to) };
@@ -88,11 +90,11 @@ window.draw = async (document, told) => {
   const shown = await framesFor(document, answers, told.step * 1000);
   const marks = marksOf(document, answers, told.step);
   const context = { eventsScope: 'page', eventBus: SILENT, sync: () => 0 };
-  createRoot(window.document.getElementById('root')).render(
+  root.render(
     <ThemeContext.Provider value={theme}>
       <GlobalStyles />
       <PanelContextProvider value={context}>
-        <Board {...{ document, shown, range, marks }} />
+        <Board key={document.uid} {...{ document, shown, range, marks }} />
       </PanelContextProvider>
     </ThemeContext.Provider>
   );

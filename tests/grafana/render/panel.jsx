@@ -1,6 +1,11 @@
 // One panel, drawn with the components of Grafana.
 
-import { FieldType, getDisplayValueAlignmentFactors, getFieldDisplayValues } from '@grafana/data';
+import {
+  applyNullInsertThreshold,
+  FieldType,
+  getDisplayValueAlignmentFactors,
+  getFieldDisplayValues,
+} from '@grafana/data';
 import { BigValue, TimeSeries, VizRepeater } from '@grafana/ui';
 import { TableNG } from '@grafana/ui/unstable';
 
@@ -56,9 +61,12 @@ function Stat({ panel, frames, width, height }) {
 }
 
 function Lines({ panel, frames, range, marks, width, height }) {
+  // As the panel of Grafana does: where points are missing, the line is broken.
+  const gaps = { refFieldPseudoMin: range.from, refFieldPseudoMax: range.to };
+  const broken = frames.map((frame) => applyNullInsertThreshold({ frame, ...gaps }));
   return (
     <TimeSeries
-      frames={frames}
+      frames={broken}
       timeRange={range.time}
       timeZone="utc"
       width={width}
