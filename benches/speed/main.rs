@@ -23,6 +23,7 @@ mod table;
 mod http_rows;
 mod latency_rows;
 mod durable_rows;
+mod journal_rows;
 mod parse;
 mod fold;
 mod fold_rows;
@@ -51,6 +52,7 @@ const TOPICS: &[Topic] = &[
     Topic { name: "single", measure: http_rows::single },
     Topic { name: "batch", measure: http_rows::batch },
     Topic { name: "durable", measure: durable_rows::durable },
+    Topic { name: "journal", measure: journal_rows::journal },
     Topic { name: "recovery", measure: durable_rows::recovery },
     Topic { name: "apply", measure: fold_rows::apply },
     Topic { name: "scrape", measure: scrape_rows::scrape },

@@ -23,6 +23,7 @@ mod bodies;
 mod contract;
 mod session;
 mod readme;
+mod golden_journal;
 mod golden_scrape;
 mod promql;
 mod alert_rules;

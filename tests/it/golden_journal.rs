@@ -1,0 +1,111 @@
+//! Journals that released versions wrote: they stay readable, and the writer stays the same.
+//!
+//! `tests/fixtures/journal/vN` holds segments of 8 KiB as version N of the format was written, and what
+//! `journal inspect` says of them. A new version of the format adds a folder and changes none.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use trading_exporter::journal::{
+    Batch, EventLog, JournalReader, LocalLog, LocalOptions, SimStorage, Storage, TailState,
+};
+
+use crate::exporter::{Exporter, run};
+
+/// Bytes of a segment of the recorded journals.
+const SEGMENT_BYTES: u64 = 8 * 1024;
+
+/// The version that is written.
+const WRITTEN: &str = "v1";
+/// All versions that are read.
+const VERSIONS: &[&str] = &["v1"];
+
+fn fixture(version: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/journal").join(version)
+}
+
+/// The names of the segments, oldest first.
+fn segments(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name.starts_with("seg-"));
+    names.sort();
+    names
+}
+
+/// A copy that may be written to.
+fn copied(version: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for name in segments(&fixture(version)) {
+        fs::copy(fixture(version).join(&name), directory.path().join(&name)).unwrap();
+    }
+    directory
+}
+
+#[test]
+fn every_version_is_read_as_it_was_recorded() {
+    for version in VERSIONS {
+        let directory = fixture(version).display().to_string();
+        let (code, out, err) = run(&["journal", "verify", &directory], "");
+        assert_eq!(code, 0, "{version}: {err}");
+        assert!(
+            out.starts_with("ok: records 1 to 17 in 13 batches, 2 segments"),
+            "{version}: {out}"
+        );
+        let (code, out, err) = run(&["journal", "inspect", &directory], "");
+        assert_eq!((code, &*err), (0, ""), "{version}");
+        let expect = fs::read_to_string(fixture(version).join("inspect.ndjson")).unwrap();
+        assert_eq!(out, expect, "{version}");
+    }
+}
+
+#[test]
+fn every_version_is_folded_and_goes_on() {
+    for version in VERSIONS {
+        let directory = copied(version);
+        let path = format!("--storage.path={}", directory.path().display());
+        let exporter = Exporter::start(&[&path]);
+        let metrics = exporter.get("/metrics").body;
+        for sample in [
+            r#"trading_orders_filled_total{account="paper",symbol="AAPL"} 1.0"#,
+            r#"trading_orders_rejected_total{account="paper",symbol="BTC/USDT"} 1.0"#,
+            r#"trading_position_quantity{account="paper",symbol="AAPL",book="broker"} 88.0"#,
+            r#"trading_halts_total{account="other",cause="operator"} 1.0"#,
+            r#"trading_state{account="other"} 0.0"#,
+        ] {
+            assert!(metrics.contains(sample), "{version}: {sample} in {metrics}");
+        }
+        let event =
+            r#"{"type":"order_accepted","account":"paper","order_id":"O-1","event_id":"e-2"}"#;
+        let answer = exporter.post("/api/v1/events", event).json();
+        assert_eq!(answer["duplicates"], 1, "{version}: the horizon is there too: {answer}");
+    }
+}
+
+/// The same batches give the same bytes: what changes them is a new version of the format.
+#[test]
+fn the_writer_writes_what_it_wrote() {
+    let directory = copied(WRITTEN);
+    let storage = trading_exporter::journal::DiskStorage::open(directory.path()).unwrap();
+    let mut batches: Vec<Batch> = Vec::new();
+    let tail = JournalReader::open(Arc::new(storage)).unwrap().replay(1, &mut |batch| {
+        batches.push(batch.clone());
+        Ok(())
+    });
+    assert_eq!(tail.unwrap(), TailState::Clean);
+
+    let written = SimStorage::new(0);
+    let options = LocalOptions { segment_bytes: SEGMENT_BYTES, ..LocalOptions::default() };
+    let mut log = LocalLog::open(Arc::new(written.clone()), options).unwrap();
+    for batch in &batches {
+        log.append(batch).unwrap();
+    }
+    let names = segments(&fixture(WRITTEN));
+    assert!(names.iter().all(|name| written.names().unwrap().contains(name)), "{names:?}");
+    for name in names {
+        let recorded = fs::read(fixture(WRITTEN).join(&name)).unwrap();
+        assert!(written.read(&name) == recorded, "{name} is not written as it was");
+    }
+}
