@@ -11,14 +11,18 @@ pub(super) fn groups() -> Vec<Group> {
     let process = vec![down(), absent(), restarted(), thresholds_missing()];
     let ingest =
         vec![queue_filling(), overloaded(), events_refused(), series_folded(), series_near_limit()];
+    let journal = vec![journal_failing(), journal_sync_slow(), journal_not_durable()];
     let configuration = vec![reload_failed()];
     let path = vec![watchdog(), alert_path_dead(), notification_refused()];
+    let webhooks = vec![webhook_failing(), webhook_lost()];
     let group = |name, rules| Group { name, rules };
     vec![
         group("trading_exporter_process", process),
         group("trading_exporter_ingest", ingest),
+        group("trading_exporter_journal", journal),
         group("trading_exporter_configuration", configuration),
         group("trading_alert_path", path),
+        group("trading_webhooks", webhooks),
     ]
 }
 
@@ -149,6 +153,50 @@ fn series_near_limit() -> Rule {
         .into()
 }
 
+fn journal_failing() -> Rule {
+    let errors = "increase(trading_exporter_journal_errors_total[5m])";
+    alert("JournalFailing", Urgency::Critical, format!("{errors} > 0"))
+        .saying(
+            "The journal of {{ $labels.instance }} does not take events",
+            "Writing the journal of {{ $labels.instance }} failed, or its disk is full: events are \
+             answered 503, and no permit is issued. Make room or mend the disk; after a failed \
+             write or sync the process ends and must start again.",
+        )
+        .into()
+}
+
+/// The mean of five minutes, over enough syncs to mean something.
+fn journal_sync_slow() -> Rule {
+    let of = |part| format!("increase(trading_exporter_journal_sync_duration_seconds_{part}[5m])");
+    let (sum, count) = (of("sum"), of("count"));
+    alert(
+        "JournalSyncSlow",
+        Urgency::Moderate,
+        format!("  ({sum} / ({count} > 0) > 0.25)\nand\n  ({count} >= 20)"),
+    )
+    .holding("2m")
+    .saying(
+        "The disk of {{ $labels.instance }} takes {{ $value | humanizeDuration }} for a sync",
+        "Every answer to a sender waits for a sync of the journal of {{ $labels.instance }}, which \
+         takes {{ $value | humanizeDuration }} on average. Look at what else uses the disk.",
+    )
+    .into()
+}
+
+/// A restart or a power cut may forget what was acknowledged, halts among it.
+fn journal_not_durable() -> Rule {
+    let weak = latest("trading_exporter_journal_durability{durability!=\"synced\"}");
+    alert("JournalNotDurable", Urgency::Minor, format!("{weak} == 1"))
+        .holding("5m")
+        .saying(
+            "{{ $labels.instance }} runs with durability {{ $labels.durability }}",
+            "What {{ $labels.instance }} acknowledges is kept with durability \
+             {{ $labels.durability }}: memory forgets everything at a restart, halts among it; \
+             relaxed survives a crash of the process, and not a power cut.",
+        )
+        .into()
+}
+
 fn reload_failed() -> Rule {
     let successful = latest("trading_exporter_config_last_reload_successful");
     alert("ConfigReloadFailed", Urgency::Moderate, format!("{successful} == 0"))
@@ -188,6 +236,42 @@ fn notification_refused() -> Rule {
             "{{ $labels.instance }} answered a notification of Alertmanager with an error \
              ({{ $labels.outcome }}). A halt that an alert asked for may not be in force: see \
              trading_state, halt by hand if needed, and read the exporter's log.",
+        )
+        .into()
+}
+
+/// A target that is given up on for the time, or that fails again and again while something waits.
+fn webhook_failing() -> Rule {
+    let given_up = format!("{} == 1", latest("trading_exporter_webhook_breaker_open"));
+    let failed = "trading_exporter_webhook_deliveries_total{outcome=\"failed\"}";
+    let failing = format!("sum by (job, instance, sink) (increase({failed}[5m])) >= 3");
+    let waiting = format!("{} > 0", latest("trading_exporter_webhook_pending"));
+    let expr = format!(
+        "  max by (job, instance, sink) ({given_up})\nor\n  (\n      {failing}\n    and on (job, instance, sink)\n      {waiting}\n  )"
+    );
+    alert("WebhookFailing", Urgency::Moderate, expr)
+        .holding("1m")
+        .saying(
+            "Webhooks of {{ $labels.instance }} do not reach {{ $labels.sink }}",
+            "Deliveries to {{ $labels.sink }} fail; they wait and are tried again. Until they arrive \
+             its engine learns of a halt only by permit, stream or the answer to a post. Look at \
+             what listens there and at the exporter's log.",
+        )
+        .into()
+}
+
+/// What was dropped or expired never arrives.
+fn webhook_lost() -> Rule {
+    let lost = "trading_exporter_webhook_deliveries_total{outcome=~\"dropped|expired\"}";
+    let expr = format!("sum by (job, instance, sink) (increase({lost}[15m])) > 0");
+    alert("WebhookLost", Urgency::Critical, expr)
+        .saying(
+            "Webhooks to {{ $labels.sink }} were given up",
+            &format!(
+                "About {{{{ $value | {NUMBER} }}}} webhooks to {{{{ $labels.sink }}}} were dropped or \
+                 expired: a halt, release or reconcile among them never arrives. Bring the engine's \
+                 state up to date by hand: compare it with the permit."
+            ),
         )
         .into()
 }

@@ -16,7 +16,7 @@ pub(crate) struct File {
 
 /// Folders that hold files of ours.
 const FOLDERS: &[&str] =
-    &["src", "tests", "docs", "alerts", "grafana", "clients", "benches", "fuzz", ".ci"];
+    &["src", "tests", "docs", "alerts", "grafana", "deploy", "clients", "benches", "fuzz", ".ci"];
 
 /// The folder of the package.
 pub(crate) fn root() -> &'static Path {

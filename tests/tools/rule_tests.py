@@ -212,6 +212,24 @@ def exporter_alert(name, severity, fires, under, after, *, thin=None, lingers=54
     )
 
 
+def syncs(seconds, each):
+    """Syncs of the journal: how long one takes, and how many there are between two scrapes."""
+    name = "trading_exporter_journal_sync_duration_seconds"
+    return [S(f"{name}_sum", grow(seconds * each)), S(f"{name}_count", grow(each))]
+
+
+def webhook(breaker, pending, failed):
+    """One target of webhooks."""
+    return [S("trading_exporter_webhook_breaker_open", breaker, sink="engine"),
+            S("trading_exporter_webhook_pending", pending, sink="engine"),
+            S("trading_exporter_webhook_deliveries_total", failed, sink="engine", outcome="failed")]
+
+
+def lost(value):
+    """Webhooks that were given up."""
+    return [S("trading_exporter_webhook_deliveries_total", value, sink="engine", outcome="expired")]
+
+
 PAPER = {"account": "paper"}
 BROKER = {"account": "paper", "component": "broker"}
 
@@ -340,6 +358,15 @@ ALERTS = [
     exporter_alert("ConfigReloadFailed", "moderate",
                    [S("trading_exporter_config_last_reload_successful", 0)],
                    [S("trading_exporter_config_last_reload_successful", 1)], 60),
+    exporter_alert("JournalFailing", "critical",
+                   [S("trading_exporter_journal_errors_total", steps((0, 4), (1, 60)))],
+                   [S("trading_exporter_journal_errors_total", 1)], 90),
+    exporter_alert("JournalSyncSlow", "moderate", syncs(0.26, 10), syncs(0.25, 10), 150, thin=syncs(0.26, 0.5),
+                   lingers=720),
+    exporter_alert("JournalNotDurable", "minor",
+                   [S("trading_exporter_journal_durability", 1, durability="memory")],
+                   [S("trading_exporter_journal_durability", 0, durability="memory"),
+                    S("trading_exporter_journal_durability", 1, durability="synced")], 300, durability="memory"),
     exporter_alert("AlertPathDead", "critical",
                    [S("trading_exporter_alertmanager_last_watchdog_timestamp_seconds", 0)],
                    [S("trading_exporter_alertmanager_last_watchdog_timestamp_seconds",
@@ -348,6 +375,9 @@ ALERTS = [
                    [S("trading_exporter_alertmanager_webhooks_total", steps((0, 4), (1, 60)), outcome="refused")],
                    [S("trading_exporter_alertmanager_webhooks_total", 1, outcome="refused")], 90,
                    outcome="refused", lingers=780),
+    exporter_alert("WebhookFailing", "moderate", webhook(1, 5, grow(0.5)), webhook(0, 5, grow(0.1)), 150,
+                   thin=webhook(0, 0, grow(0.5)), sink="engine", lingers=540),
+    exporter_alert("WebhookLost", "critical", lost(steps((0, 4), (2, 60))), lost(2), 90, sink="engine", lingers=1080),
     Alert("Watchdog", "none", "exporter", fires=[S("up", 1)], under=[], when_gone={}, always=True),
 ]
 
@@ -486,6 +516,9 @@ def extra():
     star = [S("trading_state", 2, account="*"), S("trading_state", 2, **PAPER)]
     yield "exporter", Case("no Watchdog since the start of the process", "AlertPathDead", "critical",
                            [UP, S("process_start_time_seconds", 0)], 375, [{"job": JOB, "instance": "a:10471"}])
+    yield "exporter", Case("deliveries that fail again and again while some wait", "WebhookFailing", "moderate",
+                           [UP, *webhook(0, 5, grow(0.5))], 300,
+                           [{"job": JOB, "instance": "a:10471", "sink": "engine"}])
     yield "trading_state", Case("a halt of everything is told once", "TradingHalted", "critical",
                                 both(star), 60, [{"account": "*", "job": JOB}])
     yield "trading_state", Case("orders before the halt are no disobedience", "OrdersWhileHalted", "critical",
