@@ -35,7 +35,7 @@ pub trait Storage: Send + Sync {
     /// disk taken. Neither the file nor its name is synced.
     ///
     /// # Errors
-    /// As the system says; [`is_full`] tells whether it is for want of room. The file is then gone.
+    /// As the system says; `is_full` tells whether it is for want of room. The file is then gone.
     fn create(&self, name: &str, size_bytes: u64) -> io::Result<Arc<dyn StoredFile>>;
 
     /// Gives a file another name, in place of whatever has that name. Not synced.

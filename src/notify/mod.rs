@@ -2,7 +2,7 @@
 //!
 //! Input: directives, in order. Output: POSTs, and a file for each target with what is not
 //! delivered yet. Invariants: nothing here is waited for by whoever decides; what is taken is tried
-//! until it is delivered, three days old, or pushed out by [`backlog::MESSAGES_MAX`] newer ones
+//! until it is delivered, three days old, or pushed out by `backlog::MESSAGES_MAX` newer ones
 //! (halts and releases last); a target that fails costs one attempt at a time, further and further
 //! apart, and disturbs no other; no redirect is followed, no proxy of the environment asked, and no
 //! address taken that the target may not have. Deliberately absent: clocks and tasks, which come
