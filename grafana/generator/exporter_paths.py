@@ -75,6 +75,24 @@ def journal():
             bounds=bounds,
             steps=True,
         ),
+        lines(
+            "Snapshots that went wrong",
+            "Snapshots of the state that could not be written or read, and times that old records "
+            f"could not be dropped behind one, {SINCE}. A restart then replays more.",
+            [(each("trading_exporter_journal_snapshot_errors_total"), "{{instance}}")],
+            size=(12, 7),
+            bounds=bounds,
+            steps=True,
+        ),
+        lines(
+            "Since the last snapshot",
+            "Age of the newest state that a restart can begin with; what came later is replayed. "
+            "No line: there is none yet, and a restart replays everything.",
+            [(age("trading_exporter_journal_snapshot_timestamp_seconds", I), "{{instance}}")],
+            looks.SECONDS,
+            size=(12, 7),
+            bounds=bounds,
+        ),
     ]
 
 

@@ -9,6 +9,10 @@ NOT_ON_PANELS = {
     r"trading_\w+_by_(strategy|venue)_total": "panels by strategy and venue show ratios; counters "
     "are for queries of one's own",
     "trading_fill_slippage_bps": "no panel rests on buckets; the quantiles of the window are exact",
+    "trading_exporter_journal_snapshot_(sequence|bytes|duration_seconds)": "for whoever sizes the "
+    "disk and the pause of a snapshot; the panels show its age and what went wrong",
+    "trading_exporter_replay_progress_ratio": "it is 1 but for the minutes of a replay, in which "
+    "/-/ready is refused and the log tells it",
     "process_virtual_memory_bytes": "it says nothing of what is used; resident memory does",
 }
 
