@@ -105,10 +105,11 @@ fn write(
         Some(keeper) => keeper.recover(&mut writer)?,
         None => writer.recover(&mut |_, _| ())?,
     }
-    // What the configuration says now is a record only where it is not in force already. The batch
-    // may be empty: then what the fold decided before a crash is written down, if it was not.
-    let entries = if writer.is_under(&settings) { vec![] } else { vec![Entry::Settings(settings)] };
-    writer.commit(vec![Submission::new(entries, Vec::new(), &codec)], clock::now())?;
+    // What the configuration says now is a record only where it is not in force already. Else a tick
+    // brings the state to the present: without one the first permits after a pause would be refused.
+    // With the batch goes what the fold decided before a crash, if it was not written down.
+    let entry = if writer.is_under(&settings) { Entry::Tick } else { Entry::Settings(settings) };
+    writer.commit(vec![Submission::new(vec![entry], Vec::new(), &codec)], clock::now())?;
     inbox.open();
     inbox.run(&mut writer, clock::now);
     Ok(writer.into_log())
