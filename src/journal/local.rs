@@ -2,7 +2,7 @@
 //!
 //! Input: batches. Output: one frame and one sync for each, into room that was made before.
 //! Invariants: one log has the directory; only the last segment can end in a tear, for a new one
-//! begins when the one before it is synced; no sector that was acknowledged is written again; after
+//! begins when the one before it is synced; a batch is written to no sector of another one; after
 //! a failure nothing is tried. Deliberately absent: threads and clocks. The spare is made by whoever
 //! runs the [`Preparer`], and times are those of the batches.
 
