@@ -216,3 +216,35 @@ fn a_wild_price_leaves_no_trace_in_the_window() {
     fold.lines(&filled(4, "100", "1", "101"));
     check(&fold, (1, Some(100.0), Some(100.0)));
 }
+
+#[test]
+fn ids_are_forgotten_by_age_and_contradicted_within_it() {
+    let defaults = IngestSettings::default();
+    assert_eq!(defaults.horizon, std::time::Duration::from_hours(24));
+    assert_eq!((defaults.horizon_ids, defaults.event_age_max), (1_000_000, None));
+    let ingest = IngestSettings { horizon: std::time::Duration::from_mins(1), ..defaults };
+    let mut fold = Fold::new(Settings { ingest, ..Settings::default() });
+    let quote = |price: u32| {
+        format!(
+            r#"{{"type":"quote","symbol":"X","price":{price},"event_id":"E","time":1795357800}}"#
+        )
+    };
+    assert_eq!(fold.lines(&quote(1)), [Verdict::Accepted]);
+    fold.wait(60);
+    assert_eq!(fold.lines(&quote(1)), [Verdict::Duplicate]);
+    assert_eq!(fold.lines(&quote(2)), [Verdict::Refused(Refusal::Conflict)]);
+    fold.wait(1);
+    assert_eq!(fold.lines(&quote(2)), [Verdict::Accepted]);
+}
+
+#[test]
+fn old_events_are_taken_unless_an_age_is_set() {
+    let quote = r#"{"type":"quote","symbol":"X","price":1,"time":"1999-12-31T23:59:59Z"}"#;
+    assert_eq!(Fold::new(Settings::default()).lines(quote), [Verdict::Accepted]);
+    let event_age_max = Some(std::time::Duration::from_hours(1));
+    let ingest = IngestSettings { event_age_max, ..IngestSettings::default() };
+    let mut fold = Fold::new(Settings { ingest, ..Settings::default() });
+    assert_eq!(fold.lines(quote), [Verdict::Refused(Refusal::TooOld)]);
+    let young = r#"{"type":"quote","symbol":"X","price":1,"time":"2026-11-22T13:30:01Z"}"#;
+    assert_eq!(fold.lines(young), [Verdict::Accepted]);
+}

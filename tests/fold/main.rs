@@ -5,6 +5,7 @@
 mod bounds;
 mod controls;
 mod flow;
+mod golden;
 mod naive;
 mod permutations;
 mod session;

@@ -16,20 +16,20 @@ use crate::flow::{Fold, decode};
 use crate::naive::any_step;
 use crate::session::recorded;
 
-const CODEC: StateCodec = StateCodec::new(SettingsCodec {
+pub(crate) const CODEC: StateCodec = StateCodec::new(SettingsCodec {
     encode: settings_codec::encode,
     decode: |bytes| settings_codec::decode(bytes).map_err(|error| error.to_string()),
 });
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
-enum Happening {
+pub(crate) enum Happening {
     Seconds(u32),
     Entry(Box<Entry>),
 }
 
 impl Happening {
-    fn happen(self, fold: &mut Fold) {
+    pub(crate) fn happen(self, fold: &mut Fold) {
         match self {
             Self::Seconds(seconds) => fold.wait(seconds),
             Self::Entry(entry) => drop(fold.apply(*entry)),
@@ -47,7 +47,7 @@ fn restored(bytes: &[u8]) -> Monitor {
     CODEC.decode(&mut &bytes[..]).expect("a state is read back")
 }
 
-fn metrics(monitor: &Monitor) -> [String; 2] {
+pub(crate) fn metrics(monitor: &Monitor) -> [String; 2] {
     [Format::Text, Format::OpenMetrics].map(|format| encode(&project(monitor), None, format))
 }
 
@@ -92,7 +92,7 @@ fn event(event: Event) -> Happening {
 
 /// What happens beside orders: snapshots of both sides, adjustments, equity, heartbeats, probes,
 /// decisions.
-fn aside(n: usize) -> Happening {
+pub(crate) fn aside(n: usize) -> Happening {
     let positions = |source: &str, quantity: usize| {
         let line = format!(
             r#"{{"type":"positions","account":"paper","source":"{source}","positions":[{{"symbol":"AAPL","quantity":{quantity},"average_price":187.432,"market_price":187.5}}]}}"#
@@ -151,7 +151,7 @@ fn aside(n: usize) -> Happening {
     }
 }
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         window: WindowSettings { orders: 50, ..WindowSettings::default() },
         breakdowns: BreakdownSettings { strategy: true, venue: true },

@@ -21,6 +21,11 @@ impl Engine {
         Self { account, orders: 0, sent: Vec::new(), unanswered: Vec::new() }
     }
 
+    /// What was sent and answered.
+    pub(crate) fn sent(&self) -> &[String] {
+        &self.sent
+    }
+
     /// The lines of the next request.
     pub(crate) fn lines(&mut self, random: &mut Random, now_seconds: u64) -> Vec<String> {
         let mut lines = std::mem::take(&mut self.unanswered);

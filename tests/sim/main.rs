@@ -11,6 +11,7 @@
 
 mod engines;
 mod random;
+mod resent;
 mod steps;
 mod world;
 
