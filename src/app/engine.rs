@@ -13,7 +13,8 @@ use crate::domain::monitor::Monitor;
 use crate::domain::record::Entry;
 use crate::domain::settings::Settings;
 use crate::engine::{
-    Handle, Inbox, NotReady, RecordCodec, SettingsCodec, StateCodec, Submission, Writer, channel,
+    EngineError, Handle, Inbox, NotReady, RecordCodec, SettingsCodec, StateCodec, Submission,
+    Writer, channel,
 };
 use crate::journal::EventLog;
 use crate::metrics::Runtime;
@@ -93,6 +94,16 @@ impl Engine {
     }
 }
 
+/// Brings the state to the present with a tick: without one the first permits after a pause would
+/// be refused. A full disk is no reason not to start.
+fn catch_up(writer: &mut Writer, codec: &RecordCodec) -> Result<(), EngineError> {
+    let tick = Submission::new(vec![Entry::Tick], Vec::new(), codec);
+    match writer.commit(vec![tick], clock::now()) {
+        Ok(_) | Err(EngineError::DiskFull) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// The life of the writer: recovers the state, records the settings in force from here on if
 /// they are others, and commits what comes.
 fn write(
@@ -105,11 +116,14 @@ fn write(
         Some(keeper) => keeper.recover(&mut writer)?,
         None => writer.recover(&mut |_, _| ())?,
     }
-    // What the configuration says now is a record only where it is not in force already. Else a tick
-    // brings the state to the present: without one the first permits after a pause would be refused.
-    // With the batch goes what the fold decided before a crash, if it was not written down.
-    let entry = if writer.is_under(&settings) { Entry::Tick } else { Entry::Settings(settings) };
-    writer.commit(vec![Submission::new(vec![entry], Vec::new(), &codec)], clock::now())?;
+    // What the configuration says now is a record only where it is not in force already. The batch
+    // may be empty: then what the fold decided before a crash is written down, if it was not.
+    let is_under = writer.is_under(&settings);
+    let entries = if is_under { vec![] } else { vec![Entry::Settings(settings)] };
+    writer.commit(vec![Submission::new(entries, Vec::new(), &codec)], clock::now())?;
+    if is_under {
+        catch_up(&mut writer, &codec)?;
+    }
     inbox.open();
     inbox.run(&mut writer, clock::now);
     Ok(writer.into_log())
