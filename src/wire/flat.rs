@@ -101,18 +101,35 @@ fn number_len(text: &[u8]) -> Option<usize> {
     Some(end)
 }
 
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// Sets the high bit of each byte that is `byte`, and of none before the first of them; other bits
+/// mean nothing ("Hacker's Delight", section 6-1).
+const fn matches(word: u64, byte: u8) -> u64 {
+    let zero_where_equal = word ^ (ONES * byte as u64);
+    zero_where_equal.wrapping_sub(ONES) & !zero_where_equal
+}
+
+/// Whether a backslash stands in `text`, eight bytes at a time; the last eight are looked at once
+/// more rather than one by one.
+pub(super) fn holds_backslash(text: &[u8]) -> bool {
+    let Some(last) = text.last_chunk::<8>() else { return text.contains(&b'\\') };
+    let (words, _) = text.as_chunks::<8>();
+    let found = words
+        .iter()
+        .chain([last])
+        .fold(0, |found, word| found | matches(u64::from_le_bytes(*word), b'\\'));
+    found & HIGHS != 0
+}
+
 /// How many bytes at the head of `text` stand for themselves in a JSON string: no quote, no
-/// backslash, no control character. Eight at a time: a match sets the high bit of its byte, and of
-/// no byte before it ("Hacker's Delight", section 6-1).
+/// backslash, no control character. Eight at a time.
 pub(super) fn plain_len(text: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
     let mut len = 0;
     while let Some(chunk) = text.get(len..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*chunk);
-        let quotes = zeros(word ^ (ONES * u64::from(b'"')));
-        let backslashes = zeros(word ^ (ONES * u64::from(b'\\')));
+        let (quotes, backslashes) = (matches(word, b'"'), matches(word, b'\\'));
         let controls = word.wrapping_sub(ONES * 0x20) & !word;
         let found = (quotes | backslashes | controls) & HIGHS;
         if found != 0 {
@@ -220,6 +237,15 @@ mod tests {
                 text[place] = special;
                 text[place + 1..].iter_mut().step_by(3).for_each(|byte| *byte = b'"');
                 assert_eq!(plain_len(&text), place, "{special} at {place}");
+            }
+        }
+        for len in 0..20 {
+            let mut text = vec![b']'; len];
+            assert!(!holds_backslash(&text));
+            for place in 0..len {
+                text[place] = b'\\';
+                assert!(holds_backslash(&text), "{place} of {len}");
+                text[place] = b'[';
             }
         }
         assert_eq!(plain_len("ÿ\u{80}0123456789".as_bytes()), 14);

@@ -35,8 +35,12 @@ pub enum TimeTextError {
 /// # Errors
 /// See [`TimeTextError`].
 pub fn parse(text: &str) -> Result<Timestamp, TimeTextError> {
-    // Every RFC 3339 time has a colon, and no number has one.
-    if text.contains(':') { parse_rfc3339(text) } else { from_unix_seconds(text) }
+    // Every RFC 3339 time has a colon, mostly there, and no number has one.
+    if text.as_bytes().get(13) == Some(&b':') || text.contains(':') {
+        parse_rfc3339(text)
+    } else {
+        from_unix_seconds(text)
+    }
 }
 
 /// Parses RFC 3339 (section 5.6): `2026-11-22T14:30:00.02Z`, `2026-11-22t15:30:00+01:00`.

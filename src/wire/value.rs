@@ -53,8 +53,7 @@ pub(crate) fn string(raw: &str, bytes_max: usize) -> Result<Cow<'_, str>, Why> {
         [b'"', .., b'"'] => raw.get(1..raw.len() - 1).unwrap_or_default(),
         _ => return Err(Cow::Borrowed("must be a string")),
     };
-    // What is well-formed and not plain to its end holds a backslash.
-    let text = if flat::plain_len(inner.as_bytes()) == inner.len() {
+    let text = if !flat::holds_backslash(inner.as_bytes()) {
         Cow::Borrowed(inner)
     } else if inner.len() / 6 > bytes_max {
         // The longest escape of one byte has six: no need to unpack it to know.

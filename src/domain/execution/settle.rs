@@ -289,7 +289,7 @@ impl Execution {
         let mut changes = Vec::new();
         for (symbol, scope) in whole.chain(one) {
             let rules = rules.at(scope.rule);
-            let figures = scope.figures();
+            let figures = scope.window.judged(rules.slippage_reference.index());
             for observation in anomaly::window_observations(&figures, rules) {
                 let change = scope.standings.judge(observation, rules, context.now);
                 changes.extend(change.map(|change| (symbol, change)));
