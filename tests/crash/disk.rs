@@ -1,9 +1,10 @@
 //! Disks that fail, fill up, or are slow.
 
 use std::fs;
+use std::path::Path;
 
 use crate::Rounds;
-use crate::exporter::Exporter;
+use crate::exporter::{Ended, Exporter};
 use crate::load::{Home, Load, Orders, Plan, Told, figure, orders};
 use crate::mount::Mounted;
 
@@ -16,11 +17,8 @@ pub(crate) fn failed_sync(rounds: &Rounds) -> String {
         let directory = tempfile::tempdir().unwrap();
         let home =
             Home::in_directory(directory.path(), directory.path(), "  segment_bytes: 64KiB\n");
-        let inject = format!("inject=fdatasync:error=EIO:when={n}");
         let trace = directory.path().join("strace");
-        let output = trace.display().to_string();
-        let strace = ["--seccomp-bpf", "-o", &output, "-e", "trace=fdatasync", "-e", &inject];
-        let (told, ended) = match Exporter::try_start(&home.config, &strace) {
+        let (told, ended) = match start_with_failing_sync(&home, &trace, n) {
             Ok(exporter) => {
                 let plan = Plan {
                     name: "f".into(),
@@ -44,6 +42,69 @@ pub(crate) fn failed_sync(rounds: &Rounds) -> String {
     format!(
         "EIO at sync number 1 to {rounds} ({while_serving} while serving): ended with an error, never \
          tried again; {acknowledged} orders acknowledged; lost: nothing"
+    )
+}
+
+/// Starts the exporter on a disk whose sync number `n` fails.
+fn start_with_failing_sync(home: &Home, trace: &Path, n: u64) -> Result<Exporter, Ended> {
+    let output = trace.display().to_string();
+    let inject = format!("inject=fdatasync:error=EIO:when={n}");
+    let strace = ["--seccomp-bpf", "-o", &output, "-e", "trace=fdatasync", "-e", &inject];
+    Exporter::try_start(&home.config, &strace)
+}
+
+/// The sync of a halt that Alertmanager asks for fails: it is told so and sends it again, and what
+/// it was told to have halted is halted.
+pub(crate) fn failed_sync_of_an_alert(rounds: &Rounds) -> String {
+    let rounds = rounds.of(6);
+    let (mut served, mut halted, mut refused) = (0, 0, 0);
+    for n in 1.. {
+        if served == rounds {
+            break;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::in_directory(directory.path(), directory.path(), "");
+        let trace = directory.path().join("strace");
+        let Ok(exporter) = start_with_failing_sync(&home, &trace, n) else { continue };
+        served += 1;
+        let mut acknowledged = Vec::new();
+        let mut client = exporter.client();
+        for number in 0.. {
+            let account = format!("b{number}");
+            let answer = client.send("POST", "/api/v1/alertmanager", &notification(&account));
+            match answer {
+                Some(answer) if answer.status == 200 => acknowledged.push(account),
+                Some(answer) => {
+                    assert_eq!(answer.status, 503, "{answer:?}");
+                    assert!(answer.body.contains("journal_failed"), "{answer:?}");
+                    refused += 1;
+                    break;
+                }
+                None => break,
+            }
+        }
+        assert_eq!(exporter.ended().status.code(), Some(1), "sync {n}");
+        let again = Exporter::start(&home.config);
+        for account in &acknowledged {
+            let path = format!("/api/v1/permit?account={account}");
+            let permit = again.client().send("GET", &path, "").unwrap().body;
+            assert!(permit.contains(r#""state":"halted""#), "sync {n}: {permit}");
+        }
+        halted += acknowledged.len();
+    }
+    assert!(halted > 0 && refused > 0, "{halted} halted, {refused} refused");
+    format!(
+        "EIO under halts by Alertmanager: {rounds} rounds, {halted} answered 200 and {refused} 503; halts \
+         lost: none"
+    )
+}
+
+/// An alert that halts an account, as Alertmanager sends it.
+fn notification(account: &str) -> String {
+    format!(
+        r#"{{"version":"4","groupKey":"{{}}:{{}}","status":"firing","receiver":"halt","alerts":[
+            {{"status":"firing","fingerprint":"{account}","startsAt":"2026-11-22T14:30:00Z",
+              "labels":{{"alertname":"FillRatioLow","account":"{account}","action":"halt"}}}}]}}"#
     )
 }
 

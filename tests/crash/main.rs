@@ -38,6 +38,7 @@ const TESTS: &[Test] = &[
     ("power", power::cut),
     ("power-control", power::control_without_sync),
     ("failed-sync", disk::failed_sync),
+    ("failed-alert", disk::failed_sync_of_an_alert),
     ("full-disk", disk::full),
     ("slow-disk", disk::slow),
 ];
