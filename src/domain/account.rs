@@ -113,6 +113,10 @@ impl AccountState {
             Body::Quote(quote) => self.take_quote(quote, at, scene),
             Body::Positions(positions) => {
                 let time = if is_skewed { scene.now } else { at };
+                let is_told = event.time == Some(time);
+                if is_told && self.books.is_repeated(positions, time) {
+                    return Ok(Effect::Duplicate);
+                }
                 self.take_snapshot(positions, time, scene)
             }
             Body::PositionAdjusted(adjusted) => self.take_adjustment(adjusted, at, scene),

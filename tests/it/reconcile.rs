@@ -4,7 +4,9 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use trading_exporter::clock::monotonic;
+use trading_exporter::clock::{self, monotonic};
+use trading_exporter::domain::time::Timestamp;
+use trading_exporter::wire::time::rfc3339;
 
 use crate::events::{Event, Events};
 use crate::exporter::{Client, Exporter, SOON, run};
@@ -72,6 +74,28 @@ fn reconciling(site: &Site, events: &mut Events) -> Event {
     assert_eq!((&drift["state"], &drift["severity"]), (&json!("reconciling"), &json!("minor")));
     assert_eq!(drift["directive_id"], told.data["id"]);
     told
+}
+
+#[test]
+fn a_snapshot_that_is_sent_again_confirms_nothing() {
+    let site = Site::start("1m", "");
+    let at = |time: Timestamp, source: &str, quantity: &str| {
+        let mut snapshot = position(source, quantity);
+        snapshot["time"] = json!(rfc3339(time));
+        snapshot
+    };
+    let post = |books: &[Value]| site.exporter.post("/api/v1/events", &json!(books).to_string());
+    let now = clock::now();
+    let books = [at(now, "local", "102"), at(now, "broker", "100")];
+    assert_eq!(post(&books).json()["accepted"], 2);
+    for _ in 0..3 {
+        let again = post(&books).json();
+        assert_eq!((&again["accepted"], &again["duplicates"]), (&json!(0), &json!(2)), "{again}");
+        assert_eq!(site.drift()["state"], "unconfirmed");
+    }
+    // Of one time, and not the same: the later one is newer.
+    assert_eq!(post(&[at(now, "local", "103"), at(now, "broker", "101")]).json()["accepted"], 2);
+    assert_eq!(site.drift()["state"], "reconciling");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use super::flows::Flows;
 use super::history::History;
 use super::ledger::Ledger;
 use super::snapshot::{Book, RowTotal, SideBooks, SnapshotTime, SnapshotVerdict};
+use crate::domain::digest::digest_of;
 use crate::domain::event::{Positions, Source};
 use crate::domain::ids::Symbol;
 use crate::domain::record::Refusal;
@@ -67,6 +68,13 @@ pub(super) struct AdoptedBook {
 }
 
 impl Books {
+    /// Whether a snapshot is the newest of its side, sent again: the same content, of the same time
+    /// as its sender told it. It says nothing new, so it confirms nothing.
+    #[must_use]
+    pub fn is_repeated(&self, snapshot: &Positions, time: Timestamp) -> bool {
+        self.side(snapshot.source).is_repeated(time, digest_of(snapshot))
+    }
+
     /// Takes a snapshot of one side. Rows of one symbol are added up. `intern` gives each row's
     /// symbol its key; rows of folded symbols are counted and not tracked. The first complete
     /// broker snapshot anchors every ledger. Nothing is compared before [`Self::compare_dirty`].
@@ -103,6 +111,7 @@ impl Books {
             self.dirty.extend(totals.keys());
             self.side_mut(snapshot.source).take_partial(totals, at);
         }
+        self.side_mut(snapshot.source).remember(digest_of(snapshot));
         if snapshot.complete && snapshot.source == Source::Broker && self.anchor.is_none() {
             self.anchor_ledgers(at.time);
         }

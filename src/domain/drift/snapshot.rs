@@ -71,6 +71,9 @@ pub(super) struct Book {
 pub(super) struct SideBooks {
     newest: Option<SnapshotTime>,
     complete: Option<SnapshotTime>,
+    /// The content of the newest snapshot, by its digest.
+    #[serde(default)]
+    content: Option<u128>,
     rows: BTreeMap<SymbolKey, Book>,
 }
 
@@ -83,6 +86,16 @@ impl SideBooks {
     /// Whether a snapshot of that time would be older than the newest one.
     pub(super) fn is_out_of_order(&self, at: SnapshotTime) -> bool {
         self.newest.is_some_and(|newest| !at.is_newer_than(newest))
+    }
+
+    /// Whether a snapshot of that time and content is the newest one, sent again.
+    pub(super) fn is_repeated(&self, time: Timestamp, content: u128) -> bool {
+        self.content == Some(content) && self.newest.is_some_and(|newest| newest.time == time)
+    }
+
+    /// Remembers what the newest snapshot said.
+    pub(super) const fn remember(&mut self, content: u128) {
+        self.content = Some(content);
     }
 
     /// What this side says of a symbol: its newest row, or flat if a complete snapshot since then
