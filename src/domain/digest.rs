@@ -15,9 +15,48 @@ pub type ByDigest<V> = HashMap<u128, V, BuildHasherDefault<DigestHasher>>;
 /// The digest of a value.
 #[must_use]
 pub fn digest_of(value: &impl Hash) -> u128 {
-    let mut hasher = SipHasher13::new();
-    value.hash(&mut hasher);
-    hasher.finish128().as_u128()
+    let mut gathered = Gathered { bytes: [0; GATHERED_MAX], len: 0, hasher: SipHasher13::new() };
+    value.hash(&mut gathered);
+    gathered.flush();
+    gathered.hasher.finish128().as_u128()
+}
+
+/// Bytes that are hashed at once.
+const GATHERED_MAX: usize = 256;
+
+/// Gathers the bytes of the many small fields of a value, to hash them at once: the same digest for
+/// two thirds of the work.
+struct Gathered {
+    bytes: [u8; GATHERED_MAX],
+    len: usize,
+    hasher: SipHasher13,
+}
+
+impl Gathered {
+    fn flush(&mut self) {
+        self.hasher.write(self.bytes.get(..self.len).unwrap_or_default());
+        self.len = 0;
+    }
+}
+
+impl Hasher for Gathered {
+    fn finish(&self) -> u64 {
+        self.hasher.finish()
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        if bytes.len() > GATHERED_MAX - self.len {
+            self.flush();
+        }
+        match self.bytes.get_mut(self.len..self.len + bytes.len()) {
+            Some(room) => {
+                room.copy_from_slice(bytes);
+                self.len += bytes.len();
+            }
+            None => self.hasher.write(bytes),
+        }
+    }
 }
 
 /// Hashes keys that are digests already: half of a digest is a hash.
@@ -60,5 +99,23 @@ pub(crate) mod sorted {
     ) -> Result<ByDigest<V>, D::Error> {
         let pairs = Vec::<(u128, V)>::deserialize(deserializer)?;
         Ok(pairs.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn gathered_bytes_have_the_digest_of_single_fields(
+            fields in prop::collection::vec(("[a-z]{0,300}", any::<Option<u32>>(), any::<i64>()), 0..9),
+        ) {
+            let mut plain = SipHasher13::new();
+            fields.hash(&mut plain);
+            prop_assert_eq!(digest_of(&fields), plain.finish128().as_u128());
+        }
     }
 }

@@ -35,6 +35,9 @@ pub struct SymbolTable {
     /// None: retired.
     names: Vec<Option<Symbol>>,
     folded: u64,
+    /// The key of [`Symbol::OTHER`], once anything was folded: every event asks.
+    #[serde(skip_serializing)]
+    other: Option<SymbolKey>,
 }
 
 impl SymbolTable {
@@ -53,12 +56,14 @@ impl SymbolTable {
             return self.insert(symbol.clone());
         }
         self.folded += 1;
-        let other = Symbol::other();
-        self.get(&other).unwrap_or_else(|| self.insert(other))
+        self.other.unwrap_or_else(|| self.insert(Symbol::other()))
     }
 
     fn insert(&mut self, symbol: Symbol) -> SymbolKey {
         let key = SymbolKey(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
+        if symbol.as_str() == Symbol::OTHER {
+            self.other = Some(key);
+        }
         self.names.push(Some(symbol.clone()));
         self.keys.insert(symbol, key);
         key
@@ -70,10 +75,16 @@ impl SymbolTable {
         self.names.get(key.index())?.as_ref()
     }
 
+    /// The key of [`Symbol::OTHER`], once anything was folded.
+    #[must_use]
+    pub const fn other(&self) -> Option<SymbolKey> {
+        self.other
+    }
+
     /// Whether the key is that of [`Symbol::OTHER`].
     #[must_use]
     pub fn is_other(&self, key: SymbolKey) -> bool {
-        self.name(key).is_some_and(|s| s.as_str() == Symbol::OTHER)
+        self.other == Some(key)
     }
 
     /// All keys and symbols, in the order in which they were first seen.
@@ -91,6 +102,7 @@ impl SymbolTable {
     pub fn retire(&mut self, key: SymbolKey) {
         if let Some(symbol) = self.names.get_mut(key.index()).and_then(Option::take) {
             self.keys.remove(&symbol);
+            self.other = self.other.filter(|other| *other != key);
         }
     }
 
@@ -124,7 +136,9 @@ impl From<Stored> for SymbolTable {
     fn from(stored: Stored) -> Self {
         let Stored { names, folded } = stored;
         let keys = (0..).map(SymbolKey).zip(&names);
-        let keys = keys.filter_map(|(key, name)| Some((name.clone()?, key))).collect();
-        Self { keys, names, folded }
+        let keys = keys.filter_map(|(key, name)| Some((name.clone()?, key)));
+        let keys: HashMap<Symbol, SymbolKey, FixedState> = keys.collect();
+        let other = keys.get(Symbol::OTHER).copied();
+        Self { keys, names, folded, other }
     }
 }

@@ -6,12 +6,15 @@
 //! conversion (see `settings::Instrument`), rounding of input (what cannot be held is refused).
 
 pub(crate) mod exact;
+mod short;
 
 pub use rust_decimal::Decimal;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use short::Short;
 
 /// The most decimal places that a quantity or a price may have.
 pub const DECIMALS_MAX: u32 = 18;
@@ -139,11 +142,11 @@ fn scaled(mut value: i128, mut places: i64) -> Result<Decimal, NumberError> {
 pub fn to_f64(value: Decimal) -> f64 {
     // The scaled integer is at most 96 bits and the power of ten at most 10^28: both convert, and
     // one correctly rounded division follows for every number below 2^53 x 10^-22.
-    let scale = value.scale();
-    let mantissa = value.mantissa();
-    if scale <= 22 && mantissa.unsigned_abs() < (1 << 53) {
+    let power = POWERS_OF_TEN.get(value.scale() as usize);
+    let mantissa = i64::try_from(value.mantissa()).ok().filter(|m| m.unsigned_abs() < (1 << 53));
+    if let Some((mantissa, power)) = mantissa.zip(power) {
         #[expect(clippy::cast_precision_loss, reason = "below 2^53 the conversion is exact")]
-        return mantissa as f64 / POWERS_OF_TEN.get(scale as usize).copied().unwrap_or(f64::NAN);
+        return mantissa as f64 / power;
     }
     // Rare: so many digits that the shortcut would round twice. The parser rounds once.
     value.to_string().parse().unwrap_or(f64::NAN)
@@ -156,12 +159,37 @@ pub fn to_f64(value: Decimal) -> f64 {
 /// a fiftieth of the work.
 #[must_use]
 pub fn decimal_ratio(part: Decimal, whole: Decimal) -> Option<f64> {
-    let scale = part.scale().max(whole.scale());
-    match (exact_at(part, scale), exact_at(whole, scale)) {
-        (Some(part), Some(whole)) if whole != 0.0 => Some(part / whole),
-        _ => part.checked_div(whole).map(to_f64),
-    }
+    let short = Short::of(part).zip(Short::of(whole)).and_then(|(part, whole)| part.over(whole));
+    short.or_else(|| part.checked_div(whole).map(to_f64))
 }
+
+/// Slippage of `quantity` executed for `notional` = sum(q p) against `reference`, in basis points,
+/// positive = worse: s (P - ref) / abs(ref) x 10^4. Brought to one division of exact numbers:
+/// s (sum(q p) - ref F) / (abs(ref) F). None for a zero reference or quantity.
+///
+/// Of short numbers, as nearly all are, it is the same float for a tenth of the work.
+#[must_use]
+pub fn slippage_bps(
+    side: Side,
+    notional: Decimal,
+    quantity: Decimal,
+    reference: Decimal,
+) -> Option<f64> {
+    let short = || {
+        let at_reference = Short::of(reference)?.times(Short::of(quantity)?)?;
+        let cost = Short::of(notional)?.minus(at_reference)?.signed(side)?;
+        cost.times_integer(BPS)?.over(at_reference.abs()?)
+    };
+    let long = || {
+        let at_reference = reference.checked_mul(quantity)?;
+        let cost = side.signed(notional.checked_sub(at_reference)?);
+        decimal_ratio(cost.checked_mul(Decimal::from(BPS))?, at_reference.abs())
+    };
+    short().or_else(long)
+}
+
+/// Basis points of one.
+const BPS: i64 = 10_000;
 
 /// `a + b`, if it is held exactly: what was added can then be taken off again without a trace.
 #[must_use]
@@ -171,18 +199,6 @@ pub fn exact_sum(a: Decimal, b: Decimal) -> Option<Decimal> {
     }
     // A sum that does not fit is rounded to fewer places, or does not exist.
     a.checked_add(b).filter(|sum| sum.scale() >= a.scale().max(b.scale()))
-}
-
-/// `value x 10^scale`, if it is an integer that a float holds exactly. Its scale is at most that.
-fn exact_at(value: Decimal, scale: u32) -> Option<f64> {
-    const EXACT_MAX: u64 = 1 << 53;
-    let mantissa = i64::try_from(value.mantissa()).ok()?;
-    let raise = 10_u64.checked_pow(scale - value.scale())?;
-    let raised =
-        mantissa.unsigned_abs().checked_mul(raise).filter(|raised| *raised <= EXACT_MAX)?;
-    #[expect(clippy::cast_precision_loss, reason = "at most 2^53")]
-    let raised = raised as f64;
-    Some(if mantissa < 0 { -raised } else { raised })
 }
 
 /// Powers of ten that an `f64` holds exactly.
@@ -353,6 +369,27 @@ mod tests {
     }
 
     proptest! {
+        /// Of numbers of any length, through 96 bits, it is the same float.
+        #[test]
+        fn slippage_is_that_of_long_decimals(
+            (price, quantity, reference) in (any::<i64>(), any::<i64>(), any::<i64>()),
+            (a, b, c) in (0_u32..19, 0_u32..19, 0_u32..19),
+            (cut, is_buy) in (0_u32..50, any::<bool>()),
+        ) {
+            let [price, quantity, reference] =
+                [(price, a), (quantity, b), (reference, c)].map(|(n, s)| Decimal::new(n >> cut, s));
+            let side = if is_buy { Side::Buy } else { Side::Sell };
+            let Some(notional) = price.checked_mul(quantity) else { return Ok(()) };
+            let long = || {
+                let at_reference = reference.checked_mul(quantity)?;
+                let cost = side.signed(notional.checked_sub(at_reference)?);
+                let cost = cost.checked_mul(Decimal::from(10_000))?;
+                decimal_ratio(cost, at_reference.abs()).filter(|_| !at_reference.is_zero())
+            };
+            let got = slippage_bps(side, notional, quantity, reference);
+            prop_assert_eq!(got.map(f64::to_bits), long().map(f64::to_bits));
+        }
+
         #[test]
         fn short_numbers_are_read_as_long_ones_are(text in "-?[0-9]{0,10}[.]?[0-9]{0,10}") {
             let spelled_out = format!("{text}e0");

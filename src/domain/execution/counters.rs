@@ -115,11 +115,17 @@ pub struct Money {
 impl Money {
     /// Adds the sums of `more`.
     pub fn add(&mut self, more: &Self) {
-        self.notional = self.notional.saturating_add(more.notional);
-        self.fees = self.fees.saturating_add(more.fees);
-        self.rebates = self.rebates.saturating_add(more.rebates);
-        self.slippage_cost = self.slippage_cost.saturating_add(more.slippage_cost);
-        self.price_improvement = self.price_improvement.saturating_add(more.price_improvement);
+        let sums = [
+            (&mut self.notional, more.notional),
+            (&mut self.fees, more.fees),
+            (&mut self.rebates, more.rebates),
+            (&mut self.slippage_cost, more.slippage_cost),
+            (&mut self.price_improvement, more.price_improvement),
+        ];
+        // An execution has a fee or a rebate, a cost or an improvement: never both.
+        for (sum, more) in sums.into_iter().filter(|(_, more)| !more.is_zero()) {
+            *sum = sum.saturating_add(more);
+        }
     }
 
     /// Adds a fee; a negative one is a rebate.
@@ -171,6 +177,16 @@ pub struct Counters {
     pub money: BTreeMap<Currency, Money>,
     /// Filled orders without a usable reference, by `Reference::ALL` and reason.
     pub missing_references: [MissingReference; 3],
+}
+
+impl Counters {
+    /// Adds money of one currency.
+    pub(super) fn add_money(&mut self, currency: &Currency, more: &Money) {
+        match self.money.get_mut(currency) {
+            Some(money) => money.add(more),
+            None => drop(self.money.insert(currency.clone(), *more)),
+        }
+    }
 }
 
 /// Why a slippage has no sample.

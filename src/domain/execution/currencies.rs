@@ -29,11 +29,13 @@ impl Execution {
         let fees =
             told.flat_map(|order| order.fills.all()).filter_map(|f| f.fee.as_ref()?.1.as_ref());
         let fees = fees.chain(fee_currency(event));
-        let new: BTreeSet<&Currency> =
-            fees.filter(|c| money.is_none_or(|money| !money.contains_key(*c))).collect();
+        let mut new = fees.filter(|c| money.is_none_or(|money| !money.contains_key(*c)));
+        // Mostly all are known, and there is no set to be made.
+        let Some(first) = new.next() else { return Ok(()) };
+        let new: BTreeSet<&Currency> = std::iter::once(first).chain(new).collect();
         // The currency of the instrument is one of them, also before anything was executed.
         let held = money.map_or(0, BTreeMap::len).max(1);
-        if !new.is_empty() && held + new.len() > limits::CURRENCIES_MAX {
+        if held + new.len() > limits::CURRENCIES_MAX {
             return Err(Refusal::TooManyCurrencies);
         }
         Ok(())

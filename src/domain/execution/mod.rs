@@ -20,6 +20,7 @@ pub mod context;
 pub mod facts;
 mod currencies;
 mod tally;
+mod delta;
 mod settle;
 mod view;
 

@@ -13,7 +13,7 @@ use crate::domain::execution::window::EntryKey;
 use crate::domain::ids::{OrderId, Session};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
-use crate::domain::units::{Decimal, Price, Quantity, Side, decimal_ratio, exact};
+use crate::domain::units::{Decimal, Price, Quantity, Side, exact, slippage_bps};
 
 /// One order: its facts, and what was made of them so far.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -343,24 +343,6 @@ impl Standing {
     pub fn average_price(&self) -> Option<Decimal> {
         self.notional.filter(|_| !self.filled.is_zero())?.checked_div(self.filled)
     }
-}
-
-/// Slippage of `quantity` executed for `notional` = sum(q p) against `reference`, in basis points,
-/// positive = worse: s (P - ref) / abs(ref) x 10^4. Brought to one division of exact numbers:
-/// s (sum(q p) - ref F) / (abs(ref) F). None for a zero reference or quantity.
-#[must_use]
-pub fn slippage_bps(
-    side: Side,
-    notional: Decimal,
-    quantity: Decimal,
-    reference: Decimal,
-) -> Option<f64> {
-    let at_reference = reference.checked_mul(quantity)?;
-    if at_reference.is_zero() {
-        return None;
-    }
-    let cost = side.signed(notional.checked_sub(at_reference)?);
-    decimal_ratio(cost.checked_mul(Decimal::from(10_000))?, at_reference.abs())
 }
 
 fn sum(values: impl Iterator<Item = Decimal>) -> Decimal {

@@ -8,6 +8,7 @@ use crate::domain::execution::Execution;
 use crate::domain::execution::anomaly::{self, Figure, Observation};
 use crate::domain::execution::context::Context;
 use crate::domain::execution::counters::Outcome;
+use crate::domain::execution::delta::{Delta, Turn};
 use crate::domain::execution::order::{Order, Standing};
 use crate::domain::execution::orders::{Class, OrderKey};
 use crate::domain::execution::reason::REJECT_REASONS;
@@ -44,15 +45,21 @@ impl Execution {
         let instrument = settings.instruments.at(self.instrument_of(symbol));
         let fills = order.unsettled();
         move_position(order, &fills, symbol, context);
-        let tally = Tally::of(order, &fills, instrument);
-        let row_ended = self.count_facts(order, standing);
-        self.count_fills(order, &tally, context);
+        let delta = Delta::of(order, standing, &fills, instrument);
+        let row_ended = self.count(order, &delta, settings.window.fills);
+        self.observe_slippage(order, &delta.executed, context.now);
         self.observe_times(order, standing, context);
-        let turned = self.count_outcome(order, standing, context);
+        if delta.overfilled {
+            self.note(Figure::Overfill, order.symbol, context);
+        }
+        if delta.turn.is_some_and(Turn::is_first_rejection) {
+            let reason = order.reject_reason.unwrap_or(REJECT_REASONS.len() - 1);
+            self.count_rejection(reason, &order.order_id, context.now);
+        }
         self.track_open(order, standing, symbol);
         let entry = entry_of(order, standing, instrument, context.now);
         let entered = self.enter_windows(key, order, (entry, instrument), context);
-        if turned || entered || row_ended {
+        if delta.turn.is_some() || entered || row_ended {
             self.judge(symbol, context);
         }
         // Without a submission nothing is measured yet, and without a side nothing moved.
@@ -60,81 +67,36 @@ impl Execution {
         order.done.settled = if is_whole { order.fills.len() } else { 0 };
     }
 
-    /// Applies a change to every scope that an order belongs to.
-    fn each_scope(&mut self, order: &Order, mut change: impl FnMut(&mut Scope)) {
+    /// Counts what is new about an order in every scope that it belongs to. Whether an acceptance
+    /// ended a row of rejections.
+    fn count(&mut self, order: &Order, delta: &Delta, window_fills_max: usize) -> bool {
+        let mut row_ended = false;
         for place in Place::ALL {
             if let Some(scope) = self.scope_of(order, place) {
-                change(scope);
+                row_ended |= delta.accepted && scope.rejections_in_row > 0;
+                scope.count(delta, window_fills_max);
             }
         }
+        row_ended
     }
 
     /// Counts an outcome as left again by one order.
     pub(super) fn leave(&mut self, key: OrderKey, outcome: Outcome) {
         let Some(order) = self.orders.lend(key) else { return };
-        self.each_scope(&order, |scope| {
-            *scope.counters.left.get_mut(outcome) += 1;
-            scope.counters.outcome_changes += 1;
-        });
+        for place in Place::ALL {
+            if let Some(scope) = self.scope_of(&order, place) {
+                *scope.counters.left.get_mut(outcome) += 1;
+                scope.counters.outcome_changes += 1;
+            }
+        }
         self.orders.give_back(key, order);
     }
 
-    /// Submission, acceptance, ordered quantity, references. Whether an acceptance ended a row of
-    /// rejections.
-    fn count_facts(&mut self, order: &mut Order, standing: &Standing) -> bool {
-        let done = &order.done;
-        let submitted = order.submission.is_some() && !done.submitted;
-        let accepted = order.accepted_at.is_some() && !done.accepted;
-        let quantity = standing.quantity.unwrap_or_default();
-        let raised = quantity.saturating_sub(done.ordered).max(Decimal::ZERO);
-        let is_measurable = order.submission.is_some()
-            && standing.outcome.is_some()
-            && !standing.filled.is_zero()
-            && !standing.synthetic;
-        let missed = is_measurable && !done.references_missed;
-        let references = order.references();
-        let mut row_ended = false;
-        self.each_scope(order, |scope| {
-            let counters = &mut scope.counters;
-            counters.submitted += u64::from(submitted);
-            counters.accepted += u64::from(accepted);
-            counters.ordered_quantity = counters.ordered_quantity.saturating_add(raised);
-            if accepted {
-                row_ended |= std::mem::take(&mut scope.rejections_in_row) > 0;
-            }
-            if missed {
-                for (missing, reference) in counters.missing_references.iter_mut().zip(references) {
-                    missing.absent += u64::from(reference.is_none());
-                    missing.zero += u64::from(reference.is_some_and(|r| r.get().is_zero()));
-                }
-            }
-        });
-        let done = &mut order.done;
-        done.submitted |= submitted;
-        done.accepted |= accepted;
-        done.ordered = done.ordered.max(quantity);
-        done.references_missed |= missed;
-        row_ended
-    }
-
-    /// Executions, their quantities, money and slippage.
-    fn count_fills(&mut self, order: &Order, tally: &Tally, context: &Context<'_, '_>) {
-        let fills_max = context.settings.window.fills;
-        let fills = usize::try_from(tally.fills).unwrap_or(usize::MAX);
-        self.each_scope(order, |scope| {
-            let counters = &mut scope.counters;
-            counters.fills += tally.fills;
-            counters.busted += tally.busted;
-            counters.corrected += tally.corrected;
-            counters.filled_quantity = counters.filled_quantity.saturating_add(tally.quantity);
-            for (currency, money) in tally.money() {
-                counters.money.entry(currency.clone()).or_default().add(money);
-            }
-            scope.window_fills = scope.window_fills.saturating_add(fills).min(fills_max);
-        });
-        for (reference, bps) in &tally.slippage {
+    /// Slippage of single executions into histograms.
+    fn observe_slippage(&mut self, order: &Order, executed: &Tally, now: Timestamp) {
+        for (reference, bps) in &executed.slippage {
             if let Some(histogram) = self.slippage.get_mut(*reference) {
-                histogram.observe(*bps, Some(&order.order_id), context.now);
+                histogram.observe(*bps, Some(&order.order_id), now);
             }
         }
     }
@@ -179,36 +141,6 @@ impl Execution {
         }
     }
 
-    /// Arrivals at outcomes, and what follows from them. Whether the outcome changed.
-    fn count_outcome(
-        &mut self,
-        order: &mut Order,
-        standing: &Standing,
-        context: &mut Context<'_, '_>,
-    ) -> bool {
-        let overfilled =
-            standing.quantity.is_some_and(|q| standing.filled > q) && !order.done.overfilled;
-        if overfilled {
-            order.done.overfilled = true;
-            self.each_scope(order, |scope| scope.counters.overfills += 1);
-            self.note(Figure::Overfill, order.symbol, context);
-        }
-        let (old, new) = (order.done.outcome, standing.outcome);
-        if old == new {
-            return false;
-        }
-        order.done.outcome = new;
-        let seen = new.and_then(|new| order.done.arrived.get_mut(new.index()));
-        let is_first = seen.is_some_and(|seen| !std::mem::replace(seen, true));
-        let arrives = if is_first { Arrival::First } else { Arrival::Again };
-        self.each_scope(order, |scope| scope.change_outcome(old, new, arrives));
-        if is_first && new == Some(Outcome::Rejected) {
-            let reason = order.reject_reason.unwrap_or(REJECT_REASONS.len() - 1);
-            self.count_rejection(reason, &order.order_id, context.now);
-        }
-        true
-    }
-
     /// Open orders, their leaves, and whether they are acknowledged.
     fn track_open(&mut self, order: &mut Order, standing: &Standing, symbol: SymbolKey) {
         let Some(open) = self.open.get_mut(symbol.index()) else { return };
@@ -248,13 +180,15 @@ impl Execution {
         context: &Context<'_, '_>,
     ) -> bool {
         let had = std::mem::replace(&mut order.done.entered, entry.is_some());
+        if !had && entry.is_none() {
+            return false;
+        }
         // A symbol is weighed in its own currency, and needs no rate; all else in the account's.
         let rate = rate_of(instrument).map(to_f64);
         let converted = entry.map(|entry| {
             let notional = entry.notional.zip(rate).map(|(notional, rate)| notional * rate);
             Entry { notional, ..entry }
         });
-        let mut evicted = Vec::new();
         let settings = &context.settings.window;
         let horizon = settings.age_max.map(|age| context.now.minus(age));
         for place in Place::ALL {
@@ -264,8 +198,9 @@ impl Execution {
                 (Some(entry), Some(known)) => scope.window.amend(known, entry),
                 (Some(entry), None) if !had => {
                     *at = Some(scope.window.push(entry, key.get()));
-                    while let Some(owner) = scope.window.evict(settings.orders, horizon) {
-                        evicted.push((place, owner));
+                    let evict = |scope: &mut Scope| scope.window.evict(settings.orders, horizon);
+                    while let Some(owner) = self.scope_of(order, place).and_then(evict) {
+                        self.forget_entry(place, owner);
                     }
                 }
                 (None, Some(known)) => {
@@ -275,10 +210,7 @@ impl Execution {
                 (Some(_) | None, None) => {}
             }
         }
-        for (place, owner) in evicted {
-            self.forget_entry(place, owner);
-        }
-        had || entry.is_some()
+        true
     }
 
     /// Judges the windows of a symbol and of the account.
@@ -318,28 +250,6 @@ fn class_of(order: &Order, standing: &Standing) -> Class {
 }
 
 impl Scope {
-    /// Moves one order from an outcome to another.
-    fn change_outcome(&mut self, old: Option<Outcome>, new: Option<Outcome>, arrives: Arrival) {
-        let counters = &mut self.counters;
-        if let Some(old) = old {
-            *counters.left.get_mut(old) += 1;
-            counters.outcome_changes += 1;
-        }
-        let Some(new) = new else { return };
-        match arrives {
-            Arrival::First => *counters.outcomes.get_mut(new) += 1,
-            Arrival::Again => {
-                let left = counters.left.get_mut(new);
-                *left = left.saturating_sub(1);
-            }
-        }
-        match new {
-            Outcome::Rejected => self.rejections_in_row = self.rejections_in_row.saturating_add(1),
-            Outcome::Filled | Outcome::Cancelled | Outcome::Expired => self.rejections_in_row = 0,
-            Outcome::Denied => {}
-        }
-    }
-
     /// Rejections in a row, as they are judged.
     fn in_row(&self, rules: &AnomalyRules) -> Option<Observation> {
         let most = rules.consecutive_rejections?;
@@ -353,16 +263,9 @@ impl Scope {
     }
 }
 
-/// Whether an order was at an outcome before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Arrival {
-    First,
-    Again,
-}
-
-/// The window entry of an order, its notional in the instrument's currency; none while it does not belong into a window: not ended, never at
-/// its venue, denied by the engine, partly made up by the engine, or filled of a quantity that is
-/// not known yet.
+/// The window entry of an order, its notional in the instrument's currency; none while it does not
+/// belong into a window: not ended, never at its venue, denied by the engine, partly made up by the
+/// engine, or filled of a quantity that is not known yet.
 fn entry_of(
     order: &Order,
     standing: &Standing,

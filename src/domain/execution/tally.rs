@@ -10,11 +10,11 @@ use crate::domain::drift::{Flow, FlowKind};
 use crate::domain::execution::context::Context;
 use crate::domain::execution::counters::Money;
 use crate::domain::execution::fills::{Amendment, Effective, Fill, Fills};
-use crate::domain::execution::order::{Order, slippage_bps};
+use crate::domain::execution::order::Order;
 use crate::domain::ids::Currency;
 use crate::domain::settings::{Instrument, Reference};
 use crate::domain::symbols::SymbolKey;
-use crate::domain::units::{Decimal, Price, Side};
+use crate::domain::units::{Decimal, Price, Side, slippage_bps};
 
 /// What the executions of one order add to the counters this time.
 #[derive(Debug, Default)]
@@ -205,5 +205,5 @@ fn hand_over(order: &mut Order, fills: &[(usize, Effective)], mut handed: Decima
 
 /// A product, held at the ends of the range.
 pub(super) fn product<const N: usize>(factors: [Decimal; N]) -> Decimal {
-    factors.into_iter().fold(Decimal::ONE, Decimal::saturating_mul)
+    factors.into_iter().reduce(Decimal::saturating_mul).unwrap_or(Decimal::ONE)
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::figures::{Figures, MeanFigure, Quantiles, SlippageFigures};
-use crate::domain::execution::sums::{GridSum, NanoSum, ratio};
+use crate::domain::execution::sums::{GridPoint, GridSum, NanoSum, ratio};
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, decimal_ratio, exact, exact_sum};
 
@@ -106,7 +106,7 @@ impl Default for Window {
 impl Window {
     /// Adds an entry as the newest. Returns its place.
     pub fn push(&mut self, entry: Entry, owner: u32) -> EntryKey {
-        let entry = self.sums.admit(entry);
+        let entry = self.sums.add(entry);
         let node = Node { entry, owner, older: self.newest, newer: NONE };
         let at = self.place(node);
         match self.nodes.get_mut(self.newest as usize) {
@@ -114,7 +114,6 @@ impl Window {
             None => self.oldest = at,
         }
         self.newest = at;
-        self.sums.add(&entry);
         EntryKey(at)
     }
 
@@ -150,8 +149,7 @@ impl Window {
     pub fn amend(&mut self, key: EntryKey, entry: Entry) {
         if let Some(node) = self.nodes.get_mut(key.0 as usize) {
             self.sums.sub(&node.entry);
-            node.entry = self.sums.admit(Entry { ended_at: node.entry.ended_at, ..entry });
-            self.sums.add(&node.entry);
+            node.entry = self.sums.add(Entry { ended_at: node.entry.ended_at, ..entry });
         }
     }
 
@@ -217,7 +215,7 @@ impl Window {
         }
     }
 
-    /// The figures that rules judge, with the slippage against the reference of that index; all
+    /// The figures that rules judge, with the mean slippage against the reference of that index; all
     /// others are left at their default. Every order that ends is judged, and to work out all
     /// figures was a tenth of what it cost.
     #[must_use]
@@ -228,7 +226,7 @@ impl Window {
         if let (Some(figures), Some(sums)) =
             (slippage.get_mut(reference), sums.slippage.get(reference))
         {
-            *figures = sums.figures();
+            *figures = sums.plain_figures();
         }
         Figures {
             samples: sums.samples,
@@ -274,40 +272,41 @@ impl Window {
 }
 
 impl Sums {
-    /// The entry as it can be added. What the sums cannot hold beside the others is no sample: it
-    /// would leave a trace behind.
-    fn admit(&self, entry: Entry) -> Entry {
+    /// Adds an entry. Returns it as it was added: what the sums cannot hold beside the others is no
+    /// sample, for it would leave a trace behind.
+    fn add(&mut self, entry: Entry) -> Entry {
         let slippage_bps = entry.slippage_bps.map(|bps| bps.filter(|bps| GridSum::holds(*bps)));
-        let weighs = |notional: &f64| {
+        let is_held = |notional: &f64| {
             let products = slippage_bps.iter().flatten().map(|bps| notional * bps);
             std::iter::once(*notional).chain(products).all(GridSum::holds)
         };
-        let fits = |(quantity, filled): &(Decimal, Decimal)| {
-            let sums = exact_sum(self.quantity, *quantity).zip(exact_sum(self.filled, *filled));
-            sums.is_some()
-        };
-        let (quantity, notional) = (entry.quantity.filter(fits), entry.notional.filter(weighs));
-        Entry { quantity, slippage_bps, notional, ..entry }
-    }
-
-    fn add(&mut self, entry: &Entry) {
+        let notional = entry.notional.filter(is_held);
+        let sums = entry.quantity.and_then(|(quantity, filled)| {
+            Some((exact_sum(self.quantity, quantity)?, exact_sum(self.filled, filled)?))
+        });
+        if let Some(sums) = sums {
+            self.quantity_samples += 1;
+            (self.quantity, self.filled) = sums;
+        }
         self.samples += 1;
         if let Some(count) = self.outcomes.get_mut(entry.outcome.index()) {
             *count += 1;
         }
         self.touched += usize::from(entry.touched);
         self.untouched_user_cancels += usize::from(entry.is_untouched_user_cancel());
-        if let Some((quantity, filled)) = entry.quantity {
-            self.quantity_samples += 1;
-            self.quantity = self.quantity.saturating_add(quantity);
-            self.filled = self.filled.saturating_add(filled);
-        }
-        for (sums, bps) in self.slippage.iter_mut().zip(entry.slippage_bps) {
-            sums.add(bps, entry.notional);
+        let weight = notional.map(Weight::of);
+        for (sums, bps) in self.slippage.iter_mut().zip(slippage_bps) {
+            sums.add(bps, weight);
         }
         self.fill.add(entry.fill_nanos);
         self.ack.add(entry.ack_nanos);
         self.first_fill.add(entry.first_fill_nanos);
+        Entry {
+            quantity: entry.quantity.filter(|_| sums.is_some()),
+            slippage_bps,
+            notional,
+            ..entry
+        }
     }
 
     fn sub(&mut self, entry: &Entry) {
@@ -322,8 +321,9 @@ impl Sums {
             self.quantity = self.quantity.saturating_sub(quantity);
             self.filled = self.filled.saturating_sub(filled);
         }
+        let weight = entry.notional.map(Weight::of);
         for (sums, bps) in self.slippage.iter_mut().zip(entry.slippage_bps) {
-            sums.sub(bps, entry.notional);
+            sums.sub(bps, weight);
         }
         self.fill.sub(entry.fill_nanos);
         self.ack.sub(entry.ack_nanos);
@@ -338,41 +338,60 @@ impl Entry {
     }
 }
 
+/// A notional as a weight: each reference takes it.
+#[derive(Clone, Copy, Debug)]
+struct Weight {
+    value: f64,
+    point: GridPoint,
+}
+
+impl Weight {
+    fn of(value: f64) -> Self {
+        Self { value, point: value.into() }
+    }
+}
+
 impl SlippageSums {
-    fn add(&mut self, bps: Option<f64>, notional: Option<f64>) {
+    fn add(&mut self, bps: Option<f64>, weight: Option<Weight>) {
         let Some(bps) = bps else { return };
         self.samples += 1;
         self.sum.add(bps);
-        match notional {
+        match weight {
             Some(weight) => {
-                self.weight.add(weight);
-                self.weighted.add(weight * bps);
+                self.weight.add(weight.point);
+                self.weighted.add(weight.value * bps);
             }
             None => self.unweighted += 1,
         }
     }
 
-    fn sub(&mut self, bps: Option<f64>, notional: Option<f64>) {
+    fn sub(&mut self, bps: Option<f64>, weight: Option<Weight>) {
         let Some(bps) = bps else { return };
         self.samples -= 1;
         self.sum.sub(bps);
-        match notional {
+        match weight {
             Some(weight) => {
-                self.weight.sub(weight);
-                self.weighted.sub(weight * bps);
+                self.weight.sub(weight.point);
+                self.weighted.sub(weight.value * bps);
             }
             None => self.unweighted -= 1,
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a window is far shorter than 2^53")]
     fn figures(self) -> SlippageFigures {
         let weight = self.weight.get();
         let has_weight = self.samples > 0 && self.unweighted == 0 && weight > 0.0;
+        let weighted_bps = has_weight.then(|| self.weighted.get() / weight);
+        SlippageFigures { weighted_bps, ..self.plain_figures() }
+    }
+
+    /// The same without the weighted mean.
+    #[expect(clippy::cast_precision_loss, reason = "a window is far shorter than 2^53")]
+    fn plain_figures(self) -> SlippageFigures {
         SlippageFigures {
             samples: self.samples,
             mean_bps: (self.samples > 0).then(|| self.sum.get() / self.samples as f64),
-            weighted_bps: has_weight.then(|| self.weighted.get() / weight),
+            weighted_bps: None,
         }
     }
 }
