@@ -31,7 +31,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -264,7 +263,7 @@ impl App {
         tokio::time::timeout(START_GRACE, handle.opened()).await.ok();
         let reload: api::Reload = Arc::new(move || Box::pin(reload.clone().reload()));
         let state = AppState::new(handle.clone(), config, runtime, reload, process);
-        let service = TowerToHyperService::new(api::router(state));
+        let service = api::Front::new(state);
         if let Ok(address) = listener.local_addr() {
             tracing::info!(%address, "listening");
         }

@@ -1,7 +1,7 @@
 //! What an engine sends: orders that are submitted, accepted and filled, none of them twice.
 //!
 //! A text is made once and its digits are written over, so that a new event costs a copy. Symbols
-//! go round. Times stand at the start of the process, in the sender's usual form.
+//! go round. Times are those of now, to the microsecond, and read anew for each batch.
 
 use trading_exporter::clock;
 use trading_exporter::wire::time::rfc3339;
@@ -14,12 +14,16 @@ pub(crate) const BATCH_EVENTS: u64 = 1_000;
 /// Where the digits of the order's number stand in a template, and those of its symbol.
 const ORDER: &str = "##########";
 const SYMBOL: &str = "@@@@@";
+/// Where the time stands, and what it looks like.
+const TIME: &str = "TTTT-TT-TTTTT:TT:TT.TTTTTTT";
+/// Single events between two readings of the clock.
+const EVENTS_OF_ONE_TIME: u64 = 16;
 
-/// The kinds of events that an order goes through; `TIME` is replaced.
+/// The kinds of events that an order goes through.
 const KINDS: [&str; 3] = [
-    r#"{"type":"order_submitted","account":"paper","order_id":"O-##########","symbol":"SYM@@@@@","side":"buy","quantity":100,"expected_price":187.40,"arrival_price":187.395,"order_type":"limit","limit_price":187.50,"time":"TIME"}"#,
-    r#"{"type":"order_accepted","account":"paper","order_id":"O-##########","venue_order_id":"V-##########","symbol":"SYM@@@@@","side":"buy","time":"TIME"}"#,
-    r#"{"type":"order_filled","account":"paper","order_id":"O-##########","fill_id":"F-##########","symbol":"SYM@@@@@","side":"buy","quantity":100,"price":187.42,"fee":"0.30","fee_currency":"USD","liquidity":"taker","time":"TIME"}"#,
+    r#"{"type":"order_submitted","account":"paper","order_id":"O-##########","symbol":"SYM@@@@@","side":"buy","quantity":100,"expected_price":187.40,"arrival_price":187.395,"order_type":"limit","limit_price":187.50,"time":"TTTT-TT-TTTTT:TT:TT.TTTTTTT"}"#,
+    r#"{"type":"order_accepted","account":"paper","order_id":"O-##########","venue_order_id":"V-##########","symbol":"SYM@@@@@","side":"buy","time":"TTTT-TT-TTTTT:TT:TT.TTTTTTT"}"#,
+    r#"{"type":"order_filled","account":"paper","order_id":"O-##########","fill_id":"F-##########","symbol":"SYM@@@@@","side":"buy","quantity":100,"price":187.42,"fee":"0.30","fee_currency":"USD","liquidity":"taker","time":"TTTT-TT-TTTTT:TT:TT.TTTTTTT"}"#,
 ];
 
 /// An event whose digits are written over.
@@ -27,14 +31,20 @@ struct Template {
     text: Vec<u8>,
     orders: Vec<usize>,
     symbol: usize,
+    time: usize,
 }
 
 impl Template {
     fn new(text: &str) -> Self {
-        let text = text.replace("TIME", &rfc3339(clock::now()));
         let orders = text.match_indices(ORDER).map(|(at, _)| at).collect();
         let symbol = text.find(SYMBOL).expect("a symbol");
-        Self { text: text.into_bytes(), orders, symbol }
+        let time = text.find(TIME).expect("a time");
+        Self { text: text.as_bytes().to_vec(), orders, symbol, time }
+    }
+
+    fn set_time(&mut self, time: &[u8]) {
+        let place = self.text.get_mut(self.time..self.time + TIME.len());
+        place.expect("a place").copy_from_slice(time);
     }
 
     fn write(&self, order: u64, symbol: u64, out: &mut Vec<u8>) {
@@ -60,16 +70,32 @@ pub(crate) struct Engine {
     symbols: u64,
     order: u64,
     kind: usize,
+    /// Single events so far.
+    written: u64,
 }
 
 impl Engine {
     /// An engine whose orders are numbered from `first` on.
     pub(crate) fn new(first: u64, symbols: u64) -> Self {
-        Self { kinds: KINDS.map(Template::new), symbols, order: first, kind: 0 }
+        Self { kinds: KINDS.map(Template::new), symbols, order: first, kind: 0, written: 0 }
+    }
+
+    /// Reads the clock.
+    fn tell_time(&mut self) {
+        let now = clock::now();
+        let micros = now.as_nanos() / 1_000 % 1_000_000;
+        let text = rfc3339(now);
+        let seconds = text.split(['.', 'Z']).next().unwrap_or_default();
+        let text = format!("{seconds}.{micros:06}Z");
+        self.kinds.iter_mut().for_each(|kind| kind.set_time(text.as_bytes()));
     }
 
     /// The next event: an order's submission, acceptance, fill; then those of the next order.
     pub(crate) fn event(&mut self, out: &mut Vec<u8>) {
+        if self.written.is_multiple_of(EVENTS_OF_ONE_TIME) {
+            self.tell_time();
+        }
+        self.written += 1;
         self.write(self.order, out);
         self.kind = (self.kind + 1) % self.kinds.len();
         self.order += u64::from(self.kind == 0);
@@ -78,6 +104,7 @@ impl Engine {
     /// The next batch, a line each: the submissions of a thousand orders; then what became of
     /// them, in the batches after it.
     pub(crate) fn batch(&mut self, out: &mut Vec<u8>) {
+        self.tell_time();
         for order in self.order..self.order + BATCH_EVENTS {
             self.write(order, out);
             out.push(b'\n');

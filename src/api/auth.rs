@@ -10,7 +10,6 @@
 
 use std::sync::Arc;
 
-use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, header};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -112,20 +111,19 @@ impl Caller {
     }
 }
 
-/// Lets through who may call a path, with the [`Caller`] as an extension.
+/// Lets through who may call a path.
 ///
 /// # Errors
 /// `unauthorized` without a known token, `forbidden` without the scope.
 pub(super) fn authorize(
     app: &AppState,
     access: Access,
-    request: &mut Request,
-) -> Result<(), Problem> {
+    headers: &HeaderMap,
+) -> Result<Caller, Problem> {
     let config = app.config.load();
-    let caller = identify(&config.tokens, request.headers(), access)?;
+    let caller = identify(&config.tokens, headers, access)?;
     check(&caller, access)?;
-    request.extensions_mut().insert(caller);
-    Ok(())
+    Ok(caller)
 }
 
 fn identify(tokens: &[Token], headers: &HeaderMap, access: Access) -> Result<Caller, Problem> {

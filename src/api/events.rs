@@ -55,8 +55,20 @@ pub(super) async fn post_events(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Problem> {
+    ingest(&app, &caller, request).await
+}
+
+/// Takes the events of a request, and tells how long that took and what was refused.
+///
+/// # Errors
+/// See [`Problem`].
+pub(super) async fn ingest(
+    app: &AppState,
+    caller: &Caller,
+    request: Request,
+) -> Result<Response, Problem> {
     let started = clock::monotonic();
-    let answer = match take(&app, &caller, request).await {
+    let answer = match take(app, caller, request).await {
         Ok(answer) => {
             let json = [(header::CONTENT_TYPE, "application/json")];
             Ok((status(&answer), json, answer.to_json()).into_response())

@@ -46,27 +46,42 @@ impl RequestIds {
     }
 }
 
-/// The one layer around all routes. It names the request and follows it with a span, sees to the
-/// rest of its body, catches panics, and gives the answer its headers and its name.
+/// The one layer around all routes: see [`around`].
 ///
-/// One layer and not one for each: a layer of axum boxes the service behind it for every request,
-/// and five of them cost more than the rest of the way to the handler.
-pub(super) async fn around(State(app): State<AppState>, request: Request, next: Next) -> Response {
+/// One layer and not one for each purpose: a layer of axum boxes the service behind it for every
+/// request, and five of them cost more than the rest of the way to the handler.
+pub(super) async fn around_routes(
+    State(app): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("none", MatchedPath::as_str);
+    around(&app, route, request, |request| next.run(request)).await
+}
+
+/// What stands around every answer. It names the request and follows it with a span, sees to the
+/// rest of its body, catches panics, and gives the answer its headers and its name.
+pub(super) async fn around<F: Future<Output = Response>>(
+    app: &AppState,
+    route: &str,
+    request: Request,
+    answer: impl FnOnce(Request) -> F,
+) -> Response {
     let sent = request.headers().get(&REQUEST_ID).filter(|id| is_plain(id)).cloned();
     let id = sent.unwrap_or_else(|| app.request_ids.next());
-    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let span = span(&id, request.method(), route.unwrap_or("none"));
+    let span = span(&id, request.method(), route);
     let started = clock::monotonic();
-    let answer = async move {
-        let routes = |request| catch_panic(next.run(request));
-        let mut response = leftover::take(&app, request, routes).await;
+    let named = async move {
+        let answer = |request| catch_panic(answer(request));
+        let mut response = leftover::take(app, request, answer).await;
         log(&id, &response, clock::monotonic().saturating_duration_since(started));
         let headers = response.headers_mut();
         secure(headers);
         headers.insert(REQUEST_ID, id);
         response
     };
-    answer.instrument(span).await
+    named.instrument(span).await
 }
 
 /// The span of a request. That of events stands below the usual level: hundreds of thousands come

@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! name, trace, headers, panics > route > authorize, bound > decompress > handler > engine
+//!                              \______ plain events: see `front` ______/
 //! ```
 
 mod problem;
@@ -40,6 +41,7 @@ mod page;
 mod document;
 mod docs;
 mod routes;
+mod front;
 
 use std::future::Future;
 use std::ops::Deref;
@@ -57,6 +59,7 @@ use axum::response::Response;
 pub use auth::Access;
 pub use body::Budget;
 pub use document::document;
+pub use front::Front;
 pub use listeners::Listeners;
 pub use problem::{Code, Problem};
 pub use routes::{ROUTES, Route};
@@ -138,7 +141,7 @@ impl AppState {
     }
 }
 
-/// The service of every path.
+/// The routes, for [`Front`].
 pub fn router(state: AppState) -> Router {
     let routes = ROUTES.iter().fold(Router::new(), |router, route| {
         let mut handler = (route.handler)();
@@ -151,11 +154,12 @@ pub fn router(state: AppState) -> Router {
     routes
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn_with_state(state.clone(), layers::around))
+        .layer(from_fn_with_state(state.clone(), layers::around_routes))
         .with_state(state)
 }
 
-/// The layer of one path: who may call it, and how large a body may be as it is sent.
+/// The layer of one path: who may call it, which the handler finds as an extension, and how large a
+/// body may be as it is sent.
 ///
 /// # Errors
 /// See [`auth::authorize`] and [`body::bound_encoded`].
@@ -164,7 +168,8 @@ async fn admit(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    auth::authorize(&app, access, &mut request)?;
+    let caller = auth::authorize(&app, access, request.headers())?;
+    request.extensions_mut().insert(caller);
     if request.method() == Method::POST {
         request = body::bound_encoded(&app, request)?;
     }

@@ -38,7 +38,8 @@ impl Route {
 }
 
 const PUBLIC: Access = Access::Public;
-const INGEST: Access = Access::AnyOf(&[Scope::Ingest, Scope::IngestBroker]);
+/// Who may send events.
+pub(super) const INGEST: Access = Access::AnyOf(&[Scope::Ingest, Scope::IngestBroker]);
 const READ: Access = Access::AnyOf(&[Scope::Read]);
 const METRICS: Access = Access::AnyOf(&[Scope::Metrics]);
 const HALT: Access = Access::AnyOf(&[Scope::Halt]);

@@ -125,6 +125,6 @@ fn write(
         catch_up(&mut writer, &codec)?;
     }
     inbox.open();
-    inbox.run(&mut writer, clock::now);
+    inbox.with_pause(std::thread::yield_now).run(&mut writer, clock::now);
     Ok(writer.into_log())
 }

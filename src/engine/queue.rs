@@ -3,7 +3,8 @@
 //! Input: requests of many tasks. Output: batches for the one writer. Invariants: at most so many
 //! requests and so many bytes wait; a batch is bounded in events and bytes, and its requests use
 //! one room of the log; a tick takes no place in the queue and is never lost, several that wait
-//! are one. Deliberately absent: a linger timer (batches form while the log is busy).
+//! are one. Deliberately absent: a linger timer (batches form while the log is busy, and while the
+//! writer lets others run).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,7 +49,7 @@ fn bounded(
         feed: Arc::new(Feed::new()),
         tick_due: AtomicBool::new(false),
     });
-    (Handle::new_with(Arc::clone(&shared)), Inbox { receiver, held: None, shared })
+    (Handle::new_with(Arc::clone(&shared)), Inbox { receiver, held: None, pause: || (), shared })
 }
 
 /// What both ends of the queue share.
@@ -96,6 +97,8 @@ pub struct Inbox {
     receiver: mpsc::Receiver<Message>,
     /// The request that did not fit into the batch before.
     held: Option<Request>,
+    /// Lets others run before a batch is closed that has one request alone.
+    pause: fn(),
     shared: Arc<Shared>,
 }
 
@@ -110,6 +113,18 @@ impl Inbox {
     #[must_use]
     pub fn monitor(&self) -> Arc<RwLock<Monitor>> {
         Arc::clone(&self.shared.monitor)
+    }
+
+    /// The same inbox, whose writer calls `pause` when it was woken by one request and none waits
+    /// behind it. Where the writer shares a core with the tasks of requests, it would otherwise run
+    /// as soon as the first is in the queue, and each request would cost a batch, two changes of
+    /// threads and two calls of the kernel to wake them. On one core with 64 connections this alone
+    /// takes 1.3 times as many requests; where the writer has a core for itself it costs one call
+    /// of the kernel that does nothing.
+    #[must_use]
+    pub fn with_pause(mut self, pause: fn()) -> Self {
+        self.pause = pause;
+        self
     }
 
     /// Requests are taken from now on: the state is caught up with the log.
@@ -164,6 +179,9 @@ impl Inbox {
     /// The requests of the next batch, waiting for the first; empty when stopped.
     fn next_batch(&mut self, writer: &mut Writer) -> Vec<Request> {
         let Some(first) = self.first(writer) else { return Vec::new() };
+        if self.receiver.is_empty() {
+            (self.pause)();
+        }
         let room = first.submission.room();
         let mut events = first.submission.len();
         let mut bytes = first.submission.size_bytes();
@@ -256,6 +274,8 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use std::cell::Cell;
 
     use tokio::runtime::Runtime;
     use tokio::task::JoinHandle;
@@ -383,6 +403,28 @@ mod tests {
         check(vec![ticks(max - 1), ticks(1), ticks(1)], &[max, 1]);
         check(vec![ticks(1), ticks(max + 1), ticks(1)], &[1, max + 1, 1]);
         check(vec![ticks(1), vec![halt()], vec![halt()], ticks(2)], &[1, 2, 2]);
+    }
+
+    #[test]
+    fn the_writer_lets_others_run_when_one_request_is_alone() {
+        thread_local! {
+            static PAUSES: Cell<usize> = const { Cell::new(0) };
+        }
+        let check = |requests: usize, expect: usize| {
+            let mut bench = bench(memory(), 10);
+            bench.inbox = bench.inbox.with_pause(|| PAUSES.set(PAUSES.get() + 1));
+            PAUSES.set(0);
+            let waiting: Vec<Pending> =
+                (0..requests).map(|_| bench.submit(vec![Entry::Tick])).collect();
+            assert!(bench.step());
+            assert_eq!(PAUSES.get(), expect, "{requests}");
+            for pending in waiting {
+                bench.answer(pending).unwrap();
+            }
+        };
+        check(1, 1);
+        check(2, 0);
+        check(3, 0);
     }
 
     #[test]

@@ -8,10 +8,15 @@ use crate::domain::record::Entry;
 use crate::engine::codec::RecordCodec;
 use crate::journal::Room;
 
+/// How long the bytes of an entry usually are.
+const ENTRY_BYTES_USUAL: usize = 256;
+
 /// The entries of one request, encoded.
 #[derive(Debug)]
 pub struct Submission {
-    entries: Vec<(Entry, usize)>,
+    entries: Vec<Entry>,
+    /// Where the bytes of each entry end.
+    ends: Vec<usize>,
     bytes: Vec<u8>,
     accounts: Vec<Account>,
     room: Room,
@@ -23,15 +28,13 @@ impl Submission {
     pub fn new(entries: Vec<Entry>, accounts: Vec<Account>, codec: &RecordCodec) -> Self {
         let decides = entries.iter().any(|e| matches!(e, Entry::Decision(_) | Entry::Settings(_)));
         let room = if decides { Room::Reserve } else { Room::Ordinary };
-        let mut bytes = Vec::new();
-        let entries = entries
-            .into_iter()
-            .map(|entry| {
-                codec.encode_entry(&entry, &mut bytes);
-                (entry, bytes.len())
-            })
-            .collect();
-        Self { entries, bytes, accounts, room }
+        let mut bytes = Vec::with_capacity(entries.len() * ENTRY_BYTES_USUAL);
+        let mut end = |entry: &Entry| {
+            codec.encode_entry(entry, &mut bytes);
+            bytes.len()
+        };
+        let ends = entries.iter().map(&mut end).collect();
+        Self { entries, ends, bytes, accounts, room }
     }
 
     /// How many entries it holds.
@@ -58,8 +61,19 @@ impl Submission {
         self.room
     }
 
-    /// The entries with the bytes of each, in order, and the accounts asked for.
-    pub(super) fn into_parts(self) -> (Vec<(Entry, usize)>, Vec<u8>, Vec<Account>) {
-        (self.entries, self.bytes, self.accounts)
+    /// The entries in order.
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The bytes of each entry, in order.
+    pub(super) fn encoded(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| self.bytes.get(start..*end).unwrap_or_default())
+    }
+
+    /// The entries, and the accounts asked for.
+    pub(super) fn into_parts(self) -> (Vec<Entry>, Vec<Account>) {
+        (self.entries, self.accounts)
     }
 }

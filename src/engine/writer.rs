@@ -84,10 +84,20 @@ pub enum RecoverError {
     },
 }
 
-/// A request on its way: none stands for an entry that is known already and is not written.
+/// A request on its way. Its entries stay where they are until each is folded: to move a thousand
+/// of them from one vector to the next costs as much as to write them down.
 struct Planned {
-    steps: Vec<Option<Record>>,
+    entries: Vec<Entry>,
+    /// What each entry becomes a record with; none: it is known already and not written.
+    stamps: Vec<Option<Stamp>>,
     accounts: Vec<Account>,
+}
+
+/// What makes a record of an entry, beside the time of its batch.
+#[derive(Clone, Copy)]
+struct Stamp {
+    sequence: u64,
+    more: bool,
 }
 
 impl Writer {
@@ -181,7 +191,7 @@ impl Writer {
             self.append(&batch)?;
             self.received_at = received_at;
         }
-        let committed = fold(&mut self.monitor.write(), planned);
+        let committed = fold(&mut self.monitor.write(), planned, received_at);
         if let Err(error) = self.record_decisions() {
             // The requests are on the disk and folded; the next commit tries it again.
             tracing::warn!(%error, "a decision waits to be recorded; it stands all the same");
@@ -208,25 +218,22 @@ impl Writer {
         let mut batch = Batch::new(monitor.sequence() + 1, received_at.as_nanos(), room);
         let mut planned = Vec::with_capacity(submissions.len());
         for submission in submissions {
-            let (entries, bytes, accounts) = submission.into_parts();
-            let known: Vec<bool> = entries.iter().map(|(e, _)| is_known(&monitor, e)).collect();
+            let known = submission.entries().iter().map(|entry| is_known(&monitor, entry));
+            let known: Vec<bool> = known.collect();
             let mut left = known.iter().filter(|known| !**known).count();
-            let mut start = 0;
-            let mut steps = Vec::with_capacity(entries.len());
-            for ((entry, end), known) in entries.into_iter().zip(known) {
-                let encoded = bytes.get(start..end).unwrap_or_default();
-                start = end;
+            let mut stamps = Vec::with_capacity(known.len());
+            for (encoded, known) in submission.encoded().zip(known) {
                 if known {
-                    steps.push(None);
+                    stamps.push(None);
                     continue;
                 }
                 left -= 1;
                 let more = left > 0;
-                let sequence = batch.next_sequence();
+                stamps.push(Some(Stamp { sequence: batch.next_sequence(), more }));
                 batch.push(|out| RecordCodec::frame(more, encoded, out));
-                steps.push(Some(Record { sequence, received_at, more, entry }));
             }
-            planned.push(Planned { steps, accounts });
+            let (entries, accounts) = submission.into_parts();
+            planned.push(Planned { entries, stamps, accounts });
         }
         (batch, planned)
     }
@@ -260,18 +267,23 @@ fn is_known(monitor: &Monitor, entry: &Entry) -> bool {
 
 /// Folds the records and reads the states afterwards. Readers get a turn now and then, but none
 /// sees a request between its first snapshot and the comparison after its last record.
-fn fold(monitor: &mut RwLockWriteGuard<'_, Monitor>, planned: Vec<Planned>) -> Committed {
+fn fold(
+    monitor: &mut RwLockWriteGuard<'_, Monitor>,
+    planned: Vec<Planned>,
+    received_at: Timestamp,
+) -> Committed {
     let mut directives = Vec::new();
     let mut answers = Vec::with_capacity(planned.len());
     let mut since_turn = 0;
-    for Planned { steps, accounts } in planned {
-        let mut verdicts = Vec::with_capacity(steps.len());
+    for Planned { entries, stamps, accounts } in planned {
+        let mut verdicts = Vec::with_capacity(entries.len());
         let mut compares = false;
-        for step in steps {
-            let Some(record) = step else {
+        for (entry, stamp) in entries.into_iter().zip(stamps) {
+            let Some(Stamp { sequence, more }) = stamp else {
                 verdicts.push(Verdict::Duplicate);
                 continue;
             };
+            let record = Record { sequence, received_at, more, entry };
             verdicts.push(monitor.apply(&record, &mut directives));
             since_turn += 1;
             compares = record.more && (compares || is_snapshot(&record.entry));
