@@ -74,6 +74,8 @@ pub struct Permit {
     pub state: TradingState,
     /// Causes of both latches, oldest first.
     pub causes: Vec<Cause>,
+    /// Ids of those that stand on the common latch: they are released for all accounts (`*`).
+    pub common: Vec<u64>,
     /// Number of changes of both latches so far.
     pub epoch: u64,
     /// Sequence of the state it was read from.
@@ -222,6 +224,7 @@ impl Monitor {
         Permit {
             state: self.common.state().max(own.map(Latch::state).unwrap_or_default()),
             causes,
+            common: self.common.causes().map(|c| c.id).collect(),
             epoch: self.common.changes() + own.map_or(0, Latch::changes),
             sequence: self.sequence,
         }

@@ -113,3 +113,16 @@ fn an_accepted_order_is_open_before_its_submission_arrives() {
     check(&order("fill_busted", r#","fill_id":"F""#), 0, "unknown");
     check(&order("order_submitted", r#","quantity":2"#), 1, "open");
 }
+
+#[test]
+fn a_cause_says_for_which_account_it_is_released() {
+    let exporter = Exporter::start(&[]);
+    for account in ["*", "paper"] {
+        let halt = json!({"account": account, "state": "halted", "actor": "jo", "reason": "why"});
+        assert_eq!(exporter.post("/api/v1/halts", &halt.to_string()).status, 201);
+    }
+    let causes = exporter.get("/api/v1/permit?account=paper").json()["causes"].clone();
+    assert_eq!((&causes[0]["account"], &causes[1]["account"]), (&json!("*"), &json!("paper")));
+    let common = exporter.get("/api/v1/permit?account=*").json()["causes"].clone();
+    assert_eq!((&common[0]["account"], &common[1]), (&json!("*"), &json!(null)));
+}

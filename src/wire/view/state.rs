@@ -10,6 +10,7 @@ use super::scalar::Time;
 use super::word::{AuditWord, CauseKindWord, HealthStateWord, OnExpiryWord, TradingStateWord};
 use crate::domain::account::AccountState;
 use crate::domain::event::Source;
+use crate::domain::ids::Account as AccountId;
 use crate::domain::monitor::{Monitor, Permit as DomainPermit};
 use crate::domain::record::Refusal;
 use crate::domain::settings::PermitSettings;
@@ -66,7 +67,7 @@ impl Permit {
         Self {
             account: account.to_owned(),
             state: permit.state.into(),
-            causes: permit.causes.iter().map(Cause::new).collect(),
+            causes: Cause::all(account, permit),
             epoch: permit.epoch,
             valid_for_ms: millis(settings.valid_for),
             waited_ms: millis(waited),
@@ -82,6 +83,8 @@ impl Permit {
 pub struct Cause {
     /// Its id, which a release may name.
     pub id: u64,
+    /// The account that it is released for; `*`: it stands for all accounts.
+    pub account: String,
     /// What kind of thing set it.
     pub kind: CauseKindWord,
     /// The state that it asks for.
@@ -97,9 +100,18 @@ pub struct Cause {
 }
 
 impl Cause {
-    pub(super) fn new(cause: &DomainCause) -> Self {
+    /// The causes of a permit for `account`.
+    pub(super) fn all(account: &str, permit: &DomainPermit) -> Vec<Self> {
+        let stands_on = |cause: &DomainCause| {
+            if permit.common.contains(&cause.id) { AccountId::ALL } else { account }
+        };
+        permit.causes.iter().map(|cause| Self::new(stands_on(cause), cause)).collect()
+    }
+
+    fn new(account: &str, cause: &DomainCause) -> Self {
         Self {
             id: cause.id,
+            account: account.to_owned(),
             kind: cause.kind.into(),
             state: cause.state.into(),
             subject: cause.subject.clone(),

@@ -71,7 +71,7 @@ impl Whole {
             decisions_missed: monitor.decisions_missed(),
             state: common.state.into(),
             epoch: common.epoch,
-            standing_causes: common.causes.iter().map(Cause::new).collect(),
+            standing_causes: Cause::all(all, &common),
             probes: probes.map(|view| Component::new(all, view, monitor.now())).collect(),
             accounts: accounts.map(|account| WholeAccount::new(monitor, account)).collect(),
             audit: monitor.audit().map(AuditLine::new).collect(),
@@ -88,7 +88,7 @@ impl WholeAccount {
         let anomalies = account.execution.anomalies(symbols).into_iter();
         Self {
             overview: Account::new(monitor, account),
-            standing_causes: monitor.permit(name).causes.iter().map(Cause::new).collect(),
+            standing_causes: Cause::all(name, &monitor.permit(name)),
             positions: PositionRow::of(account, monitor.now(), &settings.drift).collect(),
             drift: books.differences(symbols).map(drift).collect(),
             drift_history: books.history(symbols).map(drift).collect(),
