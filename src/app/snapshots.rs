@@ -27,6 +27,9 @@ use crate::metrics::{Runtime, SnapshotFigure};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// After one that failed, the next is not tried before this.
 const RETRY_AFTER: Duration = Duration::from_mins(1);
+/// After one that took a second, the next is not taken before so many: a state of gigabytes that grows
+/// fast is not written over and over. The next start replays the more.
+const REST: u32 = 20;
 /// A replay that takes longer tells how far it is, this often.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
@@ -47,6 +50,7 @@ struct Shared {
 struct Last {
     sequence: u64,
     tried_at: Option<Instant>,
+    took: Duration,
     failed: bool,
 }
 
@@ -116,15 +120,21 @@ impl Keeper {
         if last.failed {
             return since >= RETRY_AFTER;
         }
+        if since < last.took * REST {
+            return false;
+        }
         records >= self.0.config.snapshot_records
             || records > 0 && since >= self.0.config.snapshot_interval
     }
 
     /// Takes one, and drops what is not needed any more behind it.
     async fn take(&self, handle: &Handle) {
+        let began = clock::monotonic();
         let kept = self.keep(handle).await;
         let mut last = *self.0.last.lock();
-        last.tried_at = Some(clock::monotonic());
+        let ended = clock::monotonic();
+        last.tried_at = Some(ended);
+        last.took = ended.saturating_duration_since(began);
         last.failed = kept.is_err();
         *self.0.last.lock() = last;
         let retained = match kept {
