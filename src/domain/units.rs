@@ -101,11 +101,17 @@ fn parse_short(text: &str) -> Option<Decimal> {
     if digits.len() == usize::from(point) {
         return None;
     }
-    while places > 0 && value % 10 == 0 {
-        value /= 10;
+    Some(from_digits(if negative { -value } else { value }, places))
+}
+
+/// `digits x 10^-places`, normalized: at most 18 digits, and no more than 28 places.
+#[must_use]
+pub fn from_digits(mut digits: i64, mut places: u32) -> Decimal {
+    while places > 0 && digits % 10 == 0 {
+        digits /= 10;
         places -= 1;
     }
-    Some(Decimal::new(if negative { -value } else { value }, places))
+    Decimal::new(digits, places)
 }
 
 /// The exponent's digits, bounded so that arithmetic on it cannot overflow.

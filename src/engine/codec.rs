@@ -19,7 +19,7 @@ use crate::domain::ids::{Account, Actor, Component, IdError, Symbol};
 use crate::domain::record::{Adopt, CheckResult, Decision, Entry};
 use crate::domain::settings::Settings;
 use crate::domain::state::TradingState;
-use crate::wire::decode::{DecodeLimits, decode_json};
+use crate::wire::decode::{DecodeLimits, EventReader, decode_json};
 use crate::wire::encode::encode_into;
 
 /// The layout that is written. Earlier ones stay readable.
@@ -127,9 +127,18 @@ impl RecordCodec {
     /// # Errors
     /// See [`CodecError`].
     pub fn decode(&self, bytes: &[u8]) -> Result<(bool, Entry), CodecError> {
+        self.decode_next(bytes, &mut EventReader::for_events(1))
+    }
+
+    /// The same of one record of many, whose events a reader is kept for.
+    pub(super) fn decode_next(
+        &self,
+        bytes: &[u8],
+        events: &mut EventReader,
+    ) -> Result<(bool, Entry), CodecError> {
         let (more, tag, content) = head(bytes)?;
         let entry = match tag {
-            TAG_EVENT => Entry::Event(event(content)?),
+            TAG_EVENT => Entry::Event(events.read(content).map_or_else(|| event(content), Ok)?),
             TAG_TICK if content.is_empty() => Entry::Tick,
             TAG_CHECK => {
                 let check: CheckJson<'_> = from_json("check", content)?;
@@ -166,7 +175,7 @@ pub(super) fn head(bytes: &[u8]) -> Result<(bool, u8, &[u8]), CodecError> {
     Ok((flags & FLAG_MORE != 0, tag, content))
 }
 
-/// Reads one event. What was written was checked when it came, so only the form is checked here:
+/// Reads one event, or says why it cannot be read. What was written was checked when it came, so only the form is checked here:
 /// limits may have changed since.
 fn event(content: &[u8]) -> Result<Event, CodecError> {
     let limits = DecodeLimits { events_max: 1, text_bytes_max: usize::MAX, depth_max: usize::MAX };

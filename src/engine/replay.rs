@@ -14,6 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::codec::RecordCodec;
 use crate::engine::writer::RecoverError;
 use crate::journal::Batch;
+use crate::wire::decode::EventReader;
 
 /// Under whose settings records are folded again.
 #[derive(Clone, Debug)]
@@ -61,9 +62,10 @@ impl Replay {
         let mut unsent = Vec::new();
         let mut folded = 0;
         let known = state.sequence();
+        let mut events = EventReader::for_events(batch.len());
         let records = (batch.first_sequence()..=self.until).zip(batch.records());
         for (sequence, bytes) in records.filter(|(sequence, _)| *sequence > known) {
-            let decoded = self.codec.decode(bytes);
+            let decoded = self.codec.decode_next(bytes, &mut events);
             let (more, entry) =
                 decoded.map_err(|source| RecoverError::Record { sequence, source })?;
             if self.counts(&entry) {

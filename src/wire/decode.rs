@@ -9,7 +9,10 @@ use crate::domain::event::Event;
 use crate::domain::limits;
 use crate::wire::error::{BodyError, Code, EventError, Flaw};
 use crate::wire::event;
+use crate::wire::flat::End;
+use crate::wire::names::Names;
 use crate::wire::object::{self, Object, Stop, each_element};
+use crate::wire::value::Context;
 
 /// What a body may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,14 +86,12 @@ pub fn decode_json(body: &[u8], limits: &DecodeLimits) -> Result<Decoded, BodyEr
 pub fn decode_ndjson(body: &[u8], limits: &DecodeLimits) -> Result<Decoded, BodyError> {
     let mut collector = Collector::new(body.len(), limits);
     if let Ok(text) = std::str::from_utf8(body) {
-        for line in text.split('\n') {
-            collector.line(line)?;
-        }
+        collector.lines(text)?;
     } else {
         for line in body.split(|b| *b == b'\n') {
             match std::str::from_utf8(line) {
                 Ok(line) => collector.line(line)?,
-                Err(_) => collector.take(Err(Flaw::whole(Code::InvalidJson, "is not UTF-8")))?,
+                Err(_) => collector.refuse(Flaw::whole(Code::InvalidJson, "is not UTF-8"))?,
             }
         }
     }
@@ -100,8 +101,31 @@ pub fn decode_ndjson(body: &[u8], limits: &DecodeLimits) -> Result<Decoded, Body
     Ok(collector.decoded)
 }
 
-/// How long an event usually is.
-const EVENT_BYTES_USUAL: usize = 200;
+/// Decodes events that stand alone, one after the other: the records of a journal.
+#[derive(Debug)]
+pub struct EventReader {
+    context: Context,
+}
+
+impl EventReader {
+    /// For about so many events, whose texts may have any length.
+    #[must_use]
+    pub fn for_events(events: usize) -> Self {
+        Self { context: Context::new(usize::MAX, Names::for_events(events)) }
+    }
+
+    /// The event of that text. None: it is not one event; [`decode_json`] says why.
+    pub fn read(&mut self, text: &[u8]) -> Option<Event> {
+        let text = std::str::from_utf8(text).ok()?;
+        let mut object = Object::within(std::mem::take(&mut self.context));
+        let event = object.read(text).ok().and_then(|()| event::decode(&mut object).ok());
+        self.context = object.into_context();
+        event
+    }
+}
+
+/// A usual event is not shorter.
+const EVENT_BYTES_USUAL: usize = 128;
 
 /// White space of JSON (RFC 8259, section 2).
 const fn is_space(byte: u8) -> bool {
@@ -122,11 +146,29 @@ struct Collector<'a> {
 
 impl<'a> Collector<'a> {
     fn new(body_bytes: usize, limits: &DecodeLimits) -> Self {
-        let object = Object::new(limits.text_bytes_max);
         // Room for the events of a usual body; it grows for one of very short events.
-        let events = Vec::with_capacity((body_bytes / EVENT_BYTES_USUAL).min(limits.events_max));
-        let decoded = Decoded { events, ..Decoded::default() };
+        let expected = (body_bytes / EVENT_BYTES_USUAL).max(1).min(limits.events_max);
+        let names = Names::for_events(expected);
+        let object = Object::within(Context::new(limits.text_bytes_max, names));
+        let decoded = Decoded { events: Vec::with_capacity(expected), ..Decoded::default() };
         Self { limits: *limits, object, decoded }
+    }
+
+    /// Takes a line after the other.
+    fn lines(&mut self, text: &'a str) -> Result<(), BodyError> {
+        let mut at = 0;
+        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+            // A line of the usual form ends where its object does: nobody need look for that before.
+            if let Some(next) = self.object.read_flat(text, at, End::Line) {
+                self.event(0)?;
+                at = next;
+            } else {
+                let line = rest.split('\n').next().unwrap_or_default();
+                self.line(line)?;
+                at += line.len() + 1;
+            }
+        }
+        Ok(())
     }
 
     /// Takes a line, unless it is blank.
@@ -135,11 +177,11 @@ impl<'a> Collector<'a> {
             None => Ok(()),
             Some(b'{') => match self.read(line, 0)? {
                 Ok(()) => Ok(()),
-                Err(error) => self.take(Err(not_json(&error))),
+                Err(error) => self.refuse(not_json(&error)),
             },
             Some(_) => match object::check_json(line) {
                 Ok(()) => self.not_an_object(line, 0),
-                Err(error) => self.take(Err(not_json(&error))),
+                Err(error) => self.refuse(not_json(&error)),
             },
         }
     }
@@ -152,7 +194,7 @@ impl<'a> Collector<'a> {
         }
         match self.read(element, 1)? {
             Ok(()) => Ok(()),
-            Err(error) => self.take(Err(not_json(&error))),
+            Err(error) => self.refuse(not_json(&error)),
         }
     }
 
@@ -165,14 +207,23 @@ impl<'a> Collector<'a> {
         if let Err(error) = self.object.read(text) {
             return Ok(Err(error));
         }
+        self.event(outside).map(Ok)
+    }
+
+    /// Takes the object that was read last; `outside` levels are around it.
+    fn event(&mut self, outside: usize) -> Result<(), BodyError> {
         self.check_depth(outside + self.object.depth())?;
-        let event = event::decode(&mut self.object);
-        self.take(event).map(Ok)
+        let index = self.next_index()?;
+        match event::decode(&mut self.object) {
+            Ok(event) => self.decoded.events.push((index, event)),
+            Err(flaw) => self.decoded.refused.push(flaw.at(index)),
+        }
+        Ok(())
     }
 
     fn not_an_object(&mut self, text: &str, outside: usize) -> Result<(), BodyError> {
         self.check_depth(outside + object::depth(text))?;
-        self.take(Err(Flaw::whole(Code::InvalidEvent, "is not an object")))
+        self.refuse(Flaw::whole(Code::InvalidEvent, "is not an object"))
     }
 
     fn check_depth(&self, depth: usize) -> Result<(), BodyError> {
@@ -180,19 +231,21 @@ impl<'a> Collector<'a> {
         if depth > max { Err(BodyError::TooDeep { max }) } else { Ok(()) }
     }
 
-    /// Gives an event its place.
-    fn take(&mut self, event: Result<Event, Flaw>) -> Result<(), BodyError> {
+    /// Gives what is no event its place.
+    fn refuse(&mut self, flaw: Flaw) -> Result<(), BodyError> {
+        let index = self.next_index()?;
+        self.decoded.refused.push(flaw.at(index));
+        Ok(())
+    }
+
+    fn next_index(&mut self) -> Result<usize, BodyError> {
         let index = self.decoded.total;
         let max = self.limits.events_max;
         if index >= max {
             return Err(BodyError::TooManyEvents { max });
         }
         self.decoded.total += 1;
-        match event {
-            Ok(event) => self.decoded.events.push((index, event)),
-            Err(flaw) => self.decoded.refused.push(flaw.at(index)),
-        }
-        Ok(())
+        Ok(index)
     }
 }
 

@@ -103,6 +103,79 @@ pub(crate) const FIELDS: usize = Field::ALL.len();
 
 const _: () = assert!(FIELDS <= 64, "a set of fields is one word");
 
+/// Bytes of the longest name that is found as one number, with the quote that closes it.
+pub(crate) const HEAD_BYTES: usize = 16;
+
+impl Field {
+    /// The field whose name stands at the head of `text`, and how long it is with the quote that
+    /// closes it. None: look for the quote, and then for [`Field::of`].
+    ///
+    /// The first four bytes lead to a few names (mostly to one), and each is compared as one number:
+    /// a fifth of the work of finding the quote and of comparing texts.
+    #[inline]
+    pub(crate) fn at_head(text: &[u8; HEAD_BYTES]) -> Option<(Self, usize)> {
+        let word = u128::from_le_bytes(*text);
+        let mut candidate = FIRST.get(place(word)).copied().flatten();
+        while let Some(field) = candidate {
+            let head = HEADS.get(field as usize)?;
+            if (word ^ head.word) & head.mask == 0 {
+                return Some((field, head.len));
+            }
+            candidate = head.next;
+        }
+        None
+    }
+}
+
+/// A name with the quote that closes it.
+#[derive(Clone, Copy)]
+struct Head {
+    /// Its bytes as a number, the first one lowest.
+    word: u128,
+    /// Which bits of a text to compare with it.
+    mask: u128,
+    len: usize,
+    /// Another name whose first bytes lead to the same place.
+    next: Option<Field>,
+}
+
+/// Places in [`FIRST`], many more than names, so that few share one.
+const PLACES: usize = 256;
+
+/// The heads of all names, and the first name of each place.
+const HEADS: [Head; FIELDS] = heads().0;
+const FIRST: [Option<Field>; PLACES] = heads().1;
+
+/// Where the first four bytes of a name lead.
+const fn place(word: u128) -> usize {
+    #[expect(clippy::cast_possible_truncation, reason = "the first four bytes are wanted")]
+    let start = word as u32;
+    (start.wrapping_mul(0x9e37_79b1) >> (u32::BITS - PLACES.ilog2())) as usize
+}
+
+/// Names of three letters and more, with their quotes, that are not too long.
+#[expect(clippy::indexing_slicing, reason = "it runs when this is compiled")]
+const fn heads() -> ([Head; FIELDS], [Option<Field>; PLACES]) {
+    let mut heads = [Head { word: 0, mask: u128::MAX, len: 0, next: None }; FIELDS];
+    let mut first = [None; PLACES];
+    let mut index = FIELDS;
+    while index > 0 {
+        index -= 1;
+        let name = Field::ALL[index].name().as_bytes();
+        let len = name.len() + 1;
+        if len >= 4 && len <= HEAD_BYTES {
+            let mut bytes = [0; HEAD_BYTES];
+            bytes.split_at_mut(name.len()).0.copy_from_slice(name);
+            bytes[name.len()] = b'"';
+            let word = u128::from_le_bytes(bytes);
+            let mask = u128::MAX >> (8 * (HEAD_BYTES - len));
+            heads[index] = Head { word, mask, len, next: first[place(word)] };
+            first[place(word)] = Some(Field::ALL[index]);
+        }
+    }
+    (heads, first)
+}
+
 /// A set of fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FieldSet(u64);
@@ -147,6 +220,29 @@ mod tests {
         }
         assert_eq!(Field::of("expected_pirce"), None);
         assert_eq!(Field::of(""), None);
+    }
+
+    #[test]
+    fn names_at_the_head_are_those_that_are_known() {
+        let at_head = |text: &str| {
+            let mut head = [b'"'; HEAD_BYTES];
+            let len = text.len().min(HEAD_BYTES);
+            head[..len].copy_from_slice(&text.as_bytes()[..len]);
+            Field::at_head(&head)
+        };
+        for field in Field::ALL {
+            let name = field.name();
+            let expect = (name.len() < HEAD_BYTES).then_some((*field, name.len() + 1));
+            assert_eq!(at_head(&format!("{name}\":\"\"\"ab")), expect, "{name}");
+            for (end, _) in name.char_indices() {
+                let cut = &name[..end];
+                let expect = Field::of(cut).map(|field| (field, end + 1));
+                assert_eq!(at_head(&format!("{cut}\":")), expect, "{cut}");
+                assert_eq!(at_head(&format!("{cut}\0\":")), None, "{cut}");
+            }
+        }
+        assert_eq!(at_head("a_name_of_16_byt\":"), None);
+        assert_eq!(at_head(""), None);
     }
 
     #[test]

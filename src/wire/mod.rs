@@ -8,6 +8,8 @@
 pub mod error;
 pub mod field;
 pub mod time;
+mod raw;
+mod names;
 mod value;
 pub mod spec;
 mod flat;
@@ -20,5 +22,7 @@ pub mod operate;
 pub mod alertmanager;
 pub mod schema;
 pub mod view;
+#[cfg(test)]
+mod spelling;
 #[cfg(test)]
 mod tests;

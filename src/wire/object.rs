@@ -13,42 +13,50 @@ use serde::de::{
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
-use crate::domain::ids::Account;
 use crate::wire::error::{Code, Flaw};
 use crate::wire::field::{FIELDS, Field, FieldSet};
-use crate::wire::flat;
-use crate::wire::value::Value;
+use crate::wire::flat::{self, End, Name};
+use crate::wire::names::Names;
+use crate::wire::raw::Raw;
+use crate::wire::value::{Context, Value};
 
 /// One JSON object. It is meant to be reused: reading the next one costs no allocation.
 pub(crate) struct Object<'a> {
     /// Raw values; what is not in `present` is left over from an earlier object.
-    values: [&'a str; FIELDS],
+    values: [Raw<'a>; FIELDS],
     seen: FieldSet,
     present: FieldSet,
     flaw: Option<Flaw>,
     depth: usize,
-    text_bytes_max: usize,
-    /// The account of the object before, by its raw text: an engine sends many in a row.
-    account: Option<(&'a str, Account)>,
+    context: Context,
 }
 
 impl<'a> Object<'a> {
     /// An empty object; its texts may have `text_bytes_max` bytes.
-    pub(crate) const fn new(text_bytes_max: usize) -> Self {
+    pub(crate) fn new(text_bytes_max: usize) -> Self {
+        Self::within(Context::new(text_bytes_max, Names::default()))
+    }
+
+    /// An empty object with these limits and names.
+    pub(crate) const fn within(context: Context) -> Self {
         Self {
-            values: [""; FIELDS],
+            values: [Raw::NULL; FIELDS],
             seen: FieldSet::EMPTY,
             present: FieldSet::EMPTY,
             flaw: None,
             depth: 0,
-            text_bytes_max,
-            account: None,
+            context,
         }
     }
 
+    /// The limits and names, for another object.
+    pub(crate) fn into_context(self) -> Context {
+        self.context
+    }
+
     /// An empty object with the same limits, for the rows of this one.
-    pub(crate) const fn row<'b>(&self) -> Object<'b> {
-        Object::new(self.text_bytes_max)
+    pub(crate) fn row<'b>(&self) -> Object<'b> {
+        Object::new(self.context.text_bytes_max)
     }
 
     /// Takes `text` apart.
@@ -56,14 +64,23 @@ impl<'a> Object<'a> {
     /// # Errors
     /// When it is not JSON, or not an object.
     pub(crate) fn read(&mut self, text: &'a str) -> serde_json::Result<()> {
-        self.clear();
-        if flat::each_pair(text, |name, raw| self.take(Key::of(name, self.flaw.is_none()), raw)) {
+        if self.read_flat(text, 0, End::Text).is_some() {
             return Ok(());
         }
         self.clear();
         let mut json = Deserializer::from_str(text);
         json.deserialize_map(Fill(self))?;
         json.end()
+    }
+
+    /// Takes the object apart that begins at `from`, if it is flat and plain, and gives the place
+    /// behind its end.
+    pub(crate) fn read_flat(&mut self, text: &'a str, from: usize, end: End) -> Option<usize> {
+        self.clear();
+        flat::each_pair(text, from, end, |name, raw| match name {
+            Name::Known(field) => self.put(field, raw),
+            Name::Text(name) => self.take(Key::of(name, self.flaw.is_none()), raw),
+        })
     }
 
     /// Levels of nesting: 1 for an object of scalars.
@@ -90,32 +107,22 @@ impl<'a> Object<'a> {
     }
 
     /// The raw value of a field.
-    pub(crate) fn raw(&self, field: Field) -> Option<&'a str> {
+    pub(crate) fn raw(&self, field: Field) -> Option<Raw<'a>> {
         if self.has(field) { self.values.get(field as usize).copied() } else { None }
     }
 
     /// The value of a field; none when it is missing or `null`.
-    pub(crate) fn optional<T: Value>(&self, field: Field) -> Result<Option<T>, Flaw> {
+    #[inline]
+    pub(crate) fn optional<T: Value>(&mut self, field: Field) -> Result<Option<T>, Flaw> {
         let Some(raw) = self.raw(field) else { return Ok(None) };
-        match T::decode(raw, self.text_bytes_max) {
+        match T::decode(raw, &mut self.context) {
             Ok(value) => Ok(Some(value)),
             Err(why) => Err(Flaw::of(field, T::SHAPE.code(), why)),
         }
     }
 
-    /// The account that the object names, or the default.
-    pub(crate) fn account(&mut self) -> Result<Account, Flaw> {
-        let raw = self.raw(Field::Account).unwrap_or_default();
-        if let Some((_, account)) = self.account.as_ref().filter(|(known, _)| *known == raw) {
-            return Ok(account.clone());
-        }
-        let account: Account = self.optional(Field::Account)?.unwrap_or_default();
-        self.account = Some((raw, account.clone()));
-        Ok(account)
-    }
-
     /// The value of a field that must be there.
-    pub(crate) fn required<T: Value>(&self, field: Field) -> Result<T, Flaw> {
+    pub(crate) fn required<T: Value>(&mut self, field: Field) -> Result<T, Flaw> {
         self.optional(field)?.ok_or_else(|| missing(field))
     }
 }
@@ -177,7 +184,7 @@ impl<'a> Visitor<'a> for Fill<'_, 'a> {
             if raw.starts_with(['{', '[']) {
                 object.depth = object.depth.max(1 + depth(raw));
             }
-            object.take(key, raw);
+            object.take(key, Raw::Json(raw));
         }
         Ok(())
     }
@@ -191,7 +198,7 @@ impl<'a> Object<'a> {
         self.depth = 1;
     }
 
-    fn take(&mut self, key: Key, raw: &'a str) {
+    fn take(&mut self, key: Key, raw: Raw<'a>) {
         match key {
             Key::Own => {}
             Key::Unknown(flaw) => self.flaw = self.flaw.take().or(flaw),
@@ -199,11 +206,12 @@ impl<'a> Object<'a> {
         }
     }
 
-    fn put(&mut self, field: Field, raw: &'a str) {
+    #[inline]
+    fn put(&mut self, field: Field, raw: Raw<'a>) {
         if !self.seen.insert(field) {
             let twice = || Flaw::of(field, Code::DuplicateField, "is given more than once");
             self.flaw.get_or_insert_with(twice);
-        } else if raw != "null"
+        } else if raw != Raw::NULL
             && let Some(value) = self.values.get_mut(field as usize)
         {
             *value = raw;
@@ -351,12 +359,12 @@ mod tests {
     fn the_newest_object_alone_counts() {
         let mut object = Object::new(512);
         object.read(r#"{"price":1,"x_mine":{"deep":[1]},"symbol":null}"#).expect("an object");
-        assert_eq!(object.raw(Field::Price), Some("1"));
+        assert_eq!(object.raw(Field::Price), Some(Raw::Json("1")));
         assert_eq!(object.raw(Field::Symbol), None);
         assert_eq!(object.depth(), 3);
         object.read(r#" { "\u0073ymbol" : "A" } "#).expect("an object");
         assert_eq!(object.raw(Field::Price), None);
-        assert_eq!(object.raw(Field::Symbol), Some("\"A\""));
+        assert_eq!(object.raw(Field::Symbol), Some(Raw::Json("\"A\"")));
         assert_eq!(object.depth(), 1);
         assert!(object.read("[]").is_err());
         assert!(object.read("{} {}").is_err());

@@ -11,8 +11,9 @@ use crate::wire::decode::DecodeLimits;
 use crate::wire::error::{BodyError, Flaw, RequestError};
 use crate::wire::field::{Field, FieldSet};
 use crate::wire::object::{self, Object, each_element};
+use crate::wire::raw::Raw;
 use crate::wire::spec::{FieldSpec, Shape, names};
-use crate::wire::value::{AccountOrAll, Value, Why};
+use crate::wire::value::{AccountOrAll, Context, Value, Why};
 
 /// The most causes that one release may name.
 const CAUSES_NAMED_MAX: usize = crate::domain::limits::CAUSES_MAX;
@@ -127,11 +128,11 @@ impl From<ReleaseRequest> for Decision {
 /// # Errors
 /// See [`RequestError`].
 pub fn decode_halt(body: &[u8], limits: &DecodeLimits) -> Result<HaltRequest, RequestError> {
-    let object = read(body, limits, names(&[&HALT]))?;
+    let mut object = read(body, limits, names(&[&HALT]))?;
     Ok(HaltRequest {
-        account: target(&object)?,
+        account: target(&mut object)?,
         state: object.optional(Field::State)?.unwrap_or(TradingState::Halted),
-        reason: reason(&object)?,
+        reason: reason(&mut object)?,
         actor: object.required(Field::Actor)?,
     })
 }
@@ -141,13 +142,13 @@ pub fn decode_halt(body: &[u8], limits: &DecodeLimits) -> Result<HaltRequest, Re
 /// # Errors
 /// See [`RequestError`].
 pub fn decode_release(body: &[u8], limits: &DecodeLimits) -> Result<ReleaseRequest, RequestError> {
-    let object = read(body, limits, names(&[&RELEASE]))?;
+    let mut object = read(body, limits, names(&[&RELEASE]))?;
     Ok(ReleaseRequest {
-        account: target(&object)?,
+        account: target(&mut object)?,
         epoch: object.required(Field::Epoch)?,
         causes: object.optional(Field::Causes)?.unwrap_or_default(),
         force: object.optional(Field::Force)?.unwrap_or(false),
-        reason: reason(&object)?,
+        reason: reason(&mut object)?,
         actor: object.required(Field::Actor)?,
     })
 }
@@ -160,12 +161,12 @@ pub fn decode_reconcile(
     body: &[u8],
     limits: &DecodeLimits,
 ) -> Result<ReconcileRequest, RequestError> {
-    let object = read(body, limits, names(&[&RECONCILE]))?;
+    let mut object = read(body, limits, names(&[&RECONCILE]))?;
     Ok(ReconcileRequest {
         account: object.required(Field::Account)?,
         symbol: object.required(Field::Symbol)?,
         adopt: object.required(Field::Adopt)?,
-        reason: reason(&object)?,
+        reason: reason(&mut object)?,
         actor: object.required(Field::Actor)?,
     })
 }
@@ -196,12 +197,12 @@ fn read<'a>(
     Ok(object)
 }
 
-fn target(object: &Object<'_>) -> Result<Account, Flaw> {
+fn target(object: &mut Object<'_>) -> Result<Account, Flaw> {
     let account = object.optional::<AccountOrAll>(Field::Account)?;
     Ok(account.map_or_else(Account::all, |a| a.0))
 }
 
-fn reason(object: &Object<'_>) -> Result<String, Flaw> {
+fn reason(object: &mut Object<'_>) -> Result<String, Flaw> {
     let Reason(reason) = object.required(Field::Reason)?;
     Ok(reason.into())
 }
@@ -212,8 +213,8 @@ struct Reason(Box<str>);
 impl Value for Reason {
     const SHAPE: Shape = Shape::Reason;
 
-    fn decode(raw: &str, text_bytes_max: usize) -> Result<Self, Why> {
-        let text = Box::<str>::decode(raw, text_bytes_max)?;
+    fn decode(raw: Raw<'_>, context: &mut Context) -> Result<Self, Why> {
+        let text = Box::<str>::decode(raw, context)?;
         if text.trim().is_empty() { Err(Why::from("must not be blank")) } else { Ok(Self(text)) }
     }
 
@@ -226,11 +227,11 @@ impl Value for Reason {
 impl Value for Vec<u64> {
     const SHAPE: Shape = Shape::Integers;
 
-    fn decode(raw: &str, text_bytes_max: usize) -> Result<Self, Why> {
+    fn decode(raw: Raw<'_>, context: &mut Context) -> Result<Self, Why> {
         let mut ids = Self::new();
         let mut flaw = None;
-        let walk = each_element(raw, |element| {
-            match u64::decode(element, text_bytes_max) {
+        let walk = each_element(raw.nested(), |element| {
+            match u64::decode(Raw::Json(element), context) {
                 Ok(_) if ids.len() == CAUSES_NAMED_MAX => flaw = Some(Why::from("are too many")),
                 Ok(id) => ids.push(id),
                 Err(why) => flaw = Some(why),

@@ -6,12 +6,10 @@
 
 use std::fmt;
 
-use jiff::civil::DateTime;
-use jiff::tz::Offset;
 use serde::{Serialize, Serializer};
 
 use crate::domain::time::{NANOS_PER_SECOND, TimeError, Timestamp};
-use crate::domain::units::{NumberError, parse_decimal};
+use crate::domain::units::{Decimal, NumberError, parse_decimal};
 
 /// Why a time was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,30 +50,30 @@ pub fn parse(text: &str) -> Result<Timestamp, TimeTextError> {
 /// [`TimeTextError::Form`] without a zone too, [`TimeTextError::Calendar`] for the 30th of
 /// February, [`TimeTextError::Range`] outside the years 1990 to 2200.
 pub fn parse_rfc3339(text: &str) -> Result<Timestamp, TimeTextError> {
-    let (date, clock) = text.split_at_checked(11).ok_or(TimeTextError::Form)?;
-    let (clock, rest) = clock.split_at_checked(8).ok_or(TimeTextError::Form)?;
-    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T' | b't' | b' '] = date.as_bytes() else {
+    let (head, rest) = text.as_bytes().split_first_chunk::<19>().ok_or(TimeTextError::Form)?;
+    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T' | b't' | b' ', clock @ ..] = head else {
         return Err(TimeTextError::Form);
     };
-    let &[h1, h2, b':', n1, n2, b':', s1, s2] = clock.as_bytes() else {
-        return Err(TimeTextError::Form);
-    };
+    let [h1, h2, b':', n1, n2, b':', s1, s2] = clock else { return Err(TimeTextError::Form) };
     let (nanosecond, zone) = fraction(rest)?;
-    let year = i16::from(two_digits(y1, y2)?) * 100 + i16::from(two_digits(y3, y4)?);
-    let second = two_digits(s1, s2)?;
-    let leap = second == 60;
-    let civil = DateTime::new(
-        year,
-        two_digits(m1, m2)?,
-        two_digits(d1, d2)?,
-        two_digits(h1, h2)?,
-        two_digits(n1, n2)?,
-        if leap { 59 } else { second },
-        nanosecond,
-    )
-    .map_err(|_| TimeTextError::Calendar)?;
-    let instant = offset(zone)?.to_timestamp(civil).map_err(|_| TimeError)?.as_nanosecond();
-    in_range(instant + i128::from(leap) * i128::from(NANOS_PER_SECOND))
+    let mut all_digits = true;
+    let mut two = |tens, ones| two_digits(tens, ones, &mut all_digits);
+    let year = two(y1, y2) * 100 + two(y3, y4);
+    let (month, day) = (two(m1, m2), two(d1, d2));
+    let (hour, minute, second) = (two(h1, h2), two(n1, n2), two(s1, s2));
+    if !all_digits {
+        return Err(TimeTextError::Form);
+    }
+    // A leap second is the one after it.
+    if hour > 23 || minute > 59 || second > 60 {
+        return Err(TimeTextError::Calendar);
+    }
+    let days = days_since_epoch(year, month, day).ok_or(TimeTextError::Calendar)?;
+    let seconds = days * 86_400 + i64::from(hour * 3_600 + minute * 60 + second);
+    let seconds = seconds - i64::from(offset_seconds(zone)?);
+    // Of the years 0 to 9999, those that do not fit are out of range.
+    let nanos = seconds.checked_mul(NANOS_PER_SECOND).ok_or(TimeError)?;
+    Ok(Timestamp::from_nanos(nanos.saturating_add(i64::from(nanosecond)))?)
 }
 
 /// Takes decimal Unix seconds: `1732285800.123456789`, `1.7322858e9`. Digits after the ninth
@@ -102,7 +100,11 @@ pub fn from_unix_nanos(text: &str) -> Result<Timestamp, TimeTextError> {
         return Ok(Timestamp::from_nanos(nanos)?);
     }
     // Written as a decimal or with an exponent, or beyond 64 bits.
-    let nanos = parse_decimal(text).map_err(|_| TimeTextError::NotNanoseconds)?;
+    from_decimal_nanos(parse_decimal(text).map_err(|_| TimeTextError::NotNanoseconds)?)
+}
+
+/// The same of a number.
+pub(super) fn from_decimal_nanos(nanos: Decimal) -> Result<Timestamp, TimeTextError> {
     if nanos.scale() != 0 {
         return Err(TimeTextError::NotNanoseconds);
     }
@@ -182,48 +184,78 @@ impl Serialize for Rfc3339 {
     }
 }
 
-fn in_range(nanos: i128) -> Result<Timestamp, TimeTextError> {
+/// The time of so many Unix nanoseconds.
+pub(super) fn in_range(nanos: i128) -> Result<Timestamp, TimeTextError> {
     let nanos = i64::try_from(nanos).map_err(|_| TimeError)?;
     Ok(Timestamp::from_nanos(nanos)?)
 }
 
-fn two_digits(tens: u8, ones: u8) -> Result<i8, TimeTextError> {
-    match (tens, ones) {
-        (b'0'..=b'9', b'0'..=b'9') => {
-            ((tens - b'0') * 10 + (ones - b'0')).try_into().map_err(|_| TimeTextError::Form)
+/// Two digits as a number; of others, `all_digits` is told.
+fn two_digits(tens: u8, ones: u8, all_digits: &mut bool) -> u32 {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    *all_digits &= tens.max(ones) < 10;
+    u32::from(tens) * 10 + u32::from(ones)
+}
+
+/// Days from 1970-01-01 to a day of the years 0 to 9999; none when the calendar has no such day.
+/// Years begin in March here, so that the leap day is the last (Howard Hinnant,
+/// "chrono-Compatible Low-Level Date Algorithms").
+fn days_since_epoch(year: u32, month: u32, day: u32) -> Option<i64> {
+    let last = match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => {
+            29
         }
-        _ => Err(TimeTextError::Form),
+        2 => 28,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if !(1..=last).contains(&day) {
+        return None;
     }
+    // 400 years more, of 146,097 days, keep the first January from being negative.
+    let (year, month) = if month > 2 { (year + 400, month - 3) } else { (year + 399, month + 9) };
+    let (centuries, day_of_year) = (year / 100, (153 * month + 2) / 5 + day - 1);
+    let days = year * 365 + year / 4 - centuries + centuries / 4 + day_of_year;
+    Some(i64::from(days) - 146_097 - 719_468)
 }
 
 /// `.02Z` as nanoseconds and what follows.
-fn fraction(text: &str) -> Result<(i32, &str), TimeTextError> {
-    let Some(rest) = text.strip_prefix('.') else { return Ok((0, text)) };
-    let end = rest.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(rest.len());
-    if end == 0 {
+fn fraction(text: &[u8]) -> Result<(u32, &[u8]), TimeTextError> {
+    let [b'.', rest @ ..] = text else { return Ok((0, text)) };
+    let (mut nanos, mut places) = (0, 0);
+    while let Some(digit) = rest.get(places).map(|byte| byte.wrapping_sub(b'0')).filter(|d| *d < 10)
+    {
+        if places < 9 {
+            nanos = nanos * 10 + u32::from(digit);
+        }
+        places += 1;
+    }
+    if places == 0 {
         return Err(TimeTextError::Form);
     }
-    let (digits, zone) = rest.split_at(end);
-    let nanos = digits
-        .bytes()
-        .chain(std::iter::repeat(b'0'))
-        .take(9)
-        .fold(0, |nanos, digit| nanos * 10 + i32::from(digit - b'0'));
-    Ok((nanos, zone))
+    for _ in places..9 {
+        nanos *= 10;
+    }
+    Ok((nanos, rest.get(places..).unwrap_or_default()))
 }
 
 /// `Z`, `+01:00`, `-05:30`.
-fn offset(text: &str) -> Result<Offset, TimeTextError> {
-    match *text.as_bytes() {
-        [b'Z' | b'z'] => Ok(Offset::UTC),
+fn offset_seconds(text: &[u8]) -> Result<i32, TimeTextError> {
+    match *text {
+        [b'Z' | b'z'] => Ok(0),
         [sign @ (b'+' | b'-'), h1, h2, b':', n1, n2] => {
-            let (hours, minutes) = (two_digits(h1, h2)?, two_digits(n1, n2)?);
+            let mut all_digits = true;
+            let hours = two_digits(h1, h2, &mut all_digits);
+            let minutes = two_digits(n1, n2, &mut all_digits);
+            if !all_digits {
+                return Err(TimeTextError::Form);
+            }
             if hours > 23 || minutes > 59 {
                 return Err(TimeTextError::Calendar);
             }
-            let seconds = i32::from(hours) * 3_600 + i32::from(minutes) * 60;
-            Offset::from_seconds(if sign == b'-' { -seconds } else { seconds })
-                .map_err(|_| TimeTextError::Calendar)
+            let seconds = (hours * 3_600 + minutes * 60).cast_signed();
+            Ok(if sign == b'-' { -seconds } else { seconds })
         }
         _ => Err(TimeTextError::Form),
     }

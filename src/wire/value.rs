@@ -1,7 +1,7 @@
 //! Values of fields: from the text of one JSON value, and back.
 //!
-//! Input: the raw text of a JSON value that is known to be well-formed and not `null`. Output:
-//! checked domain values, or why not. Invariants: exact (no floats); nothing is allocated but the
+//! Input: a raw JSON value that is known to be well-formed and not `null`. Output: checked domain
+//! values, or why not. Invariants: exact (no floats); nothing is allocated but the
 //! value itself; what `encode` writes, `decode` reads as an equal value. Deliberately absent: the
 //! field's name (see `object`).
 
@@ -21,7 +21,10 @@ use crate::domain::time::{NANOS_PER_SECOND, Timestamp};
 use crate::domain::units::{
     Amount, Decimal, NumberError, Position, Price, Quantity, Side, parse_decimal,
 };
+use crate::wire::names::Names;
+use crate::wire::raw::{Raw, Short};
 use crate::wire::spec::Shape;
+use crate::wire::time::TimeTextError;
 use crate::wire::{digits, flat, time};
 
 /// Why a value was refused, as the end of a sentence that begins with the field's name.
@@ -39,19 +42,45 @@ pub(crate) trait Value: Sized {
     /// What it looks like on the wire.
     const SHAPE: Shape;
 
-    /// Reads the raw text of a JSON value; strings that are not names have at most
-    /// `text_bytes_max` bytes.
-    fn decode(raw: &str, text_bytes_max: usize) -> Result<Self, Why>;
+    /// Reads a raw JSON value.
+    fn decode(raw: Raw<'_>, context: &mut Context) -> Result<Self, Why>;
 
     /// Writes it as JSON.
     fn encode(&self, out: &mut Vec<u8>);
 }
 
+/// What values are read within.
+#[derive(Debug, Default)]
+pub(crate) struct Context {
+    /// Bytes that a string which is not a name may have.
+    pub(crate) text_bytes_max: usize,
+    names: Names,
+}
+
+impl Context {
+    /// With that bound, and the names of the values before.
+    pub(crate) const fn new(text_bytes_max: usize, names: Names) -> Self {
+        Self { text_bytes_max, names }
+    }
+}
+
 /// The text of a JSON string, borrowed when it holds no escape. At most `bytes_max` bytes.
-pub(crate) fn string(raw: &str, bytes_max: usize) -> Result<Cow<'_, str>, Why> {
+#[inline]
+pub(crate) fn string(raw: Raw<'_>, bytes_max: usize) -> Result<Cow<'_, str>, Why> {
+    match raw {
+        Raw::Text(text) if text.len() <= bytes_max => Ok(Cow::Borrowed(text)),
+        Raw::Text(_) => Err(too_long(bytes_max)),
+        Raw::Json(json) => json_string(json, bytes_max),
+        Raw::Number(_) => Err(NO_STRING),
+    }
+}
+
+const NO_STRING: Why = Cow::Borrowed("must be a string");
+
+fn json_string(raw: &str, bytes_max: usize) -> Result<Cow<'_, str>, Why> {
     let inner = match raw.as_bytes() {
         [b'"', .., b'"'] => raw.get(1..raw.len() - 1).unwrap_or_default(),
-        _ => return Err(Cow::Borrowed("must be a string")),
+        _ => return Err(NO_STRING),
     };
     let text = if !flat::holds_backslash(inner.as_bytes()) {
         Cow::Borrowed(inner)
@@ -68,39 +97,62 @@ pub(crate) fn string(raw: &str, bytes_max: usize) -> Result<Cow<'_, str>, Why> {
     Ok(text)
 }
 
+#[cold]
 fn too_long(bytes_max: usize) -> Why {
     Cow::Owned(format!("is longer than {bytes_max} bytes"))
 }
 
-/// The text of a JSON number or of a string that should hold one.
-fn number_text(raw: &str) -> Result<Cow<'_, str>, Why> {
-    match raw.as_bytes().first() {
-        Some(b'"') => string(raw, limits::TEXT_BYTES_MAX),
-        Some(b'-' | b'0'..=b'9') => Ok(Cow::Borrowed(raw)),
-        _ => Err(Cow::Borrowed("must be a number or a decimal string")),
+/// A number, or a text that should hold one.
+enum Number<'a> {
+    Short(Short),
+    Text(Cow<'a, str>),
+}
+
+#[inline]
+fn number(raw: Raw<'_>) -> Result<Number<'_>, Why> {
+    match raw {
+        Raw::Number(short) => Ok(Number::Short(short)),
+        Raw::Text(_) => string(raw, limits::TEXT_BYTES_MAX).map(Number::Text),
+        Raw::Json(json) => match json.as_bytes().first() {
+            Some(b'"') => string(raw, limits::TEXT_BYTES_MAX).map(Number::Text),
+            Some(b'-' | b'0'..=b'9') => Ok(Number::Text(Cow::Borrowed(json))),
+            _ => Err(Cow::Borrowed("must be a number or a decimal string")),
+        },
     }
 }
 
-fn decimal(raw: &str) -> Result<Decimal, Why> {
-    parse_decimal(&number_text(raw)?).map_err(number_why)
+#[inline]
+fn decimal(raw: Raw<'_>) -> Result<Decimal, Why> {
+    match number(raw)? {
+        Number::Short(short) => Ok(short.decimal()),
+        Number::Text(text) => parse_decimal(&text).map_err(number_why),
+    }
 }
 
+#[cold]
 fn number_why(error: NumberError) -> Why {
     Cow::Owned(error.to_string())
 }
 
-fn name<T>(raw: &str, make: fn(&str) -> Result<T, IdError>) -> Result<T, Why> {
+#[inline]
+fn name<T>(raw: Raw<'_>, make: impl FnOnce(&str) -> Result<T, IdError>) -> Result<T, Why> {
     let text = string(raw, limits::ID_BYTES_MAX)?;
-    make(&text).map_err(|e| Cow::Owned(e.to_string()))
+    make(&text).map_err(id_why)
 }
 
 /// A name that becomes a label, so none of the [`RESERVED`] ones.
-fn label<T>(raw: &str, make: fn(&str) -> Result<T, IdError>) -> Result<T, Why> {
+#[inline]
+fn label<T>(raw: Raw<'_>, make: impl FnOnce(&str) -> Result<T, IdError>) -> Result<T, Why> {
     let text = string(raw, limits::ID_BYTES_MAX)?;
     if RESERVED.contains(&&*text) {
         return Err(Cow::Borrowed("is a reserved name"));
     }
-    make(&text).map_err(|e| Cow::Owned(e.to_string()))
+    make(&text).map_err(id_why)
+}
+
+#[cold]
+fn id_why(error: IdError) -> Why {
+    Cow::Owned(error.to_string())
 }
 
 /// Writes a JSON string.
@@ -130,12 +182,12 @@ fn write_decimal(value: Decimal, out: &mut Vec<u8>) {
 }
 
 macro_rules! names {
-    ($shape:ident, $read:ident: $($name:ident)*) => {
+    ($shape:ident, $read:ident: $($name:ident $(in $known:ident)?),*) => {
         $(impl Value for $name {
             const SHAPE: Shape = Shape::$shape;
 
-            fn decode(raw: &str, _: usize) -> Result<Self, Why> {
-                $read(raw, Self::new)
+            fn decode(raw: Raw<'_>, context: &mut Context) -> Result<Self, Why> {
+                $read(raw, |text| made!($name, text, context $(, $known)?))
             }
 
             fn encode(&self, out: &mut Vec<u8>) {
@@ -145,15 +197,29 @@ macro_rules! names {
     };
 }
 
-names! { Identifier, name: OrderId FillId EventId Currency Actor }
-names! { Label, label: Account Symbol Strategy Venue Component }
+/// Makes a name; one that comes again and again shares its text.
+macro_rules! made {
+    ($name:ident, $text:ident, $context:ident) => {{
+        let _: &mut Context = $context;
+        $name::new($text)
+    }};
+    ($name:ident, $text:ident, $context:ident, $known:ident) => {
+        $context.names.$known.get($text, $name::new)
+    };
+}
+
+names! { Identifier, name: OrderId, FillId, EventId, Currency in currencies, Actor }
+names! {
+    Label, label:
+    Account in accounts, Symbol in symbols, Strategy in strategies, Venue in venues, Component
+}
 
 macro_rules! decimals {
     ($($name:ident: $shape:ident, $make:expr;)*) => {
         $(impl Value for $name {
             const SHAPE: Shape = Shape::$shape;
 
-            fn decode(raw: &str, _: usize) -> Result<Self, Why> {
+            fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
                 decimal(raw).and_then($make)
             }
 
@@ -176,7 +242,7 @@ macro_rules! choices {
         $(impl Value for $name {
             const SHAPE: Shape = Shape::Choice(&[$($text),*]);
 
-            fn decode(raw: &str, _: usize) -> Result<Self, Why> {
+            fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
                 match &*string(raw, limits::TEXT_BYTES_MAX)? {
                     $($text => Ok($value),)*
                     _ => Err(Cow::Borrowed(concat!("must be one of:", $(" ", $text),*))),
@@ -220,8 +286,8 @@ choices! {
 impl Value for Box<str> {
     const SHAPE: Shape = Shape::Text;
 
-    fn decode(raw: &str, text_bytes_max: usize) -> Result<Self, Why> {
-        let text = string(raw, text_bytes_max)?;
+    fn decode(raw: Raw<'_>, context: &mut Context) -> Result<Self, Why> {
+        let text = string(raw, context.text_bytes_max)?;
         if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
             return Err(Cow::Borrowed("holds a control character"));
         }
@@ -239,7 +305,7 @@ pub(crate) struct Identifier(pub(crate) Box<str>);
 impl Value for Identifier {
     const SHAPE: Shape = Shape::Identifier;
 
-    fn decode(raw: &str, _: usize) -> Result<Self, Why> {
+    fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
         name(raw, |text| ids::check(text).map(|()| Self(Box::from(text))))
     }
 
@@ -254,8 +320,12 @@ pub(crate) struct SessionName(pub(crate) Option<Session>);
 impl Value for SessionName {
     const SHAPE: Shape = Shape::IdentifierOrEmpty;
 
-    fn decode(raw: &str, _: usize) -> Result<Self, Why> {
-        if raw == "\"\"" { Ok(Self(None)) } else { name(raw, Session::new).map(Some).map(Self) }
+    fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
+        if raw == Raw::Text("") || raw == Raw::Json("\"\"") {
+            Ok(Self(None))
+        } else {
+            name(raw, Session::new).map(Some).map(Self)
+        }
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
@@ -269,11 +339,11 @@ pub(crate) struct AccountOrAll(pub(crate) Account);
 impl Value for AccountOrAll {
     const SHAPE: Shape = Shape::LabelOrAll;
 
-    fn decode(raw: &str, text_bytes_max: usize) -> Result<Self, Why> {
-        if raw == "\"*\"" {
+    fn decode(raw: Raw<'_>, context: &mut Context) -> Result<Self, Why> {
+        if raw == Raw::Text("*") || raw == Raw::Json("\"*\"") {
             return Ok(Self(Account::all()));
         }
-        Account::decode(raw, text_bytes_max).map(Self)
+        Account::decode(raw, context).map(Self)
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
@@ -284,11 +354,13 @@ impl Value for AccountOrAll {
 impl Value for bool {
     const SHAPE: Shape = Shape::Boolean;
 
-    fn decode(raw: &str, _: usize) -> Result<Self, Why> {
+    fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
         match raw {
-            "true" => Ok(true),
-            "false" => Ok(false),
-            _ => Err(Cow::Borrowed("must be true or false")),
+            Raw::Json("true") => Ok(true),
+            Raw::Json("false") => Ok(false),
+            Raw::Json(_) | Raw::Text(_) | Raw::Number(_) => {
+                Err(Cow::Borrowed("must be true or false"))
+            }
         }
     }
 
@@ -300,7 +372,7 @@ impl Value for bool {
 impl Value for u64 {
     const SHAPE: Shape = Shape::Integer;
 
-    fn decode(raw: &str, _: usize) -> Result<Self, Why> {
+    fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
         let value = decimal(raw)?;
         let whole = if value.scale() == 0 { Self::try_from(value.mantissa()).ok() } else { None };
         whole.ok_or(Cow::Borrowed("must be an integer from 0"))
@@ -311,18 +383,28 @@ impl Value for u64 {
     }
 }
 
+#[cold]
+fn time_why(error: TimeTextError) -> Why {
+    Cow::Owned(error.to_string())
+}
+
 /// The time of an event as `time` gives it.
 pub(crate) struct TimeText(pub(crate) Timestamp);
 
 impl Value for TimeText {
     const SHAPE: Shape = Shape::Time;
 
-    fn decode(raw: &str, _: usize) -> Result<Self, Why> {
-        let text = match raw.as_bytes().first() {
-            Some(b'"' | b'-' | b'0'..=b'9') => number_text(raw)?,
-            _ => return Err(Cow::Owned(time::TimeTextError::Form.to_string())),
+    fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
+        if let Raw::Json(json) = raw
+            && !matches!(json.as_bytes(), [b'"' | b'-' | b'0'..=b'9', ..])
+        {
+            return Err(time_why(TimeTextError::Form));
+        }
+        let time = match number(raw)? {
+            Number::Short(seconds) => time::in_range(seconds.nanos()),
+            Number::Text(text) => time::parse(&text),
         };
-        time::parse(&text).map(Self).map_err(|e| Cow::Owned(e.to_string()))
+        time.map(Self).map_err(time_why)
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
@@ -336,9 +418,12 @@ pub(crate) struct TimeNanos(pub(crate) Timestamp);
 impl Value for TimeNanos {
     const SHAPE: Shape = Shape::TimeNs;
 
-    fn decode(raw: &str, _: usize) -> Result<Self, Why> {
-        let text = number_text(raw)?;
-        time::from_unix_nanos(&text).map(Self).map_err(|e| Cow::Owned(e.to_string()))
+    fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
+        let time = match number(raw)? {
+            Number::Short(nanos) => time::from_decimal_nanos(nanos.decimal()),
+            Number::Text(text) => time::from_unix_nanos(&text),
+        };
+        time.map(Self).map_err(time_why)
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
@@ -350,8 +435,11 @@ impl Value for TimeNanos {
 impl Value for Duration {
     const SHAPE: Shape = Shape::Seconds;
 
-    fn decode(raw: &str, _: usize) -> Result<Self, Why> {
-        let nanos = time::nanos_of_seconds(&number_text(raw)?).map_err(number_why)?;
+    fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
+        let nanos = match number(raw)? {
+            Number::Short(seconds) => seconds.nanos(),
+            Number::Text(text) => time::nanos_of_seconds(&text).map_err(number_why)?,
+        };
         u64::try_from(nanos)
             .ok()
             .map(Self::from_nanos)

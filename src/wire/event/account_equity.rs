@@ -27,7 +27,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
     decode,
 );
 
-fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
     Ok(Body::AccountEquity(AccountEquity {
         equity: object.required(Field::Equity)?,
         currency: object.optional(Field::Currency)?,

@@ -16,7 +16,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
     decode,
 );
 
-fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
     Ok(Body::FillBusted(FillBusted {
         order: decode_order(object)?,
         fill_id: object.required(Field::FillId)?,

@@ -25,7 +25,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
     decode,
 );
 
-fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
     Ok(Body::FillCorrected(FillCorrected {
         order: decode_order(object)?,
         fill_id: object.required(Field::FillId)?,

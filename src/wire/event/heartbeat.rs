@@ -37,7 +37,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
     decode,
 );
 
-fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
     let interval = object.optional(Field::IntervalSeconds)?;
     if interval == Some(Duration::ZERO) {
         let why = "must be greater than zero";

@@ -18,7 +18,7 @@ pub struct KindSpec {
     groups: &'static [&'static [FieldSpec]],
     allowed: FieldSet,
     alternatives: &'static [&'static [Field]],
-    decode: fn(&Object<'_>) -> Result<Body, Flaw>,
+    decode: fn(&mut Object<'_>) -> Result<Body, Flaw>,
 }
 
 impl KindSpec {
@@ -28,7 +28,7 @@ impl KindSpec {
         about: &'static str,
         example: &'static str,
         groups: &'static [&'static [FieldSpec]],
-        decode: fn(&Object<'_>) -> Result<Body, Flaw>,
+        decode: fn(&mut Object<'_>) -> Result<Body, Flaw>,
     ) -> Self {
         let allowed = names(groups).with(Field::Type);
         Self { name, about, example, groups, allowed, alternatives: &[], decode }
@@ -55,7 +55,7 @@ impl KindSpec {
         self.allowed
     }
 
-    pub(super) fn decode(&self, object: &Object<'_>) -> Result<Body, Flaw> {
+    pub(super) fn decode(&self, object: &mut Object<'_>) -> Result<Body, Flaw> {
         (self.decode)(object)
     }
 }

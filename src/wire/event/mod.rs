@@ -93,7 +93,7 @@ pub(crate) fn decode(object: &mut Object<'_>) -> Result<Event, Flaw> {
     object.check_names()?;
     object.check_fields(kind.allowed(), kind.name)?;
     Ok(Event {
-        account: object.account()?,
+        account: object.optional(Field::Account)?.unwrap_or_default(),
         time: event_time(object)?,
         event_id: object.optional(Field::EventId)?,
         session: object.optional::<SessionName>(Field::Session)?.and_then(|s| s.0),
@@ -112,7 +112,7 @@ fn kind(object: &Object<'_>) -> Result<&'static KindSpec, Flaw> {
         .ok_or_else(|| Flaw::of(Field::Type, Code::UnknownType, "is none of the known ones"))
 }
 
-fn event_time(object: &Object<'_>) -> Result<Option<Timestamp>, Flaw> {
+fn event_time(object: &mut Object<'_>) -> Result<Option<Timestamp>, Flaw> {
     if object.has(Field::Time) && object.has(Field::TimeNs) {
         return Err(Flaw::of(Field::TimeNs, Code::InvalidTime, "is given beside time"));
     }
@@ -122,7 +122,7 @@ fn event_time(object: &Object<'_>) -> Result<Option<Timestamp>, Flaw> {
     Ok(object.optional::<TimeText>(Field::Time)?.map(|t| t.0))
 }
 
-fn decode_order(object: &Object<'_>) -> Result<OrderRef, Flaw> {
+fn decode_order(object: &mut Object<'_>) -> Result<OrderRef, Flaw> {
     Ok(OrderRef {
         order_id: object.required(Field::OrderId)?,
         symbol: object.optional(Field::Symbol)?,

@@ -20,7 +20,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
     decode,
 );
 
-fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
     Ok(Body::OrderAccepted(OrderAccepted {
         order: decode_order(object)?,
         venue_order_id: object.optional(Field::VenueOrderId)?,

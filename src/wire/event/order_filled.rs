@@ -40,7 +40,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
     decode,
 );
 
-fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
     Ok(Body::OrderFilled(OrderFilled {
         order: decode_order(object)?,
         price: object.required(Field::Price)?,

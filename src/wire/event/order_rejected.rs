@@ -22,7 +22,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
     decode,
 );
 
-fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
     Ok(Body::OrderRejected(OrderRejected {
         order: decode_order(object)?,
         reason: object.optional(Field::Reason)?,

@@ -34,7 +34,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
     decode,
 );
 
-fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
     Ok(Body::OrderReplaced(OrderReplaced {
         order: decode_order(object)?,
         quantity: object.optional(Field::Quantity)?,

@@ -53,7 +53,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
     decode,
 );
 
-fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
     Ok(Body::OrderSubmitted(OrderSubmitted {
         order_id: object.required(Field::OrderId)?,
         symbol: object.required(Field::Symbol)?,

@@ -24,7 +24,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
     decode,
 );
 
-fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
     Ok(Body::PositionAdjusted(PositionAdjusted {
         symbol: object.required(Field::Symbol)?,
         quantity: object.required(Field::Quantity)?,

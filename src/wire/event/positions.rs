@@ -60,7 +60,7 @@ pub const ROW: [FieldSpec; 4] = [
 
 const ROW_FIELDS: FieldSet = names(&[&ROW]);
 
-fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
     let source = object.required(Field::Source)?;
     let complete = object.optional(Field::Complete)?.unwrap_or(true);
     let error: Option<Box<str>> = object.optional(Field::Error)?;
@@ -75,12 +75,12 @@ fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
     Ok(Body::Positions(Positions { source, rows, complete, failure }))
 }
 
-fn rows(object: &Object<'_>) -> Result<Box<[PositionRow]>, Flaw> {
+fn rows(object: &mut Object<'_>) -> Result<Box<[PositionRow]>, Flaw> {
     let raw = object.raw(Field::Positions).ok_or_else(|| missing(Field::Positions))?;
     let mut row = object.row();
     let mut rows = Vec::new();
     let mut flaw = None;
-    let walk = each_element(raw, |element| {
+    let walk = each_element(raw.nested(), |element| {
         match decode_row(&mut row, element) {
             Ok(row) => rows.push(row),
             Err(wrong) => flaw = Some(wrong.inside(Field::Positions, rows.len())),

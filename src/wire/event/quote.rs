@@ -26,12 +26,12 @@ pub(super) const KIND: KindSpec = KindSpec::new(
 )
 .with_either(&[&[Field::Price], &[Field::Bid, Field::Ask]]);
 
-fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
     Ok(Body::Quote(Quote { symbol: object.required(Field::Symbol)?, mid: mid(object)? }))
 }
 
 /// The price, or the mid of bid and ask. A crossed quote is a quote.
-fn mid(object: &Object<'_>) -> Result<Price, Flaw> {
+fn mid(object: &mut Object<'_>) -> Result<Price, Flaw> {
     let sides = object.has(Field::Bid) || object.has(Field::Ask);
     match (sides, object.optional(Field::Price)?) {
         (false, Some(price)) => Ok(price),

@@ -26,7 +26,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
     decode,
 );
 
-fn decode(object: &Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
     Ok(Body::Reconciled(Reconciled {
         symbol: object.required(Field::Symbol)?,
         directive_id: object.optional::<Identifier>(Field::DirectiveId)?.map(|id| id.0),

@@ -1,0 +1,58 @@
+//! The raw text of one JSON value, with what the pass that found its end learnt of it.
+//!
+//! Input: text that is known to be one well-formed value. Invariant: what is learnt is a shortcut
+//! and says nothing that the text does not say; any value may be [`Raw::Json`].
+
+use crate::domain::units::{Decimal, from_digits};
+
+/// The raw text of one JSON value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Raw<'a> {
+    /// A string without escapes: what stands between its quotes.
+    Text(&'a str),
+    /// A number of few digits.
+    Number(Short),
+    /// Any value: its text.
+    Json(&'a str),
+}
+
+impl<'a> Raw<'a> {
+    /// No value.
+    pub(crate) const NULL: Self = Raw::Json("null");
+
+    /// The text of an array or an object; nothing for what is known to be neither.
+    pub(crate) const fn nested(self) -> &'a str {
+        match self {
+            Self::Json(text) => text,
+            Self::Text(_) | Self::Number(_) => "",
+        }
+    }
+}
+
+/// `digits x 10^-places`: at most 18 digits, of which so many are decimal places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Short {
+    /// All digits, with the sign.
+    pub(crate) digits: i64,
+    /// How many of them stand behind the point.
+    pub(crate) places: u8,
+}
+
+impl Short {
+    /// The most bytes of its text without the sign: 18 digits always fit.
+    pub(crate) const BYTES_MAX: usize = 18;
+
+    /// The exact value, normalized.
+    pub(crate) fn decimal(self) -> Decimal {
+        from_digits(self.digits, u32::from(self.places))
+    }
+
+    /// Nanoseconds in so many seconds; what is left of a nanosecond is cut.
+    pub(crate) fn nanos(self) -> i128 {
+        let places = u32::from(self.places);
+        match places.checked_sub(9) {
+            None => i128::from(self.digits) * 10_i128.pow(9 - places),
+            Some(beyond) => i128::from(self.digits / 10_i64.pow(beyond)),
+        }
+    }
+}
