@@ -10,6 +10,7 @@ pub mod limits;
 pub mod digest;
 pub mod horizon;
 pub mod symbols;
+pub mod few;
 pub mod pattern;
 pub mod settings;
 pub mod event;

@@ -4,6 +4,7 @@
 //! Invariant: a timestamp lies in the years 1990 to 2200. Deliberately absent: a clock (see
 //! `crate::clock`), time zones and text (see `crate::wire`).
 
+use std::num::NonZeroI64;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -16,31 +17,38 @@ pub const NANOS_PER_SECOND: i64 = 1_000_000_000;
 #[error("lies outside the years 1990 to 2200")]
 pub struct TimeError;
 
-/// A point in time: nanoseconds since 1970-01-01T00:00:00Z, from 1990 to 2200.
+/// A point in time: nanoseconds since 1970-01-01T00:00:00Z, from 1990 to 2200. Never 0, so that an
+/// option of it takes no more room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Timestamp(i64);
+pub struct Timestamp(NonZeroI64);
 
 impl Timestamp {
     /// 1990-01-01T00:00:00Z, the earliest accepted time.
-    pub const MIN: Self = Self(631_152_000 * NANOS_PER_SECOND);
+    pub const MIN: Self = Self::of(631_152_000 * NANOS_PER_SECOND);
     /// 2200-01-01T00:00:00Z, the end of the accepted range (exclusive).
-    pub const MAX: Self = Self(7_258_118_400 * NANOS_PER_SECOND);
+    pub const MAX: Self = Self::of(7_258_118_400 * NANOS_PER_SECOND);
 
     /// Checks the range of `nanos` since the Unix epoch.
     ///
     /// # Errors
     /// [`TimeError`] outside the years 1990 to 2200.
     pub fn from_nanos(nanos: i64) -> Result<Self, TimeError> {
-        if !(Self::MIN.0..Self::MAX.0).contains(&nanos) {
-            return Err(TimeError);
-        }
-        Ok(Self(nanos))
+        let time = NonZeroI64::new(nanos).map(Self).ok_or(TimeError)?;
+        if (Self::MIN..Self::MAX).contains(&time) { Ok(time) } else { Err(TimeError) }
     }
 
     /// Nanoseconds since the Unix epoch.
     #[must_use]
     pub const fn as_nanos(self) -> i64 {
-        self.0
+        self.0.get()
+    }
+
+    /// A time inside the range.
+    const fn of(nanos: i64) -> Self {
+        match NonZeroI64::new(nanos) {
+            Some(nanos) => Self(nanos),
+            None => Self(NonZeroI64::MIN),
+        }
     }
 
     /// Seconds since the Unix epoch, for the exposition.
@@ -48,13 +56,14 @@ impl Timestamp {
     #[expect(clippy::cast_precision_loss, reason = "a float of seconds is what Prometheus takes")]
     pub fn as_seconds(self) -> f64 {
         // Whole seconds convert exactly, so the fraction is all that is rounded.
-        (self.0 / NANOS_PER_SECOND) as f64 + (self.0 % NANOS_PER_SECOND) as f64 / 1e9
+        let nanos = self.as_nanos();
+        (nanos / NANOS_PER_SECOND) as f64 + (nanos % NANOS_PER_SECOND) as f64 / 1e9
     }
 
     /// `self - earlier` in nanoseconds; negative when `earlier` is later. Cannot overflow.
     #[must_use]
     pub const fn since(self, earlier: Self) -> i64 {
-        self.0 - earlier.0
+        self.as_nanos() - earlier.as_nanos()
     }
 
     /// Whether more than `limit` has passed since `earlier`.
@@ -72,13 +81,13 @@ impl Timestamp {
     /// `self + duration`, held inside the accepted range.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(nanos(duration)).min(Self::MAX.0 - 1))
+        Self::of(self.as_nanos().saturating_add(nanos(duration)).min(Self::MAX.as_nanos() - 1))
     }
 
     /// `self - duration`, held inside the accepted range.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(nanos(duration)).max(Self::MIN.0))
+        Self::of(self.as_nanos().saturating_sub(nanos(duration)).max(Self::MIN.as_nanos()))
     }
 }
 

@@ -70,6 +70,10 @@ impl Flows {
             }
             Some(_) | None => self.entries.len(),
         };
+        if self.entries.len() == self.entries.capacity() {
+            // By halves: there is a list for each symbol, and doubled ones are half empty.
+            self.entries.reserve_exact((self.entries.len() / 2).max(4));
+        }
         self.entries.insert(place, Entry { flow, received });
         let is_full = self.entries.len() > FLOWS_PER_SYMBOL_MAX;
         if is_full {

@@ -172,6 +172,9 @@ impl Standings {
         now: Timestamp,
     ) -> Option<Change> {
         let figure = observation.figure;
+        if self.0.is_empty() && level(&observation, rules, None).is_none() {
+            return None;
+        }
         let at = self.0.iter().position(|s| s.figure == figure);
         let before = at.and_then(|at| self.0.get_mut(at));
         let had = before.as_ref().map(|s| s.level);
@@ -200,6 +203,7 @@ impl Standings {
 
 /// The figures of a window that are judged.
 #[must_use]
+#[inline]
 pub fn window_observations(figures: &Figures, rules: &AnomalyRules) -> [Observation; 4] {
     let (fill_ratio, ended) = match rules.fill_ratio_basis {
         FillRatioBasis::All => (figures.fill_ratio, figures.samples),

@@ -59,8 +59,12 @@ impl Delta {
         let is_overfilled = standing.quantity.is_some_and(|q| standing.filled > q);
         let done = &mut order.done;
         let quantity = standing.quantity.unwrap_or_default();
-        let ordered = quantity.saturating_sub(done.ordered).max(Decimal::ZERO);
-        done.ordered = done.ordered.max(quantity);
+        let raise = quantity.cmp(&done.ordered);
+        let ordered =
+            if raise.is_gt() { quantity.saturating_sub(done.ordered) } else { Decimal::ZERO };
+        if raise.is_ge() {
+            done.ordered = quantity;
+        }
         done.references_missed |= is_missing_new;
         Self {
             submitted: first(&mut done.submitted, is_submitted),
@@ -105,7 +109,9 @@ impl Scope {
         counters.submitted += u64::from(delta.submitted);
         counters.accepted += u64::from(delta.accepted);
         counters.overfills += u64::from(delta.overfilled);
-        counters.ordered_quantity = counters.ordered_quantity.saturating_add(delta.ordered);
+        if !delta.ordered.is_zero() {
+            counters.ordered_quantity = counters.ordered_quantity.saturating_add(delta.ordered);
+        }
         if delta.accepted {
             self.rejections_in_row = 0;
         }
@@ -115,7 +121,9 @@ impl Scope {
                 missing.zero += u64::from(reference.is_some_and(|r| r.get().is_zero()));
             }
         }
-        self.count_executed(&delta.executed, window_fills_max);
+        if !delta.executed.is_nothing() {
+            self.count_executed(&delta.executed, window_fills_max);
+        }
         if let Some(turn) = delta.turn {
             self.count_turn(turn);
         }

@@ -179,9 +179,9 @@ impl Execution {
         }
         let breakdowns = context.settings.breakdowns;
         let strategy = event.strategy.as_ref().filter(|_| breakdowns.strategy);
-        let strategy = strategy.map(|name| self.strategies.place(name.as_str()));
+        let strategy = strategy.map(|name| self.strategies.place(name.as_str()).into());
         let venue = event.venue.as_ref().filter(|_| breakdowns.venue);
-        let venue = venue.map(|name| self.venues.place(name.as_str()));
+        let venue = venue.map(|name| self.venues.place(name.as_str()).into());
         let Some(order) = self.orders.get_mut(key) else { return };
         order.symbol = order.symbol.or(symbol);
         order.side = order.side.or(about.side);
@@ -212,7 +212,8 @@ impl Execution {
             if let Some(outcome) = both {
                 self.leave(key, outcome);
             }
-            let ids: Vec<OrderId> = std::iter::once(gone.order_id).chain(gone.aliases).collect();
+            let ids: Vec<OrderId> =
+                std::iter::once(&gone.order_id).chain(&*gone.aliases).cloned().collect();
             for id in &ids {
                 self.orders.alias(key, id);
             }
@@ -244,9 +245,19 @@ impl Execution {
             Body::OrderAccepted(_) => {
                 order.accepted_at = Some(order.accepted_at.map_or(at, |known| known.min(at)));
             }
-            Body::OrderFilled(e) => order.fills.push(fill_of(e, event.synthetic, at)),
+            Body::OrderFilled(e) => {
+                let mut fill = fill_of(e, event.synthetic, at);
+                if let Some(symbol) = order.symbol {
+                    let instrument = self.instruments.get(symbol.index()).copied();
+                    let instrument =
+                        context.settings.instruments.at(instrument.unwrap_or_default());
+                    fill.share_currency(&instrument.currency);
+                }
+                order.fills.push(fill);
+            }
             Body::OrderRejected(e) => {
                 let reason = reason::classify(e.code.as_deref(), e.reason.as_deref());
+                let reason = u8::try_from(reason).unwrap_or(u8::MAX);
                 order.reject_reason.get_or_insert(reason);
                 end(order, Outcome::Rejected, None, at);
             }
@@ -398,7 +409,7 @@ fn absorb(order: &mut Order, gone: &mut Order) -> Vec<Fill> {
     order.accepted_at = [order.accepted_at, gone.accepted_at].into_iter().flatten().min();
     let doubles = order.fills.absorb(&mut gone.fills);
     order.replaces.append(&mut gone.replaces);
-    for fact in gone.ends.drain(..) {
+    for fact in &*gone.ends {
         end(order, fact.outcome, fact.initiator, fact.at);
     }
     order.symbol = order.symbol.or(gone.symbol);

@@ -6,8 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::digest::{ByDigest, digest_of, sorted};
+use crate::domain::digest::{ByDigest, digest_of};
 use crate::domain::event::Liquidity;
+use crate::domain::few::Few;
 use crate::domain::ids::{Currency, FillId};
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, Price, Quantity, Side, exact};
@@ -19,14 +20,14 @@ const SEARCHED_MAX: usize = 16;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Fills {
     all: Vec<Fill>,
-    amendments: Vec<Amendment>,
+    amendments: Few<Amendment>,
     /// Executions without a quantity of their own.
-    rests: usize,
+    rests: u32,
     /// Sums over all, as reported.
     reported: Executed,
-    /// Digest of the id -> place, of executions beyond [`SEARCHED_MAX`].
-    #[serde(with = "sorted")]
-    places: ByDigest<usize>,
+    /// Digest of the id -> place, of executions beyond [`SEARCHED_MAX`]; none: there are none.
+    #[serde(with = "boxed")]
+    places: Option<Box<ByDigest<usize>>>,
 }
 
 /// One execution.
@@ -143,10 +144,15 @@ impl Executed {
 impl Fills {
     /// Adds an execution.
     pub fn push(&mut self, fill: Fill) {
-        self.rests += usize::from(fill.quantity.is_none());
+        self.rests += u32::from(fill.quantity.is_none());
         self.reported.add(&fill, fill.reported());
         if let Some(id) = fill.id.as_ref().filter(|_| self.all.len() >= SEARCHED_MAX) {
-            self.places.entry(digest_of(id)).or_insert(self.all.len());
+            let places = self.places.get_or_insert_default();
+            places.entry(digest_of(id)).or_insert(self.all.len());
+        }
+        if self.all.is_empty() {
+            // Most orders have one execution, and a vector would begin with four.
+            self.all.reserve_exact(1);
         }
         self.all.push(fill);
     }
@@ -177,7 +183,7 @@ impl Fills {
     #[must_use]
     pub fn find(&self, id: &FillId) -> Option<&Fill> {
         let first = self.all.iter().take(SEARCHED_MAX).find(|fill| fill.id.as_ref() == Some(id));
-        first.or_else(|| self.all.get(*self.places.get(&digest_of(id))?))
+        first.or_else(|| self.all.get(*self.places.as_ref()?.get(&digest_of(id))?))
     }
 
     /// The executions, in the order of arrival.
@@ -211,7 +217,7 @@ impl Fills {
 
     /// Whether all executions stand as they were reported, each with a quantity of its own.
     #[must_use]
-    pub const fn is_plain(&self) -> bool {
+    pub fn is_plain(&self) -> bool {
         self.amendments.is_empty() && self.rests == 0
     }
 
@@ -243,9 +249,39 @@ impl Fills {
 }
 
 impl Fill {
+    /// Takes the text of the currency of its fee from `known`, if it is that: it is held once then.
+    pub fn share_currency(&mut self, known: &Currency) {
+        if let Some((_, Some(currency))) = &mut self.fee
+            && currency == known
+        {
+            *currency = known.clone();
+        }
+    }
+
     /// As it was reported.
     #[must_use]
     pub fn reported(&self) -> Effective {
         Effective { quantity: self.quantity.map(Quantity::get), price: self.price.get() }
+    }
+}
+
+/// A map by digest that is mostly empty, stored like one that is there.
+mod boxed {
+    use serde::{Deserializer, Serializer};
+
+    use crate::domain::digest::{ByDigest, sorted};
+
+    type Boxed = Option<Box<ByDigest<usize>>>;
+
+    pub(super) fn serialize<S: Serializer>(map: &Boxed, serializer: S) -> Result<S::Ok, S::Error> {
+        match map {
+            Some(map) => sorted::serialize(map, serializer),
+            None => sorted::serialize(&ByDigest::<usize>::default(), serializer),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Boxed, D::Error> {
+        let map: ByDigest<usize> = sorted::deserialize(from)?;
+        Ok((!map.is_empty()).then(|| Box::new(map)))
     }
 }

@@ -349,8 +349,8 @@ impl Execution {
         match place {
             Place::Whole => Some(&mut self.whole),
             Place::Symbol => self.symbols.get_mut(order.symbol?.index()),
-            Place::Strategy => self.strategies.get_mut(order.strategy?),
-            Place::Venue => self.venues.get_mut(order.venue?),
+            Place::Strategy => self.strategies.get_mut(order.strategy?.get()),
+            Place::Venue => self.venues.get_mut(order.venue?.get()),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::domain::event::Initiator;
 use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::fills::{Effective, Executed, Fills};
 use crate::domain::execution::window::EntryKey;
+use crate::domain::few::{Few, Place32};
 use crate::domain::ids::{OrderId, Session};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
@@ -21,7 +22,7 @@ pub struct Order {
     /// The first id of its replace chain.
     pub order_id: OrderId,
     /// The other ids of the chain.
-    pub aliases: Vec<OrderId>,
+    pub aliases: Few<OrderId>,
     /// The run of the engine.
     pub session: Option<Session>,
     /// The instrument, once any fact told it.
@@ -29,9 +30,9 @@ pub struct Order {
     /// Buy or sell, once any fact told it.
     pub side: Option<Side>,
     /// Place of its strategy among the account's breakdowns.
-    pub strategy: Option<u32>,
+    pub strategy: Option<Place32>,
     /// Place of its venue among the account's breakdowns.
-    pub venue: Option<u32>,
+    pub venue: Option<Place32>,
     /// The submission.
     pub submission: Option<Submission>,
     /// The earliest acceptance (event time).
@@ -39,11 +40,11 @@ pub struct Order {
     /// Executions, busts and corrections.
     pub fills: Fills,
     /// Accepted changes.
-    pub replaces: Vec<Replace>,
+    pub replaces: Few<Replace>,
     /// Terminal facts.
-    pub ends: Vec<End>,
+    pub ends: Few<End>,
     /// Why it was rejected: place in `REJECT_REASONS`.
-    pub reject_reason: Option<usize>,
+    pub reject_reason: Option<u8>,
     /// What was made of the facts so far.
     pub done: Done,
 }
@@ -102,7 +103,7 @@ pub struct End {
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing done or not")]
 pub struct Done {
     /// Executions, from the first, of which everything was made while they were plain.
-    pub settled: usize,
+    pub settled: u32,
     /// Its submission is counted.
     pub submitted: bool,
     /// Its acceptance is counted.
@@ -166,7 +167,7 @@ impl Order {
     pub fn new(order_id: OrderId, session: Option<Session>) -> Self {
         Self {
             order_id,
-            aliases: Vec::new(),
+            aliases: Few::default(),
             session,
             symbol: None,
             side: None,
@@ -175,8 +176,8 @@ impl Order {
             submission: None,
             accepted_at: None,
             fills: Fills::default(),
-            replaces: Vec::new(),
-            ends: Vec::new(),
+            replaces: Few::default(),
+            ends: Few::default(),
             reject_reason: None,
             done: Done::default(),
         }
@@ -239,7 +240,7 @@ impl Order {
     #[must_use]
     pub fn unsettled(&self) -> Vec<(usize, Effective)> {
         if self.fills.is_plain() {
-            let fills = self.fills.all().iter().enumerate().skip(self.done.settled);
+            let fills = self.fills.all().iter().enumerate().skip(self.done.settled as usize);
             return fills.map(|(at, fill)| (at, fill.reported())).collect();
         }
         self.resolved().into_iter().enumerate().collect()

@@ -219,7 +219,7 @@ impl Orders {
         self.free.push(key.0);
         let order = slot.order?;
         let session = order.session.as_ref().map(Session::as_str);
-        for id in std::iter::once(&order.order_id).chain(&order.aliases) {
+        for id in std::iter::once(&order.order_id).chain(&*order.aliases) {
             let digest = digest(session, id.as_str());
             if self.index.get(&digest) == Some(&key.0) {
                 self.index.remove(&digest);

@@ -53,7 +53,7 @@ impl Execution {
             self.note(Figure::Overfill, order.symbol, context);
         }
         if delta.turn.is_some_and(Turn::is_first_rejection) {
-            let reason = order.reject_reason.unwrap_or(REJECT_REASONS.len() - 1);
+            let reason = order.reject_reason.map_or(REJECT_REASONS.len() - 1, usize::from);
             self.count_rejection(reason, &order.order_id, context.now);
         }
         self.track_open(order, standing, symbol);
@@ -64,7 +64,8 @@ impl Execution {
         }
         // Without a submission nothing is measured yet, and without a side nothing moved.
         let is_whole = order.fills.is_plain() && order.submission.is_some();
-        order.done.settled = if is_whole { order.fills.len() } else { 0 };
+        let settled = if is_whole { order.fills.len() } else { 0 };
+        order.done.settled = u32::try_from(settled).unwrap_or_default();
     }
 
     /// Counts what is new about an order in every scope that it belongs to. Whether an acceptance

@@ -37,11 +37,15 @@ impl GridSum {
 
     /// The sum.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a statistic")]
     pub fn get(self) -> f64 {
-        // The same float: of 64 bits the processor makes it, of 128 a function.
-        i64::try_from(self.0).map_or_else(|_| self.0 as f64, |sum| sum as f64) / GRID
+        float(self.0) / GRID
     }
+}
+
+/// The nearest float: of 64 bits the processor makes it, of 128 a function.
+#[expect(clippy::cast_precision_loss, reason = "a statistic")]
+fn float(sum: i128) -> f64 {
+    i64::try_from(sum).map_or_else(|_| sum as f64, |sum| sum as f64)
 }
 
 /// A value on the grid, for those that several sums take.
@@ -103,7 +107,7 @@ impl NanoSum {
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a statistic")]
     pub fn mean_seconds(self) -> Option<f64> {
-        (self.samples > 0).then(|| self.sum as f64 / self.samples as f64 / 1e9)
+        (self.samples > 0).then(|| float(self.sum) / self.samples as f64 / 1e9)
     }
 }
 

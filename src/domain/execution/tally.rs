@@ -73,6 +73,9 @@ impl Tally {
         instrument: &Instrument,
     ) -> Self {
         let mut tally = Self::default();
+        if fills.is_empty() {
+            return tally;
+        }
         let measure = order.side.zip(order.submission.as_ref().map(|_| order.references()));
         // Most orders have none, and copying none costs nothing.
         let amendments = order.fills.amendments().to_vec();
@@ -92,6 +95,15 @@ impl Tally {
         }
         hand_over(order, fills, surplus.saturating_sub(tally.surplus));
         tally
+    }
+
+    /// Whether nothing is new.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.fills == 0
+            && self.busted == 0
+            && self.corrected == 0
+            && self.quantity.is_zero()
+            && self.first_money.is_none()
     }
 
     fn count_amendments(&mut self, fill: &mut Fill, amendments: &[Amendment]) {

@@ -205,11 +205,11 @@ impl Execution {
     fn view(&self, symbols: &SymbolTable, key: OrderKey) -> Option<OrderView> {
         let order = self.orders.get(key)?;
         let standing = order.standing();
-        let strategy = order.strategy.and_then(|at| self.strategies.name(at));
-        let venue = order.venue.and_then(|at| self.venues.name(at));
+        let strategy = order.strategy.and_then(|at| self.strategies.name(at.get()));
+        let venue = order.venue.and_then(|at| self.venues.name(at.get()));
         Some(OrderView {
             order_id: order.order_id.clone(),
-            aliases: order.aliases.clone(),
+            aliases: order.aliases.to_vec(),
             session: order.session.clone(),
             symbol: order.symbol.and_then(|at| symbols.name(at)).cloned(),
             side: order.side,

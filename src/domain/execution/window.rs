@@ -11,12 +11,13 @@ use serde::{Deserialize, Serialize};
 use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::figures::{Figures, MeanFigure, Quantiles, SlippageFigures};
 use crate::domain::execution::sums::{GridPoint, GridSum, NanoSum, ratio};
+use crate::domain::few::Place32;
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, decimal_ratio, exact, exact_sum};
 
 /// The place of an entry in its window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EntryKey(u32);
+pub struct EntryKey(Place32);
 
 /// Not a place.
 const NONE: u32 = u32::MAX;
@@ -50,11 +51,70 @@ pub struct Entry {
 /// An entry in its place.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Node {
-    entry: Entry,
+    entry: Packed,
     /// The order behind it, to tell it that the entry left; opaque to the window.
     owner: u32,
     older: u32,
     newer: u32,
+}
+
+/// An entry in two thirds of the room, for a window holds a thousand: what is not there is a number
+/// that cannot be, a float that is none or a negative duration.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(from = "Entry", into = "Entry")]
+struct Packed {
+    quantity: Decimal,
+    filled: Decimal,
+    slippage_bps: [f64; 3],
+    notional: f64,
+    fill_nanos: i64,
+    ack_nanos: i64,
+    first_fill_nanos: i64,
+    ended_at: Timestamp,
+    outcome: Outcome,
+    touched: bool,
+    user_cancelled: bool,
+    has_quantity: bool,
+}
+
+impl From<Entry> for Packed {
+    fn from(entry: Entry) -> Self {
+        let (quantity, filled) = entry.quantity.unwrap_or_default();
+        let nanos = |nanos: Option<i64>| nanos.unwrap_or(-1);
+        Self {
+            quantity,
+            filled,
+            slippage_bps: entry.slippage_bps.map(|bps| bps.unwrap_or(f64::NAN)),
+            notional: entry.notional.unwrap_or(f64::NAN),
+            fill_nanos: nanos(entry.fill_nanos),
+            ack_nanos: nanos(entry.ack_nanos),
+            first_fill_nanos: nanos(entry.first_fill_nanos),
+            ended_at: entry.ended_at,
+            outcome: entry.outcome,
+            touched: entry.touched,
+            user_cancelled: entry.user_cancelled,
+            has_quantity: entry.quantity.is_some(),
+        }
+    }
+}
+
+impl From<Packed> for Entry {
+    fn from(packed: Packed) -> Self {
+        let number = |number: f64| (!number.is_nan()).then_some(number);
+        let nanos = |nanos: i64| (nanos >= 0).then_some(nanos);
+        Self {
+            outcome: packed.outcome,
+            touched: packed.touched,
+            user_cancelled: packed.user_cancelled,
+            quantity: packed.has_quantity.then_some((packed.quantity, packed.filled)),
+            slippage_bps: packed.slippage_bps.map(number),
+            notional: number(packed.notional),
+            fill_nanos: nanos(packed.fill_nanos),
+            ack_nanos: nanos(packed.ack_nanos),
+            first_fill_nanos: nanos(packed.first_fill_nanos),
+            ended_at: packed.ended_at,
+        }
+    }
 }
 
 /// Sums over the entries.
@@ -107,14 +167,14 @@ impl Window {
     /// Adds an entry as the newest. Returns its place.
     pub fn push(&mut self, entry: Entry, owner: u32) -> EntryKey {
         let entry = self.sums.add(entry);
-        let node = Node { entry, owner, older: self.newest, newer: NONE };
+        let node = Node { entry: entry.into(), owner, older: self.newest, newer: NONE };
         let at = self.place(node);
         match self.nodes.get_mut(self.newest as usize) {
             Some(newest) => newest.newer = at,
             None => self.oldest = at,
         }
         self.newest = at;
-        EntryKey(at)
+        EntryKey(at.into())
     }
 
     /// Takes the oldest entry out if there are more than `max`, or if it ended before `horizon`.
@@ -126,13 +186,13 @@ impl Window {
             return None;
         }
         let owner = node.owner;
-        self.remove(EntryKey(self.oldest));
+        self.remove(EntryKey(self.oldest.into()));
         Some(owner)
     }
 
     /// Takes an entry out, from wherever it stands.
     pub fn remove(&mut self, key: EntryKey) {
-        let Some(node) = self.nodes.get(key.0 as usize).copied() else { return };
+        let Some(node) = self.nodes.get(key.0.get() as usize).copied() else { return };
         match self.nodes.get_mut(node.older as usize) {
             Some(older) => older.newer = node.newer,
             None => self.oldest = node.newer,
@@ -141,21 +201,21 @@ impl Window {
             Some(newer) => newer.older = node.older,
             None => self.newest = node.older,
         }
-        self.sums.sub(&node.entry);
-        self.free.push(key.0);
+        self.sums.sub(&node.entry.into());
+        self.free.push(key.0.get());
     }
 
     /// Replaces an entry where it stands.
     pub fn amend(&mut self, key: EntryKey, entry: Entry) {
-        if let Some(node) = self.nodes.get_mut(key.0 as usize) {
-            self.sums.sub(&node.entry);
-            node.entry = self.sums.add(Entry { ended_at: node.entry.ended_at, ..entry });
+        if let Some(node) = self.nodes.get_mut(key.0.get() as usize) {
+            self.sums.sub(&node.entry.into());
+            node.entry = self.sums.add(Entry { ended_at: node.entry.ended_at, ..entry }).into();
         }
     }
 
     /// Tells an entry who owns it from now on (`u32::MAX`: nobody).
     pub fn set_owner(&mut self, key: EntryKey, owner: u32) {
-        if let Some(node) = self.nodes.get_mut(key.0 as usize) {
+        if let Some(node) = self.nodes.get_mut(key.0.get() as usize) {
             node.owner = owner;
         }
     }
@@ -173,11 +233,11 @@ impl Window {
     }
 
     /// The entries, oldest first.
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+    pub fn entries(&self) -> impl Iterator<Item = Entry> {
         std::iter::successors(self.nodes.get(self.oldest as usize), |node| {
             self.nodes.get(node.newer as usize)
         })
-        .map(|node| &node.entry)
+        .map(|node| node.entry.into())
     }
 
     /// Who owns the entries.
@@ -219,6 +279,7 @@ impl Window {
     /// others are left at their default. Every order that ends is judged, and to work out all
     /// figures was a tenth of what it cost.
     #[must_use]
+    #[inline]
     pub fn judged(&self, reference: usize) -> Figures {
         let sums = &self.sums;
         let [filled, rejected, ..] = sums.outcomes;
@@ -243,7 +304,7 @@ impl Window {
     /// Nearest-rank quantiles of slippage against the reference of that index. Sorts a copy.
     #[must_use]
     pub fn quantiles(&self, reference: usize) -> Option<Quantiles> {
-        let of = |e: &Entry| e.slippage_bps.get(reference).copied().flatten();
+        let of = |e: Entry| e.slippage_bps.get(reference).copied().flatten();
         let mut values: Vec<f64> = self.entries().filter_map(of).collect();
         values.sort_by(f64::total_cmp);
         // The smallest value that at least `percent` of all samples do not exceed.
@@ -405,6 +466,35 @@ mod tests {
     use super::*;
     use crate::domain::execution::anomaly::window_observations;
     use crate::domain::settings::{AnomalyRules, FillRatioBasis, Reference};
+
+    #[test]
+    fn packed_entries_are_what_they_were() {
+        let none = Entry {
+            outcome: Outcome::Expired,
+            touched: false,
+            user_cancelled: true,
+            quantity: None,
+            slippage_bps: [None; 3],
+            notional: None,
+            fill_nanos: None,
+            ack_nanos: None,
+            first_fill_nanos: None,
+            ended_at: Timestamp::MIN,
+        };
+        let some = Entry {
+            quantity: Some((Decimal::TEN, Decimal::ZERO)),
+            slippage_bps: [Some(0.0), None, Some(-1.5)],
+            notional: Some(0.0),
+            fill_nanos: Some(0),
+            ack_nanos: Some(1),
+            first_fill_nanos: Some(i64::MAX),
+            ..none
+        };
+        for entry in [none, some] {
+            assert_eq!(Entry::from(Packed::from(entry)), entry);
+        }
+        assert!(3 * size_of::<Packed>() <= 2 * size_of::<Entry>());
+    }
 
     /// What is left out of the judged figures is nothing that a rule looks at.
     #[test]

@@ -31,8 +31,10 @@ const FLOAT_MAX: u64 = 1 << 53;
 impl Short {
     /// None when the digits do not fit.
     pub(super) fn of(value: Decimal) -> Option<Self> {
-        let digits = i64::try_from(value.mantissa()).ok()?;
-        Some(Self { digits, scale: value.scale() })
+        let parts = value.unpack();
+        let digits = i64::try_from(u64::from(parts.mid) << 32 | u64::from(parts.lo)).ok()?;
+        let digits = if parts.negative { -digits } else { digits };
+        (parts.hi == 0).then_some(Self { digits, scale: parts.scale })
     }
 
     /// The same number times an integer.
