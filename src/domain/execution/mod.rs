@@ -25,6 +25,7 @@ mod settle;
 mod view;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -310,17 +311,18 @@ impl Execution {
     }
 
     /// Takes an order out because it became part of another: out of windows and open orders too.
-    fn take_out(&mut self, key: OrderKey) -> Option<Box<Order>> {
+    fn take_out(&mut self, key: OrderKey) -> Option<Order> {
         let mut order = self.orders.lend(key)?;
         for place in Place::ALL {
-            let entry = order.done.entries.get_mut(place.index()).and_then(Option::take);
+            let entries = &mut Arc::make_mut(&mut order).done.entries;
+            let entry = entries.get_mut(place.index()).and_then(Option::take);
             if let (Some(entry), Some(scope)) = (entry, self.scope_of(&order, place)) {
                 scope.window.remove(entry);
             }
         }
         self.orders.give_back(key, order);
         self.close(key);
-        self.orders.remove(key)
+        self.orders.remove(key).map(Arc::unwrap_or_clone)
     }
 
     /// Takes an order out of the open ones.

@@ -4,6 +4,8 @@
 //! Invariants: what was counted is never counted again; counters never go down; windows are
 //! amended in place. Everything waits until the order's symbol is known.
 
+use std::sync::Arc;
+
 use crate::domain::execution::Execution;
 use crate::domain::execution::anomaly::{self, Figure, Observation};
 use crate::domain::execution::context::Context;
@@ -27,7 +29,7 @@ impl Execution {
         let standing = order.standing();
         self.orders.touch(key, class_of(&order, &standing), context.now);
         if let Some(symbol) = order.symbol {
-            self.settle_named(key, &mut order, &standing, symbol, context);
+            self.settle_named(key, Arc::make_mut(&mut order), &standing, symbol, context);
         }
         self.orders.give_back(key, order);
     }
