@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Extension;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
 
 use crate::api::AppState;
 use crate::api::auth::Caller;
@@ -70,8 +70,11 @@ pub(super) async fn ingest(
     let started = clock::monotonic();
     let answer = match take(app, caller, request).await {
         Ok(answer) => {
-            let json = [(header::CONTENT_TYPE, "application/json")];
-            Ok((status(&answer), json, answer.to_json()).into_response())
+            let mut response = Response::new(answer.to_json().into());
+            *response.status_mut() = status(&answer);
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(header::CONTENT_TYPE, json);
+            Ok(response)
         }
         Err(problem) => {
             app.runtime.event_rejected(problem.code().as_str());

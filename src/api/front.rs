@@ -131,6 +131,7 @@ tokens:
             Arc::new(ArcSwap::from_pointee(config)),
             Arc::new(Runtime::new(&build).unwrap()),
             Arc::new(|| Box::pin(async { Ok(()) })),
+            || (),
             7,
         ))
     }

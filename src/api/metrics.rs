@@ -48,14 +48,15 @@ pub(super) async fn get_metrics(
         let (depth, limit) = app.engine.queue();
         app.runtime.queue(depth, limit);
         let projection = app.engine.read(project);
-        let body = write(Exposition::new(&projection, Some(&app.runtime), format), encoding).await;
+        let exposition = Exposition::new(&projection, Some(&app.runtime), format);
+        let body = write(&app, exposition, encoding).await;
         app.runtime.scrape_duration(clock::monotonic().saturating_duration_since(started));
         body
     } else {
         let projection = app
             .engine
             .read(|monitor| project_accounts(monitor, |account| caller.may_see(account.as_str())));
-        write(Exposition::new(&projection, None, format), encoding).await
+        write(&app, Exposition::new(&projection, None, format), encoding).await
     };
     let mut response = body.into_response();
     let headers = response.headers_mut();
@@ -71,8 +72,10 @@ pub(super) async fn get_metrics(
 const TURN_BYTES: usize = 16 * 1024;
 
 /// Writes the exposition. After every [`TURN_BYTES`] the other tasks of this thread get a turn: an
-/// engine must not wait until a scrape is over, nor notice how many series there are.
-async fn write(mut exposition: Exposition<'_>, encoding: Encoding) -> Vec<u8> {
+/// engine must not wait until a scrape is over, nor notice how many series there are. And if then a
+/// request waits for the writer, the thread gives way, for they may share a core: the kernel would
+/// let a thread that has so much to do run on for some milliseconds.
+async fn write(app: &AppState, mut exposition: Exposition<'_>, encoding: Encoding) -> Vec<u8> {
     let mut text = String::with_capacity(2 * TURN_BYTES);
     let room = match encoding {
         Encoding::Identity => exposition.size_bytes(),
@@ -97,6 +100,9 @@ async fn write(mut exposition: Exposition<'_>, encoding: Encoding) -> Vec<u8> {
             return gzip.map_or(plain, |gzip| gzip.finish().unwrap_or_default());
         }
         tokio::task::yield_now().await;
+        if app.engine.is_waited_for() {
+            (app.give_way)();
+        }
     }
 }
 

@@ -87,6 +87,8 @@ pub struct Shared {
     pub runtime: Arc<Runtime>,
     /// Reads the configuration again.
     pub reload: Reload,
+    /// Lets other threads run.
+    pub give_way: fn(),
     /// When the process started.
     pub started: Instant,
     /// The bytes that bodies under way may take together.
@@ -113,14 +115,15 @@ impl std::fmt::Debug for AppState {
 }
 
 impl AppState {
-    /// What the handlers share. `process` are random bits that tell this process' request ids from
-    /// another's.
+    /// What the handlers share. Long work calls `give_way` now and then; `process` are random bits
+    /// that tell this process' request ids from another's.
     #[must_use]
     pub fn new(
         engine: Handle,
         config: Arc<ArcSwap<Config>>,
         runtime: Arc<Runtime>,
         reload: Reload,
+        give_way: fn(),
         process: u64,
     ) -> Self {
         let codes: Vec<&'static str> = Code::ALL.iter().map(|code| code.as_str()).collect();
@@ -132,6 +135,7 @@ impl AppState {
             config,
             runtime,
             reload,
+            give_way,
             started: crate::clock::monotonic(),
             budget,
             listeners,

@@ -163,6 +163,12 @@ impl Handle {
         (max - self.shared.sender.capacity(), max)
     }
 
+    /// Whether a request waits for the writer.
+    #[must_use]
+    pub fn is_waited_for(&self) -> bool {
+        self.shared.budget.available_permits() < self.shared.bytes_max
+    }
+
     /// What the fold tells the world from now on. A subscriber that falls behind loses the oldest,
     /// and learns how many.
     #[must_use]

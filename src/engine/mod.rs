@@ -15,6 +15,7 @@ mod archive;
 mod submission;
 mod writer;
 mod feed;
+mod pause;
 mod queue;
 mod handle;
 

@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
@@ -19,6 +20,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::codec::RecordCodec;
 use crate::engine::feed::Feed;
 use crate::engine::handle::{Handle, Phase, Status};
+use crate::engine::pause::Pause;
 use crate::engine::submission::Submission;
 use crate::engine::writer::{Committed, Writer};
 use crate::engine::{EngineError, Receipt};
@@ -49,7 +51,10 @@ fn bounded(
         feed: Arc::new(Feed::new()),
         tick_due: AtomicBool::new(false),
     });
-    (Handle::new_with(Arc::clone(&shared)), Inbox { receiver, held: None, pause: || (), shared })
+    (
+        Handle::new_with(Arc::clone(&shared)),
+        Inbox { receiver, held: None, pause: Pause::new(|| Duration::ZERO), shared },
+    )
 }
 
 /// What both ends of the queue share.
@@ -97,8 +102,8 @@ pub struct Inbox {
     receiver: mpsc::Receiver<Message>,
     /// The request that did not fit into the batch before.
     held: Option<Request>,
-    /// Lets others run before a batch is closed that has one request alone.
-    pause: fn(),
+    /// Before a batch is closed that has one request alone.
+    pause: Pause,
     shared: Arc<Shared>,
 }
 
@@ -115,15 +120,11 @@ impl Inbox {
         Arc::clone(&self.shared.monitor)
     }
 
-    /// The same inbox, whose writer calls `pause` when it was woken by one request and none waits
-    /// behind it. Where the writer shares a core with the tasks of requests, it would otherwise run
-    /// as soon as the first is in the queue, and each request would cost a batch, two changes of
-    /// threads and two calls of the kernel to wake them. On one core with 64 connections this alone
-    /// takes 1.3 times as many requests; where the writer has a core for itself it costs one call
-    /// of the kernel that does nothing.
+    /// The same inbox, whose writer lets others run by `give_way`, which says how long that took,
+    /// when it was woken by one request and none waits behind it.
     #[must_use]
-    pub fn with_pause(mut self, pause: fn()) -> Self {
-        self.pause = pause;
+    pub fn with_pause(mut self, give_way: fn() -> Duration) -> Self {
+        self.pause = Pause::new(give_way);
         self
     }
 
@@ -180,7 +181,7 @@ impl Inbox {
     fn next_batch(&mut self, writer: &mut Writer) -> Vec<Request> {
         let Some(first) = self.first(writer) else { return Vec::new() };
         if self.receiver.is_empty() {
-            (self.pause)();
+            self.pause.take(|| !self.receiver.is_empty());
         }
         let room = first.submission.room();
         let mut events = first.submission.len();
@@ -366,6 +367,17 @@ mod tests {
     }
 
     #[test]
+    fn it_is_known_whether_a_request_waits() {
+        let mut bench = bench(memory(), 10);
+        assert!(!bench.handle.is_waited_for());
+        let waiting = bench.submit(vec![Entry::Tick]);
+        assert!(bench.handle.is_waited_for());
+        assert!(bench.step());
+        assert!(!bench.handle.is_waited_for());
+        bench.answer(waiting).unwrap();
+    }
+
+    #[test]
     fn bytes_that_wait_are_bounded_too() {
         let mut bench = bench(memory(), 100);
         let halt_of = |bytes: usize| {
@@ -412,7 +424,10 @@ mod tests {
         }
         let check = |requests: usize, expect: usize| {
             let mut bench = bench(memory(), 10);
-            bench.inbox = bench.inbox.with_pause(|| PAUSES.set(PAUSES.get() + 1));
+            bench.inbox = bench.inbox.with_pause(|| {
+                PAUSES.set(PAUSES.get() + 1);
+                Duration::ZERO
+            });
             PAUSES.set(0);
             let waiting: Vec<Pending> =
                 (0..requests).map(|_| bench.submit(vec![Entry::Tick])).collect();
