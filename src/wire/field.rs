@@ -23,10 +23,10 @@ macro_rules! fields {
                 }
             }
 
-            /// The name as it stands in an object, with quotes and colon.
+            /// The name as it stands in an object, with comma, quotes and colon.
             pub(crate) const fn key(self) -> &'static str {
                 match self {
-                    $(Self::$variant => concat!("\"", $name, "\":"),)*
+                    $(Self::$variant => concat!(",\"", $name, "\":"),)*
                 }
             }
 

@@ -208,6 +208,11 @@ pub(super) fn holds_backslash(text: &[u8]) -> bool {
     found & HIGHS != 0
 }
 
+/// Whether eight bytes stand for themselves in a JSON string.
+pub(super) const fn is_plain_word(word: u64) -> bool {
+    specials(word) == 0
+}
+
 /// How many bytes at the head of `text` stand for themselves in a JSON string: no quote, no
 /// backslash, no control character. Eight at a time.
 #[inline]

@@ -305,21 +305,24 @@ pub(crate) fn check_json(text: &str) -> serde_json::Result<()> {
 /// Writes one JSON object, field by field.
 pub(crate) struct ObjectWriter<'o> {
     out: &'o mut Vec<u8>,
-    first: u8,
+    start: usize,
 }
 
 impl<'o> ObjectWriter<'o> {
     /// Begins an object.
-    pub(crate) fn begin(out: &'o mut Vec<u8>) -> Self {
-        Self { out, first: b'{' }
+    pub(crate) const fn begin(out: &'o mut Vec<u8>) -> Self {
+        let start = out.len();
+        Self { out, start }
     }
 
     /// Writes a field.
+    #[inline]
     pub(crate) fn field<T: Value>(&mut self, field: Field, value: &T) {
         value.encode(self.key(field));
     }
 
     /// Writes a field if it has a value.
+    #[inline]
     pub(crate) fn optional<T: Value>(&mut self, field: Field, value: Option<&T>) {
         if let Some(value) = value {
             self.field(field, value);
@@ -327,15 +330,17 @@ impl<'o> ObjectWriter<'o> {
     }
 
     /// Writes a name; the caller writes the value.
+    #[inline]
     pub(crate) fn key(&mut self, field: Field) -> &mut Vec<u8> {
-        self.out.push(self.first);
-        self.first = b',';
         self.out.extend_from_slice(field.key().as_bytes());
         self.out
     }
 
-    /// Ends the object; at least one field was written.
+    /// Ends the object; at least one field was written, whose comma becomes the brace.
     pub(crate) fn end(self) {
+        if let Some(comma) = self.out.get_mut(self.start) {
+            *comma = b'{';
+        }
         self.out.push(b'}');
     }
 }

@@ -157,6 +157,18 @@ fn id_why(error: IdError) -> Why {
 
 /// Writes a JSON string.
 pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
+    if digits::push_quoted(text.as_bytes(), out) {
+        return;
+    }
+    if flat::plain_len(text.as_bytes()) < text.len() {
+        return write_escaped(text, out);
+    }
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+}
+
+fn write_escaped(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let mut rest = text.as_bytes();
     while let Some((plain, tail)) = rest.split_at_checked(flat::plain_len(rest)) {
@@ -176,9 +188,7 @@ pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
 
 /// Writes a decimal as a string, so that no reader on the way makes a float of it.
 fn write_decimal(value: Decimal, out: &mut Vec<u8>) {
-    out.push(b'"');
-    digits::push_decimal(value, out);
-    out.push(b'"');
+    digits::push_quoted_decimal(value, out);
 }
 
 macro_rules! names {
@@ -251,7 +261,7 @@ macro_rules! choices {
 
             fn encode(&self, out: &mut Vec<u8>) {
                 $(if *self == $value {
-                    return write_string($text, out);
+                    return out.extend_from_slice(concat!("\"", $text, "\"").as_bytes());
                 })*
             }
         })*
