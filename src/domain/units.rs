@@ -104,7 +104,7 @@ fn parse_short(text: &str) -> Option<Decimal> {
     Some(from_digits(if negative { -value } else { value }, places))
 }
 
-/// `digits x 10^-places`, normalized: at most 18 digits, and no more than 28 places.
+/// `digits x 10^-places`, normalized; of at most 28 places.
 #[must_use]
 pub fn from_digits(mut digits: i64, mut places: u32) -> Decimal {
     while places > 0 && digits % 10 == 0 {

@@ -103,12 +103,12 @@ pub(crate) const FIELDS: usize = Field::ALL.len();
 
 const _: () = assert!(FIELDS <= 64, "a set of fields is one word");
 
-/// Bytes of the longest name that is found as one number, with the quote that closes it.
+/// Bytes of the longest name that is found as one number, with the quote and the colon behind it.
 pub(crate) const HEAD_BYTES: usize = 16;
 
 impl Field {
-    /// The field whose name stands at the head of `text`, and how long it is with the quote that
-    /// closes it. None: look for the quote, and then for [`Field::of`].
+    /// The field whose name stands at the head of `text`, and how long it is with the quote and the
+    /// colon behind it. None: look for the quote, and then for [`Field::of`].
     ///
     /// The first four bytes lead to a few names (mostly to one), and each is compared as one number:
     /// a fifth of the work of finding the quote and of comparing texts.
@@ -127,7 +127,7 @@ impl Field {
     }
 }
 
-/// A name with the quote that closes it.
+/// A name with the quote and the colon behind it.
 #[derive(Clone, Copy)]
 struct Head {
     /// Its bytes as a number, the first one lowest.
@@ -153,7 +153,7 @@ const fn place(word: u128) -> usize {
     (start.wrapping_mul(0x9e37_79b1) >> (u32::BITS - PLACES.ilog2())) as usize
 }
 
-/// Names of three letters and more, with their quotes, that are not too long.
+/// Names of two letters and more, with quotes and colons, that are not too long.
 #[expect(clippy::indexing_slicing, reason = "it runs when this is compiled")]
 const fn heads() -> ([Head; FIELDS], [Option<Field>; PLACES]) {
     let mut heads = [Head { word: 0, mask: u128::MAX, len: 0, next: None }; FIELDS];
@@ -162,11 +162,12 @@ const fn heads() -> ([Head; FIELDS], [Option<Field>; PLACES]) {
     while index > 0 {
         index -= 1;
         let name = Field::ALL[index].name().as_bytes();
-        let len = name.len() + 1;
+        let len = name.len() + 2;
         if len >= 4 && len <= HEAD_BYTES {
             let mut bytes = [0; HEAD_BYTES];
             bytes.split_at_mut(name.len()).0.copy_from_slice(name);
             bytes[name.len()] = b'"';
+            bytes[name.len() + 1] = b':';
             let word = u128::from_le_bytes(bytes);
             let mask = u128::MAX >> (8 * (HEAD_BYTES - len));
             heads[index] = Head { word, mask, len, next: first[place(word)] };
@@ -232,13 +233,15 @@ mod tests {
         };
         for field in Field::ALL {
             let name = field.name();
-            let expect = (name.len() < HEAD_BYTES).then_some((*field, name.len() + 1));
+            let len = name.len() + 2;
+            let expect = (len <= HEAD_BYTES).then_some((*field, len));
             assert_eq!(at_head(&format!("{name}\":\"\"\"ab")), expect, "{name}");
             for (end, _) in name.char_indices() {
                 let cut = &name[..end];
-                let expect = Field::of(cut).map(|field| (field, end + 1));
+                let expect = Field::of(cut).map(|field| (field, end + 2));
                 assert_eq!(at_head(&format!("{cut}\":")), expect, "{cut}");
                 assert_eq!(at_head(&format!("{cut}\0\":")), None, "{cut}");
+                assert_eq!(at_head(&format!("{cut}\" :")), None, "{cut}");
             }
         }
         assert_eq!(at_head("a_name_of_16_byt\":"), None);

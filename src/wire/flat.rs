@@ -3,9 +3,10 @@
 //! Input: text, and what ends the object. Output: each name with its raw value, or that the text is
 //! not of this form: it nests, holds an escape, or is no JSON; then `serde_json` reads it, which
 //! knows the whole grammar and tells what is wrong. Invariant: what is taken here, `serde_json` takes
-//! too, as the same pairs (a test holds that). It is here because it makes decoding an event 3 times
-//! as fast: a general parser finds each string's end twice and asks a visitor at every step.
+//! too, as the same pairs (a test holds that). It is here because it makes decoding an event 2.2
+//! times as fast: a general parser finds each string's end twice and asks a visitor at every step.
 
+use crate::wire::digits::number_of_eight;
 use crate::wire::field::Field;
 use crate::wire::raw::{Raw, Short};
 
@@ -37,7 +38,16 @@ impl End {
         }
     }
 
-    fn skip_space(self, bytes: &[u8], mut at: usize) -> usize {
+    #[inline]
+    fn skip_space(self, bytes: &[u8], at: usize) -> usize {
+        match bytes.get(at) {
+            Some(0..=b' ') => self.behind_space(bytes, at),
+            _ => at,
+        }
+    }
+
+    #[inline(never)]
+    fn behind_space(self, bytes: &[u8], mut at: usize) -> usize {
         while bytes.get(at).is_some_and(|byte| self.is_space(*byte)) {
             at += 1;
         }
@@ -45,11 +55,17 @@ impl End {
     }
 
     /// The place behind `byte`, if it comes next.
+    #[inline]
     fn expect(self, bytes: &[u8], at: usize, byte: u8) -> Option<usize> {
         if bytes.get(at) == Some(&byte) {
             return Some(at + 1);
         }
-        let at = self.skip_space(bytes, at);
+        self.expect_behind_space(bytes, at, byte)
+    }
+
+    #[inline(never)]
+    fn expect_behind_space(self, bytes: &[u8], at: usize, byte: u8) -> Option<usize> {
+        let at = self.behind_space(bytes, at);
         (*bytes.get(at)? == byte).then_some(at + 1)
     }
 
@@ -80,8 +96,8 @@ pub(super) fn each_pair<'a>(
         return end.reached(bytes, closed);
     }
     loop {
-        let (name, name_end) = name(text, end.expect(bytes, at, b'"')?)?;
-        let value = end.skip_space(bytes, end.expect(bytes, name_end, b':')?);
+        let (name, value) = name(text, end.expect(bytes, at, b'"')?, end)?;
+        let value = end.skip_space(bytes, value);
         let (raw, value_end) = scalar(text, value)?;
         visit(name, raw);
         match end.expect(bytes, value_end, b',') {
@@ -91,15 +107,23 @@ pub(super) fn each_pair<'a>(
     }
 }
 
-/// The name that begins at `at`, and the place behind its quote.
+/// The name that begins at `at`, and the place behind its colon.
 #[inline]
-fn name(text: &str, at: usize) -> Option<(Name<'_>, usize)> {
+fn name(text: &str, at: usize, end: End) -> Option<(Name<'_>, usize)> {
     let rest = text.as_bytes().get(at..)?;
     if let Some((field, len)) = rest.first_chunk().and_then(Field::at_head) {
         return Some((Name::Known(field), at + len));
     }
-    let end = at + string_len(rest)?;
-    Some((Name::Text(text.get(at..end)?), end + 1))
+    any_name(text, at, end)
+}
+
+/// The same of a name that is not known, or not followed by its colon at once.
+#[inline(never)]
+fn any_name(text: &str, at: usize, end: End) -> Option<(Name<'_>, usize)> {
+    let bytes = text.as_bytes();
+    let name_end = at + string_len(bytes.get(at..)?)?;
+    let name = text.get(at..name_end)?;
+    Some((Name::Text(name), end.expect(bytes, name_end + 1, b':')?))
 }
 
 /// The scalar that begins at `at`, and the place behind it.
@@ -127,17 +151,17 @@ fn scalar(text: &str, at: usize) -> Option<(Raw<'_>, usize)> {
 }
 
 /// How long the number is that begins here, RFC 8259, section 6; and what it is, if it is short.
+#[inline]
 fn number(text: &[u8]) -> Option<(usize, Option<Short>)> {
     let start = usize::from(text.first() == Some(&b'-'));
-    let mut digits = 0_i64;
-    let mut end = digits_end(text, start, &mut digits);
+    let (mut digits, mut end) = digits(text, start, 0);
     let (whole, mut places) = (end - start, 0);
     if whole == 0 || whole > 1 && text.get(start) == Some(&b'0') {
         return None;
     }
     if text.get(end) == Some(&b'.') {
         let point = end;
-        end = digits_end(text, point + 1, &mut digits);
+        (digits, end) = self::digits(text, point + 1, digits);
         places = end - (point + 1);
         if places == 0 {
             return None;
@@ -146,25 +170,38 @@ fn number(text: &[u8]) -> Option<(usize, Option<Short>)> {
     if matches!(text.get(end), Some(b'e' | b'E')) {
         let sign = usize::from(matches!(text.get(end + 1), Some(b'+' | b'-')));
         let exponent = end + 1 + sign;
-        end = digits_end(text, exponent, &mut 0);
+        let (_, end) = self::digits(text, exponent, 0);
         return (end > exponent).then_some((end, None));
     }
-    let digits = if start == 1 { -digits } else { digits };
-    let short = match u8::try_from(places) {
-        Ok(places) if end - start <= Short::BYTES_MAX => Some(Short { digits, places }),
+    if end - start > Short::BYTES_MAX {
+        return Some((end, None));
+    }
+    let short = match (i64::try_from(digits), u8::try_from(places)) {
+        (Ok(digits), Ok(places)) => {
+            Some(Short { digits: if start == 1 { -digits } else { digits }, places })
+        }
         _ => None,
     };
     Some((end, short))
 }
 
-/// Takes the digits that begin at `at` to the right of `value`, and gives the place behind them. More
-/// digits than fit make nothing that means anything.
-fn digits_end(text: &[u8], mut at: usize, value: &mut i64) -> usize {
+/// Takes the digits that begin at `at` to the right of `value`, and gives the place behind them too.
+/// More than 19 of them make nothing that means anything.
+#[inline]
+fn digits(text: &[u8], mut at: usize, mut value: u64) -> (u64, usize) {
+    // Most numbers are shorter: the eighth byte tells.
+    while text.get(at + 7).is_some_and(u8::is_ascii_digit)
+        && let Some(eight) = text.get(at..).and_then(<[u8]>::first_chunk)
+        && let Some(number) = number_of_eight(*eight)
+    {
+        value = value.wrapping_mul(100_000_000).wrapping_add(u64::from(number));
+        at += 8;
+    }
     while let Some(digit) = text.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|d| *d < 10) {
-        *value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
         at += 1;
     }
-    at
+    (value, at)
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;

@@ -2,7 +2,8 @@
 //!
 //! Input: checked names. Output: clones of them. Invariants: bounded; a name is found by its whole
 //! text, so what is given out is what would have been made anew. It is here because most events of a
-//! batch are of few accounts and symbols: a clone is a third of the work of a name and its end.
+//! batch are of few accounts and symbols: an event has 2 allocations of its own instead of 4, and as
+//! many to free on the writer's side.
 
 use std::borrow::Borrow;
 

@@ -79,7 +79,7 @@ impl<'a> Object<'a> {
         self.clear();
         flat::each_pair(text, from, end, |name, raw| match name {
             Name::Known(field) => self.put(field, raw),
-            Name::Text(name) => self.take(Key::of(name, self.flaw.is_none()), raw),
+            Name::Text(name) => self.take_named(name, raw),
         })
     }
 
@@ -198,6 +198,11 @@ impl<'a> Object<'a> {
         self.depth = 1;
     }
 
+    #[inline(never)]
+    fn take_named(&mut self, name: &str, raw: Raw<'a>) {
+        self.take(Key::of(name, self.flaw.is_none()), raw);
+    }
+
     fn take(&mut self, key: Key, raw: Raw<'a>) {
         match key {
             Key::Own => {}
@@ -209,14 +214,19 @@ impl<'a> Object<'a> {
     #[inline]
     fn put(&mut self, field: Field, raw: Raw<'a>) {
         if !self.seen.insert(field) {
-            let twice = || Flaw::of(field, Code::DuplicateField, "is given more than once");
-            self.flaw.get_or_insert_with(twice);
+            self.given_twice(field);
         } else if raw != Raw::NULL
             && let Some(value) = self.values.get_mut(field as usize)
         {
             *value = raw;
             self.present.insert(field);
         }
+    }
+
+    #[inline(never)]
+    fn given_twice(&mut self, field: Field) {
+        let twice = || Flaw::of(field, Code::DuplicateField, "is given more than once");
+        self.flaw.get_or_insert_with(twice);
     }
 }
 

@@ -29,7 +29,7 @@ impl<'a> Raw<'a> {
     }
 }
 
-/// `digits x 10^-places`: at most 18 digits, of which so many are decimal places.
+/// `digits x 10^-places`: at most 19 digits, of which so many are decimal places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Short {
     /// All digits, with the sign.
@@ -39,8 +39,8 @@ pub(crate) struct Short {
 }
 
 impl Short {
-    /// The most bytes of its text without the sign: 18 digits always fit.
-    pub(crate) const BYTES_MAX: usize = 18;
+    /// The most bytes of its text without the sign: so many digits fit 64 bits without one.
+    pub(crate) const BYTES_MAX: usize = 19;
 
     /// The exact value, normalized.
     pub(crate) fn decimal(self) -> Decimal {

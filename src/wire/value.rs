@@ -24,7 +24,7 @@ use crate::domain::units::{
 use crate::wire::names::Names;
 use crate::wire::raw::{Raw, Short};
 use crate::wire::spec::Shape;
-use crate::wire::time::TimeTextError;
+use crate::wire::time::{LastMinute, TimeTextError};
 use crate::wire::{digits, flat, time};
 
 /// Why a value was refused, as the end of a sentence that begins with the field's name.
@@ -55,12 +55,13 @@ pub(crate) struct Context {
     /// Bytes that a string which is not a name may have.
     pub(crate) text_bytes_max: usize,
     names: Names,
+    minute: LastMinute,
 }
 
 impl Context {
     /// With that bound, and the names of the values before.
-    pub(crate) const fn new(text_bytes_max: usize, names: Names) -> Self {
-        Self { text_bytes_max, names }
+    pub(crate) fn new(text_bytes_max: usize, names: Names) -> Self {
+        Self { text_bytes_max, names, minute: LastMinute::default() }
     }
 }
 
@@ -404,7 +405,7 @@ pub(crate) struct TimeText(pub(crate) Timestamp);
 impl Value for TimeText {
     const SHAPE: Shape = Shape::Time;
 
-    fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
+    fn decode(raw: Raw<'_>, context: &mut Context) -> Result<Self, Why> {
         if let Raw::Json(json) = raw
             && !matches!(json.as_bytes(), [b'"' | b'-' | b'0'..=b'9', ..])
         {
@@ -412,7 +413,7 @@ impl Value for TimeText {
         }
         let time = match number(raw)? {
             Number::Short(seconds) => time::in_range(seconds.nanos()),
-            Number::Text(text) => time::parse(&text),
+            Number::Text(text) => context.minute.parse(&text),
         };
         time.map(Self).map_err(time_why)
     }
@@ -430,6 +431,7 @@ impl Value for TimeNanos {
 
     fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
         let time = match number(raw)? {
+            Number::Short(Short { digits, places: 0 }) => time::in_range(digits.into()),
             Number::Short(nanos) => time::from_decimal_nanos(nanos.decimal()),
             Number::Text(text) => time::from_unix_nanos(&text),
         };
