@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use siphasher::sip128::{Hasher128, SipHasher13};
+use siphasher::sip128::{Hash128, Hasher128, SipHasher13};
 
 /// A map whose keys are digests.
 pub type ByDigest<V> = HashMap<u128, V, BuildHasherDefault<DigestHasher>>;
@@ -15,10 +15,9 @@ pub type ByDigest<V> = HashMap<u128, V, BuildHasherDefault<DigestHasher>>;
 /// The digest of a value.
 #[must_use]
 pub fn digest_of(value: &impl Hash) -> u128 {
-    let mut gathered = Gathered { bytes: [0; GATHERED_MAX], len: 0, hasher: SipHasher13::new() };
+    let mut gathered = Gathered { bytes: [0; GATHERED_MAX], len: 0, begun: None };
     value.hash(&mut gathered);
-    gathered.flush();
-    gathered.hasher.finish128().as_u128()
+    gathered.digest().as_u128()
 }
 
 /// Bytes that are hashed at once.
@@ -29,32 +28,45 @@ const GATHERED_MAX: usize = 256;
 struct Gathered {
     bytes: [u8; GATHERED_MAX],
     len: usize,
-    hasher: SipHasher13,
+    /// What came before, when there is more than that.
+    begun: Option<SipHasher13>,
 }
 
 impl Gathered {
-    fn flush(&mut self) {
-        self.hasher.write(self.bytes.get(..self.len).unwrap_or_default());
+    fn gathered(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    fn digest(&self) -> Hash128 {
+        match self.begun {
+            None => SipHasher13::new().hash(self.gathered()),
+            Some(mut begun) => {
+                begun.write(self.gathered());
+                begun.finish128()
+            }
+        }
+    }
+
+    fn begun(&mut self) -> &mut SipHasher13 {
+        let mut begun = self.begun.unwrap_or_default();
+        begun.write(self.gathered());
         self.len = 0;
+        self.begun.insert(begun)
     }
 }
 
 impl Hasher for Gathered {
     fn finish(&self) -> u64 {
-        self.hasher.finish()
+        self.digest().h1
     }
 
     #[inline]
     fn write(&mut self, bytes: &[u8]) {
-        if bytes.len() > GATHERED_MAX - self.len {
-            self.flush();
-        }
-        match self.bytes.get_mut(self.len..self.len + bytes.len()) {
-            Some(room) => {
-                room.copy_from_slice(bytes);
-                self.len += bytes.len();
-            }
-            None => self.hasher.write(bytes),
+        if let Some(room) = self.bytes.get_mut(self.len..self.len + bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.len += bytes.len();
+        } else {
+            self.begun().write(bytes);
         }
     }
 }

@@ -169,7 +169,7 @@ pub fn decimal_ratio(part: Decimal, whole: Decimal) -> Option<f64> {
     short.or_else(|| part.checked_div(whole).map(to_f64))
 }
 
-/// Slippage of `quantity` executed for `notional` = sum(q p) against `reference`, in basis points,
+/// Slippage of `quantity` executed for `notional` = sum(q p) against each reference, in basis points,
 /// positive = worse: s (P - ref) / abs(ref) x 10^4. Brought to one division of exact numbers:
 /// s (sum(q p) - ref F) / (abs(ref) F). None for a zero reference or quantity.
 ///
@@ -179,19 +179,23 @@ pub fn slippage_bps(
     side: Side,
     notional: Decimal,
     quantity: Decimal,
-    reference: Decimal,
-) -> Option<f64> {
-    let short = || {
-        let at_reference = Short::of(reference)?.times(Short::of(quantity)?)?;
-        let cost = Short::of(notional)?.minus(at_reference)?.signed(side)?;
-        cost.times_integer(BPS)?.over(at_reference.abs()?)
-    };
-    let long = || {
-        let at_reference = reference.checked_mul(quantity)?;
-        let cost = side.signed(notional.checked_sub(at_reference)?);
-        decimal_ratio(cost.checked_mul(Decimal::from(BPS))?, at_reference.abs())
-    };
-    short().or_else(long)
+    references: [Option<Price>; 3],
+) -> [Option<f64>; 3] {
+    let short = Short::of(notional).zip(Short::of(quantity));
+    references.map(|reference| {
+        let reference = reference?.get();
+        short
+            .and_then(|(notional, quantity)| {
+                let at_reference = Short::of(reference)?.times(quantity)?;
+                let cost = notional.minus(at_reference)?.signed(side)?;
+                cost.times_integer(BPS)?.over(at_reference.abs()?)
+            })
+            .or_else(|| {
+                let at_reference = reference.checked_mul(quantity)?;
+                let cost = side.signed(notional.checked_sub(at_reference)?);
+                decimal_ratio(cost.checked_mul(Decimal::from(BPS))?, at_reference.abs())
+            })
+    })
 }
 
 /// Basis points of one.
@@ -392,7 +396,8 @@ mod tests {
                 let cost = cost.checked_mul(Decimal::from(10_000))?;
                 decimal_ratio(cost, at_reference.abs()).filter(|_| !at_reference.is_zero())
             };
-            let got = slippage_bps(side, notional, quantity, reference);
+            let references = [None, Some(Price::new(reference)), None];
+            let [_, got, _] = slippage_bps(side, notional, quantity, references);
             prop_assert_eq!(got.map(f64::to_bits), long().map(f64::to_bits));
         }
 

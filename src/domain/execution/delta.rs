@@ -59,10 +59,9 @@ impl Delta {
         let is_overfilled = standing.quantity.is_some_and(|q| standing.filled > q);
         let done = &mut order.done;
         let quantity = standing.quantity.unwrap_or_default();
-        let raise = quantity.cmp(&done.ordered);
-        let ordered =
-            if raise.is_gt() { quantity.saturating_sub(done.ordered) } else { Decimal::ZERO };
-        if raise.is_ge() {
+        let mut ordered = Decimal::ZERO;
+        if quantity > done.ordered {
+            ordered = quantity.saturating_sub(done.ordered);
             done.ordered = quantity;
         }
         done.references_missed |= is_missing_new;

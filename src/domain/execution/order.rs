@@ -312,10 +312,12 @@ impl Order {
     /// s (P - ref) / abs(ref) x 10^4. None without a fill, a side or a usable reference.
     #[must_use]
     pub fn slippage_bps(&self, standing: &Standing) -> [Option<f64>; 3] {
-        self.references().map(|reference| {
-            let (side, notional) = (self.side?, standing.notional?);
-            slippage_bps(side, notional, standing.filled, reference?.get())
-        })
+        match self.side.zip(standing.notional) {
+            Some((side, notional)) => {
+                slippage_bps(side, notional, standing.filled, self.references())
+            }
+            None => [None; 3],
+        }
     }
 }
 

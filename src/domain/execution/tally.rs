@@ -152,10 +152,9 @@ impl Tally {
         }
         fill.done.measured = true;
         let Some(notional) = quantity.checked_mul(price) else { return };
-        for (at, reference) in references.iter().enumerate() {
-            let bps = reference.and_then(|r| slippage_bps(side, notional, quantity, r.get()));
-            self.slippage.extend(bps.map(|bps| (at, bps)));
-        }
+        let measured = slippage_bps(side, notional, quantity, references);
+        let measured = measured.into_iter().enumerate();
+        self.slippage.extend(measured.filter_map(|(at, bps)| Some((at, bps?))));
         let expected = references.get(Reference::Expected.index()).copied().flatten();
         if let Some(reference) = expected.map(Price::get).filter(|r| !r.is_zero()) {
             let worse = side.signed(price.saturating_sub(reference));

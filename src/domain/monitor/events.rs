@@ -73,7 +73,9 @@ impl Monitor {
             Effect::Nothing | Effect::Duplicate => {}
             Effect::OutOfOrder => self.out_of_order += 1,
             Effect::Books => {
-                self.dirty.insert(account.clone());
+                if !self.dirty.contains(account) {
+                    self.dirty.insert(account.clone());
+                }
             }
             Effect::Health(change) => self.component_changed(account, change, outbox),
         }
