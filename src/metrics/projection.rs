@@ -330,13 +330,17 @@ fn set_level(levels: &mut [u8; 9], anomaly: &AnomalyView) {
     }
 }
 
+/// Drifts that are open, by `DriftType::ALL` and `Severity::ALL`.
 fn drifts_open(symbols: &[SymbolRow]) -> [[u64; 3]; 4] {
-    DriftType::ALL.map(|drift_type| {
-        Severity::ALL.map(|severity| {
-            let open = symbols.iter().filter_map(|s| s.drift.as_ref()).filter(|d| {
-                d.drift_type == drift_type && d.severity == Some(severity) && d.state.is_open()
-            });
-            open.fold(0, |count, _| count + 1)
-        })
-    })
+    let mut open = [[0; 3]; 4];
+    let drifts = symbols.iter().filter_map(|row| row.drift.as_ref());
+    for drift in drifts.filter(|drift| drift.state.is_open()) {
+        let by_type = DriftType::ALL.iter().position(|known| *known == drift.drift_type);
+        let by_severity = Severity::ALL.iter().position(|known| Some(*known) == drift.severity);
+        let count = by_type.and_then(|at| open.get_mut(at)).zip(by_severity);
+        if let Some(count) = count.and_then(|(of_type, at)| of_type.get_mut(at)) {
+            *count += 1;
+        }
+    }
+    open
 }
