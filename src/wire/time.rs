@@ -308,6 +308,11 @@ fn offset_seconds(text: &[u8]) -> Result<i32, TimeTextError> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::civil::DateTime;
+    use jiff::tz::Offset;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     const BASE: i64 = 1_795_357_800 * NANOS_PER_SECOND;
@@ -420,5 +425,49 @@ mod tests {
         check(BASE + 20_000_000, "2026-11-22T14:30:00.02Z");
         check(BASE + 1, "2026-11-22T14:30:00.000000001Z");
         check(Timestamp::MIN.as_nanos(), "1990-01-01T00:00:00Z");
+    }
+
+    /// A time as numbers: date, clock, nanoseconds, and minutes of the zone.
+    type Parts = (i16, [i8; 5], i32, i32);
+
+    fn parts() -> impl Strategy<Value = Parts> {
+        let year = prop_oneof![3 => 1985_i16..2205, 1 => 0_i16..10_000];
+        let rest = [0_i8..14, 0..33, 0..25, 0..61, 0..60];
+        (year, rest, 0_i32..1_000_000_000, -1_439_i32..1_440)
+    }
+
+    fn text((year, [month, day, hour, minute, second], nanos, zone): Parts) -> String {
+        let (sign, hours, minutes) =
+            (if zone < 0 { '-' } else { '+' }, zone.abs() / 60, zone.abs() % 60);
+        format!(
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanos:09}{sign}{hours:02}:{minutes:02}"
+        )
+    }
+
+    /// What another calendar makes of it.
+    fn known(
+        (year, [month, day, hour, minute, second], nanos, zone): Parts,
+    ) -> Result<Timestamp, TimeTextError> {
+        let civil = DateTime::new(year, month, day, hour, minute, second, nanos)
+            .map_err(|_| TimeTextError::Calendar)?;
+        let zone = Offset::from_seconds(zone * 60).expect("less than a day");
+        in_range(zone.to_timestamp(civil).map_err(|_| TimeError)?.as_nanosecond())
+    }
+
+    proptest! {
+        #[test]
+        fn the_calendar_is_that_of_others(times in vec((parts(), any::<bool>()), 1..6)) {
+            let (mut reader, mut last) = (LastMinute::default(), None);
+            for (parts, again) in times {
+                // A minute that came before, now and then.
+                let (year, [month, day, hour, minute, second], nanos, zone) = parts;
+                let minute = last.filter(|_| again).unwrap_or((year, [month, day, hour, minute]));
+                last = Some(minute);
+                let (year, [month, day, hour, minute]) = minute;
+                let parts = (year, [month, day, hour, minute, second], nanos, zone);
+                prop_assert_eq!(reader.parse(&text(parts)), known(parts), "{}", text(parts));
+                prop_assert_eq!(parse(&text(parts)), known(parts), "{}", text(parts));
+            }
+        }
     }
 }
