@@ -1,14 +1,19 @@
 //! Rows of what survives a power cut: the exporter with its journal, against the journal alone.
 //!
-//! The journal alone is given what the exporter would give it: records of the same bytes, as many
-//! in one batch as there are requests that wait. One sync for each batch, on the same disk.
+//! The journal alone is given what the exporter would give it: records of the same bytes. Once with as
+//! many in one batch as there are requests that wait: what the disk allows. And once by as many writers
+//! that each wait until their record is on the disk, in batches as they come: what a journal without
+//! HTTP, JSON and state allows. One sync for each batch, on the same disk.
 
+use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::LocalSet;
 use trading_exporter::clock;
 use trading_exporter::domain::monitor::Monitor;
 use trading_exporter::domain::settings::Settings;
@@ -20,9 +25,8 @@ use trading_exporter::wire::encode::encode;
 
 use crate::fold::decode;
 use crate::http_rows::{
-    BATCH_CONNECTIONS, CONNECTIONS, ROUND, bodies, busy, send_batches, send_events,
+    BATCH_CONNECTIONS, CONNECTIONS, ROUND, bodies, busy, fill_up, send_batches, send_events,
 };
-use crate::load::Round;
 use crate::parse;
 use crate::rounds::{median, median_ratio, rate, take_turns};
 use crate::servers::{self, Server};
@@ -31,6 +35,8 @@ use crate::traffic::{BATCH_EVENTS, Engine, SYMBOLS};
 
 /// Events of the row of recovery.
 const RECOVERED: u64 = 5_000_000;
+/// What batches should come to.
+const OF_BATCHES: Goal = Goal::AtLeast(0.6);
 /// What stands before the JSON of an event in a record: version, flags, tag.
 const HEAD: &[u8] = b"\x01\x00E";
 
@@ -73,19 +79,67 @@ fn append(log: &mut LocalLog, records: &[Vec<u8>], at_once: u64) -> f64 {
     })
 }
 
+/// A record that waits for the disk, and who waits for it.
+type Waiting<'a> = (&'a [u8], oneshot::Sender<()>);
+
+/// Takes what waits as one batch, and tells its writers when it is on the disk, until all are gone.
+fn commit(log: &mut LocalLog, mut waiting: mpsc::UnboundedReceiver<Waiting<'_>>) {
+    while let Some(first) = waiting.blocking_recv() {
+        let sequence = log.last_sequence() + 1;
+        let mut batch = Batch::new(sequence, clock::now().as_nanos(), Room::Ordinary);
+        let mut told = Vec::new();
+        let others = std::iter::from_fn(|| waiting.try_recv().ok());
+        for (record, writer) in std::iter::once(first).chain(others) {
+            batch.push(|out| out.extend_from_slice(record));
+            told.push(writer);
+        }
+        log.append(&batch).expect("a log that takes it");
+        for writer in told {
+            writer.send(()).expect("a writer that waits");
+        }
+    }
+}
+
+/// So many writers append a record each and wait for it, for as long as a round. Records in a second.
+fn append_waiting<'a>(log: &mut LocalLog, records: &'a [Vec<u8>], writers: u64) -> f64 {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    thread::scope(|scope| {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        scope.spawn(move || commit(log, receiver));
+        let (local, written, started) = (LocalSet::new(), Cell::new(0.0), Instant::now());
+        let write = async |sender: mpsc::UnboundedSender<Waiting<'a>>| {
+            for record in records.iter().cycle() {
+                if started.elapsed() >= ROUND {
+                    return;
+                }
+                let (told, heard) = oneshot::channel();
+                sender.send((record, told)).expect("a thread that commits");
+                heard.await.expect("a record that is on the disk");
+                written.set(written.get() + 1.0);
+            }
+        };
+        let all = (0..writers).map(|_| write(sender.clone()));
+        local.block_on(&runtime, futures_util::future::join_all(all));
+        written.get() / started.elapsed().as_secs_f64()
+    })
+}
+
 /// Single events and batches, each acknowledged after its sync.
 pub(crate) fn durable() -> Vec<Row> {
     let records = records();
     let (ours, alone) = (folder(), folder());
     let server = exporter(ours.path());
+    fill_up(&server);
     let mut log = open(alone.path(), SyncMode::EveryBatch);
+    let log = RefCell::new(&mut log);
     let (mut singles, mut batches) = (Vec::new(), Vec::new());
-    let mut journal = |at_once: u64| append(&mut log, &records, at_once);
-    let [single, theirs] = take_turns([
+    let journal = |at_once: u64| append(&mut log.borrow_mut(), &records, at_once);
+    let [single, waiting, theirs] = take_turns([
         &mut || {
             singles.push(send_events(&server));
             singles.last().map_or(0.0, |round| round.rate)
         },
+        &mut || append_waiting(&mut log.borrow_mut(), &records, CONNECTIONS),
         &mut || journal(CONNECTIONS),
     ]);
     let at_once = BATCH_CONNECTIONS * BATCH_EVENTS;
@@ -98,20 +152,23 @@ pub(crate) fn durable() -> Vec<Row> {
         },
         &mut || journal(at_once),
     ]);
-    let row = |what: String, ours: &[f64], theirs: &[f64], rounds: &[Round], goal| Row {
-        what,
+    let row = |what: &str, ours: &[f64], against: String, theirs: &[f64], goal| Row {
+        what: format!("{what}, every batch synced"),
         ours: per_second(median(ours.iter().copied())),
-        against: "the journal alone, as many records in a sync".to_owned(),
+        against: format!("the journal alone, {against}"),
         theirs: per_second(median(theirs.iter().copied())),
         ratio: median_ratio(ours, theirs),
-        goal: Goal::AtLeast(goal),
-        note: busy(rounds),
+        goal,
+        note: busy(if goal == OF_BATCHES { &batches } else { &singles }),
     };
-    let of_single = format!("single event, every batch synced, {CONNECTIONS} connections");
-    let of_batch = format!("NDJSON, {BATCH_EVENTS} events of as many orders, every batch synced");
+    let of_single = format!("single event, {CONNECTIONS} connections");
+    let of_batch = format!("NDJSON, {BATCH_EVENTS} events of as many orders");
+    let writers = format!("{CONNECTIONS} writers that each wait");
+    let in_sync = |records: u64| format!("{records} records in a sync");
     vec![
-        row(of_single, &single, &theirs, &singles, 0.5),
-        row(of_batch, &batch, &batch_theirs, &batches, 0.6),
+        row(&of_single, &single, writers, &waiting, Goal::AtLeast(0.5)),
+        row(&of_single, &single, in_sync(CONNECTIONS), &theirs, Goal::None),
+        row(&of_batch, &batch, in_sync(at_once), &batch_theirs, OF_BATCHES),
     ]
 }
 

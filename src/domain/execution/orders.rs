@@ -65,8 +65,8 @@ impl Class {
 struct Slot {
     /// None only while it is lent. Behind a pointer, so that lending moves that alone, and a vector of
     /// slots that grows does not copy all orders. A copy of the state shares its orders with it, and
-    /// either copies one only when it changes: the copy of a million orders, for which ingest waits,
-    /// takes a tenth of the time.
+    /// either copies one only when it changes: ingest waits for a copy of a million orders for a
+    /// seventh of the time.
     order: Option<Arc<Order>>,
     class: Class,
     /// Receive time of its last fact.
