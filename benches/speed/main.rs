@@ -22,6 +22,7 @@ mod rounds;
 mod table;
 mod http_rows;
 mod latency_rows;
+mod webhook_rows;
 mod durable_rows;
 mod journal_rows;
 mod parse;
@@ -57,6 +58,7 @@ const TOPICS: &[Topic] = &[
     Topic { name: "apply", measure: fold_rows::apply },
     Topic { name: "scrape", measure: scrape_rows::scrape },
     Topic { name: "latency", measure: latency_rows::latency },
+    Topic { name: "webhooks", measure: webhook_rows::webhooks },
     Topic { name: "memory", measure: memory::row },
 ];
 

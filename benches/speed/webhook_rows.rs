@@ -1,0 +1,105 @@
+//! The row of webhooks: what an engine waits for its answers while each event is told to targets that
+//! accept a connection and never answer.
+
+use std::fs;
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use crate::http_rows::events_at;
+use crate::load::{self, Round, Target};
+use crate::rounds::{median, median_ratio, take_turns};
+use crate::servers::{self, Server};
+use crate::table::{Goal, Row};
+
+/// How long each side is loaded in a round.
+const ROUND: Duration = Duration::from_secs(3);
+/// Connections, and the time from one request to the next of each: 400 events a second.
+const CONNECTIONS: u64 = 4;
+const PACE: Duration = Duration::from_millis(10);
+/// Targets that hang.
+const TARGETS: usize = 8;
+/// Any secret of the right form.
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// Accepts, and keeps the connections until the end.
+fn hanging_target() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("its address");
+    thread::spawn(move || {
+        let kept: Vec<_> = listener.incoming().collect();
+        drop(kept);
+    });
+    address
+}
+
+/// An exporter with a journal in that folder, and so many targets.
+fn exporter(folder: &Path, targets: usize) -> Server {
+    fs::create_dir(folder).expect("a folder");
+    fs::write(folder.join("secret"), SECRET).expect("a file");
+    let target = |number: usize| {
+        format!(
+            "  - {{name: t{number}, url: 'http://{}/', secret_file: secret, allow_private: true, \
+             timeout: 1s}}\n",
+            hanging_target()
+        )
+    };
+    let targets: String = (0..targets).map(target).collect();
+    let head = if targets.is_empty() { "" } else { "webhooks:\n" };
+    let config = folder.join("exporter.yml");
+    fs::write(&config, format!("{head}{targets}")).expect("a file");
+    servers::exporter(&[
+        "--storage.mode=journal",
+        &format!("--storage.path={}", folder.join("data").display()),
+        &format!("--config.file={}", config.display()),
+    ])
+}
+
+/// Heartbeats of components that are now better and now worse: each is told.
+fn paced(server: &Server) -> Round {
+    let target = Target { connections: CONNECTIONS, pace: PACE, ..events_at(server) };
+    load::run(target, &server.process, ROUND, |connection| {
+        let mut statuses = ["degraded", "unhealthy"].into_iter().cycle();
+        move |out: &mut Vec<u8>| {
+            let status = statuses.next().unwrap_or_default();
+            write!(
+                out,
+                r#"{{"type":"heartbeat","account":"paper","component":"gateway-{connection}","status":"{status}"}}"#
+            )
+            .expect("memory");
+        }
+    })
+}
+
+/// The times that half and 99 % of the answers did not exceed, with targets that hang and without any.
+pub(crate) fn webhooks() -> Vec<Row> {
+    // Beside the build: what lies below the system's folder may be memory.
+    let folder = tempfile::tempdir_in(concat!(env!("CARGO_MANIFEST_DIR"), "/target"));
+    let folder = folder.expect("a folder");
+    let (hanging, alone) = (
+        exporter(&folder.path().join("hanging"), TARGETS),
+        exporter(&folder.path().join("alone"), 0),
+    );
+    let [with, without] = take_turns([&mut || paced(&hanging), &mut || paced(&alone)]);
+    let row = |name: &str, part: f64| {
+        let times = |rounds: &[Round]| -> Vec<f64> {
+            rounds.iter().map(|round| round.quantile_us(part)).collect()
+        };
+        let (with, without) = (times(&with), times(&without));
+        let micros = |times: &[f64]| format!("{:.0} µs", median(times.iter().copied()));
+        Row {
+            what: format!(
+                "{name} of 400 events a second, each told to {TARGETS} targets that hang"
+            ),
+            ours: micros(&with),
+            against: "the same without targets".to_owned(),
+            theirs: micros(&without),
+            ratio: median_ratio(&with, &without),
+            goal: Goal::AtMost(1.3),
+            note: "every batch synced".to_owned(),
+        }
+    };
+    vec![row("p50", 0.5), row("p99", 0.99)]
+}
