@@ -1,13 +1,14 @@
 //! Rows of what survives a power cut: the exporter with its journal, against the journal alone.
 //!
 //! The journal alone is given what the exporter would give it: records of the same bytes. Once with as
-//! many in one batch as there are requests that wait: what the disk allows. And once by as many writers
-//! that each wait until their record is on the disk, in batches as they come: what a journal without
-//! HTTP, JSON and state allows. One sync for each batch, on the same disk.
+//! many in one batch as there are requests that wait: what the disk allows. And by as many writers that
+//! each wait until their record is on the disk, threads or tasks of one thread, in batches as they come:
+//! what a journal without HTTP, JSON and state allows. One sync for each batch, on the same disk.
 
 use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -100,6 +101,33 @@ fn commit(log: &mut LocalLog, mut waiting: mpsc::UnboundedReceiver<Waiting<'_>>)
     }
 }
 
+/// So many writers, a thread each, append a record and wait for it, for as long as a round. Records in
+/// a second.
+fn append_blocking(log: &mut LocalLog, records: &[Vec<u8>], writers: u64) -> f64 {
+    let (written, started) = (AtomicU64::new(0), Instant::now());
+    thread::scope(|scope| {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        scope.spawn(move || commit(log, receiver));
+        for _ in 0..writers {
+            let (sender, written) = (sender.clone(), &written);
+            scope.spawn(move || {
+                for record in records.iter().cycle() {
+                    if started.elapsed() >= ROUND {
+                        return;
+                    }
+                    let (told, heard) = oneshot::channel();
+                    sender.send((record, told)).expect("a thread that commits");
+                    heard.blocking_recv().expect("a record that is on the disk");
+                    written.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    #[expect(clippy::cast_precision_loss, reason = "a count")]
+    let written = written.into_inner() as f64;
+    written / started.elapsed().as_secs_f64()
+}
+
 /// So many writers append a record each and wait for it, for as long as a round. Records in a second.
 fn append_waiting<'a>(log: &mut LocalLog, records: &'a [Vec<u8>], writers: u64) -> f64 {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
@@ -134,11 +162,12 @@ pub(crate) fn durable() -> Vec<Row> {
     let log = RefCell::new(&mut log);
     let (mut singles, mut batches) = (Vec::new(), Vec::new());
     let journal = |at_once: u64| append(&mut log.borrow_mut(), &records, at_once);
-    let [single, waiting, theirs] = take_turns([
+    let [single, threads, waiting, theirs] = take_turns([
         &mut || {
             singles.push(send_events(&server));
             singles.last().map_or(0.0, |round| round.rate)
         },
+        &mut || append_blocking(&mut log.borrow_mut(), &records, CONNECTIONS),
         &mut || append_waiting(&mut log.borrow_mut(), &records, CONNECTIONS),
         &mut || journal(CONNECTIONS),
     ]);
@@ -163,10 +192,12 @@ pub(crate) fn durable() -> Vec<Row> {
     };
     let of_single = format!("single event, {CONNECTIONS} connections");
     let of_batch = format!("NDJSON, {BATCH_EVENTS} events of as many orders");
-    let writers = format!("{CONNECTIONS} writers that each wait");
+    let blocking = format!("{CONNECTIONS} threads that each wait");
+    let writers = format!("{CONNECTIONS} tasks of one thread that each wait");
     let in_sync = |records: u64| format!("{records} records in a sync");
     vec![
-        row(&of_single, &single, writers, &waiting, Goal::AtLeast(0.5)),
+        row(&of_single, &single, blocking, &threads, Goal::AtLeast(0.5)),
+        row(&of_single, &single, writers, &waiting, Goal::None),
         row(&of_single, &single, in_sync(CONNECTIONS), &theirs, Goal::None),
         row(&of_batch, &batch, in_sync(at_once), &batch_theirs, OF_BATCHES),
     ]
