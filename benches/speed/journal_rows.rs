@@ -6,21 +6,21 @@
 //! that the disk gets. So the second limit does that too: a log that only writes, into files that it
 //! fills with zeros as fast as it needs them.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use trading_exporter::journal::{
-    Batch, DiskStorage, EventLog, LocalLog, LocalOptions, Room, Storage, StoredFile,
+    Batch, DiskStorage, EventLog, LocalLog, Room, Storage, StoredFile, SyncMode,
 };
 
+use crate::durable_rows::open;
 use crate::rounds::{median, median_ratio, rate, take_turns};
 use crate::table::{Goal, Row, per_second};
 
 /// How long each side writes in a round.
 const ROUND: Duration = Duration::from_millis(1_500);
-/// Bytes of the file of the limit, and of a segment.
+/// Bytes of the file of the limit: those of a segment.
 const FILE_BYTES: u64 = 64 << 20;
 /// Bytes of a record: an event as the journal keeps it.
 const RECORD_BYTES: usize = 250;
@@ -38,7 +38,7 @@ pub(crate) fn journal() -> Vec<Row> {
     };
     let mut plain = Plain::new(storage("plain"), Files::One);
     let mut rolling = Plain::new(storage("rolling"), Files::Many);
-    let mut log = open(&folder.path().join("journal"));
+    let mut log = open(&folder.path().join("journal"), SyncMode::EveryBatch);
     [1, 64]
         .into_iter()
         .flat_map(|records| rows(&mut plain, &mut rolling, &mut log, records))
@@ -132,16 +132,6 @@ impl Plain {
         self.file.sync().expect("a sync");
         self.offset += bytes;
     }
-}
-
-fn open(folder: &Path) -> LocalLog {
-    let storage = DiskStorage::open_or_create(folder).expect("a folder");
-    let options = LocalOptions { segment_bytes: FILE_BYTES, ..LocalOptions::default() };
-    let mut log = LocalLog::open(Arc::new(storage), options).expect("a journal");
-    let preparer = log.preparer();
-    // It ends with the log.
-    thread::spawn(move || preparer.run());
-    log
 }
 
 fn append(log: &mut LocalLog, records: usize) {

@@ -22,7 +22,7 @@ pub(crate) struct Row {
 }
 
 /// What a ratio should be.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Goal {
     /// The more, the better.
     AtLeast(f64),

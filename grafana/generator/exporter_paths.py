@@ -151,7 +151,7 @@ def webhooks():
 
 def listeners():
     """Engines that follow what is told."""
-    size, since = (8, 7), "since the exporter began to count"
+    size = (8, 7)
     kinds, refused = ("kind",), "trading_exporter_listeners_refused_total"
     return [
         lines(
@@ -164,7 +164,7 @@ def listeners():
         ),
         lines(
             "Listeners refused",
-            f"Streams and waits refused because as many were open as may be, {since}.",
+            f"Streams and waits refused because as many were open as may be, {SINCE}.",
             [(latest(refused, kinds), "{{kind}}")],
             size=size,
             bounds=(0, None),
@@ -172,7 +172,7 @@ def listeners():
         ),
         lines(
             "Streams that ended",
-            f"Event streams by why they ended, {since}: slow is an engine that does not keep up.",
+            f"Event streams by why they ended, {SINCE}: slow is an engine that does not keep up.",
             [(latest("trading_exporter_streams_ended_total", ("reason",)), "{{reason}}")],
             size=size,
             bounds=(0, None),
@@ -196,7 +196,7 @@ def alerting():
         ),
         lines(
             "Notifications of Alertmanager",
-            "Notifications received, by what came of them, since the exporter began to count: set "
+            f"Notifications received, by what came of them, {SINCE}: set "
             "(a halt), duplicate, nothing (asked for), refused, failed (Alertmanager tries again).",
             [
                 (

@@ -6,7 +6,7 @@
 //! conversion (see `settings::Instrument`), rounding of input (what cannot be held is refused).
 
 pub(crate) mod exact;
-mod short;
+pub(in crate::domain) mod short;
 
 pub use rust_decimal::Decimal;
 
@@ -168,38 +168,6 @@ pub fn decimal_ratio(part: Decimal, whole: Decimal) -> Option<f64> {
     let short = Short::of(part).zip(Short::of(whole)).and_then(|(part, whole)| part.over(whole));
     short.or_else(|| part.checked_div(whole).map(to_f64))
 }
-
-/// Slippage of `quantity` executed for `notional` = sum(q p) against each reference, in basis points,
-/// positive = worse: s (P - ref) / abs(ref) x 10^4. Brought to one division of exact numbers:
-/// s (sum(q p) - ref F) / (abs(ref) F). None for a zero reference or quantity.
-///
-/// Of short numbers, as nearly all are, it is the same float for a tenth of the work.
-#[must_use]
-pub fn slippage_bps(
-    side: Side,
-    notional: Decimal,
-    quantity: Decimal,
-    references: [Option<Price>; 3],
-) -> [Option<f64>; 3] {
-    let short = Short::of(notional).zip(Short::of(quantity));
-    references.map(|reference| {
-        let reference = reference?.get();
-        short
-            .and_then(|(notional, quantity)| {
-                let at_reference = Short::of(reference)?.times(quantity)?;
-                let cost = notional.minus(at_reference)?.signed(side)?;
-                cost.times_integer(BPS)?.over(at_reference.abs()?)
-            })
-            .or_else(|| {
-                let at_reference = reference.checked_mul(quantity)?;
-                let cost = side.signed(notional.checked_sub(at_reference)?);
-                decimal_ratio(cost.checked_mul(Decimal::from(BPS))?, at_reference.abs())
-            })
-    })
-}
-
-/// Basis points of one.
-const BPS: i64 = 10_000;
 
 /// `a + b`, if it is held exactly: what was added can then be taken off again without a trace.
 #[must_use]
@@ -379,28 +347,6 @@ mod tests {
     }
 
     proptest! {
-        /// Of numbers of any length, through 96 bits, it is the same float.
-        #[test]
-        fn slippage_is_that_of_long_decimals(
-            (price, quantity, reference) in (any::<i64>(), any::<i64>(), any::<i64>()),
-            (a, b, c) in (0_u32..19, 0_u32..19, 0_u32..19),
-            (cut, is_buy) in (0_u32..50, any::<bool>()),
-        ) {
-            let [price, quantity, reference] =
-                [(price, a), (quantity, b), (reference, c)].map(|(n, s)| Decimal::new(n >> cut, s));
-            let side = if is_buy { Side::Buy } else { Side::Sell };
-            let Some(notional) = price.checked_mul(quantity) else { return Ok(()) };
-            let long = || {
-                let at_reference = reference.checked_mul(quantity)?;
-                let cost = side.signed(notional.checked_sub(at_reference)?);
-                let cost = cost.checked_mul(Decimal::from(10_000))?;
-                decimal_ratio(cost, at_reference.abs()).filter(|_| !at_reference.is_zero())
-            };
-            let references = [None, Some(Price::new(reference)), None];
-            let [_, got, _] = slippage_bps(side, notional, quantity, references);
-            prop_assert_eq!(got.map(f64::to_bits), long().map(f64::to_bits));
-        }
-
         #[test]
         fn short_numbers_are_read_as_long_ones_are(text in "-?[0-9]{0,10}[.]?[0-9]{0,10}") {
             let spelled_out = format!("{text}e0");

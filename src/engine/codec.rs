@@ -175,8 +175,8 @@ pub(super) fn head(bytes: &[u8]) -> Result<(bool, u8, &[u8]), CodecError> {
     Ok((flags & FLAG_MORE != 0, tag, content))
 }
 
-/// Reads one event, or says why it cannot be read. What was written was checked when it came, so only the form is checked here:
-/// limits may have changed since.
+/// Reads one event, or says why it cannot be read. What was written was checked when it came, so only
+/// the form is checked here: limits may have changed since.
 fn event(content: &[u8]) -> Result<Event, CodecError> {
     let limits = DecodeLimits { events_max: 1, text_bytes_max: usize::MAX, depth_max: usize::MAX };
     let mut decoded = decode_json(content, &limits).map_err(|e| content_error("event", &e))?;

@@ -53,17 +53,21 @@ fn start_with_failing_sync(home: &Home, trace: &Path, n: u64) -> Result<Exporter
     Exporter::try_start(&home.config, &strace)
 }
 
+/// With small segments an exporter syncs less often before it listens.
+const STARTING_SYNCS_MAX: u64 = 60;
+
 /// The sync of a halt that Alertmanager asks for fails: it is told so and sends it again, and what
 /// it was told to have halted is halted.
 pub(crate) fn failed_sync_of_an_alert(rounds: &Rounds) -> String {
     let rounds = rounds.of(6);
     let (mut served, mut halted, mut refused) = (0, 0, 0);
-    for n in 1.. {
+    for n in 1..=rounds + STARTING_SYNCS_MAX {
         if served == rounds {
             break;
         }
         let directory = tempfile::tempdir().unwrap();
-        let home = Home::in_directory(directory.path(), directory.path(), "");
+        let home =
+            Home::in_directory(directory.path(), directory.path(), "  segment_bytes: 64KiB\n");
         let trace = directory.path().join("strace");
         let Ok(exporter) = start_with_failing_sync(&home, &trace, n) else { continue };
         served += 1;
@@ -92,6 +96,7 @@ pub(crate) fn failed_sync_of_an_alert(rounds: &Rounds) -> String {
         }
         halted += acknowledged.len();
     }
+    assert_eq!(served, rounds, "it started so often");
     assert!(halted > 0 && refused > 0, "{halted} halted, {refused} refused");
     format!(
         "EIO under halts by Alertmanager: {rounds} rounds, {halted} answered 200 and {refused} 503; halts \

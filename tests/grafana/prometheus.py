@@ -3,10 +3,11 @@
 import json
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
+
+from waiting import until
 
 CONFIG = """
 global: {{scrape_interval: 2s, evaluation_interval: 1s}}
@@ -59,12 +60,16 @@ class Prometheus:
 
     def wait_until_ready(self, log):
         """Returns when it takes queries."""
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and self.server.poll() is None:
-            if "Server is ready" in log.read_text():
-                return
-            time.sleep(0.1)
-        raise RuntimeError(f"Prometheus did not start: {log.read_text()}")
+
+        def problem():
+            return f"Prometheus did not start: {log.read_text()}"
+
+        def is_ready():
+            if self.server.poll() is not None:
+                raise RuntimeError(problem())
+            return "Server is ready" in log.read_text()
+
+        until(is_ready, START_SECONDS, problem)
 
     def __enter__(self):
         return self

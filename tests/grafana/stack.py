@@ -13,6 +13,7 @@ from urllib.request import urlopen
 from boards import ROOT
 from prometheus import Prometheus
 from traffic import SECONDS, Exporter, Traffic
+from waiting import until
 
 BINARY = ROOT / "target" / "debug" / "trading-exporter"
 # Both are up before the traffic begins, and still there when the panels are asked for.
@@ -26,12 +27,16 @@ def process(command, log, address):
     with log.open("w") as output:
         child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT)
         try:
-            deadline = time.monotonic() + START_SECONDS
-            while not (found := re.search(address, log.read_text())):
-                if child.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"{command[0]} did not start: {log.read_text()}")
-                time.sleep(0.1)
-            yield found[1]
+
+            def problem():
+                return f"{command[0]} did not start: {log.read_text()}"
+
+            def told():
+                if child.poll() is not None:
+                    raise RuntimeError(problem())
+                return re.search(address, log.read_text())
+
+            yield until(told, START_SECONDS, problem)[1]
         finally:
             child.terminate()
             child.wait(timeout=30)
@@ -103,13 +108,13 @@ def wait_for_scrape(server, after):
 
     What is asked for that time is there, whatever becomes of the next scrape.
     """
-    deadline = time.monotonic() + START_SECONDS
     scraped = 'min(timestamp(up{job="trading-exporter"} == 1))'
-    while time.monotonic() < deadline:
+
+    def ask():
         now = time.time()
         found = server.instant(scraped, now)
         both = server.instant('count(up{job="trading-exporter"} == 1)', now)
-        if both and both[0]["value"][1] == "2" and float(found[0]["value"][1]) > after:
-            return now
-        time.sleep(0.2)
-    raise RuntimeError("Prometheus does not scrape")
+        is_scraped = both and both[0]["value"][1] == "2" and float(found[0]["value"][1]) > after
+        return now if is_scraped else None
+
+    return until(ask, START_SECONDS, lambda: "Prometheus does not scrape")

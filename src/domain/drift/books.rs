@@ -72,7 +72,7 @@ impl Books {
     /// as its sender told it. It says nothing new, so it confirms nothing.
     #[must_use]
     pub fn is_repeated(&self, snapshot: &Positions, time: Timestamp) -> bool {
-        self.side(snapshot.source).is_repeated(time, digest_of(snapshot))
+        self.side(snapshot.source).is_repeated(time, || digest_of(snapshot))
     }
 
     /// Takes a snapshot of one side. Rows of one symbol are added up. `intern` gives each row's

@@ -88,9 +88,10 @@ impl SideBooks {
         self.newest.is_some_and(|newest| !at.is_newer_than(newest))
     }
 
-    /// Whether a snapshot of that time and content is the newest one, sent again.
-    pub(super) fn is_repeated(&self, time: Timestamp, content: u128) -> bool {
-        self.content == Some(content) && self.newest.is_some_and(|newest| newest.time == time)
+    /// Whether a snapshot of that time and content is the newest one, sent again. The content is asked
+    /// for where the time is that of the newest.
+    pub(super) fn is_repeated(&self, time: Timestamp, content: impl FnOnce() -> u128) -> bool {
+        self.newest.is_some_and(|newest| newest.time == time) && self.content == Some(content())
     }
 
     /// Remembers what the newest snapshot said.

@@ -21,6 +21,7 @@ pub mod facts;
 mod currencies;
 mod tally;
 mod delta;
+mod slippage;
 mod settle;
 mod view;
 

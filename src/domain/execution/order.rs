@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 use crate::domain::event::Initiator;
 use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::fills::{Effective, Executed, Fills};
+use crate::domain::execution::slippage::slippage_bps;
 use crate::domain::execution::window::EntryKey;
 use crate::domain::few::{Few, Place32};
 use crate::domain::ids::{OrderId, Session};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
-use crate::domain::units::{Decimal, Price, Quantity, Side, exact, slippage_bps};
+use crate::domain::units::{Decimal, Price, Quantity, Side, exact};
 
 /// One order: its facts, and what was made of them so far.
 #[derive(Clone, Debug, Serialize, Deserialize)]

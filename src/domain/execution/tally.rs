@@ -11,10 +11,11 @@ use crate::domain::execution::context::Context;
 use crate::domain::execution::counters::Money;
 use crate::domain::execution::fills::{Amendment, Effective, Fill, Fills};
 use crate::domain::execution::order::Order;
+use crate::domain::execution::slippage::slippage_bps;
 use crate::domain::ids::Currency;
 use crate::domain::settings::{Instrument, Reference};
 use crate::domain::symbols::SymbolKey;
-use crate::domain::units::{Decimal, Price, Side, slippage_bps};
+use crate::domain::units::{Decimal, Price, Side};
 
 /// What the executions of one order add to the counters this time.
 #[derive(Debug, Default)]

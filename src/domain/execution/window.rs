@@ -58,8 +58,11 @@ struct Node {
     newer: u32,
 }
 
+/// No duration between two times is as long.
+const NO_NANOS: i64 = i64::MIN;
+
 /// An entry in two thirds of the room, for a window holds a thousand: what is not there is a number
-/// that cannot be, a float that is none or a negative duration.
+/// that cannot be, a float that is none or a duration longer than the range of times.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(from = "Entry", into = "Entry")]
 struct Packed {
@@ -80,7 +83,7 @@ struct Packed {
 impl From<Entry> for Packed {
     fn from(entry: Entry) -> Self {
         let (quantity, filled) = entry.quantity.unwrap_or_default();
-        let nanos = |nanos: Option<i64>| nanos.unwrap_or(-1);
+        let nanos = |nanos: Option<i64>| nanos.unwrap_or(NO_NANOS);
         Self {
             quantity,
             filled,
@@ -101,7 +104,7 @@ impl From<Entry> for Packed {
 impl From<Packed> for Entry {
     fn from(packed: Packed) -> Self {
         let number = |number: f64| (!number.is_nan()).then_some(number);
-        let nanos = |nanos: i64| (nanos >= 0).then_some(nanos);
+        let nanos = |nanos: i64| (nanos != NO_NANOS).then_some(nanos);
         Self {
             outcome: packed.outcome,
             touched: packed.touched,
@@ -486,7 +489,7 @@ mod tests {
             slippage_bps: [Some(0.0), None, Some(-1.5)],
             notional: Some(0.0),
             fill_nanos: Some(0),
-            ack_nanos: Some(1),
+            ack_nanos: Some(-1),
             first_fill_nanos: Some(i64::MAX),
             ..none
         };

@@ -8,7 +8,7 @@ use crate::domain::units::{Decimal, Side};
 
 /// `digits x 10^-scale`; the scale is at most that of a [`Decimal`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Short {
+pub(in crate::domain) struct Short {
     digits: i64,
     scale: u32,
 }
@@ -30,7 +30,7 @@ const FLOAT_MAX: u64 = 1 << 53;
 
 impl Short {
     /// None when the digits do not fit.
-    pub(super) fn of(value: Decimal) -> Option<Self> {
+    pub(in crate::domain) fn of(value: Decimal) -> Option<Self> {
         let parts = value.unpack();
         let digits = i64::try_from(u64::from(parts.mid) << 32 | u64::from(parts.lo)).ok()?;
         let digits = if parts.negative { -digits } else { digits };
@@ -38,25 +38,25 @@ impl Short {
     }
 
     /// The same number times an integer.
-    pub(super) fn times_integer(self, factor: i64) -> Option<Self> {
+    pub(in crate::domain) fn times_integer(self, factor: i64) -> Option<Self> {
         Some(Self { digits: self.digits.checked_mul(factor)?, ..self })
     }
 
     /// The product.
-    pub(super) fn times(self, other: Self) -> Option<Self> {
+    pub(in crate::domain) fn times(self, other: Self) -> Option<Self> {
         let scale = Some(self.scale + other.scale).filter(|scale| *scale <= Decimal::MAX_SCALE)?;
         Some(Self { digits: self.digits.checked_mul(other.digits)?, scale })
     }
 
     /// The difference.
-    pub(super) fn minus(self, other: Self) -> Option<Self> {
+    pub(in crate::domain) fn minus(self, other: Self) -> Option<Self> {
         let scale = self.scale.max(other.scale);
         let digits = self.digits_at(scale)?.checked_sub(other.digits_at(scale)?)?;
         Some(Self { digits, scale })
     }
 
     /// With the sign of a side.
-    pub(super) fn signed(self, side: Side) -> Option<Self> {
+    pub(in crate::domain) fn signed(self, side: Side) -> Option<Self> {
         match side {
             Side::Buy => Some(self),
             Side::Sell => Some(Self { digits: self.digits.checked_neg()?, ..self }),
@@ -64,13 +64,13 @@ impl Short {
     }
 
     /// Without its sign.
-    pub(super) fn abs(self) -> Option<Self> {
+    pub(in crate::domain) fn abs(self) -> Option<Self> {
         Some(Self { digits: self.digits.checked_abs()?, ..self })
     }
 
     /// The nearest float of `self / whole`, if a float holds the digits of both: then the one
     /// division rounds the exact quotient.
-    pub(super) fn over(self, whole: Self) -> Option<f64> {
+    pub(in crate::domain) fn over(self, whole: Self) -> Option<f64> {
         let scale = self.scale.max(whole.scale);
         let (part, whole) = (self.float_at(scale)?, whole.float_at(scale)?);
         (whole != 0.0).then(|| part / whole)
