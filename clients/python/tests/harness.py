@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -87,6 +88,17 @@ class Exporter:
             self._process.wait(SOON)
             self._process = None
             self._log.close()
+
+    def hold(self) -> None:
+        """From now on it takes connections and answers nothing, until :meth:`resume`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)
+
+    def resume(self) -> None:
+        """It answers again; also from the child of a fork."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGCONT)
 
     def get(self, path: str, token: Optional[str] = None) -> Any:
         request = urllib.request.Request(self.url + path)  # noqa: S310

@@ -361,16 +361,20 @@ def test_a_child_of_a_fork_asks_for_a_permit_of_its_own(
 ) -> None:
     with TradingGate(client=make(shared.url)) as gate:
         until(gate.allowed)
+        # While it is held, the child gets no permit of its own, and has none from its parent.
+        shared.hold()
         child = os.fork()
         if child == 0:
             status = 1
             try:
                 assert not gate.allowed(), "the parent's permit is not the child's"
+                shared.resume()
                 until(gate.allowed)
                 halt(shared, account)
                 until(lambda: not gate.allowed())
                 status = 0
             finally:
+                shared.resume()
                 os._exit(status)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         until(lambda: not gate.allowed())
