@@ -72,6 +72,14 @@ def test_what_a_process_left_is_sent_once_by_one_other(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+def test_long_lines_between_short_ones_come_back(tmp_path: Path) -> None:
+    spill = Spill(str(tmp_path), 1 << 20)
+    lines = [line(n, size) for n, size in enumerate([10, 40_000, 10, 200_000, 16_000, 17_000, 10])]
+    assert all(spill.append(each) for each in lines)
+    assert drain(spill, 2) == [each.json for each in lines]
+    assert spill.torn == 0
+
+
 @pytest.mark.parametrize("cut", [1, 5, 20])
 def test_a_torn_end_is_left_out_and_counted(tmp_path: Path, cut: int) -> None:
     spill = Spill(str(tmp_path), 1 << 20)

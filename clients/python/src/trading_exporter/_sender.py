@@ -219,13 +219,13 @@ class Sender:
     def _turn(self) -> None:
         self._absorb()
         self._settle()
-        facts, passing = self._batch()
-        if not facts and not passing:
-            self._pause(_IDLE_SECONDS)
-            return
         wait = self._not_before - time.monotonic()
         if wait > 0:
             self._pause(min(wait, _ABSORB_SECONDS * 20))
+            return
+        facts, passing = self._batch()
+        if not facts and not passing:
+            self._pause(_IDLE_SECONDS)
             return
         self._deliver(facts, passing)
 
