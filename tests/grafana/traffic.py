@@ -2,7 +2,8 @@
 
 equities is well, futures deserves warnings, crypto is critical, fx has too few orders to judge.
 Beside the orders come heartbeats, positions, decisions of an operator, and what should not happen.
-Bounded: it ends after `SECONDS`, with a fixed number of orders.
+Bounded: it ends after `SECONDS`, with a fixed number of orders. An account's orders are the same in
+every run, however fast the machine: what they become depends on their number, never on the clock.
 """
 
 import json
@@ -78,7 +79,8 @@ class Traffic:
     """The story, step by step."""
 
     def __init__(self, exporter, seed=7):
-        self.exporter, self.random, self.number = exporter, random.Random(seed), 0
+        self.exporter, self.random = exporter, random.Random(seed)
+        self.chances = {a.name: random.Random(f"{seed} {a.name}") for a in ACCOUNTS}
         self.sent = dict.fromkeys((a.name for a in ACCOUNTS), 0)
 
     def run(self, now=time.time, wait=time.sleep):
@@ -87,6 +89,7 @@ class Traffic:
         while (elapsed := now() - start) < SECONDS:
             self.step(elapsed / SECONDS, now())
             wait(STEP_SECONDS)
+        self.step(1.0, now())
 
     def step(self, progress, at):
         """What happens by this share of the time."""
@@ -94,7 +97,7 @@ class Traffic:
             events = self.heartbeats(account, progress)
             while self.sent[account.name] < account.orders * progress:
                 self.sent[account.name] += 1
-                events += self.order(account, progress, at)
+                events += self.order(account, self.sent[account.name], at)
             self.exporter.post(events)
             if account.name != "fx" or progress < 0.4:
                 self.exporter.post(self.books(account, progress, at))
@@ -108,17 +111,17 @@ class Traffic:
                 self.sent[tell.__name__] = 1
                 tell(at)
 
-    def order(self, account, progress, at):
+    def order(self, account, number, at):
         """One order from submission to its end; the account gets to its figures by and by."""
-        self.number += 1
-        id_, roll = f"T-{self.number}", self.random.random()
-        symbol = account.symbols[self.number % len(account.symbols)]
-        price, worse = 100.0 + self.random.random(), min(1.0, 2 * progress) * 1.6
-        side = "buy" if self.random.random() < 0.5 else "sell"
+        chance = self.chances[account.name]
+        id_, roll = f"T-{account.name}-{number}", chance.random()
+        symbol = account.symbols[number % len(account.symbols)]
+        price, worse = 100.0 + chance.random(), min(1.0, 2 * number / account.orders) * 1.6
+        side = "buy" if chance.random() < 0.5 else "sell"
         sign = 1 if side == "buy" else -1
-        quantity = self.random.randint(1, 9) * 10
-        slippage = self.random.gauss(account.slippage_bps * worse / 1.2, 4.0)
-        took = self.random.expovariate(1 / (account.fill_seconds * worse / 1.2 + 0.05))
+        quantity = chance.randint(1, 9) * 10
+        slippage = chance.gauss(account.slippage_bps * worse / 1.2, 4.0)
+        took = chance.expovariate(1 / (account.fill_seconds * worse / 1.2 + 0.05))
         common = {
             "account": account.name,
             "order_id": id_,
@@ -144,7 +147,7 @@ class Traffic:
             told.append({**common, "type": kind, "time": at, **more})
 
         if roll < account.rejected * worse:
-            ended("order_rejected", reason=self.random.choice(REASONS))
+            ended("order_rejected", reason=chance.choice(REASONS))
             return told
         accepted = {**common, "type": "order_accepted", "time": at - took * 0.9}
         told.append(accepted)
