@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import namedtuple
 from decimal import Decimal
 from enum import Enum
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from trading_exporter._events import build
+from trading_exporter._events import Raw, build, pack, unpack
 from trading_exporter._values import decimal_text, is_missing, plain_text, rounded_text, side_text
 from trading_exporter.positions import PositionsError, rows
 
@@ -115,7 +116,9 @@ def test_an_event_leaves_out_what_is_not_known() -> None:
         "reduce_only": 1,
         "reason": "x" * 600,
     }
-    event = build(("order_submitted", fields, 5, "id", {"account": "a"}))
+    raw = unpack(pack(9, None, "order_submitted", 5, "id", fields))
+    assert raw == Raw(9, None, "order_submitted", 5, "id", fields)
+    event = build(raw, {"account": "a"})
     assert event.pop("reason").startswith("xxx")
     assert event == {
         "type": "order_submitted",
@@ -127,7 +130,20 @@ def test_an_event_leaves_out_what_is_not_known() -> None:
         "reduce_only": True,
     }
     with pytest.raises(ValueError, match="price: nan"):
-        build(("order_filled", {"order_id": "1", "price": float("nan")}, 5, "id", {}))
+        build(Raw(9, None, "order_filled", 5, "id", {"order_id": "1", "price": float("nan")}), {})
+
+
+def test_an_event_that_waits_costs_the_garbage_collector_nothing() -> None:
+    fields = {"order_id": "7", "quantity": 100, "price": "1.5", "expected_price": 2.5}
+    waiting = [
+        pack(9, None, "order_filled", 5, "id", fields),
+        pack(9, ("quote", "AAPL"), "quote", 5, "id", fields),
+        pack(9, None, "order_expired", 5, "id", {}),
+    ]
+    # The second pass is for the tuple that stands in another.
+    gc.collect()
+    gc.collect()
+    assert not any(gc.is_tracked(item) for item in waiting)
 
 
 Contract = namedtuple("Contract", "symbol localSymbol multiplier")

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, NamedTuple, Optional
 
 from . import _spill
-from ._events import Raw, build
+from ._events import Raw, build, unpack
 from ._http import FAILURES, Answer, Channel
 from ._spill import Line, Spill
 
@@ -63,12 +63,6 @@ class Options:
     retry_seconds_max: float = 15.0
     #: Below the 24 hours for which the exporter remembers event ids.
     resend_age_seconds_max: float = 23 * 3600.0
-
-
-#: One event as the caller left it: when it was recorded (Unix nanoseconds), what it will be made
-#: of, and its key. Of items with one key only the newest is worth sending, and not for long; with
-#: None every item is. A plain tuple, for it is made on the order path.
-Item = tuple[int, Raw, Optional[tuple[str, ...]]]
 
 
 @dataclass(eq=False)
@@ -145,6 +139,7 @@ class Sender:
         queue: deque[Any],
         wake: threading.Event,
         spill: Optional[Spill],
+        envelope: Mapping[str, str],
         on_states: Callable[[Mapping[str, str]], None],
         on_rejected: Callable[[Rejected], None],
     ) -> None:
@@ -153,6 +148,7 @@ class Sender:
         self._queue = queue
         self._wake = wake
         self._spill = spill
+        self._envelope = envelope
         self._on_states = on_states
         self._on_rejected = on_rejected
         self.counts = Counts()
@@ -269,10 +265,11 @@ class Sender:
                 item.facts, item.passing = self._facts_taken, self._passing_taken
                 self._markers.append(item)
                 continue
-            line = self._encode(item)
+            raw = unpack(item)
+            line = self._encode(raw)
             if line is None:
                 continue
-            key = item[2]
+            key = raw.key
             if key is None:
                 self._facts_taken += 1
                 self._keep(line)
@@ -320,9 +317,9 @@ class Sender:
             if steps % _STEP == 0:
                 time.sleep(_BREATH_SECONDS)
 
-    def _encode(self, item: Item) -> Optional[Line]:
+    def _encode(self, raw: Raw) -> Optional[Line]:
         try:
-            event = build(item[1])
+            event = build(raw, self._envelope)
         except Exception as error:
             self.counts.unencodable += 1
             self._tell_rejected(Rejected({}, "unencodable", f"{type(error).__name__}: {error}"))
@@ -333,7 +330,7 @@ class Sender:
             self.counts.unencodable += 1
             self._tell_rejected(Rejected(event, "unencodable", str(error)))
             return None
-        return Line(item[0] // 1_000_000_000, text.encode())
+        return Line(raw.recorded_ns // 1_000_000_000, text.encode())
 
     # From there to the exporter
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Optional, Union
 
 from . import _forks
-from ._events import build
+from ._events import Raw, build, pack
 from ._http import FAILURES, Answer, Channel, Endpoint, raise_for
 from ._sender import Marker, Options, Rejected, Sender, new_spill
 from .errors import ExporterUnavailable
@@ -167,6 +167,7 @@ class Client:
             self._queue,
             self._wake,
             self._spill,
+            self._envelope,
             self._heard,
             self._rejected,
         )
@@ -195,7 +196,7 @@ class Client:
                 return self._drop("queue_full")
             identity = event_id or f"{self._id_prefix}-{next(self._numbers)}"
             at = now if time_ns is None else time_ns
-            self._queue.append((now, (kind, fields, at, identity, self._envelope), key))
+            self._queue.append(pack(now, key, kind, at, identity, fields))
             if not self._wake.is_set():
                 self._wake.set()
             if self._thread is None:
@@ -315,7 +316,8 @@ class Client:
     def event(self, kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """An event as it goes over the wire, with an id and the time."""
         identity = f"{self._id_prefix}-{next(self._numbers)}"
-        return build((kind, fields, time.time_ns(), identity, self._envelope))
+        now = time.time_ns()
+        return build(Raw(now, None, kind, now, identity, fields), self._envelope)
 
     def new_channel(self, token: Optional[str] = None) -> Channel:
         """A connection of its own, for one thread."""
