@@ -1,24 +1,28 @@
 //! `GET /metrics`: what Prometheus scrapes.
 //!
-//! The state is copied under its lock and encoded after it, piece by piece, with turns for others in
-//! between. A token that is confined to accounts
+//! The state is copied, encoded and sent piece by piece, with turns for others in between: see
+//! [`Picture`] for how that shows one moment. A token that is confined to accounts
 //! gets the series of those alone, and nothing of the exporter itself, whose figures move with
 //! accounts that it may not see: the length of its answer says nothing of others.
 
+use std::convert::Infallible;
 use std::io::Write;
+use std::mem;
 
 use axum::Extension;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use futures_util::stream;
 
 use crate::api::AppState;
 use crate::api::auth::Caller;
 use crate::clock;
 use crate::domain::ids::Account;
-use crate::metrics::{Exposition, Format, project, project_accounts};
+use crate::metrics::{Exposition, Format, Picture};
 
 /// What Prometheus scrapes
 ///
@@ -45,21 +49,23 @@ pub(super) async fn get_metrics(
     let format = Format::negotiate(accept.as_deref());
     let encoding = Encoding::of(&headers);
     let body = if caller.may_see(Account::ALL) {
+        let mut lent = Lent::by(&app);
+        copy(&app, &mut lent.picture, |_| true).await;
         let (depth, limit) = app.engine.queue();
         app.runtime.queue(depth, limit);
-        let projection = app.engine.read(project);
-        let exposition = Exposition::new(&projection, Some(&app.runtime), format);
+        let exposition = lent.picture.exposition(Some(&app.runtime), format);
         let body = write(&app, exposition, encoding).await;
         app.runtime.scrape_duration(clock::monotonic().saturating_duration_since(started));
         body
     } else {
-        let projection = app
-            .engine
-            .read(|monitor| project_accounts(monitor, |account| caller.may_see(account.as_str())));
-        write(&app, Exposition::new(&projection, None, format), encoding).await
+        let mut picture = Picture::default();
+        copy(&app, &mut picture, |account| caller.may_see(account.as_str())).await;
+        write(&app, picture.exposition(None, format), encoding).await
     };
-    let mut response = body.into_response();
+    let length = body.len();
+    let mut response = in_pieces(app, body).into_response();
     let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, length.into());
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
     if encoding == Encoding::Gzip {
@@ -68,13 +74,68 @@ pub(super) async fn get_metrics(
     response
 }
 
-/// Bytes of text between two turns of others: a tenth of a millisecond, compressed.
-const TURN_BYTES: usize = 16 * 1024;
+/// Bytes of text between two turns of others: less than a tenth of a millisecond, compressed.
+const TURN_BYTES: usize = 8 * 1024;
+/// Bytes of an answer that are handed to the kernel at once.
+const PIECE_BYTES: usize = 64 * 1024;
+/// How often the state is gone through for what changed meanwhile, before it is locked for the rest.
+const PASSES_MAX: usize = 3;
+/// So many rows that changed meanwhile are few enough to be copied under that lock.
+const ROWS_LEFT_MAX: usize = 32;
 
-/// Writes the exposition. After every [`TURN_BYTES`] the other tasks of this thread get a turn: an
-/// engine must not wait until a scrape is over, nor notice how many series there are. And if then a
-/// request waits for the writer, the thread gives way, for they may share a core: the kernel would
-/// let a thread that has so much to do run on for some milliseconds.
+/// Lets the other tasks of this thread have a turn: an engine must not wait until a scrape is over,
+/// nor notice how many series there are. And if then a request waits for the writer, the thread gives
+/// way, for they may share a core: the kernel would let a thread that has so much to do run on for
+/// some milliseconds.
+async fn give_turns(app: &AppState) {
+    tokio::task::yield_now().await;
+    if app.engine.is_waited_for() {
+        (app.give_way)();
+    }
+}
+
+/// The picture that scrapes share, on loan: it goes back however a scrape ends. A second scrape at the
+/// same time begins with an empty one.
+struct Lent {
+    picture: Picture,
+    owner: AppState,
+}
+
+impl Lent {
+    fn by(app: &AppState) -> Self {
+        Self { picture: app.picture.lock().take().unwrap_or_default(), owner: app.clone() }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        *self.owner.picture.lock() = Some(mem::take(&mut self.picture));
+    }
+}
+
+/// Takes a picture of the state as it is at one moment, with turns for others while it is prepared.
+async fn copy(app: &AppState, picture: &mut Picture, visible: impl Fn(&Account) -> bool) {
+    for _ in 0..PASSES_MAX {
+        let mut copied = 0;
+        loop {
+            let step = app.engine.read(|monitor| picture.catch_up(monitor, &visible));
+            copied += step.copied;
+            give_turns(app).await;
+            if step.is_last {
+                break;
+            }
+        }
+        if copied <= ROWS_LEFT_MAX {
+            break;
+        }
+    }
+    app.engine.read(|monitor| picture.take(monitor, &visible));
+    while picture.work_out() {
+        give_turns(app).await;
+    }
+}
+
+/// Writes the exposition, with turns for others after every [`TURN_BYTES`].
 async fn write(app: &AppState, mut exposition: Exposition<'_>, encoding: Encoding) -> Vec<u8> {
     let mut text = String::with_capacity(2 * TURN_BYTES);
     let room = match encoding {
@@ -96,14 +157,25 @@ async fn write(app: &AppState, mut exposition: Exposition<'_>, encoding: Encodin
             Some(gzip) => gzip.write_all(text.as_bytes()).unwrap_or_default(),
             None => plain.extend_from_slice(text.as_bytes()),
         }
+        give_turns(app).await;
         if !is_more {
             return gzip.map_or(plain, |gzip| gzip.finish().unwrap_or_default());
         }
-        tokio::task::yield_now().await;
-        if app.engine.is_waited_for() {
-            (app.give_way)();
-        }
     }
+}
+
+/// The body of an answer, with turns for others after every [`PIECE_BYTES`]: the kernel takes
+/// megabytes at once, and copies them before it returns.
+fn in_pieces(app: AppState, bytes: Vec<u8>) -> Body {
+    let pieces = stream::unfold((app, Bytes::from(bytes)), async |(app, mut left)| {
+        if left.is_empty() {
+            return None;
+        }
+        let piece = left.split_to(left.len().min(PIECE_BYTES));
+        give_turns(&app).await;
+        Some((Ok::<_, Infallible>(piece), (app, left)))
+    });
+    Body::from_stream(pieces)
 }
 
 /// How an answer is encoded.

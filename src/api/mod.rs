@@ -55,6 +55,7 @@ use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use parking_lot::Mutex;
 
 pub use auth::Access;
 pub use body::Budget;
@@ -66,7 +67,7 @@ pub use routes::{ROUTES, Route};
 
 use crate::config::Config;
 use crate::engine::Handle;
-use crate::metrics::Runtime;
+use crate::metrics::{Picture, Runtime};
 use layers::RequestIds;
 
 /// Reads the configuration again; the error tells every mistake.
@@ -97,6 +98,8 @@ pub struct Shared {
     pub listeners: Listeners,
     /// Random bits that tell this process from another.
     pub process: u64,
+    /// What scrapes keep from one to the next; none: one is under way, or there was none yet.
+    picture: Mutex<Option<Picture>>,
     request_ids: RequestIds,
 }
 
@@ -140,6 +143,7 @@ impl AppState {
             budget,
             listeners,
             process,
+            picture: Mutex::default(),
             request_ids: RequestIds::new(process),
         }))
     }

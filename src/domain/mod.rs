@@ -11,6 +11,7 @@ pub mod digest;
 pub mod horizon;
 pub mod symbols;
 pub mod few;
+pub mod marks;
 pub mod pattern;
 pub mod settings;
 pub mod event;

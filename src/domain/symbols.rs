@@ -106,6 +106,12 @@ impl SymbolTable {
         }
     }
 
+    /// How many were retired so far.
+    #[must_use]
+    pub fn retired(&self) -> usize {
+        self.names.len() - self.keys.len()
+    }
+
     /// How many symbols there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -48,6 +48,9 @@ pub enum Source {
     Symbol(fn(&SymbolRow, &mut Points<'_>)),
     /// Rows of (account).
     Account(fn(&AccountRow, &mut Points<'_>)),
+    /// Rows of (account), each followed by those of its symbols; the label of the symbol is among the
+    /// rest, and empty for the account.
+    Within(fn(&AccountRow, &mut Points<'_>), fn(&AccountRow, &SymbolRow, &mut Points<'_>)),
     /// Rows of (account), with `*` among them: what holds for all accounts.
     Control(fn(&ControlRow, &mut Points<'_>)),
     /// Rows of (account, strategy).
@@ -66,7 +69,7 @@ impl Source {
     pub const fn row_labels(self) -> usize {
         match self {
             Self::Symbol(_) | Self::Strategy(_) | Self::Venue(_) => 2,
-            Self::Account(_) | Self::Control(_) => 1,
+            Self::Account(_) | Self::Within(..) | Self::Control(_) => 1,
             Self::Exporter(_) | Self::Runtime => 0,
         }
     }
@@ -234,7 +237,7 @@ mod tests {
             assert!(!(buckets && labels.contains(&"symbol")), "{name}: symbol on a histogram");
             let row: &[&str] = match family.source {
                 Source::Symbol(_) => &["account", "symbol"],
-                Source::Account(_) | Source::Control(_) => &["account"],
+                Source::Account(_) | Source::Within(..) | Source::Control(_) => &["account"],
                 Source::Strategy(_) => &["account", "strategy"],
                 Source::Venue(_) => &["account", "venue"],
                 Source::Exporter(_) | Source::Runtime => &[],

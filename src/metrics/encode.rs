@@ -14,7 +14,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::units::{self, Decimal};
 use crate::metrics::catalogue::{self, Family, Kind, Source};
 use crate::metrics::format::Format;
-use crate::metrics::projection::{AccountRow, BreakdownRow, Projection};
+use crate::metrics::labels::Labels;
+use crate::metrics::projection::{AccountRow, Projection, SymbolRow};
 use crate::metrics::runtime::{Gathered, Runtime};
 use crate::metrics::text::{push_count, push_float, push_label, push_seconds};
 
@@ -22,6 +23,9 @@ use crate::metrics::text::{push_count, push_float, push_label, push_seconds};
 const SYMBOL_BYTES: usize = 6 * 1024;
 /// Bytes that everything else comes to, roughly.
 const REST_BYTES: usize = 64 * 1024;
+/// What a row counts for, beside the bytes that it writes, when it is asked whether a piece is large
+/// enough: one that writes nothing takes its time all the same.
+const ROW_BYTES: usize = 16;
 /// The most characters of an exemplar's label names and values together (OpenMetrics 1.0).
 const EXEMPLAR_CHARS_MAX: usize = 128;
 
@@ -31,7 +35,8 @@ const EXEMPLAR_CHARS_MAX: usize = 128;
 /// accounts that the scraper may not see.
 #[must_use]
 pub fn encode(projection: &Projection, runtime: Option<&Runtime>, format: Format) -> String {
-    let mut exposition = Exposition::new(projection, runtime, format);
+    let labels = Labels::of(projection);
+    let mut exposition = Exposition::new(projection, &labels, runtime, format);
     let mut out = String::with_capacity(exposition.size_bytes());
     exposition.write_some(&mut out, usize::MAX);
     out
@@ -42,7 +47,7 @@ pub fn encode(projection: &Projection, runtime: Option<&Runtime>, format: Format
 #[derive(Debug)]
 pub struct Exposition<'p> {
     projection: &'p Projection,
-    labels: Labels,
+    labels: &'p Labels,
     gathered: Option<Gathered>,
     format: Format,
     families: Vec<&'static Family>,
@@ -62,12 +67,16 @@ struct Place {
 }
 
 impl<'p> Exposition<'p> {
-    /// The exposition of which [`encode`] writes the whole.
-    #[must_use]
-    pub fn new(projection: &'p Projection, runtime: Option<&Runtime>, format: Format) -> Self {
+    /// The exposition of which [`encode`] writes the whole; `labels` are those of the projection.
+    pub(super) fn new(
+        projection: &'p Projection,
+        labels: &'p Labels,
+        runtime: Option<&Runtime>,
+        format: Format,
+    ) -> Self {
         Self {
             projection,
-            labels: Labels::of(projection),
+            labels,
             gathered: runtime.map(Runtime::gather),
             format,
             families: catalogue::all().collect(),
@@ -84,8 +93,10 @@ impl<'p> Exposition<'p> {
         REST_BYTES + symbols * SYMBOL_BYTES
     }
 
-    /// Appends the next rows, until `out` has `bytes` or a little more. False: that was all.
+    /// Appends the next rows, until `out` has `bytes` or a little more, or less if many rows have
+    /// nothing to say. False: that was all.
     pub fn write_some(&mut self, out: &mut String, bytes: usize) -> bool {
+        let mut left = bytes;
         while let Some(family) = self.families.get(self.at.family) {
             let mut points = Points {
                 out,
@@ -96,8 +107,8 @@ impl<'p> Exposition<'p> {
                 is_headed: self.is_headed,
             };
             let gathered = self.gathered.as_ref();
-            let rows = Rows { points: &mut points, at: &mut self.at, bytes };
-            let is_whole = write_family(rows, self.projection, &self.labels, gathered);
+            let rows = Rows { points: &mut points, at: &mut self.at, left: &mut left };
+            let is_whole = write_family(rows, self.projection, self.labels, gathered);
             (self.series, self.is_headed) = (points.series, points.is_headed);
             if !is_whole {
                 return true;
@@ -130,7 +141,7 @@ fn push_header(out: &mut String, family: &Family, format: Format) {
 struct Rows<'r, 'a> {
     points: &'r mut Points<'a>,
     at: &'r mut Place,
-    bytes: usize,
+    left: &'r mut usize,
 }
 
 impl<'a> Rows<'_, 'a> {
@@ -140,12 +151,42 @@ impl<'a> Rows<'_, 'a> {
         accounts: impl Iterator<Item = (&'s [R], &'a [String])>,
         read: fn(&R, &mut Points<'_>),
     ) -> bool {
-        let Self { points, at, bytes } = self;
+        let Self { points, at, left } = self;
         for (rows, labels) in accounts.skip(at.account) {
             for (row, labels) in rows.iter().zip(labels).skip(at.row) {
                 points.row(row, labels, read);
                 at.row += 1;
-                if points.out.len() >= bytes {
+                *left = left.saturating_sub(ROW_BYTES);
+                if points.out.len() >= *left {
+                    return false;
+                }
+            }
+            at.account += 1;
+            at.row = 0;
+        }
+        true
+    }
+
+    /// Writes each account, and then its symbols, from where it stopped. Whether those were all.
+    fn write_within(
+        self,
+        accounts: impl Iterator<Item = (&'a AccountRow, &'a str)>,
+        own: fn(&AccountRow, &mut Points<'_>),
+        each: fn(&AccountRow, &SymbolRow, &mut Points<'_>),
+    ) -> bool {
+        let Self { points, at, left } = self;
+        for (account, labels) in accounts.skip(at.account) {
+            points.row = labels;
+            // The account itself stands before its first symbol.
+            if at.row == 0 {
+                own(account, points);
+                at.row = 1;
+            }
+            for symbol in account.symbols.iter().skip(at.row - 1) {
+                each(account, symbol, points);
+                at.row += 1;
+                *left = left.saturating_sub(ROW_BYTES);
+                if points.out.len() >= *left {
                     return false;
                 }
             }
@@ -159,7 +200,7 @@ impl<'a> Rows<'_, 'a> {
 /// Walks the rows that the family is about. Whether that was all of them.
 fn write_family<'a>(
     rows: Rows<'_, 'a>,
-    projection: &Projection,
+    projection: &'a Projection,
     labels: &'a Labels,
     gathered: Option<&Gathered>,
 ) -> bool {
@@ -178,6 +219,9 @@ fn write_family<'a>(
         Source::Account(read) => {
             rows.write(accounts().map(|(a, l)| (from_ref(a), from_ref(&l.account))), read)
         }
+        Source::Within(own, each) => {
+            rows.write_within(accounts().map(|(a, l)| (a, l.account.as_str())), own, each)
+        }
         Source::Control(read) => {
             let common = once((from_ref(&projection.common), from_ref(&labels.common)));
             let own = accounts().map(|(a, l)| (from_ref(&a.control), from_ref(&l.account)));
@@ -194,51 +238,6 @@ fn write_family<'a>(
                 gathered.write(rows.points);
             }
             true
-        }
-    }
-}
-
-/// The escaped label text of every row.
-#[derive(Debug)]
-struct Labels {
-    common: String,
-    accounts: Vec<AccountLabels>,
-}
-
-#[derive(Debug)]
-struct AccountLabels {
-    account: String,
-    symbols: Vec<String>,
-    strategies: Vec<String>,
-    venues: Vec<String>,
-}
-
-impl Labels {
-    fn of(projection: &Projection) -> Self {
-        let mut common = String::new();
-        push_label(&mut common, "account", projection.common.account.as_str());
-        Self { common, accounts: projection.accounts.iter().map(AccountLabels::of).collect() }
-    }
-}
-
-impl AccountLabels {
-    fn of(row: &AccountRow) -> Self {
-        let mut account = String::new();
-        push_label(&mut account, "account", row.control.account.as_str());
-        let under = |name: &str, value: &str| {
-            let mut text = String::with_capacity(account.len() + name.len() + value.len() + 4);
-            text.push_str(&account);
-            push_label(&mut text, name, value);
-            text
-        };
-        let breakdown = |name: &str, rows: &[BreakdownRow]| {
-            rows.iter().map(|row| under(name, &row.name)).collect()
-        };
-        Self {
-            symbols: row.symbols.iter().map(|s| under("symbol", s.symbol.as_str())).collect(),
-            strategies: breakdown("strategy", &row.strategies),
-            venues: breakdown("venue", &row.venues),
-            account,
         }
     }
 }

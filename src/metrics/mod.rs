@@ -1,6 +1,7 @@
 //! What Prometheus scrapes: the catalogue of families, the projection of the state, the encoder.
 //!
-//! Input: the monitor under a read lock (copied, not encoded, there), and [`Runtime`], the
+//! Input: the monitor under a read lock (copied, not encoded, there; a large one in steps, see
+//! [`Picture`]), and [`Runtime`], the
 //! exporter's own figures. Output: one exposition in text 0.0.4 or OpenMetrics 1.0. Invariants:
 //! both formats carry the same samples; only families of the catalogue come out, each once and in
 //! one group; the same state gives the same text; NaN is never written. Deliberately absent: HTTP
@@ -16,15 +17,18 @@ pub mod catalogue;
 pub mod families;
 pub mod format;
 pub mod projection;
+pub mod picture;
 pub mod encode;
 pub mod runtime;
 mod sinks;
 mod word;
 mod accept;
+mod labels;
 mod text;
 
 pub use encode::{Exposition, encode};
 pub use format::Format;
+pub use picture::{Picture, Step};
 pub use projection::{Projection, project, project_accounts};
 pub use runtime::{Build, Runtime, RuntimeError, SnapshotFigure};
 pub use sinks::Sinks;

@@ -1,4 +1,5 @@
-//! The monitored state as rows, copied under the read lock and encoded after it.
+//! The monitored state as rows, copied under the read lock and encoded after it. Which rows are
+//! copied when is the business of [`Picture`].
 //!
 //! Input: `&Monitor`. Output: [`Projection`], a value that holds nothing of the monitor. Invariant:
 //! a row is there for every account and every symbol seen, so that their counters are born at 0
@@ -10,17 +11,18 @@ use crate::domain::account::AccountState;
 use crate::domain::drift::{DriftType, DriftView, PositionView, ReconcileOutcome};
 use crate::domain::event::Source;
 use crate::domain::execution::Scope;
-use crate::domain::execution::anomaly::{AnomalyView, Figure};
+use crate::domain::execution::anomaly::{Figure, Standing};
 use crate::domain::execution::counters::Counters;
 use crate::domain::execution::figures::{Figures, Quantiles};
 use crate::domain::execution::histogram::{Exemplar, Histogram};
 use crate::domain::health::{self, ComponentView, Components, Health};
 use crate::domain::ids::{Account, Symbol};
 use crate::domain::monitor::Monitor;
-use crate::domain::settings::{Reference, Settings, Severity};
+use crate::domain::settings::{Settings, Severity};
 use crate::domain::state::{CauseKind, Latch, TradingState};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
+use crate::metrics::picture::Picture;
 
 /// Everything of the state that /metrics shows.
 #[derive(Clone, Debug)]
@@ -158,15 +160,13 @@ pub fn project(monitor: &Monitor) -> Projection {
 /// [`ExporterRow`] must stay out of the exposition, see [`crate::metrics::encode()`].
 #[must_use]
 pub fn project_accounts(monitor: &Monitor, visible: impl Fn(&Account) -> bool) -> Projection {
-    let shown = monitor.accounts().filter(|a| visible(&a.name));
-    Projection {
-        common: common_row(monitor),
-        accounts: shown.map(|account| account_row(monitor, account)).collect(),
-        exporter: exporter_row(monitor),
-    }
+    let mut picture = Picture::default();
+    picture.take(monitor, &visible);
+    while picture.work_out() {}
+    picture.into_projection()
 }
 
-fn exporter_row(monitor: &Monitor) -> ExporterRow {
+pub(super) fn exporter_row(monitor: &Monitor) -> ExporterRow {
     let folded = |count: fn(&AccountState) -> u64| monitor.accounts().map(count).sum();
     ExporterRow {
         sequence: monitor.sequence(),
@@ -182,7 +182,7 @@ fn exporter_row(monitor: &Monitor) -> ExporterRow {
 }
 
 /// The row of `*`: the common latch, the exporter's own probes, the defaults.
-fn common_row(monitor: &Monitor) -> ControlRow {
+pub(super) fn common_row(monitor: &Monitor) -> ControlRow {
     let settings = monitor.settings();
     let latch = monitor.common();
     let components: Vec<ComponentView> = monitor.probes().views(&settings.health).collect();
@@ -215,18 +215,23 @@ fn control_row(monitor: &Monitor, account: &AccountState) -> ControlRow {
     }
 }
 
-fn account_row(monitor: &Monitor, account: &AccountState) -> AccountRow {
+/// The row of an account around those of its symbols. What can be worked out of them, and of the
+/// window's slippages, is left for later: it needs no lock.
+pub(super) fn account_row(
+    monitor: &Monitor,
+    account: &AccountState,
+    symbols: Vec<SymbolRow>,
+    stale: bool,
+) -> AccountRow {
     let (execution, books) = (&account.execution, &account.books);
     let whole = execution.whole();
-    let anomalies = execution.anomalies(&account.symbols);
-    let symbols = symbol_rows(monitor.settings(), account, &anomalies);
     AccountRow {
         control: control_row(monitor, account),
         strategies: execution.strategies().map(breakdown_row).collect(),
         venues: execution.venues().map(breakdown_row).collect(),
         counters: whole.counters().clone(),
         figures: whole.figures(),
-        quantiles: Reference::ALL.map(|reference| whole.quantiles(reference)),
+        quantiles: [None; 3],
         dropped: execution.dropped(),
         oldest_open_at: execution.oldest_open_at(),
         rejections: execution
@@ -238,55 +243,27 @@ fn account_row(monitor: &Monitor, account: &AccountState) -> AccountRow {
         ack: execution.ack_histogram().clone(),
         fill: execution.fill_histogram().clone(),
         slippage: execution.slippage_histograms().clone(),
-        anomalies: levels(anomalies.iter().filter(|a| a.symbol.is_none())),
-        drifts_open: drifts_open(&symbols),
+        anomalies: levels(whole.anomalies()),
+        drifts_open: [[0; 3]; 4],
         drifts_total: DriftType::ALL
             .map(|drift| Severity::ALL.map(|severity| books.drifts_total(drift, severity))),
         reconciliations: ReconcileOutcome::ALL.map(|o| books.reconciliations_total(o)),
         snapshots: [Source::Local, Source::Broker].map(|source| books.snapshot_at(source)),
-        stale: books.is_stale(monitor.now(), &monitor.settings().drift),
+        stale,
         last_event_at: account.last_event_at,
         symbols,
     }
 }
 
-/// One row for each symbol, with what the books and the anomalies say of it.
-fn symbol_rows(
-    settings: &Settings,
-    account: &AccountState,
-    anomalies: &[AnomalyView],
-) -> Vec<SymbolRow> {
-    let table = &account.symbols;
-    let (keys, mut rows): (Vec<SymbolKey>, Vec<SymbolRow>) =
-        table.iter().map(|(key, symbol)| (key, symbol_row(settings, account, key, symbol))).unzip();
-    // Keys rise, with gaps where symbols were retired.
-    let place = |symbol: &Symbol| keys.binary_search(&table.get(symbol)?).ok();
-    for position in account.books.positions(table) {
-        if let Some(row) = place(&position.symbol).and_then(|at| rows.get_mut(at)) {
-            row.position = Some(position);
-        }
-    }
-    for drift in account.books.differences(table) {
-        if let Some(row) = place(&drift.symbol).and_then(|at| rows.get_mut(at)) {
-            row.drift = Some(drift);
-        }
-    }
-    for anomaly in anomalies {
-        let at = anomaly.symbol.as_ref().and_then(place);
-        if let Some(row) = at.and_then(|at| rows.get_mut(at)) {
-            set_level(&mut row.anomalies, anomaly);
-        }
-    }
-    rows
-}
-
-fn symbol_row(
+/// The row of a symbol. Whatever it is made of must raise a mark of the symbol when it changes, or
+/// be the settings: see [`Picture`].
+pub(super) fn symbol_row(
     settings: &Settings,
     account: &AccountState,
     key: SymbolKey,
     symbol: &Symbol,
 ) -> SymbolRow {
-    let execution = &account.execution;
+    let (execution, books) = (&account.execution, &account.books);
     let scope = execution.symbol(key);
     let mut counters = scope.map(|s| s.counters().clone()).unwrap_or_default();
     if counters.money.is_empty() {
@@ -300,9 +277,9 @@ fn symbol_row(
         figures: scope.map(Scope::figures).unwrap_or_default(),
         open: execution.open_orders(key),
         unacknowledged: execution.unacknowledged(key),
-        anomalies: [0; 9],
-        position: None,
-        drift: None,
+        anomalies: scope.map(|s| levels(s.anomalies())).unwrap_or_default(),
+        position: books.position(&account.symbols, key),
+        drift: books.difference(&account.symbols, key),
     }
 }
 
@@ -314,24 +291,20 @@ fn breakdown_row((name, scope): (&str, &Scope)) -> BreakdownRow {
     }
 }
 
-/// The worst level of each figure.
-fn levels<'a>(anomalies: impl Iterator<Item = &'a AnomalyView>) -> [u8; 9] {
+/// The level of each figure.
+fn levels(standings: &[Standing]) -> [u8; 9] {
     let mut levels = [0; 9];
-    for anomaly in anomalies {
-        set_level(&mut levels, anomaly);
+    for standing in standings {
+        let at = Figure::ALL.iter().position(|figure| *figure == standing.figure);
+        if let Some(level) = at.and_then(|at| levels.get_mut(at)) {
+            *level = standing.level.code().max(*level);
+        }
     }
     levels
 }
 
-fn set_level(levels: &mut [u8; 9], anomaly: &AnomalyView) {
-    let at = Figure::ALL.iter().position(|figure| *figure == anomaly.figure);
-    if let Some(level) = at.and_then(|at| levels.get_mut(at)) {
-        *level = anomaly.level.code().max(*level);
-    }
-}
-
 /// Drifts that are open, by `DriftType::ALL` and `Severity::ALL`.
-fn drifts_open(symbols: &[SymbolRow]) -> [[u64; 3]; 4] {
+pub(super) fn drifts_open(symbols: &[SymbolRow]) -> [[u64; 3]; 4] {
     let mut open = [[0; 3]; 4];
     let drifts = symbols.iter().filter_map(|row| row.drift.as_ref());
     for drift in drifts.filter(|drift| drift.state.is_open()) {

@@ -8,6 +8,7 @@ mod flow;
 mod golden;
 mod naive;
 mod permutations;
+mod pictures;
 mod session;
 mod snapshots;
 mod state;

@@ -20,6 +20,7 @@ use super::snapshot::{Book, RowTotal, SideBooks, SnapshotTime, SnapshotVerdict};
 use crate::domain::digest::digest_of;
 use crate::domain::event::{Positions, Source};
 use crate::domain::ids::Symbol;
+use crate::domain::marks::MarkedMap;
 use crate::domain::record::Refusal;
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
@@ -30,7 +31,7 @@ use crate::domain::units::Decimal;
 pub struct Books {
     pub(super) local: SideBooks,
     pub(super) broker: SideBooks,
-    pub(super) lines: BTreeMap<SymbolKey, Line>,
+    pub(super) lines: MarkedMap<Line>,
     /// Time of the first complete broker snapshot: a symbol seen later was flat then.
     pub(super) anchor: Option<Timestamp>,
     pub(super) dirty: BTreeSet<SymbolKey>,
@@ -102,7 +103,7 @@ impl Books {
             }
         }
         for key in totals.keys() {
-            self.lines.entry(*key).or_insert_with(|| Line::new(self.anchor));
+            self.lines.or_insert_with(*key, || Line::new(self.anchor));
         }
         if snapshot.complete {
             self.side_mut(snapshot.source).take_complete(totals, at);
@@ -123,7 +124,7 @@ impl Books {
     pub fn flow(&mut self, key: SymbolKey, flow: Flow) {
         let newest = self.pair_times(key).map(|(local, broker)| local.max(broker));
         let received = self.now.unwrap_or(flow.time);
-        let line = self.lines.entry(key).or_insert_with(|| Line::new(self.anchor));
+        let line = self.lines.or_insert_with(key, || Line::new(self.anchor));
         line.ledger.apply(&flow);
         if line.flows.insert(flow, received) {
             self.flows_dropped = self.flows_dropped.saturating_add(1);
@@ -177,7 +178,9 @@ impl Books {
         }
     }
 
+    /// A side, to change it: what it says of any symbol may be another thing then.
     const fn side_mut(&mut self, source: Source) -> &mut SideBooks {
+        self.lines.raise_all();
         match source {
             Source::Local => &mut self.local,
             Source::Broker => &mut self.broker,
@@ -187,7 +190,7 @@ impl Books {
     /// Sets every ledger to the broker's quantity at the first complete snapshot.
     fn anchor_ledgers(&mut self, time: Timestamp) {
         self.anchor = Some(time);
-        for (key, line) in &mut self.lines {
+        for (key, line) in self.lines.iter_mut() {
             let quantity = self.broker.book(*key).map_or(Decimal::ZERO, |book| book.quantity);
             line.ledger.anchor(quantity, time, &line.flows);
         }

@@ -4,7 +4,7 @@
 //! Invariant: everything comes in the order of symbol keys, drifts of the past in the order in
 //! which they were confirmed. Deliberately absent: changing anything.
 
-use super::books::{Books, Line};
+use super::books::Books;
 use super::confirm::Drift;
 use super::snapshot::{Book, SnapshotTime};
 use super::{DriftType, DriftView, PositionView, ReconcileOutcome};
@@ -20,8 +20,28 @@ impl Books {
         &'a self,
         symbols: &'a SymbolTable,
     ) -> impl Iterator<Item = PositionView> + 'a {
-        let lines = self.lines.iter().filter(|(key, _)| !symbols.is_other(**key));
-        lines.filter_map(|(key, line)| self.position(symbols, *key, line))
+        self.lines.keys().filter_map(|key| self.position(symbols, *key))
+    }
+
+    /// The books of one symbol side by side, if any of them speaks of it.
+    #[must_use]
+    pub fn position(&self, symbols: &SymbolTable, key: SymbolKey) -> Option<PositionView> {
+        let line = self.lines.get(&key).filter(|_| !symbols.is_other(key))?;
+        let local = self.local_book(key, line);
+        let broker = self.broker.book(key);
+        Some(PositionView {
+            symbol: symbols.name(key)?.clone(),
+            local: local.map(|book| book.quantity),
+            broker: broker.map(|book| book.quantity),
+            ledger: line.ledger.quantity().normalize(),
+            ledger_basis: line.ledger.basis(),
+            local_price: local.and_then(|book| book.average),
+            broker_price: broker.and_then(|book| book.average),
+            local_at: local.map(|book| book.at.dated()),
+            broker_at: broker.map(|book| book.at.dated()),
+            pending: line.drift.as_ref().map_or(Decimal::ZERO, Drift::pending),
+            offset: line.offset.quantity,
+        })
     }
 
     /// The differences that stand, in the order of symbol keys: those beyond tolerance, and, as
@@ -30,11 +50,15 @@ impl Books {
         &'a self,
         symbols: &'a SymbolTable,
     ) -> impl Iterator<Item = DriftView> + 'a {
-        self.lines.iter().filter_map(|(key, line)| {
-            let symbol = symbols.name(*key)?;
-            let tolerated = || line.tolerated.map(|(reading, at)| reading.view(symbol, at));
-            line.drift.as_ref().map(|drift| drift.view(symbol)).or_else(tolerated)
-        })
+        self.lines.keys().filter_map(|key| self.difference(symbols, *key))
+    }
+
+    /// The difference of one symbol, as [`Self::differences`] tells it.
+    #[must_use]
+    pub fn difference(&self, symbols: &SymbolTable, key: SymbolKey) -> Option<DriftView> {
+        let (line, symbol) = (self.lines.get(&key)?, symbols.name(key)?);
+        let tolerated = || line.tolerated.map(|(reading, at)| reading.view(symbol, at));
+        line.drift.as_ref().map(|drift| drift.view(symbol)).or_else(tolerated)
     }
 
     /// The drifts that were confirmed, oldest first, as they stand or ended; at most 1000. Those of
@@ -60,19 +84,36 @@ impl Books {
     /// differs.
     #[must_use]
     pub fn is_stale(&self, now: Timestamp, settings: &DriftSettings) -> bool {
+        self.is_stale_with(self.lines.keys().filter_map(|key| self.needed_at(*key)), now, settings)
+    }
+
+    /// The same, where [`Self::needed_at`] is known of every symbol.
+    #[must_use]
+    pub fn is_stale_with(
+        &self,
+        needed_at: impl IntoIterator<Item = Timestamp>,
+        now: Timestamp,
+        settings: &DriftSettings,
+    ) -> bool {
         let is_old = |at: Timestamp| now.is_past(at, settings.stale_after);
         let Some(broker) = self.snapshot_at(Source::Broker) else { return false };
         let local = self.snapshot_at(Source::Local);
-        if is_old(broker) || local.is_some_and(is_old) {
-            return true;
-        }
-        self.lines.iter().any(|(key, line)| {
-            self.pair(*key).is_some_and(|pair| {
-                let is_held = |book: &Book| !book.quantity.is_zero();
-                let matters = is_held(&pair.local) || is_held(&pair.broker) || line.drift.is_some();
-                matters && (is_old(pair.local.at.dated()) || is_old(pair.broker.at.dated()))
-            })
-        })
+        is_old(broker) || local.is_some_and(is_old) || needed_at.into_iter().any(is_old)
+    }
+
+    /// The older time of the two books of a symbol that is held or differs; none: they are not needed.
+    #[must_use]
+    pub fn needed_at(&self, key: SymbolKey) -> Option<Timestamp> {
+        let (line, pair) = (self.lines.get(&key)?, self.pair(key)?);
+        let is_held = |book: &Book| !book.quantity.is_zero();
+        let is_needed = is_held(&pair.local) || is_held(&pair.broker) || line.drift.is_some();
+        is_needed.then(|| pair.local.at.dated().min(pair.broker.at.dated()))
+    }
+
+    /// A number that is another one when a book of the symbol may have changed.
+    #[must_use]
+    pub fn mark(&self, key: SymbolKey) -> u64 {
+        self.lines.mark(key)
     }
 
     /// Drifts confirmed so far of a type, by the severity at confirmation or escalation.
@@ -85,23 +126,5 @@ impl Books {
     #[must_use]
     pub fn reconciliations_total(&self, outcome: ReconcileOutcome) -> u64 {
         self.history.reconciliations(outcome)
-    }
-
-    fn position(&self, symbols: &SymbolTable, key: SymbolKey, line: &Line) -> Option<PositionView> {
-        let local = self.local_book(key, line);
-        let broker = self.broker.book(key);
-        Some(PositionView {
-            symbol: symbols.name(key)?.clone(),
-            local: local.map(|book| book.quantity),
-            broker: broker.map(|book| book.quantity),
-            ledger: line.ledger.quantity().normalize(),
-            ledger_basis: line.ledger.basis(),
-            local_price: local.and_then(|book| book.average),
-            broker_price: broker.and_then(|book| book.average),
-            local_at: local.map(|book| book.at.dated()),
-            broker_at: broker.map(|book| book.at.dated()),
-            pending: line.drift.as_ref().map_or(Decimal::ZERO, Drift::pending),
-            offset: line.offset.quantity,
-        })
     }
 }

@@ -73,3 +73,17 @@ pub struct Quantiles {
     /// The worst order.
     pub worst: f64,
 }
+
+impl Quantiles {
+    /// Those of so many slippages; none without any.
+    #[must_use]
+    pub fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.sort_by(f64::total_cmp);
+        // The smallest value that at least `percent` of all samples do not exceed.
+        let rank = |percent: usize| {
+            let rank = (values.len() * percent).div_ceil(100).max(1);
+            values.get(rank - 1).copied()
+        };
+        Some(Self { p50: rank(50)?, p95: rank(95)?, p99: rank(99)?, worst: rank(100)? })
+    }
+}

@@ -33,6 +33,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::drift::Market;
 use crate::domain::execution::context::Context;
 use crate::domain::ids::OrderId;
+use crate::domain::marks::MarkedRows;
 use crate::domain::settings::{RuleIndex, Settings};
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
@@ -62,8 +63,8 @@ pub const SLIPPAGE_BOUNDS: [f64; 13] =
 pub struct Execution {
     orders: Orders,
     whole: Scope,
-    symbols: Vec<Scope>,
-    open: Vec<OpenOrders>,
+    symbols: MarkedRows<Scope>,
+    open: MarkedRows<OpenOrders>,
     mids: Vec<Mids>,
     instruments: Vec<RuleIndex>,
     strategies: Breakdown,
@@ -118,8 +119,8 @@ impl Default for Execution {
         Self {
             orders: Orders::default(),
             whole: Scope::default(),
-            symbols: Vec::new(),
-            open: Vec::new(),
+            symbols: MarkedRows::default(),
+            open: MarkedRows::default(),
             mids: Vec::new(),
             instruments: Vec::new(),
             strategies: Breakdown::default(),
@@ -162,8 +163,8 @@ impl Execution {
         if len <= first {
             return;
         }
-        self.symbols.resize_with(len, Scope::default);
-        self.open.resize(len, OpenOrders::default());
+        self.symbols.grow(len, Scope::default);
+        self.open.grow(len, OpenOrders::default);
         self.mids.resize_with(len, Mids::default);
         self.instruments.resize(len, RuleIndex::default());
         for at in context.symbols.iter_from(first) {

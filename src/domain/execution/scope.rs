@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::execution::anomaly::Standings;
+use crate::domain::execution::anomaly::{Standing, Standings};
 use crate::domain::execution::counters::Counters;
 use crate::domain::execution::figures::{Figures, Quantiles};
 use crate::domain::execution::window::Window;
@@ -39,10 +39,22 @@ impl Scope {
         Figures { fills: self.window_fills, ..self.window.figures() }
     }
 
+    /// The anomalies that stand.
+    #[must_use]
+    pub fn anomalies(&self) -> &[Standing] {
+        self.standings.all()
+    }
+
+    /// Slippages of the window's orders, of those that have one, in the order of the window.
+    #[must_use]
+    pub fn slippages(&self, reference: Reference) -> Vec<f64> {
+        self.window.slippages(reference.index())
+    }
+
     /// Quantiles of slippage over the window; none without a sample. Sorts the window.
     #[must_use]
     pub fn quantiles(&self, reference: Reference) -> Option<Quantiles> {
-        self.window.quantiles(reference.index())
+        Quantiles::of(self.slippages(reference))
     }
 }
 

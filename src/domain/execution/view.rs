@@ -82,6 +82,13 @@ impl Execution {
         self.symbols.get(key.index())
     }
 
+    /// A number that is another one when what is known of the symbol, or its open orders, may have
+    /// changed.
+    #[must_use]
+    pub fn mark(&self, key: SymbolKey) -> u64 {
+        self.symbols.mark(key) + self.open.mark(key)
+    }
+
     /// Strategies by name, if broken down.
     pub fn strategies(&self) -> impl Iterator<Item = (&str, &Scope)> {
         self.strategies.iter()
@@ -162,7 +169,7 @@ impl Execution {
         let each = each.filter_map(|(name, scope)| Some((name, scope?)));
         let mut views = Vec::new();
         for (symbol, scope) in whole.chain(each) {
-            views.extend(scope.standings.all().iter().map(|standing| AnomalyView {
+            views.extend(scope.anomalies().iter().map(|standing| AnomalyView {
                 symbol: symbol.cloned(),
                 figure: standing.figure,
                 level: standing.level,

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::execution::counters::Outcome;
-use crate::domain::execution::figures::{Figures, MeanFigure, Quantiles, SlippageFigures};
+use crate::domain::execution::figures::{Figures, MeanFigure, SlippageFigures};
 use crate::domain::execution::sums::{GridPoint, GridSum, NanoSum, ratio};
 use crate::domain::few::Place32;
 use crate::domain::time::Timestamp;
@@ -237,18 +237,18 @@ impl Window {
 
     /// The entries, oldest first.
     pub fn entries(&self) -> impl Iterator<Item = Entry> {
-        std::iter::successors(self.nodes.get(self.oldest as usize), |node| {
-            self.nodes.get(node.newer as usize)
-        })
-        .map(|node| node.entry.into())
+        self.nodes().map(|node| node.entry.into())
     }
 
     /// Who owns the entries.
     pub fn owners(&self) -> impl Iterator<Item = u32> {
+        self.nodes().map(|node| node.owner)
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = &Node> {
         std::iter::successors(self.nodes.get(self.oldest as usize), |node| {
             self.nodes.get(node.newer as usize)
         })
-        .map(|node| node.owner)
     }
 
     /// What the window says. O(1).
@@ -304,18 +304,14 @@ impl Window {
         }
     }
 
-    /// Nearest-rank quantiles of slippage against the reference of that index. Sorts a copy.
+    /// Slippages against the reference of that index, of those entries that have one.
     #[must_use]
-    pub fn quantiles(&self, reference: usize) -> Option<Quantiles> {
-        let of = |e: Entry| e.slippage_bps.get(reference).copied().flatten();
-        let mut values: Vec<f64> = self.entries().filter_map(of).collect();
-        values.sort_by(f64::total_cmp);
-        // The smallest value that at least `percent` of all samples do not exceed.
-        let rank = |percent: usize| {
-            let rank = (values.len() * percent).div_ceil(100).max(1);
-            values.get(rank - 1).copied()
-        };
-        Some(Quantiles { p50: rank(50)?, p95: rank(95)?, p99: rank(99)?, worst: rank(100)? })
+    pub fn slippages(&self, reference: usize) -> Vec<f64> {
+        let of = |node: &Node| node.entry.slippage_bps.get(reference).copied();
+        let slippages = self.nodes().filter_map(of).filter(|bps| !bps.is_nan());
+        let mut all = Vec::with_capacity(self.sums.samples);
+        all.extend(slippages);
+        all
     }
 
     /// Puts a node into a free place. The vector grows by halves, so that a full window has

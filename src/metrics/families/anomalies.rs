@@ -7,7 +7,7 @@ use crate::domain::settings::{
 use crate::domain::units::Decimal;
 use crate::metrics::catalogue::{Family, Source};
 use crate::metrics::encode::Points;
-use crate::metrics::projection::{AccountRow, ControlRow};
+use crate::metrics::projection::{AccountRow, ControlRow, SymbolRow};
 
 /// One sample for each figure, 0 where all is well.
 fn by_figure(points: &mut Points<'_>, symbol: &str, levels: &[u8; 9]) {
@@ -54,19 +54,23 @@ fn is_overridden(rules: &AnomalyRules, settings: &Settings) -> bool {
         || rules.slippage_reference != Reference::Expected
 }
 
-/// One sample for each rule that the thresholds of `*` do not stand for.
+/// One sample if the thresholds of `*` do not stand for the account.
 fn overridden(row: &AccountRow, points: &mut Points<'_>) {
     let (settings, account) = (&row.control.settings, row.control.account.as_str());
     if is_overridden(settings.anomaly.for_account(account), settings) {
         points.count(&["", "anomaly"], 1);
     }
-    for symbol in row.symbols.iter().map(|row| row.symbol.as_str()) {
-        if is_overridden(settings.anomaly.get(account, symbol), settings) {
-            points.count(&[symbol, "anomaly"], 1);
-        }
-        if *settings.drift_rules.get(account, symbol) != settings.drift_rules.default {
-            points.count(&[symbol, "drift"], 1);
-        }
+}
+
+/// One sample for each rule of a symbol that the thresholds of `*` do not stand for.
+fn overridden_of_symbol(row: &AccountRow, symbol: &SymbolRow, points: &mut Points<'_>) {
+    let (settings, account) = (&row.control.settings, row.control.account.as_str());
+    let symbol = symbol.symbol.as_str();
+    if is_overridden(settings.anomaly.get(account, symbol), settings) {
+        points.count(&[symbol, "anomaly"], 1);
+    }
+    if *settings.drift_rules.get(account, symbol) != settings.drift_rules.default {
+        points.count(&[symbol, "drift"], 1);
     }
 }
 
@@ -76,12 +80,10 @@ pub const FAMILIES: &[Family] = &[
         "trading_anomaly",
         "Level of an anomaly: 0 none, 1 warning, 2 critical; symbol is empty for the account.",
         &["account", "symbol", "figure"],
-        Source::Account(|a, p| {
-            by_figure(p, "", &a.anomalies);
-            for row in &a.symbols {
-                by_figure(p, row.symbol.as_str(), &row.anomalies);
-            }
-        }),
+        Source::Within(
+            |a, p| by_figure(p, "", &a.anomalies),
+            |_, s, p| by_figure(p, s.symbol.as_str(), &s.anomalies),
+        ),
     ),
     Family::gauge(
         "trading_threshold",
@@ -94,6 +96,6 @@ pub const FAMILIES: &[Family] = &[
         "Always 1 where other rules judge than the thresholds of account * say; \
          rules is anomaly or drift, symbol is empty for the account.",
         &["account", "symbol", "rules"],
-        Source::Account(overridden),
+        Source::Within(overridden, overridden_of_symbol),
     ),
 ];

@@ -1,0 +1,291 @@
+//! The picture that a scrape shows: one moment, copied while ingest goes on.
+//!
+//! A large state takes milliseconds to copy, and for as long as it is locked every event waits. So
+//! the rows of symbols, nearly all of a picture, are kept from one scrape to the next, and only those
+//! whose mark has risen are copied again: a few at a time, each few under a lock of its own
+//! ([`Picture::catch_up`]). What changed since then, and what there is beside the symbols, is copied
+//! under the last lock, which makes it one moment ([`Picture::take`]); what follows from it is worked
+//! out after that ([`Picture::work_out`]). Of 3,000 symbols and 2,000 events a second the longest lock
+//! is 0.08 ms, and was 5 to 9. Invariants: whatever was done before, a picture that was taken equals
+//! one that was taken from nothing; a step copies few rows. Deliberately absent: locks, and turns of
+//! others between two steps; they are the caller's.
+
+use std::mem;
+use std::sync::Arc;
+
+use crate::domain::account::AccountState;
+use crate::domain::execution::figures::Quantiles;
+use crate::domain::ids::Account;
+use crate::domain::monitor::Monitor;
+use crate::domain::settings::{Reference, Settings};
+use crate::domain::symbols::SymbolKey;
+use crate::domain::time::Timestamp;
+use crate::metrics::encode::Exposition;
+use crate::metrics::format::Format;
+use crate::metrics::labels::{AccountLabels, Labels};
+use crate::metrics::projection::{
+    Projection, SymbolRow, account_row, common_row, drifts_open, exporter_row, symbol_row,
+};
+use crate::metrics::runtime::Runtime;
+
+/// Rows that one step copies: about a twentieth of a millisecond.
+const ROWS_AT_ONCE: usize = 32;
+/// Rows of which one step finds out whether they changed.
+const MARKS_AT_ONCE: usize = 2_048;
+
+/// A picture, and what is kept of it for the next one.
+#[derive(Debug)]
+pub struct Picture {
+    /// What the rows were copied from: another state, or other settings, begin anew.
+    origin: Option<Origin>,
+    accounts: Vec<Kept>,
+    /// Of the accounts, in the same order.
+    labels: Labels,
+    /// Where the next step goes on: an account, and a row of it.
+    at: (usize, usize),
+    projection: Projection,
+    /// Slippages of the windows of accounts that are not worked out yet, last account first.
+    slippages: Vec<[Vec<f64>; 3]>,
+}
+
+/// What a row depends on beside the state of its symbol.
+#[derive(Debug)]
+struct Origin {
+    settings: Arc<Settings>,
+    born: Option<Timestamp>,
+    sequence: u64,
+}
+
+/// What is kept of an account.
+#[derive(Debug)]
+struct Kept {
+    name: Account,
+    /// Symbols that were retired before: one more, and rows have to go.
+    retired: usize,
+    /// Moved into the projection while it shows them.
+    rows: Vec<SymbolRow>,
+    /// Of the rows, in the same order.
+    seen: Vec<Seen>,
+}
+
+/// What is kept of a symbol beside its row.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    key: SymbolKey,
+    mark: u64,
+    /// See [`crate::domain::drift::Books::needed_at`].
+    needed_at: Option<Timestamp>,
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// Rows that were copied.
+    pub copied: usize,
+    /// Whether it came to the end of all accounts.
+    pub is_last: bool,
+}
+
+/// What a step may still do.
+struct Room {
+    copies: usize,
+    marks: usize,
+}
+
+impl Room {
+    /// Takes room for one row; whether there was any.
+    const fn take(&mut self) -> bool {
+        if self.copies == 0 || self.marks == 0 {
+            return false;
+        }
+        self.marks -= 1;
+        true
+    }
+}
+
+impl Default for Picture {
+    /// That of a state of which nothing is known.
+    fn default() -> Self {
+        let nothing = Monitor::new(Arc::default());
+        let (common, exporter) = (common_row(&nothing), exporter_row(&nothing));
+        Self {
+            origin: None,
+            accounts: Vec::new(),
+            labels: Labels::default(),
+            at: (0, 0),
+            projection: Projection { common, accounts: Vec::new(), exporter },
+            slippages: Vec::new(),
+        }
+    }
+}
+
+impl Picture {
+    /// Copies some of what changed. The step after the last one begins again at the first account.
+    pub fn catch_up(&mut self, monitor: &Monitor, visible: impl Fn(&Account) -> bool) -> Step {
+        self.begin(monitor);
+        let mut room = Room { copies: ROWS_AT_ONCE, marks: MARKS_AT_ONCE };
+        let (first, mut row) = mem::take(&mut self.at);
+        let accounts = monitor.accounts().filter(|account| visible(&account.name));
+        for (place, account) in accounts.enumerate().skip(first) {
+            let next = match self.place(place, account) {
+                Some((kept, labels)) => {
+                    kept.catch_up(monitor.settings(), account, labels, row, &mut room)
+                }
+                None => None,
+            };
+            if let Some(next) = next {
+                self.at = (place, next);
+                return Step { copied: ROWS_AT_ONCE - room.copies, is_last: false };
+            }
+            row = 0;
+        }
+        Step { copied: ROWS_AT_ONCE - room.copies, is_last: true }
+    }
+
+    /// Copies what is left: shows `monitor` as it is now.
+    pub fn take(&mut self, monitor: &Monitor, visible: impl Fn(&Account) -> bool) {
+        self.begin(monitor);
+        self.at = (0, 0);
+        let mut rows = Vec::with_capacity(self.accounts.len());
+        let accounts = monitor.accounts().filter(|account| visible(&account.name));
+        for (place, account) in accounts.enumerate() {
+            let Some((kept, labels)) = self.place(place, account) else { continue };
+            let mut room = Room { copies: usize::MAX, marks: usize::MAX };
+            kept.catch_up(monitor.settings(), account, labels, 0, &mut room);
+            let needed_at = kept.seen.iter().filter_map(|seen| seen.needed_at);
+            let drift = &monitor.settings().drift;
+            let stale = account.books.is_stale_with(needed_at, monitor.now(), drift);
+            let row = account_row(monitor, account, mem::take(&mut kept.rows), stale);
+            labels.set_breakdowns(&row);
+            rows.push(row);
+            let whole = account.execution.whole();
+            self.slippages.push(Reference::ALL.map(|reference| whole.slippages(reference)));
+        }
+        self.slippages.reverse();
+        self.accounts.truncate(rows.len());
+        self.labels.accounts.truncate(rows.len());
+        let (common, exporter) = (common_row(monitor), exporter_row(monitor));
+        self.projection = Projection { common, accounts: rows, exporter };
+    }
+
+    /// Works out what follows from what was copied, of one account. False: there was none left.
+    pub fn work_out(&mut self) -> bool {
+        let left = self.slippages.len();
+        let Some(slippages) = self.slippages.pop() else { return false };
+        let accounts = &mut self.projection.accounts;
+        let place = accounts.len().saturating_sub(left);
+        if let Some(account) = accounts.get_mut(place) {
+            account.quantiles = slippages.map(Quantiles::of);
+            account.drifts_open = drifts_open(&account.symbols);
+        }
+        true
+    }
+
+    /// The exposition of what was taken.
+    #[must_use]
+    pub fn exposition(&self, runtime: Option<&Runtime>, format: Format) -> Exposition<'_> {
+        Exposition::new(&self.projection, &self.labels, runtime, format)
+    }
+
+    /// What was taken.
+    pub(super) fn into_projection(self) -> Projection {
+        self.projection
+    }
+
+    /// Takes the rows back from what was shown, and forgets them if they are of no use any more.
+    fn begin(&mut self, monitor: &Monitor) {
+        self.slippages.clear();
+        let shown = mem::take(&mut self.projection.accounts);
+        for (kept, row) in self.accounts.iter_mut().zip(shown) {
+            kept.rows = row.symbols;
+        }
+        let (settings, born) = (monitor.settings(), monitor.born());
+        let is_same = self.origin.as_ref().is_some_and(|origin| {
+            Arc::ptr_eq(&origin.settings, settings)
+                && origin.born == born
+                && origin.sequence <= monitor.sequence()
+        });
+        if !is_same {
+            self.accounts.clear();
+            self.labels = Labels::default();
+            self.at = (0, 0);
+        }
+        let (settings, sequence) = (Arc::clone(settings), monitor.sequence());
+        self.origin = Some(Origin { settings, born, sequence });
+    }
+
+    /// What is kept of an account that belongs to that place, made if need be.
+    fn place(
+        &mut self,
+        place: usize,
+        account: &AccountState,
+    ) -> Option<(&mut Kept, &mut AccountLabels)> {
+        // Those before it are gone: an account that was refused at its first event.
+        while self.accounts.get(place).is_some_and(|kept| kept.name < account.name) {
+            self.accounts.remove(place);
+            self.labels.accounts.remove(place);
+        }
+        if self.accounts.get(place).is_none_or(|kept| kept.name != account.name) {
+            let retired = account.symbols.retired();
+            let (rows, seen) = (Vec::new(), Vec::new());
+            let kept = Kept { name: account.name.clone(), retired, rows, seen };
+            let place = place.min(self.accounts.len());
+            self.accounts.insert(place, kept);
+            self.labels.accounts.insert(place, AccountLabels::new(&account.name));
+        }
+        self.accounts.get_mut(place).zip(self.labels.accounts.get_mut(place))
+    }
+}
+
+impl Kept {
+    /// Copies the rows from `from` on that have changed, while there is room. The row at which it
+    /// stopped; none: it came to the end.
+    fn catch_up(
+        &mut self,
+        settings: &Settings,
+        account: &AccountState,
+        labels: &mut AccountLabels,
+        from: usize,
+        room: &mut Room,
+    ) -> Option<usize> {
+        if self.retired != account.symbols.retired() {
+            self.retired = account.symbols.retired();
+            self.rows.clear();
+            self.seen.clear();
+            labels.symbols.clear();
+        }
+        let rows = self.rows.iter_mut().zip(&mut self.seen).enumerate();
+        for (at, (row, seen)) in rows.skip(from) {
+            if !room.take() {
+                return Some(at);
+            }
+            if seen.mark != mark(account, seen.key) {
+                *row = symbol_row(settings, account, seen.key, &row.symbol);
+                *seen = Seen::now(account, seen.key);
+                room.copies -= 1;
+            }
+        }
+        let next = self.seen.last().map_or(0, |seen| seen.key.index() + 1);
+        for (key, symbol) in account.symbols.iter_from(next) {
+            if !room.take() {
+                return Some(self.rows.len());
+            }
+            self.rows.push(symbol_row(settings, account, key, symbol));
+            self.seen.push(Seen::now(account, key));
+            labels.push_symbol(symbol);
+            room.copies -= 1;
+        }
+        None
+    }
+}
+
+impl Seen {
+    fn now(account: &AccountState, key: SymbolKey) -> Self {
+        Self { key, mark: mark(account, key), needed_at: account.books.needed_at(key) }
+    }
+}
+
+/// A number that is another one when the row of the symbol may be.
+fn mark(account: &AccountState, key: SymbolKey) -> u64 {
+    account.execution.mark(key) + account.books.mark(key)
+}
