@@ -14,6 +14,7 @@ use crate::domain::execution::Execution;
 use crate::domain::execution::anomaly::Figure;
 use crate::domain::execution::context::Context;
 use crate::domain::execution::facts::Taken;
+use crate::domain::few::MostlyOne;
 use crate::domain::health::{Change, Components};
 use crate::domain::horizon::Horizon;
 use crate::domain::ids::{Account, Symbol};
@@ -136,14 +137,14 @@ impl AccountState {
 
     /// Notes something that must not happen, as an anomaly of the account.
     pub fn note(&mut self, figure: Figure, scene: &mut Scene<'_, '_>) {
-        let mut flows = Vec::new();
+        let mut flows = MostlyOne::default();
         let (execution, mut context) = self.execution_side(scene, &mut flows);
         execution.note(figure, None, &mut context);
     }
 
     /// A second passed: what waits grows old. Returns the components that changed.
     pub fn tick(&mut self, scene: &mut Scene<'_, '_>) -> Vec<Change> {
-        let mut flows = Vec::new();
+        let mut flows = MostlyOne::default();
         let (execution, mut context) = self.execution_side(scene, &mut flows);
         execution.tick(&mut context);
         self.horizon.forget_old(scene.now, &scene.settings.ingest);
@@ -242,20 +243,20 @@ impl AccountState {
         at: Timestamp,
         scene: &mut Scene<'_, '_>,
     ) -> Result<Effect, Refusal> {
-        let mut flows = Vec::new();
+        let mut flows = MostlyOne::default();
         let (execution, mut context) = self.execution_side(scene, &mut flows);
         if execution.take(event, at, &mut context)? == Taken::Duplicate {
             return Ok(Effect::Duplicate);
         }
         let moved = !flows.is_empty();
-        for (key, flow) in flows {
-            self.books.flow(key, flow);
+        for (key, flow) in flows.iter() {
+            self.books.flow(*key, *flow);
         }
         Ok(if moved { Effect::Books } else { Effect::Nothing })
     }
 
     fn take_quote(&mut self, quote: &Quote, at: Timestamp, scene: &mut Scene<'_, '_>) -> Effect {
-        let mut flows = Vec::new();
+        let mut flows = MostlyOne::default();
         let (execution, mut context) = self.execution_side(scene, &mut flows);
         let key = context.intern(&quote.symbol);
         execution.quote(key, at, quote.mid, &context);
@@ -308,7 +309,7 @@ impl AccountState {
     fn execution_side<'a, 'b>(
         &'a mut self,
         scene: &'a mut Scene<'_, 'b>,
-        flows: &'a mut Vec<(SymbolKey, Flow)>,
+        flows: &'a mut MostlyOne<(SymbolKey, Flow)>,
     ) -> (&'a mut Execution, Context<'a, 'b>) {
         let context = Context {
             now: scene.now,

@@ -47,11 +47,16 @@ impl Gathered {
         }
     }
 
-    fn begun(&mut self) -> &mut SipHasher13 {
+    /// Takes bytes that there is no more room for. Apart, so that what gathers a field is a few
+    /// instructions beside the field: half of what it costs to call it.
+    #[cold]
+    #[inline(never)]
+    fn write_past(&mut self, bytes: &[u8]) {
         let mut begun = self.begun.unwrap_or_default();
         begun.write(self.gathered());
+        begun.write(bytes);
         self.len = 0;
-        self.begun.insert(begun)
+        self.begun = Some(begun);
     }
 }
 
@@ -66,7 +71,7 @@ impl Hasher for Gathered {
             room.copy_from_slice(bytes);
             self.len += bytes.len();
         } else {
-            self.begun().write(bytes);
+            self.write_past(bytes);
         }
     }
 }

@@ -62,6 +62,63 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
     }
 }
 
+/// A list that mostly holds one: as long as it does, nothing is allocated for it.
+#[derive(Clone, Debug)]
+pub struct MostlyOne<T> {
+    first: Option<T>,
+    others: Vec<T>,
+}
+
+impl<T> MostlyOne<T> {
+    /// Adds one at the end.
+    #[inline]
+    pub fn push(&mut self, value: T) {
+        if self.first.is_none() {
+            self.first = Some(value);
+        } else {
+            self.others.push(value);
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// The first.
+    #[must_use]
+    pub const fn first(&self) -> Option<&T> {
+        self.first.as_ref()
+    }
+
+    /// All, from the first.
+    #[inline]
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.first.iter().chain(&self.others)
+    }
+
+    /// The same, to change them.
+    #[inline]
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.first.iter_mut().chain(&mut self.others)
+    }
+}
+
+impl<T> Default for MostlyOne<T> {
+    fn default() -> Self {
+        Self { first: None, others: Vec::new() }
+    }
+}
+
+impl<T> FromIterator<T> for MostlyOne<T> {
+    #[inline]
+    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
+        let mut values = values.into_iter();
+        Self { first: values.next(), others: values.collect() }
+    }
+}
+
 /// A place in a table: without one, an option of it takes no more room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "u32", into = "u32")]
@@ -104,6 +161,19 @@ mod tests {
         assert_eq!((&*one, &*other), ([0, 1, 2].as_slice(), [].as_slice()));
         one.iter_mut().for_each(|number| *number += 1);
         assert_eq!(&*one, [1, 2, 3]);
+    }
+
+    #[test]
+    fn mostly_one_is_a_list() {
+        let mut list = MostlyOne::default();
+        for number in 0..3 {
+            assert_eq!(list.is_empty(), number == 0);
+            list.push(number);
+        }
+        list.iter_mut().for_each(|number| *number += 1);
+        assert_eq!(list.iter().copied().collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(list.iter().collect::<MostlyOne<_>>().iter().count(), 3);
+        assert_eq!(list.first(), Some(&1));
     }
 
     #[test]

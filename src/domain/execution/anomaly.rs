@@ -164,6 +164,15 @@ impl Standings {
         &self.0
     }
 
+    /// Whether no anomaly stands and none of these comes: then there is nothing to judge.
+    #[must_use]
+    #[inline]
+    pub fn is_quiet(&self, observations: &[Observation; 4], rules: &AnomalyRules) -> bool {
+        let [a, b, c, d] = observations;
+        let comes = |observation| level(observation, rules, None).is_some();
+        self.0.is_empty() && !comes(a) && !comes(b) && !comes(c) && !comes(d)
+    }
+
     /// Judges one observation. Returns what changed.
     pub fn judge(
         &mut self,
@@ -241,6 +250,7 @@ const fn observe(
 }
 
 /// The level of an observation, its value and the threshold, given the level that stood.
+#[inline]
 fn level(
     observation: &Observation,
     rules: &AnomalyRules,

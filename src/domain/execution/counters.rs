@@ -115,17 +115,17 @@ pub struct Money {
 impl Money {
     /// Adds the sums of `more`.
     pub fn add(&mut self, more: &Self) {
-        let sums = [
-            (&mut self.notional, more.notional),
-            (&mut self.fees, more.fees),
-            (&mut self.rebates, more.rebates),
-            (&mut self.slippage_cost, more.slippage_cost),
-            (&mut self.price_improvement, more.price_improvement),
-        ];
         // An execution has a fee or a rebate, a cost or an improvement: never both.
-        for (sum, more) in sums.into_iter().filter(|(_, more)| !more.is_zero()) {
-            *sum = sum.saturating_add(more);
-        }
+        let add = |sum: &mut Decimal, more: Decimal| {
+            if !more.is_zero() {
+                *sum = sum.saturating_add(more);
+            }
+        };
+        add(&mut self.notional, more.notional);
+        add(&mut self.fees, more.fees);
+        add(&mut self.rebates, more.rebates);
+        add(&mut self.slippage_cost, more.slippage_cost);
+        add(&mut self.price_improvement, more.price_improvement);
     }
 
     /// Adds a fee; a negative one is a rebate.

@@ -43,7 +43,7 @@ impl Execution {
 }
 
 /// The currency of the fee that an event brings.
-fn fee_currency(event: &Event) -> Option<&Currency> {
+pub(super) fn fee_currency(event: &Event) -> Option<&Currency> {
     match &event.body {
         Body::OrderFilled(OrderFilled { fee: Some(_), fee_currency, .. }) => fee_currency.as_ref(),
         Body::OrderFilled(_)

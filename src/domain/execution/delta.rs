@@ -9,6 +9,7 @@ use crate::domain::execution::fills::Effective;
 use crate::domain::execution::order::{Order, Standing};
 use crate::domain::execution::scope::Scope;
 use crate::domain::execution::tally::Tally;
+use crate::domain::few::MostlyOne;
 use crate::domain::settings::Instrument;
 use crate::domain::units::{Decimal, Price};
 
@@ -23,8 +24,8 @@ pub(super) struct Delta {
     pub(super) ordered: Decimal,
     /// Its references, when those that are missing are to be counted.
     pub(super) references: Option<[Option<Price>; 3]>,
-    /// Its executions.
-    pub(super) executed: Tally,
+    /// Its executions, if there is any to look at.
+    pub(super) executed: Option<Tally>,
     /// More was filled than was ordered.
     pub(super) overfilled: bool,
     /// Its outcome changed.
@@ -45,10 +46,10 @@ impl Delta {
     pub(super) fn of(
         order: &mut Order,
         standing: &Standing,
-        fills: &[(usize, Effective)],
+        fills: &MostlyOne<(usize, Effective)>,
         instrument: &Instrument,
     ) -> Self {
-        let executed = Tally::of(order, fills, instrument);
+        let executed = (!fills.is_empty()).then(|| Tally::of(order, fills, instrument));
         let is_submitted = order.submission.is_some();
         let is_measurable = is_submitted
             && standing.outcome.is_some()
@@ -56,7 +57,6 @@ impl Delta {
             && !standing.synthetic;
         let is_missing_new = is_measurable && !order.done.references_missed;
         let references = is_missing_new.then(|| order.references());
-        let is_overfilled = standing.quantity.is_some_and(|q| standing.filled > q);
         let done = &mut order.done;
         let quantity = standing.quantity.unwrap_or_default();
         let mut ordered = Decimal::ZERO;
@@ -71,7 +71,7 @@ impl Delta {
             ordered,
             references,
             executed,
-            overfilled: first(&mut done.overfilled, is_overfilled),
+            overfilled: first(&mut done.overfilled, standing.overfilled),
             turn: Turn::of(order, standing.outcome),
         }
     }
@@ -120,8 +120,8 @@ impl Scope {
                 missing.zero += u64::from(reference.is_some_and(|r| r.get().is_zero()));
             }
         }
-        if !delta.executed.is_nothing() {
-            self.count_executed(&delta.executed, window_fills_max);
+        if let Some(executed) = delta.executed.as_ref().filter(|executed| !executed.is_nothing()) {
+            self.count_executed(executed, window_fills_max);
         }
         if let Some(turn) = delta.turn {
             self.count_turn(turn);
@@ -134,7 +134,7 @@ impl Scope {
         counters.busted += executed.busted;
         counters.corrected += executed.corrected;
         counters.filled_quantity = counters.filled_quantity.saturating_add(executed.quantity);
-        for (currency, money) in executed.money() {
+        for (currency, money) in executed.money.iter() {
             counters.add_money(currency, money);
         }
         let fills = usize::try_from(executed.fills).unwrap_or(usize::MAX);

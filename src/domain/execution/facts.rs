@@ -4,6 +4,8 @@
 //! a duplicate or a refused event changes nothing. Deliberately absent: what the facts lead to
 //! (see `settle`).
 
+use std::sync::Arc;
+
 use crate::domain::digest::digest_of;
 use crate::domain::event::{
     Body, Event, FillBusted, FillCorrected, Initiator, OrderFilled, OrderReplaced, OrderSubmitted,
@@ -11,9 +13,10 @@ use crate::domain::event::{
 use crate::domain::execution::Execution;
 use crate::domain::execution::context::Context;
 use crate::domain::execution::counters::Outcome;
+use crate::domain::execution::currencies::fee_currency;
 use crate::domain::execution::fills::{Amendment, Fill, FillDone};
 use crate::domain::execution::order::{End, Order, Replace, Submission, SubmissionContent};
-use crate::domain::execution::orders::OrderKey;
+use crate::domain::execution::orders::{OrderKey, Orders};
 use crate::domain::execution::reason;
 use crate::domain::execution::tally::flow;
 use crate::domain::ids::{OrderId, Session, Symbol};
@@ -86,7 +89,8 @@ impl Execution {
         let Some(about) = About::of(&event.body) else { return Ok(Taken::Changed) };
         check_range(&event.body)?;
         let session = event.session.as_ref().map(Session::as_str);
-        let known = self.orders.find(session, about.order_id.as_str());
+        let digest = Orders::digest(session, about.order_id.as_str());
+        let known = self.orders.find_digest(digest);
         if let Some(order) = known.and_then(|key| self.orders.get(key)) {
             check_names(order, &about, context)?;
             if check_fact(order, event, about.order_id)? == Taken::Duplicate {
@@ -96,14 +100,21 @@ impl Execution {
         self.check_merge(known, event, &about, context)?;
         self.check_fees(known, event, &about, context)?;
         let key = known.unwrap_or_else(|| {
-            self.orders.insert(about.order_id.clone(), event.session.clone(), context.now)
+            let order = Order::new(about.order_id.clone(), event.session.clone());
+            self.orders.insert_digest(digest, order, context.now)
         });
         self.name(key, event, &about, context);
         if let Body::OrderReplaced(OrderReplaced { new_order_id: Some(id), .. }) = &event.body {
             self.merge(key, id, context);
         }
-        self.add(key, event, at, context);
-        self.settle(key, context);
+        let Some(mut order) = self.orders.lend(key) else { return Ok(Taken::Changed) };
+        let changed = Arc::make_mut(&mut order);
+        self.add(changed, event, at, context);
+        if matches!(event.body, Body::OrderSubmitted(_)) {
+            self.await_acknowledgement(key, context.now);
+        }
+        self.settle(key, changed, context);
+        self.orders.give_back(key, order);
         Ok(Taken::Changed)
     }
 
@@ -151,6 +162,10 @@ impl Execution {
     ) -> Result<(), Refusal> {
         let order = known.and_then(|key| self.orders.get(key));
         let orders = order.into_iter().chain(self.joined(known, event));
+        let waits = |order: &Order| order.symbol.is_none() && !order.fills.is_empty();
+        if fee_currency(event).is_none() && !orders.clone().any(waits) {
+            return Ok(());
+        }
         let symbol = orders.clone().find_map(|order| order.symbol);
         let symbol = symbol.or_else(|| context.symbols.get(about.symbol?));
         // A new symbol past the budget is folded into that of the others.
@@ -169,11 +184,10 @@ impl Execution {
         about: &About<'_>,
         context: &mut Context<'_, '_>,
     ) {
-        let symbol = match self.orders.get(key).and_then(|order| order.symbol) {
-            // Checked to be the same, so there is nothing to look up; a folded one is counted.
-            Some(known) if !context.symbols.is_other(known) => Some(known),
-            Some(_) | None => about.symbol.map(|symbol| context.intern(symbol)),
-        };
+        let known = self.orders.get(key).and_then(|order| order.symbol);
+        // Checked to be the same, so there is nothing to look up; a folded one is counted.
+        let is_known = known.is_some_and(|known| !context.symbols.is_other(known));
+        let symbol = about.symbol.filter(|_| !is_known).map(|symbol| context.intern(symbol));
         if let Some(symbol) = symbol {
             self.open_symbol(symbol, context);
         }
@@ -222,8 +236,7 @@ impl Execution {
     }
 
     /// Adds the fact of a checked event.
-    fn add(&mut self, key: OrderKey, event: &Event, at: Timestamp, context: &Context<'_, '_>) {
-        let Some(order) = self.orders.get_mut(key) else { return };
+    fn add(&self, order: &mut Order, event: &Event, at: Timestamp, context: &Context<'_, '_>) {
         match &event.body {
             Body::OrderSubmitted(e) => {
                 let mids = order.symbol.and_then(|symbol| self.mids.get(symbol.index()));
@@ -240,7 +253,6 @@ impl Execution {
                 if order.submission.as_ref().is_none_or(|known| precedes(&submission, known)) {
                     order.submission = Some(submission);
                 }
-                self.await_acknowledgement(key, context.now);
             }
             Body::OrderAccepted(_) => {
                 order.accepted_at = Some(order.accepted_at.map_or(at, |known| known.min(at)));

@@ -4,6 +4,8 @@
 //! same facts stands for the same outcome and quantities. Deliberately absent: counting, windows
 //! and positions (see `settle`).
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::event::Initiator;
@@ -11,7 +13,7 @@ use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::fills::{Effective, Executed, Fills};
 use crate::domain::execution::slippage::slippage_bps;
 use crate::domain::execution::window::EntryKey;
-use crate::domain::few::{Few, Place32};
+use crate::domain::few::{Few, MostlyOne, Place32};
 use crate::domain::ids::{OrderId, Session};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
@@ -148,6 +150,8 @@ pub struct Standing {
     pub filled: Decimal,
     /// Sum of quantity x price over F; none when it cannot be held.
     pub notional: Option<Decimal>,
+    /// Whether F is more than Q.
+    pub overfilled: bool,
     /// How it ended; none: it did not, as far as is known.
     pub outcome: Option<Outcome>,
     /// Event time of the first execution that stands.
@@ -239,7 +243,7 @@ impl Order {
     /// The executions that something may still be made of, with their places. While they are plain
     /// those are the ones that came since the order was last settled whole; else all.
     #[must_use]
-    pub fn unsettled(&self) -> Vec<(usize, Effective)> {
+    pub fn unsettled(&self) -> MostlyOne<(usize, Effective)> {
         if self.fills.is_plain() {
             let fills = self.fills.all().iter().enumerate().skip(self.done.settled as usize);
             return fills.map(|(at, fill)| (at, fill.reported())).collect();
@@ -281,7 +285,8 @@ impl Order {
     pub fn standing(&self) -> Standing {
         let (quantity, executed) = self.executed();
         let end = self.ends.iter().min_by_key(|e| (e.outcome.index(), e.at));
-        let (outcome, ended_at) = if quantity.is_some_and(|q| executed.quantity >= q) {
+        let against_quantity = quantity.map(|q| executed.quantity.cmp(&q));
+        let (outcome, ended_at) = if against_quantity.is_some_and(Ordering::is_ge) {
             (Some(Outcome::Filled), executed.last_at)
         } else {
             (end.map(|end| end.outcome), end.map(|end| end.at))
@@ -290,6 +295,7 @@ impl Order {
             quantity,
             filled: executed.quantity,
             notional: executed.notional,
+            overfilled: against_quantity == Some(Ordering::Greater),
             outcome,
             first_fill_at: executed.first_at,
             last_fill_at: executed.last_at,

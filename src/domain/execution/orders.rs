@@ -115,7 +115,19 @@ impl Orders {
     /// The order of that id.
     #[must_use]
     pub fn find(&self, session: Option<&str>, order_id: &str) -> Option<OrderKey> {
-        self.index.get(&digest(session, order_id)).copied().map(OrderKey)
+        self.find_digest(Self::digest(session, order_id))
+    }
+
+    /// The order whose id has that [`Self::digest`].
+    #[must_use]
+    pub fn find_digest(&self, digest: u128) -> Option<OrderKey> {
+        self.index.get(&digest).copied().map(OrderKey)
+    }
+
+    /// What stands for the id of an order within its account.
+    #[must_use]
+    pub fn digest(session: Option<&str>, order_id: &str) -> u128 {
+        digest_of(&(session.unwrap_or_default(), order_id))
     }
 
     /// The order at a place.
@@ -168,10 +180,15 @@ impl Orders {
         session: Option<Session>,
         now: Timestamp,
     ) -> OrderKey {
-        let digest = digest(session.as_ref().map(Session::as_str), order_id.as_str());
+        let digest = Self::digest(session.as_ref().map(Session::as_str), order_id.as_str());
+        self.insert_digest(digest, Order::new(order_id, session), now)
+    }
+
+    /// The same, of an order whose id has that [`Self::digest`].
+    pub fn insert_digest(&mut self, digest: u128, order: Order, now: Timestamp) -> OrderKey {
         self.numbers += 1;
         let slot = Slot {
-            order: Some(Arc::new(Order::new(order_id, session))),
+            order: Some(Arc::new(order)),
             class: Class::Unknown,
             received_at: now,
             since: now,
@@ -200,7 +217,7 @@ impl Orders {
             return;
         }
         order.aliases.push(order_id.clone());
-        let digest = digest(order.session.as_ref().map(Session::as_str), order_id.as_str());
+        let digest = Self::digest(order.session.as_ref().map(Session::as_str), order_id.as_str());
         self.index.insert(digest, key.0);
     }
 
@@ -224,7 +241,7 @@ impl Orders {
         let order = slot.order?;
         let session = order.session.as_ref().map(Session::as_str);
         for id in std::iter::once(&order.order_id).chain(&*order.aliases) {
-            let digest = digest(session, id.as_str());
+            let digest = Self::digest(session, id.as_str());
             if self.index.get(&digest) == Some(&key.0) {
                 self.index.remove(&digest);
             }
@@ -303,11 +320,6 @@ impl Orders {
             }
         }
     }
-}
-
-/// The digest of an order's key within its account.
-fn digest(session: Option<&str>, order_id: &str) -> u128 {
-    digest_of(&(session.unwrap_or_default(), order_id))
 }
 
 #[cfg(test)]

@@ -4,10 +4,8 @@
 //! Invariants: what was counted is never counted again; counters never go down; windows are
 //! amended in place. Everything waits until the order's symbol is known.
 
-use std::sync::Arc;
-
 use crate::domain::execution::Execution;
-use crate::domain::execution::anomaly::{self, Figure, Observation};
+use crate::domain::execution::anomaly::{self, Change, Figure, Observation};
 use crate::domain::execution::context::Context;
 use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::delta::{Delta, Turn};
@@ -15,29 +13,33 @@ use crate::domain::execution::order::{Order, Standing};
 use crate::domain::execution::orders::{Class, OrderKey};
 use crate::domain::execution::reason::REJECT_REASONS;
 use crate::domain::execution::scope::{Place, Scope};
-use crate::domain::execution::tally::{Tally, move_position, product};
-use crate::domain::execution::window::Entry;
+use crate::domain::execution::tally::{Tally, move_position};
+use crate::domain::execution::window::{Entry, Packed};
 use crate::domain::settings::{AnomalyRules, Instrument, Levels, Rate};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::{Timestamp, seconds};
 use crate::domain::units::{Decimal, Side, exact_sum, to_f64};
 
 impl Execution {
-    /// Brings everything up to date with the facts of one order.
-    pub(super) fn settle(&mut self, key: OrderKey, context: &mut Context<'_, '_>) {
-        let Some(mut order) = self.orders.lend(key) else { return };
+    /// Brings everything up to date with the facts of one order, which is lent.
+    pub(super) fn settle(
+        &mut self,
+        key: OrderKey,
+        order: &mut Order,
+        context: &mut Context<'_, '_>,
+    ) {
         let standing = order.standing();
-        self.orders.touch(key, class_of(&order, &standing), context.now);
+        let class = class_of(order, &standing);
+        self.orders.touch(key, class, context.now);
         if let Some(symbol) = order.symbol {
-            self.settle_named(key, Arc::make_mut(&mut order), &standing, symbol, context);
+            self.settle_named((key, class), order, &standing, symbol, context);
         }
-        self.orders.give_back(key, order);
     }
 
     /// The same, of an order whose symbol is known.
     fn settle_named(
         &mut self,
-        key: OrderKey,
+        (key, class): (OrderKey, Class),
         order: &mut Order,
         standing: &Standing,
         symbol: SymbolKey,
@@ -49,7 +51,9 @@ impl Execution {
         move_position(order, &fills, symbol, context);
         let delta = Delta::of(order, standing, &fills, instrument);
         let row_ended = self.count(order, &delta, settings.window.fills);
-        self.observe_slippage(order, &delta.executed, context.now);
+        if let Some(executed) = &delta.executed {
+            self.observe_slippage(order, executed, context.now);
+        }
         self.observe_times(order, standing, context);
         if delta.overfilled {
             self.note(Figure::Overfill, order.symbol, context);
@@ -58,8 +62,8 @@ impl Execution {
             let reason = order.reject_reason.map_or(REJECT_REASONS.len() - 1, usize::from);
             self.count_rejection(reason, &order.order_id, context.now);
         }
-        self.track_open(order, standing, symbol);
-        let entry = entry_of(order, standing, instrument, context.now);
+        self.track_open(order, standing, class == Class::Open);
+        let entry = entry_of(order, standing, &delta, instrument, context.now);
         let entered = self.enter_windows(key, order, (entry, instrument), context);
         if delta.turn.is_some() || entered || row_ended {
             self.judge(symbol, context);
@@ -97,9 +101,11 @@ impl Execution {
 
     /// Slippage of single executions into histograms.
     fn observe_slippage(&mut self, order: &Order, executed: &Tally, now: Timestamp) {
-        for (reference, bps) in &executed.slippage {
-            if let Some(histogram) = self.slippage.get_mut(*reference) {
-                histogram.observe(*bps, Some(&order.order_id), now);
+        for measured in executed.slippage.iter() {
+            for (histogram, bps) in self.slippage.iter_mut().zip(measured.bps) {
+                if let Some(bps) = bps {
+                    histogram.observe(bps, Some(&order.order_id), now);
+                }
             }
         }
     }
@@ -145,9 +151,8 @@ impl Execution {
     }
 
     /// Open orders, their leaves, and whether they are acknowledged.
-    fn track_open(&mut self, order: &mut Order, standing: &Standing, symbol: SymbolKey) {
-        let Some(open) = self.open.get_mut(symbol.index()) else { return };
-        let is_open = class_of(order, standing) == Class::Open;
+    fn track_open(&mut self, order: &mut Order, standing: &Standing, is_open: bool) {
+        let Some(open) = order.symbol.and_then(|at| self.open.get_mut(at.index())) else { return };
         let is_heard = order.is_acknowledged() || !is_open;
         let done = &mut order.done;
         open.orders = open.orders + u64::from(is_open) - u64::from(done.open);
@@ -167,8 +172,11 @@ impl Execution {
             Some(Side::Sell) => &mut open.sell,
             None => return,
         };
-        // Leaves that cannot be held exactly beside the others would leave a trace behind.
         let others = side.saturating_sub(done.leaves);
+        if leaves.unpack() == done.leaves.unpack() && !others.is_zero() {
+            return;
+        }
+        // Leaves that cannot be held exactly beside the others would leave a trace behind.
         let sum = exact_sum(others, leaves);
         *side = sum.unwrap_or(others);
         done.leaves = sum.map_or(Decimal::ZERO, |_| leaves);
@@ -187,20 +195,17 @@ impl Execution {
             return false;
         }
         // A symbol is weighed in its own currency, and needs no rate; all else in the account's.
-        let rate = rate_of(instrument).map(to_f64);
-        let converted = entry.map(|entry| {
-            let notional = entry.notional.zip(rate).map(|(notional, rate)| notional * rate);
-            Entry { notional, ..entry }
-        });
+        let in_account = entry.map(|entry| Packed::from(in_account_currency(entry, instrument)));
+        let entry = entry.map(Packed::from);
         let settings = &context.settings.window;
         let horizon = settings.age_max.map(|age| context.now.minus(age));
         for place in Place::ALL {
             let Some(scope) = self.scope_of(order, place) else { continue };
             let Some(at) = order.done.entries.get_mut(place.index()) else { continue };
-            match (if place == Place::Symbol { entry } else { converted }, *at) {
-                (Some(entry), Some(known)) => scope.window.amend(known, entry),
+            match (if place == Place::Symbol { &entry } else { &in_account }, *at) {
+                (Some(entry), Some(known)) => scope.window.amend(known, *entry),
                 (Some(entry), None) if !had => {
-                    *at = Some(scope.window.push(entry, key.get()));
+                    *at = Some(scope.window.push(*entry, key.get()));
                     let evict = |scope: &mut Scope| scope.window.evict(settings.orders, horizon);
                     while let Some(owner) = self.scope_of(order, place).and_then(evict) {
                         self.forget_entry(place, owner);
@@ -219,22 +224,14 @@ impl Execution {
     /// Judges the windows of a symbol and of the account.
     pub(super) fn judge(&mut self, symbol: SymbolKey, context: &mut Context<'_, '_>) {
         let rules = &context.settings.anomaly;
-        let whole = std::iter::once((None, &mut self.whole));
-        let one = self.symbols.get_mut(symbol.index()).map(|scope| (Some(symbol), scope));
-        let mut changes = Vec::new();
-        for (symbol, scope) in whole.chain(one) {
-            let rules = rules.at(scope.rule);
-            let figures = scope.window.judged(rules.slippage_reference.index());
-            for observation in anomaly::window_observations(&figures, rules) {
-                let change = scope.standings.judge(observation, rules, context.now);
-                changes.extend(change.map(|change| (symbol, change)));
-            }
-            let in_row = symbol.and_then(|_| scope.in_row(rules));
-            let change = in_row.and_then(|o| scope.standings.judge(o, rules, context.now));
-            changes.extend(change.map(|change| (symbol, change)));
+        let whole = self.whole.judge(rules.at(self.whole.rule), InRow::Passed, context.now);
+        let one = self.symbols.get_mut(symbol.index());
+        let one = one.map(|scope| scope.judge(rules.at(scope.rule), InRow::Judged, context.now));
+        for change in whole {
+            context.tell(None, change);
         }
-        for (symbol, change) in changes {
-            context.tell(symbol, change);
+        for change in one.into_iter().flatten() {
+            context.tell(Some(symbol), change);
         }
     }
 }
@@ -252,7 +249,29 @@ fn class_of(order: &Order, standing: &Standing) -> Class {
     }
 }
 
+/// Whether rejections in a row are judged: those of a symbol are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InRow {
+    Judged,
+    Passed,
+}
+
 impl Scope {
+    /// Judges what its window says, and its rejections in a row. Returns what changed.
+    fn judge(&mut self, rules: &AnomalyRules, in_row: InRow, now: Timestamp) -> Vec<Change> {
+        let figures = self.window.judged(rules.slippage_reference.index());
+        let observations = anomaly::window_observations(&figures, rules);
+        let in_row = self.in_row(rules).filter(|_| in_row == InRow::Judged);
+        // Mostly nothing stands and nothing comes: that takes a quarter of judging one by one.
+        if self.standings.is_quiet(&observations, rules)
+            && in_row.is_none_or(|in_row| in_row.value.is_none())
+        {
+            return Vec::new();
+        }
+        let observations = observations.into_iter().chain(in_row);
+        observations.filter_map(|o| self.standings.judge(o, rules, now)).collect()
+    }
+
     /// Rejections in a row, as they are judged.
     fn in_row(&self, rules: &AnomalyRules) -> Option<Observation> {
         let most = rules.consecutive_rejections?;
@@ -272,10 +291,12 @@ impl Scope {
 fn entry_of(
     order: &Order,
     standing: &Standing,
+    delta: &Delta,
     instrument: &Instrument,
     now: Timestamp,
 ) -> Option<Entry> {
     let outcome = standing.outcome.filter(|outcome| *outcome != Outcome::Denied)?;
+    let is_filled = outcome == Outcome::Filled;
     let touched = !standing.filled.is_zero();
     let waits = !order.fills.is_empty() && standing.quantity.is_none();
     if !order.reached() || waits || standing.synthetic {
@@ -285,14 +306,15 @@ fn entry_of(
     let between = |from: Option<Timestamp>, to: Option<Timestamp>| {
         from.zip(to).map(|(from, to)| to.since(from)).filter(|nanos| *nanos >= 0)
     };
-    let filled_at = standing.last_fill_at.filter(|_| outcome == Outcome::Filled);
-    let notional = standing.notional.map(|n| product([n.abs(), instrument.multiplier]));
+    let filled_at = standing.last_fill_at.filter(|_| is_filled);
+    let notional = standing.notional.map(|n| n.abs().saturating_mul(instrument.multiplier));
+    let measured = delta.executed.as_ref().and_then(|e| e.slippage_of_whole(standing));
     Some(Entry {
         outcome,
         touched,
         user_cancelled: standing.user_cancelled,
-        quantity: standing.quantity.map(|q| (q, q.min(standing.filled))),
-        slippage_bps: order.slippage_bps(standing),
+        quantity: standing.quantity.map(|q| (q, if is_filled { q } else { standing.filled })),
+        slippage_bps: measured.unwrap_or_else(|| order.slippage_bps(standing)),
         notional: notional.map(to_f64),
         fill_nanos: between(submitted_at, filled_at),
         ack_nanos: between(submitted_at, order.accepted_at),
@@ -301,11 +323,12 @@ fn entry_of(
     })
 }
 
-/// The rate to the account's currency; none when it is not known.
-const fn rate_of(instrument: &Instrument) -> Option<Decimal> {
-    match instrument.rate {
-        Rate::Same => Some(Decimal::ONE),
-        Rate::Fixed(rate) => Some(rate),
+/// An entry with its notional in the account's currency; none when there is no rate to it.
+fn in_account_currency(entry: Entry, instrument: &Instrument) -> Entry {
+    let notional = match instrument.rate {
+        Rate::Same => entry.notional,
+        Rate::Fixed(rate) => entry.notional.map(|notional| notional * to_f64(rate)),
         Rate::Unknown => None,
-    }
+    };
+    Entry { notional, ..entry }
 }

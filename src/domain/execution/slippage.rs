@@ -22,20 +22,29 @@ pub(super) fn slippage_bps(
     references: [Option<Price>; 3],
 ) -> [Option<f64>; 3] {
     let short = Short::of(notional).zip(Short::of(quantity));
-    references.map(|reference| {
+    let against = |reference: Option<Price>| {
         let reference = reference?.get();
-        short
-            .and_then(|(notional, quantity)| {
-                let at_reference = Short::of(reference)?.times(quantity)?;
-                let cost = notional.minus(at_reference)?.signed(side)?;
-                cost.times_integer(BPS)?.over(at_reference.abs()?)
-            })
-            .or_else(|| {
-                let at_reference = reference.checked_mul(quantity)?;
-                let cost = side.signed(notional.checked_sub(at_reference)?);
-                decimal_ratio(cost.checked_mul(Decimal::from(BPS))?, at_reference.abs())
-            })
-    })
+        let bps =
+            short.and_then(|(notional, quantity)| of_short(side, notional, quantity, reference));
+        bps.or_else(|| of_long(side, notional, quantity, reference))
+    };
+    let [expected, arrival, limit] = references;
+    [against(expected), against(arrival), against(limit)]
+}
+
+#[inline]
+fn of_short(side: Side, notional: Short, quantity: Short, reference: Decimal) -> Option<f64> {
+    let at_reference = Short::of(reference)?.times(quantity)?;
+    let cost = notional.minus(at_reference)?.signed(side)?;
+    cost.times_integer(BPS)?.over(at_reference.abs()?)
+}
+
+#[cold]
+#[inline(never)]
+fn of_long(side: Side, notional: Decimal, quantity: Decimal, reference: Decimal) -> Option<f64> {
+    let at_reference = reference.checked_mul(quantity)?;
+    let cost = side.signed(notional.checked_sub(at_reference)?);
+    decimal_ratio(cost.checked_mul(Decimal::from(BPS))?, at_reference.abs())
 }
 
 #[cfg(test)]

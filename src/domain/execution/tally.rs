@@ -4,14 +4,13 @@
 //! difference. Invariant: what was counted is never counted again, nor taken back; positions
 //! follow busts and corrections both ways.
 
-use std::collections::BTreeMap;
-
 use crate::domain::drift::{Flow, FlowKind};
 use crate::domain::execution::context::Context;
 use crate::domain::execution::counters::Money;
 use crate::domain::execution::fills::{Amendment, Effective, Fill, Fills};
-use crate::domain::execution::order::Order;
+use crate::domain::execution::order::{Order, Standing};
 use crate::domain::execution::slippage::slippage_bps;
+use crate::domain::few::MostlyOne;
 use crate::domain::ids::Currency;
 use crate::domain::settings::{Instrument, Reference};
 use crate::domain::symbols::SymbolKey;
@@ -28,25 +27,31 @@ pub(super) struct Tally {
     pub(super) corrected: u64,
     /// Executed quantity.
     pub(super) quantity: Decimal,
-    /// Money of the first currency: mostly there is no other.
-    first_money: Option<(Currency, Money)>,
-    /// Money of the others.
-    other_money: BTreeMap<Currency, Money>,
-    /// Slippage of single executions: place of the reference, basis points.
-    pub(super) slippage: Vec<(usize, f64)>,
+    /// Money by currency.
+    pub(super) money: MostlyOne<(Currency, Money)>,
+    /// Slippage of single executions.
+    pub(super) slippage: MostlyOne<Measured>,
     /// Quantity counted of executions without one of their own that turned out to be another's.
     surplus: Decimal,
+}
+
+/// Slippage of a quantity executed for a notional, in basis points by `Reference::ALL`.
+#[derive(Debug)]
+pub(super) struct Measured {
+    quantity: Decimal,
+    notional: Decimal,
+    pub(super) bps: [Option<f64>; 3],
 }
 
 /// Moves the position by what these executions of an order are now against what they were.
 pub(super) fn move_position(
     order: &mut Order,
-    fills: &[(usize, Effective)],
+    fills: &MostlyOne<(usize, Effective)>,
     symbol: SymbolKey,
     context: &mut Context<'_, '_>,
 ) {
     let Some(side) = order.side else { return };
-    for (at, effective) in fills {
+    for (at, effective) in fills.iter() {
         let Some(fill) = order.fills.all_mut().get_mut(*at) else { continue };
         let Some(quantity) = effective.quantity else { continue };
         let change = quantity.saturating_sub(fill.done.moved);
@@ -70,19 +75,16 @@ impl Tally {
     /// Counts what is new about these executions of an order. Synthetic ones count nowhere.
     pub(super) fn of(
         order: &mut Order,
-        fills: &[(usize, Effective)],
+        fills: &MostlyOne<(usize, Effective)>,
         instrument: &Instrument,
     ) -> Self {
         let mut tally = Self::default();
-        if fills.is_empty() {
-            return tally;
-        }
         let measure = order.side.zip(order.submission.as_ref().map(|_| order.references()));
         // Most orders have none, and copying none costs nothing.
         let amendments = order.fills.amendments().to_vec();
         let surplus = surplus(order, fills);
         tally.surplus = surplus;
-        for (at, effective) in fills {
+        for (at, effective) in fills.iter() {
             let Some(fill) = order.fills.all_mut().get_mut(*at) else { continue };
             if fill.synthetic {
                 continue;
@@ -94,7 +96,9 @@ impl Tally {
                 tally.measure(fill, *effective, (side, references), instrument);
             }
         }
-        hand_over(order, fills, surplus.saturating_sub(tally.surplus));
+        if !surplus.is_zero() {
+            hand_over(order, fills, surplus.saturating_sub(tally.surplus));
+        }
         tally
     }
 
@@ -104,7 +108,7 @@ impl Tally {
             && self.busted == 0
             && self.corrected == 0
             && self.quantity.is_zero()
-            && self.first_money.is_none()
+            && self.money.is_empty()
     }
 
     fn count_amendments(&mut self, fill: &mut Fill, amendments: &[Amendment]) {
@@ -123,19 +127,24 @@ impl Tally {
     fn count_money(&mut self, fill: &mut Fill, effective: Effective, instrument: &Instrument) {
         if let Some((fee, currency)) = fill.fee.as_ref().filter(|_| !fill.done.fee) {
             fill.done.fee = true;
-            self.money_of(currency.as_ref().unwrap_or(&instrument.currency)).add_fee(*fee);
+            let currency = currency.as_ref().unwrap_or(&instrument.currency);
+            self.change_money(currency, |money| money.add_fee(*fee));
         }
         let quantity = effective.quantity.unwrap_or_default();
-        let more = quantity.saturating_sub(fill.done.quantity);
-        if more > Decimal::ZERO {
+        let mut more = quantity.saturating_sub(fill.done.quantity);
+        if !more.is_zero() && more.is_sign_positive() {
             fill.done.quantity = quantity;
-            let counted = more.min(self.surplus);
-            self.surplus = self.surplus.saturating_sub(counted);
-            let more = more.saturating_sub(counted);
+            if !self.surplus.is_zero() {
+                let counted = more.min(self.surplus);
+                self.surplus = self.surplus.saturating_sub(counted);
+                more = more.saturating_sub(counted);
+            }
             self.quantity = self.quantity.saturating_add(more);
-            let notional = product([more, effective.price.abs(), instrument.multiplier]);
-            let money = self.money_of(&instrument.currency);
-            money.notional = money.notional.saturating_add(notional);
+            let notional = more.saturating_mul(effective.price.abs());
+            let notional = notional.saturating_mul(instrument.multiplier);
+            self.change_money(&instrument.currency, |money| {
+                money.notional = money.notional.saturating_add(notional);
+            });
         }
     }
 
@@ -153,35 +162,39 @@ impl Tally {
         }
         fill.done.measured = true;
         let Some(notional) = quantity.checked_mul(price) else { return };
-        let measured = slippage_bps(side, notional, quantity, references);
-        let measured = measured.into_iter().enumerate();
-        self.slippage.extend(measured.filter_map(|(at, bps)| Some((at, bps?))));
+        let bps = slippage_bps(side, notional, quantity, references);
+        self.slippage.push(Measured { quantity, notional, bps });
         let expected = references.get(Reference::Expected.index()).copied().flatten();
         if let Some(reference) = expected.map(Price::get).filter(|r| !r.is_zero()) {
             let worse = side.signed(price.saturating_sub(reference));
-            let cost = product([worse, quantity, instrument.multiplier]);
-            self.money_of(&instrument.currency).add_cost(cost);
+            let cost = worse.saturating_mul(quantity).saturating_mul(instrument.multiplier);
+            self.change_money(&instrument.currency, |money| money.add_cost(cost));
         }
     }
 
-    /// Money by currency.
-    pub(super) fn money(&self) -> impl Iterator<Item = (&Currency, &Money)> {
-        self.first_money.iter().map(|(currency, money)| (currency, money)).chain(&self.other_money)
+    /// The slippage of the whole order, if it was measured just now: most orders have one execution,
+    /// and to measure it once is a third of measuring its slippage and then the order's.
+    pub(super) fn slippage_of_whole(&self, standing: &Standing) -> Option<[Option<f64>; 3]> {
+        let measured = self.slippage.first()?;
+        let is_whole = measured.quantity.unpack() == standing.filled.unpack()
+            && standing.notional.is_some_and(|n| n.unpack() == measured.notional.unpack());
+        is_whole.then_some(measured.bps)
     }
 
-    /// The sums of one currency.
-    fn money_of(&mut self, currency: &Currency) -> &mut Money {
-        if self.first_money.as_ref().is_none_or(|(first, _)| first == currency) {
-            let first = || (currency.clone(), Money::default());
-            return &mut self.first_money.get_or_insert_with(first).1;
+    /// Changes the sums of one currency.
+    fn change_money(&mut self, currency: &Currency, change: impl FnOnce(&mut Money)) {
+        if let Some((_, money)) = self.money.iter_mut().find(|(known, _)| known == currency) {
+            return change(money);
         }
-        self.other_money.entry(currency.clone()).or_default()
+        let mut money = Money::default();
+        change(&mut money);
+        self.money.push((currency.clone(), money));
     }
 }
 
 /// What is counted of executions without a quantity of their own, and others turned out to have:
 /// it is not counted again. O(1) while every execution has its own.
-fn surplus(order: &Order, fills: &[(usize, Effective)]) -> Decimal {
+fn surplus(order: &Order, fills: &MostlyOne<(usize, Effective)>) -> Decimal {
     if order.fills.is_plain() {
         return Decimal::ZERO;
     }
@@ -200,8 +213,8 @@ fn surplus_of(fills: &Fills, fill: &Fill, effective: Effective) -> Option<Decima
 }
 
 /// Notes that so much of the surplus is counted under other executions now.
-fn hand_over(order: &mut Order, fills: &[(usize, Effective)], mut handed: Decimal) {
-    for (at, effective) in fills {
+fn hand_over(order: &mut Order, fills: &MostlyOne<(usize, Effective)>, mut handed: Decimal) {
+    for (at, effective) in fills.iter() {
         if handed.is_zero() {
             return;
         }
@@ -213,9 +226,4 @@ fn hand_over(order: &mut Order, fills: &[(usize, Effective)], mut handed: Decima
             handed = handed.saturating_sub(part);
         }
     }
-}
-
-/// A product, held at the ends of the range.
-pub(super) fn product<const N: usize>(factors: [Decimal; N]) -> Decimal {
-    factors.into_iter().reduce(Decimal::saturating_mul).unwrap_or(Decimal::ONE)
 }

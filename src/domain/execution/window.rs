@@ -65,7 +65,7 @@ const NO_NANOS: i64 = i64::MIN;
 /// that cannot be, a float that is none or a duration longer than the range of times.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(from = "Entry", into = "Entry")]
-struct Packed {
+pub struct Packed {
     quantity: Decimal,
     filled: Decimal,
     slippage_bps: [f64; 3],
@@ -104,7 +104,6 @@ impl From<Entry> for Packed {
 impl From<Packed> for Entry {
     fn from(packed: Packed) -> Self {
         let number = |number: f64| (!number.is_nan()).then_some(number);
-        let nanos = |nanos: i64| (nanos != NO_NANOS).then_some(nanos);
         Self {
             outcome: packed.outcome,
             touched: packed.touched,
@@ -112,9 +111,9 @@ impl From<Packed> for Entry {
             quantity: packed.has_quantity.then_some((packed.quantity, packed.filled)),
             slippage_bps: packed.slippage_bps.map(number),
             notional: number(packed.notional),
-            fill_nanos: nanos(packed.fill_nanos),
-            ack_nanos: nanos(packed.ack_nanos),
-            first_fill_nanos: nanos(packed.first_fill_nanos),
+            fill_nanos: some_nanos(packed.fill_nanos),
+            ack_nanos: some_nanos(packed.ack_nanos),
+            first_fill_nanos: some_nanos(packed.first_fill_nanos),
             ended_at: packed.ended_at,
         }
     }
@@ -168,10 +167,10 @@ impl Default for Window {
 
 impl Window {
     /// Adds an entry as the newest. Returns its place.
-    pub fn push(&mut self, entry: Entry, owner: u32) -> EntryKey {
-        let entry = self.sums.add(entry);
-        let node = Node { entry: entry.into(), owner, older: self.newest, newer: NONE };
-        let at = self.place(node);
+    pub fn push(&mut self, entry: impl Into<Packed>, owner: u32) -> EntryKey {
+        let mut entry = entry.into();
+        self.sums.add(&mut entry);
+        let at = self.place(Node { entry, owner, older: self.newest, newer: NONE });
         match self.nodes.get_mut(self.newest as usize) {
             Some(newest) => newest.newer = at,
             None => self.oldest = at,
@@ -195,24 +194,26 @@ impl Window {
 
     /// Takes an entry out, from wherever it stands.
     pub fn remove(&mut self, key: EntryKey) {
-        let Some(node) = self.nodes.get(key.0.get() as usize).copied() else { return };
-        match self.nodes.get_mut(node.older as usize) {
-            Some(older) => older.newer = node.newer,
-            None => self.oldest = node.newer,
+        let Some(node) = self.nodes.get(key.0.get() as usize) else { return };
+        self.sums.sub(&node.entry);
+        let (older, newer) = (node.older, node.newer);
+        match self.nodes.get_mut(older as usize) {
+            Some(node) => node.newer = newer,
+            None => self.oldest = newer,
         }
-        match self.nodes.get_mut(node.newer as usize) {
-            Some(newer) => newer.older = node.older,
-            None => self.newest = node.older,
+        match self.nodes.get_mut(newer as usize) {
+            Some(node) => node.older = older,
+            None => self.newest = older,
         }
-        self.sums.sub(&node.entry.into());
         self.free.push(key.0.get());
     }
 
     /// Replaces an entry where it stands.
-    pub fn amend(&mut self, key: EntryKey, entry: Entry) {
+    pub fn amend(&mut self, key: EntryKey, entry: impl Into<Packed>) {
         if let Some(node) = self.nodes.get_mut(key.0.get() as usize) {
-            self.sums.sub(&node.entry.into());
-            node.entry = self.sums.add(Entry { ended_at: node.entry.ended_at, ..entry }).into();
+            self.sums.sub(&node.entry);
+            node.entry = Packed { ended_at: node.entry.ended_at, ..entry.into() };
+            self.sums.add(&mut node.entry);
         }
     }
 
@@ -332,21 +333,20 @@ impl Window {
 }
 
 impl Sums {
-    /// Adds an entry. Returns it as it was added: what the sums cannot hold beside the others is no
-    /// sample, for it would leave a trace behind.
-    fn add(&mut self, entry: Entry) -> Entry {
-        let slippage_bps = entry.slippage_bps.map(|bps| bps.filter(|bps| GridSum::holds(*bps)));
-        let is_held = |notional: &f64| {
-            let products = slippage_bps.iter().flatten().map(|bps| notional * bps);
-            std::iter::once(*notional).chain(products).all(GridSum::holds)
+    /// Adds an entry, and leaves of it what was added: what the sums cannot hold beside the others
+    /// is no sample, for it would leave a trace behind.
+    fn add(&mut self, entry: &mut Packed) {
+        entry.drop_what_no_sum_holds();
+        let exact_sums = |sums: &Self| {
+            let quantity = exact_sum(sums.quantity, entry.quantity)?;
+            Some((quantity, exact_sum(sums.filled, entry.filled)?))
         };
-        let notional = entry.notional.filter(is_held);
-        let sums = entry.quantity.and_then(|(quantity, filled)| {
-            Some((exact_sum(self.quantity, quantity)?, exact_sum(self.filled, filled)?))
-        });
-        if let Some(sums) = sums {
-            self.quantity_samples += 1;
-            (self.quantity, self.filled) = sums;
+        match entry.has_quantity.then(|| exact_sums(self)).flatten() {
+            Some(sums) => {
+                self.quantity_samples += 1;
+                (self.quantity, self.filled) = sums;
+            }
+            None => entry.has_quantity = false,
         }
         self.samples += 1;
         if let Some(count) = self.outcomes.get_mut(entry.outcome.index()) {
@@ -354,48 +354,67 @@ impl Sums {
         }
         self.touched += usize::from(entry.touched);
         self.untouched_user_cancels += usize::from(entry.is_untouched_user_cancel());
-        let weight = notional.map(Weight::of);
-        for (sums, bps) in self.slippage.iter_mut().zip(slippage_bps) {
+        let weight = entry.weight();
+        for (sums, bps) in self.slippage.iter_mut().zip(entry.slippage_bps) {
             sums.add(bps, weight);
         }
-        self.fill.add(entry.fill_nanos);
-        self.ack.add(entry.ack_nanos);
-        self.first_fill.add(entry.first_fill_nanos);
-        Entry {
-            quantity: entry.quantity.filter(|_| sums.is_some()),
-            slippage_bps,
-            notional,
-            ..entry
-        }
+        self.fill.add(some_nanos(entry.fill_nanos));
+        self.ack.add(some_nanos(entry.ack_nanos));
+        self.first_fill.add(some_nanos(entry.first_fill_nanos));
     }
 
-    fn sub(&mut self, entry: &Entry) {
+    fn sub(&mut self, entry: &Packed) {
         self.samples -= 1;
         if let Some(count) = self.outcomes.get_mut(entry.outcome.index()) {
             *count -= 1;
         }
         self.touched -= usize::from(entry.touched);
         self.untouched_user_cancels -= usize::from(entry.is_untouched_user_cancel());
-        if let Some((quantity, filled)) = entry.quantity {
+        if entry.has_quantity {
             self.quantity_samples -= 1;
-            self.quantity = self.quantity.saturating_sub(quantity);
-            self.filled = self.filled.saturating_sub(filled);
+            self.quantity = self.quantity.saturating_sub(entry.quantity);
+            self.filled = self.filled.saturating_sub(entry.filled);
         }
-        let weight = entry.notional.map(Weight::of);
+        let weight = entry.weight();
         for (sums, bps) in self.slippage.iter_mut().zip(entry.slippage_bps) {
             sums.sub(bps, weight);
         }
-        self.fill.sub(entry.fill_nanos);
-        self.ack.sub(entry.ack_nanos);
-        self.first_fill.sub(entry.first_fill_nanos);
+        self.fill.sub(some_nanos(entry.fill_nanos));
+        self.ack.sub(some_nanos(entry.ack_nanos));
+        self.first_fill.sub(some_nanos(entry.first_fill_nanos));
     }
 }
 
-impl Entry {
+impl Packed {
     /// An order that the user cancelled before anything was filled.
     fn is_untouched_user_cancel(&self) -> bool {
         self.outcome == Outcome::Cancelled && self.user_cancelled && !self.touched
     }
+
+    /// The executed notional, by which each slippage is weighed.
+    fn weight(&self) -> Option<Weight> {
+        (!self.notional.is_nan()).then(|| Weight::of(self.notional))
+    }
+
+    /// Leaves out a slippage that is too large for its sum, and a notional that is, or that makes
+    /// a weighted slippage too large.
+    fn drop_what_no_sum_holds(&mut self) {
+        for bps in &mut self.slippage_bps {
+            if !GridSum::holds(*bps) {
+                *bps = f64::NAN;
+            }
+        }
+        // A product with none is none.
+        let is_held = |bps: &f64| bps.is_nan() || GridSum::holds(self.notional * bps);
+        if !GridSum::holds(self.notional) || !self.slippage_bps.iter().all(is_held) {
+            self.notional = f64::NAN;
+        }
+    }
+}
+
+/// A duration that is there.
+fn some_nanos(nanos: i64) -> Option<i64> {
+    (nanos != NO_NANOS).then_some(nanos)
 }
 
 /// A notional as a weight: each reference takes it.
@@ -412,8 +431,11 @@ impl Weight {
 }
 
 impl SlippageSums {
-    fn add(&mut self, bps: Option<f64>, weight: Option<Weight>) {
-        let Some(bps) = bps else { return };
+    #[inline]
+    fn add(&mut self, bps: f64, weight: Option<Weight>) {
+        if bps.is_nan() {
+            return;
+        }
         self.samples += 1;
         self.sum.add(bps);
         match weight {
@@ -425,8 +447,11 @@ impl SlippageSums {
         }
     }
 
-    fn sub(&mut self, bps: Option<f64>, weight: Option<Weight>) {
-        let Some(bps) = bps else { return };
+    #[inline]
+    fn sub(&mut self, bps: f64, weight: Option<Weight>) {
+        if bps.is_nan() {
+            return;
+        }
         self.samples -= 1;
         self.sum.sub(bps);
         match weight {

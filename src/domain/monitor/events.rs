@@ -23,31 +23,48 @@ impl Monitor {
         if self.settings.ingest.event_age_max.is_some_and(is_old) {
             return Verdict::Refused(Refusal::TooOld);
         }
-        let is_new = !self.accounts.contains_key(&event.account);
-        if is_new && !self.has_room_for(&event.account) {
-            return Verdict::Refused(Refusal::TooManyAccounts);
-        }
-        match self.take(event, outbox) {
+        let room = self.room();
+        let taken = match self.take(event, room, outbox) {
+            Some(taken) => taken,
+            None if self.has_room_for(&event.account) => self.take_first(event, room, outbox),
+            None => Err(Refusal::TooManyAccounts),
+        };
+        match taken {
             Ok(Effect::Duplicate) => Verdict::Duplicate,
             Ok(effect) => {
                 self.follow_up(&event.account, effect, outbox);
                 Verdict::Accepted
             }
-            Err(refusal) => {
-                if is_new {
-                    self.accounts.remove(&event.account);
-                }
-                Verdict::Refused(refusal)
-            }
+            Err(refusal) => Verdict::Refused(refusal),
         }
     }
 
-    fn take(&mut self, event: &Event, outbox: &mut Outbox<'_>) -> Result<Effect, Refusal> {
-        let settings = Arc::clone(&self.settings);
-        let (now, room) = (self.now, self.room());
-        let account = account_of(&mut self.accounts, &event.account, &settings);
+    /// Takes the first event of an account. One that is refused leaves no account behind.
+    fn take_first(
+        &mut self,
+        event: &Event,
+        room: usize,
+        outbox: &mut Outbox<'_>,
+    ) -> Result<Effect, Refusal> {
+        account_of(&mut self.accounts, &event.account, &self.settings);
+        let taken = self.take(event, room, outbox).unwrap_or(Ok(Effect::Nothing));
+        if taken.is_err() {
+            self.accounts.remove(&event.account);
+        }
+        taken
+    }
+
+    /// Takes an event of a known account; none: it is not known.
+    fn take(
+        &mut self,
+        event: &Event,
+        room: usize,
+        outbox: &mut Outbox<'_>,
+    ) -> Option<Result<Effect, Refusal>> {
+        let (now, settings) = (self.now, &*self.settings);
+        let account = self.accounts.get_mut(&event.account)?;
         let (held, symbols) = (Held::by(account), account.symbols.len());
-        let mut scene = Scene { now, settings: &settings, room, outbox };
+        let mut scene = Scene { now, settings, room, outbox };
         let effect = match account.horizon.look_up(event) {
             Known::Duplicate => Ok(Effect::Duplicate),
             Known::Conflict => Err(Refusal::Conflict),
@@ -64,7 +81,7 @@ impl Monitor {
                 self.enforce_bounds();
             }
         }
-        effect
+        Some(effect)
     }
 
     /// What an event means beyond its account.

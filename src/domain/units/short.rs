@@ -30,6 +30,7 @@ const FLOAT_MAX: u64 = 1 << 53;
 
 impl Short {
     /// None when the digits do not fit.
+    #[inline]
     pub(in crate::domain) fn of(value: Decimal) -> Option<Self> {
         let parts = value.unpack();
         let digits = i64::try_from(u64::from(parts.mid) << 32 | u64::from(parts.lo)).ok()?;
@@ -38,17 +39,20 @@ impl Short {
     }
 
     /// The same number times an integer.
+    #[inline]
     pub(in crate::domain) fn times_integer(self, factor: i64) -> Option<Self> {
         Some(Self { digits: self.digits.checked_mul(factor)?, ..self })
     }
 
     /// The product.
+    #[inline]
     pub(in crate::domain) fn times(self, other: Self) -> Option<Self> {
         let scale = Some(self.scale + other.scale).filter(|scale| *scale <= Decimal::MAX_SCALE)?;
         Some(Self { digits: self.digits.checked_mul(other.digits)?, scale })
     }
 
     /// The difference.
+    #[inline]
     pub(in crate::domain) fn minus(self, other: Self) -> Option<Self> {
         let scale = self.scale.max(other.scale);
         let digits = self.digits_at(scale)?.checked_sub(other.digits_at(scale)?)?;
@@ -56,6 +60,7 @@ impl Short {
     }
 
     /// With the sign of a side.
+    #[inline]
     pub(in crate::domain) fn signed(self, side: Side) -> Option<Self> {
         match side {
             Side::Buy => Some(self),
@@ -64,23 +69,27 @@ impl Short {
     }
 
     /// Without its sign.
+    #[inline]
     pub(in crate::domain) fn abs(self) -> Option<Self> {
         Some(Self { digits: self.digits.checked_abs()?, ..self })
     }
 
     /// The nearest float of `self / whole`, if a float holds the digits of both: then the one
     /// division rounds the exact quotient.
+    #[inline]
     pub(in crate::domain) fn over(self, whole: Self) -> Option<f64> {
         let scale = self.scale.max(whole.scale);
         let (part, whole) = (self.float_at(scale)?, whole.float_at(scale)?);
         (whole != 0.0).then(|| part / whole)
     }
 
+    #[inline]
     fn digits_at(self, scale: u32) -> Option<i64> {
         let raise = POWERS_OF_TEN.get(scale.checked_sub(self.scale)? as usize)?;
         self.digits.checked_mul(*raise)
     }
 
+    #[inline]
     #[expect(clippy::cast_precision_loss, reason = "at most 2^53")]
     fn float_at(self, scale: u32) -> Option<f64> {
         let digits = self.digits_at(scale)?;
