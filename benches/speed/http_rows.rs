@@ -30,7 +30,7 @@ pub(crate) fn fresh_engine(symbols: u64) -> Engine {
 pub(crate) fn events_at(server: &Server) -> Target {
     Target {
         address: server.address,
-        path: "/api/v1/events",
+        path: servers::EVENTS_PATH,
         content_type: "application/json",
         connections: CONNECTIONS,
         pace: Duration::ZERO,
@@ -100,27 +100,35 @@ pub(crate) fn single() -> Vec<Row> {
     let exporter = servers::exporter(&["--storage.mode=memory"]);
     fill_up(&exporter);
     let axum = servers::axum();
+    let least = servers::least();
     let victoria = servers::victoria_metrics();
     let gateway = servers::pushgateway();
-    let [ours, limit, lines, pushes] = take_turns([
+    let [ours, limit, least, lines, pushes] = take_turns([
         &mut || send_events(&exporter),
         &mut || send_events(&axum),
+        &mut || send_events(&least),
         &mut || send_samples(&victoria, "/api/v1/import/prometheus"),
         &mut || send_samples(&gateway, "/metrics/job/paper"),
     ]);
-    let row = |against: &str, theirs: &[Round], goal| Row {
-        what: format!("single event, memory log, {CONNECTIONS} connections"),
-        ours: per_second(median(rates(&ours))),
+    let exporter = format!("single event, memory log, {CONNECTIONS} connections");
+    let row = |what: &str, ours: &[Round], against: &str, theirs: &[Round], goal| Row {
+        what: what.to_owned(),
+        ours: per_second(median(rates(ours))),
         against: against.to_owned(),
         theirs: per_second(median(rates(theirs))),
-        ratio: median_ratio(&rates(&ours), &rates(theirs)),
+        ratio: median_ratio(&rates(ours), &rates(theirs)),
         goal,
-        note: format!("{}; there {}", busy(&ours), busy(theirs)),
+        note: format!("{}; there {}", busy(ours), busy(theirs)),
     };
+    let bare = "axum that reads the body and answers";
+    let floor = "axum that parses, hands over to one thread and back, and answers the same";
+    let victoria = "VictoriaMetrics, price and quantity as samples";
     vec![
-        row("axum that reads the body and answers", &limit, Goal::AtLeast(0.75)),
-        row("VictoriaMetrics, price and quantity as samples", &lines, Goal::AtLeast(2.5)),
-        row("pushgateway, the same samples", &pushes, Goal::AtLeast(20.0)),
+        row(&exporter, &ours, bare, &limit, Goal::AtLeast(0.75)),
+        row(&exporter, &ours, floor, &least, Goal::None),
+        row(floor, &least, bare, &limit, Goal::None),
+        row(&exporter, &ours, victoria, &lines, Goal::AtLeast(2.5)),
+        row(&exporter, &ours, "pushgateway, the same samples", &pushes, Goal::AtLeast(20.0)),
     ]
 }
 

@@ -2,18 +2,23 @@
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::http::header;
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::routing::post;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::machine::{Process, start_on_server_core};
+use crate::parse;
 
 /// Where `benches/peers` puts the others' programs.
 pub(crate) const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.cache/peers");
+
+/// Where events are posted.
+pub(crate) const EVENTS_PATH: &str = "/api/v1/events";
 
 /// How long a server may take to listen.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
@@ -35,10 +40,20 @@ pub(crate) fn exporter(arguments: &[&str]) -> Server {
 
 /// axum with a handler that reads the body and answers: the limit of a server built on it.
 pub(crate) fn axum() -> Server {
+    of_this_program("axum")
+}
+
+/// axum with a handler that does what no witness can leave out, and nothing else; see [`serve_least`].
+pub(crate) fn least() -> Server {
+    of_this_program("least")
+}
+
+/// A server that this program is, in that role.
+fn of_this_program(role: &str) -> Server {
     let address = free_address();
     let this = std::env::current_exe().expect("the path of this program");
     let this = this.to_str().expect("a path of text");
-    listening(this, &["role", "axum", &address.to_string()], address, None)
+    listening(this, &["role", role, &address.to_string()], address, None)
 }
 
 /// Unpacks the others' programs, where that was not done yet.
@@ -85,13 +100,56 @@ fn listening(
 
 /// Serves as [`axum`] says, until it is killed.
 pub(crate) fn serve_axum(address: &str) {
-    let router = Router::new().route(
-        "/api/v1/events",
-        post(async |body: Bytes| {
-            let answer = if body.is_empty() { "{}" } else { r#"{"accepted":1,"duplicates":0}"# };
-            ([(header::CONTENT_TYPE, "application/json")], answer)
-        }),
-    );
+    let handler = async |body: Bytes| {
+        let answer = if body.is_empty() { "{}" } else { r#"{"accepted":1,"duplicates":0}"# };
+        ([(header::CONTENT_TYPE, "application/json")], answer)
+    };
+    serve_router(address, Router::new().route(EVENTS_PATH, post(handler)));
+}
+
+/// The headers of every answer of the exporter, and one more for its name.
+const HEADERS: [(HeaderName, &str); 6] = [
+    (header::CONTENT_TYPE, "application/json"),
+    (header::CACHE_CONTROL, "no-store"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+];
+
+/// Parses the event once, hands it to the one thread that may write, waits until that took it, and
+/// answers with the headers and the body of the exporter, until it is killed. It checks nothing, keeps
+/// nothing and judges nothing.
+pub(crate) fn serve_least(address: &str) {
+    let (sender, mut receiver) = mpsc::unbounded_channel::<(Bytes, oneshot::Sender<u64>)>();
+    thread::spawn(move || {
+        let mut sequence = 0;
+        while let Some(first) = receiver.blocking_recv() {
+            // As the exporter does: the others come too, and are answered together.
+            thread::yield_now();
+            let mut taken = vec![first];
+            taken.extend(std::iter::from_fn(|| receiver.try_recv().ok()));
+            for (event, answer) in taken {
+                sequence += std::hint::black_box(u64::from(!event.is_empty()));
+                answer.send(sequence).ok();
+            }
+        }
+    });
+    let handler = async move |body: Bytes| {
+        parse::parse(&body);
+        let (answer, taken) = oneshot::channel();
+        sender.send((body, answer)).expect("a thread that takes it");
+        let sequence = taken.await.expect("a thread that answers");
+        let id = HeaderValue::try_from(format!("0123456789abcdef-{sequence}")).expect("text");
+        let answer = format!(
+            r#"{{"accepted":1,"duplicates":0,"rejected":[],"sequence":{sequence},"states":{{"paper":"ACTIVE"}}}}"#
+        );
+        (HEADERS, [("x-request-id", id)], answer)
+    };
+    serve_router(address, Router::new().route(EVENTS_PATH, post(handler)));
+}
+
+fn serve_router(address: &str, router: Router) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let listener = tokio::net::TcpListener::bind(address).await.expect("a listener");

@@ -6,12 +6,13 @@
 //! bytes mean (see `crate::wire`).
 
 use std::error::Error;
+use std::future::Future;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, header};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -51,7 +52,7 @@ impl Budget {
 /// A body, and its share of the budget for as long as it is held.
 #[derive(Debug)]
 pub(super) struct Held {
-    bytes: BytesMut,
+    bytes: Bytes,
     kind: Kind,
     share: Option<OwnedSemaphorePermit>,
 }
@@ -60,7 +61,7 @@ impl Held {
     /// The bytes, decompressed; what they are; and the share, to be dropped when nothing made of
     /// the bytes is held any more.
     #[must_use]
-    pub(super) fn into_parts(self) -> (BytesMut, Kind, Option<OwnedSemaphorePermit>) {
+    pub(super) fn into_parts(self) -> (Bytes, Kind, Option<OwnedSemaphorePermit>) {
         (self.bytes, self.kind, self.share)
     }
 }
@@ -79,36 +80,43 @@ pub(super) enum Kind {
 /// # Errors
 /// `unsupported_media_type`, `body_too_large`, `body_timeout`, `incomplete_body`,
 /// `invalid_encoding`, `overloaded`.
-pub(super) async fn read_events(app: &AppState, request: Request) -> Result<Held, Problem> {
-    let kind = kind(request.headers(), &[Kind::Json, Kind::Ndjson])?;
+pub(super) fn read_events(
+    app: &AppState,
+    request: Request,
+) -> impl Future<Output = Result<Held, Problem>> {
+    let kind = kind(request.headers(), &[Kind::Json, Kind::Ndjson]);
+    let body = request.into_body();
     let (max, timeout) = {
         let web = &app.config.load().web;
         (web.body_bytes_max, web.body_timeout)
     };
-    let mut share = None;
-    let body = collect(request, max, |added| {
-        let more = app.budget.take(added)?;
-        match &mut share {
-            None => share = Some(more),
-            Some(share) => share.merge(more),
-        }
-        Ok(())
-    });
-    let bytes = tokio::time::timeout(timeout, body).await.map_err(|_| too_slow())??;
-    Ok(Held { bytes, kind, share })
+    async move {
+        let kind = kind?;
+        let mut share = None;
+        let body = collect(body, max, |added| {
+            let more = app.budget.take(added)?;
+            match &mut share {
+                None => share = Some(more),
+                Some(share) => share.merge(more),
+            }
+            Ok(())
+        });
+        let bytes = tokio::time::timeout(timeout, body).await.map_err(|_| too_slow())??;
+        Ok(Held { bytes, kind, share })
+    }
 }
 
 /// Reads the body of an operator's request: small, and taken whatever else is under way.
 ///
 /// # Errors
 /// The same as [`read_events`], but never `overloaded`.
-pub(super) async fn read_decision(app: &AppState, request: Request) -> Result<BytesMut, Problem> {
+pub(super) async fn read_decision(app: &AppState, request: Request) -> Result<Bytes, Problem> {
     kind(request.headers(), &[Kind::Json])?;
     let (max, timeout) = {
         let web = &app.config.load().web;
         (web.body_bytes_max.min(DECISION_BYTES_MAX), web.body_timeout)
     };
-    let body = collect(request, max, |_| Ok(()));
+    let body = collect(request.into_body(), max, |_| Ok(()));
     tokio::time::timeout(timeout, body).await.map_err(|_| too_slow())?
 }
 
@@ -125,7 +133,7 @@ pub(super) async fn read_notification(app: &AppState, request: Request) -> Resul
     };
     let mut free = DECISION_BYTES_MAX;
     let mut share: Option<OwnedSemaphorePermit> = None;
-    let body = collect(request, max, |added| {
+    let body = collect(request.into_body(), max, |added| {
         let charged = added.saturating_sub(free);
         free = free.saturating_sub(added);
         let more = app.budget.take(charged)?;
@@ -140,22 +148,30 @@ pub(super) async fn read_notification(app: &AppState, request: Request) -> Resul
 }
 
 async fn collect(
-    request: Request,
+    mut body: Body,
     max: usize,
     mut admit: impl FnMut(usize) -> Result<(), Problem>,
-) -> Result<BytesMut, Problem> {
-    let mut body = request.into_body();
-    let mut bytes = BytesMut::new();
+) -> Result<Bytes, Problem> {
+    // Most bodies come in one piece, and that need not be copied.
+    let (mut first, mut all) = (Bytes::new(), BytesMut::new());
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| unreadable(&error, max))?;
         let Ok(chunk) = frame.into_data() else { continue };
-        if chunk.len() > max - bytes.len() {
+        let held = first.len().max(all.len());
+        if chunk.len() > max - held {
             return Err(too_large(max));
         }
         admit(chunk.len())?;
-        bytes.extend_from_slice(&chunk);
+        if held == 0 {
+            first = chunk;
+            continue;
+        }
+        if all.is_empty() {
+            all.extend_from_slice(&std::mem::take(&mut first));
+        }
+        all.extend_from_slice(&chunk);
     }
-    Ok(bytes)
+    Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
 /// What `Content-Type` says; parameters do not matter.

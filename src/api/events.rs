@@ -4,12 +4,11 @@
 //! the journal and folded into the state; a refused event changes nothing of the others; `index`
 //! is the event's place in the body.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use smallvec::SmallVec;
 
 use crate::api::AppState;
 use crate::api::auth::Caller;
@@ -120,23 +119,28 @@ async fn take(app: &AppState, caller: &Caller, request: Request) -> Result<Inges
 struct Batch {
     entries: Vec<Entry>,
     /// Place in the body and `type` of each entry.
-    places: Vec<(usize, &'static str)>,
-    accounts: BTreeSet<Account>,
+    places: Few<(usize, &'static str)>,
+    /// Those of the entries.
+    accounts: Vec<Account>,
     rejected: Vec<Rejection>,
 }
+
+/// A list that takes no room of its own for the one event that most requests have.
+type Few<T> = SmallVec<[T; 1]>;
 
 impl Batch {
     fn new(app: &AppState, caller: &Caller, decoded: Decoded) -> Result<Self, Problem> {
         let received_at = clock::now();
         let mut batch = Self {
             entries: Vec::with_capacity(decoded.events.len()),
-            places: Vec::with_capacity(decoded.events.len()),
-            accounts: BTreeSet::new(),
+            places: Few::with_capacity(decoded.events.len()),
+            accounts: Vec::with_capacity(1),
             rejected: Vec::new(),
         };
         let mut forbidden = None;
-        let mut received: Vec<(&'static str, u64)> = Vec::new();
-        let delays = app.runtime.delays();
+        let mut received: Few<(&'static str, u64)> = Few::new();
+        // Gathered for many, for it costs three allocations.
+        let delays = (decoded.events.len() > 1).then(|| app.runtime.delays());
         for (index, event) in decoded.events {
             let kind = event.body.kind();
             match received.iter_mut().find(|(known, _)| *known == kind) {
@@ -148,15 +152,20 @@ impl Batch {
                 batch.reject(app, index, Code::Forbidden.as_str(), None, why.to_owned());
                 continue;
             }
-            if let Some(time) = event.time {
-                delays.observe(time, received_at);
+            match (event.time, &delays) {
+                (Some(time), Some(delays)) => delays.observe(time, received_at),
+                (Some(time), None) => app.runtime.event_delay(time, received_at),
+                (None, _) => {}
             }
-            if !batch.accounts.contains(&event.account) {
-                batch.accounts.insert(event.account.clone());
+            // Mostly all are of one.
+            if batch.accounts.last() != Some(&event.account) {
+                batch.accounts.push(event.account.clone());
             }
             batch.places.push((index, kind));
             batch.entries.push(Entry::Event(event));
         }
+        batch.accounts.sort_unstable();
+        batch.accounts.dedup();
         for (kind, count) in received {
             app.runtime.events_received(kind, count);
         }
@@ -190,12 +199,12 @@ impl Batch {
             Receipt { verdicts: Vec::new(), sequence, states: Vec::new() }
         } else {
             let entries = std::mem::take(&mut self.entries);
-            let accounts = std::mem::take(&mut self.accounts).into_iter().collect();
+            let accounts = std::mem::take(&mut self.accounts);
             app.engine.submit(entries, accounts).await?
         };
         let (mut accepted, mut duplicates) = (0, 0);
         for ((index, kind), verdict) in
-            std::mem::take(&mut self.places).into_iter().zip(receipt.verdicts)
+            std::mem::take(&mut self.places).into_iter().zip(&receipt.verdicts)
         {
             match verdict {
                 Verdict::Accepted | Verdict::Decided { .. } => accepted += 1,
@@ -204,7 +213,7 @@ impl Batch {
                     app.runtime.event_duplicate(kind);
                 }
                 Verdict::Refused(refusal) => {
-                    if refusal == Refusal::Conflict {
+                    if *refusal == Refusal::Conflict {
                         app.runtime.event_conflict(kind);
                     }
                     self.reject(app, index, refusal.code(), None, refusal.to_string());
@@ -212,10 +221,8 @@ impl Batch {
             }
         }
         self.rejected.sort_by_key(|rejection| rejection.index);
-        let states = receipt.states.into_iter();
-        let states: BTreeMap<_, _> = states.map(|(a, s)| (a.to_string(), s.into())).collect();
-        let (rejected, sequence) = (self.rejected, receipt.sequence);
-        Ok(IngestAnswer { accepted, duplicates, rejected, sequence, states })
+        let Receipt { sequence, states, .. } = receipt;
+        Ok(IngestAnswer { accepted, duplicates, rejected: self.rejected, sequence, states })
     }
 }
 

@@ -17,6 +17,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use hyper::body::Incoming;
 use tower::Service;
 
@@ -47,8 +48,7 @@ impl Front {
 
     fn answer(&self, request: Request) -> Answer {
         if is_plain_ingest(&request) {
-            let app = self.app.clone();
-            return Box::pin(async move { Ok(ingest(&app, request).await) });
+            return Box::pin(ingest(self.app.clone(), request).map(Ok));
         }
         Box::pin(self.router.clone().call(request))
     }
@@ -72,8 +72,10 @@ fn is_plain_ingest(request: &Request) -> bool {
 }
 
 /// What [`router`] does with such a request.
-async fn ingest(app: &AppState, request: Request) -> Response {
-    let answer = async |request: Request| {
+fn ingest(app: AppState, request: Request) -> impl Future<Output = Response> {
+    let held = app.clone();
+    let answer = |request: Request| async move {
+        let app = &held;
         let caller = match auth::authorize(app, routes::INGEST, request.headers()) {
             Ok(caller) => caller,
             Err(problem) => return problem.into_response(),
@@ -83,7 +85,7 @@ async fn ingest(app: &AppState, request: Request) -> Response {
             Err(problem) => problem.into_response(),
         }
     };
-    layers::around(app, EVENTS_PATH, request, answer).await
+    layers::around(app, EVENTS_PATH, request, answer)
 }
 
 #[cfg(test)]

@@ -4,17 +4,18 @@
 //! request id from outside is taken only if it is short and plain.
 
 use std::any::Any;
-use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::future::Future;
+use std::io::Write;
+use std::panic::AssertUnwindSafe;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use tracing::{Instrument, Span};
 
 use crate::api::AppState;
@@ -24,6 +25,9 @@ use crate::api::problem::{Code, Problem};
 use crate::clock;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// No number of 64 bits has more.
+const DIGITS_MAX: usize = 20;
 
 /// Ids of requests: 64 random bits of this process, and a number.
 #[derive(Debug)]
@@ -41,8 +45,10 @@ impl RequestIds {
 
     fn next(&self) -> HeaderValue {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let id = [self.process.as_str(), &number.to_string()].concat();
-        HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("unknown"))
+        let mut id = Vec::with_capacity(self.process.len() + DIGITS_MAX);
+        id.extend_from_slice(self.process.as_bytes());
+        write!(id, "{number}").ok();
+        HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("unknown"))
     }
 }
 
@@ -57,31 +63,35 @@ pub(super) async fn around_routes(
 ) -> Response {
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("none", MatchedPath::as_str);
-    around(&app, route, request, |request| next.run(request)).await
+    around(app, route, request, |request| next.run(request)).await
 }
 
 /// What stands around every answer. It names the request and follows it with a span, sees to the
 /// rest of its body, catches panics, and gives the answer its headers and its name.
-pub(super) async fn around<F: Future<Output = Response>>(
-    app: &AppState,
+///
+/// Not an `async fn`, nor are those on the way of events: each would hold its request, and the future
+/// of what it waits for, twice over, and the whole is copied for every request.
+pub(super) fn around<F: Future<Output = Response>>(
+    app: AppState,
     route: &str,
     request: Request,
     answer: impl FnOnce(Request) -> F,
-) -> Response {
+) -> impl Future<Output = Response> {
     let sent = request.headers().get(&REQUEST_ID).filter(|id| is_plain(id)).cloned();
     let id = sent.unwrap_or_else(|| app.request_ids.next());
     let span = span(&id, request.method(), route);
     let started = clock::monotonic();
-    let named = async move {
-        let answer = |request| catch_panic(answer(request));
-        let mut response = leftover::take(app, request, answer).await;
+    async move {
+        let answer = |request| {
+            let answer = AssertUnwindSafe(answer(request)).catch_unwind();
+            answer.map(|caught| caught.unwrap_or_else(|defect| panicked(&*defect)))
+        };
+        let mut response = leftover::take(&app, request, answer).await;
         log(&id, &response, clock::monotonic().saturating_duration_since(started));
-        let headers = response.headers_mut();
-        secure(headers);
-        headers.insert(REQUEST_ID, id);
+        secure(response.headers_mut(), id);
         response
-    };
-    named.instrument(span).await
+    }
+    .instrument(span)
 }
 
 /// The span of a request. That of events stands below the usual level: hundreds of thousands come
@@ -93,16 +103,6 @@ fn span(id: &HeaderValue, method: &Method, route: &str) -> Span {
         return tracing::debug_span!("request", id, %method, route);
     }
     tracing::info_span!("request", id, %method, route)
-}
-
-/// Waits for the answer of a handler, and answers if it panics.
-async fn catch_panic(answer: impl Future<Output = Response>) -> Response {
-    let mut running = std::pin::pin!(answer);
-    let caught = poll_fn(|context| {
-        let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(context)));
-        polled.map_or_else(|defect| Poll::Ready(Err(defect)), |polled| polled.map(Ok))
-    });
-    caught.await.unwrap_or_else(|defect| panicked(&*defect))
 }
 
 /// Once for each answer: what went wrong by our fault, and the rest for those who look closely.
@@ -123,28 +123,34 @@ fn is_plain(id: &HeaderValue) -> bool {
     (1..=128).contains(&id.len()) && id.as_bytes().iter().all(plain)
 }
 
-/// Headers of every answer that has none of its own: nothing is cached, framed, sniffed or run.
+/// Headers of every answer that has none of its own: nothing is cached, framed, sniffed or run. With
+/// places for the two that nearly every answer has.
 static SECURE: LazyLock<HeaderMap> = LazyLock::new(|| {
     let headers = [
         (header::CACHE_CONTROL, "no-store"),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::CONTENT_TYPE, ""),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
+        (REQUEST_ID, ""),
     ];
-    let mut all = HeaderMap::with_capacity(HEADERS_USUAL);
-    all.extend(headers.map(|(name, value)| (name, HeaderValue::from_static(value))));
-    all
+    HeaderMap::from_iter(headers.map(|(name, value)| (name, HeaderValue::from_static(value))))
 });
 
-/// There is room for as many headers in an answer before its table grows.
-const HEADERS_USUAL: usize = 12;
-
-/// Gives an answer the headers of [`SECURE`]. A copy of them takes those that the answer has: to
-/// add five to one costs thrice as much as to add one to five.
-fn secure(headers: &mut HeaderMap) {
-    let own = std::mem::replace(headers, SECURE.clone());
-    headers.extend(own);
+/// Gives an answer the headers of [`SECURE`], and its name. A copy of them takes those that the answer
+/// has: to add five to one costs thrice as much as to add one to five, and the copy has no room for
+/// another without growing, but for those that it has a place for.
+fn secure(headers: &mut HeaderMap, id: HeaderValue) {
+    let mut own = std::mem::replace(headers, SECURE.clone());
+    match own.remove(header::CONTENT_TYPE) {
+        Some(kind) => headers.insert(header::CONTENT_TYPE, kind),
+        None => headers.remove(header::CONTENT_TYPE),
+    };
+    headers.insert(REQUEST_ID, id);
+    if !own.is_empty() {
+        headers.extend(own);
+    }
 }
 
 /// The answer when a handler panicked: the defect is logged, and told without its message.

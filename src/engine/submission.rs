@@ -3,6 +3,8 @@
 //! Encoding costs about as much as decoding, and this way it is done in parallel: the writer only
 //! copies. It also tells how many bytes wait in the queue.
 
+use smallvec::SmallVec;
+
 use crate::domain::ids::Account;
 use crate::domain::record::Entry;
 use crate::engine::codec::RecordCodec;
@@ -15,8 +17,8 @@ const ENTRY_BYTES_USUAL: usize = 256;
 #[derive(Debug)]
 pub struct Submission {
     entries: Vec<Entry>,
-    /// Where the bytes of each entry end.
-    ends: Vec<usize>,
+    /// Where the bytes of each entry end; most requests have one.
+    ends: SmallVec<[usize; 1]>,
     bytes: Vec<u8>,
     accounts: Vec<Account>,
     room: Room,

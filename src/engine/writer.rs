@@ -12,6 +12,7 @@ mod tests;
 use std::sync::Arc;
 
 use parking_lot::{RwLock, RwLockWriteGuard};
+use smallvec::SmallVec;
 
 use crate::domain::directive::Directive;
 use crate::domain::event::Body;
@@ -92,9 +93,12 @@ pub enum RecoverError {
 struct Planned {
     entries: Vec<Entry>,
     /// What each entry becomes a record with; none: it is known already and not written.
-    stamps: Vec<Option<Stamp>>,
+    stamps: Stamps,
     accounts: Vec<Account>,
 }
+
+/// Most requests have one entry.
+type Stamps = SmallVec<[Option<Stamp>; 1]>;
 
 /// What makes a record of an entry, beside the time of its batch.
 #[derive(Clone, Copy)]
@@ -231,17 +235,16 @@ impl Writer {
         let mut batch = Batch::new(monitor.sequence() + 1, received_at.as_nanos(), room);
         let mut planned = Vec::with_capacity(submissions.len());
         for submission in submissions {
-            let known = submission.entries().iter().map(|entry| is_known(&monitor, entry));
-            let known: Vec<bool> = known.collect();
-            let mut left = known.iter().filter(|known| !**known).count();
-            let mut stamps = Vec::with_capacity(known.len());
-            for (encoded, known) in submission.encoded().zip(known) {
-                if known {
+            let entries = submission.entries();
+            let last = entries.iter().rposition(|entry| !is_known(&monitor, entry));
+            let mut stamps = Stamps::with_capacity(entries.len());
+            for ((at, entry), encoded) in entries.iter().enumerate().zip(submission.encoded()) {
+                // What is behind the last one is known already, and that one is not.
+                let more = last.is_some_and(|last| at < last);
+                if last.is_none_or(|last| at > last) || (more && is_known(&monitor, entry)) {
                     stamps.push(None);
                     continue;
                 }
-                left -= 1;
-                let more = left > 0;
                 stamps.push(Some(Stamp { sequence: batch.next_sequence(), more }));
                 batch.push(|out| RecordCodec::frame(more, encoded, out));
             }

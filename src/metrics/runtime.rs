@@ -180,7 +180,7 @@ impl Runtime {
 
     /// An event was received at `received_at` that says `time`. One from the future counts as 0.
     pub fn event_delay(&self, time: Timestamp, received_at: Timestamp) {
-        self.delays().observe(time, received_at);
+        self.delay.observe(delay_seconds(time, received_at));
     }
 
     /// The delays of the events of one request, counted when the value is dropped.
@@ -287,8 +287,13 @@ pub struct Delays(LocalHistogram);
 impl Delays {
     /// The same as [`Runtime::event_delay`].
     pub fn observe(&self, time: Timestamp, received_at: Timestamp) {
-        self.0.observe(crate::domain::time::seconds(received_at.since(time).max(0)));
+        self.0.observe(delay_seconds(time, received_at));
     }
+}
+
+/// How long after `time` something was received; 0 if that is in the future.
+fn delay_seconds(time: Timestamp, received_at: Timestamp) -> f64 {
+    crate::domain::time::seconds(received_at.since(time).max(0))
 }
 
 pub(super) fn opts(family: &Family) -> Opts {

@@ -1,9 +1,11 @@
 //! What became of the events of one request.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::state::States;
+use super::word::TradingStateWord;
+use crate::domain::ids::Account;
+use crate::domain::state::TradingState;
 use crate::wire::digits::push_u64;
 use crate::wire::value::write_string;
 
@@ -19,9 +21,10 @@ pub struct IngestAnswer {
     pub rejected: Vec<Rejection>,
     /// Sequence of the newest record of the state that answered.
     pub sequence: u64,
-    /// The trading state of each account named.
+    /// The trading state of each account named, in their order.
+    #[serde(serialize_with = "map_of_states")]
     #[schema(value_type = std::collections::BTreeMap<String, super::word::TradingStateWord>)]
-    pub states: States,
+    pub states: Vec<(Account, TradingState)>,
 }
 
 impl IngestAnswer {
@@ -49,13 +52,21 @@ impl IngestAnswer {
             if place > 0 {
                 out.push(b',');
             }
-            write_string(account, &mut out);
+            write_string(account.as_str(), &mut out);
             out.push(b':');
-            write_string(state.as_str(), &mut out);
+            write_string(TradingStateWord::from(*state).as_str(), &mut out);
         }
         out.extend_from_slice(b"}}");
         out
     }
+}
+
+fn map_of_states<S: Serializer>(
+    states: &[(Account, TradingState)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let words = states.iter().map(|(account, state)| (account.as_str(), (*state).into()));
+    serializer.collect_map::<_, TradingStateWord, _>(words)
 }
 
 /// Why one event was refused.
@@ -74,7 +85,6 @@ pub struct Rejection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::state::TradingState;
 
     #[test]
     fn the_answer_written_by_hand_is_that_of_serde() {
@@ -85,13 +95,13 @@ mod tests {
             message: "\"\n".into(),
         };
         let check = |rejected: Vec<Rejection>, accounts: &[(&str, TradingState)]| {
-            let states = accounts.iter().map(|(name, state)| ((*name).into(), (*state).into()));
+            let states = accounts.iter().map(|(name, state)| (Account::new(name).unwrap(), *state));
             let states = states.collect();
             let answer =
                 IngestAnswer { accepted: 1_000, duplicates: 0, rejected, sequence: 42, states };
             assert_eq!(answer.to_json(), serde_json::to_vec(&answer).unwrap());
         };
-        let two = [("b\"\\", TradingState::Halted), ("a\u{7f}ü", TradingState::Active)];
+        let two = [("b\"\\", TradingState::Halted), ("a/ü", TradingState::Active)];
         check(vec![], &[]);
         check(vec![], &two[..1]);
         check(vec![], &two);
