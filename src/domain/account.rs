@@ -18,6 +18,7 @@ use crate::domain::few::MostlyOne;
 use crate::domain::health::{Change, Components};
 use crate::domain::horizon::Horizon;
 use crate::domain::ids::{Account, Symbol};
+use crate::domain::marks::Mark;
 use crate::domain::record::Refusal;
 use crate::domain::settings::Settings;
 use crate::domain::state::Latch;
@@ -45,6 +46,9 @@ pub struct AccountState {
     pub last_event_at: Option<Timestamp>,
     /// Receive time of the newest quote.
     pub last_quote_at: Option<Timestamp>,
+    /// Raised by whoever can change any of it.
+    #[serde(skip)]
+    mark: Mark,
 }
 
 /// What an account is handed with each record.
@@ -89,7 +93,20 @@ impl AccountState {
             horizon: Horizon::default(),
             last_event_at: None,
             last_quote_at: None,
+            mark: Mark::default(),
         }
+    }
+
+    /// The account, to change it: its mark is raised.
+    pub(super) const fn marked(&mut self) -> &mut Self {
+        self.mark.raise();
+        self
+    }
+
+    /// A number that is another one when anything of the account may have changed.
+    #[must_use]
+    pub const fn mark(&self) -> u64 {
+        self.mark.get()
     }
 
     /// Takes an event whose id is new.

@@ -12,6 +12,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::symbols::SymbolKey;
 
+/// A number that is raised with each change of what it stands beside.
+#[derive(Clone, Copy, Default)]
+pub struct Mark(u64);
+
+impl Mark {
+    /// Raises it.
+    pub const fn raise(&mut self) {
+        self.0 += 1;
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Debug for Mark {
+    /// Nothing of a state: two that are equal have changed differently often.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mark")
+    }
+}
+
 /// A number for each row, raised with each change.
 #[derive(Clone, Default)]
 struct Marks {
@@ -39,7 +63,7 @@ impl Marks {
 }
 
 impl fmt::Debug for Marks {
-    /// Nothing of a state: two that are equal have changed differently often.
+    /// Nothing, as of one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Marks")
     }

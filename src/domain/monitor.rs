@@ -4,11 +4,12 @@
 //! the same state; a refused record changes nothing but counters and the audit trail.
 //! Deliberately absent: clocks, I/O, randomness.
 
+mod accounts;
 mod control;
 mod decide;
 mod events;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,8 @@ use crate::domain::settings::Settings;
 use crate::domain::state::{AuditAction, AuditEntry, Cause, CauseKind, Latch, TradingState};
 use crate::domain::time::Timestamp;
 
+use accounts::Accounts;
+
 /// The whole monitoring state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Monitor {
@@ -37,7 +40,7 @@ pub struct Monitor {
     /// Receive time of the first record.
     born: Option<Timestamp>,
     now: Timestamp,
-    accounts: BTreeMap<Account, AccountState>,
+    accounts: Accounts,
     common: Latch,
     probes: Components,
     audit: VecDeque<AuditEntry>,
@@ -91,7 +94,7 @@ impl Monitor {
             sequence: 0,
             born: None,
             now: Timestamp::MIN,
-            accounts: BTreeMap::new(),
+            accounts: Accounts::default(),
             common: Latch::default(),
             probes: Components::default(),
             audit: VecDeque::new(),
@@ -322,11 +325,11 @@ struct Halt {
 
 /// The state of an account, made if need be.
 fn account_of<'a>(
-    accounts: &'a mut BTreeMap<Account, AccountState>,
+    accounts: &'a mut Accounts,
     name: &Account,
     settings: &Settings,
 ) -> &'a mut AccountState {
-    accounts.entry(name.clone()).or_insert_with(|| {
+    accounts.or_insert_with(name, || {
         let mut account = AccountState::new(name.clone());
         account.execution.configure(name.as_str(), &account.symbols, settings);
         account

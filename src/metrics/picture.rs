@@ -1,11 +1,11 @@
 //! The picture that a scrape shows: one moment, copied while ingest goes on.
 //!
 //! A large state takes milliseconds to copy, and for as long as it is locked every event waits. So
-//! the rows of symbols, nearly all of a picture, are kept from one scrape to the next, and only those
-//! whose mark has risen are copied again: a few at a time, each few under a lock of its own
-//! ([`Picture::catch_up`]). What changed since then, and what there is beside the symbols, is copied
-//! under the last lock, which makes it one moment ([`Picture::take`]); what follows from it is worked
-//! out after that ([`Picture::work_out`]). Of 3,000 symbols and 2,000 events a second the longest lock
+//! the rows of symbols and accounts are kept from one scrape to the next, and only those whose mark
+//! has risen are copied again: a few at a time, each few under a lock of its own
+//! ([`Picture::catch_up`]). What changed since then is copied under the last lock, which makes it one
+//! moment ([`Picture::take`]); what follows from it is worked out after that
+//! ([`Picture::work_out`]). Of 3,000 symbols and 2,000 events a second the longest lock
 //! is 0.08 ms, and was 5 to 9. Invariants: whatever was done before, a picture that was taken equals
 //! one that was taken from nothing; a step copies few rows. Deliberately absent: locks, and turns of
 //! others between two steps; they are the caller's.
@@ -24,12 +24,15 @@ use crate::metrics::encode::Exposition;
 use crate::metrics::format::Format;
 use crate::metrics::labels::{AccountLabels, Labels};
 use crate::metrics::projection::{
-    Projection, SymbolRow, account_row, common_row, drifts_open, exporter_row, symbol_row,
+    AccountRow, Projection, SymbolRow, account_row, common_row, control_row, drifts_open,
+    exporter_row, symbol_row,
 };
 use crate::metrics::runtime::Runtime;
 
 /// Rows that one step copies: about a twentieth of a millisecond.
 const ROWS_AT_ONCE: usize = 32;
+/// Rows of symbols that what there is of an account beside them takes as long as.
+const WHOLE_ROWS: usize = 16;
 /// Rows of which one step finds out whether they changed.
 const MARKS_AT_ONCE: usize = 2_048;
 
@@ -44,8 +47,6 @@ pub struct Picture {
     /// Where the next step goes on: an account, and a row of it.
     at: (usize, usize),
     projection: Projection,
-    /// Slippages of the windows of accounts that are not worked out yet, last account first.
-    slippages: Vec<[Vec<f64>; 3]>,
 }
 
 /// What a row depends on beside the state of its symbol.
@@ -60,9 +61,16 @@ struct Origin {
 #[derive(Debug)]
 struct Kept {
     name: Account,
+    /// The mark of the account when all of it was up to date.
+    mark: Option<u64>,
+    /// Its mark when the first of its symbols was looked at.
+    began_at: u64,
+    /// Its row without those of its symbols. Moved into the projection while it is shown, as they are.
+    whole: Option<AccountRow>,
+    /// Slippages of its window, as long as they are not worked out.
+    slippages: Option<[Vec<f64>; 3]>,
     /// Symbols that were retired before: one more, and rows have to go.
     retired: usize,
-    /// Moved into the projection while it shows them.
     rows: Vec<SymbolRow>,
     /// Of the rows, in the same order.
     seen: Vec<Seen>,
@@ -80,7 +88,7 @@ struct Seen {
 /// What a step did.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
-    /// Rows that were copied.
+    /// Rows of symbols that were copied, or what takes as long.
     pub copied: usize,
     /// Whether it came to the end of all accounts.
     pub is_last: bool,
@@ -114,7 +122,6 @@ impl Default for Picture {
             labels: Labels::default(),
             at: (0, 0),
             projection: Projection { common, accounts: Vec::new(), exporter },
-            slippages: Vec::new(),
         }
     }
 }
@@ -128,9 +135,7 @@ impl Picture {
         let accounts = monitor.accounts().filter(|account| visible(&account.name));
         for (place, account) in accounts.enumerate().skip(first) {
             let next = match self.place(place, account) {
-                Some((kept, labels)) => {
-                    kept.catch_up(monitor.settings(), account, labels, row, &mut room)
-                }
+                Some((kept, labels)) => kept.catch_up(monitor, account, labels, row, &mut room),
                 None => None,
             };
             if let Some(next) = next {
@@ -151,17 +156,16 @@ impl Picture {
         for (place, account) in accounts.enumerate() {
             let Some((kept, labels)) = self.place(place, account) else { continue };
             let mut room = Room { copies: usize::MAX, marks: usize::MAX };
-            kept.catch_up(monitor.settings(), account, labels, 0, &mut room);
+            kept.catch_up(monitor, account, labels, 0, &mut room);
+            let Some(mut row) = kept.whole.take() else { continue };
+            // What does not depend on the account alone.
             let needed_at = kept.seen.iter().filter_map(|seen| seen.needed_at);
             let drift = &monitor.settings().drift;
-            let stale = account.books.is_stale_with(needed_at, monitor.now(), drift);
-            let row = account_row(monitor, account, mem::take(&mut kept.rows), stale);
-            labels.set_breakdowns(&row);
+            row.stale = account.books.is_stale_with(needed_at, monitor.now(), drift);
+            row.control = control_row(monitor, account);
+            row.symbols = mem::take(&mut kept.rows);
             rows.push(row);
-            let whole = account.execution.whole();
-            self.slippages.push(Reference::ALL.map(|reference| whole.slippages(reference)));
         }
-        self.slippages.reverse();
         self.accounts.truncate(rows.len());
         self.labels.accounts.truncate(rows.len());
         let (common, exporter) = (common_row(monitor), exporter_row(monitor));
@@ -170,14 +174,11 @@ impl Picture {
 
     /// Works out what follows from what was copied, of one account. False: there was none left.
     pub fn work_out(&mut self) -> bool {
-        let left = self.slippages.len();
-        let Some(slippages) = self.slippages.pop() else { return false };
-        let accounts = &mut self.projection.accounts;
-        let place = accounts.len().saturating_sub(left);
-        if let Some(account) = accounts.get_mut(place) {
-            account.quantiles = slippages.map(Quantiles::of);
-            account.drifts_open = drifts_open(&account.symbols);
-        }
+        let mut shown = self.accounts.iter_mut().zip(&mut self.projection.accounts);
+        let next = shown.find_map(|(kept, row)| Some((kept.slippages.take()?, row)));
+        let Some((slippages, row)) = next else { return false };
+        row.quantiles = slippages.map(Quantiles::of);
+        row.drifts_open = drifts_open(&row.symbols);
         true
     }
 
@@ -194,10 +195,10 @@ impl Picture {
 
     /// Takes the rows back from what was shown, and forgets them if they are of no use any more.
     fn begin(&mut self, monitor: &Monitor) {
-        self.slippages.clear();
         let shown = mem::take(&mut self.projection.accounts);
-        for (kept, row) in self.accounts.iter_mut().zip(shown) {
-            kept.rows = row.symbols;
+        for (kept, mut row) in self.accounts.iter_mut().zip(shown) {
+            kept.rows = mem::take(&mut row.symbols);
+            kept.whole = Some(row);
         }
         let (settings, born) = (monitor.settings(), monitor.born());
         let is_same = self.origin.as_ref().is_some_and(|origin| {
@@ -226,11 +227,8 @@ impl Picture {
             self.labels.accounts.remove(place);
         }
         if self.accounts.get(place).is_none_or(|kept| kept.name != account.name) {
-            let retired = account.symbols.retired();
-            let (rows, seen) = (Vec::new(), Vec::new());
-            let kept = Kept { name: account.name.clone(), retired, rows, seen };
             let place = place.min(self.accounts.len());
-            self.accounts.insert(place, kept);
+            self.accounts.insert(place, Kept::new(account));
             self.labels.accounts.insert(place, AccountLabels::new(&account.name));
         }
         self.accounts.get_mut(place).zip(self.labels.accounts.get_mut(place))
@@ -238,9 +236,53 @@ impl Picture {
 }
 
 impl Kept {
-    /// Copies the rows from `from` on that have changed, while there is room. The row at which it
-    /// stopped; none: it came to the end.
+    fn new(account: &AccountState) -> Self {
+        Self {
+            name: account.name.clone(),
+            mark: None,
+            began_at: 0,
+            whole: None,
+            slippages: None,
+            retired: account.symbols.retired(),
+            rows: Vec::new(),
+            seen: Vec::new(),
+        }
+    }
+
+    /// Copies what has changed, of the symbols from the row `from` on, while there is room. The row at
+    /// which it stopped; none: it came to the end.
     fn catch_up(
+        &mut self,
+        monitor: &Monitor,
+        account: &AccountState,
+        labels: &mut AccountLabels,
+        from: usize,
+        room: &mut Room,
+    ) -> Option<usize> {
+        if !room.take() {
+            return Some(from);
+        }
+        if self.mark == Some(account.mark()) {
+            return None;
+        }
+        if from == 0 {
+            self.began_at = account.mark();
+        }
+        let stopped_at = self.catch_up_symbols(monitor.settings(), account, labels, from, room);
+        // Only if nothing changed since the first of them was looked at, all of it is of one moment.
+        if stopped_at.is_none() && self.began_at == account.mark() {
+            let (row, whole) = (account_row(monitor, account), account.execution.whole());
+            labels.set_breakdowns(&row);
+            self.whole = Some(row);
+            self.slippages = Some(Reference::ALL.map(|reference| whole.slippages(reference)));
+            self.mark = Some(account.mark());
+            room.copies = room.copies.saturating_sub(WHOLE_ROWS);
+        }
+        stopped_at
+    }
+
+    /// The same, of symbols alone.
+    fn catch_up_symbols(
         &mut self,
         settings: &Settings,
         account: &AccountState,

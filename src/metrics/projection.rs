@@ -200,7 +200,7 @@ pub(super) fn common_row(monitor: &Monitor) -> ControlRow {
     }
 }
 
-fn control_row(monitor: &Monitor, account: &AccountState) -> ControlRow {
+pub(super) fn control_row(monitor: &Monitor, account: &AccountState) -> ControlRow {
     let settings = monitor.settings();
     let (own, common): (&Latch, &Latch) = (&account.latch, monitor.common());
     ControlRow {
@@ -215,14 +215,10 @@ fn control_row(monitor: &Monitor, account: &AccountState) -> ControlRow {
     }
 }
 
-/// The row of an account around those of its symbols. What can be worked out of them, and of the
-/// window's slippages, is left for later: it needs no lock.
-pub(super) fn account_row(
-    monitor: &Monitor,
-    account: &AccountState,
-    symbols: Vec<SymbolRow>,
-    stale: bool,
-) -> AccountRow {
+/// The row of an account without its symbols, and without what needs no lock or depends on them.
+/// Whatever it is made of must raise the mark of the account when it changes, or be the settings: see
+/// [`Picture`], which fills in the rest.
+pub(super) fn account_row(monitor: &Monitor, account: &AccountState) -> AccountRow {
     let (execution, books) = (&account.execution, &account.books);
     let whole = execution.whole();
     AccountRow {
@@ -249,9 +245,9 @@ pub(super) fn account_row(
             .map(|drift| Severity::ALL.map(|severity| books.drifts_total(drift, severity))),
         reconciliations: ReconcileOutcome::ALL.map(|o| books.reconciliations_total(o)),
         snapshots: [Source::Local, Source::Broker].map(|source| books.snapshot_at(source)),
-        stale,
+        stale: false,
         last_event_at: account.last_event_at,
-        symbols,
+        symbols: Vec::new(),
     }
 }
 

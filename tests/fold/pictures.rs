@@ -11,6 +11,7 @@ use trading_exporter::domain::limits;
 use trading_exporter::domain::monitor::Monitor;
 use trading_exporter::domain::record::{Decision, Entry};
 use trading_exporter::domain::settings::{Settings, WindowSettings};
+use trading_exporter::domain::state::TradingState;
 use trading_exporter::metrics::{Format, Picture, encode, project, project_accounts};
 
 use crate::flow::{Fold, decode};
@@ -155,30 +156,59 @@ fn many_symbols(symbols: usize) -> Fold {
     fold
 }
 
+/// Goes through all accounts once. What each step copied.
+fn pass(picture: &mut Picture, fold: &Fold) -> Vec<usize> {
+    let mut copies = Vec::new();
+    loop {
+        let step = picture.catch_up(&fold.monitor, |_| true);
+        copies.push(step.copied);
+        if step.is_last {
+            return copies;
+        }
+    }
+}
+
 #[test]
 fn a_step_copies_few_rows_and_only_those_that_changed() {
     let mut fold = many_symbols(1_000);
     let mut picture = Picture::default();
-    let mut pass = |fold: &Fold| {
-        let mut copies = Vec::new();
-        loop {
-            let step = picture.catch_up(&fold.monitor, |_| true);
-            copies.push(step.copied);
-            if step.is_last {
-                return copies;
-            }
-        }
-    };
-    let first = pass(&fold);
-    assert_eq!(first.iter().sum::<usize>(), 1_000);
-    assert!(first.iter().all(|copied| *copied <= 32), "{first:?}");
-    assert_eq!(pass(&fold), [0]);
+    let first = pass(&mut picture, &fold);
+    assert!(first.len() > 30 && first.iter().all(|copied| *copied <= 32), "{first:?}");
+    assert_eq!(pass(&mut picture, &fold), [0]);
+    // A row, and what there is of the account beside rows.
     fold.lines(
         r#"{"type":"order_accepted","account":"paper","order_id":"7","symbol":"S7","side":"buy"}"#,
     );
-    assert_eq!(pass(&fold), [1]);
+    assert_eq!(pass(&mut picture, &fold), [1 + 16]);
     fold.wait(1);
-    assert_eq!(pass(&fold), [0]);
+    assert_eq!(pass(&mut picture, &fold), [16]);
+}
+
+#[test]
+fn accounts_that_did_not_change_are_not_copied_again() {
+    let mut fold = Fold::new(Settings::default());
+    let order = |account: usize, order: usize| {
+        format!(
+            r#"{{"type":"order_submitted","account":"A{account}","order_id":"{order}","symbol":"S","side":"buy","quantity":1}}"#
+        )
+    };
+    (0..100).for_each(|account| drop(fold.lines(&order(account, 0))));
+    fold.wait(1);
+    let mut picture = Picture::default();
+    pass(&mut picture, &fold);
+    // Those at which a step had to stop.
+    pass(&mut picture, &fold);
+    assert_eq!(pass(&mut picture, &fold), [0]);
+    fold.lines(&order(42, 1));
+    assert_eq!(pass(&mut picture, &fold), [1 + 16]);
+    check(&mut picture, &fold.monitor);
+    assert_eq!(pass(&mut picture, &fold), [0]);
+    // A latch that stands over all of them is shown all the same.
+    let actor = Actor::new("ops").expect("an actor");
+    let (account, state) = (Account::all(), TradingState::Halted);
+    fold.apply(Entry::Decision(Decision::Halt { account, state, reason: String::new(), actor }));
+    assert_eq!(pass(&mut picture, &fold), [0]);
+    check(&mut picture, &fold.monitor);
 }
 
 #[test]

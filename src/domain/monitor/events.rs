@@ -195,12 +195,13 @@ impl Monitor {
         ];
         for (class, max) in bounds {
             while self.held.of(class) > max {
-                let oldest = self
-                    .accounts
-                    .values_mut()
-                    .filter_map(|account| Some((account.execution.oldest(class)?, account)))
+                let held = self.accounts.values();
+                let oldest = held
+                    .filter_map(|account| Some((account.execution.oldest(class)?, &account.name)))
                     .min_by_key(|(since, _)| *since);
-                let Some((_, account)) = oldest else { break };
+                let name = oldest.map(|(_, name)| name.clone());
+                let account = name.and_then(|name| self.accounts.get_mut(&name));
+                let Some(account) = account else { break };
                 let before = Held::by(account);
                 account.execution.drop_oldest(class);
                 self.held.change(before, Held::by(account));
