@@ -5,6 +5,8 @@
 //! broken array or a broken limit costs the whole body; memory is bounded by the body, and the
 //! stack does not grow with it.
 
+use simdutf8::basic::from_utf8;
+
 use crate::domain::event::Event;
 use crate::domain::limits;
 use crate::wire::error::{BodyError, Code, EventError, Flaw};
@@ -51,7 +53,11 @@ pub struct Decoded {
 /// # Errors
 /// See [`BodyError`]. An element of an array that is no event is refused alone.
 pub fn decode_json(body: &[u8], limits: &DecodeLimits) -> Result<Decoded, BodyError> {
-    let text = std::str::from_utf8(body).map_err(|e| BodyError::Syntax(e.to_string()))?;
+    let text = match from_utf8(body) {
+        Ok(text) => text,
+        // It tells where.
+        Err(_) => std::str::from_utf8(body).map_err(|e| BodyError::Syntax(e.to_string()))?,
+    };
     let mut collector = Collector::new(body.len(), limits);
     match text.bytes().find(|b| !is_space(*b)) {
         None => return Err(BodyError::Empty),
@@ -85,11 +91,11 @@ pub fn decode_json(body: &[u8], limits: &DecodeLimits) -> Result<Decoded, BodyEr
 /// [`BodyError::TooDeep`] when the body breaks a limit.
 pub fn decode_ndjson(body: &[u8], limits: &DecodeLimits) -> Result<Decoded, BodyError> {
     let mut collector = Collector::new(body.len(), limits);
-    if let Ok(text) = std::str::from_utf8(body) {
+    if let Ok(text) = from_utf8(body) {
         collector.lines(text)?;
     } else {
         for line in body.split(|b| *b == b'\n') {
-            match std::str::from_utf8(line) {
+            match from_utf8(line) {
                 Ok(line) => collector.line(line)?,
                 Err(_) => collector.refuse(Flaw::whole(Code::InvalidJson, "is not UTF-8"))?,
             }
@@ -116,7 +122,7 @@ impl EventReader {
 
     /// The event of that text. None: it is not one event; [`decode_json`] says why.
     pub fn read(&mut self, text: &[u8]) -> Option<Event> {
-        let text = std::str::from_utf8(text).ok()?;
+        let text = from_utf8(text).ok()?;
         let mut object = Object::within(std::mem::take(&mut self.context));
         let event = object.read(text).ok().and_then(|()| event::decode(&mut object).ok());
         self.context = object.into_context();

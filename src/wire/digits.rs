@@ -6,13 +6,11 @@
 //! half of what copies of each part's own length cost.
 
 use crate::domain::units::Decimal;
-use crate::wire::flat::is_plain_word;
+use crate::wire::eight::{ZEROS, is_plain_word};
 
 /// The most digits of a `u64`, and those of a place of 28 decimals, with the point.
 const ROOM: usize = 40;
 
-/// The text `00000000`.
-const ZEROS: u64 = 0x3030_3030_3030_3030;
 /// What eight digits hold.
 const EIGHT_DIGITS: u64 = 100_000_000;
 
@@ -26,24 +24,6 @@ const fn eight_digits(value: u32) -> u64 {
     let pairs = hundreds | (halves - 100 * hundreds) << 16;
     let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
     (tens | (pairs - 10 * tens) << 8) | ZEROS
-}
-
-/// The number that eight digits make; none if one of them is no digit.
-///
-/// Pairs, fours and eights are put together side by side, so that three multiplications do for all
-/// (Johnny Lee, "Fast numeric string to int").
-#[inline]
-pub(super) const fn number_of_eight(text: [u8; 8]) -> Option<u32> {
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    let digits = u64::from_le_bytes(text) ^ ZEROS;
-    // More than 9, and 0x76 more than that sets the high bit.
-    if (digits | digits.wrapping_add(0x7676_7676_7676_7676)) & HIGHS != 0 {
-        return None;
-    }
-    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
-    let firsts = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(100 + (1_000_000 << 32));
-    let seconds = (pairs >> 16 & 0x0000_00ff_0000_00ff).wrapping_mul(1 + (10_000 << 32));
-    Some((firsts.wrapping_add(seconds) >> 32) as u32)
 }
 
 /// Appends the first `len` bytes of a number, of at most eight; the lowest byte is the first.
@@ -174,6 +154,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::eight::number_of_eight;
 
     fn text(push: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut out = Vec::new();

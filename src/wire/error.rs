@@ -194,6 +194,7 @@ impl Flaw {
     }
 
     /// Something about a field.
+    #[cold]
     pub(crate) fn of(field: Field, code: Code, why: impl Into<Cow<'static, str>>) -> Self {
         Self { code, field: Some(String::from(field.name())), why: why.into() }
     }

@@ -110,20 +110,22 @@ impl Field {
     /// The field whose name stands at the head of `text`, and how long it is with the quote and the
     /// colon behind it. None: look for the quote, and then for [`Field::of`].
     ///
-    /// The first four bytes lead to a few names (mostly to one), and each is compared as one number:
-    /// a fifth of the work of finding the quote and of comparing texts.
+    /// The first four bytes lead to a place, and each name there is compared as one number: a fifth
+    /// of the work of finding the quote and of comparing texts.
     #[inline]
     pub(crate) fn at_head(text: &[u8; HEAD_BYTES]) -> Option<(Self, usize)> {
         let word = u128::from_le_bytes(*text);
-        let mut candidate = FIRST.get(place(word)).copied().flatten();
-        while let Some(field) = candidate {
-            let head = HEADS.get(field as usize)?;
+        let mut place = place(word);
+        loop {
+            let head = HEADS.get(place)?;
             if (word ^ head.word) & head.mask == 0 {
-                return Some((field, head.len));
+                return Some((head.field, head.len));
             }
-            candidate = head.next;
+            if head.len == 0 {
+                return None;
+            }
+            place += 1;
         }
-        None
     }
 }
 
@@ -135,16 +137,19 @@ struct Head {
     /// Which bits of a text to compare with it.
     mask: u128,
     len: usize,
-    /// Another name whose first bytes lead to the same place.
-    next: Option<Field>,
+    field: Field,
 }
 
-/// Places in [`FIRST`], many more than names, so that few share one.
+impl Head {
+    /// No name: no text has such bytes.
+    const NONE: Self = Self { word: u128::MAX, mask: u128::MAX, len: 0, field: Field::Type };
+}
+
+/// Places that the first bytes lead to, many more than names, so that few lead to the same one.
 const PLACES: usize = 256;
 
-/// The heads of all names, and the first name of each place.
-const HEADS: [Head; FIELDS] = heads().0;
-const FIRST: [Option<Field>; PLACES] = heads().1;
+/// The names, each in the first free place from its own on; the last one is free.
+const HEADS: [Head; PLACES + FIELDS + 1] = heads();
 
 /// Where the first four bytes of a name lead.
 const fn place(word: u128) -> usize {
@@ -155,13 +160,12 @@ const fn place(word: u128) -> usize {
 
 /// Names of two letters and more, with quotes and colons, that are not too long.
 #[expect(clippy::indexing_slicing, reason = "it runs when this is compiled")]
-const fn heads() -> ([Head; FIELDS], [Option<Field>; PLACES]) {
-    let mut heads = [Head { word: 0, mask: u128::MAX, len: 0, next: None }; FIELDS];
-    let mut first = [None; PLACES];
-    let mut index = FIELDS;
-    while index > 0 {
-        index -= 1;
-        let name = Field::ALL[index].name().as_bytes();
+const fn heads() -> [Head; PLACES + FIELDS + 1] {
+    let mut heads = [Head::NONE; PLACES + FIELDS + 1];
+    let mut index = 0;
+    while index < FIELDS {
+        let field = Field::ALL[index];
+        let name = field.name().as_bytes();
         let len = name.len() + 2;
         if len >= 4 && len <= HEAD_BYTES {
             let mut bytes = [0; HEAD_BYTES];
@@ -169,12 +173,16 @@ const fn heads() -> ([Head; FIELDS], [Option<Field>; PLACES]) {
             bytes[name.len()] = b'"';
             bytes[name.len() + 1] = b':';
             let word = u128::from_le_bytes(bytes);
+            let mut place = place(word);
+            while heads[place].len > 0 {
+                place += 1;
+            }
             let mask = u128::MAX >> (8 * (HEAD_BYTES - len));
-            heads[index] = Head { word, mask, len, next: first[place(word)] };
-            first[place(word)] = Some(Field::ALL[index]);
+            heads[place] = Head { word, mask, len, field };
         }
+        index += 1;
     }
-    (heads, first)
+    heads
 }
 
 /// A set of fields.
@@ -197,15 +205,19 @@ impl FieldSet {
 
     /// Adds a field; false when it was there already.
     pub(crate) fn insert(&mut self, field: Field) -> bool {
-        let new = !self.has(field);
+        let before = *self;
         *self = self.with(field);
-        new
+        before != *self
     }
 
-    /// The first field, in the order of [`Field::ALL`], that is not in `other`.
-    pub(crate) fn first_outside(self, other: Self) -> Option<Field> {
-        let outside = self.0 & !other.0;
-        (outside != 0).then(|| Field::ALL.get(outside.trailing_zeros() as usize).copied()).flatten()
+    /// What is in this set and not in the other.
+    pub(crate) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// The first field, in the order of [`Field::ALL`].
+    pub(crate) fn first(self) -> Option<Field> {
+        Field::ALL.get(self.0.trailing_zeros() as usize).copied()
     }
 }
 
@@ -252,8 +264,8 @@ mod tests {
     fn sets() {
         let set = FieldSet::EMPTY.with(Field::Type).with(Field::Adopt);
         assert!(set.has(Field::Type) && set.has(Field::Adopt) && !set.has(Field::Price));
-        assert_eq!(set.first_outside(FieldSet::EMPTY.with(Field::Type)), Some(Field::Adopt));
-        assert_eq!(set.first_outside(set), None);
+        assert_eq!(set.without(FieldSet::EMPTY.with(Field::Type)).first(), Some(Field::Adopt));
+        assert_eq!(set.without(set).first(), None);
         let mut set = set;
         assert!(set.insert(Field::Price));
         assert!(!set.insert(Field::Price));

@@ -3,10 +3,10 @@
 //! Input: text, and what ends the object. Output: each name with its raw value, or that the text is
 //! not of this form: it nests, holds an escape, or is no JSON; then `serde_json` reads it, which
 //! knows the whole grammar and tells what is wrong. Invariant: what is taken here, `serde_json` takes
-//! too, as the same pairs (a test holds that). It is here because it makes decoding an event 2.2
+//! too, as the same pairs (a test holds that). It is here because it makes decoding an event three
 //! times as fast: a general parser finds each string's end twice and asks a visitor at every step.
 
-use crate::wire::digits::number_of_eight;
+use crate::wire::eight::{SevenBytes, number_of_eight, number_of_seven, plain_len};
 use crate::wire::field::Field;
 use crate::wire::raw::{Raw, Short};
 
@@ -30,54 +30,48 @@ pub(crate) enum Name<'a> {
 
 impl End {
     /// White space, RFC 8259, section 2.
-    const fn is_space(self, byte: u8) -> bool {
-        match byte {
-            b' ' | b'\t' | b'\r' => true,
-            b'\n' => matches!(self, Self::Text),
+    const fn is_space(self, sign: char) -> bool {
+        match sign {
+            ' ' | '\t' | '\r' => true,
+            '\n' => matches!(self, Self::Text),
             _ => false,
         }
     }
 
-    #[inline]
-    fn skip_space(self, bytes: &[u8], at: usize) -> usize {
-        match bytes.get(at) {
-            Some(0..=b' ') => self.behind_space(bytes, at),
-            _ => at,
-        }
-    }
-
     #[inline(never)]
-    fn behind_space(self, bytes: &[u8], mut at: usize) -> usize {
-        while bytes.get(at).is_some_and(|byte| self.is_space(*byte)) {
-            at += 1;
-        }
-        at
+    fn behind_space(self, text: &str) -> &str {
+        text.trim_start_matches(|sign| self.is_space(sign))
     }
 
-    /// The place behind `byte`, if it comes next.
+    /// What stands behind `sign`, if it comes next.
     #[inline]
-    fn expect(self, bytes: &[u8], at: usize, byte: u8) -> Option<usize> {
-        if bytes.get(at) == Some(&byte) {
-            return Some(at + 1);
+    fn expect(self, text: &str, sign: char) -> Option<&str> {
+        match text.as_bytes() {
+            [0..=b' ', ..] => self.behind_space(text).strip_prefix(sign),
+            _ => text.strip_prefix(sign),
         }
-        self.expect_behind_space(bytes, at, byte)
     }
 
-    #[inline(never)]
-    fn expect_behind_space(self, bytes: &[u8], at: usize, byte: u8) -> Option<usize> {
-        let at = self.behind_space(bytes, at);
-        (*bytes.get(at)? == byte).then_some(at + 1)
+    /// The next name, if a comma comes before it: what stands behind its quote.
+    #[inline]
+    fn next_name(self, text: &str) -> Option<&str> {
+        // As most write it, and as many others do.
+        text.strip_prefix(",\"")
+            .or_else(|| text.strip_prefix(", \""))
+            .or_else(|| self.expect(self.expect(text, ',')?, '"'))
     }
 
-    /// The place behind the end, if nothing else comes.
-    fn reached(self, bytes: &[u8], at: usize) -> Option<usize> {
-        let at = self.skip_space(bytes, at);
-        match bytes.get(at) {
-            None => Some(at),
-            // White space that was not skipped: the end of the line.
-            Some(b'\n') => Some(at + 1),
-            Some(_) => None,
+    /// What stands behind the end of the object, if nothing else comes.
+    fn reached(self, text: &str) -> Option<&str> {
+        let behind = self.expect(text, '}')?;
+        if self == Self::Line
+            && let Some(next) = behind.strip_prefix('\n')
+        {
+            return Some(next);
         }
+        let rest = self.behind_space(behind);
+        // White space that was not skipped: the end of the line.
+        if rest.is_empty() { Some(rest) } else { rest.strip_prefix('\n') }
     }
 }
 
@@ -90,68 +84,92 @@ pub(super) fn each_pair<'a>(
     end: End,
     mut visit: impl FnMut(Name<'a>, Raw<'a>),
 ) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let mut at = end.expect(bytes, from, b'{')?;
-    if let Some(closed) = end.expect(bytes, at, b'}') {
-        return end.reached(bytes, closed);
+    let mut behind = end.expect(text.get(from..)?, '{')?;
+    let mut next = end.expect(behind, '"');
+    while let Some(name) = next {
+        behind = match known_name(name) {
+            Some((field, value)) => {
+                let (raw, behind) = scalar(value, end)?;
+                visit(Name::Known(field), raw);
+                behind
+            }
+            None => other_pair(name, end, &mut visit)?,
+        };
+        next = end.next_name(behind);
     }
-    loop {
-        let (name, value) = name(text, end.expect(bytes, at, b'"')?, end)?;
-        let value = end.skip_space(bytes, value);
-        let (raw, value_end) = scalar(text, value)?;
-        visit(name, raw);
-        match end.expect(bytes, value_end, b',') {
-            Some(next) => at = next,
-            None => return end.reached(bytes, end.expect(bytes, value_end, b'}')?),
-        }
-    }
+    Some(text.len() - end.reached(behind)?.len())
 }
 
-/// The name that begins at `at`, and the place behind its colon.
+/// The field whose name stands next, behind its quote, and what stands behind its colon.
 #[inline]
-fn name(text: &str, at: usize, end: End) -> Option<(Name<'_>, usize)> {
-    let rest = text.as_bytes().get(at..)?;
-    if let Some((field, len)) = rest.first_chunk().and_then(Field::at_head) {
-        return Some((Name::Known(field), at + len));
-    }
-    any_name(text, at, end)
+fn known_name(text: &str) -> Option<(Field, &str)> {
+    let (field, len) = Field::at_head(text.as_bytes().first_chunk()?)?;
+    Some((field, text.get(len..)?))
 }
 
-/// The same of a name that is not known, or not followed by its colon at once.
+/// The same of a pair whose name is not known, or not followed by its colon at once: hands it to
+/// `visit`, and gives what stands behind it.
 #[inline(never)]
-fn any_name(text: &str, at: usize, end: End) -> Option<(Name<'_>, usize)> {
-    let bytes = text.as_bytes();
-    let name_end = at + string_len(bytes.get(at..)?)?;
-    let name = text.get(at..name_end)?;
-    Some((Name::Text(name), end.expect(bytes, name_end + 1, b':')?))
+fn other_pair<'a>(
+    text: &'a str,
+    end: End,
+    visit: &mut impl FnMut(Name<'a>, Raw<'a>),
+) -> Option<&'a str> {
+    let (name, behind) = string(text)?;
+    let value = end.expect(behind, ':')?;
+    let (raw, behind) = scalar(value, end)?;
+    visit(Name::Text(name), raw);
+    Some(behind)
 }
 
-/// The scalar that begins at `at`, and the place behind it.
+/// The scalar that stands next, and what stands behind it.
+#[expect(clippy::inline_always, reason = "a call, for each field, is as long as a short scalar")]
+#[inline(always)]
+fn scalar(text: &str, end: End) -> Option<(Raw<'_>, &str)> {
+    // Many write one behind each colon.
+    let text = text.strip_prefix(' ').unwrap_or(text);
+    if let Some(inner) = text.strip_prefix('"') {
+        let (string, behind) = string(inner)?;
+        return Some((Raw::Text(string), behind));
+    }
+    if let Some(head) = text.as_bytes().first_chunk()
+        && let Some(SevenBytes { digits, places, len }) = number_of_seven(*head)
+    {
+        return Some((Raw::Number(Short { digits: digits.into(), places }), text.get(len..)?));
+    }
+    other_scalar(text, end)
+}
+
+/// The text of the string that begins here, behind its quote, and what stands behind the other one;
+/// none when it does not end or holds an escape.
 #[inline]
-fn scalar(text: &str, at: usize) -> Option<(Raw<'_>, usize)> {
-    let rest = text.as_bytes().get(at..)?;
-    let len = match rest {
-        [b'"', string @ ..] => {
-            let end = at + 1 + string_len(string)?;
-            return Some((Raw::Text(text.get(at + 1..end)?), end + 1));
-        }
-        [b'-' | b'0'..=b'9', ..] => {
-            let (len, short) = number(rest)?;
-            let raw = match short {
-                Some(short) => Raw::Number(short),
-                None => Raw::Json(text.get(at..at + len)?),
-            };
-            return Some((raw, at + len));
-        }
-        [b't', b'r', b'u', b'e', ..] | [b'n', b'u', b'l', b'l', ..] => 4,
-        [b'f', b'a', b'l', b's', b'e', ..] => 5,
+fn string(text: &str) -> Option<(&str, &str)> {
+    let len = plain_len(text.as_bytes());
+    if text.as_bytes().get(len) != Some(&b'"') {
+        return None;
+    }
+    Some((text.get(..len)?, text.get(len + 1..)?))
+}
+
+/// The same of a scalar that is neither a number of few bytes nor a string with no space before it.
+#[inline(never)]
+fn other_scalar(text: &str, end: End) -> Option<(Raw<'_>, &str)> {
+    let text = end.behind_space(text);
+    if let Some(inner) = text.strip_prefix('"') {
+        let (string, behind) = string(inner)?;
+        return Some((Raw::Text(string), behind));
+    }
+    let (len, short) = match text.as_bytes() {
+        rest @ [b'-' | b'0'..=b'9', ..] => number(rest)?,
+        [b't', b'r', b'u', b'e', ..] | [b'n', b'u', b'l', b'l', ..] => (4, None),
+        [b'f', b'a', b'l', b's', b'e', ..] => (5, None),
         _ => return None,
     };
-    Some((Raw::Json(text.get(at..at + len)?), at + len))
+    let (scalar, behind) = text.split_at_checked(len)?;
+    Some((short.map_or_else(|| Raw::of(scalar), Raw::Number), behind))
 }
 
 /// How long the number is that begins here, RFC 8259, section 6; and what it is, if it is short.
-#[inline]
 fn number(text: &[u8]) -> Option<(usize, Option<Short>)> {
     let start = usize::from(text.first() == Some(&b'-'));
     let (mut digits, mut end) = digits(text, start, 0);
@@ -176,22 +194,16 @@ fn number(text: &[u8]) -> Option<(usize, Option<Short>)> {
     if end - start > Short::BYTES_MAX {
         return Some((end, None));
     }
-    let short = match (i64::try_from(digits), u8::try_from(places)) {
-        (Ok(digits), Ok(places)) => {
-            Some(Short { digits: if start == 1 { -digits } else { digits }, places })
-        }
-        _ => None,
-    };
-    Some((end, short))
+    let signed = |digits: i64| if start == 1 { -digits } else { digits };
+    let digits = i64::try_from(digits).ok().map(signed);
+    let short = digits.zip(u32::try_from(places).ok());
+    Some((end, short.map(|(digits, places)| Short { digits, places })))
 }
 
 /// Takes the digits that begin at `at` to the right of `value`, and gives the place behind them too.
 /// More than 19 of them make nothing that means anything.
-#[inline]
 fn digits(text: &[u8], mut at: usize, mut value: u64) -> (u64, usize) {
-    // Most numbers are shorter: the eighth byte tells.
-    while text.get(at + 7).is_some_and(u8::is_ascii_digit)
-        && let Some(eight) = text.get(at..).and_then(<[u8]>::first_chunk)
+    while let Some(eight) = text.get(at..).and_then(<[u8]>::first_chunk)
         && let Some(number) = number_of_eight(*eight)
     {
         value = value.wrapping_mul(100_000_000).wrapping_add(u64::from(number));
@@ -202,68 +214,6 @@ fn digits(text: &[u8], mut at: usize, mut value: u64) -> (u64, usize) {
         at += 1;
     }
     (value, at)
-}
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
-
-/// Sets the high bit of each byte that is `byte`, which is ASCII, of none before the first of them,
-/// and of bytes beyond ASCII; other bits mean nothing ("Hacker's Delight", section 6-1).
-const fn matches(word: u64, byte: u8) -> u64 {
-    (word ^ (ONES * byte as u64)).wrapping_sub(ONES)
-}
-
-/// Sets the high bit of each byte that does not stand for itself in a JSON string (a quote, a
-/// backslash, a control character), and of none before the first of them.
-const fn specials(word: u64) -> u64 {
-    let controls = word.wrapping_sub(ONES * 0x20);
-    (matches(word, b'"') | matches(word, b'\\') | controls) & !word & HIGHS
-}
-
-/// How long the text of a string is; none when it does not end or holds an escape.
-#[inline]
-fn string_len(text: &[u8]) -> Option<usize> {
-    let len = plain_len(text);
-    (text.get(len) == Some(&b'"')).then_some(len)
-}
-
-/// Whether a byte stands for itself in a JSON string.
-const fn is_plain(byte: u8) -> bool {
-    !matches!(byte, b'"' | b'\\' | 0..0x20)
-}
-
-/// Whether a backslash stands in `text`, eight bytes at a time; the last eight are looked at once
-/// more rather than one by one.
-pub(super) fn holds_backslash(text: &[u8]) -> bool {
-    let Some(last) = text.last_chunk::<8>() else { return text.contains(&b'\\') };
-    let (words, _) = text.as_chunks::<8>();
-    let found = words
-        .iter()
-        .chain([last])
-        .map(|word| u64::from_le_bytes(*word))
-        .fold(0, |found, word| found | matches(word, b'\\') & !word);
-    found & HIGHS != 0
-}
-
-/// Whether eight bytes stand for themselves in a JSON string.
-pub(super) const fn is_plain_word(word: u64) -> bool {
-    specials(word) == 0
-}
-
-/// How many bytes at the head of `text` stand for themselves in a JSON string: no quote, no
-/// backslash, no control character. Eight at a time.
-#[inline]
-pub(super) fn plain_len(text: &[u8]) -> usize {
-    let (words, rest) = text.as_chunks();
-    let mut len = 0;
-    for word in words {
-        let found = specials(u64::from_le_bytes(*word));
-        if found != 0 {
-            return len + found.trailing_zeros() as usize / 8;
-        }
-        len += 8;
-    }
-    len + rest.iter().take_while(|byte| is_plain(**byte)).count()
 }
 
 #[cfg(test)]
@@ -290,7 +240,8 @@ mod tests {
     /// Whether a raw value is that JSON.
     fn is_json(raw: Raw<'_>, json: &str) -> bool {
         match raw {
-            Raw::Json(text) => text == json,
+            Raw::Json(text) => text == json && json != "null",
+            Raw::Null => json == "null",
             Raw::Text(text) => format!("\"{text}\"") == json,
             Raw::Number(short) => parse_decimal(json) == Ok(short.decimal()),
         }
@@ -372,29 +323,6 @@ mod tests {
         for text in not_flat {
             check(text, None);
         }
-    }
-
-    #[test]
-    fn the_first_byte_that_is_not_plain_is_found_at_every_place() {
-        for special in [b'"', b'\\', 0, 0x1f, b'\n'] {
-            for place in 0..20 {
-                let mut text = "aé!~\u{7f}ü# 0123456789zzzzzzzz".as_bytes().to_vec();
-                let place = place + usize::from(text[place] & 0xc0 == 0x80);
-                text[place] = special;
-                text[place + 1..].iter_mut().step_by(3).for_each(|byte| *byte = b'"');
-                assert_eq!(plain_len(&text), place, "{special} at {place}");
-            }
-        }
-        for len in 0..20 {
-            let mut text = vec![b']'; len];
-            assert!(!holds_backslash(&text));
-            for place in 0..len {
-                text[place] = b'\\';
-                assert!(holds_backslash(&text), "{place} of {len}");
-                text[place] = b'[';
-            }
-        }
-        assert_eq!(plain_len("ÿ\u{80}0123456789".as_bytes()), 14);
     }
 
     proptest! {

@@ -12,6 +12,7 @@ mod raw;
 mod names;
 mod value;
 pub mod spec;
+mod eight;
 mod flat;
 mod digits;
 mod object;

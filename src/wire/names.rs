@@ -7,11 +7,14 @@
 
 use std::borrow::Borrow;
 
-use crate::domain::ids::{Account, Currency, IdError, Strategy, Symbol, Venue};
+use crate::domain::ids::{Account, Currency, Strategy, Symbol, Venue};
 
 /// The most symbols that are remembered, and the most of each other kind.
 const SYMBOLS_MAX: usize = 512;
 const OTHERS_MAX: usize = 16;
+
+/// The highest bits of a hash make a place.
+const PLACE_SHIFT: u32 = u64::BITS - SYMBOLS_MAX.ilog2();
 
 /// The names of the events before; by default, none is remembered.
 #[derive(Debug, Default)]
@@ -60,11 +63,11 @@ impl<T: Borrow<str> + Clone> Known<T> {
 
     /// The name of that text, remembered or made.
     #[inline]
-    pub(super) fn get(
+    pub(super) fn get<E>(
         &mut self,
         text: &str,
-        make: impl FnOnce(&str) -> Result<T, IdError>,
-    ) -> Result<T, IdError> {
+        make: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, E> {
         if self.places.is_empty() && self.places_max > 0 {
             self.places.resize(self.places_max, None);
         }
@@ -94,8 +97,8 @@ fn hash(text: &[u8]) -> usize {
     } else {
         text.iter().fold(0, |word, byte| word << 8 | u64::from(*byte))
     };
-    // The high bits of a product depend on all others.
-    (word.wrapping_mul(FACTOR) >> 32) as usize
+    // The highest bits of a product depend on all others; no others do.
+    (word.wrapping_mul(FACTOR) >> PLACE_SHIFT) as usize
 }
 
 #[cfg(test)]
@@ -110,6 +113,22 @@ mod tests {
             assert_eq!(names.symbols.get(text, Symbol::new), Symbol::new(text), "{text}");
         }
         assert!(names.symbols.places.len() <= 4, "it is bounded");
+    }
+
+    #[test]
+    fn names_that_differ_in_a_digit_have_places_of_their_own() {
+        let check = |name: fn(usize) -> String| {
+            let mut symbols = Names::for_events(1_000).symbols;
+            (0..100).for_each(|n| drop(symbols.get(&name(n), Symbol::new)));
+            let kept = symbols.places.iter().flatten().count();
+            assert!(kept > 80, "{kept} of 100 like {}", name(0));
+        };
+        check(|n| format!("S{n:02}"));
+        check(|n| format!("SY{n:02}"));
+        check(|n| format!("SYM{n:05}"));
+        check(|n| format!("SYM{n:02}-PERP"));
+        check(|n| format!("COIN{n:02}/USDT:USDT"));
+        check(|n| format!("{n:02}.XNAS"));
     }
 
     #[test]

@@ -22,10 +22,9 @@ use crate::wire::value::{Context, Value};
 
 /// One JSON object. It is meant to be reused: reading the next one costs no allocation.
 pub(crate) struct Object<'a> {
-    /// Raw values; what is not in `present` is left over from an earlier object.
+    /// Raw values; what is not in `given` is left over from an earlier object.
     values: [Raw<'a>; FIELDS],
-    seen: FieldSet,
-    present: FieldSet,
+    given: FieldSet,
     flaw: Option<Flaw>,
     depth: usize,
     context: Context,
@@ -39,14 +38,7 @@ impl<'a> Object<'a> {
 
     /// An empty object with these limits and names.
     pub(crate) const fn within(context: Context) -> Self {
-        Self {
-            values: [Raw::NULL; FIELDS],
-            seen: FieldSet::EMPTY,
-            present: FieldSet::EMPTY,
-            flaw: None,
-            depth: 0,
-            context,
-        }
+        Self { values: [Raw::Null; FIELDS], given: FieldSet::EMPTY, flaw: None, depth: 0, context }
     }
 
     /// The limits and names, for another object.
@@ -95,35 +87,53 @@ impl<'a> Object<'a> {
 
     /// Checks that no field outside `allowed` has a value.
     pub(crate) fn check_fields(&self, allowed: FieldSet, of: &str) -> Result<(), Flaw> {
-        match self.present.first_outside(allowed) {
-            None => Ok(()),
-            Some(field) => Err(Flaw::of(field, Code::UnknownField, format!("is no field of {of}"))),
+        let mut others = self.given.without(allowed);
+        while let Some(field) = others.first() {
+            if self.has(field) {
+                return Err(Flaw::of(field, Code::UnknownField, format!("is no field of {of}")));
+            }
+            others = others.without(FieldSet::EMPTY.with(field));
         }
+        Ok(())
     }
 
     /// Whether the field has a value.
-    pub(crate) const fn has(&self, field: Field) -> bool {
-        self.present.has(field)
+    pub(crate) fn has(&self, field: Field) -> bool {
+        self.raw(field).is_some()
     }
 
     /// The raw value of a field.
     pub(crate) fn raw(&self, field: Field) -> Option<Raw<'a>> {
-        if self.has(field) { self.values.get(field as usize).copied() } else { None }
+        match self.values.get(field as usize) {
+            Some(Raw::Null) => None,
+            Some(raw) if self.given.has(field) => Some(*raw),
+            _ => None,
+        }
     }
 
     /// The value of a field; none when it is missing or `null`.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "most fields are missing: no call for those")]
+    #[inline(always)]
     pub(crate) fn optional<T: Value>(&mut self, field: Field) -> Result<Option<T>, Flaw> {
-        let Some(raw) = self.raw(field) else { return Ok(None) };
+        if self.given.has(field) { self.value(field) } else { Ok(None) }
+    }
+
+    /// The value of a field that must be there.
+    #[inline]
+    pub(crate) fn required<T: Value>(&mut self, field: Field) -> Result<T, Flaw> {
+        self.optional(field)?.ok_or_else(|| missing(field))
+    }
+
+    /// The same of a field that was given.
+    fn value<T: Value>(&mut self, field: Field) -> Result<Option<T>, Flaw> {
+        let raw = match self.values.get(field as usize) {
+            None | Some(Raw::Null) => return Ok(None),
+            Some(raw) => *raw,
+        };
         match T::decode(raw, &mut self.context) {
             Ok(value) => Ok(Some(value)),
             Err(why) => Err(Flaw::of(field, T::SHAPE.code(), why)),
         }
-    }
-
-    /// The value of a field that must be there.
-    pub(crate) fn required<T: Value>(&mut self, field: Field) -> Result<T, Flaw> {
-        self.optional(field)?.ok_or_else(|| missing(field))
     }
 }
 
@@ -184,7 +194,7 @@ impl<'a> Visitor<'a> for Fill<'_, 'a> {
             if raw.starts_with(['{', '[']) {
                 object.depth = object.depth.max(1 + depth(raw));
             }
-            object.take(key, Raw::Json(raw));
+            object.take(key, Raw::of(raw));
         }
         Ok(())
     }
@@ -192,8 +202,7 @@ impl<'a> Visitor<'a> for Fill<'_, 'a> {
 
 impl<'a> Object<'a> {
     fn clear(&mut self) {
-        self.seen = FieldSet::EMPTY;
-        self.present = FieldSet::EMPTY;
+        self.given = FieldSet::EMPTY;
         self.flaw = None;
         self.depth = 1;
     }
@@ -213,13 +222,10 @@ impl<'a> Object<'a> {
 
     #[inline]
     fn put(&mut self, field: Field, raw: Raw<'a>) {
-        if !self.seen.insert(field) {
+        if !self.given.insert(field) {
             self.given_twice(field);
-        } else if raw != Raw::NULL
-            && let Some(value) = self.values.get_mut(field as usize)
-        {
+        } else if let Some(value) = self.values.get_mut(field as usize) {
             *value = raw;
-            self.present.insert(field);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The raw text of one JSON value, with what the pass that found its end learnt of it.
 //!
 //! Input: text that is known to be one well-formed value. Invariant: what is learnt is a shortcut
-//! and says nothing that the text does not say; any value may be [`Raw::Json`].
+//! and says nothing that the text does not say; any value but `null` may be [`Raw::Json`].
 
 use crate::domain::units::{Decimal, from_digits};
 
@@ -12,19 +12,23 @@ pub(crate) enum Raw<'a> {
     Text(&'a str),
     /// A number of few digits.
     Number(Short),
-    /// Any value: its text.
+    /// `null`.
+    Null,
+    /// Any other value: its text.
     Json(&'a str),
 }
 
 impl<'a> Raw<'a> {
-    /// No value.
-    pub(crate) const NULL: Self = Raw::Json("null");
+    /// A value of which nothing but its text is known.
+    pub(crate) fn of(json: &'a str) -> Self {
+        if json == "null" { Self::Null } else { Self::Json(json) }
+    }
 
     /// The text of an array or an object; nothing for what is known to be neither.
     pub(crate) const fn nested(self) -> &'a str {
         match self {
             Self::Json(text) => text,
-            Self::Text(_) | Self::Number(_) => "",
+            Self::Text(_) | Self::Number(_) | Self::Null => "",
         }
     }
 }
@@ -35,7 +39,7 @@ pub(crate) struct Short {
     /// All digits, with the sign.
     pub(crate) digits: i64,
     /// How many of them stand behind the point.
-    pub(crate) places: u8,
+    pub(crate) places: u32,
 }
 
 impl Short {
@@ -44,14 +48,13 @@ impl Short {
 
     /// The exact value, normalized.
     pub(crate) fn decimal(self) -> Decimal {
-        from_digits(self.digits, u32::from(self.places))
+        from_digits(self.digits, self.places)
     }
 
     /// Nanoseconds in so many seconds; what is left of a nanosecond is cut.
     pub(crate) fn nanos(self) -> i128 {
-        let places = u32::from(self.places);
-        match places.checked_sub(9) {
-            None => i128::from(self.digits) * 10_i128.pow(9 - places),
+        match self.places.checked_sub(9) {
+            None => i128::from(self.digits) * 10_i128.pow(9 - self.places),
             Some(beyond) => i128::from(self.digits / 10_i64.pow(beyond)),
         }
     }

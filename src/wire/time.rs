@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::domain::time::{NANOS_PER_SECOND, TimeError, Timestamp};
 use crate::domain::units::{Decimal, NumberError, parse_decimal};
-use crate::wire::digits::number_of_eight;
+use crate::wire::eight::leading_digits;
 
 /// Why a time was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +58,7 @@ pub(super) struct LastMinute {
 
 impl LastMinute {
     /// See [`parse`].
+    #[inline]
     pub(super) fn parse(&mut self, text: &str) -> Result<Timestamp, TimeTextError> {
         // Every RFC 3339 time has a colon, mostly there, and no number has one.
         if text.as_bytes().get(13) == Some(&b':') || text.contains(':') {
@@ -72,7 +73,7 @@ impl LastMinute {
         let [b':', s1, s2, rest @ ..] = rest else { return Err(TimeTextError::Form) };
         let minute = match self.known {
             Some((known, seconds)) if known == *head => Ok(seconds),
-            _ => minute(head),
+            _ => self.learn(head),
         };
         // What has not the form is that first, and then no time of the calendar.
         if minute == Err(TimeTextError::Form) {
@@ -85,15 +86,23 @@ impl LastMinute {
             return Err(TimeTextError::Form);
         }
         let minute = minute?;
-        self.known = Some((*head, minute));
         // A leap second is the one after it.
         if second > 60 {
             return Err(TimeTextError::Calendar);
         }
-        let seconds = minute + i64::from(second) - i64::from(offset_seconds(zone)?);
+        let offset = if zone == b"Z" { 0 } else { offset_seconds(zone)? };
+        let seconds = minute + i64::from(second) - i64::from(offset);
         // Of the years 0 to 9999, those that do not fit are out of range.
         let nanos = seconds.checked_mul(NANOS_PER_SECOND).ok_or(TimeError)?;
         Ok(Timestamp::from_nanos(nanos.saturating_add(i64::from(nanosecond)))?)
+    }
+
+    /// Unix seconds of a minute that may come again.
+    #[inline(never)]
+    fn learn(&mut self, head: &[u8; 16]) -> Result<i64, TimeTextError> {
+        let minute = minute(head)?;
+        self.known = Some((*head, minute));
+        Ok(minute)
     }
 }
 
@@ -265,8 +274,9 @@ fn days_since_epoch(year: u32, month: u32, day: u32) -> Option<i64> {
 /// `.02Z` as nanoseconds and what follows.
 fn fraction(text: &[u8]) -> Result<(u32, &[u8]), TimeTextError> {
     let [b'.', rest @ ..] = text else { return Ok((0, text)) };
-    let (mut nanos, mut places) = match rest.first_chunk().copied().and_then(number_of_eight) {
-        Some(nanos) => (nanos, 8),
+    // Seven digits and the point at once: most clocks tell three or six.
+    let (mut nanos, mut places) = match text.first_chunk() {
+        Some(head) => leading_digits((u64::from_le_bytes(*head) >> 8).to_le_bytes()),
         None => (0, 0),
     };
     while let Some(digit) = rest.get(places).map(|byte| byte.wrapping_sub(b'0')).filter(|d| *d < 10)
@@ -279,11 +289,13 @@ fn fraction(text: &[u8]) -> Result<(u32, &[u8]), TimeTextError> {
     if places == 0 {
         return Err(TimeTextError::Form);
     }
-    for _ in places..9 {
-        nanos *= 10;
-    }
-    Ok((nanos, rest.get(places..).unwrap_or_default()))
+    let unit = POWERS_OF_TEN.get(9_usize.saturating_sub(places)).copied().unwrap_or_default();
+    Ok((nanos * unit, rest.get(places..).unwrap_or_default()))
 }
+
+/// Of nine digits.
+const POWERS_OF_TEN: [u32; 9] =
+    [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 /// `Z`, `+01:00`, `-05:30`.
 fn offset_seconds(text: &[u8]) -> Result<i32, TimeTextError> {

@@ -25,7 +25,7 @@ use crate::wire::names::Names;
 use crate::wire::raw::{Raw, Short};
 use crate::wire::spec::Shape;
 use crate::wire::time::{LastMinute, TimeTextError};
-use crate::wire::{digits, flat, time};
+use crate::wire::{digits, eight, time};
 
 /// Why a value was refused, as the end of a sentence that begins with the field's name.
 pub(crate) type Why = Cow<'static, str>;
@@ -72,18 +72,20 @@ pub(crate) fn string(raw: Raw<'_>, bytes_max: usize) -> Result<Cow<'_, str>, Why
         Raw::Text(text) if text.len() <= bytes_max => Ok(Cow::Borrowed(text)),
         Raw::Text(_) => Err(too_long(bytes_max)),
         Raw::Json(json) => json_string(json, bytes_max),
-        Raw::Number(_) => Err(NO_STRING),
+        Raw::Number(_) | Raw::Null => Err(NO_STRING),
     }
 }
 
 const NO_STRING: Why = Cow::Borrowed("must be a string");
+
+const NO_NUMBER: Why = Cow::Borrowed("must be a number or a decimal string");
 
 fn json_string(raw: &str, bytes_max: usize) -> Result<Cow<'_, str>, Why> {
     let inner = match raw.as_bytes() {
         [b'"', .., b'"'] => raw.get(1..raw.len() - 1).unwrap_or_default(),
         _ => return Err(NO_STRING),
     };
-    let text = if !flat::holds_backslash(inner.as_bytes()) {
+    let text = if !eight::holds_backslash(inner.as_bytes()) {
         Cow::Borrowed(inner)
     } else if inner.len() / 6 > bytes_max {
         // The longest escape of one byte has six: no need to unpack it to know.
@@ -117,13 +119,19 @@ fn number(raw: Raw<'_>) -> Result<Number<'_>, Why> {
         Raw::Json(json) => match json.as_bytes().first() {
             Some(b'"') => string(raw, limits::TEXT_BYTES_MAX).map(Number::Text),
             Some(b'-' | b'0'..=b'9') => Ok(Number::Text(Cow::Borrowed(json))),
-            _ => Err(Cow::Borrowed("must be a number or a decimal string")),
+            _ => Err(NO_NUMBER),
         },
+        Raw::Null => Err(NO_NUMBER),
     }
 }
 
 #[inline]
 fn decimal(raw: Raw<'_>) -> Result<Decimal, Why> {
+    if let Raw::Number(short) = raw { Ok(short.decimal()) } else { decimal_of_text(raw) }
+}
+
+#[inline(never)]
+fn decimal_of_text(raw: Raw<'_>) -> Result<Decimal, Why> {
     match number(raw)? {
         Number::Short(short) => Ok(short.decimal()),
         Number::Text(text) => parse_decimal(&text).map_err(number_why),
@@ -135,20 +143,19 @@ fn number_why(error: NumberError) -> Why {
     Cow::Owned(error.to_string())
 }
 
+/// What becomes a name.
 #[inline]
-fn name<T>(raw: Raw<'_>, make: impl FnOnce(&str) -> Result<T, IdError>) -> Result<T, Why> {
-    let text = string(raw, limits::ID_BYTES_MAX)?;
-    make(&text).map_err(id_why)
+fn identifier<T>(text: &str, make: impl FnOnce(&str) -> Result<T, IdError>) -> Result<T, Why> {
+    make(text).map_err(id_why)
 }
 
-/// A name that becomes a label, so none of the [`RESERVED`] ones.
+/// The same of a name that becomes a label, so none of the [`RESERVED`] ones.
 #[inline]
-fn label<T>(raw: Raw<'_>, make: impl FnOnce(&str) -> Result<T, IdError>) -> Result<T, Why> {
-    let text = string(raw, limits::ID_BYTES_MAX)?;
-    if RESERVED.contains(&&*text) {
+fn label<T>(text: &str, make: impl FnOnce(&str) -> Result<T, IdError>) -> Result<T, Why> {
+    if RESERVED.contains(&text) {
         return Err(Cow::Borrowed("is a reserved name"));
     }
-    make(&text).map_err(id_why)
+    identifier(text, make)
 }
 
 #[cold]
@@ -161,7 +168,7 @@ pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
     if digits::push_quoted(text.as_bytes(), out) {
         return;
     }
-    if flat::plain_len(text.as_bytes()) < text.len() {
+    if eight::plain_len(text.as_bytes()) < text.len() {
         return write_escaped(text, out);
     }
     out.push(b'"');
@@ -172,7 +179,7 @@ pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
 fn write_escaped(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some((plain, tail)) = rest.split_at_checked(flat::plain_len(rest)) {
+    while let Some((plain, tail)) = rest.split_at_checked(eight::plain_len(rest)) {
         out.extend_from_slice(plain);
         let Some((special, after)) = tail.split_first() else { break };
         match special {
@@ -193,12 +200,15 @@ fn write_decimal(value: Decimal, out: &mut Vec<u8>) {
 }
 
 macro_rules! names {
-    ($shape:ident, $read:ident: $($name:ident $(in $known:ident)?),*) => {
+    ($shape:ident, $check:ident: $($name:ident $(in $known:ident)?),*) => {
         $(impl Value for $name {
             const SHAPE: Shape = Shape::$shape;
 
+            #[inline]
             fn decode(raw: Raw<'_>, context: &mut Context) -> Result<Self, Why> {
-                $read(raw, |text| made!($name, text, context $(, $known)?))
+                let text = string(raw, limits::ID_BYTES_MAX)?;
+                let make = |text: &str| $check(text, $name::new);
+                made!(&text, make, context $(, $known)?)
             }
 
             fn encode(&self, out: &mut Vec<u8>) {
@@ -210,16 +220,16 @@ macro_rules! names {
 
 /// Makes a name; one that comes again and again shares its text.
 macro_rules! made {
-    ($name:ident, $text:ident, $context:ident) => {{
+    ($text:expr, $make:ident, $context:ident) => {{
         let _: &mut Context = $context;
-        $name::new($text)
+        $make($text)
     }};
-    ($name:ident, $text:ident, $context:ident, $known:ident) => {
-        $context.names.$known.get($text, $name::new)
+    ($text:expr, $make:ident, $context:ident, $known:ident) => {
+        $context.names.$known.get($text, $make)
     };
 }
 
-names! { Identifier, name: OrderId, FillId, EventId, Currency in currencies, Actor }
+names! { Identifier, identifier: OrderId, FillId, EventId, Currency in currencies, Actor }
 names! {
     Label, label:
     Account in accounts, Symbol in symbols, Strategy in strategies, Venue in venues, Component
@@ -230,6 +240,7 @@ macro_rules! decimals {
         $(impl Value for $name {
             const SHAPE: Shape = Shape::$shape;
 
+            #[inline]
             fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
                 decimal(raw).and_then($make)
             }
@@ -253,6 +264,7 @@ macro_rules! choices {
         $(impl Value for $name {
             const SHAPE: Shape = Shape::Choice(&[$($text),*]);
 
+            #[inline]
             fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
                 match &*string(raw, limits::TEXT_BYTES_MAX)? {
                     $($text => Ok($value),)*
@@ -317,7 +329,8 @@ impl Value for Identifier {
     const SHAPE: Shape = Shape::Identifier;
 
     fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
-        name(raw, |text| ids::check(text).map(|()| Self(Box::from(text))))
+        let text = string(raw, limits::ID_BYTES_MAX)?;
+        identifier(&text, |text| ids::check(text).map(|()| Self(Box::from(text))))
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
@@ -335,7 +348,8 @@ impl Value for SessionName {
         if raw == Raw::Text("") || raw == Raw::Json("\"\"") {
             Ok(Self(None))
         } else {
-            name(raw, Session::new).map(Some).map(Self)
+            let text = string(raw, limits::ID_BYTES_MAX)?;
+            identifier(&text, Session::new).map(Some).map(Self)
         }
     }
 
@@ -369,7 +383,7 @@ impl Value for bool {
         match raw {
             Raw::Json("true") => Ok(true),
             Raw::Json("false") => Ok(false),
-            Raw::Json(_) | Raw::Text(_) | Raw::Number(_) => {
+            Raw::Json(_) | Raw::Text(_) | Raw::Number(_) | Raw::Null => {
                 Err(Cow::Borrowed("must be true or false"))
             }
         }
@@ -405,7 +419,13 @@ pub(crate) struct TimeText(pub(crate) Timestamp);
 impl Value for TimeText {
     const SHAPE: Shape = Shape::Time;
 
+    #[inline]
     fn decode(raw: Raw<'_>, context: &mut Context) -> Result<Self, Why> {
+        if let Raw::Text(text) = raw
+            && text.len() <= limits::TEXT_BYTES_MAX
+        {
+            return context.minute.parse(text).map(Self).map_err(time_why);
+        }
         if let Raw::Json(json) = raw
             && !matches!(json.as_bytes(), [b'"' | b'-' | b'0'..=b'9', ..])
         {
