@@ -2,16 +2,17 @@
 //!
 //! Invariant: the same text as `to_string()` (of the normalized decimal) gives, at a seventh of its
 //! instructions: the formatting machinery of `std` and of the decimals costs more than the event
-//! around it. What is short is written as pieces of eight bytes, of which the end is cut off again:
-//! half of what copies of each part's own length cost.
+//! around it. What is short is written as sixteen bytes, of which the end is cut off again: a third of
+//! what copies of each part's own length cost.
 
 use crate::domain::units::Decimal;
-use crate::wire::eight::{ZEROS, is_plain_word};
+use crate::wire::eight::{ZEROS, are_plain_words, is_plain_word};
 
 /// The most digits of a `u64`, and those of a place of 28 decimals, with the point.
 const ROOM: usize = 40;
 
-/// What eight digits hold.
+/// What seven digits do not hold any more, and eight.
+const SEVEN_DIGITS: u32 = 10_000_000;
 const EIGHT_DIGITS: u64 = 100_000_000;
 
 /// The text of a number below 10^8, with its leading zeros; the first digit is the lowest byte.
@@ -26,9 +27,11 @@ const fn eight_digits(value: u32) -> u64 {
     (tens | (pairs - 10 * tens) << 8) | ZEROS
 }
 
-/// Appends the first `len` bytes of a number, of at most eight; the lowest byte is the first.
+const QUOTE: u64 = b'"' as u64;
+
+/// Appends the first `len` bytes of a number, of at most sixteen; the lowest byte is the first.
 #[inline]
-fn push_word(word: u64, len: usize, out: &mut Vec<u8>) {
+fn push_word(word: u128, len: usize, out: &mut Vec<u8>) {
     let end = out.len() + len;
     out.extend_from_slice(&word.to_le_bytes());
     out.truncate(end);
@@ -37,26 +40,27 @@ fn push_word(word: u64, len: usize, out: &mut Vec<u8>) {
 /// Appends a text of 4 to 14 bytes, which needs no escapes, between quotes. False: it is none.
 #[inline]
 pub(super) fn push_quoted(text: &[u8], out: &mut Vec<u8>) -> bool {
-    const QUOTE: u64 = b'"' as u64;
     let half = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
-    // Two pieces, the first with the quote before it and the last with the one behind it. They may
-    // share some bytes: then the last piece is laid over the first.
     let (start, len) = (out.len(), text.len());
+    // Two pieces that may share some bytes: the last one, with the quote behind it, is laid over
+    // the first, with the quote before it.
+    let quoted = |first: u64, last: u64, piece: usize| {
+        let end = u128::from(last) | u128::from(QUOTE) << (8 * piece);
+        u128::from(first) << 8 | u128::from(QUOTE) | end << ((8 * (len - piece + 1)) & 63)
+    };
     if let (Some(first), Some(last), true) = (text.first_chunk(), text.last_chunk(), len <= 14) {
         let [first, last] = [first, last].map(|bytes| u64::from_le_bytes(*bytes));
-        if !is_plain_word(first) || !is_plain_word(last) {
+        if !are_plain_words(first, last) {
             return false;
         }
-        push_word(first << 8 | QUOTE, len - 6, out);
-        push_word(last >> 8 | QUOTE << 56, 8, out);
+        push_word(quoted(first, last, 8), len + 2, out);
     } else if let (Some(first), Some(last), true) = (text.first_chunk(), text.last_chunk(), len < 8)
     {
         let [first, last] = [first, last].map(half);
         if !is_plain_word(first | last << 32) {
             return false;
         }
-        push_word(first << 8 | QUOTE, len - 3, out);
-        push_word(last | QUOTE << 32, 5, out);
+        push_word(quoted(first, last, 4), len + 2, out);
     } else {
         return false;
     }
@@ -64,32 +68,47 @@ pub(super) fn push_quoted(text: &[u8], out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// Appends `digits x 10^-places`, of fewer than 8 places, with as many.
-fn push_short(digits: u32, places: usize, out: &mut Vec<u8>) {
+/// `digits x 10^-places`, with as many places: its text and how long that is. Both are small: below
+/// 10^7, and up to six.
+#[inline]
+const fn seven_bytes(digits: u32, places: u32) -> (u64, u32) {
     let text = eight_digits(digits);
     // Of the leading zeros, one stays before the point.
-    let zeros = ((text ^ ZEROS).trailing_zeros() as usize / 8).min(7 - places);
-    let (text, whole) = (text >> (8 * zeros), 8 - zeros - places);
-    push_word(text, whole, out);
-    if places > 0 {
-        push_word(text >> (8 * whole) << 8 | u64::from(b'.'), places + 1, out);
+    let leading = (text ^ ZEROS).trailing_zeros() / 8;
+    let zeros = if leading < 7 - places { leading } else { 7 - places };
+    let text = text >> (8 * zeros);
+    if places == 0 {
+        return (text, 8 - zeros);
     }
+    let point = 8 * (8 - zeros - places);
+    let before = (1 << point) - 1;
+    (text & before | (b'.' as u64) << point | (text & !before) << 8, 9 - zeros)
 }
 
 /// Appends an integer.
 #[expect(clippy::cast_possible_truncation, reason = "each part is below 10^8")]
 pub(in crate::wire) fn push_u64(value: u64, out: &mut Vec<u8>) {
-    if value < EIGHT_DIGITS {
-        return push_short(value as u32, 0, out);
+    let (high, low) = (value / EIGHT_DIGITS, (value % EIGHT_DIGITS) as u32);
+    if high == 0 {
+        return push_first(low, out);
     }
-    let (high, low) = (value / EIGHT_DIGITS, eight_digits((value % EIGHT_DIGITS) as u32));
-    if high < EIGHT_DIGITS {
-        push_short(high as u32, 0, out);
+    let (highest, high) = (high / EIGHT_DIGITS, (high % EIGHT_DIGITS) as u32);
+    let low = u128::from(eight_digits(low));
+    if highest == 0 {
+        push_first(high, out);
+        push_word(low, 8, out);
     } else {
-        push_short((high / EIGHT_DIGITS) as u32, 0, out);
-        out.extend_from_slice(&eight_digits((high % EIGHT_DIGITS) as u32).to_le_bytes());
+        push_first(highest as u32, out);
+        push_word(u128::from(eight_digits(high)) | low << 64, 16, out);
     }
-    out.extend_from_slice(&low.to_le_bytes());
+}
+
+/// Appends a number below 10^8.
+#[inline]
+fn push_first(value: u32, out: &mut Vec<u8>) {
+    let text = eight_digits(value);
+    let zeros = ((text ^ ZEROS).trailing_zeros() / 8).min(7);
+    push_word(u128::from(text >> (8 * zeros)), 8 - zeros as usize, out);
 }
 
 /// Appends an integer.
@@ -102,27 +121,40 @@ pub(super) fn push_i64(value: i64, out: &mut Vec<u8>) {
 
 /// Appends a decimal between quotes, without trailing zeros: `"187.4"`, `"-0.05"`, `"100"`.
 pub(super) fn push_quoted_decimal(value: Decimal, out: &mut Vec<u8>) {
-    let Ok(mut digits) = u64::try_from(value.mantissa().unsigned_abs()) else {
-        out.push(b'"');
-        out.extend_from_slice(value.normalize().to_string().as_bytes());
-        out.push(b'"');
-        return;
-    };
-    let mut places = value.scale();
-    while places > 0 && digits.is_multiple_of(10) {
-        digits /= 10;
-        places -= 1;
-    }
-    let negative = value.is_sign_negative() && digits > 0;
-    out.push(b'"');
-    if negative {
-        out.push(b'-');
-    }
-    match u32::try_from(digits) {
-        Ok(digits) if u64::from(digits) < EIGHT_DIGITS && places < 8 => {
-            push_short(digits, places as usize, out);
+    let parts = value.unpack();
+    match parts.lo {
+        digits @ 1..SEVEN_DIGITS
+            if parts.mid == 0
+                && parts.hi == 0
+                && parts.scale <= 6
+                && !parts.negative
+                && (parts.scale == 0 || !digits.is_multiple_of(10)) =>
+        {
+            let (text, len) = seven_bytes(digits, parts.scale);
+            let end = u128::from(QUOTE) << (8 * (len + 1));
+            let word = u128::from(text) << 8 | u128::from(QUOTE) | end;
+            push_word(word, len as usize + 2, out);
         }
-        _ => push_scaled(digits, places, out),
+        _ => push_any_quoted_decimal(value, out),
+    }
+}
+
+/// The same of a number that is not as most are: short, positive, without zeros at its end.
+#[inline(never)]
+fn push_any_quoted_decimal(value: Decimal, out: &mut Vec<u8>) {
+    out.push(b'"');
+    if let Ok(mut digits) = u64::try_from(value.mantissa().unsigned_abs()) {
+        let mut places = value.scale();
+        while places > 0 && digits.is_multiple_of(10) {
+            digits /= 10;
+            places -= 1;
+        }
+        if value.is_sign_negative() && digits > 0 {
+            out.push(b'-');
+        }
+        push_scaled(digits, places, out);
+    } else {
+        out.extend_from_slice(value.normalize().to_string().as_bytes());
     }
     out.push(b'"');
 }

@@ -46,6 +46,11 @@ pub(super) const fn is_plain_word(word: u64) -> bool {
     specials(word) == 0
 }
 
+/// Whether two times eight bytes do.
+pub(super) const fn are_plain_words(first: u64, last: u64) -> bool {
+    specials(first) | specials(last) == 0
+}
+
 /// How many bytes at the head of `text` stand for themselves in a JSON string: no quote, no
 /// backslash, no control character.
 #[inline]
@@ -113,6 +118,15 @@ pub(super) const fn leading_digits(text: [u8; 8]) -> (u32, usize) {
         0 => (0, 0),
         bits => (number_of_first(values, bits), bits as usize / 8),
     }
+}
+
+/// A text of at most seven bytes, with spaces behind it.
+#[inline]
+pub(super) fn padded(text: &[u8]) -> Option<[u8; 8]> {
+    let mut eight = [b' '; 8];
+    let (head, end) = eight.split_at_mut_checked(text.len())?;
+    head.copy_from_slice(text);
+    (!end.is_empty()).then_some(eight)
 }
 
 /// A JSON number without sign and exponent, of at most seven bytes.
@@ -213,6 +227,19 @@ mod tests {
         }
         let digits = number.replace('.', "").parse().unwrap();
         Some(SevenBytes { digits, places, len })
+    }
+
+    #[test]
+    fn texts_up_to_seven_bytes_are_padded() {
+        for (text, expect) in [
+            ("", Some(*b"        ")),
+            ("0.30", Some(*b"0.30    ")),
+            ("1234567", Some(*b"1234567 ")),
+            ("12345678", None),
+            ("123456789", None),
+        ] {
+            assert_eq!(padded(text.as_bytes()), expect, "{text}");
+        }
     }
 
     proptest! {

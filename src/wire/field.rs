@@ -119,9 +119,9 @@ impl Field {
         loop {
             let head = HEADS.get(place)?;
             if (word ^ head.word) & head.mask == 0 {
-                return Some((head.field, head.len));
+                return Some((head.field, usize::from(head.name_bytes) + 2));
             }
-            if head.len == 0 {
+            if head.name_bytes == 0 {
                 return None;
             }
             place += 1;
@@ -136,13 +136,14 @@ struct Head {
     word: u128,
     /// Which bits of a text to compare with it.
     mask: u128,
-    len: usize,
+    /// How many of them are the name's.
+    name_bytes: u8,
     field: Field,
 }
 
 impl Head {
     /// No name: no text has such bytes.
-    const NONE: Self = Self { word: u128::MAX, mask: u128::MAX, len: 0, field: Field::Type };
+    const NONE: Self = Self { word: u128::MAX, mask: u128::MAX, name_bytes: 0, field: Field::Type };
 }
 
 /// Places that the first bytes lead to, many more than names, so that few lead to the same one.
@@ -160,6 +161,7 @@ const fn place(word: u128) -> usize {
 
 /// Names of two letters and more, with quotes and colons, that are not too long.
 #[expect(clippy::indexing_slicing, reason = "it runs when this is compiled")]
+#[expect(clippy::cast_possible_truncation, reason = "of at most fourteen bytes")]
 const fn heads() -> [Head; PLACES + FIELDS + 1] {
     let mut heads = [Head::NONE; PLACES + FIELDS + 1];
     let mut index = 0;
@@ -174,11 +176,11 @@ const fn heads() -> [Head; PLACES + FIELDS + 1] {
             bytes[name.len() + 1] = b':';
             let word = u128::from_le_bytes(bytes);
             let mut place = place(word);
-            while heads[place].len > 0 {
+            while heads[place].name_bytes > 0 {
                 place += 1;
             }
             let mask = u128::MAX >> (8 * (HEAD_BYTES - len));
-            heads[place] = Head { word, mask, len, field };
+            heads[place] = Head { word, mask, name_bytes: name.len() as u8, field };
         }
         index += 1;
     }

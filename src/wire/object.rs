@@ -82,7 +82,7 @@ impl<'a> Object<'a> {
 
     /// Checks that each name was known and given once.
     pub(crate) fn check_names(&mut self) -> Result<(), Flaw> {
-        self.flaw.take().map_or(Ok(()), Err)
+        if self.flaw.is_none() { Ok(()) } else { self.flaw.take().map_or(Ok(()), Err) }
     }
 
     /// Checks that no field outside `allowed` has a value.

@@ -19,8 +19,9 @@ use crate::domain::record::Adopt;
 use crate::domain::state::TradingState;
 use crate::domain::time::{NANOS_PER_SECOND, Timestamp};
 use crate::domain::units::{
-    Amount, Decimal, NumberError, Position, Price, Quantity, Side, parse_decimal,
+    Amount, Decimal, NumberError, Position, Price, Quantity, Side, from_digits, parse_decimal,
 };
+use crate::wire::eight::{SevenBytes, number_of_seven};
 use crate::wire::names::Names;
 use crate::wire::raw::{Raw, Short};
 use crate::wire::spec::Shape;
@@ -132,6 +133,13 @@ fn decimal(raw: Raw<'_>) -> Result<Decimal, Why> {
 
 #[inline(never)]
 fn decimal_of_text(raw: Raw<'_>) -> Result<Decimal, Why> {
+    if let Raw::Text(text) = raw
+        && let Some(head) = eight::padded(text.as_bytes())
+        && let Some(SevenBytes { digits, places, len }) = number_of_seven(head)
+        && len == text.len()
+    {
+        return Ok(from_digits(digits.into(), places));
+    }
     match number(raw)? {
         Number::Short(short) => Ok(short.decimal()),
         Number::Text(text) => parse_decimal(&text).map_err(number_why),
@@ -165,9 +173,14 @@ fn id_why(error: IdError) -> Why {
 
 /// Writes a JSON string.
 pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
-    if digits::push_quoted(text.as_bytes(), out) {
-        return;
+    if !digits::push_quoted(text.as_bytes(), out) {
+        write_any_string(text, out);
     }
+}
+
+/// The same of one that is very short, or long, or holds what needs an escape.
+#[inline(never)]
+fn write_any_string(text: &str, out: &mut Vec<u8>) {
     if eight::plain_len(text.as_bytes()) < text.len() {
         return write_escaped(text, out);
     }
