@@ -171,6 +171,7 @@ pub fn decimal_ratio(part: Decimal, whole: Decimal) -> Option<f64> {
 
 /// `a + b`, if it is held exactly: what was added can then be taken off again without a trace.
 #[must_use]
+#[inline]
 pub fn exact_sum(a: Decimal, b: Decimal) -> Option<Decimal> {
     if a.is_zero() || b.is_zero() {
         return Some(if a.is_zero() { b } else { a });

@@ -64,17 +64,17 @@ impl Flows {
         if !self.is_complete_from(flow.time) {
             return false;
         }
-        let place = match self.entries.back() {
-            Some(last) if last.flow.time > flow.time => {
-                self.entries.partition_point(|e| e.flow.time <= flow.time)
-            }
-            Some(_) | None => self.entries.len(),
-        };
         if self.entries.len() == self.entries.capacity() {
             // By halves: there is a list for each symbol, and doubled ones are half empty.
             self.entries.reserve_exact((self.entries.len() / 2).max(4));
         }
-        self.entries.insert(place, Entry { flow, received });
+        let entry = Entry { flow, received };
+        if self.entries.back().is_some_and(|last| last.flow.time > flow.time) {
+            let place = self.entries.partition_point(|e| e.flow.time <= flow.time);
+            self.entries.insert(place, entry);
+        } else {
+            self.entries.push_back(entry);
+        }
         let is_full = self.entries.len() > FLOWS_PER_SYMBOL_MAX;
         if is_full {
             self.drop_oldest();

@@ -5,12 +5,9 @@
 //! again, nor taken back.
 
 use crate::domain::execution::counters::Outcome;
-use crate::domain::execution::fills::Effective;
 use crate::domain::execution::order::{Order, Standing};
 use crate::domain::execution::scope::Scope;
 use crate::domain::execution::tally::Tally;
-use crate::domain::few::MostlyOne;
-use crate::domain::settings::Instrument;
 use crate::domain::units::{Decimal, Price};
 
 /// What is new about one order.
@@ -22,10 +19,8 @@ pub(super) struct Delta {
     pub(super) accepted: bool,
     /// How much more was ordered; at least 0.
     pub(super) ordered: Decimal,
-    /// Its references, when those that are missing are to be counted.
+    /// Its references, when some are missing and not counted as that.
     pub(super) references: Option<[Option<Price>; 3]>,
-    /// Its executions, if there is any to look at.
-    pub(super) executed: Option<Tally>,
     /// More was filled than was ordered.
     pub(super) overfilled: bool,
     /// Its outcome changed.
@@ -43,24 +38,21 @@ pub(super) struct Turn {
 
 impl Delta {
     /// What is new, and noted as done from here on.
-    pub(super) fn of(
-        order: &mut Order,
-        standing: &Standing,
-        fills: &MostlyOne<(usize, Effective)>,
-        instrument: &Instrument,
-    ) -> Self {
-        let executed = (!fills.is_empty()).then(|| Tally::of(order, fills, instrument));
+    pub(super) fn of(order: &mut Order, standing: &Standing) -> Self {
         let is_submitted = order.submission.is_some();
         let is_measurable = is_submitted
             && standing.outcome.is_some()
             && !standing.filled.is_zero()
             && !standing.synthetic;
         let is_missing_new = is_measurable && !order.done.references_missed;
+        let is_usable = |reference: &Option<Price>| reference.is_some_and(|r| !r.get().is_zero());
         let references = is_missing_new.then(|| order.references());
+        let references = references.filter(|references| !references.iter().all(is_usable));
         let done = &mut order.done;
         let quantity = standing.quantity.unwrap_or_default();
         let mut ordered = Decimal::ZERO;
-        if quantity > done.ordered {
+        // Mostly it is what it was.
+        if quantity.unpack() != done.ordered.unpack() && quantity > done.ordered {
             ordered = quantity.saturating_sub(done.ordered);
             done.ordered = quantity;
         }
@@ -70,7 +62,6 @@ impl Delta {
             accepted: first(&mut done.accepted, order.accepted_at.is_some()),
             ordered,
             references,
-            executed,
             overfilled: first(&mut done.overfilled, standing.overfilled),
             turn: Turn::of(order, standing.outcome),
         }
@@ -102,8 +93,13 @@ const fn first(done: &mut bool, holds: bool) -> bool {
 }
 
 impl Scope {
-    /// Counts what is new about one order.
-    pub(super) fn count(&mut self, delta: &Delta, window_fills_max: usize) {
+    /// Counts what is new about one order, and its executions if there is any to look at.
+    pub(super) fn count(
+        &mut self,
+        delta: &Delta,
+        executed: Option<&Tally>,
+        window_fills_max: usize,
+    ) {
         let counters = &mut self.counters;
         counters.submitted += u64::from(delta.submitted);
         counters.accepted += u64::from(delta.accepted);
@@ -120,7 +116,7 @@ impl Scope {
                 missing.zero += u64::from(reference.is_some_and(|r| r.get().is_zero()));
             }
         }
-        if let Some(executed) = delta.executed.as_ref().filter(|executed| !executed.is_nothing()) {
+        if let Some(executed) = executed.filter(|executed| !executed.is_nothing()) {
             self.count_executed(executed, window_fills_max);
         }
         if let Some(turn) = delta.turn {

@@ -91,23 +91,30 @@ impl Execution {
         let session = event.session.as_ref().map(Session::as_str);
         let digest = Orders::digest(session, about.order_id.as_str());
         let known = self.orders.find_digest(digest);
-        if let Some(order) = known.and_then(|key| self.orders.get(key)) {
+        let order = known.and_then(|key| self.orders.get(key));
+        if let Some(order) = order {
             check_names(order, &about, context)?;
             if check_fact(order, event, about.order_id)? == Taken::Duplicate {
                 return Ok(Taken::Duplicate);
             }
         }
-        self.check_merge(known, event, &about, context)?;
-        self.check_fees(known, event, &about, context)?;
+        let joined = self.joined(known, event);
+        check_merge(order, joined, &about, context)?;
+        self.check_fees((order, joined), event, &about, context)?;
         let key = known.unwrap_or_else(|| {
             let order = Order::new(about.order_id.clone(), event.session.clone());
             self.orders.insert_digest(digest, order, context.now)
         });
-        self.name(key, event, &about, context);
-        if let Body::OrderReplaced(OrderReplaced { new_order_id: Some(id), .. }) = &event.body {
-            self.merge(key, id, context);
-        }
         let Some(mut order) = self.orders.lend(key) else { return Ok(Taken::Changed) };
+        self.name(Arc::make_mut(&mut order), event, &about, context);
+        if let Body::OrderReplaced(OrderReplaced { new_order_id: Some(id), .. }) = &event.body {
+            self.orders.give_back(key, order);
+            self.merge(key, id, context);
+            match self.orders.lend(key) {
+                Some(merged) => order = merged,
+                None => return Ok(Taken::Changed),
+            }
+        }
         let changed = Arc::make_mut(&mut order);
         self.add(changed, event, at, context);
         if matches!(event.body, Body::OrderSubmitted(_)) {
@@ -116,29 +123,6 @@ impl Execution {
         self.settle(key, changed, context);
         self.orders.give_back(key, order);
         Ok(Taken::Changed)
-    }
-
-    /// Whether a replace would join two orders that contradict one another.
-    fn check_merge(
-        &self,
-        known: Option<OrderKey>,
-        event: &Event,
-        about: &About<'_>,
-        context: &Context<'_, '_>,
-    ) -> Result<(), Refusal> {
-        let Some(other) = self.joined(known, event) else { return Ok(()) };
-        // What the event says of the one holds for the other too.
-        check_names(other, about, context)?;
-        let Some(one) = known.and_then(|one| self.orders.get(one)) else { return Ok(()) };
-        let symbols = one.symbol.zip(other.symbol).is_some_and(|(a, b)| a != b);
-        let sides = one.side.zip(other.side).is_some_and(|(a, b)| a != b);
-        if symbols || sides {
-            return Err(Refusal::Conflict);
-        }
-        if one.facts() + other.facts() >= limits::FACTS_PER_ORDER_MAX {
-            return Err(Refusal::OrderTooLong);
-        }
-        Ok(())
     }
 
     /// The order that a replace joins to the one that it is about.
@@ -152,16 +136,15 @@ impl Execution {
     }
 
     /// Whether the fees that an event brings to its symbol, or whose symbol it tells, have as few
-    /// currencies as are kept.
+    /// currencies as are kept. It is about the one order, and joins the other to it.
     fn check_fees(
         &self,
-        known: Option<OrderKey>,
+        (one, other): (Option<&Order>, Option<&Order>),
         event: &Event,
         about: &About<'_>,
         context: &Context<'_, '_>,
     ) -> Result<(), Refusal> {
-        let order = known.and_then(|key| self.orders.get(key));
-        let orders = order.into_iter().chain(self.joined(known, event));
+        let orders = one.into_iter().chain(other);
         let waits = |order: &Order| order.symbol.is_none() && !order.fills.is_empty();
         if fee_currency(event).is_none() && !orders.clone().any(waits) {
             return Ok(());
@@ -179,14 +162,13 @@ impl Execution {
     /// Notes symbol, side, strategy and venue, where they were not known.
     fn name(
         &mut self,
-        key: OrderKey,
+        order: &mut Order,
         event: &Event,
         about: &About<'_>,
         context: &mut Context<'_, '_>,
     ) {
-        let known = self.orders.get(key).and_then(|order| order.symbol);
         // Checked to be the same, so there is nothing to look up; a folded one is counted.
-        let is_known = known.is_some_and(|known| !context.symbols.is_other(known));
+        let is_known = order.symbol.is_some_and(|known| !context.symbols.is_other(known));
         let symbol = about.symbol.filter(|_| !is_known).map(|symbol| context.intern(symbol));
         if let Some(symbol) = symbol {
             self.open_symbol(symbol, context);
@@ -196,7 +178,6 @@ impl Execution {
         let strategy = strategy.map(|name| self.strategies.place(name.as_str()).into());
         let venue = event.venue.as_ref().filter(|_| breakdowns.venue);
         let venue = venue.map(|name| self.venues.place(name.as_str()).into());
-        let Some(order) = self.orders.get_mut(key) else { return };
         order.symbol = order.symbol.or(symbol);
         order.side = order.side.or(about.side);
         order.strategy = order.strategy.or(strategy);
@@ -292,6 +273,28 @@ impl Execution {
             | Body::Reconciled(_) => {}
         }
     }
+}
+
+/// Whether a replace would join two orders that contradict one another.
+fn check_merge(
+    one: Option<&Order>,
+    other: Option<&Order>,
+    about: &About<'_>,
+    context: &Context<'_, '_>,
+) -> Result<(), Refusal> {
+    let Some(other) = other else { return Ok(()) };
+    // What the event says of the one holds for the other too.
+    check_names(other, about, context)?;
+    let Some(one) = one else { return Ok(()) };
+    let symbols = one.symbol.zip(other.symbol).is_some_and(|(a, b)| a != b);
+    let sides = one.side.zip(other.side).is_some_and(|(a, b)| a != b);
+    if symbols || sides {
+        return Err(Refusal::Conflict);
+    }
+    if one.facts() + other.facts() >= limits::FACTS_PER_ORDER_MAX {
+        return Err(Refusal::OrderTooLong);
+    }
+    Ok(())
 }
 
 /// Symbol and side may be told by any event of an order, but only one way.

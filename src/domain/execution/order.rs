@@ -243,7 +243,11 @@ impl Order {
     /// The executions that something may still be made of, with their places. While they are plain
     /// those are the ones that came since the order was last settled whole; else all.
     #[must_use]
+    #[inline]
     pub fn unsettled(&self) -> MostlyOne<(usize, Effective)> {
+        if self.fills.is_empty() {
+            return MostlyOne::default();
+        }
         if self.fills.is_plain() {
             let fills = self.fills.all().iter().enumerate().skip(self.done.settled as usize);
             return fills.map(|(at, fill)| (at, fill.reported())).collect();

@@ -49,9 +49,12 @@ impl Execution {
         let instrument = settings.instruments.at(self.instrument_of(symbol));
         let fills = order.unsettled();
         move_position(order, &fills, symbol, context);
-        let delta = Delta::of(order, standing, &fills, instrument);
-        let row_ended = self.count(order, &delta, settings.window.fills);
-        if let Some(executed) = &delta.executed {
+        // Beside the difference, not in it: it is long, and would be copied.
+        let executed = (!fills.is_empty()).then(|| Tally::of(order, &fills, instrument));
+        let executed = executed.as_ref();
+        let delta = Delta::of(order, standing);
+        let row_ended = self.count(order, &delta, executed, settings.window.fills);
+        if let Some(executed) = executed {
             self.observe_slippage(order, executed, context.now);
         }
         self.observe_times(order, standing, context);
@@ -63,7 +66,7 @@ impl Execution {
             self.count_rejection(reason, &order.order_id, context.now);
         }
         self.track_open(order, standing, class == Class::Open);
-        let entry = entry_of(order, standing, &delta, instrument, context.now);
+        let entry = entry_of(order, standing, executed, instrument, context.now);
         let entered = self.enter_windows(key, order, (entry, instrument), context);
         if delta.turn.is_some() || entered || row_ended {
             self.judge(symbol, context);
@@ -76,12 +79,18 @@ impl Execution {
 
     /// Counts what is new about an order in every scope that it belongs to. Whether an acceptance
     /// ended a row of rejections.
-    fn count(&mut self, order: &Order, delta: &Delta, window_fills_max: usize) -> bool {
+    fn count(
+        &mut self,
+        order: &Order,
+        delta: &Delta,
+        executed: Option<&Tally>,
+        window_fills_max: usize,
+    ) -> bool {
         let mut row_ended = false;
         for place in Place::ALL {
             if let Some(scope) = self.scope_of(order, place) {
                 row_ended |= delta.accepted && scope.rejections_in_row > 0;
-                scope.count(delta, window_fills_max);
+                scope.count(delta, executed, window_fills_max);
             }
         }
         row_ended
@@ -195,14 +204,18 @@ impl Execution {
             return false;
         }
         // A symbol is weighed in its own currency, and needs no rate; all else in the account's.
-        let in_account = entry.map(|entry| Packed::from(in_account_currency(entry, instrument)));
-        let entry = entry.map(Packed::from);
+        let packed = entry.map(Packed::from);
+        let in_account = match instrument.rate {
+            Rate::Same => packed,
+            Rate::Fixed(rate) => entry.map(|entry| entry.converted(Some(to_f64(rate))).into()),
+            Rate::Unknown => entry.map(|entry| entry.converted(None).into()),
+        };
         let settings = &context.settings.window;
         let horizon = settings.age_max.map(|age| context.now.minus(age));
         for place in Place::ALL {
             let Some(scope) = self.scope_of(order, place) else { continue };
             let Some(at) = order.done.entries.get_mut(place.index()) else { continue };
-            match (if place == Place::Symbol { &entry } else { &in_account }, *at) {
+            match (if place == Place::Symbol { &packed } else { &in_account }, *at) {
                 (Some(entry), Some(known)) => scope.window.amend(known, *entry),
                 (Some(entry), None) if !had => {
                     *at = Some(scope.window.push(*entry, key.get()));
@@ -259,15 +272,25 @@ enum InRow {
 impl Scope {
     /// Judges what its window says, and its rejections in a row. Returns what changed.
     fn judge(&mut self, rules: &AnomalyRules, in_row: InRow, now: Timestamp) -> Vec<Change> {
-        let figures = self.window.judged(rules.slippage_reference.index());
-        let observations = anomaly::window_observations(&figures, rules);
         let in_row = self.in_row(rules).filter(|_| in_row == InRow::Judged);
         // Mostly nothing stands and nothing comes: that takes a quarter of judging one by one.
-        if self.standings.is_quiet(&observations, rules)
-            && in_row.is_none_or(|in_row| in_row.value.is_none())
-        {
+        let figures = self.window.judged(rules.slippage_reference.index());
+        let observations = anomaly::window_observations(&figures, rules);
+        let is_in_row = in_row.is_some_and(|in_row| in_row.value.is_some());
+        if !is_in_row && self.standings.is_quiet(&observations, rules) {
             return Vec::new();
         }
+        self.judge_each(observations, in_row, rules, now)
+    }
+
+    #[inline(never)]
+    fn judge_each(
+        &mut self,
+        observations: [Observation; 4],
+        in_row: Option<Observation>,
+        rules: &AnomalyRules,
+        now: Timestamp,
+    ) -> Vec<Change> {
         let observations = observations.into_iter().chain(in_row);
         observations.filter_map(|o| self.standings.judge(o, rules, now)).collect()
     }
@@ -291,7 +314,7 @@ impl Scope {
 fn entry_of(
     order: &Order,
     standing: &Standing,
-    delta: &Delta,
+    executed: Option<&Tally>,
     instrument: &Instrument,
     now: Timestamp,
 ) -> Option<Entry> {
@@ -308,7 +331,7 @@ fn entry_of(
     };
     let filled_at = standing.last_fill_at.filter(|_| is_filled);
     let notional = standing.notional.map(|n| n.abs().saturating_mul(instrument.multiplier));
-    let measured = delta.executed.as_ref().and_then(|e| e.slippage_of_whole(standing));
+    let measured = executed.and_then(|executed| executed.slippage_of_whole(standing));
     Some(Entry {
         outcome,
         touched,
@@ -321,14 +344,4 @@ fn entry_of(
         first_fill_nanos: between(order.accepted_at, standing.first_fill_at),
         ended_at: now,
     })
-}
-
-/// An entry with its notional in the account's currency; none when there is no rate to it.
-fn in_account_currency(entry: Entry, instrument: &Instrument) -> Entry {
-    let notional = match instrument.rate {
-        Rate::Same => entry.notional,
-        Rate::Fixed(rate) => entry.notional.map(|notional| notional * to_f64(rate)),
-        Rate::Unknown => None,
-    };
-    Entry { notional, ..entry }
 }

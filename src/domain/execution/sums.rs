@@ -128,17 +128,23 @@ impl NanoSum {
 
     /// Mean in seconds; none without a sample.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a statistic")]
     pub fn mean_seconds(self) -> Option<f64> {
-        (self.samples > 0).then(|| float(self.sum) / self.samples as f64 / 1e9)
+        (self.samples > 0).then(|| float(self.sum) / count(self.samples) / 1e9)
     }
 }
 
 /// `part / whole` as the nearest float; none when the whole is empty.
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "counts of a window are far below 2^53")]
+#[inline]
 pub fn ratio(part: usize, whole: usize) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
+    (whole > 0).then(|| count(part) / count(whole))
+}
+
+/// A count as a float. The processor knows how to make it of a signed number alone.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "counts of a window are far below 2^53")]
+pub const fn count(count: usize) -> f64 {
+    count.cast_signed() as f64
 }
 
 #[cfg(test)]

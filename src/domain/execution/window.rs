@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::figures::{Figures, MeanFigure, SlippageFigures};
-use crate::domain::execution::sums::{GridPoint, GridSum, NanoSum, ratio};
+use crate::domain::execution::sums::{GridPoint, GridSum, NanoSum, count, ratio};
 use crate::domain::few::Place32;
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, decimal_ratio, exact, exact_sum};
@@ -62,7 +62,8 @@ struct Node {
 const NO_NANOS: i64 = i64::MIN;
 
 /// An entry in two thirds of the room, for a window holds a thousand: what is not there is a number
-/// that cannot be, a float that is none or a duration longer than the range of times.
+/// that cannot be, a float that is none or a duration longer than the range of times. What no sum
+/// of floats can hold is not there.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(from = "Entry", into = "Entry")]
 pub struct Packed {
@@ -84,7 +85,7 @@ impl From<Entry> for Packed {
     fn from(entry: Entry) -> Self {
         let (quantity, filled) = entry.quantity.unwrap_or_default();
         let nanos = |nanos: Option<i64>| nanos.unwrap_or(NO_NANOS);
-        Self {
+        let mut packed = Self {
             quantity,
             filled,
             slippage_bps: entry.slippage_bps.map(|bps| bps.unwrap_or(f64::NAN)),
@@ -97,7 +98,9 @@ impl From<Entry> for Packed {
             touched: entry.touched,
             user_cancelled: entry.user_cancelled,
             has_quantity: entry.quantity.is_some(),
-        }
+        };
+        packed.drop_what_no_sum_holds();
+        packed
     }
 }
 
@@ -168,9 +171,10 @@ impl Default for Window {
 impl Window {
     /// Adds an entry as the newest. Returns its place.
     pub fn push(&mut self, entry: impl Into<Packed>, owner: u32) -> EntryKey {
-        let mut entry = entry.into();
-        self.sums.add(&mut entry);
-        let at = self.place(Node { entry, owner, older: self.newest, newer: NONE });
+        let at = self.place(Node { entry: entry.into(), owner, older: self.newest, newer: NONE });
+        if let Some(node) = self.nodes.get_mut(at as usize) {
+            self.sums.add(&mut node.entry);
+        }
         match self.nodes.get_mut(self.newest as usize) {
             Some(newest) => newest.newer = at,
             None => self.oldest = at,
@@ -333,10 +337,9 @@ impl Window {
 }
 
 impl Sums {
-    /// Adds an entry, and leaves of it what was added: what the sums cannot hold beside the others
-    /// is no sample, for it would leave a trace behind.
+    /// Adds an entry, and leaves of it what was added: a quantity that the sums cannot hold beside the
+    /// others is no sample, for it would leave a trace behind.
     fn add(&mut self, entry: &mut Packed) {
-        entry.drop_what_no_sum_holds();
         let exact_sums = |sums: &Self| {
             let quantity = exact_sum(sums.quantity, entry.quantity)?;
             Some((quantity, exact_sum(sums.filled, entry.filled)?))
@@ -382,6 +385,15 @@ impl Sums {
         self.fill.sub(some_nanos(entry.fill_nanos));
         self.ack.sub(some_nanos(entry.ack_nanos));
         self.first_fill.sub(some_nanos(entry.first_fill_nanos));
+    }
+}
+
+impl Entry {
+    /// The same with its notional in another currency; none without a rate to it.
+    #[must_use]
+    pub fn converted(self, rate: Option<f64>) -> Self {
+        let notional = self.notional.zip(rate).map(|(notional, rate)| notional * rate);
+        Self { notional, ..self }
     }
 }
 
@@ -471,11 +483,10 @@ impl SlippageSums {
     }
 
     /// The same without the weighted mean.
-    #[expect(clippy::cast_precision_loss, reason = "a window is far shorter than 2^53")]
     fn plain_figures(self) -> SlippageFigures {
         SlippageFigures {
             samples: self.samples,
-            mean_bps: (self.samples > 0).then(|| self.sum.get() / self.samples as f64),
+            mean_bps: (self.samples > 0).then(|| self.sum.get() / count(self.samples)),
             weighted_bps: None,
         }
     }
