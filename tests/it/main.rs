@@ -28,3 +28,4 @@ mod golden_scrape;
 mod promql;
 mod alert_rules;
 mod scrape_parsers;
+mod scrapes;
