@@ -78,6 +78,8 @@ pub(super) async fn get_metrics(
 const TURN_BYTES: usize = 8 * 1024;
 /// Bytes of an answer that are handed to the kernel at once.
 const PIECE_BYTES: usize = 64 * 1024;
+/// How often a step lets the writer go first: it gives the core back once, to wait for others.
+const WAYS_MAX: usize = 3;
 /// How often the state is gone through for what changed meanwhile, before it is locked for the rest.
 const PASSES_MAX: usize = 3;
 /// So many rows that changed meanwhile are few enough to be copied under that lock.
@@ -89,8 +91,13 @@ const ROWS_LEFT_MAX: usize = 32;
 /// some milliseconds.
 async fn give_turns(app: &AppState) {
     tokio::task::yield_now().await;
-    if app.engine.is_waited_for() {
+    for _ in 0..WAYS_MAX {
+        if !app.engine.is_waited_for() {
+            return;
+        }
         (app.give_way)();
+        // What the writer answered goes out before the next step.
+        tokio::task::yield_now().await;
     }
 }
 
