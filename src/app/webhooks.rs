@@ -34,6 +34,8 @@ pub(super) struct Webhooks {
     /// Where outboxes are; none: the state is in memory, and so is what waits.
     directory: Option<PathBuf>,
     running: Vec<Running>,
+    /// Where the first targets begin.
+    first: BTreeMap<String, Remains>,
 }
 
 /// One target.
@@ -49,6 +51,13 @@ struct Remains {
     waiting: Waiting,
 }
 
+impl Remains {
+    /// From this moment on.
+    fn fresh(handle: &Handle) -> Self {
+        Self { directives: handle.directives(), waiting: Waiting::default() }
+    }
+}
+
 /// A courier that may begin.
 struct Opened {
     courier: Courier,
@@ -59,14 +68,17 @@ struct Opened {
 }
 
 impl Webhooks {
-    /// No targets yet.
+    /// No targets yet. Those of the configuration will hear of everything from this moment on: whoever
+    /// can make something happen must come later, for the tasks begin when the runtime sees fit.
     pub(super) fn new(handle: Handle, runtime: &Arc<Runtime>, config: &Config) -> Self {
         let directory = match config.storage.mode {
             StorageMode::Journal => Some(config.storage.path.join("outbox")),
             StorageMode::Memory => None,
         };
-        let tools = tools(runtime);
-        Self { handle, tools, runtime: Arc::clone(runtime), directory, running: Vec::new() }
+        let names = config.webhooks.iter().map(|webhook| webhook.name.clone());
+        let first = names.map(|name| (name, Remains::fresh(&handle))).collect();
+        let (tools, runtime) = (tools(runtime), Arc::clone(runtime));
+        Self { handle, tools, runtime, directory, running: Vec::new(), first }
     }
 
     /// Delivers to these targets from now on; one that is as it was goes on, and one that changed
@@ -76,7 +88,7 @@ impl Webhooks {
             .into_iter()
             .partition(|running| webhooks.contains(&running.webhook));
         self.running = kept;
-        let mut remains = BTreeMap::new();
+        let mut remains = std::mem::take(&mut self.first);
         for running in gone {
             let name = running.webhook.name.clone();
             if let Some(rest) = running.end().await {
@@ -92,10 +104,8 @@ impl Webhooks {
             }
             self.runtime.sinks().declare(&webhook.name);
             let stop = CancellationToken::new();
-            // From this moment on, unless somebody knows better.
-            let fresh =
-                || Remains { directives: self.handle.directives(), waiting: Waiting::default() };
-            let remains = remains.remove(&webhook.name).unwrap_or_else(fresh);
+            let remains = remains.remove(&webhook.name);
+            let remains = remains.unwrap_or_else(|| Remains::fresh(&self.handle));
             let delivery = Delivery {
                 webhook: webhook.clone(),
                 handle: self.handle.clone(),
@@ -171,7 +181,9 @@ impl Delivery {
         };
         let Some(id) = courier.resume_after().filter(|id| id.sequence <= sequence) else {
             // In memory, or new, or of a journal that is gone.
-            courier.begin_after(DirectiveId { sequence, index: u32::MAX }).await;
+            let told = directives.next_id().map(|next| next.sequence.saturating_sub(1));
+            let after = DirectiveId { sequence: told.unwrap_or(sequence), index: u32::MAX };
+            courier.begin_after(after).await;
             return Some(Opened { courier, directives, lost: None });
         };
         let (directives, resumed) = self.handle.directives_after(id);
@@ -229,5 +241,46 @@ fn observe(sinks: &Sinks, sink: &str, seen: Seen) {
         Seen::BreakerOpened => sinks.breaker(sink, 1),
         Seen::BreakerClosed => sinks.breaker(sink, 0),
         Seen::OutboxFailed => sinks.outbox_failed(sink),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::config::Environment;
+    use crate::domain::ids::{Account, Actor};
+    use crate::domain::monitor::Monitor;
+    use crate::domain::record::{Decision, Entry};
+    use crate::domain::settings::Settings;
+    use crate::domain::state::TradingState;
+    use crate::metrics::Build;
+
+    /// A halt may come before the task of a target has run for the first time.
+    #[tokio::test]
+    async fn targets_hear_of_what_comes_before_their_tasks_begin() {
+        let handle = Handle::new(Monitor::new(Arc::new(Settings::default())));
+        let build = Build { version: "0", revision: "0", rustversion: "0" };
+        let runtime = Arc::new(Runtime::new(&build).unwrap());
+        let directory = tempfile::tempdir().unwrap();
+        let secret = directory.path().join("secret");
+        std::fs::write(&secret, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let config = format!(
+            "webhooks: [{{name: a, url: \"https://hooks.example/\", secret_file: {}}}]",
+            secret.display()
+        );
+        let config = Config::parse(&config, &Environment::default()).unwrap();
+        let mut webhooks = Webhooks::new(handle.clone(), &runtime, &config);
+        let halt = Entry::Decision(Decision::Halt {
+            account: Account::all(),
+            state: TradingState::Halted,
+            reason: String::new(),
+            actor: Actor::new("op").unwrap(),
+        });
+        handle.submit(vec![halt], Vec::new()).await.unwrap();
+        let next = webhooks.first.get("a").and_then(|remains| remains.directives.next_id());
+        assert_eq!(next.map(|id| id.sequence), Some(1));
+        webhooks.run(&config.webhooks, &TaskTracker::new()).await;
+        assert!(webhooks.first.is_empty());
     }
 }

@@ -137,6 +137,14 @@ impl Subscription {
         }
     }
 
+    /// The id of the next directive, if it is there already.
+    #[must_use]
+    pub fn next_id(&self) -> Option<DirectiveId> {
+        let held = self.feed.held.read();
+        let offset = usize::try_from(self.position.saturating_sub(held.first)).ok()?;
+        held.directives.get(offset).map(|directive| directive.id)
+    }
+
     /// The next directive, if it is there already.
     pub fn ready(&mut self) -> Option<Result<Arc<Directive>, Lost>> {
         let held = self.feed.held.read();
