@@ -12,7 +12,6 @@
 //! A drain goes in this order: not ready; nothing is accepted; requests under way are answered;
 //! the rim's tasks end; the writer commits what waits and ends; a last snapshot is taken.
 
-mod ahead;
 mod engine;
 mod log;
 mod probes;
@@ -45,7 +44,6 @@ use crate::engine::{EngineError, Handle, NotReady, RecoverError};
 use crate::journal::LogError;
 use crate::metrics::{Build, Runtime, RuntimeError};
 
-pub use ahead::ahead;
 pub(crate) use engine::SETTINGS;
 
 use engine::Engine;

@@ -15,11 +15,10 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
-use trading_exporter::app::ahead;
 use trading_exporter::clock;
 use trading_exporter::domain::monitor::Monitor;
 use trading_exporter::domain::settings::Settings;
-use trading_exporter::engine::{Carry, RecordCodec, SettingsCodec, Writer, in_turn};
+use trading_exporter::engine::{RecordCodec, SettingsCodec, Writer};
 use trading_exporter::journal::{
     Batch, DiskStorage, EventLog, LocalLog, LocalOptions, Room, SyncMode,
 };
@@ -30,7 +29,6 @@ use crate::http_rows::{
     BATCH_CONNECTIONS, CONNECTIONS, ROUND, bodies, busy, fill_up, send_batches, send_events,
 };
 use crate::load::Round;
-use crate::machine::on_both_cores;
 use crate::parse;
 use crate::rounds::{median, median_ratio, rate, take_turns};
 use crate::servers::{self, Server};
@@ -213,13 +211,13 @@ pub(crate) fn recovery() -> Vec<Row> {
     let folder = folder();
     write_journal(folder.path());
     let settings = SettingsCodec { encode: |_| Vec::new(), decode: |_| Ok(Settings::default()) };
-    let recover = |carry: Carry| {
+    let recover = || {
         let log = open(folder.path(), SyncMode::EveryBatch);
         let monitor = Arc::new(parking_lot::RwLock::new(Monitor::new(Arc::default())));
         let mut writer =
             Writer::new(Arc::clone(&monitor), Box::new(log), RecordCodec::new(settings));
         let started = Instant::now();
-        writer.recover_by(carry, &mut |_, _| {}).expect("a journal that is whole");
+        writer.recover(&mut |_, _| {}).expect("a journal that is whole");
         let elapsed = started.elapsed().as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "a count")]
         let events = monitor.read().sequence() as f64;
@@ -240,23 +238,17 @@ pub(crate) fn recovery() -> Vec<Row> {
         let events = events as f64;
         events / spent.as_secs_f64()
     };
-    let parsed = parse();
-    let recovered = on_both_cores(|| recover(ahead));
-    let in_turn = recover(in_turn);
+    let (parsed, recovered) = (parse(), recover());
     let parsed = median([parsed, parse(), parse()]);
-    let row = |what: String, recovered: f64, goal| Row {
-        what,
+    vec![Row {
+        what: format!("recovery of {RECOVERED} events"),
         ours: per_second(recovered),
         against: "parsing the same bytes, nothing else (serde_json)".to_owned(),
         theirs: per_second(parsed),
         ratio: recovered / parsed,
-        goal,
+        goal: Goal::AtLeast(0.4),
         note: String::new(),
-    };
-    vec![
-        row(format!("recovery of {RECOVERED} events"), recovered, Goal::AtLeast(0.4)),
-        row(format!("recovery of {RECOVERED} events, on one core"), in_turn, Goal::None),
-    ]
+    }]
 }
 
 /// Writes the events of an engine into a journal.

@@ -13,20 +13,8 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Leaves this process the core of the load. To be called before it has a second thread.
 pub(crate) fn pin_to_load_core() {
-    pin_to(LOAD_CORE);
-}
-
-/// Does something on both cores: what serves nobody meanwhile has the machine for itself.
-pub(crate) fn on_both_cores<T>(work: impl FnOnce() -> T) -> T {
-    pin_to(&format!("{SERVER_CORE},{LOAD_CORE}"));
-    let done = work();
-    pin_to(LOAD_CORE);
-    done
-}
-
-fn pin_to(cores: &str) {
     let process = std::process::id().to_string();
-    let pinned = Command::new("taskset").args(["-pc", cores, &process]).output();
+    let pinned = Command::new("taskset").args(["-pc", LOAD_CORE, &process]).output();
     assert!(pinned.expect("taskset, of util-linux").status.success(), "this needs two cores");
 }
 

@@ -10,17 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use trading_exporter::app::ahead;
 use trading_exporter::clock;
 use trading_exporter::config::settings_codec;
 use trading_exporter::domain::monitor::Monitor;
 use trading_exporter::domain::record::Entry;
 use trading_exporter::domain::settings::Settings;
 use trading_exporter::engine::{
-    RecordCodec, Replay, SettingsCodec, StateCodec, States, Submission, Visit, Writer,
+    RecordCodec, Replay, SettingsCodec, StateCodec, States, Submission, Writer,
 };
 use trading_exporter::journal::{
-    Batch, DiskStorage, JournalReader, LocalLog, LocalOptions, Snapshots, Storage, SyncMode,
+    DiskStorage, JournalReader, LocalLog, LocalOptions, Snapshots, Storage, SyncMode,
 };
 use trading_exporter::wire::decode::{DecodeLimits, decode_ndjson};
 
@@ -102,15 +101,9 @@ pub(crate) fn report(way: &str, directory: &str) {
     let replay = Replay::new(RecordCodec::new(SETTINGS));
     let (mut state, mut records, mut bytes) = (replay.beginning(), 0_u64, 0_usize);
     let began = clock::monotonic();
-    let read = Box::new(|visit: &mut Visit<'_>| {
-        let mut visit = |batch: &Batch| {
-            bytes += batch.size_bytes();
-            visit(batch)
-        };
-        reader.replay(1, &mut visit).map(drop)
-    });
-    let walked = replay.run(1, ahead, read, &mut |decoded| {
-        records += Replay::fold(decoded, &mut state)?;
+    let walked = reader.replay(1, &mut |batch| {
+        records += replay.fold(batch, &mut state).expect("records");
+        bytes += batch.size_bytes();
         Ok(())
     });
     walked.expect("a whole journal");

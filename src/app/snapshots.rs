@@ -13,7 +13,6 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::{AppError, chain};
-use crate::app::ahead;
 use crate::clock;
 use crate::config::{StorageConfig, StorageMode};
 use crate::domain::monitor::Monitor;
@@ -84,7 +83,7 @@ impl Keeper {
     pub(super) fn recover(&self, writer: &mut Writer) -> Result<(), RecoverError> {
         let began = clock::monotonic();
         let mut progress = progress(Arc::clone(&self.0.runtime));
-        let recovered = recover(writer, &mut self.0.states.lock(), ahead, &mut progress)?;
+        let recovered = recover(writer, &mut self.0.states.lock(), &mut progress)?;
         for unreadable in &recovered.unreadable {
             self.0.runtime.snapshots().error();
             tracing::error!(error = chain(unreadable), "a snapshot is passed over");

@@ -9,14 +9,12 @@ use std::sync::Arc;
 
 use super::args::{ReplayArguments, ReplayOutput, Until};
 use super::{Failure, write_err, write_out};
-use crate::app::{SETTINGS, ahead, chain};
+use crate::app::{SETTINGS, chain};
 use crate::clock;
 use crate::config::{Config, Overrides};
 use crate::domain::monitor::Monitor;
 use crate::domain::time::Timestamp;
-use crate::engine::{
-    Beginning, RecordCodec, RecoverError, Replay, Settled, StateCodec, States, Visit,
-};
+use crate::engine::{Beginning, RecordCodec, RecoverError, Replay, Settled, StateCodec, States};
 use crate::journal::{DiskStorage, JournalReader, LogError, SnapshotInfo, Snapshots, Storage};
 use crate::metrics::{Format, encode, project};
 use crate::wire::view::Whole;
@@ -100,21 +98,28 @@ fn fold(
         Some(Until::Sequence(sequence)) => sequence,
         Some(Until::Time(_)) | None => u64::MAX,
     };
+    let (mut folded, mut broken, mut is_over) = (0, None, false);
     let from = state.sequence() + 1;
-    let read = Box::new(|visit: &mut Visit<'_>| {
-        let mut is_over = false;
-        let walked = reader.replay(from, &mut |batch| {
-            is_over = batch.received_at_nanos() > last_nanos || batch.first_sequence() > last;
-            if is_over { Err(LogError::Gone { first: from }) } else { visit(batch) }
-        });
-        if is_over { Ok(()) } else { walked.map(drop) }
-    });
-    let mut folded = 0;
-    replay.run(from, ahead, read, &mut |decoded| {
-        folded += Replay::fold(decoded, state)?;
+    let walked = reader.replay(from, &mut |batch| {
+        is_over = batch.received_at_nanos() > last_nanos || batch.first_sequence() > last;
+        if is_over {
+            return Err(LogError::Gone { first: from });
+        }
+        match replay.fold(batch, state) {
+            Ok(more) => folded += more,
+            Err(error) => {
+                broken = Some(error);
+                return Err(LogError::Gone { first: from });
+            }
+        }
         Ok(())
-    })?;
-    Ok(folded)
+    });
+    match (walked, broken) {
+        (_, Some(error)) => Err(error.into()),
+        (Err(_), None) if is_over => Ok(folded),
+        (Err(error), None) => Err(RecoverError::Log(error).into()),
+        (Ok(_), None) => Ok(folded),
+    }
 }
 
 /// Says what the state was made of.

@@ -29,7 +29,7 @@ pub use feed::{Lost, Resumed, Subscription};
 pub use handle::{Handle, LogErrand, NotReady};
 pub use parts::RecordParts;
 pub use queue::{Inbox, channel};
-pub use replay::{Carry, Decoded, Decoding, Folding, Reading, Replay, Settled, Visit, in_turn};
+pub use replay::{Replay, Settled};
 pub use snapshot::{STATE_VERSION, StateCodec, StateDigest, StateError};
 pub use states::{Beginning, Recovered, States, Unreadable, recover};
 pub use submission::Submission;

@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 use std::io;
 
 use crate::domain::monitor::Monitor;
-use crate::engine::replay::Carry;
 use crate::engine::snapshot::{StateCodec, StateError};
 use crate::engine::writer::{RecoverError, Writer};
 use crate::journal::{GENERATIONS, SnapshotError, SnapshotInfo, Snapshots};
@@ -59,14 +58,13 @@ pub struct Recovered {
 }
 
 /// Brings the state of a writer to the end of its log: from the newest snapshot that can be read, or
-/// from the first record, in the way of `carry`. `progress` is told the sequence that was reached, and the last one.
+/// from the first record. `progress` is told the sequence that was reached, and the last one.
 ///
 /// # Errors
 /// See [`RecoverError`]; the writer must not be used then.
 pub fn recover(
     writer: &mut Writer,
     states: &mut States,
-    carry: Carry,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Recovered, RecoverError> {
     states.snapshots.remove_leftovers()?;
@@ -75,7 +73,7 @@ pub fn recover(
     if let Some((state, _)) = state {
         writer.resume(state)?;
     }
-    writer.recover_by(carry, progress)?;
+    writer.recover(progress)?;
     Ok(Recovered { snapshot, unreadable })
 }
 

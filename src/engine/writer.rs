@@ -23,7 +23,7 @@ use crate::domain::record::{Entry, Record, Verdict};
 use crate::domain::settings::Settings;
 use crate::domain::time::Timestamp;
 use crate::engine::codec::{CodecError, RecordCodec};
-use crate::engine::replay::{Carry, Decoded, Replay, Visit, in_turn};
+use crate::engine::replay::Replay;
 use crate::engine::submission::Submission;
 use crate::engine::{EngineError, Receipt};
 use crate::journal::{Batch, EventLog, LogError, Room, SnapshotError};
@@ -83,9 +83,6 @@ pub enum RecoverError {
         #[source]
         source: CodecError,
     },
-    /// There is no thread to read with.
-    #[error("a thread that reads the journal cannot be started")]
-    Thread(#[source] std::io::Error),
 }
 
 /// A request on its way. Its entries stay where they are until each is folded: to move a thousand
@@ -128,39 +125,29 @@ impl Writer {
         Ok(())
     }
 
-    /// Folds the records that the log holds and the state does not know yet, one batch after the
-    /// other.
-    ///
-    /// # Errors
-    /// See [`Writer::recover_by`].
-    pub fn recover(&mut self, progress: &mut dyn FnMut(u64, u64)) -> Result<(), RecoverError> {
-        self.recover_by(in_turn, progress)
-    }
-
-    /// The same in the way of `carry`. The directives of the records were sent when they were written:
-    /// they are dropped here. Readers get a turn after each batch, and `progress` is told the sequence
-    /// that was reached, and the last one.
+    /// Folds the records that the log holds and the state does not know yet. Their directives were
+    /// sent when they were written: they are dropped here. Readers get a turn after each batch, and
+    /// `progress` is told the sequence that was reached, and the last one.
     ///
     /// # Errors
     /// See [`RecoverError`]. The state is then incomplete, and the writer must not be used.
-    pub fn recover_by(
-        &mut self,
-        carry: Carry,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<(), RecoverError> {
+    pub fn recover(&mut self, progress: &mut dyn FnMut(u64, u64)) -> Result<(), RecoverError> {
         let from = self.monitor.read().sequence() + 1;
-        let (log, monitor) = (&mut self.log, &self.monitor);
-        let last = log.last_sequence();
-        let mut fold = |decoded: Decoded| {
-            let reached = decoded.next_sequence() - 1;
-            Replay::fold(decoded, &mut monitor.write())?;
-            progress(reached, last);
-            Ok(())
-        };
-        let read = Box::new(move |visit: &mut Visit<'_>| log.replay(from, visit));
-        let recovered = Replay::new(self.codec).run(from, carry, read, &mut fold);
+        let last = self.log.last_sequence();
+        let replay = Replay::new(self.codec);
+        let mut broken: Option<RecoverError> = None;
+        let result = self.log.replay(from, &mut |batch| {
+            let folded = replay.fold(batch, &mut self.monitor.write());
+            progress(batch.next_sequence() - 1, last);
+            folded.map(|_| ()).map_err(|error| {
+                let what = error.to_string();
+                let place = format!("sequence {}", batch.first_sequence());
+                broken = Some(error);
+                LogError::Corrupt { place, what }
+            })
+        });
         self.received_at = self.monitor.read().now();
-        recovered
+        result.map_err(|error| broken.unwrap_or(RecoverError::Log(error)))
     }
 
     /// Sequence of the newest record in the state.

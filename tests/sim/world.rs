@@ -12,8 +12,7 @@ use trading_exporter::domain::record::Entry;
 use trading_exporter::domain::settings::{Settings, WindowSettings};
 use trading_exporter::domain::time::Timestamp;
 use trading_exporter::engine::{
-    RecordCodec, SettingsCodec, StateCodec, StateDigest, States, Submission, Writer, in_turn,
-    recover,
+    RecordCodec, SettingsCodec, StateCodec, StateDigest, States, Submission, Writer, recover,
 };
 use trading_exporter::journal::{
     EventLog, LocalLog, LocalOptions, MemoryLog, SimStorage, Snapshots, Storage,
@@ -256,7 +255,7 @@ fn recovered(disk: &SimStorage, lost: &mut Lost) -> (Exporter, States) {
     let log = LocalLog::open(Arc::clone(&storage), options).expect("the log opens");
     let mut exporter = Exporter::over(Box::new(log));
     let mut states = States::new(Snapshots::new(storage), STATES);
-    let recovered = recover(&mut exporter.writer, &mut states, in_turn, &mut |_, _| ());
+    let recovered = recover(&mut exporter.writer, &mut states, &mut |_, _| ());
     let recovered = recovered.expect("the state is recovered");
     lost.recoveries += 1;
     lost.passed_over += recovered.unreadable.len() as u64;
