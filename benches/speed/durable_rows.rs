@@ -3,7 +3,8 @@
 //! The journal alone is given what the exporter would give it: records of the same bytes. Once with as
 //! many in one batch as there are requests that wait: what the disk allows. And by as many writers that
 //! each wait until their record is on the disk, threads or tasks of one thread, in batches as they come:
-//! what a journal without HTTP, JSON and state allows. One sync for each batch, on the same disk.
+//! what a journal without HTTP, JSON and state allows; and behind a handler of axum, which leaves out
+//! the state alone. One sync for each batch, on the same disk.
 
 use std::cell::{Cell, RefCell};
 use std::path::Path;
@@ -155,18 +156,20 @@ fn append_waiting<'a>(log: &mut LocalLog, records: &'a [Vec<u8>], writers: u64) 
 /// Single events and batches, each acknowledged after its sync.
 pub(crate) fn durable() -> Vec<Row> {
     let records = records();
-    let (ours, alone) = (folder(), folder());
+    let (ours, alone, kept) = (folder(), folder(), folder());
     let server = exporter(ours.path());
     fill_up(&server);
+    let least = servers::least_durable(kept.path());
     let mut log = open(alone.path(), SyncMode::EveryBatch);
     let log = RefCell::new(&mut log);
     let (mut singles, mut batches) = (Vec::new(), Vec::new());
     let journal = |at_once: u64| append(&mut log.borrow_mut(), &records, at_once);
-    let [single, threads, waiting, theirs] = take_turns([
+    let [single, axum, threads, waiting, theirs] = take_turns([
         &mut || {
             singles.push(send_events(&server));
             singles.last().map_or(0.0, |round| round.rate)
         },
+        &mut || send_events(&least).rate,
         &mut || append_blocking(&mut log.borrow_mut(), &records, CONNECTIONS),
         &mut || append_waiting(&mut log.borrow_mut(), &records, CONNECTIONS),
         &mut || journal(CONNECTIONS),
@@ -198,7 +201,9 @@ pub(crate) fn durable() -> Vec<Row> {
     let blocking = format!("{CONNECTIONS} threads that each wait");
     let writers = format!("{CONNECTIONS} tasks of one thread that each wait");
     let in_sync = |records: u64| format!("{records} records in a sync");
+    let behind_axum = format!("{CONNECTIONS} connections to axum that parses and hands over");
     vec![
+        row(&of_single, (&single, &singles), behind_axum, &axum, Goal::None),
         row(&of_single, (&single, &singles), blocking, &threads, Goal::AtLeast(0.5)),
         row(&of_single, (&single, &singles), writers, &waiting, Goal::None),
         row(&of_single, (&single, &singles), in_sync(CONNECTIONS), &theirs, Goal::None),

@@ -67,7 +67,8 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["role", "axum", address] => servers::serve_axum(address),
-        ["role", "least", address] => servers::serve_least(address),
+        ["role", "least", address] => servers::serve_least(address, None),
+        ["role", "least", address, folder] => servers::serve_least(address, Some(folder)),
         ["role", "memory", symbols] => memory::report(symbols),
         ["role", "replay", way, directory] => replay::report(way, directory),
         ["replay", rest @ ..] => replay::measure(rest),

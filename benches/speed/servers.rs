@@ -1,6 +1,7 @@
 //! The servers of the comparison, each alone on the core of servers.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
@@ -10,7 +11,10 @@ use axum::body::Bytes;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::routing::post;
 use tokio::sync::{mpsc, oneshot};
+use trading_exporter::clock;
+use trading_exporter::journal::{Batch, EventLog, Room, SyncMode};
 
+use crate::durable_rows::open;
 use crate::machine::{Process, start_on_server_core};
 use crate::parse;
 
@@ -40,20 +44,27 @@ pub(crate) fn exporter(arguments: &[&str]) -> Server {
 
 /// axum with a handler that reads the body and answers: the limit of a server built on it.
 pub(crate) fn axum() -> Server {
-    of_this_program("axum")
+    of_this_program(&["axum"])
 }
 
 /// axum with a handler that does what no witness can leave out, and nothing else; see [`serve_least`].
 pub(crate) fn least() -> Server {
-    of_this_program("least")
+    of_this_program(&["least"])
+}
+
+/// The same, and its one thread has a journal in that folder keep the events before it answers.
+pub(crate) fn least_durable(folder: &Path) -> Server {
+    of_this_program(&["least", folder.to_str().expect("a path of text")])
 }
 
 /// A server that this program is, in that role.
-fn of_this_program(role: &str) -> Server {
+fn of_this_program(role: &[&str]) -> Server {
     let address = free_address();
     let this = std::env::current_exe().expect("the path of this program");
     let this = this.to_str().expect("a path of text");
-    listening(this, &["role", role, &address.to_string()], address, None)
+    let address_text = address.to_string();
+    let (role, rest) = role.split_first().expect("a role");
+    listening(this, &[&["role", role, &address_text], rest].concat(), address, None)
 }
 
 /// Unpacks the others' programs, where that was not done yet.
@@ -118,9 +129,10 @@ const HEADERS: [(HeaderName, &str); 6] = [
 ];
 
 /// Parses the event once, hands it to the one thread that may write, waits until that took it, and
-/// answers with the headers and the body of the exporter, until it is killed. It checks nothing, keeps
-/// nothing and judges nothing.
-pub(crate) fn serve_least(address: &str) {
+/// answers with the headers and the body of the exporter, until it is killed. It checks nothing, knows
+/// nothing afterwards and judges nothing. With a folder that thread has a journal keep the events.
+pub(crate) fn serve_least(address: &str, folder: Option<&str>) {
+    let mut log = folder.map(|folder| open(Path::new(folder), SyncMode::EveryBatch));
     let (sender, mut receiver) = mpsc::unbounded_channel::<(Bytes, oneshot::Sender<u64>)>();
     thread::spawn(move || {
         let mut sequence = 0;
@@ -129,6 +141,14 @@ pub(crate) fn serve_least(address: &str) {
             thread::yield_now();
             let mut taken = vec![first];
             taken.extend(std::iter::from_fn(|| receiver.try_recv().ok()));
+            if let Some(log) = &mut log {
+                let first = log.last_sequence() + 1;
+                let mut batch = Batch::new(first, clock::now().as_nanos(), Room::Ordinary);
+                for (event, _) in &taken {
+                    batch.push(|out| out.extend_from_slice(event));
+                }
+                log.append(&batch).expect("a log that takes it");
+            }
             for (event, answer) in taken {
                 sequence += std::hint::black_box(u64::from(!event.is_empty()));
                 answer.send(sequence).ok();
