@@ -84,26 +84,8 @@ pub(super) fn read_events(
     app: &AppState,
     request: Request,
 ) -> impl Future<Output = Result<Held, Problem>> {
-    let kind = kind(request.headers(), &[Kind::Json, Kind::Ndjson]);
-    let body = request.into_body();
-    let (max, timeout) = {
-        let web = &app.config.load().web;
-        (web.body_bytes_max, web.body_timeout)
-    };
-    async move {
-        let kind = kind?;
-        let mut share = None;
-        let body = collect(body, max, |added| {
-            let more = app.budget.take(added)?;
-            match &mut share {
-                None => share = Some(more),
-                Some(share) => share.merge(more),
-            }
-            Ok(())
-        });
-        let bytes = tokio::time::timeout(timeout, body).await.map_err(|_| too_slow())??;
-        Ok(Held { bytes, kind, share })
-    }
+    let max = app.config.load().web.body_bytes_max;
+    read_charged(app, request, &[Kind::Json, Kind::Ndjson], max, 0)
 }
 
 /// Reads the body of an operator's request: small, and taken whatever else is under way.
@@ -125,26 +107,42 @@ pub(super) async fn read_decision(app: &AppState, request: Request) -> Result<By
 ///
 /// # Errors
 /// The same as [`read_events`]; `overloaded` for a large one alone.
-pub(super) async fn read_notification(app: &AppState, request: Request) -> Result<Held, Problem> {
-    let kind = kind(request.headers(), &[Kind::Json])?;
-    let (max, timeout) = {
-        let web = &app.config.load().web;
-        (web.body_bytes_max.min(NOTIFICATION_BYTES_MAX), web.body_timeout)
-    };
-    let mut free = DECISION_BYTES_MAX;
-    let mut share: Option<OwnedSemaphorePermit> = None;
-    let body = collect(request.into_body(), max, |added| {
-        let charged = added.saturating_sub(free);
-        free = free.saturating_sub(added);
-        let more = app.budget.take(charged)?;
-        match &mut share {
-            None => share = Some(more),
-            Some(share) => share.merge(more),
-        }
-        Ok(())
-    });
-    let bytes = tokio::time::timeout(timeout, body).await.map_err(|_| too_slow())??;
-    Ok(Held { bytes, kind, share })
+pub(super) fn read_notification(
+    app: &AppState,
+    request: Request,
+) -> impl Future<Output = Result<Held, Problem>> {
+    let max = app.config.load().web.body_bytes_max.min(NOTIFICATION_BYTES_MAX);
+    read_charged(app, request, &[Kind::Json], max, DECISION_BYTES_MAX)
+}
+
+/// Reads a body of at most `max` bytes, whose bytes after the first `free` take their share of the
+/// budget.
+fn read_charged(
+    app: &AppState,
+    request: Request,
+    allowed: &[Kind],
+    max: usize,
+    mut free: usize,
+) -> impl Future<Output = Result<Held, Problem>> {
+    let kind = kind(request.headers(), allowed);
+    let body = request.into_body();
+    let timeout = app.config.load().web.body_timeout;
+    async move {
+        let kind = kind?;
+        let mut share: Option<OwnedSemaphorePermit> = None;
+        let body = collect(body, max, |added| {
+            let charged = added.saturating_sub(free);
+            free = free.saturating_sub(added);
+            let more = app.budget.take(charged)?;
+            match &mut share {
+                None => share = Some(more),
+                Some(share) => share.merge(more),
+            }
+            Ok(())
+        });
+        let bytes = tokio::time::timeout(timeout, body).await.map_err(|_| too_slow())??;
+        Ok(Held { bytes, kind, share })
+    }
 }
 
 async fn collect(

@@ -8,7 +8,6 @@ use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use smallvec::SmallVec;
 
 use crate::api::AppState;
 use crate::api::auth::Caller;
@@ -18,6 +17,7 @@ use crate::api::query::Parameters;
 use crate::clock;
 use crate::config::Scope;
 use crate::domain::event::{Body, Event, Source};
+use crate::domain::few::MostlyOne;
 use crate::domain::ids::Account;
 use crate::domain::record::{Entry, Refusal, Verdict};
 use crate::engine::Receipt;
@@ -119,33 +119,31 @@ async fn take(app: &AppState, caller: &Caller, request: Request) -> Result<Inges
 struct Batch {
     entries: Vec<Entry>,
     /// Place in the body and `type` of each entry.
-    places: Few<(usize, &'static str)>,
+    places: MostlyOne<(usize, &'static str)>,
     /// Those of the entries.
     accounts: Vec<Account>,
     rejected: Vec<Rejection>,
 }
-
-/// A list that takes no room of its own for the one event that most requests have.
-type Few<T> = SmallVec<[T; 1]>;
 
 impl Batch {
     fn new(app: &AppState, caller: &Caller, decoded: Decoded) -> Result<Self, Problem> {
         let received_at = clock::now();
         let mut batch = Self {
             entries: Vec::with_capacity(decoded.events.len()),
-            places: Few::with_capacity(decoded.events.len()),
+            places: MostlyOne::default(),
             accounts: Vec::with_capacity(1),
             rejected: Vec::new(),
         };
         let mut forbidden = None;
-        let mut received: Few<(&'static str, u64)> = Few::new();
+        let mut received: MostlyOne<(&'static str, u64)> = MostlyOne::default();
         // Gathered for many, for it costs three allocations.
         let delays = (decoded.events.len() > 1).then(|| app.runtime.delays());
         for (index, event) in decoded.events {
             let kind = event.body.kind();
-            match received.iter_mut().find(|(known, _)| *known == kind) {
-                Some((_, count)) => *count += 1,
-                None => received.push((kind, 1)),
+            if let Some((_, count)) = received.iter_mut().find(|(known, _)| *known == kind) {
+                *count += 1;
+            } else {
+                received.push((kind, 1));
             }
             if let Err(why) = check_sender(caller, &event) {
                 forbidden.get_or_insert((index, why));

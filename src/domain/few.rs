@@ -3,8 +3,10 @@
 //!
 //! Input and output: values. Stored as what they stand for: a list, a number.
 
+use std::iter::Chain;
 use std::num::NonZeroU32;
 use std::ops::{Deref, DerefMut};
+use std::{option, vec};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -111,6 +113,16 @@ impl<T> Default for MostlyOne<T> {
     }
 }
 
+impl<T> IntoIterator for MostlyOne<T> {
+    type Item = T;
+    type IntoIter = Chain<option::IntoIter<T>, vec::IntoIter<T>>;
+
+    #[inline]
+    fn into_iter(self) -> Self::IntoIter {
+        self.first.into_iter().chain(self.others)
+    }
+}
+
 impl<T> FromIterator<T> for MostlyOne<T> {
     #[inline]
     fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
@@ -174,6 +186,7 @@ mod tests {
         assert_eq!(list.iter().copied().collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(list.iter().collect::<MostlyOne<_>>().iter().count(), 3);
         assert_eq!(list.first(), Some(&1));
+        assert_eq!(list.into_iter().collect::<Vec<_>>(), [1, 2, 3]);
     }
 
     #[test]

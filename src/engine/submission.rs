@@ -3,8 +3,7 @@
 //! Encoding costs about as much as decoding, and this way it is done in parallel: the writer only
 //! copies. It also tells how many bytes wait in the queue.
 
-use smallvec::SmallVec;
-
+use crate::domain::few::MostlyOne;
 use crate::domain::ids::Account;
 use crate::domain::record::Entry;
 use crate::engine::codec::RecordCodec;
@@ -18,7 +17,7 @@ const ENTRY_BYTES_USUAL: usize = 256;
 pub struct Submission {
     entries: Vec<Entry>,
     /// Where the bytes of each entry end; most requests have one.
-    ends: SmallVec<[usize; 1]>,
+    ends: MostlyOne<usize>,
     bytes: Vec<u8>,
     accounts: Vec<Account>,
     room: Room,
@@ -71,7 +70,9 @@ impl Submission {
     /// The bytes of each entry, in order.
     pub(super) fn encoded(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, end)| self.bytes.get(start..*end).unwrap_or_default())
+        starts
+            .zip(self.ends.iter())
+            .map(|(start, end)| self.bytes.get(start..*end).unwrap_or_default())
     }
 
     /// The entries, and the accounts asked for.

@@ -12,10 +12,10 @@ mod tests;
 use std::sync::Arc;
 
 use parking_lot::{RwLock, RwLockWriteGuard};
-use smallvec::SmallVec;
 
 use crate::domain::directive::Directive;
 use crate::domain::event::Body;
+use crate::domain::few::MostlyOne;
 use crate::domain::ids::Account;
 use crate::domain::limits;
 use crate::domain::monitor::Monitor;
@@ -95,7 +95,7 @@ struct Planned {
 }
 
 /// Most requests have one entry.
-type Stamps = SmallVec<[Option<Stamp>; 1]>;
+type Stamps = MostlyOne<Option<Stamp>>;
 
 /// What makes a record of an entry, beside the time of its batch.
 #[derive(Clone, Copy)]
@@ -224,7 +224,7 @@ impl Writer {
         for submission in submissions {
             let entries = submission.entries();
             let last = entries.iter().rposition(|entry| !is_known(&monitor, entry));
-            let mut stamps = Stamps::with_capacity(entries.len());
+            let mut stamps = Stamps::default();
             for ((at, entry), encoded) in entries.iter().enumerate().zip(submission.encoded()) {
                 // What is behind the last one is known already, and that one is not.
                 let more = last.is_some_and(|last| at < last);
