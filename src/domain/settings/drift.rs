@@ -1,0 +1,127 @@
+//! How books are compared, and how large a difference is which severity.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::units::Decimal;
+
+/// Comparing books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DriftSettings {
+    /// How often books are compared without a new snapshot.
+    pub compare_every: Duration,
+    /// A book older than this is stale: nothing is set or cleared by it.
+    pub stale_after: Duration,
+    /// Fills this close to a snapshot's time may be in it or not.
+    pub in_flight_window: Duration,
+    /// A difference that fills in flight may explain is drift after this long (receive time).
+    pub pending_max: Duration,
+    /// Snapshots further apart than this do not confirm, unless the older side was renewed.
+    pub apart_max: Duration,
+    /// Whether confirmed MINOR drift is reconciled automatically.
+    pub auto_reconcile: bool,
+    /// A reconcile directive that no local snapshot confirms in this time is sent again.
+    pub reconcile_timeout: Duration,
+    /// How many times a directive is sent before the drift escalates.
+    pub reconcile_tries: u32,
+}
+
+impl Default for DriftSettings {
+    fn default() -> Self {
+        Self {
+            compare_every: Duration::from_mins(1),
+            stale_after: Duration::from_mins(3),
+            in_flight_window: Duration::from_secs(5),
+            pending_max: Duration::from_secs(30),
+            apart_max: Duration::from_secs(5),
+            auto_reconcile: true,
+            reconcile_timeout: Duration::from_secs(90),
+            reconcile_tries: 3,
+        }
+    }
+}
+
+/// One value for each drift severity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PerSeverity<T> {
+    /// For MINOR.
+    pub minor: T,
+    /// For MODERATE.
+    pub moderate: T,
+    /// For CRITICAL.
+    pub critical: T,
+}
+
+/// The severity of a drift.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Severity {
+    /// Reconciled automatically.
+    Minor,
+    /// Alerted.
+    Moderate,
+    /// Halts trading.
+    Critical,
+}
+
+impl Severity {
+    /// All severities, mildest first.
+    pub const ALL: [Self; 3] = [Self::Minor, Self::Moderate, Self::Critical];
+
+    /// The value of the label `severity`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Minor => "minor",
+            Self::Moderate => "moderate",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl<T> PerSeverity<T> {
+    /// The value for one severity.
+    pub const fn get(&self, severity: Severity) -> &T {
+        match severity {
+            Severity::Minor => &self.minor,
+            Severity::Moderate => &self.moderate,
+            Severity::Critical => &self.critical,
+        }
+    }
+}
+
+/// How large a difference is which severity. All bounds are inclusive lower bounds on absolute
+/// values; the highest test wins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DriftRules {
+    /// By quantity, in units of the instrument.
+    pub quantity: PerSeverity<Decimal>,
+    /// By value, in the account's currency.
+    pub value: PerSeverity<Decimal>,
+    /// By fraction of the larger of the two positions, if wanted.
+    pub relative: Option<PerSeverity<Decimal>>,
+    /// Comparisons in a row that agree before a drift is acted on.
+    pub confirm: PerSeverity<u32>,
+    /// A price mismatch is at most this severe.
+    pub price_mismatch_max: Severity,
+    /// Average prices that differ by at most this many basis points agree.
+    pub price_tolerance_bps: Decimal,
+}
+
+impl Default for DriftRules {
+    fn default() -> Self {
+        let per = |minor: i64, moderate: i64, critical: i64| PerSeverity {
+            minor: Decimal::from(minor),
+            moderate: Decimal::from(moderate),
+            critical: Decimal::from(critical),
+        };
+        Self {
+            quantity: per(1, 5, 10),
+            value: per(10, 100, 500),
+            relative: None,
+            confirm: PerSeverity { minor: 2, moderate: 2, critical: 1 },
+            price_mismatch_max: Severity::Critical,
+            price_tolerance_bps: Decimal::ONE,
+        }
+    }
+}
