@@ -6,9 +6,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use parking_lot::RwLock;
+use trading_exporter::config::settings_codec;
+use trading_exporter::domain::event::Event;
+use trading_exporter::domain::monitor::Monitor;
+use trading_exporter::domain::record::{Entry, Verdict};
+use trading_exporter::domain::time::Timestamp;
+use trading_exporter::engine::{RecordCodec, SettingsCodec, Submission, Writer};
 use trading_exporter::journal::{
-    Batch, EventLog, JournalReader, LocalLog, LocalOptions, SimStorage, Storage, TailState,
+    Batch, DiskStorage, EventLog, JournalReader, LocalLog, LocalOptions, SimStorage, Storage,
+    TailState,
 };
 
 use crate::exporter::{Exporter, run};
@@ -20,6 +29,11 @@ const SEGMENT_BYTES: u64 = 8 * 1024;
 const WRITTEN: &str = "v1";
 /// All versions that are read.
 const VERSIONS: &[&str] = &["v1"];
+
+const CODEC: RecordCodec = RecordCodec::new(SettingsCodec {
+    encode: settings_codec::encode,
+    decode: |bytes| settings_codec::decode(bytes).map_err(|error| error.to_string()),
+});
 
 fn fixture(version: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/journal").join(version)
@@ -77,10 +91,41 @@ fn every_version_is_folded_and_goes_on() {
         ] {
             assert!(metrics.contains(sample), "{version}: {sample} in {metrics}");
         }
-        let event =
-            r#"{"type":"order_accepted","account":"paper","order_id":"O-1","event_id":"e-2"}"#;
+        let event = r#"{"type":"order_submitted","account":"paper","order_id":"O-9","symbol":"AAPL","side":"buy","quantity":1}"#;
         let answer = exporter.post("/api/v1/events", event).json();
-        assert_eq!(answer["duplicates"], 1, "{version}: the horizon is there too: {answer}");
+        assert_eq!(answer["accepted"], 1, "{version}: {answer}");
+    }
+}
+
+/// Ids are known for a day: the event comes again a second after the recording, whatever day it is.
+#[test]
+fn every_version_knows_the_ids_that_it_was_sent() {
+    for version in VERSIONS {
+        let directory = copied(version);
+        let storage = Arc::new(DiskStorage::open(directory.path()).unwrap());
+        let mut batches: Vec<Batch> = Vec::new();
+        let mut keep = |batch: &Batch| {
+            batches.push(batch.clone());
+            Ok(())
+        };
+        let options = LocalOptions { segment_bytes: SEGMENT_BYTES, ..LocalOptions::default() };
+        let log = LocalLog::open(storage, options).unwrap();
+        log.replay(1, &mut keep).unwrap();
+        let last = Timestamp::from_nanos(batches.last().unwrap().received_at_nanos()).unwrap();
+        let sent =
+            batches.iter().flat_map(Batch::records).map(|bytes| CODEC.decode(bytes).unwrap().1);
+        let is_asked_for =
+            |event: &Event| event.event_id.as_ref().is_some_and(|id| id.as_str() == "e-2");
+        let event = sent
+            .into_iter()
+            .find(|entry| matches!(entry, Entry::Event(event) if is_asked_for(event)));
+
+        let monitor = Arc::new(RwLock::new(Monitor::new(Arc::default())));
+        let mut writer = Writer::new(monitor, Box::new(log), CODEC);
+        writer.recover(&mut |_, _| ()).unwrap();
+        let again = Submission::new(vec![event.unwrap()], Vec::new(), &CODEC);
+        let committed = writer.commit(vec![again], last.plus(Duration::from_secs(1))).unwrap();
+        assert_eq!(committed.receipts[0].verdicts, [Verdict::Duplicate], "{version}");
     }
 }
 
@@ -88,7 +133,7 @@ fn every_version_is_folded_and_goes_on() {
 #[test]
 fn the_writer_writes_what_it_wrote() {
     let directory = copied(WRITTEN);
-    let storage = trading_exporter::journal::DiskStorage::open(directory.path()).unwrap();
+    let storage = DiskStorage::open(directory.path()).unwrap();
     let mut batches: Vec<Batch> = Vec::new();
     let tail = JournalReader::open(Arc::new(storage)).unwrap().replay(1, &mut |batch| {
         batches.push(batch.clone());
