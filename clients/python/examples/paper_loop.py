@@ -108,7 +108,8 @@ def main() -> None:
         health.register_check(ComponentType.ENGINE, lambda: True, interval_seconds=1)
         health.start()
 
-        wait_for("a permit", engine.gate.allowed)
+        if not engine.gate.wait(30):
+            raise SystemExit("no permit came within 30 s")
         while engine.orders < 50:
             engine.trade()
         client.flush()

@@ -123,6 +123,19 @@ class Exporter:
         answer: dict[str, Any] = self.get(f"/api/v1/execution?account={account}")["counters"]
         return answer
 
+    def fees(self, account: str) -> dict[tuple[str, str], float]:
+        """The fees of an account by symbol and currency, on /metrics; none that are 0."""
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=SOON) as answer:  # noqa: S310
+            text = answer.read().decode()
+        start = f'trading_fees_total{{account="{account}",symbol="'
+        fees: dict[tuple[str, str], float] = {}
+        for line in text.splitlines():
+            if line.startswith(start):
+                labels, value = line.rsplit(" ", 1)
+                _, _, _, symbol, _, currency, _ = labels.split('"')
+                fees[(symbol, currency)] = float(value)
+        return {where: fee for where, fee in fees.items() if fee}
+
 
 #: What a fake does with one request: bytes to answer with, or something done to the connection.
 Act = Union[bytes, Callable[[socket.socket, bytes], None]]

@@ -67,16 +67,6 @@ def test_a_drift_says_everything(shared: Exporter, make: Make, account: str) -> 
     assert drift.to_dict()["severity"] == "critical" == drift.severity
 
 
-def test_only_minor_drift_is_adopted(shared: Exporter, make: Make) -> None:
-    store, broker = Book({"A": 0, "B": 100}), Book({"A": 7, "B": 101})
-    detector = DriftDetector(store, broker, client=make(shared.url))
-    detector.check_drift()
-    drifts = {d.symbol: d for d in detector.check_drift()}
-    assert drifts["A"].severity is DriftSeverity.MODERATE
-    assert not detector.auto_reconcile(drifts["A"])
-    assert detector.auto_reconcile(drifts["B"])
-
-
 def test_the_loop_checks_until_it_is_stopped(shared: Exporter, make: Make) -> None:
     found: list[list[Drift]] = []
 

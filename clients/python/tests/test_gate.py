@@ -139,6 +139,61 @@ def test_a_halt_outlives_the_permit(exporter: Callable[..., Exporter], make: Mak
         assert not gate.allowed(reduces=True)
 
 
+def test_an_engine_waits_for_its_first_permit(shared: Exporter, make: Make, account: str) -> None:
+    with TradingGate(client=make(shared.url)) as gate:
+        assert gate.wait(SOON)
+        assert gate.allowed()
+    halt(shared, account)
+    with TradingGate(client=make(shared.url)) as gate:
+        assert gate.wait(SOON), "a permit is there, and says no"
+        assert not gate.allowed()
+
+
+def test_waiting_ends_without_a_permit(make: Make) -> None:
+    gate = TradingGate(client=make("http://127.0.0.1:9"))
+    assert not gate.wait(0.01)
+    waits = threading.Thread(target=gate.wait, args=(None,))
+    waits.start()
+    gate.close()
+    waits.join(SOON)
+    assert not waits.is_alive()
+
+
+def test_an_account_that_nobody_named_is_told_once(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = body_of(permit("active", 1, 100))
+    unknown = reply(200, {**body, "known": False})
+    known = reply(200, {**body, "known": True})
+    fake = Fake(permits=[unknown, unknown, known])
+    with TradingGate(client=make(fake.url, account="papr")) as gate:
+        assert gate.wait(SOON)
+        assert gate.allowed(), "it is told, not refused"
+        until(lambda: gate.known)
+    told = [r for r in caplog.records if "has not heard of account 'papr'" in r.getMessage()]
+    assert len(told) == 1
+    fake.close()
+
+
+def test_what_a_cause_says_is_passed_on(make: Make) -> None:
+    body = body_of(permit("halted", 5))
+    release_body = {"account": "*", "epoch": 2}
+    cause = {**body["causes"][0], "account": "*", "epoch": 2, "release": release_body}
+    refused = reply(409, {"code": "stale_epoch", "detail": "...", "epochs": {"a": 5, "*": 2}})
+    fake = Fake(permits=[reply(200, {**body, "causes": [cause]})])
+    fake._routes["/api/v1/halts/release"] = [refused]
+    client = make(fake.url)
+    told: list[Halt] = []
+    with TradingGate(client=client) as gate:
+        gate.on_halt(told.append)
+        until(lambda: told)
+        assert told[0].causes[0]["release"] == gate.causes[0]["release"] == release_body
+        with pytest.raises(ExporterRefused, match="stale_epoch") as raised:
+            client.post("/api/v1/halts/release", {"account": "a", "epoch": 4})
+    assert raised.value.problem["epochs"] == {"a": 5, "*": 2}
+    fake.close()
+
+
 def test_before_the_first_permit_only_reducing_is_allowed(make: Make) -> None:
     with TradingGate(client=make("http://127.0.0.1:9")) as gate:
         assert gate.expired

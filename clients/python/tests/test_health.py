@@ -41,7 +41,7 @@ def test_three_failures_and_two_successes(results: list[bool], expect: HealthSta
     status, failures, successes = UNKNOWN, 0, 0
     for passed in results:
         failures, successes = (0, successes + 1) if passed else (failures + 1, 0)
-        status = _next_status(status, failures, successes)
+        status = _next_status(status, failures, successes, (3, 2))
     assert status is expect
 
 
@@ -106,3 +106,16 @@ def test_a_check_may_be_added_later_and_once(make: Make) -> None:
     with pytest.raises(ValueError, match="above 0"):
         checker.register_check("never", lambda: True, interval_seconds=0)
     checker.stop()
+
+
+def test_the_numbers_are_those_of_the_configuration(make: Make) -> None:
+    client = make("http://127.0.0.1:9")
+    checker = HealthChecker(client=client, check_interval=0.01, failures=1, critical=["report"])
+    checker.register_check("engine", lambda: True)
+    checker.register_check("report", lambda: False)
+    checker.start()
+    until(lambda: checker.get_system_health().status is UNHEALTHY)
+    assert checker.get_system_health().components["report"].consecutive_failures >= 1
+    checker.stop()
+    with pytest.raises(ValueError, match="at least 1"):
+        HealthChecker(client=client, successes=0)

@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 
 from trading_exporter._events import Raw, build, pack, unpack
-from trading_exporter._values import decimal_text, is_missing, plain_text, rounded_text, side_text
+from trading_exporter._values import (
+    TooSmallError,
+    decimal_text,
+    is_missing,
+    plain_text,
+    position_text,
+    side_text,
+)
 from trading_exporter.positions import PositionsError, rows
 
 
@@ -47,7 +54,15 @@ class Float32(SimpleNamespace):
         (-0.0, "-0.0"),
         (Decimal("187.40"), "187.40"),
         (Decimal("1E+3"), "1E+3"),
-        (Decimal("0.0000000000000000001"), "1E-19"),
+        (Decimal("1.50000000000000000000"), "1.500000000000000000"),
+        (Decimal(1) / 3, "0.333333333333333333"),
+        (Decimal("12345678901.1234567890123456789"), "12345678901.12345678901234568"),
+        ("0.1234567890123456785", "0.123456789012345678"),
+        ("0.00119879999999999995", "0.001198800000000000"),
+        (0.0012 - 0.0012 * 0.001, "0.001198800000000000"),
+        (9.876543209876543e-06, "0.000009876543209877"),
+        (1e22, "1e+22"),
+        (10**30, "1000000000000000000000000000000"),
         ("  0.1 ", "0.1"),
         (SimpleNamespace(as_decimal=lambda: Decimal("0.5")), "0.5"),
         (Int64(), "7"),
@@ -82,14 +97,68 @@ def test_what_is_no_number_is_refused(value: Any) -> None:
         decimal_text(value)
 
 
-def test_an_average_is_rounded_to_what_is_held() -> None:
-    assert rounded_text(Decimal(1) / 3) == "0.333333333333333333"
-    assert rounded_text(Decimal("100.5")) == "100.5"
+@pytest.mark.parametrize("value", [1e-19, Decimal("1E-30"), "0.0000000000000000001"])
+def test_nothing_is_rounded_to_nothing(value: Any) -> None:
+    with pytest.raises(TooSmallError):
+        decimal_text(value)
+    assert position_text(value) == "0"
 
 
-def test_what_is_missing_says_nothing() -> None:
-    assert all(is_missing(v) for v in (None, float("nan"), Decimal("NaN"), "", "None", "nan"))
-    assert not any(is_missing(v) for v in (0, 0.0, Decimal(0), "0", -1))
+#: What libraries put where they have no number: Interactive Brokers' largest double and its
+#: decimal, the largest decimal of .NET, infinities, and what pandas prints.
+NOT_GIVEN = [
+    None,
+    float("nan"),
+    float("inf"),
+    float("-inf"),
+    1.7976931348623157e308,
+    -1.7976931348623157e308,
+    "1.7976931348623157E308",
+    Decimal("1.7976931348623157e308"),
+    Decimal(2**127 - 1),
+    2**127 - 1,
+    "79228162514264337593543950335",
+    Decimal("NaN"),
+    Decimal("sNaN"),
+    Decimal("Infinity"),
+    "",
+    "None",
+    "nan",
+    "<NA>",
+    "inf",
+]
+
+
+@pytest.mark.parametrize("value", NOT_GIVEN)
+def test_what_is_not_given_is_missing_and_costs_no_event(value: Any) -> None:
+    assert is_missing(value)
+    fields = {"order_id": "1", "quantity": 10, "price": 600, "fee": value, "fee_currency": ""}
+    event = build(Raw(9, None, "order_filled", 5, "id", fields), {})
+    assert event["price"] == "600"
+    assert not {"fee", "fee_currency"} & event.keys()
+    (row,) = rows([{"symbol": "A", "quantity": 1, "average_price": value, "market_price": value}])
+    assert row == {"symbol": "A", "quantity": "1"}
+    quote = {"symbol": "A", "bid": 1, "ask": 2, "price": value}
+    assert "price" not in build(Raw(9, None, "quote", 5, "id", quote), {})
+
+
+def test_what_says_something_is_not_missing() -> None:
+    for value in (0, 0.0, Decimal(0), "0", -1, "x", 9.2e18, 7.9e28, SimpleNamespace()):
+        assert not is_missing(value)
+
+
+@pytest.mark.parametrize("name", ["price", "quantity"])
+def test_a_fill_is_not_made_up(name: str) -> None:
+    """Without its quantity it would be one of all that is left."""
+    for value in (float("nan"), 1.7976931348623157e308, float("inf")):
+        fields = {"order_id": "1", "quantity": 10, "price": 600, name: value}
+        event = Raw(9, None, "order_filled", 5, "id", fields)
+        if value == 1.7976931348623157e308:
+            # A number, and the exporter says what it is: too large.
+            assert build(event, {})[name].startswith("1.797")
+        else:
+            with pytest.raises(ValueError, match=name):
+                build(event, {})
 
 
 def test_texts_are_short_and_plain() -> None:
@@ -147,6 +216,7 @@ def test_an_event_that_waits_costs_the_garbage_collector_nothing() -> None:
 
 
 Contract = namedtuple("Contract", "symbol localSymbol multiplier")
+AVERAGE = "0.000006666666666667"
 IbPosition = namedtuple("IbPosition", "account contract position avgCost")
 
 
@@ -172,6 +242,14 @@ IbPosition = namedtuple("IbPosition", "account contract position avgCost")
         (
             [SimpleNamespace(symbol="TSLA", qty="-9", side="short", avg_entry_price="1.10")],
             [{"symbol": "TSLA", "quantity": "-9", "average_price": "1.10"}],
+        ),
+        (
+            [{"symbol": "PEPE/USDT", "qty": 1e6, "average_price": Decimal(2) / 3 / 10**5}],
+            [{"symbol": "PEPE/USDT", "quantity": "1000000.0", "average_price": AVERAGE}],
+        ),
+        (
+            [{"symbol": "ETH", "quantity": 5.6e-21, "average_price": "1e-30"}],
+            [{"symbol": "ETH", "quantity": "0"}],
         ),
         (
             [IbPosition("DU1", Contract("ES", "ESZ6", "50"), -2.0, 300012.5)],

@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple, Optional
 
-from ._values import decimal_text, identifier, is_missing, plain_text, side_text
+from ._values import (
+    TooSmallError,
+    decimal_text,
+    identifier,
+    is_missing,
+    plain_text,
+    side_text,
+)
 
 #: One event as the caller left it, made on the order path: the members of `Raw`, with the names of
 #: the fields and then their values in place of the dictionary. Flat on purpose. A tuple of numbers
@@ -66,6 +73,7 @@ def _as_is(value: Any) -> Any:
 
 _NUMBERS = (
     "quantity",
+    "notional",
     "price",
     "expected_price",
     "decision_price",
@@ -79,8 +87,14 @@ _NUMBERS = (
     "latency_seconds",
     "interval_seconds",
 )
-#: References and optional amounts: not a number means "not known".
-_MAY_BE_NAN = frozenset(_NUMBERS) - {"quantity", "price"}
+#: Numbers without which an event says nothing, or something else: a fill without a quantity is
+#: one of all that is left. Where another of them is missing (NaN, the largest double), it is left
+#: out, and the event goes.
+_NEEDED = frozenset({"quantity", "price"})
+#: Types of event that go without the one or the other, too.
+_NOT_NEEDED = frozenset(
+    {("order_replaced", "quantity"), ("order_submitted", "quantity"), ("quote", "price")}
+)
 
 _MAKERS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(_NUMBERS, decimal_text),
@@ -90,6 +104,7 @@ _MAKERS: dict[str, Callable[[Any], Any]] = {
     "error": plain_text,
     "reduce_only": _boolean,
     "synthetic": _boolean,
+    "final": _boolean,
     "complete": _boolean,
     "positions": _as_is,
 }
@@ -98,17 +113,23 @@ _MAKERS: dict[str, Callable[[Any], Any]] = {
 def build(raw: Raw, envelope: Mapping[str, str]) -> dict[str, Any]:
     """The event, ready for JSON, with what every event of the client carries.
 
-    Fields that are None are left out.
+    What is not given is left out: None, an empty text, and numbers that may be missing and are.
     """
     event: dict[str, Any] = {"type": raw.kind, "event_id": raw.event_id}
     event["time_ns"] = int(raw.time_ns)
     event.update(envelope)
     for name, value in raw.fields.items():
-        if value is None or (name in _MAY_BE_NAN and is_missing(value)):
+        if value is None or (isinstance(value, str) and not value):
             continue
         make: Callable[[Any], Any] = _MAKERS.get(name, identifier)
+        optional = make is decimal_text and (name not in _NEEDED or (raw.kind, name) in _NOT_NEEDED)
+        if optional and is_missing(value):
+            continue
         try:
             event[name] = make(value)
+        except TooSmallError as error:
+            if not optional:
+                raise ValueError(f"{name}: {error}") from error
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
     return event

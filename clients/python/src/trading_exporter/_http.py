@@ -70,7 +70,7 @@ def raise_for(answer: Answer) -> None:
     detail = str(fields.get("detail") or "")
     if answer.status in (408, 429) or answer.status >= 500:
         raise ExporterUnavailable(f"{code} ({answer.status}): {detail}")
-    raise ExporterRefused(answer.status, code, detail, fields.get("field"))
+    raise ExporterRefused(answer.status, code, detail, fields.get("field"), fields)
 
 
 class Endpoint:

@@ -1,8 +1,9 @@
 """Values of an engine as the exporter takes them: exact decimal text, short plain text, words.
 
 Input: what engines hold (Decimal, int, float, str, numpy scalars, objects with `as_decimal`).
-Output: text. Invariants: a Decimal, an int and a string keep every digit; a float is sent as its
-shortest `repr`, cut to the 18 decimals that the exporter holds; NaN and None are "missing".
+Output: text. Invariants: every number is one that the exporter holds: rounded half-even to 18
+decimals and 28 digits, whatever type it came in, and never rounded to 0; what libraries put where
+they have no number (None, NaN, an infinity, the largest double of Interactive Brokers) is missing.
 """
 
 from __future__ import annotations
@@ -12,64 +13,81 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from enum import Enum
 from typing import Any, Optional
 
-#: Decimals that the exporter holds.
+#: Decimals, and digits in all, that the exporter holds.
 PLACES = 18
+DIGITS = 28
 #: Bytes of a text that is no identifier.
 TEXT_BYTES_MAX = 512
 
 _STEP = Decimal(1).scaleb(-PLACES)
-_WIDE = Context(prec=80, rounding=ROUND_HALF_EVEN)
-_SHORT_REPR = PLACES + 1
+#: Wide enough for the largest double with 18 decimals.
+_WIDE = Context(prec=400, rounding=ROUND_HALF_EVEN)
+_HELD = Context(prec=DIGITS, rounding=ROUND_HALF_EVEN)
+#: A text of this length or less, without an exponent, is held as it is.
+_SHORT = PLACES + 1
+#: The exporter holds 96 bits. What is larger is no price and no fee, but how a library says "none":
+#: the largest double and 2**127 - 1 (Interactive Brokers), `decimal.MaxValue` (.NET).
+_NOT_GIVEN = Decimal(2**96 - 1)
+_NO_NUMBER = frozenset({"", "nan", "none", "null", "<na>", "nat", "n/a"})
+
+
+class TooSmallError(ValueError):
+    """A number of which rounding to 18 decimals would leave 0."""
 
 
 def decimal_text(value: Any) -> str:
-    """The exact decimal text of a number.
+    """The decimal text of a number, rounded to what the exporter holds.
 
-    Raises `ValueError` for what is no finite number.
+    Raises `ValueError` for what is no finite number, `TooSmallError` where nothing would be left.
     """
     kind = type(value)
     if kind is int:
         return str(value)
     if kind is str:
-        return _checked(value.strip())
+        return _held(value.strip())
     if isinstance(value, bool):
         raise ValueError("a truth value is no number")
-    if isinstance(value, Decimal):
-        if not value.is_finite():
+    if isinstance(value, (Decimal, float)):
+        if not math.isfinite(value):
             raise ValueError(f"{value} is no finite number")
-        return str(value)
-    if isinstance(value, float):
-        return _float_text(value)
+        return _held(str(value) if isinstance(value, Decimal) else float.__repr__(value))
     exact = getattr(value, "as_decimal", None)
     if callable(exact):
         return decimal_text(exact())
     index = getattr(value, "__index__", None)
     if callable(index):
         return str(index())
-    if hasattr(value, "__float__") and hasattr(value, "dtype"):
-        # A numpy scalar that is no subclass of float (float32): its own shortest text.
-        return _float_text(float(str(value)))
-    return _checked(str(value).strip())
+    # A numpy scalar that is no subclass of float (float32) has a shortest text of its own.
+    return _held(str(value).strip())
 
 
-def rounded_text(value: Any) -> str:
-    """The text of a number that was computed (an average): rounded to 18 decimals."""
-    number = Decimal(decimal_text(value))
-    exponent = number.as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -PLACES:
-        number = number.quantize(_STEP, context=_WIDE)
-    return str(number)
+def position_text(value: Any) -> str:
+    """The same for a quantity that is held: what is too small to be held is nothing."""
+    try:
+        return decimal_text(value)
+    except TooSmallError:
+        return "0"
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value says nothing: None, or not a number."""
+    """Whether a value says nothing: None, not a number, or larger than any price is."""
     if value is None:
         return True
+    kind = type(value)
+    if kind is int:
+        return bool(abs(value) >= _NOT_GIVEN)
     if isinstance(value, float):
-        return math.isnan(value)
+        return not math.isfinite(value) or abs(value) >= _NOT_GIVEN
     if isinstance(value, Decimal):
-        return value.is_nan()
-    return isinstance(value, str) and value.strip().lower() in ("", "nan", "none")
+        return not value.is_finite() or value.copy_abs() >= _NOT_GIVEN
+    text = str(value).strip()
+    if text.lower() in _NO_NUMBER:
+        return True
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return False
+    return not number.is_finite() or number.copy_abs() >= _NOT_GIVEN
 
 
 def plain_text(value: Any) -> str:
@@ -98,23 +116,25 @@ def side_text(value: Any) -> Optional[str]:
     return {"b": "buy", "s": "sell"}.get(word, word)
 
 
-def _float_text(value: float) -> str:
-    if not math.isfinite(value):
-        raise ValueError(f"{value} is no finite number")
-    text = float.__repr__(value)
-    if len(text) <= _SHORT_REPR and "e-" not in text:
-        return text
-    number = Decimal(text)
-    if number.as_tuple().exponent < -PLACES:  # type: ignore[operator]
-        number = number.quantize(_STEP, context=_WIDE)
-    return str(number)
-
-
-def _checked(text: str) -> str:
+def _held(text: str) -> str:
+    """The text of a number as it came, or rounded where it has more digits than are held."""
     try:
-        finite = Decimal(text).is_finite()
+        number = Decimal(text)
     except InvalidOperation:
-        finite = False
-    if not finite or "_" in text or not text.isascii():
+        number = Decimal("NaN")
+    if not number.is_finite() or "_" in text or not text.isascii():
         raise ValueError(f"{text[:40]!r} is no finite number")
-    return text
+    if len(text) <= _SHORT and "e" not in text and "E" not in text:
+        return text
+    _, digits, exponent = number.as_tuple()
+    if int(exponent) >= -PLACES and len(digits) <= DIGITS:
+        return text
+    rounded = number
+    if int(exponent) < -PLACES:
+        rounded = number.quantize(_STEP, context=_WIDE)
+    if rounded.adjusted() < DIGITS:
+        # Where the whole part alone has more digits, the exporter says that it is too large.
+        rounded = _HELD.plus(rounded)
+    if number and not rounded:
+        raise TooSmallError(f"{text[:40]} is less than the exporter holds")
+    return str(rounded)

@@ -2,8 +2,9 @@
 
 Input: two sources of positions. Output: the drifts that the exporter has confirmed. Invariants: a
 source that raises is reported as failed, never as flat; the two sides go with two tokens. Severity
-and confirmation are the exporter's, so all that look see the same. Deliberately absent: orders
-that would correct a position.
+and confirmation are the exporter's, so all that look see the same. A repair writes the engine's
+book, and ends: the exporter counts repairs of a symbol, and the next one is a person's.
+Deliberately absent: orders that would correct a position.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from enum import Enum
 from typing import Any, Callable, Optional
 
 from ._http import Answer, raise_for
+from ._reconcile import Apply, NotDone, read, write, writer_of
 from .client import AnyClient, client_of
-from .errors import BrokerTokenMissing, ExporterRefused
-from .positions import PositionSource, rows, snapshot
+from .errors import BrokerTokenMissing, ExporterError, ExporterRefused
+from .positions import PositionSource, Row, rows, snapshot
 
 log = logging.getLogger("trading_exporter")
 
@@ -103,6 +105,9 @@ class DriftDetector:
     `position_store` and `broker` are objects with `get_positions()`. Without a `broker` only the
     engine's book is posted: then somebody else posts the broker's, which is the better witness.
     `on_drift` is called by the background loop with the drifts of a check that found any.
+    `apply(symbol, quantity, average_price)` sets the engine's book in :meth:`auto_reconcile`, where
+    `position_store` has no `set_position` or `update_position` of that form, or another way is
+    wanted; it sets, and does not add.
     """
 
     def __init__(
@@ -113,6 +118,7 @@ class DriftDetector:
         *,
         client: Optional[AnyClient] = None,
         on_drift: Optional[Callable[[list[Drift]], None]] = None,
+        apply: Optional[Apply] = None,
     ) -> None:
         from .client import Client
 
@@ -120,7 +126,14 @@ class DriftDetector:
         self.position_store = position_store
         self.broker = broker
         self.check_interval_seconds = check_interval_seconds
+        #: Why the last :meth:`auto_reconcile` answered False; empty after True.
+        self.reconcile_reason = ""
         self._on_drift = on_drift
+        self._apply = apply
+        #: What the last list of the engine said, by symbol.
+        self._reported: dict[str, Decimal] = {}
+        #: What a store that cannot be written said when the broker's quantity was adopted.
+        self._adopted: dict[str, Decimal] = {}
         self._stop = threading.Event()
         self._thread: Optional[threading.Thread] = None
 
@@ -142,17 +155,68 @@ class DriftDetector:
         else:
             self._post([local] if local is not None else [])
             self._post([broker] if broker is not None else [], broker=True)
-        answer = client.get("/api/v1/drift", account=client.account, state="open")
-        return [Drift.of(drift) for drift in answer]
+        return self._confirmed()
 
     def auto_reconcile(self, drift: Drift) -> bool:
-        """Adopts the broker's quantity in what the exporter takes local to hold.
+        """Sets the engine's book to what the broker holds, and posts the new list.
 
-        True when it is done. Only minor drift may be adopted like this: for larger ones a person
-        decides, and the answer is False.
+        True when the exporter has seen the books agree. False where a person decides or the book
+        could not be written: `reconcile_reason` says why, and so does the log. Only a minor drift
+        is repaired like this, and no position that the engine does not know at all. Repairs are
+        counted: after three of one symbol in a day the exporter calls its next drift moderate.
+
+        The book is written by `apply`, or `set_position(symbol, quantity, average_price)` or
+        `update_position` of the store, in the types that the store uses, and only if it still says
+        what it said in the last check. Of a store without any of them the exporter is told to take
+        the broker's quantity until the next list: True then means that the engine writes it itself,
+        and is False the next time if it did not.
         """
-        if drift.severity is not DriftSeverity.MINOR:
+        try:
+            self._reconcile(drift)
+        except (NotDone, ExporterError) as error:
+            self.reconcile_reason = str(error)
+            log.warning("%s is not reconciled: %s", drift.symbol, error)
             return False
+        self.reconcile_reason = ""
+        return True
+
+    def _reconcile(self, drift: Drift) -> None:
+        store = self.position_store
+        if drift.severity is not DriftSeverity.MINOR:
+            severity = drift.severity.value if drift.severity is not None else "pending"
+            raise NotDone(f"the drift is {severity}{_why(drift)}: a person decides")
+        if drift.drift_type is DriftType.UNKNOWN_POSITION:
+            raise NotDone("the engine does not know the position: a person decides")
+        if store is None:
+            raise NotDone("there is no position store")
+        by = writer_of(store, self._apply)
+        if by is None:
+            self._adopt_unwritten(store, drift)
+            return
+        reported = self._reported.get(drift.symbol, drift.local_quantity)
+        if drift.state != "reconciling":
+            # No directive counts this repair: the exporter is asked before the book is touched.
+            self._adopt(drift)
+        try:
+            write(store, by, drift, reported)
+        finally:
+            self._post_local()
+        if drift.directive_id is not None:
+            self.client.reconciled(drift.symbol, drift.directive_id)
+        left = [d for d in self._confirmed() if d.symbol == drift.symbol]
+        if left:
+            raise NotDone(f"the book was set, and differs by {left[0].quantity_drift} all the same")
+
+    def _adopt_unwritten(self, store: PositionSource, drift: Drift) -> None:
+        """The store cannot be written: the exporter takes the broker's quantity meanwhile."""
+        now = read(store, drift.symbol).quantity
+        if self._adopted.get(drift.symbol) == now:
+            raise NotDone(f"the position store still says {now}. {_NO_WRITER}")
+        self._adopt(drift)
+        self._adopted[drift.symbol] = now
+        log.warning("%s was adopted, and its book not written. %s", drift.symbol, _NO_WRITER)
+
+    def _adopt(self, drift: Drift) -> None:
         body = {
             "account": drift.account,
             "symbol": drift.symbol,
@@ -160,12 +224,15 @@ class DriftDetector:
             "actor": "engine",
             "reason": "auto-reconciliation of minor drift by the engine",
         }
-        try:
-            self.client.post("/api/v1/drift/reconcile", body)
-        except ExporterRefused as error:
-            log.warning("%s was not reconciled: %s", drift.symbol, error)
-            return False
-        return True
+        self.client.post("/api/v1/drift/reconcile", body)
+
+    def _post_local(self) -> None:
+        local = self._snapshot("local", self.position_store)
+        self._post([local] if local is not None else [])
+
+    def _confirmed(self) -> list[Drift]:
+        answer = self.client.get("/api/v1/drift", account=self.client.account, state="open")
+        return [Drift.of(drift) for drift in answer]
 
     def start(self) -> None:
         """Checks in the background, at once and every `check_interval_seconds`."""
@@ -202,7 +269,10 @@ class DriftDetector:
                 if inspect.iscoroutine(positions):
                     positions.close()
                 raise TypeError("get_positions() is asynchronous: wrap it in a function that waits")
-            fields = snapshot(side, rows(positions))
+            held = rows(positions)
+            fields = snapshot(side, held)
+            if side == "local":
+                self._reported = _sums(held)
         except Exception as error:
             log.warning("%s positions are not known: %s: %s", side, type(error).__name__, error)
             fields = snapshot(side, None, f"{type(error).__name__}: {error}")
@@ -231,6 +301,24 @@ class DriftDetector:
             why = refusals[0].get("message") if refusals else fields.get("detail")
             raise BrokerTokenMissing(f"{_ONE_WITNESS} ({why})")
 
+
+def _why(drift: Drift) -> str:
+    """What the exporter says of the way to that severity."""
+    attempts = int(drift.raw.get("attempts") or 0)
+    return f" after {attempts} directives" if attempts else ""
+
+
+def _sums(held: list[Row]) -> dict[str, Decimal]:
+    sums: dict[str, Decimal] = {}
+    for row in held:
+        sums[row["symbol"]] = sums.get(row["symbol"], Decimal(0)) + Decimal(row["quantity"])
+    return sums
+
+
+_NO_WRITER = (
+    "For a book that is written give it set_position(symbol, quantity, average_price), or"
+    " DriftDetector(apply=...)"
+)
 
 _ONE_WITNESS = (
     "where tokens are configured, broker positions need a second one with the scope"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from collections.abc import Mapping
+from typing import Any, Optional
 
 
 class ExporterError(Exception):
@@ -16,15 +17,24 @@ class ExporterUnavailable(ExporterError):
 class ExporterRefused(ExporterError):
     """The exporter refused a request: the request or the configuration is wrong.
 
-    `status` is the HTTP status, `code` the stable code of the problem (`unknown_account` ...).
+    `status` is the HTTP status, `code` the stable code of the problem (`unknown_account` ...),
+    `problem` the whole answer: a `stale_epoch` carries the current epochs.
     """
 
-    def __init__(self, status: int, code: str, detail: str, field: Optional[str] = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        field: Optional[str] = None,
+        problem: Optional[Mapping[str, Any]] = None,
+    ) -> None:
         super().__init__(f"{code} ({status}): {detail}" if detail else f"{code} ({status})")
         self.status = status
         self.code = code
         self.detail = detail
         self.field = field
+        self.problem: Mapping[str, Any] = problem or {}
 
 
 class BrokerTokenMissing(ExporterError):

@@ -61,7 +61,7 @@ class Halt:
     state: TradingState
     #: The number of changes so far: a release names it.
     epoch: int
-    #: Why, as the exporter says it: id, kind, subject, reason, actor. May be empty.
+    #: Why, as the exporter says it: id, kind, subject, reason, actor, epoch ... May be empty.
     causes: tuple[Mapping[str, Any], ...] = field(default=())
 
     @property
@@ -140,6 +140,8 @@ class TradingGate:
         self._valid_until = 0.0
         self._valid_for = 0.0
         self._heard_at = 0.0
+        self._is_known: Optional[bool] = None
+        self._told_unknown = False
         self._told: Optional[TradingState] = None
         self._told_effective: Optional[TradingState] = None
         self._told_expired = True
@@ -152,6 +154,7 @@ class TradingGate:
     def _begin(self) -> None:
         """What a process has of its own."""
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._closed = False
         self._tasks: queue.Queue[Optional[_Task]] = queue.Queue(_CALLBACKS_MAX)
         self._tell_by: Optional[float] = None
@@ -173,6 +176,17 @@ class TradingGate:
             return view[2] if reduces else view[1]
         return view[4] if reduces else view[3]
 
+    def wait(self, timeout: Optional[float] = 10.0) -> bool:
+        """Waits for a permit; whether there is one that holds, within so many seconds.
+
+        For the start of an engine, aside from the order path: a permit comes some milliseconds
+        after the gate is made, and until then `allowed` says no. What the permit allows is another
+        question. None waits until it comes or the gate is closed.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or not self.expired, timeout)
+        return not self.expired
+
     @property
     def state(self) -> TradingState:
         """What the account may do now, expiry counted in."""
@@ -192,8 +206,17 @@ class TradingGate:
 
     @property
     def causes(self) -> tuple[Mapping[str, Any], ...]:
-        """Why the account may not trade freely, as the newest permit says."""
+        """Why the account may not trade freely, as the newest permit says.
+
+        Each with everything that the exporter says of it: `id`, `kind`, `reason`, `account`, its
+        latch's `epoch`, and the body of the request that would release it.
+        """
         return self._causes
+
+    @property
+    def known(self) -> Optional[bool]:
+        """Whether the exporter has heard of the account; None: it has not said."""
+        return self._is_known
 
     # Callbacks
 
@@ -240,7 +263,9 @@ class TradingGate:
 
     def close(self) -> None:
         """Ends the background threads. Afterwards the permit runs out."""
-        self._closed = True
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
         self.client.off_state(self._heard)
         self._follower.close()
         with contextlib.suppress(queue.Full):
@@ -274,6 +299,7 @@ class TradingGate:
             self._epoch, self._causes = epoch, tuple(permit.get("causes") or ())
             self._valid_until, self._valid_for = made_at + valid_for, valid_for
             self._expiry = expiry
+            self._take_known(permit.get("known"))
             heard_later = made_at < self._heard_at
             if not heard_later or self._is_worse(state):
                 self._known = state
@@ -283,6 +309,7 @@ class TradingGate:
                 self._tell_by = None
                 self._tell_state()
             self._tell_effective()
+            self._changed.notify_all()
         # The thread of the callbacks waits for the end of the permit.
         self._nudge()
 
@@ -320,6 +347,16 @@ class TradingGate:
         at_least = {OnExpiry.CONTINUE: 0, OnExpiry.REDUCE_ONLY: 1, OnExpiry.HALT: 2}[self._expiry]
         expired = max(severity, at_least)
         return _View(self._valid_until, severity < 1, severity < 2, expired < 1, expired < 2)
+
+    def _take_known(self, known: Any) -> None:
+        """An account that nobody has named may trade, and is told of once; under the lock."""
+        self._is_known = known if isinstance(known, bool) else None
+        if self._is_known is False and not self._told_unknown:
+            self._told_unknown = True
+            log.warning(
+                "the exporter has not heard of account %r yet: is it spelled as everywhere else?",
+                self.client.account,
+            )
 
     def _complain(self, epoch: int) -> None:
         if time.monotonic() - self._complained_at >= _LOG_EVERY_SECONDS:

@@ -2,7 +2,8 @@
 
 Input: functions. Output: states, here and as heartbeats. Invariants: a check that raises, returns
 something false or hangs is a failure; each check has a thread of its own, so that one that hangs
-blocks no other; one failure is degraded, three in a row unhealthy, two successes in a row healthy.
+blocks no other; one failure is degraded, three in a row unhealthy, two successes in a row healthy
+(other numbers, where the exporter is configured so).
 What has not been checked is unknown, and unknown is not healthy.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Callable, Optional, Union
@@ -20,8 +22,9 @@ from .client import AnyClient, client_of
 
 log = logging.getLogger("trading_exporter")
 
-_UNHEALTHY_AFTER = 3
-_HEALTHY_AFTER = 2
+#: As the exporter has them by default: `health.failures`, `health.successes`.
+_FAILURES = 3
+_SUCCESSES = 2
 
 
 class HealthStatus(str, Enum):
@@ -43,7 +46,7 @@ class ComponentType(str, Enum):
     ENGINE = "engine"
 
 
-#: A component without which the system is unhealthy.
+#: The components without which the system is unhealthy: the default of `health.critical`.
 CRITICAL = frozenset({"broker", "data_feed", "engine"})
 
 Component = Union[ComponentType, str]
@@ -88,13 +91,20 @@ class _Check:
     """One registered check: its function, its thread, its results."""
 
     def __init__(
-        self, key: Component, function: Callable[[], Any], interval: float, timeout: float
+        self,
+        key: Component,
+        function: Callable[[], Any],
+        interval: float,
+        timeout: float,
+        needed: tuple[int, int],
     ) -> None:
         self.key = key
-        self.name = str(key.value) if isinstance(key, Enum) else str(key)
+        self.name = _name(key)
         self.function = function
         self.interval = interval
         self.timeout = timeout
+        #: Failures in a row that make it unhealthy, successes that make it healthy again.
+        self.needed = needed
         self.lock = threading.Lock()
         self.health = ComponentHealth(self.name, HealthStatus.UNKNOWN)
         self.running = False
@@ -106,7 +116,7 @@ class _Check:
             successes = last.consecutive_successes + 1 if passed else 0
             self.health = ComponentHealth(
                 component=self.name,
-                status=_next_status(last.status, failures, successes),
+                status=_next_status(last.status, failures, successes, self.needed),
                 message=message,
                 latency_seconds=latency,
                 consecutive_failures=failures,
@@ -116,24 +126,43 @@ class _Check:
             return self.health
 
 
-def _next_status(status: HealthStatus, failures: int, successes: int) -> HealthStatus:
-    if failures >= _UNHEALTHY_AFTER:
+def _next_status(
+    status: HealthStatus, failures: int, successes: int, needed: tuple[int, int]
+) -> HealthStatus:
+    if failures >= needed[0]:
         return HealthStatus.UNHEALTHY
     if failures:
         return HealthStatus.UNHEALTHY if status is HealthStatus.UNHEALTHY else HealthStatus.DEGRADED
-    if successes >= _HEALTHY_AFTER or status in (HealthStatus.UNKNOWN, HealthStatus.HEALTHY):
+    if successes >= needed[1] or status in (HealthStatus.UNKNOWN, HealthStatus.HEALTHY):
         return HealthStatus.HEALTHY
     return status
 
 
 class HealthChecker:
-    """Runs checks, each at its own pace, and sends what they say as heartbeats."""
+    """Runs checks, each at its own pace, and sends what they say as heartbeats.
 
-    def __init__(self, check_interval: float = 30.0, *, client: Optional[AnyClient] = None) -> None:
+    `failures`, `successes` and `critical` are `health.failures`, `health.successes` and
+    `health.critical` of the exporter's configuration: give them here where they are others there.
+    """
+
+    def __init__(
+        self,
+        check_interval: float = 30.0,
+        *,
+        client: Optional[AnyClient] = None,
+        failures: int = _FAILURES,
+        successes: int = _SUCCESSES,
+        critical: Iterable[Component] = CRITICAL,
+    ) -> None:
         from .client import Client
+
+        if failures < 1 or successes < 1:
+            raise ValueError("failures and successes must be at least 1")
 
         self.client = client_of(client) if client is not None else Client()
         self._interval = check_interval
+        self._needed = (failures, successes)
+        self._critical = frozenset(_name(component) for component in critical)
         self._checks: dict[str, _Check] = {}
         self._lock = threading.Lock()
         self._stop: Optional[threading.Event] = None
@@ -154,7 +183,7 @@ class HealthChecker:
         if not interval > 0:
             raise ValueError("interval_seconds must be above 0")
         timeout = timeout_seconds or min(10.0, max(1.0, interval))
-        check = _Check(component, check_function, interval, timeout)
+        check = _Check(component, check_function, interval, timeout, self._needed)
         with self._lock:
             if check.name in self._checks:
                 raise ValueError(f"{check.name} has a check already")
@@ -185,7 +214,8 @@ class HealthChecker:
         with self._lock:
             checks = list(self._checks.values())
         components = {check.key: check.health for check in checks}
-        return SystemHealth(_sum(list(components.values())), dict(components))
+        status = _sum(list(components.values()), self._critical)
+        return SystemHealth(status, dict(components))
 
     def _watch(self, check: _Check, stop: threading.Event) -> None:
         threading.Thread(
@@ -247,9 +277,13 @@ def _run(check: _Check, outcome: list[Any], done: threading.Event) -> None:
         done.set()
 
 
-def _sum(components: list[ComponentHealth]) -> HealthStatus:
+def _name(component: Component) -> str:
+    return str(component.value) if isinstance(component, Enum) else str(component)
+
+
+def _sum(components: list[ComponentHealth], critical: frozenset[str]) -> HealthStatus:
     states = {c.status for c in components}
-    if any(c.status is HealthStatus.UNHEALTHY and c.component in CRITICAL for c in components):
+    if any(c.status is HealthStatus.UNHEALTHY and c.component in critical for c in components):
         return HealthStatus.UNHEALTHY
     if not states or states == {HealthStatus.UNKNOWN}:
         return HealthStatus.UNKNOWN

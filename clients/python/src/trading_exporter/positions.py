@@ -2,17 +2,17 @@
 
 Input: what a `get_positions()` returned: a mapping of symbols to quantities or rows, or a list of
 rows (dictionaries, `alpaca-py` positions, `ib_async` positions and portfolio items). Output: rows
-for the exporter. Invariants: quantities stay exact and signed; what is not understood is an error,
-never a flat position, and never left out.
+for the exporter. Invariants: quantities keep their sign and what the exporter holds of them; what
+is not understood is an error, never a flat position, and never left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any, Optional, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Optional, Protocol, runtime_checkable
 
-from ._values import decimal_text, identifier, is_missing, rounded_text
+from ._values import TooSmallError, decimal_text, identifier, is_missing, position_text
 
 _QUANTITY = ("quantity", "qty", "position", "signed_qty", "size")
 _AVERAGE = ("average_price", "avg_price", "avg_entry_price", "avg_px_open", "avg_cost")
@@ -45,6 +45,36 @@ def rows(positions: Any) -> list[Row]:
     if isinstance(positions, Iterable) and not isinstance(positions, (str, bytes)):
         return [_of_row(value) for value in positions]
     raise PositionsError(f"{type(positions).__name__} is no collection of positions")
+
+
+class Held(NamedTuple):
+    """What a source holds of one symbol."""
+
+    #: Signed.
+    quantity: Decimal
+    #: Quantity and average price as the source has them, in its own types; None without a row.
+    raw_quantity: Any
+    raw_average: Any
+
+
+def held(positions: Any, symbol: str) -> Held:
+    """What is held of a symbol.
+
+    Raises `PositionsError` when that is not understood, or when several rows are of that symbol.
+    """
+    values = list(positions.items() if isinstance(positions, Mapping) else positions or ())
+    found = [n for n, row in enumerate(rows(positions)) if row["symbol"] == symbol]
+    if not found:
+        return Held(Decimal(0), None, None)
+    if len(found) > 1:
+        raise PositionsError(f"{len(found)} rows are of {symbol}")
+    value = values[found[0]]
+    if isinstance(positions, Mapping):
+        value = value[1]
+    quantity = Decimal(rows(positions)[found[0]]["quantity"])
+    if not isinstance(value, Mapping) and _is_number(value):
+        return Held(quantity, value, None)
+    return Held(quantity, _get(value, _QUANTITY), _get(value, _AVERAGE))
 
 
 def _of_pair(symbol: Any, value: Any) -> Row:
@@ -83,7 +113,7 @@ def _of_contract(value: Any, contract: Any) -> Row:
         multiplier = Decimal(str(_get(contract, ("multiplier",)) or "1"))
         if not multiplier.is_finite() or multiplier <= 0:
             raise PositionsError(f"{symbol}: the multiplier {multiplier} is no positive number")
-        row["average_price"] = rounded_text(Decimal(decimal_text(cost)) / multiplier)
+        row["average_price"] = decimal_text(Decimal(decimal_text(cost)) / multiplier)
     _add_price(row, "market_price", _get(value, _MARKET))
     return row
 
@@ -111,21 +141,24 @@ def _signed(quantity: str, side: Any) -> str:
 def _add_price(row: Row, name: str, value: Any) -> None:
     if not is_missing(value):
         try:
-            row[name] = rounded_text(value)
+            row[name] = decimal_text(value)
+        except TooSmallError:
+            # 0 would be no price either.
+            return
         except ValueError as error:
             raise PositionsError(f"{row['symbol']}: {name}: {error}") from error
 
 
 def _number(symbol: Any, name: str, value: Any) -> str:
     try:
-        return decimal_text(value)
+        return position_text(value)
     except ValueError as error:
         raise PositionsError(f"{symbol}: {name}: {error}") from error
 
 
 def _is_number(value: Any) -> bool:
     try:
-        decimal_text(value)
+        position_text(value)
     except ValueError:
         # NaN and infinities are numbers that went wrong: the caller says so.
         return isinstance(value, (int, float, Decimal, str))

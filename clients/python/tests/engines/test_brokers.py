@@ -9,10 +9,11 @@ from typing import Any, Callable
 
 import pytest
 from alpaca.trading.client import TradingClient
-from ib_async import IB, Contract, Future, PortfolioItem, Position, Stock
+from ib_async import IB, CommissionReport, Contract, Future, PortfolioItem, Position, Stock
+from ib_async.util import UNSET_DOUBLE
 
-from harness import Exporter
-from trading_exporter import Client, DriftDetector
+from harness import SOON, Exporter
+from trading_exporter import Client, DriftDetector, ExecutionMonitor
 from trading_exporter.engines.alpaca import AlpacaPositions
 from trading_exporter.engines.ib import IbPositions
 from trading_exporter.positions import rows
@@ -109,6 +110,22 @@ def test_positions_of_ib_async_have_prices_without_multiplier() -> None:
             "market_price": "6001.25",
         }
     ]
+
+
+def test_a_commission_that_ib_has_not_told_yet_costs_no_fill(
+    shared: Exporter, make: Callable[..., Client], account: str
+) -> None:
+    """It says so with the largest double, and with its own unset values."""
+    report = CommissionReport()
+    report.commission = report.realizedPNL = UNSET_DOUBLE
+    client = make(shared.url)
+    monitor = ExecutionMonitor(client=client)
+    monitor.record_submission("7", "SPY", "buy", 10, UNSET_DOUBLE, limit_price=UNSET_DOUBLE)
+    monitor.record_fill("7", 600.0, 10.0, fill_id="1", fee=report.commission, fee_currency="USD")
+    assert client.flush(SOON)
+    assert shared.counters(account)["filled"] == 1
+    assert shared.fees(account) == {}
+    assert client.stats().rejected == client.stats().unencodable == 0
 
 
 def test_ib_async_without_a_connection_is_a_failure() -> None:

@@ -284,6 +284,58 @@ def test_a_strategy_reports_what_freqtrade_did(
     assert strategy.exporter.client.stats().rejected == again.client.stats().rejected == 0
 
 
+#: Amounts and averages as floats make them: more decimals than the exporter holds, and few digits.
+ODD = [
+    (0.5, 3000.25),
+    (1e6, 9.876543209876543e-06),
+    (0.0012 - 0.0012 * 0.001, 3000.25),
+    (0.1 + 0.2, 0.1 + 0.2),
+    (5e-324, 1.7976931348623157e308),
+]
+
+
+@pytest.mark.usefixtures("trades")
+@pytest.mark.parametrize(("amount", "rate"), ODD)
+def test_the_book_is_there_whatever_the_floats_are(
+    strategy: Any, shared: Exporter, account: str, amount: float, rate: float
+) -> None:
+    for pair, held, average in (("BTC/USDT", 0.001, 60000.0), ("PEPE/USDT", amount, rate)):
+        trade = a_trade(pair)
+        trade.amount, trade.open_rate = held, average
+    Trade.commit()
+    strategy.bot_loop_start(NOW)
+    assert strategy.exporter.client.flush(SOON)
+    books = {r["symbol"]: r for r in shared.get(f"/api/v1/positions?account={account}")}
+    assert books["BTC/USDT"]["local_quantity"] == "0.001"
+    if amount > 1e-12:
+        assert float(books["PEPE/USDT"]["local_quantity"]) == pytest.approx(amount, rel=1e-12)
+    assert strategy.exporter.client.stats().rejected == 0
+
+
+@pytest.mark.usefixtures("trades")
+def test_fees_are_told_where_it_is_clear_whose_they_are(
+    strategy: Any, shared: Exporter, account: str
+) -> None:
+    """One that is taken in the coin; one in another coin; two entries that share one."""
+    coin, other, twice = a_trade("A/USDT"), a_trade("B/USDT"), a_trade("C/USDT")
+    for trade in (coin, other, twice):
+        entries = [an_order(trade, "1", "buy", 10.0, 100.0)]
+        if trade is twice:
+            entries.append(an_order(trade, "2", "buy", 10.0, 100.0))
+        for order in entries:
+            end(order, "closed", 10.0, 100.0)
+        if trade is not coin:
+            trade.update_fee(0.75, "BNB", 0.001, "buy")
+        else:
+            entries[0].ft_fee_base = 0.0012 - 0.0012 * 0.001
+    Trade.commit()
+    strategy.bot_loop_start(NOW)
+    assert strategy.exporter.client.flush(SOON)
+    fees = {("A/USDT", "X"): 0.0011988, ("B/USDT", "BNB"): 0.75}
+    assert shared.fees(account) == pytest.approx(fees)
+    assert strategy.exporter.client.stats().rejected == 0
+
+
 def test_entries_are_held_back_and_exits_are_not(
     strategy: Any, shared: Exporter, account: str
 ) -> None:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from ..client import DEFAULT_URL, Client
 from ..execution import ExecutionMonitor
 from ..gate import TradingGate
+from ..positions import PositionsError, rows, snapshot
 
 if TYPE_CHECKING:
     from freqtrade.persistence import Order, Trade
@@ -150,13 +151,18 @@ class Reporter:
             return
         at = _ns(order.order_filled_utc or order.order_date_utc)
         if order.safe_filled > 0:
+            fee, currency = _fee(trade, order)
+            told = "filled" if fee is None else "filled:fee"
             self.monitor.record_fill(
                 order.order_id,
                 order.safe_price,
                 order.safe_filled,
                 fill_id="all",
+                fee=fee,
+                fee_currency=currency,
                 time_ns=at,
-                event_id=f"{order.ft_pair}:{order.order_id}:filled",
+                # Freqtrade may learn of a fee later: what a restarted bot says then adds it.
+                event_id=f"{order.ft_pair}:{order.order_id}:{told}",
                 **common,
             )
         self._end(key)
@@ -194,17 +200,40 @@ class Reporter:
         """What the bot believes that it holds."""
         from freqtrade.persistence import Trade
 
-        rows = [
+        held = [
             {
                 "symbol": trade.pair,
-                "quantity": repr(-trade.amount if trade.is_short else trade.amount),
-                "average_price": repr(trade.open_rate),
+                "quantity": -trade.amount if trade.is_short else trade.amount,
+                "average_price": trade.open_rate,
             }
             for trade in Trade.get_open_trades()
             if trade.amount
         ]
-        fields = {"source": "local", "positions": rows}
+        try:
+            fields = snapshot("local", rows(held))
+        except PositionsError as error:
+            fields = snapshot("local", None, str(error))
         self.client.send("positions", fields, key=("positions", "local"))
+
+
+def _fee(trade: Trade, order: Order) -> tuple[Optional[float], Optional[str]]:
+    """What an order cost, and in what, as far as freqtrade knows it for this order.
+
+    It keeps a fee that was taken in the coin itself with its order, and any other with the trade,
+    for one order of each side: where a side has several, whose it is cannot be told.
+    """
+    if order.ft_fee_base:
+        return order.ft_fee_base, trade.safe_base_currency
+    is_entry = order.ft_order_side == trade.entry_side
+    side = trade.entry_side if is_entry else trade.exit_side
+    alike = [o for o in trade.orders if (o.ft_order_side == side) == is_entry and o.safe_filled]
+    fee, currency = (
+        (trade.fee_open_cost, trade.fee_open_currency)
+        if is_entry
+        else (trade.fee_close_cost, trade.fee_close_currency)
+    )
+    # Without a currency it is an estimate of freqtrade's.
+    return (fee, currency) if currency and len(alike) == 1 else (None, None)
 
 
 def _ns(when: datetime) -> int:

@@ -1,0 +1,51 @@
+"""What the documents show of Python runs as it is shown."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import trading_exporter
+from harness import ROOT, SOON, Exporter
+
+#: As often as a newcomer might try it: without a wait for the permit it did nothing now and then.
+RUNS = 8
+
+
+def example(page: Path, after: str) -> str:
+    """The first example in Python behind these words of a page."""
+    _, text = page.read_text().split(after, 1)
+    return text.split("```python\n", 1)[1].split("```", 1)[0]
+
+
+@pytest.mark.parametrize(
+    ("page", "after"),
+    [
+        ("README.md", "## From Python in five lines"),
+        ("clients/python/README.md", "# trading-exporter for Python"),
+        ("docs/engines/own-engine.md", "## Orders"),
+    ],
+)
+def test_the_first_example_sends_an_order_each_time(
+    shared: Exporter, account: str, tmp_path: Path, page: str, after: str
+) -> None:
+    code = example(ROOT / page, after)
+    for run in range(RUNS):
+        name = f"{account}-{run}"
+        text = code.replace("http://127.0.0.1:10471", shared.url).replace('"paper"', f'"{name}"')
+        assert shared.url in text
+        assert name in text
+        source = str(Path(trading_exporter.__file__).parents[1])
+        ran = subprocess.run(
+            [sys.executable, "-c", text],
+            env={**os.environ, "PYTHONPATH": source, "XDG_STATE_HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=SOON,
+        )
+        assert (ran.returncode, ran.stderr) == (0, "")
+        assert shared.counters(name)["submitted"] == 1, "the process delivered it before it ended"
