@@ -254,6 +254,7 @@ impl App {
                 .map_err(set_up("signals"))?;
         rim.spawn(reloader.run(rim.clone(), stop_rim.clone()));
         rim.spawn(tasks::tick(handle.clone(), stop_rim.clone()));
+        rim.spawn(tasks::look_after_journal(handle.clone(), stop_rim.clone()));
         rim.spawn(tasks::log_directives(handle.directives(), stop_rim.clone()));
         if let Some(keeper) = engine.keeper() {
             rim.spawn(keeper.run(handle.clone(), stop_rim.clone()));

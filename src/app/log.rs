@@ -106,6 +106,11 @@ impl EventLog for Counted {
         self.count(result)
     }
 
+    fn look_after_place(&mut self) -> Result<(), LogError> {
+        let result = self.log.look_after_place();
+        self.count(result)
+    }
+
     fn replay(
         &self,
         from: u64,

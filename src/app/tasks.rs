@@ -10,8 +10,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::directive::{Directive, DirectiveKind};
 use crate::domain::execution::anomaly::AnomalyLevel;
-use crate::engine::{Handle, Lost, Subscription};
+use crate::engine::{Handle, LogErrand, Lost, Subscription};
 
+use super::chain;
+
+/// How often it is looked whether the journal is still where its name says.
+const LOOK: Duration = Duration::from_secs(5);
 /// How often a tick becomes a record.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -38,6 +42,23 @@ pub(super) async fn tick(handle: Handle, stop: CancellationToken) {
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(every.tick()).await.is_some() {
         handle.tick();
+    }
+}
+
+/// Looks now and then whether the journal is still where its name says. Where it is not, nothing more
+/// is acknowledged: the next start would not find it.
+pub(super) async fn look_after_journal(handle: Handle, stop: CancellationToken) {
+    let mut every = tokio::time::interval(LOOK);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(every.tick()).await.is_some() {
+        match handle.with_log(|log| log.look_after_place()).await {
+            Ok(()) => {}
+            Err(LogErrand::Log(error)) => {
+                tracing::error!(error = chain(&error), "the journal was moved or removed");
+                return handle.tick();
+            }
+            Err(LogErrand::Engine(_)) => return,
+        }
     }
 }
 

@@ -521,6 +521,10 @@ mod tests {
             self.1.sync()
         }
 
+        fn look_after_place(&mut self) -> Result<(), LogError> {
+            self.1.look_after_place()
+        }
+
         fn first_sequence(&self) -> u64 {
             self.1.first_sequence()
         }

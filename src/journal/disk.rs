@@ -4,16 +4,16 @@
 //! a file that was made has its room on the disk, so that writing inside it needs none. Syncing is
 //! `fdatasync` for files and `fsync` for the directory.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
-use super::storage::{Lock, Storage, StoredFile};
+use super::storage::{FileId, Lock, Storage, StoredFile};
 
 /// The file that is locked.
 const LOCK: &str = "lock";
@@ -29,6 +29,8 @@ pub struct DiskStorage {
     path: PathBuf,
     /// The directory itself, to sync its names.
     directory: File,
+    /// The lock that this process took.
+    locked: OnceLock<FileId>,
 }
 
 impl std::fmt::Debug for DiskStorage {
@@ -47,7 +49,7 @@ impl DiskStorage {
         if !directory.metadata()?.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        Ok(Self { path: path.to_owned(), directory })
+        Ok(Self { path: path.to_owned(), directory, locked: OnceLock::new() })
     }
 
     /// Opens a directory, and makes it if it does not exist.
@@ -75,7 +77,11 @@ impl Storage for DiskStorage {
             .mode(0o600)
             .open(self.path.join(LOCK))?;
         match file.try_lock() {
-            Ok(()) => Ok(Box::new(file)),
+            Ok(()) => {
+                let id = file_id(&file.metadata()?);
+                self.locked.get_or_init(|| id);
+                Ok(Box::new(file))
+            }
             Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -124,6 +130,14 @@ impl Storage for DiskStorage {
         self.directory.sync_all()
     }
 
+    fn is_in_place(&self, name: &str, file: &dyn StoredFile) -> io::Result<bool> {
+        let named = |path: &Path| std::fs::metadata(path).map(|metadata| file_id(&metadata));
+        let lock = self.locked.get().copied();
+        Ok(named(&self.path)? == file_id(&self.directory.metadata()?)
+            && lock.map_or(Ok(true), |id| named(&self.path.join(LOCK)).map(|named| named == id))?
+            && named(&self.path.join(name))? == file.id()?)
+    }
+
     fn place(&self, name: &str) -> String {
         self.path.join(name).display().to_string()
     }
@@ -155,6 +169,10 @@ fn fill(mut file: &File, size_bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
+fn file_id(metadata: &Metadata) -> FileId {
+    FileId { device: metadata.dev(), inode: metadata.ino() }
+}
+
 /// Whether a file may be read although it may not be written.
 fn is_read_only(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
@@ -174,6 +192,10 @@ impl StoredFile for DiskFile {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.0.write_all_at(bytes, offset)
+    }
+
+    fn id(&self) -> io::Result<FileId> {
+        Ok(file_id(&self.0.metadata()?))
     }
 
     fn sync(&self) -> io::Result<()> {

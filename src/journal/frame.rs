@@ -37,7 +37,8 @@ const MAGIC: [u8; 3] = *b"TXJ";
 /// The version that is written. Earlier ones stay readable.
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 96;
-const CRC_BYTES: usize = 4;
+/// Bytes of a CRC-32C.
+pub(super) const CRC_BYTES: usize = 4;
 const LENGTH_BYTES: usize = 4;
 const FLAG_RELAXED: u32 = 1;
 const FLAG_RESERVE: u32 = 2;
@@ -209,6 +210,17 @@ pub(super) fn encode(batch: &Batch, place: &Place, out: &mut Vec<u8>) -> Result<
     out.extend_from_slice(&crc);
     out.resize(out.len().next_multiple_of(SECTOR), 0);
     Ok(digest(&header, crc))
+}
+
+/// The digest of a frame whose records nobody needs: of its header, and of the CRC of its payload.
+/// `crc` are the bytes at [`crc_offset`].
+pub(super) fn digest_of(sector: &[u8], crc: [u8; CRC_BYTES]) -> Option<Digest> {
+    sector.first_chunk::<HEADER_BYTES>().map(|header| digest(header, crc))
+}
+
+/// Where the CRC of the payload is, counted from the first byte of the frame.
+pub(super) const fn crc_offset(header: &Header) -> u64 {
+    (HEADER_BYTES as u64).saturating_add(header.payload_bytes)
 }
 
 /// Reads the payload of a frame, which begins after the header in `frame`. The batch, and its

@@ -367,6 +367,18 @@ impl EventLog for LocalLog {
         self.finally(Self::sync_batches)
     }
 
+    fn look_after_place(&mut self) -> Result<(), LogError> {
+        let doing = "looking whether the directory, its lock and the last segment are in place";
+        self.finally(|log| {
+            let name = log.active().name.to_string();
+            if log.storage.is_in_place(&name, &*log.file).map_err(failed(doing))? {
+                return Ok(());
+            }
+            let source = io::Error::other("another file has its name");
+            Err(LogError::Failed { doing, source })
+        })
+    }
+
     fn replay(
         &self,
         from: u64,

@@ -58,6 +58,10 @@ impl EventLog for MemoryLog {
         Ok(())
     }
 
+    fn look_after_place(&mut self) -> Result<(), LogError> {
+        Ok(())
+    }
+
     fn replay(
         &self,
         from: u64,

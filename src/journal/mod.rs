@@ -39,7 +39,7 @@ pub use snapshots::{
     GENERATIONS, Reader as SnapshotReader, SnapshotError, SnapshotInfo, Snapshots,
 };
 pub use spare::Preparer;
-pub use storage::{Lock, Storage, StoredFile};
+pub use storage::{FileId, Lock, Storage, StoredFile};
 
 /// Where batches go. There is one writer, so a log is owned by it and needs no lock.
 ///
@@ -64,6 +64,13 @@ pub trait EventLog: Send {
     /// # Errors
     /// As [`EventLog::append`], without `Full` and `OutOfSequence`.
     fn sync(&mut self) -> Result<(), LogError>;
+
+    /// Looks whether the log still is where its name says, so that what is appended can be found by
+    /// the next start, and nobody else has taken its place.
+    ///
+    /// # Errors
+    /// [`LogError::Failed`], which is final as in [`EventLog::append`].
+    fn look_after_place(&mut self) -> Result<(), LogError>;
 
     /// Visits the batches that hold the records from sequence `from` on, oldest first. The first
     /// batch may begin with earlier records. An error of `visit` ends the replay and is returned.

@@ -9,7 +9,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use super::frame::{Digest, Header, SECTOR_BYTES, decode};
+use super::frame::{CRC_BYTES, Digest, Header, SECTOR_BYTES, crc_offset, decode, digest_of};
 use super::storage::{Storage, StoredFile};
 use super::{Batch, LogError, failed};
 
@@ -220,6 +220,36 @@ impl Scan {
     pub(super) fn here(&self) -> String {
         format!("{}, offset {}", self.place, self.offset)
     }
+}
+
+/// The digest of the frame that holds the record `sequence`; none where no segment holds it. Only
+/// headers and checksums are read, and payloads are not checked: see [`replay`] for that.
+pub(super) fn digest_at(storage: &dyn Storage, sequence: u64) -> Result<Option<Digest>, LogError> {
+    let doing = "looking for the batch of a snapshot";
+    let segments = Segment::list(storage)?;
+    let later = segments.partition_point(|s| s.name.first_sequence <= sequence);
+    let Some(segment) = later.checked_sub(1).and_then(|at| segments.get(at)) else {
+        return Ok(None);
+    };
+    let file = storage.open(&segment.name.to_string()).map_err(failed(doing))?;
+    let mut window = Window::new(file, segment.size_bytes);
+    let mut offset = 0;
+    while offset + SECTOR_BYTES <= window.size_bytes() {
+        let sector = window.bytes(offset, SECTOR_BYTES).map_err(failed(doing))?;
+        let Ok(header) = Header::parse(sector) else { return Ok(None) };
+        let left = window.size_bytes() - offset;
+        let Some(frame_bytes) = header.frame_bytes().filter(|bytes| *bytes <= left) else {
+            return Ok(None);
+        };
+        if (header.first_sequence..header.next_sequence()).contains(&sequence) {
+            let crc = window.bytes(offset + crc_offset(&header), CRC_BYTES as u64);
+            let crc = crc.map_err(failed(doing))?.first_chunk().copied().unwrap_or_default();
+            let sector = window.bytes(offset, SECTOR_BYTES).map_err(failed(doing))?;
+            return Ok(digest_of(sector, crc));
+        }
+        offset += frame_bytes;
+    }
+    Ok(None)
 }
 
 /// Visits the batches from sequence `from` on, of segments that end in `last_sequence`.

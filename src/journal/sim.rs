@@ -12,7 +12,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::frame::SECTOR;
-use super::storage::{Lock, Storage, StoredFile};
+use super::storage::{FileId, Lock, Storage, StoredFile};
 
 /// The error of an operation after the power has gone.
 const GONE: &str = "the power is gone";
@@ -454,6 +454,14 @@ impl Storage for SimStorage {
         Ok(())
     }
 
+    fn is_in_place(&self, name: &str, file: &dyn StoredFile) -> io::Result<bool> {
+        let disk = self.disk();
+        disk.alive(disk.boot)?;
+        let named = disk.file_of(name)?;
+        drop(disk);
+        Ok(file.id()?.inode == named)
+    }
+
     fn place(&self, name: &str) -> String {
         name.to_owned()
     }
@@ -498,6 +506,10 @@ impl StoredFile for SimFile {
         }
         disk.content(self.file)?.write(bytes, offset);
         Ok(())
+    }
+
+    fn id(&self) -> io::Result<FileId> {
+        Ok(FileId { device: 0, inode: self.file })
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -17,6 +17,8 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use self::header::{HEADER_BYTES, HeaderError, VERSION};
+use super::LogError;
+use super::segment::digest_at;
 use super::storage::{Storage, StoredFile};
 
 /// Bytes written to and read from a file at one time.
@@ -50,6 +52,9 @@ pub struct SnapshotInfo {
     pub state_bytes: u64,
     /// SHA-256 of what it holds.
     pub digest: [u8; 32],
+    /// Digest of the batch in the log that holds the record of that sequence: it ties the snapshot to
+    /// this log and no other. None where there was no log beside it.
+    pub batch_digest: Option<[u8; 32]>,
 }
 
 /// Why there is no snapshot.
@@ -73,6 +78,21 @@ pub enum SnapshotError {
         place: String,
         /// What is wrong with it.
         what: &'static str,
+    },
+    /// It belongs to another log: the log has another batch at that sequence.
+    #[error("the snapshot {place} belongs to another journal")]
+    Foreign {
+        /// The file.
+        place: String,
+    },
+    /// The log beside it cannot be read.
+    #[error("cannot compare the snapshot {place} with the journal")]
+    Log {
+        /// The file.
+        place: String,
+        /// Why.
+        #[source]
+        source: LogError,
     },
     /// A later version of this program wrote it.
     #[error("the snapshot {place} has version {found}, and only {VERSION} is known")]
@@ -122,7 +142,8 @@ impl Snapshots {
     ) -> Result<SnapshotInfo, SnapshotError> {
         let storage = self.storage.as_ref();
         let name = name(sequence);
-        let written = self.write_temporary(sequence, received_at_nanos, state);
+        let batch_digest = self.batch_digest(sequence)?;
+        let written = self.write_temporary((sequence, received_at_nanos), batch_digest, state);
         if let Err(error) = written {
             // What is left of it is overwritten by the next one if it cannot be removed now.
             storage.remove(TEMPORARY).ok();
@@ -135,8 +156,8 @@ impl Snapshots {
 
     fn write_temporary(
         &self,
-        sequence: u64,
-        received_at_nanos: i64,
+        (sequence, received_at_nanos): (u64, i64),
+        batch_digest: Option<[u8; 32]>,
         state: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
         let file = self.storage.create(TEMPORARY, 0)?;
@@ -153,6 +174,7 @@ impl Snapshots {
             stored_bytes: body.stored_bytes,
             state_bytes,
             digest: hasher.finalize().into(),
+            batch_digest,
         };
         file.write_at(&header::encode(&info), 0)?;
         file.sync()
@@ -200,6 +222,11 @@ impl Snapshots {
         if info.sequence != sequence || size_bytes != HEADER_BYTES as u64 + info.stored_bytes {
             return Err(damaged("its name or its length is not that of its header"));
         }
+        // A record that the log dropped cannot speak against it.
+        let in_log = self.batch_digest(sequence)?;
+        if info.batch_digest.zip(in_log).is_some_and(|(own, log)| own != log) {
+            return Err(SnapshotError::Foreign { place });
+        }
         let body = BodyReader { file, offset: HEADER_BYTES as u64, left: info.stored_bytes };
         let body = io::BufReader::with_capacity(CHUNK_BYTES, body);
         let decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(failed)?;
@@ -230,6 +257,13 @@ impl Snapshots {
             self.remove_named(&name(sequence))?;
         }
         Ok(())
+    }
+
+    /// Digest of the batch in the log beside the snapshots that holds that record, if it is held.
+    fn batch_digest(&self, sequence: u64) -> Result<Option<[u8; 32]>, SnapshotError> {
+        let place = || self.place(sequence);
+        digest_at(&*self.storage, sequence)
+            .map_err(|source| SnapshotError::Log { place: place(), source })
     }
 
     /// How a snapshot is called in messages.

@@ -56,6 +56,13 @@ pub trait Storage: Send + Sync {
     /// As the system says; never to be retried.
     fn sync_names(&self) -> io::Result<()>;
 
+    /// Whether the names still lead to what this process opened: the directory, its lock, and `file`
+    /// under `name`.
+    ///
+    /// # Errors
+    /// As the system says; [`io::ErrorKind::NotFound`] when one of them is gone.
+    fn is_in_place(&self, name: &str, file: &dyn StoredFile) -> io::Result<bool>;
+
     /// How a file is called in messages.
     fn place(&self, name: &str) -> String;
 }
@@ -80,11 +87,26 @@ pub trait StoredFile: Send + Sync {
     /// As the system says; how much was written is then unknown.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
+    /// Which file it is, whatever its name.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn id(&self) -> io::Result<FileId>;
+
     /// Makes content and length durable.
     ///
     /// # Errors
     /// As the system says; never to be retried.
     fn sync(&self) -> io::Result<()>;
+}
+
+/// A file of a storage, whatever its name: device and inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    /// The file system.
+    pub device: u64,
+    /// The number of the file there.
+    pub inode: u64,
 }
 
 /// Whether something failed for want of room.

@@ -13,6 +13,7 @@ mod events;
 mod alertmanager;
 mod journal;
 mod recovery;
+mod directory;
 mod process;
 mod receiver;
 mod reconcile;

@@ -70,6 +70,10 @@ impl EventLog for TestLog {
         Ok(())
     }
 
+    fn look_after_place(&mut self) -> Result<(), LogError> {
+        Ok(())
+    }
+
     fn first_sequence(&self) -> u64 {
         self.0.lock().log.first_sequence()
     }

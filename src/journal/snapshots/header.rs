@@ -1,7 +1,8 @@
 //! The header of a snapshot: one sector that says what stands behind it.
 //!
-//! Magic, version, sequence, receive time, bytes stored, bytes held, digest, then a CRC-32C of those
-//! and zeros to the end of the sector. Integers are little endian.
+//! Magic, version, sequence, receive time, bytes stored, bytes held, digest, digest of the batch in the
+//! log that holds the record of that sequence (zeros where there was no log), then a CRC-32C of those and
+//! zeros to the end of the sector. Integers are little endian.
 
 use super::SnapshotInfo;
 
@@ -12,7 +13,7 @@ pub(super) const VERSION: u32 = 1;
 /// Bytes of the header, a sector.
 pub(super) const HEADER_BYTES: usize = 512;
 /// Bytes of the header that mean something, their checksum left out.
-const FIELDS_BYTES: usize = 76;
+const FIELDS_BYTES: usize = 108;
 
 /// Why a header says nothing.
 pub(super) enum HeaderError {
@@ -30,6 +31,7 @@ pub(super) fn encode(info: &SnapshotInfo) -> [u8; HEADER_BYTES] {
     fields.extend_from_slice(&info.stored_bytes.to_le_bytes());
     fields.extend_from_slice(&info.state_bytes.to_le_bytes());
     fields.extend_from_slice(&info.digest);
+    fields.extend_from_slice(&info.batch_digest.unwrap_or_default());
     let checksum = crc32c::crc32c(&fields);
     fields.extend_from_slice(&checksum.to_le_bytes());
     let mut header = [0; HEADER_BYTES];
@@ -55,6 +57,7 @@ pub(super) fn decode(header: &[u8; HEADER_BYTES]) -> Result<SnapshotInfo, Header
             stored_bytes: u64::from_le_bytes(take(&mut rest)?),
             state_bytes: u64::from_le_bytes(take(&mut rest)?),
             digest: take(&mut rest)?,
+            batch_digest: Some(take(&mut rest)?).filter(|digest| *digest != [0; 32]),
         };
         Some((version, info))
     };

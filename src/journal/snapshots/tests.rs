@@ -101,8 +101,8 @@ fn no_flipped_bit_and_no_cut_goes_unseen() {
     let info = write(&snapshots, 8);
     let path = directory.path().join(name(8));
     let good = std::fs::read(&path).unwrap();
-    let meaningful = |at: usize| !(80..HEADER_BYTES).contains(&at);
-    let places = (0..80).chain((HEADER_BYTES..good.len()).step_by(97)).chain([good.len() - 1]);
+    let meaningful = |at: usize| !(112..HEADER_BYTES).contains(&at);
+    let places = (0..112).chain((HEADER_BYTES..good.len()).step_by(97)).chain([good.len() - 1]);
     for at in places.filter(|at| meaningful(*at)) {
         let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
         file.write_all_at(&[good[at] ^ (1 << (at % 8))], at as u64).unwrap();
@@ -129,8 +129,8 @@ fn a_later_version_is_told() {
     let path = directory.path().join(name(8));
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[8] = 2;
-    let checksum = crc32c::crc32c(&bytes[..76]);
-    bytes[76..80].copy_from_slice(&checksum.to_le_bytes());
+    let checksum = crc32c::crc32c(&bytes[..108]);
+    bytes[108..112].copy_from_slice(&checksum.to_le_bytes());
     std::fs::write(&path, bytes).unwrap();
     let refused = snapshots.verify(8);
     assert!(matches!(refused, Err(SnapshotError::Version { found: 2, .. })), "{refused:?}");
