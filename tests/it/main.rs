@@ -23,6 +23,7 @@ mod demo;
 mod bodies;
 mod contract;
 mod session;
+mod procedures;
 mod readme;
 mod golden_journal;
 mod golden_scrape;

@@ -3,48 +3,14 @@
 use std::process::Command;
 
 use crate::exporter::Exporter;
-
-/// A command, and what the README says that it prints; nothing where the README leaves it out.
-struct Step {
-    command: String,
-    shown: String,
-}
-
-/// The commands of a section. A command goes on to the end of its heredoc.
-fn steps(section: &str) -> Vec<Step> {
-    let text = include_str!("../../README.md");
-    let (_, text) = text.split_once(&format!("\n## {section}\n")).unwrap();
-    let text = text.split("\n## ").next().unwrap();
-    let mut steps: Vec<Step> = Vec::new();
-    for block in text.split("```console\n").skip(1) {
-        let mut in_heredoc = false;
-        for line in block.split("```").next().unwrap().lines() {
-            if let Some(command) = line.strip_prefix("$ ") {
-                steps.push(Step { command: command.to_owned(), shown: String::new() });
-                in_heredoc = command.ends_with("<<EOF");
-            } else if in_heredoc {
-                let step = steps.last_mut().unwrap();
-                step.command.extend(["\n", line]);
-                in_heredoc = line != "EOF";
-            } else {
-                steps.last_mut().unwrap().shown.extend([line, "\n"]);
-            }
-        }
-    }
-    steps
-}
-
-/// Ticks are records too, so sequences depend on how long it took.
-fn without_sequence(text: &str) -> String {
-    let mut parts = text.trim_end().split("\"sequence\":");
-    let first = parts.next().unwrap().to_owned();
-    parts.fold(first, |text, part| text + part.trim_start_matches(|c: char| c.is_ascii_digit()))
-}
+use crate::procedures::{sections, without_sequence};
 
 #[test]
 fn a_first_event_gives_what_is_shown() {
     let exporter = Exporter::start(&["--storage.mode=memory"]);
-    let steps = steps("A first event");
+    let mut sections = sections(include_str!("../../README.md"));
+    sections.retain(|section| section.title == "A first event");
+    let steps = sections.pop().unwrap().steps;
     assert!(steps[0].command.starts_with("cargo run"), "{}", steps[0].command);
     assert!(steps[1].command.starts_with("t="), "{}", steps[1].command);
     let clock = steps[1].command.clone();

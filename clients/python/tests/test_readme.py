@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -49,3 +50,27 @@ def test_the_first_example_sends_an_order_each_time(
         )
         assert (ran.returncode, ran.stderr) == (0, "")
         assert shared.counters(name)["submitted"] == 1, "the process delivered it before it ended"
+
+
+PAGES = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob("docs/**/*.md"),
+    ROOT / "clients" / "python" / "README.md",
+]
+
+
+def test_every_example_is_python_and_imports_what_is_there() -> None:
+    seen = 0
+    for page in PAGES:
+        for block in page.read_text().split("```python\n")[1:]:
+            code = block.split("```", 1)[0]
+            # What is shown may stand in a coroutine.
+            tree = compile(
+                code, page.name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST
+            )
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ImportFrom) and node.module == "trading_exporter":
+                    missing = [n.name for n in node.names if n.name not in trading_exporter.__all__]
+                    assert not missing, (page.name, missing)
+                    seen += 1
+    assert seen >= 8
