@@ -9,8 +9,14 @@ const JOB: &str = "job=\"trading-exporter\"";
 
 pub(super) fn groups() -> Vec<Group> {
     let process = vec![down(), absent(), restarted(), thresholds_missing()];
-    let ingest =
-        vec![queue_filling(), overloaded(), events_refused(), series_folded(), series_near_limit()];
+    let ingest = vec![
+        queue_filling(),
+        overloaded(),
+        events_refused(),
+        not_monitored(),
+        series_folded(),
+        series_near_limit(),
+    ];
     let journal = vec![journal_failing(), journal_sync_slow(), journal_not_durable()];
     let configuration = vec![reload_failed()];
     let path = vec![watchdog(), alert_path_dead(), notification_refused()];
@@ -129,14 +135,27 @@ fn events_refused() -> Rule {
         .into()
 }
 
+fn not_monitored() -> Rule {
+    let ignored = "increase(trading_not_monitored_total[15m])";
+    alert("NotMonitored", Urgency::Critical, format!("{ignored} > 0"))
+        .saying(
+            "Account {{ $labels.account }} has more symbols than are monitored",
+            "{{ $labels.account }} has as many symbols as symbols.max: positions and drift of the \
+             others are NOT monitored, and the account is restricted as symbols.on_not_monitored \
+             says. Retire symbols that are gone, or raise symbols.max; then release the account.",
+        )
+        .into()
+}
+
 fn series_folded() -> Rule {
     let folded = "increase(trading_exporter_series_folded_total[15m])";
-    alert("SeriesFolded", Urgency::Moderate, format!("{folded} > 0"))
+    alert("SeriesFolded", Urgency::Minor, format!("{folded} > 0"))
         .saying(
-            "New values of {{ $labels.label }} fold into __other__",
-            "{{ $labels.instance }} reached its budget of series: new values of {{ $labels.label }} \
-             are counted together, and drift of a folded symbol is NOT monitored. Retire series \
-             that are no longer needed, or raise series.max.",
+            "Quiet values of {{ $labels.label }} fold into __other__",
+            "{{ $labels.instance }} reached its budget of series: the quietest values of \
+             {{ $labels.label }} are shown together. All of them are monitored as before, and what \
+             is in trouble is shown under its own name. Retire series that are no longer needed, or \
+             raise series.max.",
         )
         .into()
 }
@@ -147,8 +166,9 @@ fn series_near_limit() -> Rule {
         .holding("5m")
         .saying(
             "{{ $labels.instance }} uses {{ $value | humanizePercentage }} of its series",
-            "When the budget of {{ $labels.instance }} is used up, new symbols fold into __other__ \
-             and their drift is not monitored. GET /api/v1/status/cardinality says what uses it.",
+            "When the budget of {{ $labels.instance }} is used up, the quietest symbols are shown \
+             together as __other__; all stay monitored. GET /api/v1/status/cardinality says what \
+             uses it.",
         )
         .into()
 }

@@ -116,7 +116,7 @@ async fn set(
                 epoch,
                 sequence: receipt.sequence,
             }),
-            Verdict::Duplicate | Verdict::Accepted => answer.duplicates += 1,
+            Verdict::Duplicate | Verdict::Accepted | Verdict::Warned(_) => answer.duplicates += 1,
             Verdict::Refused(refusal) => refused = Some(refusal),
         }
     }

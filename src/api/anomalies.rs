@@ -28,7 +28,7 @@ pub(super) async fn get_anomalies(
     uri: Uri,
 ) -> Result<Json<Vec<Anomaly>>, Problem> {
     let account = Parameters::parse(&uri, &["account"])?.account()?;
-    let selection = Selection::new(&caller, account.as_ref())?;
+    let selection = Selection::new(&app, &caller, account.as_ref())?;
     let anomalies = app.engine.read(|monitor| {
         let accounts = selection.of(monitor);
         let anomalies = accounts.flat_map(|account| {

@@ -38,7 +38,7 @@ pub(super) async fn get_audit(
     let parameters = Parameters::parse(&uri, &["account", "limit"])?;
     let account = parameters.account()?;
     let limit = parameters.count("limit", LIMIT_DEFAULT, limits::AUDIT_MAX)?;
-    let selection = Selection::new(&caller, account.as_ref())?;
+    let selection = Selection::new(&app, &caller, account.as_ref())?;
     let mut lines: Vec<AuditLine> = app.engine.read(|monitor| {
         let newest = monitor.audit().rev();
         let held = newest.filter(|entry| selection.holds(entry.account.as_str()));

@@ -38,7 +38,10 @@ pub(super) async fn decide(
     let verdict = receipt.verdicts.first();
     let refused = match verdict {
         Some(Verdict::Refused(refusal)) => Some(refusal.code()),
-        Some(Verdict::Accepted | Verdict::Duplicate | Verdict::Decided { .. }) | None => None,
+        Some(
+            Verdict::Accepted | Verdict::Warned(_) | Verdict::Duplicate | Verdict::Decided { .. },
+        )
+        | None => None,
     };
     let token = caller.name().unwrap_or("none");
     tracing::info!(kind, account = account.as_str(), token, refused, sequence, "decision");
@@ -46,7 +49,7 @@ pub(super) async fn decide(
         Some(Verdict::Decided { id, epoch }) => {
             Ok(Decided { id: *id, epoch: *epoch, state, sequence })
         }
-        Some(Verdict::Accepted | Verdict::Duplicate) => {
+        Some(Verdict::Accepted | Verdict::Warned(_) | Verdict::Duplicate) => {
             let epoch = app.engine.read(|monitor| monitor.permit(account.as_str()).epoch);
             Ok(Decided { id: 0, epoch, state, sequence })
         }

@@ -39,7 +39,7 @@ pub(super) async fn get_drift(
     let parameters = Parameters::parse(&uri, &["account", "state"])?;
     let account = parameters.account()?;
     let state = parameters.word("state", DriftStateWord::ALL)?;
-    let selection = Selection::new(&caller, account.as_ref())?;
+    let selection = Selection::new(&app, &caller, account.as_ref())?;
     let differences = app.engine.read(|monitor| {
         let accounts = selection.of(monitor);
         let differences = accounts.flat_map(|account| {
@@ -73,7 +73,7 @@ pub(super) async fn get_drift_history(
     uri: Uri,
 ) -> Result<Json<Vec<Drift>>, Problem> {
     let account = Parameters::parse(&uri, &["account"])?.account()?;
-    let selection = Selection::new(&caller, account.as_ref())?;
+    let selection = Selection::new(&app, &caller, account.as_ref())?;
     let drifts = app.engine.read(|monitor| {
         let accounts = selection.of(monitor);
         let drifts = accounts.flat_map(|account| {

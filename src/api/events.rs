@@ -20,9 +20,10 @@ use crate::domain::event::{Body, Event, Source};
 use crate::domain::few::MostlyOne;
 use crate::domain::ids::Account;
 use crate::domain::record::{Entry, Refusal, Verdict};
+use crate::domain::warning::Warning;
 use crate::engine::Receipt;
 use crate::wire::decode::{DecodeLimits, Decoded, decode_json, decode_ndjson};
-use crate::wire::view::{IngestAnswer, Rejection};
+use crate::wire::view::{IngestAnswer, IngestWarning, Rejection};
 
 /// Where events are taken.
 pub(super) const EVENTS_PATH: &str = "/api/v1/events";
@@ -123,6 +124,7 @@ struct Batch {
     /// Those of the entries.
     accounts: Vec<Account>,
     rejected: Vec<Rejection>,
+    warnings: Vec<(usize, Warning)>,
 }
 
 impl Batch {
@@ -133,6 +135,7 @@ impl Batch {
             places: MostlyOne::default(),
             accounts: Vec::with_capacity(1),
             rejected: Vec::new(),
+            warnings: decoded.warnings,
         };
         let mut forbidden = None;
         let mut received: MostlyOne<(&'static str, u64)> = MostlyOne::default();
@@ -206,6 +209,10 @@ impl Batch {
         {
             match verdict {
                 Verdict::Accepted | Verdict::Decided { .. } => accepted += 1,
+                Verdict::Warned(warnings) => {
+                    accepted += 1;
+                    self.warnings.extend(warnings.iter().map(|warning| (index, warning)));
+                }
                 Verdict::Duplicate => {
                     duplicates += 1;
                     app.runtime.event_duplicate(kind);
@@ -220,7 +227,28 @@ impl Batch {
         }
         self.rejected.sort_by_key(|rejection| rejection.index);
         let Receipt { sequence, states, .. } = receipt;
-        Ok(IngestAnswer { accepted, duplicates, rejected: self.rejected, sequence, states })
+        let warnings = self.warnings_of_taken(app);
+        Ok(IngestAnswer {
+            accepted,
+            duplicates,
+            rejected: self.rejected,
+            sequence,
+            states,
+            warnings,
+        })
+    }
+
+    /// What there is to say about the events that were not refused.
+    fn warnings_of_taken(&mut self, app: &AppState) -> Vec<IngestWarning> {
+        let mut warnings = std::mem::take(&mut self.warnings);
+        let is_refused =
+            |index: usize| self.rejected.binary_search_by_key(&index, |r| r.index).is_ok();
+        warnings.retain(|(index, _)| !is_refused(*index));
+        warnings.sort_unstable();
+        for (_, warning) in &warnings {
+            app.runtime.event_warned(*warning);
+        }
+        warnings.into_iter().map(|(index, warning)| IngestWarning::new(index, warning)).collect()
     }
 }
 

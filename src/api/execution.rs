@@ -5,6 +5,7 @@ use axum::http::Uri;
 use axum::{Extension, Json};
 
 use crate::api::AppState;
+use crate::api::accounts::check_known;
 use crate::api::auth::Caller;
 use crate::api::problem::{Code, Problem};
 use crate::api::query::{Parameters, invalid};
@@ -47,10 +48,10 @@ pub(super) async fn get_execution(
     }
     caller.check_account(name.as_str())?;
     let answer = app.engine.read(|monitor| {
-        let account = monitor.account(name.as_str()).ok_or_else(|| {
-            Problem::new(Code::UnknownAccount, "no event of this account was seen")
-                .of_field("account")
-        })?;
+        check_known(monitor, &name)?;
+        // One that is named, and nothing was heard of yet.
+        let nothing = AccountState::new(name.clone());
+        let account = monitor.account(name.as_str()).unwrap_or(&nothing);
         match (&symbol, &strategy) {
             (Some(symbol), _) => of_symbol(account, symbol),
             (None, Some(strategy)) => {

@@ -33,7 +33,7 @@ pub(super) async fn get_health(
     uri: Uri,
 ) -> Result<Json<Health>, Problem> {
     let account = Parameters::parse(&uri, &["account"])?.account()?;
-    let selection = Selection::new(&caller, account.as_ref())?;
+    let selection = Selection::new(&app, &caller, account.as_ref())?;
     Ok(Json(app.engine.read(|monitor| overview(monitor, selection))))
 }
 
@@ -101,7 +101,7 @@ pub(super) async fn get_health_history(
     let selection = if probes_alone {
         Selection { caller: &caller, account: account.as_ref() }
     } else {
-        Selection::new(&caller, account.as_ref())?
+        Selection::new(&app, &caller, account.as_ref())?
     };
     let results = app.engine.read(|monitor| results(monitor, selection, &component));
     results

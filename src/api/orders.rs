@@ -74,7 +74,7 @@ pub(super) async fn get_orders(
         limit: parameters.count("limit", LIMIT_DEFAULT, LIMIT_MAX)?,
         after: parameters.text("cursor").map(Cursor::parse).transpose()?,
     };
-    let selection = Selection::new(&caller, account.as_ref())?;
+    let selection = Selection::new(&app, &caller, account.as_ref())?;
     if filter.after.as_ref().is_some_and(|after| !selection.holds(&after.account)) {
         return Err(invalid("cursor", "is of another listing"));
     }

@@ -10,6 +10,7 @@ use axum::http::Uri;
 use axum::{Extension, Json};
 
 use crate::api::AppState;
+use crate::api::accounts::check_strict;
 use crate::api::auth::Caller;
 use crate::api::probes;
 use crate::api::problem::{Code, Problem};
@@ -32,7 +33,9 @@ const WAIT_SECONDS_MAX: u64 = 60;
 /// caught up; when none can be had and the last one ran out, the engine does what `on_expiry`
 /// said. With `wait` the answer comes as soon as the epoch is another one than `epoch` (if
 /// missing: than that of the moment), or after that time: let it be shorter than `valid_for_ms`.
-/// At most 256 requests wait.
+/// At most 256 requests wait. `known: false` says that nobody has named the account, neither the
+/// configuration nor a token nor an event: perhaps it is misspelt. With `strict_accounts: true` it
+/// is answered 404.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -43,7 +46,10 @@ const WAIT_SECONDS_MAX: u64 = 60;
         ("wait" = Option<u64>, Query, description = "How long to wait for a change, in seconds; 0 if missing", minimum = 0, maximum = 60),
         ("epoch" = Option<u64>, Query, description = "The epoch that is known"),
     ),
-    responses((status = 200, description = "The permit, also of an account that was never seen", body = Permit)),
+    responses(
+        (status = 200, description = "The permit, also of an account that was never seen", body = Permit),
+        (status = 404, description = "`unknown_account`, with `strict_accounts: true`", body = crate::api::problem::ProblemBody, content_type = "application/problem+json"),
+    ),
 )]
 pub(super) async fn get_permit(
     State(app): State<AppState>,
@@ -88,7 +94,7 @@ async fn changed(app: &AppState, account: &Account, epoch: u64, mut changes: Sub
 /// The permit of an account, made for a request that came at `asked`.
 ///
 /// # Errors
-/// `not_ready` while none is issued.
+/// `not_ready` while none is issued; `unknown_account` where `strict_accounts` refuses it.
 pub(super) fn issue(app: &AppState, account: &Account, asked: Instant) -> Result<Permit, Problem> {
     probes::check_ready(app)?;
     let now = clock::now();
@@ -100,6 +106,8 @@ pub(super) fn issue(app: &AppState, account: &Account, asked: Instant) -> Result
         if monitor.sequence() > 0 && now.is_past(monitor.now(), settings.permit.valid_for) {
             return Err(behind());
         }
+        let known = monitor.is_known(account.as_str());
+        check_strict(monitor, account)?;
         let none = Components::default();
         let own = monitor.account(account.as_str()).map_or(&none, |account| &account.components);
         let status = health::system(own, monitor.probes(), &settings.health).into();
@@ -107,7 +115,10 @@ pub(super) fn issue(app: &AppState, account: &Account, asked: Instant) -> Result
         let permit = monitor.permit(account.as_str());
         // Read last, and never rounded up: a permit is not lengthened by its own making.
         let waited = clock::monotonic().saturating_duration_since(asked);
-        Ok(Permit::new(account.as_str(), &permit, settings.permit, health, waited))
+        Ok(Permit {
+            known,
+            ..Permit::new(account.as_str(), &permit, settings.permit, health, waited)
+        })
     })
 }
 

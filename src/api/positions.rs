@@ -28,7 +28,7 @@ pub(super) async fn get_positions(
     uri: Uri,
 ) -> Result<Json<Vec<PositionRow>>, Problem> {
     let account = Parameters::parse(&uri, &["account"])?.account()?;
-    let selection = Selection::new(&caller, account.as_ref())?;
+    let selection = Selection::new(&app, &caller, account.as_ref())?;
     let rows = app.engine.read(|monitor| {
         let (now, settings) = (monitor.now(), &monitor.settings().drift);
         selection.of(monitor).flat_map(|a| PositionRow::of(a, now, settings)).collect()

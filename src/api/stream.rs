@@ -23,6 +23,7 @@ use futures_util::stream;
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
 use crate::api::AppState;
+use crate::api::accounts::check_strict;
 use crate::api::auth::Caller;
 use crate::api::listeners::Listener;
 use crate::api::permit;
@@ -84,6 +85,7 @@ pub(super) async fn get_stream(
     let account = Parameters::parse(&uri, &["account"])?.account()?;
     if let Some(account) = &account {
         caller.check_account(account.as_str())?;
+        app.engine.read(|monitor| check_strict(monitor, account))?;
     }
     let listener = app.listeners.stream(&app)?;
     let last = headers.get("last-event-id").map(HeaderValue::as_bytes);

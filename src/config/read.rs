@@ -11,6 +11,7 @@ mod probes;
 mod tokens;
 mod webhooks;
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +19,11 @@ use std::time::Duration;
 use super::scalar::{self, count, duration, flag, list_of, name, size, size_in_memory, word};
 use super::section::{Report, Section, read_map};
 use super::yaml::Node;
-use super::{Config, Environment, StorageMode, StorageSync};
+use super::{Config, Environment, ProbeKind, StorageMode, StorageSync};
 use crate::domain::ids::Component;
 use crate::domain::limits;
-use crate::domain::settings::{OnExpiry, Settings};
+use crate::domain::pattern::Pattern;
+use crate::domain::settings::{OnExpiry, OnNotMonitored, Settings};
 
 /// Overrides in one list; also the most that combining instruments with accounts may give.
 const OVERRIDES_MAX: usize = 256;
@@ -48,19 +50,41 @@ pub(super) fn read(root: &Node, environment: &Environment, report: &Report) -> C
         root.section("anomaly", |s| anomaly::read(s, &mut settings));
         root.section("drift", |s| drift::read(s, &mut settings));
         instruments::read(root, &mut settings);
+        root.set("strict_accounts", &mut settings.accounts.strict, flag);
         root.section("health", |s| health(s, &mut settings));
         root.section("breakdowns", |s| {
             s.set("strategy", &mut settings.breakdowns.strategy, flag);
             s.set("venue", &mut settings.breakdowns.venue, flag);
         });
+        root.section("symbols", |s| symbols(s, &mut settings));
         root.section("series", |s| {
             s.set("max", &mut settings.series.max, count(1..=10_000_000));
         });
         root.section("permit", |s| permit(s, &mut settings));
         config.probes = probes::read(root, settings.health.interval);
     });
+    settings.accounts.named = named_accounts(&config, &settings);
     config.settings = Arc::new(settings);
     config
+}
+
+/// The accounts that stand anywhere in the configuration without wildcards.
+fn named_accounts(config: &Config, settings: &Settings) -> BTreeSet<String> {
+    let instruments = settings.instruments.overrides.iter().map(|o| &o.account);
+    let anomalies = settings.anomaly.overrides.iter().map(|o| &o.account);
+    let drifts = settings.drift_rules.overrides.iter().map(|o| &o.account);
+    let tokens = config.tokens.iter().flat_map(|token| &token.accounts);
+    let webhooks = config.webhooks.iter().flat_map(|webhook| &webhook.accounts);
+    let patterns = instruments.chain(anomalies).chain(drifts).chain(tokens).chain(webhooks);
+    let literal = patterns.filter(|pattern| pattern.is_literal()).map(Pattern::as_str);
+    let fed = config.probes.iter().filter_map(|probe| match &probe.kind {
+        ProbeKind::Feed { account, .. } => account.as_deref(),
+        ProbeKind::Http { .. }
+        | ProbeKind::Tcp { .. }
+        | ProbeKind::Disk { .. }
+        | ProbeKind::Memory { .. } => None,
+    });
+    literal.chain(fed).map(str::to_owned).collect()
 }
 
 fn web(s: &mut Section<'_>, config: &mut Config) {
@@ -133,6 +157,13 @@ fn health(s: &mut Section<'_>, settings: &mut Settings) {
     let components = || list_of(limits::COMPONENTS_MAX, component);
     s.set("critical", &mut health.critical, components());
     s.set("halt_on_unhealthy", &mut health.halt_on_unhealthy, components());
+}
+
+fn symbols(s: &mut Section<'_>, settings: &mut Settings) {
+    let symbols = &mut settings.symbols;
+    s.set("max", &mut symbols.max, count(1..=1_000_000));
+    let words = OnNotMonitored::ALL.map(|result| (result.as_str(), result));
+    s.set("on_not_monitored", &mut symbols.on_not_monitored, word(&words));
 }
 
 fn permit(s: &mut Section<'_>, settings: &mut Settings) {

@@ -11,6 +11,7 @@
 
 mod leaves;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -18,9 +19,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use self::leaves::Shaped;
 use crate::domain::ids::Currency;
 use crate::domain::settings::{
-    AnomalyRules, BreakdownSettings, DriftRules, DriftSettings, FillRatioBasis, HealthSettings,
-    IngestSettings, Instrument, Levels, OnExpiry, OrderSettings, PerSeverity, PermitSettings, Rate,
-    Reference, Scoped, SeriesSettings, Settings, Severity, WindowSettings,
+    AccountSettings, AnomalyRules, BreakdownSettings, DriftRules, DriftSettings, FillRatioBasis,
+    HealthSettings, IngestSettings, Instrument, Levels, OnExpiry, OnNotMonitored, OrderSettings,
+    PerSeverity, PermitSettings, Rate, Reference, Scoped, SeriesSettings, Settings, Severity,
+    SymbolSettings, WindowSettings,
 };
 use crate::domain::units::Decimal;
 
@@ -100,6 +102,10 @@ struct SettingsShape {
     series: SeriesSettings,
     #[serde(with = "PermitShape")]
     permit: PermitSettings,
+    #[serde(with = "SymbolsShape", default)]
+    symbols: SymbolSettings,
+    #[serde(with = "AccountsShape", default)]
+    accounts: AccountSettings,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -282,6 +288,29 @@ enum OnExpiryShape {
     ReduceOnly,
     Halt,
     Continue,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "AccountSettings", deny_unknown_fields)]
+struct AccountsShape {
+    named: BTreeSet<String>,
+    strict: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "SymbolSettings", deny_unknown_fields)]
+struct SymbolsShape {
+    max: usize,
+    #[serde(with = "OnNotMonitoredShape")]
+    on_not_monitored: OnNotMonitored,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "OnNotMonitored", rename_all = "snake_case")]
+enum OnNotMonitoredShape {
+    Alert,
+    Reducing,
+    Halted,
 }
 
 macro_rules! shaped {

@@ -166,7 +166,7 @@ fn bounds_and_orders_are_held() {
     check("series: {max: 0}", "series.max");
     check("breakdowns: {strategy: yes}", "breakdowns.strategy");
     check("permit: {on_expiry: go}", "permit.on_expiry");
-    check("accounts: [{account: a}]", "accounts[0].currency");
+    check("accounts: [{currency: EUR}]", "accounts[0].account");
     check("instruments: [{currency: USD}]", "instruments[0].symbol");
     check("instruments: [{symbol: ES, multiplier: 0}]", "instruments[0].multiplier");
     check("instruments: [{symbol: ES, rate: 1}]", "instruments[0].rate");

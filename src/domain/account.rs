@@ -24,6 +24,7 @@ use crate::domain::settings::Settings;
 use crate::domain::state::Latch;
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
+use crate::domain::warning::{Warning, Warnings};
 
 /// Everything known of one account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -58,8 +59,8 @@ pub struct Scene<'a, 'b> {
     pub now: Timestamp,
     /// The settings in force.
     pub settings: &'a Settings,
-    /// New symbols that the series budget has room for.
-    pub room: usize,
+    /// What the answer says about the event.
+    pub warnings: Warnings,
     /// Where directives go.
     pub outbox: &'a mut Outbox<'b>,
 }
@@ -147,6 +148,7 @@ impl AccountState {
             Body::AccountEquity(_) => Effect::Nothing,
         };
         if is_skewed && effect != Effect::Duplicate {
+            scene.warnings.insert(Warning::ClockSkew);
             self.note(Figure::ClockSkew, scene);
         }
         Ok(effect)
@@ -288,13 +290,13 @@ impl AccountState {
         scene: &mut Scene<'_, '_>,
     ) -> Effect {
         let at = SnapshotTime { time, received: scene.now, sequence: scene.outbox.sequence() };
-        let mut room = scene.room;
+        if scene.now.is_past(at.dated(), scene.settings.drift.stale_after) {
+            scene.warnings.insert(Warning::Stale);
+        }
+        let max = scene.settings.symbols.max;
         let intern = |symbols: &mut SymbolTable, symbol: &Symbol| {
-            symbols.intern(symbol, || {
-                let has_room = room > 0;
-                room = room.saturating_sub(1);
-                has_room
-            })
+            let has_room = symbols.has_room(max);
+            symbols.intern(symbol, || has_room)
         };
         match self.books.take_snapshot(&mut self.symbols, intern, positions, at) {
             SnapshotVerdict::Taken => Effect::Books,
@@ -309,7 +311,8 @@ impl AccountState {
         at: Timestamp,
         scene: &Scene<'_, '_>,
     ) -> Effect {
-        let key = self.symbols.intern(&adjusted.symbol, || scene.room > 0);
+        let has_room = self.symbols.has_room(scene.settings.symbols.max);
+        let key = self.symbols.intern(&adjusted.symbol, || has_room);
         let change = adjusted.quantity.get();
         self.books.flow(key, Flow { time: at, change, kind: FlowKind::Adjustment });
         Effect::Books
@@ -332,8 +335,8 @@ impl AccountState {
             now: scene.now,
             settings: scene.settings,
             account: &self.name,
+            may_grow: self.symbols.has_room(scene.settings.symbols.max),
             symbols: &mut self.symbols,
-            may_grow: scene.room > 0,
             outbox: scene.outbox,
             flows,
         };

@@ -62,8 +62,12 @@ pub const ALERTS_MAX: usize = 10_000;
 pub const CONTROLS_MAX: usize = 1_000;
 /// Causes that stand side by side on one latch; a further one joins the newest of its kind.
 pub const CAUSES_MAX: usize = 256;
-/// Accounts; events of a further one are refused (`too_many_accounts`).
+/// Accounts; events of a further one are refused (`too_many_accounts`), unless the configuration
+/// names it.
 pub const ACCOUNTS_MAX: usize = 1_000;
+/// Further accounts that halts alone may make: whoever filled the table must not keep a person from
+/// halting an account.
+pub const ACCOUNTS_RESERVE: usize = 1_000;
 /// Components of one account; heartbeats of a further one are refused (`too_many_components`).
 pub const COMPONENTS_MAX: usize = 100;
 /// Strategies (and venues) broken down for one account; further ones fold into `__other__`.
@@ -71,9 +75,7 @@ pub const BREAKDOWNS_MAX: usize = 100;
 /// Currencies of one symbol; amounts of a further one are refused (`too_many_currencies`).
 pub const CURRENCIES_MAX: usize = 8;
 
-/// Series that /metrics may carry before new symbols fold into `__other__`.
+/// Symbols of one account that are watched; a further one is answered `not_monitored`.
+pub const SYMBOLS_MAX: usize = 100_000;
+/// Series that /metrics carries before quiet symbols fold into `__other__`.
 pub const SERIES_MAX: usize = 100_000;
-/// Series that one symbol can cost at most, counted against the budget when it is first seen.
-pub const SERIES_PER_SYMBOL: usize = 64;
-/// Series that one account can cost at most beside its symbols.
-pub const SERIES_PER_ACCOUNT: usize = 512;

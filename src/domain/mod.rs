@@ -15,6 +15,7 @@ pub mod marks;
 pub mod pattern;
 pub mod settings;
 pub mod event;
+pub mod warning;
 pub mod record;
 pub mod directive;
 pub mod execution;

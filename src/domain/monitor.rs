@@ -56,8 +56,6 @@ pub struct Monitor {
     dirty: BTreeSet<Account>,
     /// Orders held in all accounts, by class.
     held: Held,
-    /// Symbols of all accounts.
-    symbols: usize,
     /// Snapshots of positions that were older than the one before.
     out_of_order: u64,
 }
@@ -104,7 +102,6 @@ impl Monitor {
             controls: Controls::default(),
             dirty: BTreeSet::new(),
             held: Held::default(),
-            symbols: 0,
             out_of_order: 0,
         }
     }
@@ -204,6 +201,14 @@ impl Monitor {
         self.accounts.get(account)
     }
 
+    /// Whether somebody has named an account: the configuration, a token or an event; `*` is known.
+    #[must_use]
+    pub fn is_known(&self, account: &str) -> bool {
+        account == Account::ALL
+            || self.settings.accounts.is_named(account)
+            || self.accounts.get(account).is_some_and(|state| state.last_event_at.is_some())
+    }
+
     /// The latch of `*`.
     #[must_use]
     pub const fn common(&self) -> &Latch {
@@ -248,12 +253,6 @@ impl Monitor {
     #[must_use]
     pub const fn out_of_order(&self) -> u64 {
         self.out_of_order
-    }
-
-    /// Series that the accounts and symbols seen can cost at most.
-    #[must_use]
-    pub fn series_used(&self) -> usize {
-        self.accounts.len() * limits::SERIES_PER_ACCOUNT + self.symbols * limits::SERIES_PER_SYMBOL
     }
 
     /// Puts other settings in force.

@@ -25,6 +25,12 @@ impl Pattern {
         &self.0
     }
 
+    /// Whether it matches itself alone.
+    #[must_use]
+    pub fn is_literal(&self) -> bool {
+        !self.0.contains(['*', '?'])
+    }
+
     /// Whether the whole of `text` matches.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {

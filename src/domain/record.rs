@@ -14,6 +14,7 @@ use crate::domain::ids::{Account, Actor, Component, Symbol};
 use crate::domain::settings::Settings;
 use crate::domain::state::TradingState;
 use crate::domain::time::Timestamp;
+use crate::domain::warning::Warnings;
 
 /// One step of the fold.
 #[derive(Clone, Debug)]
@@ -147,6 +148,8 @@ pub enum Adopt {
 pub enum Verdict {
     /// It changed the state (or was a tick).
     Accepted,
+    /// It changed the state, and there is something to say about it.
+    Warned(Warnings),
     /// It was known already; nothing changed but a counter.
     Duplicate,
     /// A decision was carried out; the id of what it made (a cause) or ended, and the epoch after.

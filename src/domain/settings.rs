@@ -4,10 +4,12 @@
 //! the journal, so that a replay judges by the rules that were in force. Invariant: values are
 //! checked before they come here; the fold never refuses a setting.
 
+mod accounts;
 mod anomaly;
 mod drift;
 mod health;
 mod instrument;
+mod symbols;
 
 use std::time::Duration;
 
@@ -15,10 +17,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::limits;
 use crate::domain::pattern::Pattern;
+pub use accounts::AccountSettings;
 pub use anomaly::{AnomalyRules, FillRatioBasis, Levels};
 pub use drift::{DriftRules, DriftSettings, PerSeverity, Severity};
 pub use health::HealthSettings;
 pub use instrument::{Instrument, Rate};
+pub use symbols::{OnNotMonitored, SymbolSettings};
 
 /// Everything that the fold can be told.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,6 +45,10 @@ pub struct Settings {
     pub instruments: Scoped<Instrument>,
     /// Further breakdowns.
     pub breakdowns: BreakdownSettings,
+    /// Which accounts are known.
+    pub accounts: AccountSettings,
+    /// How many symbols are watched.
+    pub symbols: SymbolSettings,
     /// Series budget.
     pub series: SeriesSettings,
     /// What engines are told of the trading state.
@@ -218,7 +226,7 @@ pub struct BreakdownSettings {
 /// Series budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeriesSettings {
-    /// Series that /metrics may carry before new symbols fold into `__other__`.
+    /// Series that /metrics carries before quiet symbols fold into `__other__`.
     pub max: usize,
 }
 

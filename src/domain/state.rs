@@ -64,12 +64,20 @@ pub enum CauseKind {
     Risk,
     /// An unhealthy component configured to halt.
     Component,
+    /// More symbols than are watched.
+    NotMonitored,
 }
 
 impl CauseKind {
     /// All kinds.
-    pub const ALL: [Self; 5] =
-        [Self::Drift, Self::Operator, Self::Alertmanager, Self::Risk, Self::Component];
+    pub const ALL: [Self; 6] = [
+        Self::Drift,
+        Self::Operator,
+        Self::Alertmanager,
+        Self::Risk,
+        Self::Component,
+        Self::NotMonitored,
+    ];
 
     /// As on the wire and on metrics.
     #[must_use]
@@ -80,6 +88,7 @@ impl CauseKind {
             Self::Alertmanager => "alertmanager",
             Self::Risk => "risk",
             Self::Component => "component",
+            Self::NotMonitored => "not_monitored",
         }
     }
 }

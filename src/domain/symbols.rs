@@ -1,7 +1,7 @@
 //! Symbols of one account as small numbers, with a bound.
 //!
 //! Input: symbols as they come. Output: [`SymbolKey`]s that index flat tables. Invariant: past the
-//! series budget a new symbol gets the key of [`Symbol::OTHER`].
+//! bound a new symbol gets the key of [`Symbol::OTHER`], of which nothing is monitored.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -45,6 +45,12 @@ impl SymbolTable {
     #[must_use]
     pub fn get(&self, symbol: &Symbol) -> Option<SymbolKey> {
         self.keys.get(symbol).copied()
+    }
+
+    /// Whether one more symbol is watched, where at most `max` are.
+    #[must_use]
+    pub fn has_room(&self, max: usize) -> bool {
+        self.keys.len() - usize::from(self.other.is_some()) < max
     }
 
     /// The key of a symbol, made if `may_grow`; otherwise a new symbol is folded and counted.
@@ -124,7 +130,7 @@ impl SymbolTable {
         self.keys.is_empty()
     }
 
-    /// How many times a new symbol was folded.
+    /// How many events and rows of snapshots were about symbols beyond the bound.
     #[must_use]
     pub const fn folded(&self) -> u64 {
         self.folded

@@ -45,7 +45,7 @@ pub struct ControlRow {
     /// When either latch last changed.
     pub changed_at: Option<Timestamp>,
     /// Causes set on its own latch, by `CauseKind::ALL`.
-    pub halts: [u64; 5],
+    pub halts: [u64; CauseKind::ALL.len()],
     /// Releases of its own latch.
     pub releases: u64,
     /// Its own components.
@@ -99,6 +99,8 @@ pub struct AccountRow {
     pub stale: bool,
     /// Receive time of the last event.
     pub last_event_at: Option<Timestamp>,
+    /// Events and rows of snapshots about symbols beyond those that are watched.
+    pub not_monitored: u64,
 }
 
 /// One symbol of an account.
@@ -247,6 +249,7 @@ pub(super) fn account_row(monitor: &Monitor, account: &AccountState) -> AccountR
         snapshots: [Source::Local, Source::Broker].map(|source| books.snapshot_at(source)),
         stale: false,
         last_event_at: account.last_event_at,
+        not_monitored: account.symbols.folded(),
         symbols: Vec::new(),
     }
 }

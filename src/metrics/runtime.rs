@@ -26,6 +26,7 @@ pub use snapshots::{SnapshotFigure, SnapshotFigures};
 
 use crate::domain::event::KINDS;
 use crate::domain::time::Timestamp;
+use crate::domain::warning::Warning;
 use crate::metrics::catalogue::{Family, Kind};
 use crate::metrics::encode::Points;
 use crate::metrics::families::runtime as families;
@@ -61,6 +62,7 @@ pub struct Runtime {
     registry: Registry,
     received: IntCounterVec,
     rejected: IntCounterVec,
+    warned: IntCounterVec,
     duplicate: IntCounterVec,
     conflict: IntCounterVec,
     ingest: Histogram,
@@ -99,6 +101,7 @@ impl Runtime {
         let runtime = Self {
             received: counter(own, &families::EVENTS_RECEIVED)?,
             rejected: counter(own, &families::EVENTS_REJECTED)?,
+            warned: counter(own, &families::INGEST_WARNINGS)?,
             duplicate: counter(own, &families::EVENTS_DUPLICATE)?,
             conflict: counter(own, &families::EVENTS_CONFLICT)?,
             ingest: histogram(own, &families::INGEST_DURATION, &INGEST_BOUNDS)?,
@@ -133,6 +136,9 @@ impl Runtime {
                 family.with_label_values(&[kind]);
             }
         }
+        for warning in Warning::ALL {
+            runtime.warned.with_label_values(&[warning.as_str()]);
+        }
         for outcome in NotificationOutcome::ALL {
             runtime.alertmanager.with_label_values(&[outcome.as_str()]);
         }
@@ -166,6 +172,11 @@ impl Runtime {
     /// An event, or a request whole, was refused with that error code.
     pub fn event_rejected(&self, code: &'static str) {
         self.rejected.with_label_values(&[code]).inc();
+    }
+
+    /// An event was taken, and its answer says this about it.
+    pub fn event_warned(&self, warning: Warning) {
+        self.warned.with_label_values(&[warning.as_str()]).inc();
     }
 
     /// An event of that type was known already.

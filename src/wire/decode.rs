@@ -9,6 +9,7 @@ use simdutf8::basic::from_utf8;
 
 use crate::domain::event::Event;
 use crate::domain::limits;
+use crate::domain::warning::Warning;
 use crate::wire::error::{BodyError, Code, EventError, Flaw};
 use crate::wire::event;
 use crate::wire::flat::End;
@@ -44,6 +45,8 @@ pub struct Decoded {
     pub events: Vec<(usize, Event)>,
     /// The others, in order.
     pub refused: Vec<EventError>,
+    /// What there is to say about good ones, by place, in order: a number that was rounded.
+    pub warnings: Vec<(usize, Warning)>,
     /// How many there were of both.
     pub total: usize,
 }

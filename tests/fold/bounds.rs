@@ -3,7 +3,11 @@
 use trading_exporter::domain::ids::Symbol;
 use trading_exporter::domain::limits;
 use trading_exporter::domain::record::{Refusal, Verdict};
-use trading_exporter::domain::settings::{IngestSettings, OrderSettings, SeriesSettings, Settings};
+use trading_exporter::domain::settings::{
+    IngestSettings, OnNotMonitored, OrderSettings, Settings, SymbolSettings,
+};
+use trading_exporter::domain::state::{CauseKind, TradingState};
+use trading_exporter::domain::warning::Warning;
 
 use crate::flow::Fold;
 
@@ -14,12 +18,20 @@ fn submit(order: usize, symbol: &str) -> String {
 }
 
 #[test]
-fn symbols_beyond_the_budget_fold_into_one() {
-    let max = limits::SERIES_PER_ACCOUNT + 3 * limits::SERIES_PER_SYMBOL;
-    let mut fold = Fold::new(Settings { series: SeriesSettings { max }, ..Settings::default() });
+fn symbols_beyond_the_bound_are_not_monitored_and_say_so() {
+    let symbols = SymbolSettings { max: 3, ..SymbolSettings::default() };
+    let mut fold = Fold::new(Settings { symbols, ..Settings::default() });
+    let not_monitored = Verdict::Warned([Warning::NotMonitored].into_iter().collect());
     for n in 0..100 {
-        fold.lines(&submit(n, &format!("S{n}")));
+        let expect = if n < 3 { Verdict::Accepted } else { not_monitored.clone() };
+        assert_eq!(fold.lines(&submit(n, &format!("S{n}"))), [expect]);
+        let permit = fold.monitor.permit("default");
+        let expect = if n < 3 { TradingState::Active } else { TradingState::Reducing };
+        assert_eq!(permit.state, expect, "{n}");
+        assert_eq!(permit.causes.len(), usize::from(n >= 3), "one cause stands for all of them");
     }
+    assert_eq!(fold.monitor.permit("default").causes[0].kind, CauseKind::NotMonitored);
+    assert_eq!(fold.monitor.permit("other").state, TradingState::Active);
     let account = fold.monitor.account("default").expect("the account");
     let names: Vec<&str> = account.symbols.iter().map(|(_, name)| name.as_str()).collect();
     assert_eq!(names, ["S0", "S1", "S2", Symbol::OTHER]);
@@ -28,6 +40,65 @@ fn symbols_beyond_the_budget_fold_into_one() {
     let other = account.symbols.get(&Symbol::other()).expect("the folded");
     let scope = account.execution.symbol(other).expect("the folded");
     assert_eq!(scope.counters().submitted, 97);
+}
+
+#[test]
+fn rows_of_symbols_beyond_the_bound_are_said_too_and_decide_as_configured() {
+    let check = |on_not_monitored: OnNotMonitored, expect: TradingState| {
+        let symbols = SymbolSettings { max: 2, on_not_monitored };
+        let mut fold = Fold::new(Settings { symbols, ..Settings::default() });
+        let verdicts = fold.lines(
+            r#"{"type":"positions","source":"local","positions":[{"symbol":"A","quantity":1},{"symbol":"B","quantity":1}]}
+{"type":"positions","source":"broker","positions":[{"symbol":"A","quantity":1},{"symbol":"B","quantity":1},{"symbol":"C","quantity":9}]}
+{"type":"position_adjusted","symbol":"D","quantity":5}
+{"type":"quote","symbol":"E","price":5}
+{"type":"quote","symbol":"A","price":5}"#,
+        );
+        let warned = Verdict::Warned([Warning::NotMonitored].into_iter().collect());
+        let expected =
+            [Verdict::Accepted, warned.clone(), warned.clone(), warned, Verdict::Accepted];
+        assert_eq!(verdicts, expected);
+        assert_eq!(fold.monitor.permit("default").state, expect);
+        let account = fold.monitor.account("default").expect("the account");
+        assert_eq!(account.symbols.folded(), 3);
+    };
+    check(OnNotMonitored::Alert, TradingState::Active);
+    check(OnNotMonitored::Reducing, TradingState::Reducing);
+    check(OnNotMonitored::Halted, TradingState::Halted);
+}
+
+#[test]
+fn neither_accounts_nor_quotes_of_others_mute_a_drift() {
+    let drift = |account: &str, symbol: &str| {
+        format!(
+            r#"{{"type":"positions","account":"{account}","source":"local","positions":[{{"symbol":"{symbol}","quantity":1000}}]}}
+{{"type":"positions","account":"{account}","source":"broker","positions":[]}}"#
+        )
+    };
+    let mut fold = Fold::new(Settings::default());
+    for n in 0..limits::ACCOUNTS_MAX - 1 {
+        fold.lines(&format!(r#"{{"type":"heartbeat","account":"dev-{n}","component":"engine"}}"#));
+    }
+    fold.lines(&drift("live", "NEW"));
+    assert_eq!(fold.monitor.permit("live").state, TradingState::Halted);
+    let mut fold = Fold::new(Settings::default());
+    for n in 0..1_600 {
+        fold.lines(&format!(r#"{{"type":"quote","symbol":"Q{n}","price":1}}"#));
+    }
+    fold.lines(&drift("default", "NEW"));
+    assert_eq!(fold.monitor.permit("default").state, TradingState::Halted);
+}
+
+#[test]
+fn a_snapshot_too_old_to_be_judged_and_a_clock_ahead_are_said() {
+    let mut fold = Fold::new(Settings::default());
+    let said = |warning: Warning| [Verdict::Warned([warning].into_iter().collect())];
+    let old =
+        r#"{"type":"positions","source":"local","positions":[],"time":"2026-11-20T00:00:00Z"}"#;
+    assert_eq!(fold.lines(old), said(Warning::Stale));
+    let ahead = r#"{"type":"heartbeat","component":"engine","time":"2027-11-20T00:00:00Z"}"#;
+    assert_eq!(fold.lines(ahead), said(Warning::ClockSkew));
+    assert_eq!(fold.lines(r#"{"type":"heartbeat","component":"engine"}"#), [Verdict::Accepted]);
 }
 
 #[test]

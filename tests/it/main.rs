@@ -9,6 +9,7 @@
 )]
 
 mod exporter;
+mod accounts;
 mod events;
 mod alertmanager;
 mod journal;

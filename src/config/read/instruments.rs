@@ -54,8 +54,9 @@ pub(super) fn read(root: &mut Section<'_>, settings: &mut Settings) {
 
 fn account(s: &mut Section<'_>) -> Option<AccountCurrency> {
     let account = s.require("account", pattern);
-    let currency = s.require("currency", name(Currency::new));
-    Some(AccountCurrency { account: account?, currency: currency? })
+    let mut currency = Currency::usd();
+    s.set("currency", &mut currency, name(Currency::new));
+    Some(AccountCurrency { account: account?, currency })
 }
 
 fn instrument(s: &mut Section<'_>) -> Option<Rule> {
@@ -157,17 +158,13 @@ fn overlap(a: &Pattern, b: &Pattern) -> Overlap {
     if a.as_str() == "*" {
         return Overlap::Part(b.clone());
     }
-    match (is_literal(a), is_literal(b)) {
+    match (a.is_literal(), b.is_literal()) {
         (true, _) if b.matches(a.as_str()) => Overlap::Part(a.clone()),
         (_, true) if a.matches(b.as_str()) => Overlap::Part(b.clone()),
         (true, _) | (_, true) => Overlap::None,
         (false, false) if apart(a.as_str(), b.as_str()) => Overlap::None,
         (false, false) => Overlap::Unclear,
     }
-}
-
-fn is_literal(pattern: &Pattern) -> bool {
-    !pattern.as_str().contains(['*', '?'])
 }
 
 /// Whether the patterns' fixed beginnings or ends already differ.

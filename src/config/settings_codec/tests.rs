@@ -144,6 +144,11 @@ fn settings() -> impl Strategy<Value = Settings> {
             instruments,
             breakdowns: BreakdownSettings { strategy: b[3], venue: b[4] },
             series: SeriesSettings { max: n[6] },
+            accounts: AccountSettings {
+                named: n.iter().map(ToString::to_string).collect(),
+                strict: b[4],
+            },
+            symbols: SymbolSettings { max: n[6], on_not_monitored: OnNotMonitored::ALL[n[6] % 3] },
             permit: PermitSettings {
                 valid_for: d[15],
                 on_expiry: [OnExpiry::ReduceOnly, OnExpiry::Halt, OnExpiry::Continue][pick],

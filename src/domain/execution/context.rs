@@ -20,7 +20,7 @@ pub struct Context<'a, 'b> {
     pub account: &'a Account,
     /// Its symbols.
     pub symbols: &'a mut SymbolTable,
-    /// Whether the series budget has room for one more symbol.
+    /// Whether one more symbol is watched.
     pub may_grow: bool,
     /// Where directives go.
     pub outbox: &'a mut Outbox<'b>,
@@ -29,7 +29,7 @@ pub struct Context<'a, 'b> {
 }
 
 impl Context<'_, '_> {
-    /// The key of a symbol; a new one past the budget is folded.
+    /// The key of a symbol; a new one past the bound is folded.
     pub fn intern(&mut self, symbol: &Symbol) -> SymbolKey {
         let may_grow = self.may_grow;
         self.symbols.intern(symbol, || may_grow)

@@ -151,7 +151,7 @@ impl Execution {
         }
         let symbol = orders.clone().find_map(|order| order.symbol);
         let symbol = symbol.or_else(|| context.symbols.get(about.symbol?));
-        // A new symbol past the budget is folded into that of the others.
+        // A new symbol past the bound is folded into that of the others.
         let other = || context.symbols.other().filter(|_| !context.may_grow);
         let symbol = symbol.or_else(other);
         let is_told = symbol.is_some() || about.symbol.is_some();

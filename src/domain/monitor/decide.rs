@@ -11,6 +11,7 @@ use crate::domain::limits;
 use crate::domain::monitor::{Halt, Monitor, Permit};
 use crate::domain::record::{Decision, Refusal, Verdict};
 use crate::domain::state::{AuditAction, AuditEntry, Cause, CauseKind, Latch};
+use crate::domain::warning::Warnings;
 
 /// What a decision came to: the ids of the causes that it set or released.
 type Decided = Result<Vec<u64>, Refusal>;
@@ -35,7 +36,10 @@ impl Monitor {
     pub(super) fn decide(&mut self, decision: &Decision, outbox: &mut Outbox<'_>) -> Verdict {
         match decision {
             Decision::Halt { account, state, reason, actor } => {
-                if !account.is_all() && !self.has_room_for(account) {
+                if self.settings.accounts.strict && !self.is_known(account.as_str()) {
+                    return Verdict::Refused(Refusal::UnknownAccount);
+                }
+                if !account.is_all() && !self.has_room_for_halt(account) {
                     return Verdict::Refused(Refusal::TooManyAccounts);
                 }
                 let halt = Halt {
@@ -103,7 +107,7 @@ impl Monitor {
         }
         self.alerts.remember(id);
         // An account that there is no room for is under the common latch alone.
-        if !halt.account.is_all() && !self.has_room_for(&halt.account) {
+        if !halt.account.is_all() && !self.has_room_for_halt(&halt.account) {
             halt.account = Account::all();
         }
         let account = halt.account.clone();
@@ -111,9 +115,17 @@ impl Monitor {
         Verdict::Decided { id, epoch: self.permit(account.as_str()).epoch }
     }
 
-    /// Whether an account exists or one more may.
+    /// Whether an account exists or one more may. What the configuration names has room always.
     pub(super) fn has_room_for(&self, account: &Account) -> bool {
-        self.accounts.contains_key(account) || self.accounts.len() < limits::ACCOUNTS_MAX
+        self.accounts.contains_key(account)
+            || self.accounts.len() < limits::ACCOUNTS_MAX
+            || self.settings.accounts.is_named(account.as_str())
+    }
+
+    /// The same for a halt, which has a reserve.
+    fn has_room_for_halt(&self, account: &Account) -> bool {
+        self.has_room_for(account)
+            || self.accounts.len() < limits::ACCOUNTS_MAX + limits::ACCOUNTS_RESERVE
     }
 
     /// Writes the line of a decision, and answers it.
@@ -205,7 +217,10 @@ impl Monitor {
                     let mut views = components.views(&self.settings.health);
                     views.any(|c| c.component.as_str() == subject && c.health == Health::Unhealthy)
                 }
-                CauseKind::Operator | CauseKind::Alertmanager | CauseKind::Risk => false,
+                CauseKind::Operator
+                | CauseKind::Alertmanager
+                | CauseKind::Risk
+                | CauseKind::NotMonitored => false,
             }
         };
         let causes = ids.iter().filter_map(|id| latch.cause(*id));
@@ -217,7 +232,8 @@ impl Monitor {
         let Some(account) = self.accounts.get_mut(asked.account) else {
             return Err(Refusal::UnknownAccount);
         };
-        let mut scene = Scene { now: self.now, settings: &self.settings, room: 0, outbox };
+        let (now, warnings) = (self.now, Warnings::default());
+        let mut scene = Scene { now, settings: &self.settings, warnings, outbox };
         account.adopt(asked.symbol, asked.adoption, &mut scene)?;
         Ok(Vec::new())
     }
@@ -238,7 +254,6 @@ impl Monitor {
             Some(own) => {
                 if let Some(symbol) = symbol {
                     own.retire(symbol)?;
-                    self.symbols = self.symbols.saturating_sub(1);
                 }
                 component.map_or(Ok(()), |name| own.components.retire(name))?;
             }

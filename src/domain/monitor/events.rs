@@ -11,10 +11,13 @@ use crate::domain::execution::orders::Class;
 use crate::domain::health::{Change, Health};
 use crate::domain::horizon::Known;
 use crate::domain::ids::{Account, Actor};
-use crate::domain::limits;
 use crate::domain::monitor::{Halt, Held, Monitor, account_of};
 use crate::domain::record::{CheckResult, Refusal, Verdict};
-use crate::domain::state::{CauseKind, TradingState};
+use crate::domain::state::{Cause, CauseKind, TradingState};
+use crate::domain::warning::{Warning, Warnings};
+
+/// What an event of a known account came to.
+type Taken = (Effect, Warnings);
 
 impl Monitor {
     /// Takes an event into its account.
@@ -23,31 +26,35 @@ impl Monitor {
         if self.settings.ingest.event_age_max.is_some_and(is_old) {
             return Verdict::Refused(Refusal::TooOld);
         }
-        let room = self.room();
-        let taken = match self.take(event, room, outbox) {
+        if self.settings.accounts.strict && !self.is_known(event.account.as_str()) {
+            return Verdict::Refused(Refusal::UnknownAccount);
+        }
+        let taken = match self.take(event, outbox) {
             Some(taken) => taken,
-            None if self.has_room_for(&event.account) => self.take_first(event, room, outbox),
+            None if self.has_room_for(&event.account) => self.take_first(event, outbox),
             None => Err(Refusal::TooManyAccounts),
         };
         match taken {
-            Ok(Effect::Duplicate) => Verdict::Duplicate,
-            Ok(effect) => {
+            Ok((Effect::Duplicate, _)) => Verdict::Duplicate,
+            Ok((effect, warnings)) => {
                 self.follow_up(&event.account, effect, outbox);
-                Verdict::Accepted
+                if warnings.is_empty() {
+                    return Verdict::Accepted;
+                }
+                if warnings.contains(Warning::NotMonitored) {
+                    self.not_monitored(&event.account, outbox);
+                }
+                Verdict::Warned(warnings)
             }
             Err(refusal) => Verdict::Refused(refusal),
         }
     }
 
     /// Takes the first event of an account. One that is refused leaves no account behind.
-    fn take_first(
-        &mut self,
-        event: &Event,
-        room: usize,
-        outbox: &mut Outbox<'_>,
-    ) -> Result<Effect, Refusal> {
+    fn take_first(&mut self, event: &Event, outbox: &mut Outbox<'_>) -> Result<Taken, Refusal> {
         account_of(&mut self.accounts, &event.account, &self.settings);
-        let taken = self.take(event, room, outbox).unwrap_or(Ok(Effect::Nothing));
+        let nothing = (Effect::Nothing, Warnings::default());
+        let taken = self.take(event, outbox).unwrap_or(Ok(nothing));
         if taken.is_err() {
             self.accounts.remove(&event.account);
         }
@@ -55,16 +62,11 @@ impl Monitor {
     }
 
     /// Takes an event of a known account; none: it is not known.
-    fn take(
-        &mut self,
-        event: &Event,
-        room: usize,
-        outbox: &mut Outbox<'_>,
-    ) -> Option<Result<Effect, Refusal>> {
+    fn take(&mut self, event: &Event, outbox: &mut Outbox<'_>) -> Option<Result<Taken, Refusal>> {
         let (now, settings) = (self.now, &*self.settings);
         let account = self.accounts.get_mut(&event.account)?;
-        let (held, symbols) = (Held::by(account), account.symbols.len());
-        let mut scene = Scene { now, settings, room, outbox };
+        let (held, folded) = (Held::by(account), account.symbols.folded());
+        let mut scene = Scene { now, settings, warnings: Warnings::default(), outbox };
         let effect = match account.horizon.look_up(event) {
             Known::Duplicate => Ok(Effect::Duplicate),
             Known::Conflict => Err(Refusal::Conflict),
@@ -75,13 +77,44 @@ impl Monitor {
             Ok(Effect::Duplicate) | Err(_) => {}
             Ok(_) => {
                 account.horizon.remember(event, now, &settings.ingest);
-                account.last_event_at = Some(now);
+                let before = account.last_event_at.replace(now);
+                if before.is_none() && settings.accounts.is_odd(event.account.as_str()) {
+                    scene.warnings.insert(Warning::UnknownAccount);
+                }
                 self.held.change(held, Held::by(account));
-                self.symbols = self.symbols + account.symbols.len() - symbols;
+                if account.symbols.folded() > folded {
+                    scene.warnings.insert(Warning::NotMonitored);
+                }
+                let warnings = scene.warnings;
                 self.enforce_bounds();
+                return Some(effect.map(|effect| (effect, warnings)));
             }
         }
-        Some(effect)
+        Some(effect.map(|effect| (effect, Warnings::default())))
+    }
+
+    /// An account has more symbols than are watched: it must not trade on as if all were.
+    fn not_monitored(&mut self, account: &Account, outbox: &mut Outbox<'_>) {
+        let symbols = self.settings.symbols;
+        let Some(state) = symbols.on_not_monitored.state() else { return };
+        let stands = |cause: &Cause| cause.kind == CauseKind::NotMonitored && cause.state >= state;
+        if self.latch_of(account).causes().any(stands) {
+            return;
+        }
+        let reason = format!(
+            "the account has more symbols than symbols.max ({}): positions and drift of the others \
+             are not monitored",
+            symbols.max
+        );
+        let halt = Halt {
+            account: account.clone(),
+            kind: CauseKind::NotMonitored,
+            state,
+            subject: Some("symbols".to_owned()),
+            reason,
+            actor: Actor::exporter(),
+        };
+        self.halt(halt, outbox);
     }
 
     /// What an event means beyond its account.
@@ -113,7 +146,8 @@ impl Monitor {
         while let Some(name) = self.dirty.pop_first() {
             let settings = Arc::clone(&self.settings);
             let Some(account) = self.accounts.get_mut(&name) else { continue };
-            let mut scene = Scene { now: self.now, settings: &settings, room: 0, outbox };
+            let (now, warnings) = (self.now, Warnings::default());
+            let mut scene = Scene { now, settings: &settings, warnings, outbox };
             let halts = account.compare(&mut scene);
             self.halt_for_drifts(&name, halts, outbox);
         }
@@ -122,11 +156,11 @@ impl Monitor {
     /// A second passed, for every account.
     pub(super) fn tick_accounts(&mut self, outbox: &mut Outbox<'_>) {
         let settings = Arc::clone(&self.settings);
-        let (now, room) = (self.now, 0);
+        let (now, warnings) = (self.now, Warnings::default());
         let mut changes = Vec::new();
         let mut halts = Vec::new();
         for account in self.accounts.values_mut() {
-            let mut scene = Scene { now, settings: &settings, room, outbox };
+            let mut scene = Scene { now, settings: &settings, warnings, outbox };
             let own = account.tick(&mut scene);
             changes.extend(own.into_iter().map(|change| (account.name.clone(), change)));
             halts.push((account.name.clone(), account.tick_books(&mut scene)));
@@ -207,11 +241,6 @@ impl Monitor {
                 self.held.change(before, Held::by(account));
             }
         }
-    }
-
-    /// Symbols that the series budget still has room for.
-    fn room(&self) -> usize {
-        self.settings.series.max.saturating_sub(self.series_used()) / limits::SERIES_PER_SYMBOL
     }
 }
 

@@ -59,4 +59,11 @@ pub const FAMILIES: &[Family] = &[
         ACCOUNT,
         Source::Account(|a, p| p.time(&[], a.last_event_at)),
     ),
+    Family::counter(
+        "trading_not_monitored_total",
+        "Number of events and rows of positions about symbols beyond symbols.max, which nothing \
+         watches.",
+        ACCOUNT,
+        Source::Account(|a, p| p.count(&[], a.not_monitored)),
+    ),
 ];

@@ -23,6 +23,13 @@ pub const EVENTS_REJECTED: Family = Family::counter(
     &["code"],
     Source::Runtime,
 );
+/// Warnings in answers.
+pub const INGEST_WARNINGS: Family = Family::counter(
+    "trading_exporter_ingest_warnings_total",
+    "Number of warnings in answers to events that were taken, by code.",
+    &["code"],
+    Source::Runtime,
+);
 /// Events known already.
 pub const EVENTS_DUPLICATE: Family = Family::counter(
     "trading_exporter_events_duplicate_total",
@@ -246,6 +253,7 @@ pub const RELOAD_SUCCESS_TIME: Family = Family::gauge(
 pub const FAMILIES: &[Family] = &[
     EVENTS_RECEIVED,
     EVENTS_REJECTED,
+    INGEST_WARNINGS,
     EVENTS_DUPLICATE,
     EVENTS_CONFLICT,
     INGEST_DURATION,

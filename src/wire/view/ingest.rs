@@ -3,9 +3,10 @@
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::word::TradingStateWord;
+use super::word::{TradingStateWord, WarningWord};
 use crate::domain::ids::Account;
 use crate::domain::state::TradingState;
+use crate::domain::warning::Warning;
 use crate::wire::digits::push_u64;
 use crate::wire::value::write_string;
 
@@ -25,15 +26,20 @@ pub struct IngestAnswer {
     #[serde(serialize_with = "map_of_states")]
     #[schema(value_type = std::collections::BTreeMap<String, super::word::TradingStateWord>)]
     pub states: Vec<(Account, TradingState)>,
+    /// What there is to say about events that were taken, by index; absent where there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub warnings: Vec<IngestWarning>,
 }
 
 impl IngestAnswer {
-    /// The answer as JSON. When nothing was refused it is written by hand: the same bytes (a test
-    /// holds that) for a quarter of the instructions, and every single event has an answer.
+    /// The answer as JSON. When nothing was refused and there is nothing to say it is written by
+    /// hand: the same bytes (a test holds that) for a quarter of the instructions, and every single
+    /// event has an answer.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let Self { accepted, duplicates, rejected, sequence, states } = self;
-        if !rejected.is_empty() {
+        let Self { accepted, duplicates, rejected, sequence, states, warnings } = self;
+        if !rejected.is_empty() || !warnings.is_empty() {
             // Plain structs of texts and integers cannot fail.
             return serde_json::to_vec(self).unwrap_or_default();
         }
@@ -82,6 +88,25 @@ pub struct Rejection {
     pub message: String,
 }
 
+/// What there is to say about one event that was taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct IngestWarning {
+    /// Its place in the request: 0, 1, 2 ...
+    pub index: usize,
+    /// The stable code.
+    pub code: WarningWord,
+    /// What it means, for people.
+    pub message: &'static str,
+}
+
+impl IngestWarning {
+    /// A warning about the event at a place of the request.
+    #[must_use]
+    pub fn new(index: usize, warning: Warning) -> Self {
+        Self { index, code: warning.into(), message: warning.message() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,10 +121,14 @@ mod tests {
         };
         let check = |rejected: Vec<Rejection>, accounts: &[(&str, TradingState)]| {
             let states = accounts.iter().map(|(name, state)| (Account::new(name).unwrap(), *state));
-            let states = states.collect();
-            let answer =
-                IngestAnswer { accepted: 1_000, duplicates: 0, rejected, sequence: 42, states };
-            assert_eq!(answer.to_json(), serde_json::to_vec(&answer).unwrap());
+            let states: Vec<_> = states.collect();
+            for warnings in [vec![], vec![IngestWarning::new(3, Warning::Stale)]] {
+                let (rejected, states) = (rejected.clone(), Vec::clone(&states));
+                let (accepted, duplicates, sequence) = (1_000, 0, 42);
+                let answer =
+                    IngestAnswer { accepted, duplicates, rejected, sequence, states, warnings };
+                assert_eq!(answer.to_json(), serde_json::to_vec(&answer).unwrap());
+            }
         };
         let two = [("b\"\\", TradingState::Halted), ("a/ü", TradingState::Active)];
         check(vec![], &[]);

@@ -26,7 +26,7 @@ pub use execution::{
     Counters, Execution, ExecutionSource, MissingReferences, Money, Outcomes, Slippage, Window,
 };
 pub use health::{CheckResult, Component, Health};
-pub use ingest::{IngestAnswer, Rejection};
+pub use ingest::{IngestAnswer, IngestWarning, Rejection};
 pub use orders::{Fill, Order, OrderPage, ReferencePrices, ReferenceSlippage};
 pub use positions::PositionRow;
 pub use scalar::{Exact, Time};

@@ -12,8 +12,8 @@ use crate::domain::monitor::Monitor;
 pub struct Cardinality {
     /// Series that /metrics may carry; past it new symbols fold into `__other__`.
     pub series_max: usize,
-    /// Series that a symbol is counted with when it is first seen.
-    pub series_per_symbol: usize,
+    /// Symbols of one account that are watched at most.
+    pub symbols_max: usize,
     /// Accounts that are kept at most.
     pub accounts_max: usize,
     /// Components of one account that are kept at most.
@@ -62,7 +62,7 @@ impl Cardinality {
         accounts.sort_by(|a, b| b.symbols.cmp(&a.symbols).then_with(|| a.account.cmp(&b.account)));
         Self {
             series_max: monitor.settings().series.max,
-            series_per_symbol: limits::SERIES_PER_SYMBOL,
+            symbols_max: monitor.settings().symbols.max,
             accounts_max: limits::ACCOUNTS_MAX,
             components_max: limits::COMPONENTS_MAX,
             breakdowns_max: limits::BREAKDOWNS_MAX,

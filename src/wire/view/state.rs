@@ -26,6 +26,9 @@ pub struct Permit {
     pub account: String,
     /// The more severe of the account's own state and that of `*`.
     pub state: TradingStateWord,
+    /// Whether the configuration, a token or an event has named the account; false: perhaps it is
+    /// misspelt.
+    pub known: bool,
     /// Why, oldest first; empty when active.
     pub causes: Vec<Cause>,
     /// Number of changes so far; only rises: a client ignores a permit with a lower one.
@@ -67,6 +70,7 @@ impl Permit {
         Self {
             account: account.to_owned(),
             state: permit.state.into(),
+            known: true,
             causes: Cause::all(account, permit),
             epoch: permit.epoch,
             valid_for_ms: millis(settings.valid_for),

@@ -12,6 +12,7 @@ use crate::domain::health::Health;
 use crate::domain::settings::{OnExpiry, Severity};
 use crate::domain::state::{AuditAction, CauseKind, TradingState};
 use crate::domain::units::Side;
+use crate::domain::warning::Warning;
 
 macro_rules! word {
     ($(#[doc = $doc:literal])* $name:ident, $domain:ty, [$($member:expr),* $(,)?]) => {
@@ -75,6 +76,18 @@ word! {
         CauseKind::Alertmanager,
         CauseKind::Risk,
         CauseKind::Component,
+        CauseKind::NotMonitored,
+    ]
+}
+word! {
+    /// What there is to say about an event that was taken.
+    WarningWord, Warning,
+    [
+        Warning::Stale,
+        Warning::ClockSkew,
+        Warning::NotMonitored,
+        Warning::Rounded,
+        Warning::UnknownAccount,
     ]
 }
 word! {
