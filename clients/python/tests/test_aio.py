@@ -25,6 +25,11 @@ class Book:
         return self.positions
 
 
+class Store(Book):
+    def set_position(self, symbol: str, quantity: Any, average_price: Any) -> None:
+        self.positions[symbol] = quantity
+
+
 def test_an_engine_in_a_loop(shared: Exporter, account: str, tmp_path: Path) -> None:
     async def engine() -> None:
         folder = str(tmp_path)
@@ -48,6 +53,13 @@ def test_an_engine_in_a_loop(shared: Exporter, account: str, tmp_path: Path) -> 
                 halted.set_result(halt)
 
             with TradingGate(client=client) as gate:
+                assert await client.permit(gate, SOON)
+                store = Store(MSFT=298)
+                repaired = DriftDetector(store, Book(MSFT=300), client=client)
+                await client.check_drift(repaired)
+                (drift,) = await client.check_drift(repaired)
+                assert await client.auto_reconcile(repaired, drift)
+                assert store.positions == {"MSFT": 300}
                 gate.on_halt(in_loop(stop))
                 detector = DriftDetector(Book(AAPL=20), Book(AAPL=120), client=client)
                 assert len(await client.check_drift(detector)) == 1

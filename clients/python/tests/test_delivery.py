@@ -358,3 +358,21 @@ def test_a_closed_client_drops_and_counts(shared: Exporter, make: Make) -> None:
     assert not client.send("order_accepted", {"order_id": "late"})
     assert client.stats().dropped_closed == 1
     client.close()
+
+
+def test_what_the_exporter_says_of_events_is_told_once(
+    make: Callable[..., Client], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It took them all: a list that is too old to be judged, by whichever way it was sent."""
+    warning = {"index": 0, "code": "stale", "message": "it is 300 s old"}
+    answer = {"accepted": 1, "duplicates": 0, "rejected": [], "warnings": [warning, "odd"]}
+    fake = Fake(*[reply(200, answer)] * 3)
+    client = make(fake.url)
+    for _ in range(2):
+        client.send("order_accepted", {"order_id": "1"})
+        assert client.flush(SOON)
+    client.post_events([client.event("order_accepted", {"order_id": "1"})])
+    told = [r.getMessage() for r in caplog.records if "stale" in r.getMessage()]
+    assert told == ["the exporter says stale: it is 300 s old"]
+    assert client.stats().rejected == 0
+    fake.close()

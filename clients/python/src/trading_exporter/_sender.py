@@ -82,6 +82,7 @@ class Verdict(NamedTuple):
     after_seconds: Optional[float] = None
     why: str = ""
     rejected: tuple[Mapping[str, Any], ...] = ()
+    warnings: tuple[Mapping[str, Any], ...] = ()
     states: Mapping[str, str] = {}
     accepted: int = 0
     duplicates: int = 0
@@ -97,6 +98,7 @@ def judge(answer: Answer, events: int) -> Verdict:
         return Verdict(
             done=True,
             rejected=rejected,
+            warnings=warnings_of(fields),
             states=states if isinstance(states, dict) else {},
             accepted=int(fields.get("accepted") or 0),
             duplicates=int(fields.get("duplicates") or 0),
@@ -113,6 +115,12 @@ def judge(answer: Answer, events: int) -> Verdict:
     elif answer.status < 500 and answer.status not in (408, 429) and not fields.get("retryable"):
         after = _MISTAKE_SECONDS
     return Verdict(after_seconds=after, why=why)
+
+
+def warnings_of(answer: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """What the exporter says of events that it took: a list too old to be judged, a clock ahead."""
+    warnings = answer.get("warnings")
+    return tuple(w for w in warnings if isinstance(w, dict)) if isinstance(warnings, list) else ()
 
 
 class Counts:
@@ -142,6 +150,7 @@ class Sender:
         envelope: Mapping[str, str],
         on_states: Callable[[Mapping[str, str]], None],
         on_rejected: Callable[[Rejected], None],
+        on_warnings: Callable[[tuple[Mapping[str, Any], ...]], None],
     ) -> None:
         self._options = options
         self._channel = channel
@@ -151,6 +160,7 @@ class Sender:
         self._envelope = envelope
         self._on_states = on_states
         self._on_rejected = on_rejected
+        self._on_warnings = on_warnings
         self.counts = Counts()
         self._outbox: deque[Line] = deque()
         self._passing: dict[tuple[str, ...], tuple[int, Line]] = {}
@@ -425,6 +435,8 @@ class Sender:
         self._told_at = -_LOG_EVERY_SECONDS
         for refusal in verdict.rejected:
             self._refused(lines, refusal)
+        if verdict.warnings:
+            self._on_warnings(verdict.warnings)
         if verdict.states:
             self._on_states(verdict.states)
 

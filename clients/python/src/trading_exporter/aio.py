@@ -15,6 +15,7 @@ from typing import Any, Callable, Optional, TypeVar
 from .client import Client, HasClient, Stats
 from .drift import Drift, DriftDetector
 from .execution import ExecutionMetrics, ExecutionMonitor
+from .gate import TradingGate
 
 T = TypeVar("T")
 
@@ -76,6 +77,14 @@ class AsyncClient(HasClient):
     async def check_drift(self, detector: DriftDetector) -> list[Drift]:
         """See :meth:`DriftDetector.check_drift`."""
         return await self.run(detector.check_drift)
+
+    async def auto_reconcile(self, detector: DriftDetector, drift: Drift) -> bool:
+        """See :meth:`DriftDetector.auto_reconcile`; a thread of the pool writes the store."""
+        return await self.run(detector.auto_reconcile, drift)
+
+    async def permit(self, gate: TradingGate, timeout: Optional[float] = 10.0) -> bool:
+        """See :meth:`TradingGate.wait`."""
+        return await self.run(gate.wait, timeout)
 
     async def close(self, timeout: Optional[float] = None) -> None:
         """See :meth:`Client.close`."""

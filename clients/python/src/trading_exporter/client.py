@@ -29,7 +29,7 @@ from typing import Any, Callable, Optional, Union
 from . import _forks
 from ._events import Raw, build, pack
 from ._http import FAILURES, Answer, Channel, Endpoint, raise_for
-from ._sender import Marker, Options, Rejected, Sender, new_spill
+from ._sender import Marker, Options, Rejected, Sender, new_spill, warnings_of
 from .errors import ExporterUnavailable
 
 log = logging.getLogger("trading_exporter")
@@ -39,6 +39,8 @@ DEFAULT_URL = "http://127.0.0.1:10471"
 STATE_FOLDER = "~state"
 
 _SPARE_CHANNELS = 4
+#: A warning of one kind is told at most so often.
+_WARN_EVERY_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ class Client:
         self._spill_bytes_max = spill_bytes_max
         self._rejected_callback = on_rejected
         self._rejections_told_at = 0.0
+        self._warned_at: dict[str, float] = {}
         self._state_listeners: list[Callable[[str], None]] = []
         self._channels: deque[Channel] = deque()
         self._broker_channels: deque[Channel] = deque()
@@ -170,6 +173,7 @@ class Client:
             self._envelope,
             self._heard,
             self._rejected,
+            self._warned,
         )
 
     # The order path
@@ -310,6 +314,7 @@ class Client:
         answer = self._exchange("POST", "/api/v1/events", body=body, broker=broker)
         fields = answer.json()
         if answer.status < 300 and isinstance(fields, dict):
+            self._warned(warnings_of(fields))
             self._heard(fields.get("states") or {})
         return answer
 
@@ -381,6 +386,14 @@ class Client:
             log.warning("an event was refused: %s %s", rejected.code, rejected.message)
         if self._rejected_callback is not None:
             self._rejected_callback(rejected)
+
+    def _warned(self, warnings: tuple[Mapping[str, Any], ...]) -> None:
+        """The exporter took events, and something is not right with them; each kind now and then."""
+        for warning in warnings:
+            code, now = str(warning.get("code")), time.monotonic()
+            if now - self._warned_at.get(code, -_WARN_EVERY_SECONDS) >= _WARN_EVERY_SECONDS:
+                self._warned_at[code] = now
+                log.warning("the exporter says %s: %s", code, warning.get("message"))
 
     def _ensure_thread(self) -> None:
         with self._thread_lock:
