@@ -13,6 +13,7 @@ from harness import SOON, Exporter, Fake, hang, reply, until
 from trading_exporter import (
     Client,
     DriftDetector,
+    ExecutionMonitor,
     ExporterRefused,
     Halt,
     Reconcile,
@@ -173,6 +174,23 @@ def test_an_account_that_nobody_named_is_told_once(
     told = [r for r in caplog.records if "has not heard of account 'papr'" in r.getMessage()]
     assert len(told) == 1
     fake.close()
+
+
+def test_an_account_is_known_from_its_first_event(
+    exporter: Callable[..., Exporter], make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = exporter("permit: {valid_for: 500ms}").start()
+    client = make(server.url, account="papr")
+    with TradingGate(client=client) as gate:
+        assert gate.wait(SOON)
+        until(lambda: "'papr'" in caplog.text)
+        assert gate.known is False
+        assert DriftDetector(client=client).check_drift() == []
+        assert ExecutionMonitor(client=client).detect_anomalies() == []
+        client.send("heartbeat", {"component": "engine"})
+        until(lambda: gate.known)
+        assert gate.allowed()
+    assert "cannot be followed" not in caplog.text
 
 
 def test_what_a_cause_says_is_passed_on(make: Make) -> None:

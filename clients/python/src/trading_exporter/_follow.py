@@ -128,8 +128,7 @@ class Follower:
 
     def _standing(self) -> None:
         """Directives that were sent before anybody listened."""
-        query = {"account": self._client.account, "state": "reconciling"}
-        for drift in self._client.get("/api/v1/drift", **query):
+        for drift in self._client.rows("/api/v1/drift", state="reconciling"):
             if drift.get("directive_id"):
                 self._gate.take_directive(
                     {

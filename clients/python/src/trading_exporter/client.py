@@ -30,7 +30,7 @@ from . import _forks
 from ._events import Raw, build, pack
 from ._http import FAILURES, Answer, Channel, Endpoint, raise_for
 from ._sender import Marker, Options, Rejected, Sender, new_spill, warnings_of
-from .errors import ExporterUnavailable
+from .errors import ExporterRefused, ExporterUnavailable
 
 log = logging.getLogger("trading_exporter")
 
@@ -299,6 +299,16 @@ class Client:
         raise_for(answer)
         return answer.json()
 
+    def rows(self, path: str, **query: object) -> list[dict[str, Any]]:
+        """The same for a list of the account. Of an account that nobody has named it is empty."""
+        try:
+            answer = self.get(path, account=self.account, **query)
+        except ExporterRefused as error:
+            if error.code != "unknown_account":
+                raise
+            return []
+        return list(answer)
+
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """A decision, like `post("/api/v1/halts", {...})`; sent once.
 
@@ -388,7 +398,7 @@ class Client:
             self._rejected_callback(rejected)
 
     def _warned(self, warnings: tuple[Mapping[str, Any], ...]) -> None:
-        """The exporter took events, and something is not right with them; each kind now and then."""
+        """The exporter took events, and something is not right with them; each kind at times."""
         for warning in warnings:
             code, now = str(warning.get("code")), time.monotonic()
             if now - self._warned_at.get(code, -_WARN_EVERY_SECONDS) >= _WARN_EVERY_SECONDS:

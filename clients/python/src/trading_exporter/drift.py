@@ -231,8 +231,7 @@ class DriftDetector:
         self._post([local] if local is not None else [])
 
     def _confirmed(self) -> list[Drift]:
-        answer = self.client.get("/api/v1/drift", account=self.client.account, state="open")
-        return [Drift.of(drift) for drift in answer]
+        return [Drift.of(drift) for drift in self.client.rows("/api/v1/drift", state="open")]
 
     def start(self) -> None:
         """Checks in the background, at once and every `check_interval_seconds`."""

@@ -259,7 +259,7 @@ class ExecutionMonitor:
 
         Raises `ExporterUnavailable`.
         """
-        anomalies = self.client.get("/api/v1/anomalies", account=self.client.account)
+        anomalies = self.client.rows("/api/v1/anomalies")
         return [(str(a["severity"]).upper(), _sentence(a)) for a in anomalies]
 
 

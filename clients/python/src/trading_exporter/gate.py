@@ -141,7 +141,7 @@ class TradingGate:
         self._valid_for = 0.0
         self._heard_at = 0.0
         self._is_known: Optional[bool] = None
-        self._told_unknown = False
+        self._said_unknown = 0
         self._told: Optional[TradingState] = None
         self._told_effective: Optional[TradingState] = None
         self._told_expired = True
@@ -349,10 +349,15 @@ class TradingGate:
         return _View(self._valid_until, severity < 1, severity < 2, expired < 1, expired < 2)
 
     def _take_known(self, known: Any) -> None:
-        """An account that nobody has named may trade, and is told of once; under the lock."""
+        """An account that nobody has named may trade, and is told of once; under the lock.
+
+        Not by the first permit: an account is new until its first event, a moment later.
+        """
         self._is_known = known if isinstance(known, bool) else None
-        if self._is_known is False and not self._told_unknown:
-            self._told_unknown = True
+        if self._is_known is not False:
+            return
+        self._said_unknown += 1
+        if self._said_unknown == 2:
             log.warning(
                 "the exporter has not heard of account %r yet: is it spelled as everywhere else?",
                 self.client.account,
