@@ -7,7 +7,7 @@ from . import board, looks
 from . import execution_tables as tables
 from .execution_tables import REFERENCE
 from .panels import Threshold, judged, lines
-from .query import AS, A, gain, latest, outstanding, over, quantile, rate
+from .query import AS, A, gain, latest, outstanding, over, quantile, rate, taken_away
 
 OUTCOMES = ("filled", "cancelled", "expired", "rejected", "denied")
 OUTCOME_COLORS = (
@@ -255,9 +255,8 @@ def slippage():
             "time between two points. Below zero: saved. By account and currency.",
             [
                 (
-                    money("trading_slippage_cost_total")
-                    + " - "
-                    + money("trading_price_improvement_total"),
+                    standing("trading_slippage_cost_total")
+                    + f" - ({standing('trading_price_improvement_total')})",
                     "{{account}} {{currency}}",
                 )
             ],
@@ -269,7 +268,8 @@ def slippage():
             "Fees less rebates in the time between two points, by account and currency.",
             [
                 (
-                    money("trading_fees_total") + " - " + money("trading_fee_rebates_total"),
+                    standing("trading_fees_total")
+                    + f" - ({standing('trading_fee_rebates_total')})",
                     "{{account}} {{currency}}",
                 )
             ],
@@ -278,9 +278,9 @@ def slippage():
         ),
         lines(
             "Notional executed",
-            "Absolute price x quantity x multiplier in the time between two points, by account "
-            "and currency.",
-            [(money("trading_executed_notional_total"), "{{account}} {{currency}}")],
+            "Absolute price x quantity x multiplier in the time between two points, less what busts "
+            "and corrections took away, by account and currency.",
+            [(standing("trading_executed_notional_total"), "{{account}} {{currency}}")],
             looks.COUNT,
             size=(8, 7),
         ),
@@ -290,6 +290,11 @@ def slippage():
 def money(metric):
     """What a counter of money gained between two points; currencies are never added."""
     return gain(metric, MONEY, by=("account", "currency"), window="$__rate_interval")
+
+
+def standing(metric):
+    """The same, less what busts and corrections took away."""
+    return f"{money(metric)} - {money(taken_away(metric))}"
 
 
 def speed():

@@ -2,7 +2,7 @@
 
 from . import board, looks
 from .panels import Column, grid
-from .query import AS, latest
+from .query import AS, latest, taken_away
 
 # Slippage is measured against the price that is chosen above.
 REFERENCE = 'reference="$reference"'
@@ -28,7 +28,7 @@ def symbols():
     columns = [
         Column(
             title,
-            latest(metric, AS, REFERENCE if unit == looks.BASIS_POINTS else ""),
+            expression(metric, REFERENCE if unit == looks.BASIS_POINTS else ""),
             unit,
             decimals,
             width=100 if len(title) > 7 else 84,
@@ -52,6 +52,14 @@ def symbols():
             size=(24, 10),
         )
     ]
+
+
+def expression(metric, where):
+    """The latest value; of a total, less what busts and corrections took away."""
+    value = latest(metric, AS, where)
+    if metric != "trading_filled_quantity_total":
+        return value
+    return f"{value} - {latest(taken_away(metric), AS, where)}"
 
 
 def breakdowns():

@@ -55,6 +55,11 @@ def gain(metric, labels=A, where="", by=None, window="$__range"):
     return counted("increase", metric, labels, where, window, by=by)
 
 
+def taken_away(metric):
+    """The counter of what busts and corrections took away of another one."""
+    return metric.removesuffix("_total") + "_reversed_total"
+
+
 def quantile(q, metric, labels=A):
     """A quantile of a histogram in the time between two points."""
     buckets = rate(f"{metric}_bucket", (*labels, "le"))

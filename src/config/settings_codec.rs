@@ -251,6 +251,8 @@ struct InstrumentShape {
     multiplier: Decimal,
     #[serde(with = "RateShape")]
     rate: Rate,
+    #[serde(with = "leaves::currency_or_none", default)]
+    base: Option<Currency>,
 }
 
 #[derive(Serialize, Deserialize)]

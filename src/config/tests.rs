@@ -239,9 +239,13 @@ instruments:
   - {symbol: 'ES*', multiplier: 50}
   - {symbol: 'SAP', currency: EUR}
   - {symbol: 'NQ', currency: USD, account: 'eu-1', rate: '0.9'}
-  - {symbol: 'BTC', currency: USDT}
+  - {symbol: 'BTC', currency: USDT, base: XBT}
 ";
     let settings = settings(text);
+    let base = |symbol: &str| {
+        settings.instruments.get("us-1", symbol).base.as_ref().map(ToString::to_string)
+    };
+    assert_eq!((base("BTC"), base("SAP")), (Some("XBT".to_owned()), None));
     let check = |account: &str, symbol: &str, currency: &str, multiplier: i64, rate: Rate| {
         let got = settings.instruments.get(account, symbol);
         assert_eq!(got.currency.as_str(), currency, "{account} {symbol}");

@@ -9,7 +9,7 @@ use crate::domain::drift::{
 };
 use crate::domain::execution::LATENCY_BOUNDS;
 use crate::domain::execution::SLIPPAGE_BOUNDS;
-use crate::domain::execution::counters::{Counters, Money};
+use crate::domain::execution::counters::{Counters, Money, Total};
 use crate::domain::execution::figures::{Figures, MeanFigure, Quantiles, SlippageFigures};
 use crate::domain::execution::histogram::{Exemplar, Histogram};
 use crate::domain::health::{ComponentView, Health};
@@ -50,7 +50,8 @@ fn settings() -> Settings {
 }
 
 fn counters() -> Counters {
-    let money = Money { notional: Decimal::new(187_432, 1), ..Money::default() };
+    let notional = Total { sum: Decimal::new(187_432, 1), reversed: Decimal::ONE };
+    let money = Money { notional, ..Money::default() };
     Counters {
         submitted: 3,
         money: BTreeMap::from([(Currency::usd(), money)]),
@@ -483,7 +484,7 @@ fn an_account_and_a_symbol_cost_what_the_budget_says() {
         assert!((50..=at_most).contains(&series), "{label:?}: {series}");
     };
     check(None, 512);
-    check(Some(("symbol", "AAPL")), 64);
+    check(Some(("symbol", "AAPL")), 72);
 }
 
 #[test]

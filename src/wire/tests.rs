@@ -118,6 +118,16 @@ fn filled() -> impl Strategy<Value = Body> {
     )
 }
 
+fn corrected() -> impl Strategy<Value = Body> {
+    let fee = (option::of(decimal().prop_map(Amount::new)), option::of(currency()));
+    (order(), fill_id(), quantity(), price(), fee).prop_map(
+        |(order, fill_id, quantity, price, (fee, fee_currency))| {
+            let correction = FillCorrected { order, fill_id, quantity, price, fee, fee_currency };
+            Body::FillCorrected(correction)
+        },
+    )
+}
+
 /// The other events of orders, and busts and corrections of their fills.
 fn order_body() -> impl Strategy<Value = Body> {
     let initiator = option::of(prop_oneof![Just(Initiator::User), Just(Initiator::Venue)]);
@@ -141,9 +151,7 @@ fn order_body() -> impl Strategy<Value = Body> {
         ),
         (order(), fill_id())
             .prop_map(|(order, fill_id)| Body::FillBusted(FillBusted { order, fill_id })),
-        (order(), fill_id(), quantity(), price()).prop_map(|(order, fill_id, quantity, price)| {
-            Body::FillCorrected(FillCorrected { order, fill_id, quantity, price })
-        }),
+        corrected().boxed(),
     ]
 }
 
@@ -197,7 +205,14 @@ fn other_body() -> impl Strategy<Value = Body> {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let body = prop_oneof![submitted(), filled(), order_body(), positions(), other_body()];
+    // Boxed: the strategies of all kinds in one would overflow the stack of a test.
+    let body = prop_oneof![
+        submitted().boxed(),
+        filled().boxed(),
+        order_body().boxed(),
+        positions().boxed(),
+        other_body().boxed()
+    ];
     let nanos = Timestamp::MIN.as_nanos()..Timestamp::MAX.as_nanos();
     let names = [(); 4].map(|()| option::of(name()));
     (name(), option::of(nanos), names, any::<bool>(), body).prop_map(

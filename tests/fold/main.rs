@@ -9,6 +9,7 @@ mod golden;
 mod naive;
 mod permutations;
 mod pictures;
+mod restating;
 mod session;
 mod snapshots;
 mod state;

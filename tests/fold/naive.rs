@@ -4,8 +4,9 @@
 //! fold does with running sums, linked lists and amendments must come to the same.
 
 use proptest::prelude::*;
-use trading_exporter::domain::execution::counters::Outcome;
+use trading_exporter::domain::execution::counters::{Outcome, Total};
 use trading_exporter::domain::settings::{Settings, WindowSettings};
+use trading_exporter::domain::units::Decimal;
 
 use crate::flow::Fold;
 
@@ -14,12 +15,12 @@ use crate::flow::Fold;
 pub(crate) enum Fact {
     Submitted { quantity: i64, expected: Option<i64> },
     Accepted,
-    Filled { fill: u8, quantity: i64, price: i64 },
+    Filled { fill: u8, quantity: i64, price: i64, fee: Option<i64> },
     FilledRest { price: i64 },
     Ended(Outcome),
     Replaced { quantity: i64 },
     Busted { fill: u8 },
-    Corrected { fill: u8, quantity: i64, price: i64 },
+    Corrected { fill: u8, quantity: i64, price: i64, fee: Option<i64> },
 }
 
 /// A fact with its order and its event time in seconds after the start.
@@ -40,10 +41,8 @@ impl Step {
                 ("order_submitted", fields)
             }
             Fact::Accepted => ("order_accepted", String::new()),
-            Fact::Filled { fill, quantity, price } => {
-                let fields =
-                    format!(r#""fill_id":"F{fill}","quantity":{quantity},"price":{price}"#);
-                ("order_filled", fields)
+            Fact::Filled { fill, quantity, price, fee } => {
+                ("order_filled", fill_fields(*fill, (*quantity, *price), *fee))
             }
             Fact::FilledRest { price } => ("order_filled", format!(r#""price":{price}"#)),
             Fact::Ended(Outcome::Rejected) => ("order_rejected", String::new()),
@@ -52,10 +51,8 @@ impl Step {
             Fact::Ended(Outcome::Cancelled | Outcome::Filled) => ("order_cancelled", String::new()),
             Fact::Replaced { quantity } => ("order_replaced", format!(r#""quantity":{quantity}"#)),
             Fact::Busted { fill } => ("fill_busted", format!(r#""fill_id":"F{fill}""#)),
-            Fact::Corrected { fill, quantity, price } => {
-                let fields =
-                    format!(r#""fill_id":"F{fill}","quantity":{quantity},"price":{price}"#);
-                ("fill_corrected", fields)
+            Fact::Corrected { fill, quantity, price, fee } => {
+                ("fill_corrected", fill_fields(*fill, (*quantity, *price), *fee))
             }
         };
         let comma = if fields.is_empty() { "" } else { "," };
@@ -64,6 +61,22 @@ impl Step {
             r#"{{"type":"{kind}","order_id":"O{order}","symbol":"X","side":"buy","time":{time},"event_id":"E{event_id}"{comma}{fields}}}"#
         ) + "\n"
     }
+}
+
+fn fill_fields(fill: u8, (quantity, price): (i64, i64), fee: Option<i64>) -> String {
+    let fee = fee.map(|fee| format!(r#","fee":{fee}"#)).unwrap_or_default();
+    format!(r#""fill_id":"F{fill}","quantity":{quantity},"price":{price}{fee}"#)
+}
+
+/// What the executions of orders add up to in money and quantity.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Sums {
+    quantity: i64,
+    notional: i64,
+    fees: i64,
+    rebates: i64,
+    cost: i64,
+    improvement: i64,
 }
 
 /// What one order comes to.
@@ -78,13 +91,15 @@ pub(crate) struct Naive {
     has_fills: bool,
     submitted_at: Option<i64>,
     last_fill_at: Option<i64>,
+    sums: Sums,
 }
 
-/// What the facts of one order come to. They are taken as they were accepted by the fold: equal
-/// reports of one fill once, one submission.
+/// What the facts of one order come to. They are taken as they were accepted by the fold: one
+/// submission, and of several reports of one fill the first, with the first fee that was told.
 pub(crate) fn judge(facts: &[Step]) -> Naive {
     let mut naive = Naive::default();
     let mut fills: Vec<(i64, Option<i64>, i64)> = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
     let mut replaces: Vec<(i64, i64)> = Vec::new();
     let mut ends: Vec<Outcome> = Vec::new();
     for step in facts {
@@ -96,9 +111,12 @@ pub(crate) fn judge(facts: &[Step]) -> Naive {
                 naive.reached = true;
             }
             Fact::Accepted => naive.reached = true,
-            Fact::Filled { fill, quantity, price } => {
-                let amended = amended(facts, *fill).unwrap_or((*quantity, *price));
-                fills.push((step.at, Some(amended.0), amended.1));
+            Fact::Filled { fill, quantity, price, .. } => {
+                if seen.insert(*fill) {
+                    let amended = amended(facts, *fill).unwrap_or((*quantity, *price));
+                    fills.push((step.at, Some(amended.0), amended.1));
+                    naive.sums.add_fee(standing_fee(facts, *fill));
+                }
             }
             Fact::FilledRest { price } => fills.push((step.at, None, *price)),
             Fact::Ended(outcome) => {
@@ -127,6 +145,7 @@ pub(crate) fn judge(facts: &[Step]) -> Naive {
         let quantity = quantity.unwrap_or(0);
         naive.filled += quantity;
         naive.notional += quantity * price;
+        naive.sums.add(quantity, price, naive.expected);
         if quantity > 0 {
             naive.last_fill_at = naive.last_fill_at.max(Some(at));
         }
@@ -139,13 +158,54 @@ pub(crate) fn judge(facts: &[Step]) -> Naive {
     naive
 }
 
+impl Sums {
+    fn add(&mut self, quantity: i64, price: i64, expected: Option<i64>) {
+        self.quantity += quantity;
+        self.notional += quantity * price.abs();
+        let worse = expected.map_or(0, |expected| (price - expected) * quantity);
+        self.cost += worse.max(0);
+        self.improvement -= worse.min(0);
+    }
+
+    fn add_fee(&mut self, fee: i64) {
+        self.fees += fee.max(0);
+        self.rebates -= fee.min(0);
+    }
+
+    fn add_all(&mut self, other: &Self) {
+        self.quantity += other.quantity;
+        self.notional += other.notional;
+        self.fees += other.fees;
+        self.rebates += other.rebates;
+        self.cost += other.cost;
+        self.improvement += other.improvement;
+    }
+}
+
+/// The fee of a fill after busts and corrections.
+fn standing_fee(facts: &[Step], fill: u8) -> i64 {
+    if facts.iter().any(|s| matches!(s.fact, Fact::Busted { fill: id } if id == fill)) {
+        return 0;
+    }
+    let corrected = facts.iter().filter_map(|step| {
+        let Fact::Corrected { fill: id, fee, .. } = step.fact else { return None };
+        Some((step.at, fee.filter(|_| id == fill)?))
+    });
+    let reported = facts.iter().find_map(|step| {
+        let Fact::Filled { fill: id, fee, .. } = step.fact else { return None };
+        fee.filter(|_| id == fill)
+    });
+    let latest = corrected.max_by_key(|(at, _)| *at).map(|(_, fee)| fee);
+    latest.or(reported).unwrap_or(0)
+}
+
 /// Quantity and price of a fill after busts and corrections; none: as reported.
 fn amended(facts: &[Step], fill: u8) -> Option<(i64, i64)> {
     let mut latest: Option<(i64, (i64, i64))> = None;
     for step in facts {
         match &step.fact {
             Fact::Busted { fill: id } if *id == fill => return Some((0, 0)),
-            Fact::Corrected { fill: id, quantity, price }
+            Fact::Corrected { fill: id, quantity, price, .. }
                 if *id == fill && latest.is_none_or(|(at, _)| at <= step.at) =>
             {
                 latest = Some((step.at, (*quantity, *price)));
@@ -166,20 +226,22 @@ fn amended(facts: &[Step], fill: u8) -> Option<(i64, i64)> {
 pub(crate) fn any_fact() -> impl Strategy<Value = Fact> {
     let quantity = || prop::sample::select(vec![10i64, 20, 50, 100]);
     let price = || prop::sample::select(vec![-50i64, 99, 100, 101, 120]);
+    let fee = || prop::option::of(-2i64..4);
     prop_oneof![
         4 => (quantity(), prop::option::of(price()))
             .prop_map(|(quantity, expected)| Fact::Submitted { quantity, expected }),
         2 => Just(Fact::Accepted),
-        6 => (0u8..3, quantity(), price())
-            .prop_map(|(fill, quantity, price)| Fact::Filled { fill, quantity, price }),
+        6 => (0u8..3, quantity(), price(), fee())
+            .prop_map(|(fill, quantity, price, fee)| Fact::Filled { fill, quantity, price, fee }),
         1 => price().prop_map(|price| Fact::FilledRest { price }),
         3 => prop::sample::select(vec![
                 Outcome::Rejected, Outcome::Cancelled, Outcome::Expired, Outcome::Denied,
             ]).prop_map(Fact::Ended),
         1 => quantity().prop_map(|quantity| Fact::Replaced { quantity }),
         1 => (0u8..3).prop_map(|fill| Fact::Busted { fill }),
-        1 => (0u8..3, quantity(), price())
-            .prop_map(|(fill, quantity, price)| Fact::Corrected { fill, quantity, price }),
+        1 => (0u8..3, quantity(), price(), fee()).prop_map(|(fill, quantity, price, fee)| {
+            Fact::Corrected { fill, quantity, price, fee }
+        }),
     ]
 }
 
@@ -187,18 +249,37 @@ pub(crate) fn any_step(orders: u8) -> impl Strategy<Value = Step> {
     (0..orders, 0i64..20, any_fact()).prop_map(|(order, at, fact)| Step { order, at, fact })
 }
 
-/// Keeps the facts that do not contradict an earlier one: one submission for each order, one report
-/// and one correction for each fill.
-pub(crate) fn consistent(steps: Vec<Step>) -> Vec<Step> {
-    let mut seen = std::collections::BTreeSet::new();
-    let key = |step: &Step| match &step.fact {
+/// What a fact can be told but once.
+fn key(step: &Step) -> Option<(u8, u8, u8)> {
+    match &step.fact {
         Fact::Submitted { .. } => Some((step.order, 0, 0)),
         Fact::Filled { fill, .. } => Some((step.order, 1, *fill)),
         Fact::Corrected { fill, .. } => Some((step.order, 2, *fill)),
         Fact::FilledRest { .. } => Some((step.order, 3, 0)),
         Fact::Accepted | Fact::Ended(_) | Fact::Replaced { .. } | Fact::Busted { .. } => None,
-    };
+    }
+}
+
+/// Keeps the facts that do not contradict an earlier one: one submission for each order, one report
+/// and one correction for each fill.
+pub(crate) fn consistent(steps: Vec<Step>) -> Vec<Step> {
+    let mut seen = std::collections::BTreeSet::new();
     steps.into_iter().filter(|step| key(step).is_none_or(|key| seen.insert(key))).collect()
+}
+
+/// The same, but a second report of a fill stays and agrees with the first: it may tell the fee.
+fn repeating(steps: Vec<Step>) -> Vec<Step> {
+    let mut reported = std::collections::BTreeMap::new();
+    let mut seen = std::collections::BTreeSet::new();
+    let kept = steps.into_iter().filter_map(|mut step| {
+        let order = step.order;
+        if let Fact::Filled { fill, quantity, price, .. } = &mut step.fact {
+            (*quantity, *price) = *reported.entry((order, *fill)).or_insert((*quantity, *price));
+            return Some(step);
+        }
+        key(&step).is_none_or(|key| seen.insert(key)).then_some(step)
+    });
+    kept.collect()
 }
 
 /// The window by the definition: order numbers in the order in which they ended.
@@ -281,6 +362,33 @@ fn check(fold: &Fold, orders: &[Naive]) {
     assert!(near(figures.fill_time.seconds, mean), "{:?} {mean:?}", figures.fill_time);
 }
 
+/// What stands is what all facts add up to, and no total was ever larger.
+fn check_totals(fold: &Fold, orders: &[Naive], before: &[Total]) -> Vec<Total> {
+    let account = fold.monitor.account("default").expect("an account");
+    let counters = account.execution.whole().counters();
+    let money = counters.money.values().next().copied().unwrap_or_default();
+    let totals = vec![
+        counters.filled_quantity,
+        money.notional,
+        money.fees,
+        money.rebates,
+        money.slippage_cost,
+        money.price_improvement,
+    ];
+    let mut sums = Sums::default();
+    for order in orders {
+        sums.add_all(&order.sums);
+    }
+    let Sums { quantity, notional, fees, rebates, cost, improvement } = sums;
+    let expect = [quantity, notional, fees, rebates, cost, improvement].map(Decimal::from);
+    let net: Vec<Decimal> = totals.iter().map(Total::net).collect();
+    assert_eq!(net, expect);
+    for (now, before) in totals.iter().zip(before) {
+        assert!(now.sum >= before.sum && now.reversed >= before.reversed, "{before:?} {now:?}");
+    }
+    totals
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -289,9 +397,10 @@ proptest! {
         steps in prop::collection::vec(any_step(8), 0..60),
         max in 1usize..6,
     ) {
-        let steps = consistent(steps);
+        let steps = repeating(steps);
         let window = WindowSettings { orders: max, ..WindowSettings::default() };
         let mut fold = Fold::new(Settings { window, ..Settings::default() });
+        let mut totals = Vec::new();
         let mut naive = Window { entered: Vec::new(), evicted: Vec::new(), max };
         for (at, step) in steps.iter().enumerate() {
             fold.lines(&step.line(at));
@@ -302,6 +411,8 @@ proptest! {
             naive.follow(step.order, &judge(&of(step.order)));
             let inside: Vec<Naive> = naive.entered.iter().map(|o| judge(&of(*o))).collect();
             check(&fold, &inside);
+            let all: Vec<Naive> = (0..8).map(|order| judge(&of(order))).collect();
+            totals = check_totals(&fold, &all, &totals);
         }
     }
 }

@@ -408,8 +408,9 @@ fn what_a_fill_without_quantity_gives_back_is_not_counted_twice() {
             fold.lines(&facts[at]);
         }
         let counters = account(&fold).execution.whole().counters();
-        let notional = counters.money.values().map(|m| m.notional.to_string()).collect::<Vec<_>>();
-        assert_eq!((counters.fills, counters.filled_quantity), (3, 100.into()), "{order:?}");
+        let notional =
+            counters.money.values().map(|m| m.notional.sum.to_string()).collect::<Vec<_>>();
+        assert_eq!((counters.fills, counters.filled_quantity.sum), (3, 100.into()), "{order:?}");
         assert_eq!(notional, ["1000"], "{order:?}");
     }
 }

@@ -25,6 +25,7 @@ mod bodies;
 mod contract;
 mod session;
 mod procedures;
+mod case_fills;
 mod readme;
 mod golden_journal;
 mod golden_scrape;

@@ -108,6 +108,11 @@ fn check_windows(exporter: &Exporter) {
         let window = execution(exporter, symbol)["window"].take();
         let (labels, prefix) = series(symbol);
         for (name, want) in figures["window"].as_object().unwrap() {
+            if symbol.is_none() && name == "quantity_fill_ratio" {
+                // Quantities of different symbols are never added, though the model adds them.
+                assert!(window[name].is_null(), "{name}");
+                continue;
+            }
             let got = window[name].as_f64().unwrap();
             if want.is_u64() || name.ends_with("_ratio") {
                 assert_eq!(Some(got), want.as_f64(), "{symbol:?} {name}");

@@ -22,6 +22,7 @@ struct Rule {
     currency: Option<Currency>,
     multiplier: Decimal,
     rate: Option<Decimal>,
+    base: Option<Currency>,
     place: Place,
 }
 
@@ -38,7 +39,8 @@ pub(super) fn read(root: &mut Section<'_>, settings: &mut Settings) {
     let mut overrides = Vec::new();
     for AccountCurrency { account, currency } in &accounts {
         let multiplier = Decimal::ONE;
-        let rule = Instrument { currency: currency.clone(), multiplier, rate: Rate::Same };
+        let rule =
+            Instrument { currency: currency.clone(), multiplier, rate: Rate::Same, base: None };
         overrides.push(Override { account: account.clone(), symbol: Pattern::any(), rule });
     }
     for rule in &rules {
@@ -67,10 +69,12 @@ fn instrument(s: &mut Section<'_>) -> Option<Rule> {
         currency: None,
         multiplier: Decimal::ONE,
         rate: None,
+        base: None,
         place: s.place(),
     };
     s.set("account", &mut rule.account, pattern);
     s.set("currency", &mut rule.currency, |node| name(Currency::new)(node).map(Some));
+    s.set("base", &mut rule.base, |node| name(Currency::new)(node).map(Some));
     s.set("multiplier", &mut rule.multiplier, positive_decimal);
     s.set("rate", &mut rule.rate, |node| positive_decimal(node).map(Some));
     rule.symbol = symbol?;
@@ -107,7 +111,8 @@ fn combine(
             Some(rate) => Rate::Fixed(rate),
             None => Rate::Unknown,
         };
-        let instrument = Instrument { currency, multiplier: rule.multiplier, rate };
+        let base = rule.base.clone();
+        let instrument = Instrument { currency, multiplier: rule.multiplier, rate, base };
         Override { account, symbol: rule.symbol.clone(), rule: instrument }
     };
     parts.into_iter().map(decide).collect()

@@ -229,3 +229,26 @@ pub(super) mod currency {
         Currency::new(&String::deserialize(from)?).map_err(D::Error::custom)
     }
 }
+
+/// A currency code that may be missing.
+pub(super) mod currency_or_none {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::domain::ids::Currency;
+
+    #[expect(clippy::ref_option, reason = "serde hands in references")]
+    pub(in super::super) fn serialize<S: Serializer>(
+        value: &Option<Currency>,
+        out: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.as_ref().map(Currency::as_str).serialize(out)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Currency>, D::Error> {
+        let text = Option::<String>::deserialize(from)?;
+        text.map(|t| Currency::new(&t).map_err(D::Error::custom)).transpose()
+    }
+}

@@ -84,11 +84,13 @@ fn drift_rules() -> impl Strategy<Value = DriftRules> + Clone {
 fn instruments() -> impl Strategy<Value = Instrument> + Clone {
     let rate =
         prop_oneof![Just(Rate::Same), Just(Rate::Unknown), decimals().prop_map(Rate::Fixed),];
-    ("[A-Z]{3,5}", decimals(), rate)
-        .prop_map(|(currency, multiplier, rate)| Instrument {
-            currency: Currency::new(&currency).expect("a currency"),
+    let currency = || "[A-Z]{3,5}".prop_map(|code| Currency::new(&code).expect("a currency"));
+    (currency(), decimals(), rate, prop::option::of(currency()))
+        .prop_map(|(currency, multiplier, rate, base)| Instrument {
+            currency,
             multiplier,
             rate,
+            base,
         })
         .boxed()
 }

@@ -1,10 +1,10 @@
-//! The venue replaced quantity and price of an execution (FIX ExecType G).
+//! The venue replaced quantity, price and perhaps fee of an execution (FIX ExecType G).
 
 use crate::domain::event::OrderRef;
-use crate::domain::ids::FillId;
-use crate::domain::units::{Price, Quantity};
+use crate::domain::ids::{Currency, FillId};
+use crate::domain::units::{Amount, Price, Quantity};
 
-/// The venue replaced quantity and price of an execution (FIX ExecType G).
+/// The venue replaced quantity, price and perhaps fee of an execution (FIX ExecType G).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FillCorrected {
     /// The order, and what the event says of its symbol and side.
@@ -15,4 +15,8 @@ pub struct FillCorrected {
     pub quantity: Quantity,
     /// Its price from now on.
     pub price: Price,
+    /// Its fee from now on; missing: as before.
+    pub fee: Option<Amount>,
+    /// The currency of the fee; missing: that of the instrument.
+    pub fee_currency: Option<Currency>,
 }

@@ -1,4 +1,5 @@
-//! What is counted for ever: orders, outcomes, fills, quantities and money. Nothing goes down.
+//! What is counted for ever: orders, outcomes, fills, quantities and money. Nothing goes down: what
+//! is taken away is a total of its own.
 
 use std::collections::BTreeMap;
 
@@ -92,56 +93,103 @@ impl ByOutcome {
     }
 }
 
-/// Sums of money in one currency. All are at least zero and only grow.
+/// A total that never goes down, and beside it what was taken away again: the difference of the two
+/// is what stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Total {
+    /// Everything that was ever added; only grows.
+    #[serde(with = "exact")]
+    pub sum: Decimal,
+    /// What busts and corrections took away; only grows.
+    #[serde(with = "exact")]
+    pub reversed: Decimal,
+}
+
+impl Total {
+    /// Adds what is more; what is less is taken away.
+    pub fn change(&mut self, change: Decimal) {
+        if change.is_zero() {
+            return;
+        }
+        let part = if change.is_sign_negative() { &mut self.reversed } else { &mut self.sum };
+        *part = part.saturating_add(change.abs());
+    }
+
+    /// What stands.
+    #[must_use]
+    pub fn net(&self) -> Decimal {
+        self.sum.saturating_sub(self.reversed)
+    }
+}
+
+/// Totals of money in one currency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Money {
     /// Sum of abs(price) x quantity x multiplier over fills.
-    #[serde(with = "exact")]
-    pub notional: Decimal,
+    pub notional: Total,
     /// Fees paid.
-    #[serde(with = "exact")]
-    pub fees: Decimal,
+    pub fees: Total,
     /// Rebates received (negative fees), as a positive sum.
-    #[serde(with = "exact")]
-    pub rebates: Decimal,
+    pub rebates: Total,
     /// What fills cost against the reference `expected`, where they were worse.
-    #[serde(with = "exact")]
-    pub slippage_cost: Decimal,
+    pub slippage_cost: Total,
     /// What fills saved against the reference `expected`, where they were better.
-    #[serde(with = "exact")]
+    pub price_improvement: Total,
+}
+
+/// By how much the sums of money in one currency that stand change; negative: less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MoneyChange {
+    /// Of the notional.
+    pub notional: Decimal,
+    /// Of the fees.
+    pub fees: Decimal,
+    /// Of the rebates.
+    pub rebates: Decimal,
+    /// Of the cost against the reference `expected`.
+    pub slippage_cost: Decimal,
+    /// Of the improvement against it.
     pub price_improvement: Decimal,
 }
 
 impl Money {
-    /// Adds the sums of `more`.
-    pub fn add(&mut self, more: &Self) {
-        // An execution has a fee or a rebate, a cost or an improvement: never both.
-        let add = |sum: &mut Decimal, more: Decimal| {
-            if !more.is_zero() {
-                *sum = sum.saturating_add(more);
-            }
-        };
-        add(&mut self.notional, more.notional);
-        add(&mut self.fees, more.fees);
-        add(&mut self.rebates, more.rebates);
-        add(&mut self.slippage_cost, more.slippage_cost);
-        add(&mut self.price_improvement, more.price_improvement);
+    /// Adds what is more, and takes away what is less.
+    pub fn change(&mut self, change: &MoneyChange) {
+        self.notional.change(change.notional);
+        self.fees.change(change.fees);
+        self.rebates.change(change.rebates);
+        self.slippage_cost.change(change.slippage_cost);
+        self.price_improvement.change(change.price_improvement);
     }
+}
 
+impl MoneyChange {
     /// Adds a fee; a negative one is a rebate.
     pub fn add_fee(&mut self, fee: Decimal) {
         let sum = if fee.is_sign_negative() { &mut self.rebates } else { &mut self.fees };
         *sum = sum.saturating_add(fee.abs());
     }
 
+    /// Takes a fee away again.
+    pub fn take_fee(&mut self, fee: Decimal) {
+        let sum = if fee.is_sign_negative() { &mut self.rebates } else { &mut self.fees };
+        *sum = sum.saturating_sub(fee.abs());
+    }
+
     /// Adds what an execution cost against its reference; negative is an improvement.
     pub fn add_cost(&mut self, cost: Decimal) {
-        let sum = if cost.is_sign_negative() {
-            &mut self.price_improvement
-        } else {
-            &mut self.slippage_cost
-        };
+        let sum = self.cost_or_improvement(cost);
         *sum = sum.saturating_add(cost.abs());
+    }
+
+    /// Takes such a cost away again.
+    pub fn take_cost(&mut self, cost: Decimal) {
+        let sum = self.cost_or_improvement(cost);
+        *sum = sum.saturating_sub(cost.abs());
+    }
+
+    const fn cost_or_improvement(&mut self, cost: Decimal) -> &mut Decimal {
+        if cost.is_sign_negative() { &mut self.price_improvement } else { &mut self.slippage_cost }
     }
 }
 
@@ -171,8 +219,7 @@ pub struct Counters {
     #[serde(with = "exact")]
     pub ordered_quantity: Decimal,
     /// Sum of the executed quantities.
-    #[serde(with = "exact")]
-    pub filled_quantity: Decimal,
+    pub filled_quantity: Total,
     /// Money by currency.
     pub money: BTreeMap<Currency, Money>,
     /// Filled orders without a usable reference, by `Reference::ALL` and reason.
@@ -180,12 +227,12 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Adds money of one currency.
-    pub(super) fn add_money(&mut self, currency: &Currency, more: &Money) {
-        match self.money.get_mut(currency) {
-            Some(money) => money.add(more),
-            None => drop(self.money.insert(currency.clone(), *more)),
+    /// Changes the totals of money in one currency.
+    pub(super) fn change_money(&mut self, currency: &Currency, change: &MoneyChange) {
+        if let Some(money) = self.money.get_mut(currency) {
+            return money.change(change);
         }
+        self.money.entry(currency.clone()).or_default().change(change);
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::event::{Body, Event, OrderFilled};
+use crate::domain::event::{Body, Event, FillCorrected, OrderFilled};
 use crate::domain::execution::Execution;
 use crate::domain::execution::order::Order;
 use crate::domain::ids::Currency;
@@ -26,9 +26,12 @@ impl Execution {
     ) -> Result<(), Refusal> {
         let scope = symbol.and_then(|at| self.symbols.get(at.index()));
         let money = scope.map(|scope| &scope.counters.money);
-        let fees =
-            told.flat_map(|order| order.fills.all()).filter_map(|f| f.fee.as_ref()?.1.as_ref());
-        let fees = fees.chain(fee_currency(event));
+        let fees = told.flat_map(|order| {
+            let corrected = order.fills.amendments().iter().filter_map(|a| a.corrected.as_ref());
+            let corrected = corrected.filter_map(|c| c.fee.as_ref());
+            order.fills.all().iter().filter_map(|fill| fill.fee.as_ref()).chain(corrected)
+        });
+        let fees = fees.filter_map(|(_, currency)| currency.as_ref()).chain(fee_currency(event));
         let mut new = fees.filter(|c| money.is_none_or(|money| !money.contains_key(*c)));
         // Mostly all are known, and there is no set to be made.
         let Some(first) = new.next() else { return Ok(()) };
@@ -45,7 +48,10 @@ impl Execution {
 /// The currency of the fee that an event brings.
 pub(super) fn fee_currency(event: &Event) -> Option<&Currency> {
     match &event.body {
-        Body::OrderFilled(OrderFilled { fee: Some(_), fee_currency, .. }) => fee_currency.as_ref(),
+        Body::OrderFilled(OrderFilled { fee: Some(_), fee_currency, .. })
+        | Body::FillCorrected(FillCorrected { fee: Some(_), fee_currency, .. }) => {
+            fee_currency.as_ref()
+        }
         Body::OrderFilled(_)
         | Body::OrderSubmitted(_)
         | Body::OrderAccepted(_)

@@ -11,7 +11,7 @@ use crate::domain::execution::tally::Tally;
 use crate::domain::units::{Decimal, Price};
 
 /// What is new about one order.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Delta {
     /// It was submitted.
     pub(super) submitted: bool,
@@ -129,12 +129,15 @@ impl Scope {
         counters.fills += executed.fills;
         counters.busted += executed.busted;
         counters.corrected += executed.corrected;
-        counters.filled_quantity = counters.filled_quantity.saturating_add(executed.quantity);
-        for (currency, money) in executed.money.iter() {
-            counters.add_money(currency, money);
+        counters.filled_quantity.change(executed.quantity);
+        for (currency, change) in executed.money.iter() {
+            counters.change_money(currency, change);
         }
-        let fills = usize::try_from(executed.fills).unwrap_or(usize::MAX);
-        self.window_fills = self.window_fills.saturating_add(fills).min(window_fills_max);
+        // Of those that stand: in the place of a busted one an older one comes back.
+        let whole = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        let standing = whole(counters.fills.saturating_sub(counters.busted));
+        let fills = self.window_fills.saturating_add(whole(executed.fills));
+        self.window_fills = fills.min(window_fills_max).min(standing);
     }
 
     /// Moves one order from an outcome to another.

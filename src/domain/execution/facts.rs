@@ -1,26 +1,28 @@
 //! One event into one order: checked against what is known, then added to its facts.
 //!
 //! Input: an event about an order. Output: the order that it changed, or why it did not. Invariant:
-//! a duplicate or a refused event changes nothing. Deliberately absent: what the facts lead to
-//! (see `settle`).
+//! a duplicate or a refused event changes nothing. Deliberately absent: the checks (see `check`),
+//! and what the facts lead to (see `settle`).
 
 use std::sync::Arc;
 
-use crate::domain::digest::digest_of;
 use crate::domain::event::{
-    Body, Event, FillBusted, FillCorrected, Initiator, OrderFilled, OrderReplaced, OrderSubmitted,
+    Body, Event, FillBusted, FillCorrected, Initiator, OrderFilled, OrderReplaced,
 };
 use crate::domain::execution::Execution;
+use crate::domain::execution::check::{
+    Novelty, check_fact, check_merge, check_names, check_range, content_of,
+};
 use crate::domain::execution::context::Context;
 use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::currencies::fee_currency;
-use crate::domain::execution::fills::{Amendment, Fill, FillDone};
-use crate::domain::execution::order::{End, Order, Replace, Submission, SubmissionContent};
+use crate::domain::execution::delta::Delta;
+use crate::domain::execution::fills::{Amendment, Correction, Fill, FillDone};
+use crate::domain::execution::order::{End, Order, Replace, Submission};
 use crate::domain::execution::orders::{OrderKey, Orders};
 use crate::domain::execution::reason;
-use crate::domain::execution::tally::flow;
+use crate::domain::execution::tally::{Tally, flow, freeze};
 use crate::domain::ids::{OrderId, Session, Symbol};
-use crate::domain::limits;
 use crate::domain::record::Refusal;
 use crate::domain::time::Timestamp;
 use crate::domain::units::Side;
@@ -35,10 +37,10 @@ pub enum Taken {
 }
 
 /// What an event says of the order that it is about.
-struct About<'a> {
-    order_id: &'a OrderId,
-    symbol: Option<&'a Symbol>,
-    side: Option<Side>,
+pub(super) struct About<'a> {
+    pub(super) order_id: &'a OrderId,
+    pub(super) symbol: Option<&'a Symbol>,
+    pub(super) side: Option<Side>,
 }
 
 impl<'a> About<'a> {
@@ -94,7 +96,7 @@ impl Execution {
         let order = known.and_then(|key| self.orders.get(key));
         if let Some(order) = order {
             check_names(order, &about, context)?;
-            if check_fact(order, event, about.order_id)? == Taken::Duplicate {
+            if check_fact(order, event, about.order_id, at)? == Novelty::Known {
                 return Ok(Taken::Duplicate);
             }
         }
@@ -195,14 +197,19 @@ impl Execution {
             && let Some(order) = self.orders.get_mut(key)
         {
             let both = order.done.outcome.and(gone.done.outcome);
-            // What both moved under one fill id was moved twice.
-            for double in absorb(order, &mut gone) {
+            // One submission stands for both from here on, and its references.
+            freeze(order, &self.terms);
+            freeze(&mut gone, &self.terms);
+            let doubles = absorb(order, &mut gone);
+            // What both moved and counted under one fill id was moved and counted twice.
+            for double in doubles {
                 let back = -double.done.moved;
-                if let Some((symbol, side)) =
-                    order.symbol.zip(order.side).filter(|_| !back.is_zero())
+                if let Some((symbol, side)) = gone.symbol.zip(gone.side).filter(|_| !back.is_zero())
                 {
                     context.flows.push((symbol, flow(side, &double, back)));
                 }
+                let twice = Tally::without(&double, &self.terms);
+                self.count(&gone, &Delta::default(), Some(&twice), context.settings.window.fills);
             }
             if let Some(outcome) = both {
                 self.leave(key, outcome);
@@ -217,7 +224,7 @@ impl Execution {
     }
 
     /// Adds the fact of a checked event.
-    fn add(&self, order: &mut Order, event: &Event, at: Timestamp, context: &Context<'_, '_>) {
+    fn add(&self, order: &mut Order, event: &Event, at: Timestamp, context: &mut Context<'_, '_>) {
         match &event.body {
             Body::OrderSubmitted(e) => {
                 let mids = order.symbol.and_then(|symbol| self.mids.get(symbol.index()));
@@ -231,23 +238,19 @@ impl Execution {
                     content: content_of(e, event),
                     of_first_id: e.order_id == order.order_id,
                 };
-                if order.submission.as_ref().is_none_or(|known| precedes(&submission, known)) {
+                let known = order.submission.as_ref();
+                if known.is_none_or(|known| precedes(&submission, known)) {
+                    if known.is_some() {
+                        freeze(order, &self.terms);
+                    }
                     order.submission = Some(submission);
+                    order.done.settled = 0;
                 }
             }
             Body::OrderAccepted(_) => {
                 order.accepted_at = Some(order.accepted_at.map_or(at, |known| known.min(at)));
             }
-            Body::OrderFilled(e) => {
-                let mut fill = fill_of(e, event.synthetic, at);
-                if let Some(symbol) = order.symbol {
-                    let instrument = self.instruments.get(symbol.index()).copied();
-                    let instrument =
-                        context.settings.instruments.at(instrument.unwrap_or_default());
-                    fill.share_currency(&instrument.currency);
-                }
-                order.fills.push(fill);
-            }
+            Body::OrderFilled(e) => self.add_fill(order, fill_of(e, event, at), context),
             Body::OrderRejected(e) => {
                 let reason = reason::classify(e.code.as_deref(), e.reason.as_deref());
                 let reason = u8::try_from(reason).unwrap_or(u8::MAX);
@@ -264,7 +267,11 @@ impl Execution {
                 }
             }
             Body::FillBusted(e) => order.fills.amend(bust_of(e, at)),
-            Body::FillCorrected(e) => order.fills.amend(correction_of(e, at)),
+            Body::FillCorrected(e) => order.fills.amend(Amendment {
+                fill_id: e.fill_id.clone(),
+                at,
+                corrected: Some(correction_of(e)),
+            }),
             Body::Quote(_)
             | Body::Positions(_)
             | Body::AccountEquity(_)
@@ -273,127 +280,27 @@ impl Execution {
             | Body::Reconciled(_) => {}
         }
     }
-}
 
-/// Whether a replace would join two orders that contradict one another.
-fn check_merge(
-    one: Option<&Order>,
-    other: Option<&Order>,
-    about: &About<'_>,
-    context: &Context<'_, '_>,
-) -> Result<(), Refusal> {
-    let Some(other) = other else { return Ok(()) };
-    // What the event says of the one holds for the other too.
-    check_names(other, about, context)?;
-    let Some(one) = one else { return Ok(()) };
-    let symbols = one.symbol.zip(other.symbol).is_some_and(|(a, b)| a != b);
-    let sides = one.side.zip(other.side).is_some_and(|(a, b)| a != b);
-    if symbols || sides {
-        return Err(Refusal::Conflict);
-    }
-    if one.facts() + other.facts() >= limits::FACTS_PER_ORDER_MAX {
-        return Err(Refusal::OrderTooLong);
-    }
-    Ok(())
-}
-
-/// Symbol and side may be told by any event of an order, but only one way.
-fn check_names(order: &Order, about: &About<'_>, context: &Context<'_, '_>) -> Result<(), Refusal> {
-    let known = order.symbol.and_then(|key| context.symbols.name(key));
-    let folded = order.symbol.is_some_and(|key| context.symbols.is_other(key));
-    let symbols = known.zip(about.symbol).is_some_and(|(a, b)| a != b && !folded);
-    let sides = order.side.zip(about.side).is_some_and(|(a, b)| a != b);
-    if symbols || sides { Err(Refusal::Conflict) } else { Ok(()) }
-}
-
-/// Whether the event is a duplicate of a fact, contradicts one, or is one too many.
-fn check_fact(order: &Order, event: &Event, order_id: &OrderId) -> Result<Taken, Refusal> {
-    let taken = match &event.body {
-        Body::OrderSubmitted(e) => check_submission(order, content_of(e, event), order_id)?,
-        Body::OrderFilled(e) => check_fill(order, e)?,
-        Body::FillBusted(e) => {
-            let known = order
-                .fills
-                .amendments()
-                .iter()
-                .any(|a| a.fill_id == e.fill_id && a.corrected.is_none());
-            if known { Taken::Duplicate } else { Taken::Changed }
+    /// Adds an execution, or what its second report tells and the first did not.
+    fn add_fill(&self, order: &mut Order, mut fill: Fill, context: &mut Context<'_, '_>) {
+        if let Some(symbol) = order.symbol {
+            let instrument = context.settings.instruments.at(self.instrument_of(symbol));
+            fill.share_currency(&instrument.currency);
         }
-        Body::FillCorrected(e) => {
-            let latest = order.fills.amendments().iter().rfind(|a| a.fill_id == e.fill_id);
-            let known = latest.is_some_and(|a| a.corrected == Some((e.quantity, e.price)));
-            if known { Taken::Duplicate } else { Taken::Changed }
+        let known = fill.id.as_ref().and_then(|id| order.fills.place(id));
+        let Some(place) = known else { return order.fills.push(fill) };
+        freeze(order, &self.terms);
+        let names = order.symbol.zip(order.side);
+        let known = order.fills.all_mut().get_mut(place);
+        if let Some(known) = known.filter(|known| !known.is_dated && fill.is_dated) {
+            // It moves the position at the time that is told now.
+            let change = -std::mem::take(&mut known.done.moved);
+            if let Some((symbol, side)) = names.filter(|_| !change.is_zero()) {
+                context.flows.push((symbol, flow(side, known, change)));
+            }
         }
-        Body::OrderAccepted(_)
-        | Body::OrderRejected(_)
-        | Body::OrderDenied(_)
-        | Body::OrderCancelled(_)
-        | Body::OrderExpired(_)
-        | Body::OrderReplaced(_)
-        | Body::Quote(_)
-        | Body::Positions(_)
-        | Body::AccountEquity(_)
-        | Body::Heartbeat(_)
-        | Body::PositionAdjusted(_)
-        | Body::Reconciled(_) => Taken::Changed,
-    };
-    if taken == Taken::Changed && order.facts() >= limits::FACTS_PER_ORDER_MAX {
-        return Err(Refusal::OrderTooLong);
+        order.fills.complete(place, fill);
     }
-    Ok(taken)
-}
-
-/// A second submission of one order is a duplicate or a conflict; one under a later id of a
-/// replace chain is a fact of its own.
-fn check_submission(
-    order: &Order,
-    content: SubmissionContent,
-    order_id: &OrderId,
-) -> Result<Taken, Refusal> {
-    let known = order.submission.as_ref().filter(|s| s.of_first_id && order.order_id == *order_id);
-    let Some(known) = known.map(|s| s.content) else { return Ok(Taken::Changed) };
-    let same_time = known.given_time.zip(content.given_time).is_none_or(|(a, b)| a == b);
-    if known.digest == content.digest && same_time {
-        return Ok(Taken::Duplicate);
-    }
-    Err(Refusal::Conflict)
-}
-
-/// The notional of an execution must be held exactly enough to add it up.
-fn check_range(body: &Body) -> Result<(), Refusal> {
-    let (quantity, price) = match body {
-        Body::OrderFilled(OrderFilled { quantity: Some(quantity), price, .. })
-        | Body::FillCorrected(FillCorrected { quantity, price, .. }) => (quantity, price),
-        Body::OrderSubmitted(_)
-        | Body::OrderAccepted(_)
-        | Body::OrderFilled(_)
-        | Body::OrderRejected(_)
-        | Body::OrderDenied(_)
-        | Body::OrderCancelled(_)
-        | Body::OrderExpired(_)
-        | Body::OrderReplaced(_)
-        | Body::FillBusted(_)
-        | Body::Quote(_)
-        | Body::Positions(_)
-        | Body::AccountEquity(_)
-        | Body::Heartbeat(_)
-        | Body::PositionAdjusted(_)
-        | Body::Reconciled(_) => return Ok(()),
-    };
-    quantity.get().checked_mul(price.get()).map(|_| ()).ok_or(Refusal::OutOfRange)
-}
-
-/// Two reports of one fill id agree if side, quantity and price agree; then the first stands.
-fn check_fill(order: &Order, fill: &OrderFilled) -> Result<Taken, Refusal> {
-    let Some(id) = &fill.fill_id else { return Ok(Taken::Changed) };
-    let Some(known) = order.fills.find(id) else {
-        return Ok(Taken::Changed);
-    };
-    let sides = known.side.zip(fill.order.side).is_none_or(|(a, b)| a == b);
-    if sides && known.quantity == fill.quantity && known.price == fill.price {
-        return Ok(Taken::Duplicate);
-    }
-    Err(Refusal::Conflict)
 }
 
 /// Of two submissions in one chain that of the first id stands, then the earlier, and of two at
@@ -436,21 +343,18 @@ fn absorb(order: &mut Order, gone: &mut Order) -> Vec<Fill> {
     doubles
 }
 
-/// What tells this submission from another.
-fn content_of(submitted: &OrderSubmitted, event: &Event) -> SubmissionContent {
-    SubmissionContent { digest: digest_of(submitted), given_time: event.time }
-}
-
-fn fill_of(event: &OrderFilled, synthetic: bool, at: Timestamp) -> Fill {
+/// The execution that an event tells.
+pub(super) fn fill_of(filled: &OrderFilled, event: &Event, at: Timestamp) -> Fill {
     Fill {
-        id: event.fill_id.clone(),
+        id: filled.fill_id.clone(),
         at,
-        quantity: event.quantity,
-        price: event.price,
-        side: event.order.side,
-        fee: event.fee.map(|fee| (fee.get(), event.fee_currency.clone())),
-        liquidity: event.liquidity,
-        synthetic,
+        is_dated: event.time.is_some(),
+        quantity: filled.quantity,
+        price: filled.price,
+        side: filled.order.side,
+        fee: filled.fee.map(|fee| (fee.get(), filled.fee_currency.clone())),
+        liquidity: filled.liquidity,
+        synthetic: event.synthetic,
         done: FillDone::default(),
     }
 }
@@ -459,7 +363,8 @@ fn bust_of(event: &FillBusted, at: Timestamp) -> Amendment {
     Amendment { fill_id: event.fill_id.clone(), at, corrected: None }
 }
 
-fn correction_of(event: &FillCorrected, at: Timestamp) -> Amendment {
-    let corrected = Some((event.quantity, event.price));
-    Amendment { fill_id: event.fill_id.clone(), at, corrected }
+/// What the event puts in the place of what was reported.
+pub(super) fn correction_of(event: &FillCorrected) -> Correction {
+    let fee = event.fee.map(|fee| (fee.get(), event.fee_currency.clone()));
+    Correction { quantity: event.quantity, price: event.price, fee }
 }

@@ -17,7 +17,7 @@ pub struct Figures {
     pub touched: usize,
     /// Of them, cancelled by the user without any fill.
     pub untouched_user_cancels: usize,
-    /// Fills in the window of fills.
+    /// Fills in the window of fills, busted ones left out.
     pub fills: usize,
     /// filled / ended, 0 to 1.
     pub fill_ratio: Option<f64>,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::digest::{ByDigest, digest_of};
 use crate::domain::event::Liquidity;
+use crate::domain::execution::terms::TermsKey;
 use crate::domain::few::Few;
 use crate::domain::ids::{Currency, FillId};
 use crate::domain::time::Timestamp;
@@ -30,6 +31,9 @@ pub struct Fills {
     places: Option<Box<ByDigest<usize>>>,
 }
 
+/// A fee, and its currency as reported; none: that of the instrument.
+pub type Fee = (Decimal, Option<Currency>);
+
 /// One execution.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Fill {
@@ -37,15 +41,17 @@ pub struct Fill {
     pub id: Option<FillId>,
     /// Event time.
     pub at: Timestamp,
+    /// Whether the report told the time; else it is the time of receipt.
+    pub is_dated: bool,
     /// Quantity as reported; none: what explicit fills leave.
     pub quantity: Option<Quantity>,
     /// Price as reported.
     pub price: Price,
     /// Side as reported.
     pub side: Option<Side>,
-    /// Fee, and its currency as reported.
+    /// Fee as reported.
     #[serde(with = "exact")]
-    pub fee: Option<(Decimal, Option<Currency>)>,
+    pub fee: Option<Fee>,
     /// Whether it added or took liquidity.
     pub liquidity: Option<Liquidity>,
     /// Made by the engine to set its books right.
@@ -55,25 +61,46 @@ pub struct Fill {
 }
 
 /// What was made of one execution so far.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing done or not")]
 pub struct FillDone {
-    /// Quantity by which it moved the position.
+    /// Signed change that it made to the position.
     #[serde(with = "exact")]
     pub moved: Decimal,
-    /// Whether it is in the counters.
-    pub counted: bool,
-    /// Its quantity in the counters; never goes down.
+    /// Its quantity in the totals.
     #[serde(with = "exact")]
     pub quantity: Decimal,
-    /// Whether its fee is in the counters.
+    /// Whether it is in the counters.
+    pub counted: bool,
+    /// Whether its fee is in the totals.
     pub fee: bool,
-    /// Whether its slippage is in the counters and histograms.
+    /// Whether its slippage is in the histograms, and what it cost in the totals.
     pub measured: bool,
     /// Whether a bust of it is in the counters.
     pub busted: bool,
     /// How many corrections of it are in the counters.
     pub corrected: u32,
+    /// The currency and the multiplier that it was counted with.
+    pub terms: TermsKey,
+    /// What the totals hold of it; none: what it was reported with.
+    pub stated: Option<Box<Stated>>,
+}
+
+/// What the totals of money and quantity hold of one execution.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stated {
+    /// Quantity.
+    #[serde(with = "exact")]
+    pub quantity: Decimal,
+    /// abs(price) x quantity x multiplier.
+    #[serde(with = "exact")]
+    pub notional: Decimal,
+    /// Cost against the reference `expected`; negative is an improvement.
+    #[serde(with = "exact")]
+    pub cost: Decimal,
+    /// Fee.
+    #[serde(with = "exact")]
+    pub fee: Option<Fee>,
 }
 
 /// A bust or a correction of one execution.
@@ -83,8 +110,20 @@ pub struct Amendment {
     pub fill_id: FillId,
     /// Event time.
     pub at: Timestamp,
-    /// Quantity and price from now on; none: busted.
-    pub corrected: Option<(Quantity, Price)>,
+    /// How it stands from now on; none: busted.
+    pub corrected: Option<Correction>,
+}
+
+/// What a correction puts in the place of what was reported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Correction {
+    /// Quantity.
+    pub quantity: Quantity,
+    /// Price.
+    pub price: Price,
+    /// Fee; none: it stays what it was.
+    #[serde(with = "exact")]
+    pub fee: Option<Fee>,
 }
 
 /// An execution as it stands after busts and corrections.
@@ -182,8 +221,25 @@ impl Fills {
     /// The execution of that id.
     #[must_use]
     pub fn find(&self, id: &FillId) -> Option<&Fill> {
-        let first = self.all.iter().take(SEARCHED_MAX).find(|fill| fill.id.as_ref() == Some(id));
-        first.or_else(|| self.all.get(*self.places.as_ref()?.get(&digest_of(id))?))
+        self.all.get(self.place(id)?)
+    }
+
+    /// The place of the execution of that id.
+    #[must_use]
+    pub fn place(&self, id: &FillId) -> Option<usize> {
+        let first = self.all.iter().take(SEARCHED_MAX);
+        let first = first.enumerate().find(|(_, fill)| fill.id.as_ref() == Some(id));
+        first.map(|(at, _)| at).or_else(|| self.places.as_ref()?.get(&digest_of(id)).copied())
+    }
+
+    /// Adds to the execution at a place what a second report of it tells and the first did not.
+    pub fn complete(&mut self, at: usize, report: Fill) {
+        let Some(fill) = self.all.get_mut(at) else { return };
+        fill.complete(report);
+        self.reported = Executed::default();
+        for fill in &self.all {
+            self.reported.add(fill, fill.reported());
+        }
     }
 
     /// The executions, in the order of arrival.
@@ -236,7 +292,7 @@ impl Fills {
         };
         let mut latest: Option<(Timestamp, Effective)> = None;
         for amendment in self.amendments.iter().filter(|a| a.fill_id == *id) {
-            let Some((quantity, price)) = amendment.corrected else {
+            let Some(Correction { quantity, price, .. }) = amendment.corrected else {
                 return Effective { quantity: Some(Decimal::ZERO), ..fill.reported() };
             };
             if latest.is_none_or(|(at, _)| at <= amendment.at) {
@@ -248,6 +304,23 @@ impl Fills {
     }
 }
 
+/// The fee of an execution as it stands: none after a bust, else that of the latest correction that
+/// gave one, else as reported.
+#[must_use]
+pub fn standing_fee<'a>(fill: &'a Fill, amendments: &'a [Amendment]) -> Option<&'a Fee> {
+    let Some(id) = fill.id.as_ref().filter(|_| !amendments.is_empty()) else {
+        return fill.fee.as_ref();
+    };
+    let mut latest: Option<(Timestamp, &Fee)> = None;
+    for amendment in amendments.iter().filter(|a| a.fill_id == *id) {
+        let fee = amendment.corrected.as_ref()?.fee.as_ref();
+        if let Some(fee) = fee.filter(|_| latest.is_none_or(|(at, _)| at <= amendment.at)) {
+            latest = Some((amendment.at, fee));
+        }
+    }
+    latest.map(|(_, fee)| fee).or(fill.fee.as_ref())
+}
+
 impl Fill {
     /// Takes the text of the currency of its fee from `known`, if it is that: it is held once then.
     pub fn share_currency(&mut self, known: &Currency) {
@@ -256,6 +329,35 @@ impl Fill {
         {
             *currency = known.clone();
         }
+    }
+
+    /// Whether a second report of it tells what the first did not.
+    #[must_use]
+    pub fn lacks(&self, report: &Self) -> bool {
+        (!self.is_dated && report.is_dated)
+            || (self.side.is_none() && report.side.is_some())
+            || (self.liquidity.is_none() && report.liquidity.is_some())
+            || self.lacks_fee(report.fee.as_ref())
+    }
+
+    /// Whether a fee tells what this one's does not: how much, or in which currency.
+    fn lacks_fee(&self, other: Option<&Fee>) -> bool {
+        match (&self.fee, other) {
+            (None, Some(_)) => true,
+            (Some((fee, None)), Some((other, Some(_)))) => fee == other,
+            (_, _) => false,
+        }
+    }
+
+    fn complete(&mut self, report: Self) {
+        if self.lacks_fee(report.fee.as_ref()) {
+            self.fee = report.fee;
+        }
+        if !self.is_dated && report.is_dated {
+            (self.at, self.is_dated) = (report.at, true);
+        }
+        self.side = self.side.or(report.side);
+        self.liquidity = self.liquidity.or(report.liquidity);
     }
 
     /// As it was reported.

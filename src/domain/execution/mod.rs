@@ -9,6 +9,7 @@ pub mod figures;
 pub mod histogram;
 pub mod sums;
 pub mod window;
+pub mod terms;
 pub mod fills;
 pub mod order;
 pub mod orders;
@@ -17,6 +18,7 @@ pub mod quotes;
 pub mod anomaly;
 pub mod scope;
 pub mod context;
+mod check;
 pub mod facts;
 mod currencies;
 mod tally;
@@ -45,6 +47,7 @@ use order::Order;
 use orders::{Class, OrderKey, Orders};
 use quotes::Mids;
 use scope::Breakdown;
+use terms::{TermsKey, TermsTable};
 use window::Window;
 
 pub use reason::REJECT_REASONS;
@@ -67,6 +70,9 @@ pub struct Execution {
     open: MarkedRows<OpenOrders>,
     mids: Vec<Mids>,
     instruments: Vec<RuleIndex>,
+    /// By symbol, with what its executions are counted.
+    symbol_terms: Vec<TermsKey>,
+    terms: TermsTable,
     strategies: Breakdown,
     venues: Breakdown,
     ack: Histogram,
@@ -123,6 +129,8 @@ impl Default for Execution {
             open: MarkedRows::default(),
             mids: Vec::new(),
             instruments: Vec::new(),
+            symbol_terms: Vec::new(),
+            terms: TermsTable::default(),
             strategies: Breakdown::default(),
             venues: Breakdown::default(),
             ack: Histogram::new(&LATENCY_BOUNDS),
@@ -167,6 +175,7 @@ impl Execution {
         self.open.grow(len, OpenOrders::default);
         self.mids.resize_with(len, Mids::default);
         self.instruments.resize(len, RuleIndex::default());
+        self.symbol_terms.resize(len, TermsKey::default());
         for at in context.symbols.iter_from(first) {
             self.choose_rules(at, context.account.as_str(), context.settings);
         }
@@ -194,6 +203,9 @@ impl Execution {
         }
         if let Some(instrument) = self.instruments.get_mut(key.index()) {
             *instrument = settings.instruments.index(account, symbol.as_str());
+            if let Some(terms) = self.symbol_terms.get_mut(key.index()) {
+                *terms = self.terms.key(settings.instruments.at(*instrument));
+            }
         }
     }
 
@@ -403,6 +415,11 @@ impl Execution {
     /// Which instrument a symbol is.
     fn instrument_of(&self, symbol: SymbolKey) -> RuleIndex {
         self.instruments.get(symbol.index()).copied().unwrap_or_default()
+    }
+
+    /// With what the executions of a symbol are counted.
+    fn terms_of(&self, symbol: SymbolKey) -> TermsKey {
+        self.symbol_terms.get(symbol.index()).copied().unwrap_or_default()
     }
 
     fn count_rejection(&mut self, reason: usize, order_id: &OrderId, at: Timestamp) {

@@ -17,7 +17,7 @@ use crate::domain::settings::{Reference, RuleIndex};
 pub struct Scope {
     pub(super) counters: Counters,
     pub(super) window: Window,
-    /// Fills in the window of fills.
+    /// Fills in the window of fills, busted ones left out.
     pub(super) window_fills: usize,
     /// Rejections in a row.
     pub(super) rejections_in_row: u32,

@@ -1,8 +1,8 @@
 //! From an order's facts to counters, windows, open orders and positions.
 //!
 //! Input: an order whose facts changed. Output: the difference to what was made of it before.
-//! Invariants: what was counted is never counted again; counters never go down; windows are
-//! amended in place. Everything waits until the order's symbol is known.
+//! Invariants: what was counted is never counted again; counters never go down, what is taken away
+//! is counted apart; windows are amended in place. Everything waits until the order's symbol is known.
 
 use crate::domain::execution::Execution;
 use crate::domain::execution::anomaly::{self, Change, Figure, Observation};
@@ -48,9 +48,10 @@ impl Execution {
         let settings = context.settings;
         let instrument = settings.instruments.at(self.instrument_of(symbol));
         let fills = order.unsettled();
-        move_position(order, &fills, symbol, context);
+        move_position(order, &fills, (symbol, instrument), context);
         // Beside the difference, not in it: it is long, and would be copied.
-        let executed = (!fills.is_empty()).then(|| Tally::of(order, &fills, instrument));
+        let terms = (&self.terms, self.terms_of(symbol));
+        let executed = (!fills.is_empty()).then(|| Tally::of(order, &fills, terms));
         let executed = executed.as_ref();
         let delta = Delta::of(order, standing);
         let row_ended = self.count(order, &delta, executed, settings.window.fills);
@@ -71,15 +72,16 @@ impl Execution {
         if delta.turn.is_some() || entered || row_ended {
             self.judge(symbol, context);
         }
-        // Without a submission nothing is measured yet, and without a side nothing moved.
-        let is_whole = order.fills.is_plain() && order.submission.is_some();
+        // Without a side nothing moved yet. A submission that comes later is measured against, and
+        // then all are looked at again.
+        let is_whole = order.fills.is_plain() && order.side.is_some();
         let settled = if is_whole { order.fills.len() } else { 0 };
         order.done.settled = u32::try_from(settled).unwrap_or_default();
     }
 
     /// Counts what is new about an order in every scope that it belongs to. Whether an acceptance
     /// ended a row of rejections.
-    fn count(
+    pub(super) fn count(
         &mut self,
         order: &Order,
         delta: &Delta,

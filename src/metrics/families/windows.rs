@@ -6,14 +6,18 @@ use crate::domain::settings::Reference;
 use crate::metrics::catalogue::{Family, Source};
 use crate::metrics::encode::Points;
 
-/// Samples behind each figure of a window; `reference` is empty where a figure has none.
+/// Samples behind the figure that only the window of one symbol has.
+fn quantity_samples(figures: &Figures, points: &mut Points<'_>) {
+    points.count(&["quantity_fill_ratio", ""], size(figures.quantity_samples));
+}
+
+/// Samples behind each figure that every window has; `reference` is empty where a figure has none.
 pub(super) fn samples(figures: &Figures, points: &mut Points<'_>) {
     let ended = figures.samples;
     let counts = [
         ("fill_ratio", ended),
         ("fill_ratio_ex_user_cancels", ended.saturating_sub(figures.untouched_user_cancels)),
         ("touch_ratio", ended),
-        ("quantity_fill_ratio", figures.quantity_samples),
         ("rejection_ratio", ended),
         ("fill_time_seconds", figures.fill_time.samples),
         ("ack_time_seconds", figures.ack_time.samples),
@@ -41,7 +45,7 @@ pub const FAMILIES: &[Family] = &[
     ),
     Family::gauge(
         "trading_window_fills",
-        "Number of executions in the rolling window of executions.",
+        "Number of executions in the rolling window of executions, busted ones left out.",
         SYMBOL,
         Source::Symbol(|s, p| p.count(&[], size(s.figures.fills))),
     ),
@@ -49,7 +53,10 @@ pub const FAMILIES: &[Family] = &[
         "trading_window_samples",
         "Number of orders behind a figure of the rolling window; reference is empty without one.",
         &["account", "symbol", "figure", "reference"],
-        Source::Symbol(|s, p| samples(&s.figures, p)),
+        Source::Symbol(|s, p| {
+            samples(&s.figures, p);
+            quantity_samples(&s.figures, p);
+        }),
     ),
     Family::gauge(
         "trading_fill_ratio",

@@ -1,8 +1,8 @@
 //! `fill_corrected`: fields, decoder, encoder.
 
 use crate::domain::event::{Body, FillCorrected};
-use crate::domain::ids::FillId;
-use crate::domain::units::{Price, Quantity};
+use crate::domain::ids::{Currency, FillId};
+use crate::domain::units::{Amount, Price, Quantity};
 use crate::wire::error::Flaw;
 use crate::wire::event::{ENVELOPE, KindSpec, ORDER, decode_order, encode_order};
 use crate::wire::field::Field;
@@ -11,8 +11,8 @@ use crate::wire::spec::FieldSpec;
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "fill_corrected",
-    "The venue replaced quantity and price of an execution (FIX ExecType G).",
-    r#"{"type":"fill_corrected","account":"paper","order_id":"O-1","fill_id":"F-1","symbol":"AAPL","side":"buy","quantity":50,"price":187.41,"time":"2026-11-22T15:00:00Z"}"#,
+    "The venue replaced quantity, price and perhaps fee of an execution (FIX ExecType G).",
+    r#"{"type":"fill_corrected","account":"paper","order_id":"O-1","fill_id":"F-1","symbol":"AAPL","side":"buy","quantity":50,"price":187.41,"fee":"0.25","fee_currency":"USD","time":"2026-11-22T15:00:00Z"}"#,
     &[
         &ENVELOPE,
         &ORDER,
@@ -20,6 +20,14 @@ pub(super) const KIND: KindSpec = KindSpec::new(
             FieldSpec::required::<FillId>(Field::FillId, "The execution."),
             FieldSpec::required::<Quantity>(Field::Quantity, "Its quantity from now on."),
             FieldSpec::required::<Price>(Field::Price, "Its price from now on."),
+            FieldSpec::optional::<Amount>(
+                Field::Fee,
+                "Its fee from now on, negative is a rebate; as before if missing.",
+            ),
+            FieldSpec::optional::<Currency>(
+                Field::FeeCurrency,
+                "The currency of the fee; that of the instrument if missing.",
+            ),
         ],
     ],
     decode,
@@ -31,6 +39,8 @@ fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
         fill_id: object.required(Field::FillId)?,
         quantity: object.required(Field::Quantity)?,
         price: object.required(Field::Price)?,
+        fee: object.optional(Field::Fee)?,
+        fee_currency: object.optional(Field::FeeCurrency)?,
     }))
 }
 
@@ -39,4 +49,6 @@ pub(super) fn encode(body: &FillCorrected, object: &mut ObjectWriter<'_>) {
     object.field(Field::FillId, &body.fill_id);
     object.field(Field::Quantity, &body.quantity);
     object.field(Field::Price, &body.price);
+    object.optional(Field::Fee, body.fee.as_ref());
+    object.optional(Field::FeeCurrency, body.fee_currency.as_ref());
 }

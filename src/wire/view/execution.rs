@@ -87,6 +87,9 @@ pub struct Counters {
     pub ordered_quantity: Option<Exact>,
     /// Sum of the executed quantities; null for what spans symbols.
     pub filled_quantity: Option<Exact>,
+    /// What busts and corrections took away of it again: `filled_quantity` less this stands. Null
+    /// for what spans symbols.
+    pub filled_quantity_reversed: Option<Exact>,
     /// Sums of money by currency; different currencies are never added.
     pub money: std::collections::BTreeMap<String, Money>,
     /// Orders with a fill whose slippage has no sample, by reference.
@@ -119,19 +122,30 @@ impl From<ByOutcome> for Outcomes {
     }
 }
 
-/// Sums of money in one currency; all are at least 0 and only grow.
+/// Sums of money in one currency; all are at least 0 and only grow. What busts and corrections took
+/// away again is a sum of its own, and the difference of the two is what stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Money {
     /// Sum of abs(price) x quantity x multiplier.
     pub notional: Exact,
+    /// What was taken away of `notional`.
+    pub notional_reversed: Exact,
     /// Fees paid.
     pub fees: Exact,
+    /// What was taken away of `fees`.
+    pub fees_reversed: Exact,
     /// Rebates received, as a positive sum.
     pub rebates: Exact,
+    /// What was taken away of `rebates`.
+    pub rebates_reversed: Exact,
     /// What fills cost against the expected price, where they were worse.
     pub slippage_cost: Exact,
+    /// What was taken away of `slippage_cost`.
+    pub slippage_cost_reversed: Exact,
     /// What fills saved against the expected price, where they were better.
     pub price_improvement: Exact,
+    /// What was taken away of `price_improvement`.
+    pub price_improvement_reversed: Exact,
 }
 
 /// Why slippage samples are missing.
@@ -167,7 +181,7 @@ pub struct Window {
     pub touched: usize,
     /// Of them, cancelled by the user without any fill.
     pub untouched_user_cancels: usize,
-    /// Fills in the window of fills.
+    /// Fills in the window of fills, busted ones left out.
     pub fills: usize,
     /// filled / samples, 0 to 1.
     pub fill_ratio: Option<f64>,
@@ -177,10 +191,10 @@ pub struct Window {
     pub fill_ratio_ex_user_cancels_samples: usize,
     /// touched / samples, 0 to 1.
     pub touch_ratio: Option<f64>,
-    /// sum min(F, Q) / sum Q, 0 to 1.
+    /// sum min(F, Q) / sum Q, 0 to 1; null for what spans symbols, whose quantities are never added.
     pub quantity_fill_ratio: Option<f64>,
-    /// Orders of known quantity behind `quantity_fill_ratio`.
-    pub quantity_samples: usize,
+    /// Orders of known quantity behind `quantity_fill_ratio`; null for what spans symbols.
+    pub quantity_samples: Option<usize>,
     /// rejected / samples, 0 to 1.
     pub rejection_ratio: Option<f64>,
     /// Orders behind `slippage_bps` (reference `expected`).
@@ -234,7 +248,7 @@ impl Execution {
             symbol: source.symbol.map(str::to_owned),
             strategy: source.strategy.map(str::to_owned),
             counters: counters(&source),
-            window: window(source.scope),
+            window: window(&source),
             ledger: source.ledger.map(Exact),
         }
     }
@@ -245,11 +259,16 @@ fn counters(source: &ExecutionSource<'_>) -> Counters {
     let one_symbol = source.symbol.is_some();
     let money = c.money.iter().map(|(currency, m)| {
         let money = Money {
-            notional: Exact(m.notional),
-            fees: Exact(m.fees),
-            rebates: Exact(m.rebates),
-            slippage_cost: Exact(m.slippage_cost),
-            price_improvement: Exact(m.price_improvement),
+            notional: Exact(m.notional.sum),
+            notional_reversed: Exact(m.notional.reversed),
+            fees: Exact(m.fees.sum),
+            fees_reversed: Exact(m.fees.reversed),
+            rebates: Exact(m.rebates.sum),
+            rebates_reversed: Exact(m.rebates.reversed),
+            slippage_cost: Exact(m.slippage_cost.sum),
+            slippage_cost_reversed: Exact(m.slippage_cost.reversed),
+            price_improvement: Exact(m.price_improvement.sum),
+            price_improvement_reversed: Exact(m.price_improvement.reversed),
         };
         (currency.to_string(), money)
     });
@@ -271,7 +290,8 @@ fn counters(source: &ExecutionSource<'_>) -> Counters {
         outcome_changes: c.outcome_changes,
         left: c.left.into(),
         ordered_quantity: one_symbol.then_some(Exact(c.ordered_quantity)),
-        filled_quantity: one_symbol.then_some(Exact(c.filled_quantity)),
+        filled_quantity: one_symbol.then_some(Exact(c.filled_quantity.sum)),
+        filled_quantity_reversed: one_symbol.then_some(Exact(c.filled_quantity.reversed)),
         money: money.collect(),
         missing_references: missing.map(|(r, m)| (r.as_str(), m.into())).collect(),
         rejections_by_reason: source
@@ -280,7 +300,8 @@ fn counters(source: &ExecutionSource<'_>) -> Counters {
     }
 }
 
-fn window(scope: &Scope) -> Window {
+fn window(source: &ExecutionSource<'_>) -> Window {
+    let (scope, one_symbol) = (source.scope, source.symbol.is_some());
     let f: Figures = scope.figures();
     let slippage = Reference::ALL.iter().zip(&f.slippage).map(|(reference, s)| {
         let q: Option<Quantiles> = scope.quantiles(*reference);
@@ -310,8 +331,8 @@ fn window(scope: &Scope) -> Window {
         fill_ratio_ex_user_cancels: f.fill_ratio_ex_user_cancels,
         fill_ratio_ex_user_cancels_samples: f.samples.saturating_sub(f.untouched_user_cancels),
         touch_ratio: f.touch_ratio,
-        quantity_fill_ratio: f.quantity_fill_ratio,
-        quantity_samples: f.quantity_samples,
+        quantity_fill_ratio: f.quantity_fill_ratio.filter(|_| one_symbol),
+        quantity_samples: one_symbol.then_some(f.quantity_samples),
         rejection_ratio: f.rejection_ratio,
         slippage_samples: expected.samples,
         slippage_bps: expected.mean_bps,
