@@ -20,9 +20,9 @@ use self::leaves::Shaped;
 use crate::domain::ids::Currency;
 use crate::domain::settings::{
     AccountSettings, AnomalyRules, BreakdownSettings, DriftRules, DriftSettings, FillRatioBasis,
-    HealthSettings, IngestSettings, Instrument, Levels, OnExpiry, OnNotMonitored, OrderSettings,
-    PerSeverity, PermitSettings, Rate, Reference, Scoped, SeriesSettings, Settings, Severity,
-    SymbolSettings, WindowSettings,
+    HealthSettings, InFlightSettings, IngestSettings, Instrument, Levels, OnExpiry, OnNotMonitored,
+    OrderSettings, PerSeverity, PermitSettings, Rate, Reference, Scoped, SeriesSettings, Settings,
+    SettleMode, Severity, SymbolSettings, WindowSettings,
 };
 use crate::domain::units::Decimal;
 
@@ -185,16 +185,36 @@ enum ReferenceShape {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "DriftSettings", deny_unknown_fields)]
+#[serde(remote = "DriftSettings")]
 struct DriftShape {
     compare_every: Duration,
     stale_after: Duration,
-    in_flight_window: Duration,
-    pending_max: Duration,
     apart_max: Duration,
     auto_reconcile: bool,
     reconcile_timeout: Duration,
     reconcile_tries: u32,
+    /// Instead of `in_flight_window` and `pending_max`, which older journals have and nobody needs.
+    #[serde(default, with = "InFlightShape")]
+    in_flight: InFlightSettings,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "InFlightSettings", deny_unknown_fields)]
+struct InFlightShape {
+    grace: Duration,
+    lag_max: Duration,
+    ahead: Duration,
+    settle: Duration,
+    #[serde(with = "SettleModeShape")]
+    settle_mode: SettleMode,
+    pending_max: Duration,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "SettleMode", rename_all = "snake_case")]
+enum SettleModeShape {
+    Heard,
+    Always,
 }
 
 #[derive(Serialize, Deserialize)]

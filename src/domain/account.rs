@@ -147,11 +147,16 @@ impl AccountState {
             // Equity is the business of risk limits, of which there are none yet.
             Body::AccountEquity(_) => Effect::Nothing,
         };
-        if is_skewed && effect != Effect::Duplicate {
+        if effect == Effect::Duplicate {
+            return Ok(effect);
+        }
+        if is_skewed {
             scene.warnings.insert(Warning::ClockSkew);
             self.note(Figure::ClockSkew, scene);
         }
-        Ok(effect)
+        let is_due =
+            event.is_of_engine() && self.books.hear(if is_skewed { scene.now } else { at });
+        Ok(if is_due && effect == Effect::Nothing { Effect::Books } else { effect })
     }
 
     /// Notes something that must not happen, as an anomaly of the account.
@@ -269,7 +274,7 @@ impl AccountState {
         }
         let moved = !flows.is_empty();
         for (key, flow) in flows.iter() {
-            self.books.flow(*key, *flow);
+            self.books.flow(*key, *flow, &scene.settings.drift.in_flight);
         }
         Ok(if moved { Effect::Books } else { Effect::Nothing })
     }
@@ -289,7 +294,7 @@ impl AccountState {
         time: Timestamp,
         scene: &mut Scene<'_, '_>,
     ) -> Effect {
-        let at = SnapshotTime { time, received: scene.now, sequence: scene.outbox.sequence() };
+        let at = SnapshotTime::new(time, scene.now, scene.outbox.sequence());
         if scene.now.is_past(at.dated(), scene.settings.drift.stale_after) {
             scene.warnings.insert(Warning::Stale);
         }
@@ -314,7 +319,8 @@ impl AccountState {
         let has_room = self.symbols.has_room(scene.settings.symbols.max);
         let key = self.symbols.intern(&adjusted.symbol, || has_room);
         let change = adjusted.quantity.get();
-        self.books.flow(key, Flow { time: at, change, kind: FlowKind::Adjustment });
+        let flow = Flow { time: at, change, kind: FlowKind::Adjustment };
+        self.books.flow(key, flow, &scene.settings.drift.in_flight);
         Effect::Books
     }
 

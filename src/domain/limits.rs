@@ -50,6 +50,13 @@ pub const FACTS_PER_ORDER_MAX: usize = 10_000;
 pub const HORIZON_IDS_MAX: usize = 1_000_000;
 /// Changes of position kept of one symbol, for the alignment of snapshots in time.
 pub const FLOWS_PER_SYMBOL_MAX: usize = 65_536;
+/// Moments of one list that a comparison looks at, those closest to its date: what bounds its cost.
+pub const MOMENTS_MAX: usize = 4_096;
+/// Executions close to a list's date that it may have in any combination; of more, the closest.
+pub const COMBINED_FLOWS_MAX: usize = 6;
+/// Flows around a pair of lists up to which a late one is compared in its own request; past them
+/// with the next tick, so that no stream of fills makes every event cost a comparison.
+pub const FLOWS_AT_ONCE_MAX: usize = 256;
 /// Drifts kept as history of one account.
 pub const DRIFT_HISTORY_MAX: usize = 1_000;
 /// Results kept of one component.

@@ -8,6 +8,7 @@ mod accounts;
 mod anomaly;
 mod drift;
 mod health;
+mod in_flight;
 mod instrument;
 mod symbols;
 
@@ -21,6 +22,7 @@ pub use accounts::AccountSettings;
 pub use anomaly::{AnomalyRules, FillRatioBasis, Levels};
 pub use drift::{DriftRules, DriftSettings, PerSeverity, Severity};
 pub use health::HealthSettings;
+pub use in_flight::{InFlightSettings, SettleMode};
 pub use instrument::{Instrument, Rate};
 pub use symbols::{OnNotMonitored, SymbolSettings};
 

@@ -95,6 +95,10 @@ pub struct AccountRow {
     pub reconciliations: [u64; 5],
     /// Time of the newest local and broker snapshot.
     pub snapshots: [Option<Timestamp>; 2],
+    /// By how many nanoseconds the newest local and broker list lag.
+    pub lags: [Option<i64>; 2],
+    /// Changes of position that had to go because of a bound.
+    pub flows_dropped: u64,
     /// Whether a needed book is too old.
     pub stale: bool,
     /// Receive time of the last event.
@@ -247,6 +251,8 @@ pub(super) fn account_row(monitor: &Monitor, account: &AccountState) -> AccountR
             .map(|drift| Severity::ALL.map(|severity| books.drifts_total(drift, severity))),
         reconciliations: ReconcileOutcome::ALL.map(|o| books.reconciliations_total(o)),
         snapshots: [Source::Local, Source::Broker].map(|source| books.snapshot_at(source)),
+        lags: [Source::Local, Source::Broker].map(|source| books.lag(source)),
+        flows_dropped: books.flows_dropped(),
         stale: false,
         last_event_at: account.last_event_at,
         not_monitored: account.symbols.folded(),

@@ -197,6 +197,8 @@ fn account(name: &str) -> AccountRow {
         drifts_total: [[1; 3]; 4],
         reconciliations: [0; 5],
         snapshots: [Some(at(1_763_821_806)), Some(at(1_763_821_807))],
+        lags: [Some(0), Some(600_000_000)],
+        flows_dropped: 0,
         stale: false,
         not_monitored: 0,
         last_event_at: Some(at(1_763_821_807)),

@@ -16,12 +16,12 @@ const ORDER: &str = r#"
 {"type":"order_filled","account":"paper","order_id":"O-1","fill_id":"F-2","quantity":40,"price":187.45,"time":"2026-11-22T14:29:00.400Z"}
 "#;
 
-/// Snapshots of both sides at the receipt of the record, one second apart.
+/// Snapshots of both sides at the receipt of the record, one second apart: the engine speaks last.
 fn snapshots(fold: &mut Fold, local: &str, broker: &str) {
     fold.wait(1);
-    fold.lines(&position("local", local));
-    fold.wait(1);
     fold.lines(&position("broker", broker));
+    fold.wait(1);
+    fold.lines(&position("local", local));
 }
 
 fn position(source: &str, quantity: &str) -> String {

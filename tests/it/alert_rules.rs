@@ -37,6 +37,8 @@ const UNUSED: &[(&str, &str)] = &[
     ("trading_*_timestamp_seconds", "Ages that no threshold judges."),
     ("trading_orders_open", "Has no good or bad value."),
     ("trading_position_pending_quantity", "What is in flight is not drift."),
+    ("trading_position_book_lag_seconds", "Has no bad value; it is what to set lag_max to."),
+    ("trading_position_flows_dropped_total", "The books are judged again by the next lists."),
     ("trading_slippage_*", "Beside the mean that is judged: weighted, and quantiles."),
     ("trading_*_fill_ratio", "Beside the fill ratio that is judged."),
     ("trading_fill_ratio_*", "Beside the fill ratio that is judged."),

@@ -10,7 +10,7 @@ use super::anomaly::scoped;
 use super::{DAY, HOUR, MILLISECOND, MINUTE, OVERRIDES_MAX, SECOND};
 use crate::config::scalar::{count, decimal_up_to, duration, flag, positive_decimal, word};
 use crate::config::section::Section;
-use crate::domain::settings::{DriftRules, PerSeverity, Settings, Severity};
+use crate::domain::settings::{DriftRules, PerSeverity, Settings, SettleMode, Severity};
 use crate::domain::units::Decimal;
 
 /// Reads the comparison, the thresholds, then the overrides onto them.
@@ -27,8 +27,16 @@ fn comparison(s: &mut Section<'_>, settings: &mut Settings) {
     s.set("compare_every", &mut drift.compare_every, duration(SECOND..=HOUR));
     s.set("stale_after", &mut drift.stale_after, duration(100 * MILLISECOND..=DAY));
     let short = || Duration::ZERO..=5 * MINUTE;
-    s.set("in_flight_window", &mut drift.in_flight_window, duration(short()));
-    s.set("pending_max", &mut drift.pending_max, duration(Duration::ZERO..=HOUR));
+    s.section("in_flight", |s| {
+        let in_flight = &mut drift.in_flight;
+        s.set("grace", &mut in_flight.grace, duration(Duration::ZERO..=MINUTE));
+        s.set("lag_max", &mut in_flight.lag_max, duration(short()));
+        s.set("ahead", &mut in_flight.ahead, duration(Duration::ZERO..=MINUTE));
+        s.set("settle", &mut in_flight.settle, duration(short()));
+        let modes = SettleMode::ALL.map(|mode| (mode.as_str(), mode));
+        s.set("settle_mode", &mut in_flight.settle_mode, word(&modes));
+        s.set("pending_max", &mut in_flight.pending_max, duration(Duration::ZERO..=HOUR));
+    });
     s.set("apart_max", &mut drift.apart_max, duration(short()));
     s.set("auto_reconcile", &mut drift.auto_reconcile, flag);
     s.set("reconcile_timeout", &mut drift.reconcile_timeout, duration(100 * MILLISECOND..=HOUR));

@@ -100,7 +100,7 @@ fn settings() -> impl Strategy<Value = Settings> {
     let names = prop::collection::vec(".{0,9}", 0..4);
     let raw = (
         any::<[usize; 7]>(),
-        prop::collection::vec(durations(), 16),
+        prop::collection::vec(durations(), 19),
         any::<[bool; 5]>(),
         any::<[u32; 4]>(),
         (names.clone(), names),
@@ -126,8 +126,14 @@ fn settings() -> impl Strategy<Value = Settings> {
             drift: DriftSettings {
                 compare_every: d[7],
                 stale_after: d[8],
-                in_flight_window: d[9],
-                pending_max: d[10],
+                in_flight: InFlightSettings {
+                    grace: d[9],
+                    lag_max: d[10],
+                    ahead: d[16],
+                    settle: d[17],
+                    settle_mode: if b[0] { SettleMode::Heard } else { SettleMode::Always },
+                    pending_max: d[18],
+                },
                 apart_max: d[11],
                 auto_reconcile: b[2],
                 reconcile_timeout: d[12],

@@ -20,8 +20,10 @@ use super::snapshot::{Book, RowTotal, SideBooks, SnapshotTime, SnapshotVerdict};
 use crate::domain::digest::digest_of;
 use crate::domain::event::{Positions, Source};
 use crate::domain::ids::Symbol;
+use crate::domain::limits::FLOWS_AT_ONCE_MAX;
 use crate::domain::marks::MarkedMap;
 use crate::domain::record::Refusal;
+use crate::domain::settings::InFlightSettings;
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
 use crate::domain::units::Decimal;
@@ -38,6 +40,16 @@ pub struct Books {
     pub(super) is_all_dirty: bool,
     /// Symbols with a difference beyond tolerance: the only ones that a tick has to look at.
     pub(super) watched: BTreeSet<SymbolKey>,
+    /// Symbols that late flows touched where a comparison costs too much for every event.
+    pub(super) dirty_at_tick: BTreeSet<SymbolKey>,
+    /// The latest event time at which the engine was heard of.
+    pub(super) heard: Option<Timestamp>,
+    /// Differences that wait to hear of the engine, by the time that it has to speak of.
+    pub(super) settling: BTreeSet<(Timestamp, SymbolKey)>,
+    /// Sequence of the first snapshot of the request under way.
+    pub(super) request: Option<u64>,
+    /// By how much the newest lists lag.
+    pub(super) lags: BookLags,
     pub(super) compared_at: Option<Timestamp>,
     /// Receive time of the newest record that was seen here.
     pub(super) now: Option<Timestamp>,
@@ -84,9 +96,10 @@ impl Books {
         symbols: &mut SymbolTable,
         mut intern: impl FnMut(&mut SymbolTable, &Symbol) -> SymbolKey,
         snapshot: &Positions,
-        at: SnapshotTime,
+        mut at: SnapshotTime,
     ) -> SnapshotVerdict {
         self.now = self.now.max(Some(at.received));
+        at.request = *self.request.get_or_insert(at.sequence);
         if snapshot.failure.is_some() {
             return SnapshotVerdict::Failed;
         }
@@ -120,23 +133,45 @@ impl Books {
     }
 
     /// Takes a change of position. Moves the ledger, unless it is dated at or before the anchor,
-    /// and the alignment. O(1) in order of event time; a late one may call for a comparison.
-    pub fn flow(&mut self, key: SymbolKey, flow: Flow) {
-        let newest = self.pair_times(key).map(|(local, broker)| local.max(broker));
+    /// and what explains differences. O(log n); one that lists may lack calls for a comparison.
+    pub fn flow(&mut self, key: SymbolKey, flow: Flow, rules: &InFlightSettings) {
+        let times = self.pair_times(key);
         let received = self.now.unwrap_or(flow.time);
         let line = self.lines.or_insert_with(key, || Line::new(self.anchor));
         line.ledger.apply(&flow);
         if line.flows.insert(flow, received) {
             self.flows_dropped = self.flows_dropped.saturating_add(1);
         }
-        let Some(newest) = newest else { return };
-        if flow.time <= newest {
+        let Some((local, broker)) = times else { return };
+        let is_late = flow.time <= local.max(broker);
+        if is_late {
             line.late_flows = line.late_flows.saturating_add(1);
-            self.dirty.insert(key);
-        } else if line.drift.as_ref().is_some_and(Drift::is_undecided) {
-            // It may be what is in flight.
+        }
+        // What is later than both lists still explains one that was read after its date.
+        let last = local.plus(rules.grace).max(broker.plus(rules.ahead.max(rules.grace)));
+        let is_undecided = line.drift.as_ref().is_some_and(Drift::is_undecided);
+        let may_explain = is_late || (is_undecided && flow.time <= last);
+        if !may_explain {
+            return;
+        }
+        let around = line.flows.count_since(local.min(broker).minus(rules.reach()));
+        if around > FLOWS_AT_ONCE_MAX {
+            self.dirty_at_tick.insert(key);
+        } else {
             self.dirty.insert(key);
         }
+    }
+
+    /// The engine was heard of, with an event of that time. Returns whether a comparison waited for
+    /// it. O(log n).
+    pub fn hear(&mut self, time: Timestamp) -> bool {
+        self.heard = self.heard.max(Some(time));
+        let mut is_due = false;
+        while self.settling.first().is_some_and(|(wanted, _)| *wanted <= time) {
+            self.dirty.extend(self.settling.pop_first().map(|(_, key)| key));
+            is_due = true;
+        }
+        is_due
     }
 
     /// Forgets a symbol whose position is gone for good, with its accepted offset. History stays.
@@ -155,7 +190,9 @@ impl Books {
         self.local.retire(key);
         self.broker.retire(key);
         self.dirty.remove(&key);
+        self.dirty_at_tick.remove(&key);
         self.watched.remove(&key);
+        self.settling.retain(|(_, waits)| *waits != key);
         Ok(())
     }
 
@@ -198,11 +235,15 @@ impl Books {
 
     /// What local says of a symbol: its snapshots, or what an operator adopted since the newest.
     pub(super) fn local_book(&self, key: SymbolKey, line: &Line) -> Option<Book> {
+        self.adopted_book(key, line).or_else(|| self.local.book(key))
+    }
+
+    /// What an operator adopted since the newest local snapshot.
+    fn adopted_book(&self, key: SymbolKey, line: &Line) -> Option<Book> {
+        let adopted = line.adopted?;
         let book = self.local.book(key);
-        let adopted = line
-            .adopted
-            .filter(|adopted| book.is_none_or(|book| book.at.sequence < adopted.sequence));
-        adopted.map(|adopted| adopted.book).or(book)
+        let is_newest = book.is_none_or(|book| book.at.sequence < adopted.sequence);
+        is_newest.then_some(adopted.book)
     }
 
     /// What there is to compare. The ledger stands in where the account has no local book at all;
@@ -211,14 +252,15 @@ impl Books {
         let line = self.lines.get(&key)?;
         let broker = self.broker.book(key)?;
         if let Some(local) = self.local_book(key, line) {
-            return Some(Pair { local, broker, ledger_stands_in: false });
+            let is_adopted = self.adopted_book(key, line).is_some();
+            return Some(Pair { local, broker, ledger_stands_in: false, is_adopted });
         }
         if !self.ledger_stands_in(Some(line)) {
             return None;
         }
         let quantity = line.ledger.at(broker.at.time, &line.flows);
         let local = Book { quantity, average: None, market: None, at: broker.at };
-        Some(Pair { local, broker, ledger_stands_in: true })
+        Some(Pair { local, broker, ledger_stands_in: true, is_adopted: false })
     }
 
     /// The times of the two books that are compared; cheaper than [`Self::pair`].
@@ -241,6 +283,33 @@ impl Books {
         let drift = line.and_then(|line| line.drift.as_ref());
         let opened = drift.is_some_and(|d| d.state.is_open() && d.reading.ledger_stands_in);
         self.local.newest().is_none() || opened
+    }
+}
+
+/// The smallest lags by which the newest list of each side matched what fills had made of the book:
+/// of its symbols, the largest.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct BookLags {
+    pub(super) local: Option<BookLag>,
+    pub(super) broker: Option<BookLag>,
+}
+
+/// The lag of a list.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct BookLag {
+    list: SnapshotTime,
+    /// In nanoseconds.
+    pub(super) lag: i64,
+}
+
+impl BookLag {
+    /// Notes what one symbol of a list says.
+    pub(super) fn note(noted: &mut Option<Self>, list: SnapshotTime, lag: i64) {
+        *noted = match *noted {
+            Some(other) if other.list.is_newer_than(list) => Some(other),
+            Some(other) if other.list == list && other.lag.abs() > lag.abs() => Some(other),
+            Some(_) | None => Some(Self { list, lag }),
+        };
     }
 }
 

@@ -7,12 +7,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::align::{Aligned, Pair, Reach};
+use super::align::{Aligned, Explained, Pair};
 use super::flows::Flows;
 use super::ledger::Ledger;
 use super::snapshot::SnapshotTime;
 use super::{Attribution, DriftType, Market};
-use crate::domain::settings::{DriftRules, DriftSettings, Instrument, PerSeverity, Rate, Severity};
+use crate::domain::settings::{
+    DriftRules, DriftSettings, InFlightSettings, Instrument, PerSeverity, Rate, Severity,
+};
 use crate::domain::units::{Decimal, Price, exact};
 
 /// What a symbol is judged by.
@@ -83,8 +85,8 @@ pub(super) struct Reading {
     pub(super) attribution: Attribution,
     /// Whether average prices could be judged at all.
     pub(super) prices_judged: bool,
-    /// What fills in flight may explain.
-    pub(super) reach: Reach,
+    /// What explains the difference, if anything does.
+    pub(super) explained: Explained,
     /// Whether every flow that this needed is still held.
     pub(super) is_complete: bool,
     /// Snapshots that were compared.
@@ -100,11 +102,12 @@ pub(super) fn measure(
     offset: Offset,
     terms: &Terms<'_>,
 ) -> Reading {
-    let aligned = pair.align(flows, &terms.market, terms.settings.in_flight_window);
+    let in_flight = &terms.settings.in_flight;
+    let aligned = pair.align(flows, in_flight);
     let local = aligned.local.saturating_sub(offset.quantity).normalize();
     let broker = aligned.broker.normalize();
     let difference = local.saturating_sub(broker).normalize();
-    let prices = judge_prices(pair, &aligned, offset);
+    let prices = judge_prices(pair, &aligned, flows, in_flight, offset);
     let mid = terms.market.mid.map(Price::get);
     let (local_price, broker_price) = (pair.local.average, pair.broker.average);
     let price = pair.broker.market.or(mid).or(broker_price).or(local_price);
@@ -117,6 +120,20 @@ pub(super) fn measure(
         let value = price.and_then(|price| terms.value(price, difference));
         let size = Size { quantity: difference, value, position: larger(local, broker) };
         (value, quantity_severity(terms.rules, size, local, broker), sign(difference))
+    };
+    let explained = match severity {
+        None => Explained::not_needed(),
+        Some(_) if is_price => Explained::default(),
+        Some(_) => {
+            let difference = pair.local.quantity.saturating_sub(offset.quantity);
+            let difference = difference.saturating_sub(pair.broker.quantity);
+            let is_tolerated = |left: Decimal| {
+                let value = price.and_then(|price| terms.value(price, left));
+                let size = Size { quantity: left, value, position: larger(local, broker) };
+                quantity_severity(terms.rules, size, local, broker).is_none()
+            };
+            pair.explain(difference, flows, &terms.market, in_flight, is_tolerated)
+        }
     };
     let drift_type = type_of(local, broker, is_price);
     let ledger_quantity = ledger.at(aligned.time, flows).normalize();
@@ -136,7 +153,7 @@ pub(super) fn measure(
         ledger_stands_in: pair.ledger_stands_in,
         attribution: attribute(terms, drift_type, price, [ledger_quantity, local, broker]),
         prices_judged: prices != Prices::Unjudged,
-        reach: aligned.reach,
+        explained,
         is_complete: aligned.is_complete,
         local_at: pair.local.at,
         broker_at: pair.broker.at,
@@ -183,17 +200,21 @@ enum Prices {
 
 /// A price mismatch is judged only when quantities are equal, both averages are given, no fill
 /// was used to align and nothing is pending.
-fn judge_prices(pair: &Pair, aligned: &Aligned, offset: Offset) -> Prices {
+fn judge_prices(
+    pair: &Pair,
+    aligned: &Aligned,
+    flows: &Flows,
+    in_flight: &InFlightSettings,
+    offset: Offset,
+) -> Prices {
     if aligned.local != aligned.broker || !offset.quantity.is_zero() || aligned.flows_used > 0 {
         return Prices::Unjudged;
     }
     if aligned.local.is_zero() {
         return Prices::BothFlat;
     }
-    if !aligned.executed.buy.is_zero() || !aligned.executed.sell.is_zero() {
-        return Prices::Unjudged;
-    }
     match (pair.local.average, pair.broker.average) {
+        _ if !pair.is_quiet(flows, in_flight) => Prices::Unjudged,
         (Some(local), Some(broker)) => Prices::Compared {
             gap: local.saturating_sub(broker).saturating_sub(offset.price),
             broker,

@@ -11,7 +11,7 @@ use std::fmt;
 use super::Market;
 use super::ReconcileOutcome;
 use super::act::{HaltRequest, Office};
-use super::books::{Books, Line};
+use super::books::{BookLag, Books, Line};
 use super::classify::{Terms, measure};
 use super::confirm::{Circumstances, Drift, Step};
 use super::snapshot::SnapshotTime;
@@ -55,13 +55,15 @@ impl Books {
         outbox: &mut Outbox<'_>,
     ) -> Vec<HaltRequest> {
         self.now = self.now.max(Some(context.now));
+        self.request = None;
         let dirty = std::mem::take(&mut self.dirty);
         let keys = if std::mem::take(&mut self.is_all_dirty) { self.keys() } else { dirty };
         self.compare_all(&keys, context, outbox)
     }
 
     /// Compares everything when `drift.compare_every` has passed, else what waited long enough for
-    /// fills in flight; and sends reconcile directives again that nobody confirmed in time.
+    /// the engine's report, or was too costly for every event; and sends reconcile directives again
+    /// that nobody confirmed in time.
     #[must_use = "a confirmed CRITICAL drift halts trading"]
     pub fn tick(
         &mut self,
@@ -72,12 +74,13 @@ impl Books {
         let settings = &context.settings.drift;
         let last = *self.compared_at.get_or_insert(context.now);
         let is_round = context.now.since(last) >= nanos(settings.compare_every);
+        let left = std::mem::take(&mut self.dirty_at_tick);
         let keys = if is_round {
             self.compared_at = Some(context.now);
             self.prune(settings, context.now);
             self.keys()
         } else {
-            self.keys_that_waited(settings, context.now)
+            left.into_iter().chain(self.keys_that_waited(settings, context.now)).collect()
         };
         let mut halts = self.compare_all(&keys, context, outbox);
         for key in self.watched.clone() {
@@ -90,12 +93,17 @@ impl Books {
         self.lines.keys().copied().collect()
     }
 
-    fn keys_that_waited(&self, settings: &DriftSettings, now: Timestamp) -> BTreeSet<SymbolKey> {
-        let waited = |key: &&SymbolKey| {
+    fn keys_that_waited(
+        &self,
+        settings: &DriftSettings,
+        now: Timestamp,
+    ) -> impl Iterator<Item = SymbolKey> {
+        let waited = move |key: &SymbolKey| {
             let drift = self.lines.get(key).and_then(|line| line.drift.as_ref());
-            drift.and_then(|drift| drift.waits_until(settings)).is_some_and(|until| until <= now)
+            let until = drift.and_then(|drift| drift.settles_at(&settings.in_flight));
+            until.is_some_and(|until| until <= now)
         };
-        self.watched.iter().filter(waited).copied().collect()
+        self.watched.iter().copied().filter(waited)
     }
 
     fn compare_all(
@@ -127,6 +135,12 @@ impl Books {
         let Some(line) = self.lines.get_mut(&key) else { return };
         let terms = context.terms(key);
         let reading = measure(&pair, &line.ledger, &line.flows, line.offset, &terms);
+        if let Some(lags) = reading.explained.lags() {
+            BookLag::note(&mut self.lags.broker, pair.broker.at, lags.broker);
+            if pair.is_local_list() {
+                BookLag::note(&mut self.lags.local, pair.local.at, lags.local);
+            }
+        }
         let is_old =
             |at: SnapshotTime| context.now.is_past(at.dated(), context.settings.drift.stale_after);
         let around = Circumstances {
@@ -134,9 +148,10 @@ impl Books {
             settings: terms.settings,
             is_stale: is_old(pair.local.at) || is_old(pair.broker.at),
             late_flows: line.late_flows,
+            engine: if pair.came_together() { Some(reading.broker_at.time) } else { self.heard },
         };
         if line.drift.is_none() && reading.severity.is_some() {
-            line.drift = Some(Drift::new(self.history.next_id(), reading, context.now));
+            line.drift = Some(Drift::new(self.history.next_id(), &reading, context.now));
             self.watched.insert(key);
         }
         line.tolerated = None;
@@ -145,7 +160,14 @@ impl Books {
             return;
         };
         let before = drift.severity;
+        let waited_for = drift.waits_for();
         let step = drift.observe(&reading, &around);
+        if let Some(time) = waited_for {
+            self.settling.remove(&(time, key));
+        }
+        if let Some(time) = drift.waits_for() {
+            self.settling.insert((time, key));
+        }
         let mut office = Office {
             now: context.now,
             account: context.account,
@@ -198,10 +220,12 @@ impl Books {
 
     /// Forgets flows that no comparison can need again.
     fn prune(&mut self, settings: &DriftSettings, now: Timestamp) {
-        let kept = settings.stale_after + settings.pending_max + settings.in_flight_window;
+        let reach = settings.in_flight.reach();
+        // No pair is judged whose lists are older than that.
+        let kept = settings.stale_after + reach;
         for key in self.keys() {
             let times = self.pair_times(key);
-            let needed = times.map(|(a, b)| a.min(b).minus(settings.in_flight_window));
+            let needed = times.map(|(a, b)| a.min(b).minus(reach));
             if let Some(line) = self.lines.get_mut(&key) {
                 line.flows.prune(needed, now.minus(kept));
             }

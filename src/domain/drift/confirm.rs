@@ -1,27 +1,30 @@
 //! The life of one difference: pending, unconfirmed, open, reconciling, cleared.
 //!
 //! Input: one [`Reading`] after the other, with the time each was made. Output: a [`Step`] that
-//! says what it came to, and the [`Drift`] moved on. Invariants:
-//! 1. A comparison counts only if both snapshots are newer than at the last one that counted,
-//!    and their times are close, or the older of the two came after the difference was first
-//!    seen. What does not count never changes a confirmed drift.
-//! 2. What fills in flight may explain does not count, for at most `drift.pending_max` of receive
-//!    time from the first comparison that differed (of a difference that already counted: that
-//!    differed from the one that counted). A newer snapshot does not restart that clock; a
-//!    difference that changed its direction before it ever counted is another one, and does.
-//! 3. Stale books and lost flows neither confirm nor clear.
-//! 4. Only a newer comparison within tolerance clears a confirmed drift.
+//! says what it came to, and the [`Drift`] moved on. Each comparison is first judged by itself, to
+//! the first of these that holds ([`Judgement`]); what follows depends on that and on the state
+//! alone (the table in [`Drift::observe`]). Invariants:
+//! 1. Only a newer comparison within tolerance ends a difference, whatever explains it meanwhile.
+//! 2. What moments at which both lists were true explain never counts. What leaves of open orders
+//!    may explain does not for `in_flight.pending_max` of receive time from the first comparison
+//!    that needed them; only one that needs none ends that count, whatever its sign or size.
+//! 3. A comparison counts only if both snapshots are newer than at the last one that counted, and
+//!    their times are close, or the older of the two came after the difference was first seen.
+//! 4. Time alone counts nothing: a comparison that knows no more than the last one counts only if
+//!    that one waited for the engine's report, and has waited long enough.
+//! 5. Stale books and lost flows neither confirm nor clear.
 //!
 //! Deliberately absent: what is done about it (see `act`).
 
 use serde::{Deserialize, Serialize};
 
+use super::align::ByFills;
 use super::classify::{Reading, Size};
 use super::snapshot::SnapshotTime;
 use super::{Action, DriftState, DriftView, ReconcileOutcome};
 use crate::domain::directive::DirectiveId;
 use crate::domain::ids::Symbol;
-use crate::domain::settings::{DriftRules, DriftSettings, Severity};
+use crate::domain::settings::{DriftRules, DriftSettings, InFlightSettings, SettleMode, Severity};
 use crate::domain::time::{Timestamp, nanos};
 use crate::domain::units::{Decimal, exact};
 
@@ -43,11 +46,18 @@ pub(super) struct Drift {
     pub(super) action: Action,
     pub(super) confirmations: u32,
     first: FirstSeen,
-    counted: Option<Counted>,
-    waiting_since: Option<Timestamp>,
+    counted: Option<Evidence>,
+    /// What the latest comparison knew.
+    seen: Option<Evidence>,
+    /// The first comparison, since one needed none, that needed the leaves of open orders.
+    leaves_since: Option<Timestamp>,
+    /// The wait for the engine's report.
+    settling: Option<Settling>,
+    /// Comparisons that counted and that a slow broker explains.
+    slow: u32,
     /// What the latest comparison left to fills in flight, signed (local - broker).
     #[serde(with = "exact")]
-    in_flight: Option<Decimal>,
+    in_flight: Decimal,
     pub(super) opened_at: Option<Timestamp>,
     pub(super) cleared_at: Option<Timestamp>,
     /// The last directive to the engine.
@@ -68,14 +78,21 @@ struct FirstSeen {
     broker: SnapshotTime,
 }
 
-/// The last comparison that counted.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Counted {
+/// What a comparison knew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Evidence {
     local: SnapshotTime,
     broker: SnapshotTime,
-    #[serde(with = "exact")]
-    difference: Decimal,
     late_flows: u64,
+}
+
+/// A difference that would count, were the engine's report known.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Settling {
+    /// Receive time of the first comparison that waited.
+    since: Timestamp,
+    /// The time that the engine has to speak of, by the latest; none: only time ends the wait.
+    wanted: Option<Timestamp>,
 }
 
 /// A directive that went to the engine.
@@ -104,7 +121,29 @@ pub(super) struct Circumstances<'a> {
     pub(super) is_stale: bool,
     /// How many late flows moved what is compared, so far.
     pub(super) late_flows: u64,
+    /// The time up to which the engine has had its say, if it reports in order.
+    pub(super) engine: Option<Timestamp>,
 }
+
+/// What one comparison is, by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judgement {
+    /// It says nothing: it knows no more than the last one that counted, it is not to be relied on,
+    /// or prices cannot be told.
+    Nothing,
+    /// The books are within tolerance.
+    Agrees,
+    /// It may be in flight.
+    InFlight,
+    /// They differ, and something is missing for that to count.
+    Waits,
+    /// They differ, and that counts.
+    Counts,
+}
+
+/// Comparisons in a row that only a broker slower than `in_flight.lag_max` explains, and that are
+/// MODERATE at most: it alerts before it halts.
+const SLOW_MAX: u32 = 3;
 
 /// What a comparison came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,10 +160,10 @@ pub(super) enum Step {
 
 impl Drift {
     /// A difference seen for the first time.
-    pub(super) const fn new(id: u64, reading: Reading, now: Timestamp) -> Self {
+    pub(super) const fn new(id: u64, reading: &Reading, now: Timestamp) -> Self {
         Self {
             id,
-            reading,
+            reading: *reading,
             state: DriftState::Pending,
             severity: None,
             worst: None,
@@ -134,8 +173,11 @@ impl Drift {
             confirmations: 0,
             first: FirstSeen { at: now, local: reading.local_at, broker: reading.broker_at },
             counted: None,
-            waiting_since: None,
-            in_flight: None,
+            seen: None,
+            leaves_since: None,
+            settling: None,
+            slow: 0,
+            in_flight: Decimal::ZERO,
             opened_at: None,
             cleared_at: None,
             sent: None,
@@ -147,77 +189,94 @@ impl Drift {
     }
 
     /// Moves on by one comparison.
+    ///
+    /// | it is | pending | unconfirmed | open, reconciling |
+    /// |---|---|---|---|
+    /// | nothing | stays | stays | stays |
+    /// | agreement | gone | gone | cleared |
+    /// | in flight | shown | stays, shown as pending | stays, shown as pending |
+    /// | waiting | shown | stays | stays |
+    /// | counted | unconfirmed | counted | counted |
+    ///
+    /// Enough that were counted open it: see [`Self::is_confirmed`] and `act`.
     pub(super) fn observe(&mut self, reading: &Reading, around: &Circumstances<'_>) -> Step {
-        match reading.severity {
-            None => self.observe_agreement(reading, around),
-            Some(severity) => self.observe_difference(reading, severity, around),
+        let judgement = self.judge(reading, around);
+        self.seen = Some(Evidence::of(reading, around));
+        if judgement != Judgement::Nothing {
+            self.in_flight = Decimal::ZERO;
         }
-    }
-
-    fn observe_agreement(&mut self, reading: &Reading, around: &Circumstances<'_>) -> Step {
-        let is_reliable = !around.is_stale && reading.is_complete;
-        if self.reading.is_price() && !reading.prices_judged {
-            // Equal quantities say nothing of the averages that differed.
-            return Step::Seen;
-        }
-        self.in_flight = None;
-        match self.state {
-            DriftState::Pending if reading.is_complete => Step::Gone,
-            DriftState::Unconfirmed if is_reliable => Step::Gone,
-            DriftState::Open | DriftState::Reconciling
-                if is_reliable && self.is_news(reading, around) =>
-            {
-                Step::Cleared
+        match judgement {
+            Judgement::Nothing => Step::Seen,
+            Judgement::Agrees if self.state.is_open() => Step::Cleared,
+            Judgement::Agrees => Step::Gone,
+            Judgement::InFlight | Judgement::Waits => {
+                if judgement == Judgement::InFlight {
+                    self.in_flight = reading.size.quantity;
+                }
+                if self.state == DriftState::Pending {
+                    self.reading = *reading;
+                }
+                Step::Seen
             }
-            DriftState::Pending
-            | DriftState::Unconfirmed
-            | DriftState::Open
-            | DriftState::Reconciling
-            | DriftState::Cleared => Step::Seen,
+            Judgement::Counts => {
+                self.count(reading, around);
+                Step::Counted
+            }
         }
     }
 
-    fn observe_difference(
-        &mut self,
-        reading: &Reading,
-        severity: Severity,
-        around: &Circumstances<'_>,
-    ) -> Step {
-        if self.counted.is_none() && self.is_another(reading) {
-            *self = Self::new(self.id, *reading, around.now);
+    /// What a comparison is: the first of these that holds. Keeps the two counts of time, of leaves
+    /// and of settling.
+    fn judge(&mut self, reading: &Reading, around: &Circumstances<'_>) -> Judgement {
+        let is_reliable = reading.is_complete && !around.is_stale;
+        if reading.severity.is_none() {
+            // Equal quantities say nothing of the averages that differed.
+            let is_silent = self.reading.is_price() && !reading.prices_judged;
+            if !is_reliable || is_silent || self.counted == Some(Evidence::of(reading, around)) {
+                return Judgement::Nothing;
+            }
+            self.settling = None;
+            return Judgement::Agrees;
         }
-        let is_in_flight = self.is_in_flight(reading, around);
-        let counts = !is_in_flight
-            && !around.is_stale
-            && reading.is_complete
+        if self.is_in_flight(reading, around) {
+            self.settling = None;
+            return Judgement::InFlight;
+        }
+        if !is_reliable {
+            return Judgement::Nothing;
+        }
+        let may_count = self.is_news(reading, around)
             && self.is_renewed(reading)
             && self.is_close(reading, around.settings);
-        if counts {
-            self.count(reading, severity, around);
-            return Step::Counted;
+        if may_count && self.is_settled(reading, around) {
+            return Judgement::Counts;
         }
-        if self.state == DriftState::Pending && reading.is_complete {
-            self.reading = *reading;
-        }
-        Step::Seen
+        Judgement::Waits
     }
 
-    fn count(&mut self, reading: &Reading, severity: Severity, around: &Circumstances<'_>) {
+    fn count(&mut self, reading: &Reading, around: &Circumstances<'_>) {
         let agrees = self.counted.is_some() && self.reading.drift_type == reading.drift_type;
         self.confirmations = if agrees { self.confirmations.saturating_add(1) } else { 1 };
-        self.counted = Some(Counted {
-            local: reading.local_at,
-            broker: reading.broker_at,
-            difference: reading.size.quantity,
-            late_flows: around.late_flows,
-        });
-        self.waiting_since = None;
+        self.counted = Some(Evidence::of(reading, around));
+        self.settling = None;
         self.reading = *reading;
-        self.severity = Some(severity).max(self.floor);
+        self.severity = self.counted_severity(reading).max(self.floor);
         self.worst = self.worst.max(self.severity);
         if self.state == DriftState::Pending {
             self.state = DriftState::Unconfirmed;
         }
+    }
+
+    /// The severity that a comparison counts with. The first ones that a slow broker explains are
+    /// MODERATE at most; one that nothing explains ends that.
+    fn counted_severity(&mut self, reading: &Reading) -> Option<Severity> {
+        let is_slow = matches!(reading.explained.by_fills, ByFills::Slow(_));
+        if is_slow && self.slow < SLOW_MAX {
+            self.slow += 1;
+            return reading.severity.min(Some(Severity::Moderate));
+        }
+        self.slow = SLOW_MAX;
+        reading.severity
     }
 
     /// Whether enough comparisons in a row agree for the latest severity to be acted on.
@@ -225,30 +284,41 @@ impl Drift {
         self.severity.is_some_and(|s| self.confirmations >= (*rules.confirm.get(s)).max(1))
     }
 
-    /// A difference that never counted and changed sides (or is suddenly about prices) passed
-    /// through agreement: it is another one.
-    fn is_another(&self, reading: &Reading) -> bool {
-        self.reading.direction != reading.direction || self.reading.is_price() != reading.is_price()
-    }
-
-    /// Whether fills in flight may explain it, or the change since the last one that counted, and
-    /// still have time to.
+    /// Whether moments at which both lists were true explain it, or the leaves of open orders may
+    /// and still have time to.
     fn is_in_flight(&mut self, reading: &Reading, around: &Circumstances<'_>) -> bool {
-        self.in_flight = None;
-        let difference = reading.size.quantity;
-        let reference = self.counted.map_or(Decimal::ZERO, |counted| counted.difference);
-        if reading.is_price() || difference == reference {
-            self.waiting_since = None;
+        let explained = &reading.explained;
+        if matches!(explained.by_fills, ByFills::Recent(_)) {
+            self.leaves_since = None;
+            return true;
+        }
+        if !explained.by_open_orders {
             return false;
         }
-        let since = *self.waiting_since.get_or_insert(around.now);
-        let change = difference.saturating_sub(reference);
-        let is_explained = reading.reach.explains(difference) || reading.reach.explains(change);
-        let has_time = around.now.since(since) < nanos(around.settings.pending_max);
-        if is_explained && has_time {
-            self.in_flight = Some(change);
+        let since = *self.leaves_since.get_or_insert(around.now);
+        around.now.since(since) < nanos(around.settings.in_flight.pending_max)
+    }
+
+    /// Whether a comparison knows more than the last one, or that one waited for a report.
+    fn is_news(&self, reading: &Reading, around: &Circumstances<'_>) -> bool {
+        self.settling.is_some() || self.seen != Some(Evidence::of(reading, around))
+    }
+
+    /// Whether the engine has had its say on what the broker's list shows: it was heard of with a
+    /// time at or after that list's, or the first comparison that waited for it is long enough ago.
+    fn is_settled(&mut self, reading: &Reading, around: &Circumstances<'_>) -> bool {
+        let rules = &around.settings.in_flight;
+        let wanted = match rules.settle_mode {
+            SettleMode::Heard => Some(reading.broker_at.time),
+            SettleMode::Always => None,
+        };
+        let is_heard = wanted.is_some() && around.engine >= wanted;
+        if is_heard {
+            return true;
         }
-        self.in_flight.is_some()
+        let since = self.settling.map_or(around.now, |settling| settling.since);
+        self.settling = Some(Settling { since, wanted });
+        around.now.since(since) >= nanos(rules.settle)
     }
 
     /// Rule (a): both snapshots are newer than at the last comparison that counted.
@@ -271,33 +341,29 @@ impl Drift {
         local.time.is_within(broker.time, settings.apart_max) || is_older_renewed
     }
 
-    /// Whether a comparison knows more than the last one that counted.
-    fn is_news(&self, reading: &Reading, around: &Circumstances<'_>) -> bool {
-        self.counted.is_none_or(|counted| {
-            reading.local_at.is_newer_than(counted.local)
-                || reading.broker_at.is_newer_than(counted.broker)
-                || around.late_flows != counted.late_flows
-        })
-    }
-
     /// Whether a fill may still explain it.
     pub(super) const fn is_undecided(&self) -> bool {
         matches!(self.state, DriftState::Pending | DriftState::Unconfirmed)
     }
 
-    /// When fills in flight will have had their time; none: nothing waits for it.
-    pub(super) fn waits_until(&self, settings: &DriftSettings) -> Option<Timestamp> {
-        self.in_flight.and(self.waiting_since).map(|since| since.plus(settings.pending_max))
+    /// When the wait for the engine's report ends by time alone; none: nothing waits.
+    pub(super) fn settles_at(&self, rules: &InFlightSettings) -> Option<Timestamp> {
+        self.settling.map(|settling| settling.since.plus(rules.settle))
+    }
+
+    /// The time that the engine has to speak of to end the wait; none: nothing waits for that.
+    pub(super) fn waits_for(&self) -> Option<Timestamp> {
+        self.settling.and_then(|settling| settling.wanted)
     }
 
     /// The part that is not drift yet, signed (local - broker).
-    pub(super) fn pending(&self) -> Decimal {
+    pub(super) const fn pending(&self) -> Decimal {
         match self.state {
             DriftState::Pending => self.reading.size.quantity,
             DriftState::Unconfirmed
             | DriftState::Open
             | DriftState::Reconciling
-            | DriftState::Cleared => self.in_flight.unwrap_or_default(),
+            | DriftState::Cleared => self.in_flight,
         }
     }
 
@@ -323,6 +389,12 @@ impl Drift {
             resolution: self.resolution,
             ..self.reading.view(symbol, self.first.at)
         }
+    }
+}
+
+impl Evidence {
+    const fn of(reading: &Reading, around: &Circumstances<'_>) -> Self {
+        Self { local: reading.local_at, broker: reading.broker_at, late_flows: around.late_flows }
     }
 }
 

@@ -3,14 +3,14 @@
 //! Input: fills, busts and adjustments in any order of arrival. Output: sums over spans of event
 //! time. Invariants: at most [`FLOWS_PER_SYMBOL_MAX`] are held, and a span that would need one
 //! that is gone is known to be incomplete. A flow in order costs O(1), a span O(its flows).
+//! What was busted or corrected downward is no flow any more.
 //! Deliberately absent: what a position is (see `ledger`, `snapshot`).
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Flow, FlowKind};
+use super::Flow;
 use crate::domain::limits::FLOWS_PER_SYMBOL_MAX;
 use crate::domain::time::Timestamp;
 use crate::domain::units::Decimal;
@@ -38,13 +38,13 @@ pub(super) struct Span {
     pub(super) count: usize,
 }
 
-/// Executed quantities, each at least 0: busted fills are netted out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Executed {
-    /// Bought.
-    pub(super) buy: Decimal,
-    /// Sold.
-    pub(super) sell: Decimal,
+/// What the flows from a moment on had added up to by a time: the running sum behind one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Running {
+    /// Since when it held.
+    pub(super) time: Timestamp,
+    /// The signed sum.
+    pub(super) sum: Decimal,
 }
 
 impl Span {
@@ -59,9 +59,10 @@ impl Span {
 impl Flows {
     /// Takes a flow at its place in event time, behind those of the same time. Returns whether
     /// the oldest one had to go because of the bound. One from a time whose flows are gone already
-    /// is of no use.
+    /// is of no use. What takes back an execution is taken off it: no book was ever right without
+    /// the one and with the other.
     pub(super) fn insert(&mut self, flow: Flow, received: Timestamp) -> bool {
-        if !self.is_complete_from(flow.time) {
+        if !self.is_complete_from(flow.time) || (flow.is_reversal() && self.take_off(flow)) {
             return false;
         }
         if self.entries.len() == self.entries.capacity() {
@@ -104,23 +105,21 @@ impl Flows {
         Span::of(self.from(after))
     }
 
-    /// What was executed within `window` of either time, in both directions.
-    pub(super) fn executed_near(&self, a: Timestamp, b: Timestamp, window: Duration) -> Executed {
-        let (first, last) = (a.min(b).minus(window), a.max(b).plus(window));
-        let start = self.entries.partition_point(|e| e.flow.time < first);
-        let near = self.entries.iter().skip(start).map(|e| e.flow);
-        let near = near.take_while(|flow| flow.time <= last);
-        let near =
-            near.filter(|flow| flow.time.is_within(a, window) || flow.time.is_within(b, window));
-        let mut executed = Executed::default();
-        for flow in near {
-            match flow.kind {
-                FlowKind::Buy => executed.buy = executed.buy.saturating_add(flow.change),
-                FlowKind::Sell => executed.sell = executed.sell.saturating_sub(flow.change),
-                FlowKind::Adjustment => {}
-            }
-        }
-        Executed { buy: executed.buy.max(Decimal::ZERO), sell: executed.sell.max(Decimal::ZERO) }
+    /// The running sums after `after` and up to `to`, inclusive: first 0 at `after`, then one behind
+    /// each flow, in the order of their times.
+    pub(super) fn running(&self, after: Timestamp, to: Timestamp) -> Vec<Running> {
+        let first = Running { time: after, sum: Decimal::ZERO };
+        let flows = self.from(after).take_while(|flow| flow.time <= to);
+        let sums = flows.scan(Decimal::ZERO, |sum, flow| {
+            *sum = sum.saturating_add(flow.change);
+            Some(Running { time: flow.time, sum: *sum })
+        });
+        std::iter::once(first).chain(sums).collect()
+    }
+
+    /// How many flows there are after `after`, without looking at each.
+    pub(super) fn count_since(&self, after: Timestamp) -> usize {
+        self.entries.len() - self.entries.partition_point(|e| e.flow.time <= after)
     }
 
     /// Whether every flow that was seen at or after `time` is still held.
@@ -133,6 +132,24 @@ impl Flows {
         self.entries.iter().skip(start).map(|e| e.flow)
     }
 
+    /// Takes a bust or a correction downward off its execution, if that one is held.
+    fn take_off(&mut self, reversal: Flow) -> bool {
+        let first = self.entries.partition_point(|e| e.flow.time < reversal.time);
+        let same_time = self.entries.iter_mut().enumerate().skip(first);
+        let mut same_time = same_time.take_while(|(_, e)| e.flow.time == reversal.time);
+        let is_of = |flow: &Flow| {
+            flow.kind == reversal.kind
+                && !flow.is_reversal()
+                && flow.change.abs() >= reversal.change.abs()
+        };
+        let Some((place, entry)) = same_time.find(|(_, e)| is_of(&e.flow)) else { return false };
+        entry.flow.change = entry.flow.change.saturating_add(reversal.change);
+        if entry.flow.change.is_zero() {
+            self.entries.remove(place);
+        }
+        true
+    }
+
     fn drop_oldest(&mut self) {
         if let Some(entry) = self.entries.pop_front() {
             self.gone_to = self.gone_to.max(Some(entry.flow.time));
@@ -142,9 +159,12 @@ impl Flows {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::drift::FlowKind;
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::MIN.plus(Duration::from_secs(1_000 + seconds))
@@ -163,22 +183,26 @@ mod tests {
         flows
     }
 
-    #[test]
-    fn a_bust_takes_its_fill_out_of_what_was_executed() {
-        let mut held = flows(&[flow(1, 5), flow(2, -3)]);
-        let near = |held: &Flows| held.executed_near(at(1), at(2), Duration::from_secs(5));
-        assert_eq!(near(&held), Executed { buy: 5.into(), sell: 3.into() });
-        held.insert(Flow { change: Decimal::from(-5), ..flow(1, 5) }, at(9));
-        assert_eq!(near(&held), Executed { buy: 0.into(), sell: 3.into() });
-        held.insert(Flow { change: Decimal::from(3), ..flow(2, -3) }, at(9));
-        assert_eq!(near(&held), Executed::default());
-        assert_eq!(held.since(at(0)).change, Decimal::ZERO);
+    fn sums(held: &Flows, after: u64, to: u64) -> Vec<i64> {
+        let running = held.running(at(after), at(to));
+        running.iter().map(|running| i64::try_from(running.sum).expect("small")).collect()
     }
 
     #[test]
-    fn an_adjustment_moves_and_is_never_executed() {
-        let held = flows(&[Flow { kind: FlowKind::Adjustment, ..flow(1, 5) }]);
-        assert_eq!(held.executed_near(at(1), at(1), Duration::from_secs(5)), Executed::default());
+    fn a_reversal_takes_its_fill_off() {
+        let mut held = flows(&[flow(1, 5), flow(1, 7), flow(2, -3)]);
+        let back = |seconds, change: i64, kind| Flow {
+            change: Decimal::from(change),
+            kind,
+            ..flow(seconds, 1)
+        };
+        assert_eq!(sums(&held, 0, 2), [0, 5, 12, 9]);
+        held.insert(back(1, -7, FlowKind::Buy), at(9));
+        assert_eq!(sums(&held, 0, 2), [0, 5, 2], "busted");
+        held.insert(back(2, 1, FlowKind::Sell), at(9));
+        assert_eq!(sums(&held, 0, 2), [0, 5, 3], "corrected downward");
+        held.insert(back(2, 9, FlowKind::Sell), at(9));
+        assert_eq!(sums(&held, 0, 2), [0, 5, 3, 12], "its execution is not there");
         assert_eq!(held.between(at(0), at(1)), Span { change: 5.into(), count: 1 });
     }
 
@@ -225,11 +249,10 @@ mod tests {
                 sum(&|f| f.time > at(a) && f.time <= at(b))
             );
             prop_assert_eq!(held.since(at(a)).change, sum(&|f| f.time > at(a)));
-            let window = Duration::from_secs(5);
-            let near = |f: &Flow| f.time.is_within(at(a), window) || f.time.is_within(at(b), window);
-            let executed = held.executed_near(at(a), at(b), window);
-            prop_assert_eq!(executed.buy, sum(&|f| near(f) && f.kind == FlowKind::Buy));
-            prop_assert_eq!(executed.sell, -sum(&|f| near(f) && f.kind == FlowKind::Sell));
+            let running = held.running(at(a), at(b));
+            let last = running.last().map(|running| running.sum);
+            prop_assert_eq!(last, Some(sum(&|f| f.time > at(a) && f.time <= at(b))));
+            prop_assert_eq!(held.count_since(at(a)), list.iter().filter(|f| f.time > at(a)).count());
         }
     }
 }

@@ -2,14 +2,15 @@
 //!
 //! Input: snapshots of local and of the broker, flows (fills, busts, adjustments), ticks. Output:
 //! differences as values, directives, requests to halt. A comparison goes through one file after
-//! the other: `snapshot` and `flows` hold what came, `align` brings both books to one time,
-//! `classify` reads type, size and severity, `confirm` decides whether it counts, `act` does what
-//! follows. Invariants stand at the head of each. Deliberately absent: clocks, orders (their
+//! the other: `snapshot` and `flows` hold what came, `align` brings both books to one time and
+//! looks, with `moments`, for times that explain what differs, `classify` reads type, size and
+//! severity, `confirm` decides whether it counts, `act` does what follows. Invariants stand at the head of each. Deliberately absent: clocks, orders (their
 //! leaves come in as [`Market`]), the latch (halts go out as [`HaltRequest`]).
 
 mod snapshot;
 mod flows;
 mod ledger;
+mod moments;
 mod align;
 mod classify;
 mod confirm;
@@ -231,6 +232,18 @@ pub struct Flow {
     pub kind: FlowKind,
 }
 
+impl Flow {
+    /// Whether it takes back what an execution had moved: a bust, a correction downward.
+    #[must_use]
+    pub const fn is_reversal(&self) -> bool {
+        match self.kind {
+            FlowKind::Buy => self.change.is_sign_negative(),
+            FlowKind::Sell => self.change.is_sign_positive(),
+            FlowKind::Adjustment => false,
+        }
+    }
+}
+
 /// What changed a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FlowKind {
@@ -238,7 +251,7 @@ pub enum FlowKind {
     Buy,
     /// An execution of a sell order (or its bust: then the change is positive).
     Sell,
-    /// A split, transfer, assignment: no execution, so never in flight.
+    /// A split, transfer, assignment: no execution.
     Adjustment,
 }
 

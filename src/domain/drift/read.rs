@@ -79,6 +79,18 @@ impl Books {
         self.side(source).newest().map(SnapshotTime::dated)
     }
 
+    /// The smallest lag, in nanoseconds, by which the newest list of a side matched what fills had
+    /// made of the book, of the symbol where that is largest. Negative: it knew more than its date
+    /// says. None: no list was compared yet, or none that any moment explains.
+    #[must_use]
+    pub fn lag(&self, source: Source) -> Option<i64> {
+        let lag = match source {
+            Source::Local => self.lags.local,
+            Source::Broker => self.lags.broker,
+        };
+        lag.map(|lag| lag.lag)
+    }
+
     /// Whether drift is judged at all and a needed book is older than `drift.stale_after`: the
     /// newest snapshot of a side, or what partial snapshots last said of a symbol that is held or
     /// differs.

@@ -23,9 +23,17 @@ pub struct SnapshotTime {
     pub received: Timestamp,
     /// Sequence of its record: of two snapshots of one time the later one is newer.
     pub sequence: u64,
+    /// Sequence of the first snapshot in the request that brought it.
+    pub request: u64,
 }
 
 impl SnapshotTime {
+    /// Of a snapshot that came alone.
+    #[must_use]
+    pub const fn new(time: Timestamp, received: Timestamp, sequence: u64) -> Self {
+        Self { time, received, sequence, request: sequence }
+    }
+
     /// Whether this snapshot supersedes `other`: a later time, or the same and a higher sequence.
     #[must_use]
     pub fn is_newer_than(self, other: Self) -> bool {
@@ -208,7 +216,7 @@ mod tests {
 
     fn at(seconds: u64, sequence: u64) -> SnapshotTime {
         let time = Timestamp::MIN.plus(std::time::Duration::from_secs(seconds));
-        SnapshotTime { time, received: time, sequence }
+        SnapshotTime::new(time, time, sequence)
     }
 
     fn keys() -> (SymbolKey, SymbolKey) {

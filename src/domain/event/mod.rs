@@ -65,6 +65,30 @@ pub struct Event {
     pub body: Body,
 }
 
+impl Event {
+    /// Whether the engine itself speaks: what it reported before is known by now, if it reports in
+    /// order. Quotes and adjustments may come from anywhere.
+    #[must_use]
+    pub fn is_of_engine(&self) -> bool {
+        match &self.body {
+            Body::OrderSubmitted(_)
+            | Body::OrderAccepted(_)
+            | Body::OrderFilled(_)
+            | Body::OrderRejected(_)
+            | Body::OrderDenied(_)
+            | Body::OrderCancelled(_)
+            | Body::OrderExpired(_)
+            | Body::OrderReplaced(_)
+            | Body::FillBusted(_)
+            | Body::FillCorrected(_)
+            | Body::Reconciled(_) => true,
+            Body::Positions(positions) => positions.source == Source::Local,
+            Body::Heartbeat(heartbeat) => heartbeat.component.as_str() == "engine",
+            Body::Quote(_) | Body::AccountEquity(_) | Body::PositionAdjusted(_) => false,
+        }
+    }
+}
+
 /// What an `order_*` or `fill_*` event says of its order, beside the submission.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OrderRef {

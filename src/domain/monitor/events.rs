@@ -122,12 +122,19 @@ impl Monitor {
         match effect {
             Effect::Nothing | Effect::Duplicate => {}
             Effect::OutOfOrder => self.out_of_order += 1,
-            Effect::Books => {
-                if !self.dirty.contains(account) {
-                    self.dirty.insert(account.clone());
-                }
+            Effect::Books => self.books_changed(account),
+            Effect::Health(change) => {
+                // A heartbeat of the engine may be what a difference waited for.
+                self.books_changed(account);
+                self.component_changed(account, change, outbox);
             }
-            Effect::Health(change) => self.component_changed(account, change, outbox),
+        }
+    }
+
+    /// The books of an account are to be compared at the end of the request.
+    fn books_changed(&mut self, account: &Account) {
+        if !self.dirty.contains(account) {
+            self.dirty.insert(account.clone());
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::settings::in_flight::InFlightSettings;
 use crate::domain::units::Decimal;
 
 /// Comparing books.
@@ -13,10 +14,8 @@ pub struct DriftSettings {
     pub compare_every: Duration,
     /// A book older than this is stale: nothing is set or cleared by it.
     pub stale_after: Duration,
-    /// Fills this close to a snapshot's time may be in it or not.
-    pub in_flight_window: Duration,
-    /// A difference that fills in flight may explain is drift after this long (receive time).
-    pub pending_max: Duration,
+    /// What fills on their way may explain.
+    pub in_flight: InFlightSettings,
     /// Snapshots further apart than this do not confirm, unless the older side was renewed.
     pub apart_max: Duration,
     /// Whether confirmed MINOR drift is reconciled automatically.
@@ -32,8 +31,7 @@ impl Default for DriftSettings {
         Self {
             compare_every: Duration::from_mins(1),
             stale_after: Duration::from_mins(3),
-            in_flight_window: Duration::from_secs(5),
-            pending_max: Duration::from_secs(30),
+            in_flight: InFlightSettings::default(),
             apart_max: Duration::from_secs(5),
             auto_reconcile: true,
             reconcile_timeout: Duration::from_secs(90),

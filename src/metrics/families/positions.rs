@@ -3,6 +3,7 @@
 use super::{ACCOUNT, SYMBOL};
 use crate::domain::drift::{DriftType, ReconcileOutcome};
 use crate::domain::settings::Severity;
+use crate::domain::time::seconds;
 use crate::metrics::catalogue::{Family, Source};
 use crate::metrics::encode::Points;
 use crate::metrics::projection::SymbolRow;
@@ -79,6 +80,24 @@ pub const FAMILIES: &[Family] = &[
         "Whether a book is too old to judge drift: 1 stale, 0 not.",
         ACCOUNT,
         Source::Account(|a, p| p.count(&[], u64::from(a.stale))),
+    ),
+    Family::gauge(
+        "trading_position_book_lag_seconds",
+        "Smallest lag in seconds by which the newest list of a book is what fills had made of it; of \
+         its symbols the largest. Negative: it knows more than its date says.",
+        &["account", "book"],
+        Source::Account(|a, p| {
+            for (book, lag) in ["local", "broker"].iter().zip(&a.lags) {
+                p.value(&[book], lag.map(seconds));
+            }
+        }),
+    ),
+    Family::counter(
+        "trading_position_flows_dropped_total",
+        "Number of changes of position forgotten because too many were held of one symbol; where a \
+         comparison needs one, nothing is judged until newer lists come.",
+        ACCOUNT,
+        Source::Account(|a, p| p.count(&[], a.flows_dropped)),
     ),
     Family::gauge(
         "trading_position_pending_quantity",

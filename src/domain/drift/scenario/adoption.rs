@@ -35,7 +35,7 @@ fn adopting_the_broker_sets_local_until_its_next_snapshot() {
     world.at(150.0).broker("X 103").expect("X", "none");
     // The next local snapshot speaks for itself.
     world.at(160.0).local("X 115");
-    world.at(165.0).broker("X 103").expect("X", "open critical quantity_mismatch 12");
+    world.at(165.0).broker("X 103").hear().expect("X", "open critical quantity_mismatch 12");
     world.expect_halts(2);
 }
 
@@ -79,12 +79,12 @@ fn adopting_local_prices_accepts_them() {
 #[test]
 fn without_a_local_book_the_ledger_is_adopted() {
     let mut world = blank();
-    world.broker("X 100").at(100.0).broker("X 88");
+    world.broker("X 100").at(100.0).broker("X 88").hear();
     world.expect("X", "open critical quantity_mismatch 12");
     assert_eq!(world.adopt("X", Adopt::Broker, true), Ok(1));
     assert_eq!((world.ledger("X").as_str(), world.position("X").local), ("88", None));
     world.at(110.0).broker("X 88").expect("X", "none");
-    world.at(120.0).broker("X 100").expect("X", "open critical quantity_mismatch -12");
+    world.at(120.0).broker("X 100").hear().expect("X", "open critical quantity_mismatch -12");
     assert_eq!(world.adopt("X", Adopt::Local, true), Ok(2));
     assert_eq!((world.ledger("X").as_str(), world.position("X").offset), ("88", (-12).into()));
     world.at(130.0).broker("X 100").expect("X", "none");

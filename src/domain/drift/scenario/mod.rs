@@ -91,13 +91,17 @@ impl World {
     /// A snapshot as it came; rows are `SYMBOL QUANTITY[@AVERAGE][/MARKET]`, separated by commas.
     fn snapshot(&mut self, snapshot: &Positions, time: f64) -> SnapshotVerdict {
         self.sequence += 1;
-        let at = SnapshotTime { time: at(time), received: at(self.now), sequence: self.sequence };
+        let at = SnapshotTime::new(at(time), at(self.now), self.sequence);
         let max = self.symbols_max;
         let intern = |table: &mut SymbolTable, symbol: &Symbol| {
             let len = table.len();
             table.intern(symbol, || len < max)
         };
-        self.books.take_snapshot(&mut self.symbols, intern, snapshot, at)
+        let verdict = self.books.take_snapshot(&mut self.symbols, intern, snapshot, at);
+        if snapshot.source == Source::Local {
+            self.books.hear(at.time);
+        }
+        verdict
     }
 
     pub(super) fn complete(&mut self, source: Source, time: f64, rows: &str) -> SnapshotVerdict {
@@ -135,6 +139,12 @@ impl World {
         self.compare()
     }
 
+    /// Word of the engine that moves nothing, dated now.
+    fn hear(&mut self) -> &mut Self {
+        self.books.hear(at(self.now));
+        self.compare()
+    }
+
     /// A change of position, not compared: a buy if it is positive.
     pub(super) fn flow(&mut self, time: f64, symbol: &str, change: &str) -> &mut Self {
         let kind = if change.starts_with('-') { FlowKind::Sell } else { FlowKind::Buy };
@@ -143,7 +153,11 @@ impl World {
 
     fn flow_of(&mut self, time: f64, symbol: &str, change: &str, kind: FlowKind) -> &mut Self {
         let key = self.key(symbol);
-        self.books.flow(key, Flow { time: at(time), change: decimal(change), kind });
+        let flow = Flow { time: at(time), change: decimal(change), kind };
+        self.books.flow(key, flow, &self.settings.drift.in_flight);
+        if kind != FlowKind::Adjustment {
+            self.books.hear(at(time));
+        }
         self
     }
 

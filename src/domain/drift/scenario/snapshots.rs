@@ -74,7 +74,8 @@ fn folded_symbols_are_counted_and_not_tracked() {
     assert_eq!(world.books.untracked_rows(), 3);
     assert_eq!(world.books.positions(&world.symbols).count(), 1);
     let other = world.key(Symbol::OTHER);
-    world.books.flow(other, Flow { time: at(1.0), change: 5.into(), kind: FlowKind::Buy });
+    let flow = Flow { time: at(1.0), change: 5.into(), kind: FlowKind::Buy };
+    world.books.flow(other, flow, &world.settings.drift.in_flight);
     world.at(70.0).tick().compare();
     assert_eq!(world.books.positions(&world.symbols).count(), 1);
     assert_eq!(world.books.differences(&world.symbols).count(), 0);
@@ -117,7 +118,7 @@ fn the_ledger_stands_in_for_a_local_book_that_never_came() {
     world.flow(107.0, "X", "3").flow(108.0, "X", "-30").at(120.0);
     world.complete(Source::Broker, 101.0, "X 120");
     world.compare().expect("X", "none");
-    world.at(200.0).broker("X 105").expect("X", "open critical quantity_mismatch -12");
+    world.at(200.0).broker("X 105").hear().expect("X", "open critical quantity_mismatch -12");
     let drift = world.drift("X").expect("a drift");
     assert!(drift.ledger_stands_in);
     assert_eq!(drift.attribution.as_str(), "external_or_unreported_trade");
@@ -128,15 +129,16 @@ fn the_ledger_stands_in_for_a_local_book_that_never_came() {
     );
     world.at(260.0).broker("X 93").expect("X", "none");
     // MODERATE takes two snapshots: the ledger is renewed when the broker is.
-    world.at(300.0).broker("X 99").expect("X", "unconfirmed moderate quantity_mismatch -6");
+    world.at(300.0).broker("X 99").hear().expect("X", "unconfirmed moderate quantity_mismatch -6");
     world.tick_to(365.0).expect("X", "unconfirmed moderate quantity_mismatch -6");
-    world.broker("X 99").expect("X", "open moderate quantity_mismatch -6");
+    world.broker("X 99").hear().expect("X", "open moderate quantity_mismatch -6");
 }
 
 #[test]
 fn what_the_ledger_opened_it_follows_to_the_end() {
     let mut world = blank();
-    world.broker("X 100").at(60.0).broker("X 88").expect("X", "open critical quantity_mismatch 12");
+    world.broker("X 100").at(60.0).broker("X 88").hear();
+    world.expect("X", "open critical quantity_mismatch 12");
     // Local begins to speak, of something else.
     world.at(61.0);
     world.partial(Source::Local, 61.0, "Y 1");
