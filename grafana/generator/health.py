@@ -22,16 +22,16 @@ def glance():
             size=(6, 4),
         ),
         tile(
-            "Unhealthy or degraded",
-            "Components that said so, or that failed their checks.",
-            [(f"sum({health} >= bool 2)", "")],
+            "Not healthy",
+            "Components that said so, that failed their checks, or that are silent.",
+            [(f"sum({health} > bool 0)", "")],
             steps=((0, looks.GREEN), (1, looks.RED)),
             size=(6, 4),
         ),
         tile(
             "Silent",
-            "Components of unknown health: nothing was heard for three of their intervals.",
-            [(f"sum({health} == bool 0)", "")],
+            "Components of which nothing was heard for three of their intervals.",
+            [(f"sum({latest('trading_component_silent', COMPONENT)})", "")],
             steps=((0, looks.GREEN), (1, looks.ORANGE)),
             size=(6, 4),
         ),
@@ -50,7 +50,7 @@ def components():
     columns = [
         Column(
             "Health",
-            looks.ranked_health(latest("trading_component_health", COMPONENT)),
+            latest("trading_component_health", COMPONENT),
             meaning=looks.HEALTH,
             width=130,
         ),
@@ -79,7 +79,7 @@ def components():
         grid(
             "Components",
             "Every component, the worst first. The account * holds the exporter's own probes. "
-            "Failures are counted since the exporter began; silence is one.",
+            "Failures are counted since the exporter began; silence is one for each interval.",
             [Column("Account", "account"), Column("Component", "component")],
             columns,
             "Health",
@@ -97,7 +97,15 @@ def components():
             "What the components of each account add up to, over time.",
             [(latest("trading_system_health"), "{{account}}")],
             looks.HEALTH,
-            size=(24, 7),
+            size=(12, 7),
+        ),
+        timeline(
+            "Missing evidence",
+            "Books that never came or are too old, and engines of which nothing comes. An engine is "
+            "only missed where missing_evidence.engine_silent_after is set.",
+            [(latest("trading_missing_evidence", ("account", "kind")), "{{account}} {{kind}}")],
+            looks.MISSING,
+            size=(12, 7),
         ),
         lines(
             "Failed checks",

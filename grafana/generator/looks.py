@@ -34,13 +34,12 @@ STATE = {0: ("ACTIVE", GREEN), 1: ("REDUCING", ORANGE), 2: ("HALTED", DARK_RED)}
 SEVERITY = {0: ("none", GREEN), 1: ("MINOR", YELLOW), 2: ("MODERATE", ORANGE), 3: ("CRITICAL", RED)}
 LEVEL = {0: ("none", GREEN), 1: ("WARNING", ORANGE), 2: ("CRITICAL", RED)}
 HEALTH = {
-    0: ("unknown", GREY),
-    1: ("healthy", GREEN),
-    # What `ranked_health` makes of unknown.
-    1.5: ("unknown", GREY),
-    2: ("DEGRADED", ORANGE),
+    0: ("healthy", GREEN),
+    1: ("DEGRADED", ORANGE),
+    2: ("unknown", GREY),
     3: ("UNHEALTHY", RED),
 }
+MISSING = {0: ("there", GREEN), 1: ("MISSING", ORANGE)}
 STALE = {0: ("fresh", GREEN), 1: ("STALE", ORANGE)}
 UP = {0: ("DOWN", RED), 1: ("up", GREEN)}
 BREAKER = {0: ("tried", GREEN), 1: ("LEFT ALONE", RED)}
@@ -54,11 +53,6 @@ THRESHOLD_COLORS = {
     "critical": RED,
     "stale": ORANGE,
 }
-
-
-def ranked_health(expression):
-    """Health with unknown as worse than healthy, and better than degraded."""
-    return f"({expression} == 0) + 1.5 or {expression}"
 
 
 def mappings(meaning):

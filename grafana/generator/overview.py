@@ -2,12 +2,11 @@
 
 from . import board, looks
 from .drifts import drifting, drifting_timeline
-from .looks import ranked_health
 from .panels import Column, Threshold, grid, judged, lines, tile, timeline
 from .query import AS, A, age, firing, gain, latest, over, rate, select
 
 HEALTH = latest("trading_system_health")
-WORST_HEALTH = f"max({ranked_health(HEALTH)})"
+WORST_HEALTH = f"max({HEALTH})"
 
 # Where the rules are loaded, they record series: with these, no alert is 0, and without them
 # nothing is known.

@@ -21,7 +21,7 @@ pub(super) fn groups(context: &Context<'_>) -> Vec<Group> {
     ];
     rules.extend(Severity::ALL.into_iter().rev().map(|s| position_drift(context, s)));
     rules.push(reconcile_escalated());
-    let snapshots = vec![snapshot_stale(context), drift_unjudged()];
+    let snapshots = vec![snapshot_stale(context), book_never_came(), drift_unjudged()];
     vec![
         Group { name: "trading_drift", rules },
         Group { name: "trading_snapshots", rules: snapshots },
@@ -160,6 +160,24 @@ fn snapshot_stale(context: &Context<'_>) -> Rule {
     )
     .shown_on(DASHBOARD)
     .into()
+}
+
+/// One side alone cannot show a difference.
+fn book_never_came() -> Rule {
+    let kinds = "trading_missing_evidence{kind=~\"(local|broker)_book_never_came\"}";
+    let missing = max_by("job, account, kind", &latest(kinds));
+    Alert::new("PositionBookNeverCame", Urgency::Moderate, format!("{missing} == 1"))
+        .holding("1m")
+        .saying(
+            "One side of {{ $labels.account }} never sent positions",
+            "{{ if eq $labels.kind \"broker_book_never_came\" }}The engine of \
+             {{ $labels.account }} sends positions and its broker never did, so no drift can be \
+             found.{{ else }}The broker of {{ $labels.account }} sends positions and its engine never \
+             did, so its fills stand in for them.{{ end }} Look at what should post them, and at \
+             fetches that fail: GET /api/v1/health?account={{ $labels.account | urlquery }}",
+        )
+        .shown_on(DASHBOARD)
+        .into()
 }
 
 /// The exporter's own word for it, which also knows a book that never came.

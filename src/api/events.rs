@@ -16,7 +16,7 @@ use crate::api::problem::{Code, Problem};
 use crate::api::query::Parameters;
 use crate::clock;
 use crate::config::Scope;
-use crate::domain::event::{Body, Event, Source};
+use crate::domain::event::{Body, Event, Heartbeat, Source};
 use crate::domain::few::MostlyOne;
 use crate::domain::ids::Account;
 use crate::domain::record::{Entry, Refusal, Verdict};
@@ -33,7 +33,8 @@ pub(super) const EVENTS_PATH: &str = "/api/v1/events";
 /// One object or an array (`application/json`), or a line each (`application/x-ndjson`), plain or
 /// in gzip or zstd. Sending the same events again is safe, whole or in part. A token with
 /// `ingest` may send everything but `positions` of `source: "broker"`; one with `ingest:broker`
-/// those and heartbeats of the component `broker`, and nothing else. Events of accounts that the
+/// those and heartbeats of the component `broker`, and nothing else; a heartbeat is of the side that
+/// its token is of, and of what the two sides say of a component the worse counts. Events of accounts that the
 /// token is not for are refused as `forbidden`, one by one if others are taken.
 ///
 /// # Errors
@@ -141,14 +142,14 @@ impl Batch {
         let mut received: MostlyOne<(&'static str, u64)> = MostlyOne::default();
         // Gathered for many, for it costs three allocations.
         let delays = (decoded.events.len() > 1).then(|| app.runtime.delays());
-        for (index, event) in decoded.events {
+        for (index, mut event) in decoded.events {
             let kind = event.body.kind();
             if let Some((_, count)) = received.iter_mut().find(|(known, _)| *known == kind) {
                 *count += 1;
             } else {
                 received.push((kind, 1));
             }
-            if let Err(why) = check_sender(caller, &event) {
+            if let Err(why) = check_sender(caller, &mut event) {
                 forbidden.get_or_insert((index, why));
                 batch.reject(app, index, Code::Forbidden.as_str(), None, why.to_owned());
                 continue;
@@ -252,40 +253,44 @@ impl Batch {
     }
 }
 
-/// Whether the caller may send an event; drift is judged between independent witnesses, so what
-/// the broker says has a scope of its own.
-fn check_sender(caller: &Caller, event: &Event) -> Result<(), &'static str> {
+/// Whether the caller may send an event; drift and health are judged between independent witnesses,
+/// so what the broker says has a scope of its own. A heartbeat gets the witness of its token.
+fn check_sender(caller: &Caller, event: &mut Event) -> Result<(), &'static str> {
     if !caller.may_see(event.account.as_str()) {
         return Err("the token is confined to other accounts");
     }
-    let (broker_positions, broker_heartbeat) = match &event.body {
-        Body::Positions(positions) => (positions.source == Source::Broker, false),
-        Body::Heartbeat(heartbeat) => (false, heartbeat.component.as_str() == "broker"),
-        Body::OrderSubmitted(_)
-        | Body::OrderAccepted(_)
-        | Body::OrderFilled(_)
-        | Body::OrderRejected(_)
-        | Body::OrderDenied(_)
-        | Body::OrderCancelled(_)
-        | Body::OrderExpired(_)
-        | Body::OrderReplaced(_)
-        | Body::FillBusted(_)
-        | Body::FillCorrected(_)
-        | Body::Quote(_)
-        | Body::AccountEquity(_)
-        | Body::PositionAdjusted(_)
-        | Body::Reconciled(_) => (false, false),
-    };
-    if caller.has(Scope::Ingest) && !broker_positions {
-        return Ok(());
+    if let Body::Heartbeat(heartbeat) = &mut event.body {
+        return check_heartbeat(caller, heartbeat);
     }
-    if caller.has(Scope::IngestBroker) && (broker_positions || broker_heartbeat) {
-        return Ok(());
+    let of_broker = event.is_of_broker();
+    let needed = if of_broker { Scope::IngestBroker } else { Scope::Ingest };
+    match (caller.has(needed), of_broker) {
+        (true, _) => Ok(()),
+        (false, true) => Err("broker positions need the scope ingest:broker"),
+        (false, false) => Err(BROKER_ALONE),
     }
-    if broker_positions {
-        return Err("broker positions need the scope ingest:broker");
+}
+
+const BROKER_ALONE: &str =
+    "the scope ingest:broker is for broker positions and heartbeats of the broker alone";
+
+/// Gives a heartbeat the witness of its token. Without tokens it is whose it says.
+fn check_heartbeat(caller: &Caller, heartbeat: &mut Heartbeat) -> Result<(), &'static str> {
+    let (is_engine, is_broker) = (caller.has(Scope::Ingest), caller.has(Scope::IngestBroker));
+    match heartbeat.source {
+        None | Some(Source::Local) if is_engine => Ok(()),
+        Some(Source::Broker) if !is_broker => {
+            Err("heartbeats of the source broker need the scope ingest:broker")
+        }
+        Some(Source::Local) => Err("heartbeats of the source local need the scope ingest"),
+        None | Some(Source::Broker) => {
+            if !is_engine && heartbeat.component.as_str() != "broker" {
+                return Err(BROKER_ALONE);
+            }
+            heartbeat.source = Some(Source::Broker);
+            Ok(())
+        }
     }
-    Err("the scope ingest:broker is for broker positions and heartbeats of the broker alone")
 }
 
 const fn status(answer: &IngestAnswer) -> StatusCode {

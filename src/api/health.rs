@@ -14,11 +14,13 @@ use crate::domain::health::{self, Components, Health as DomainHealth};
 use crate::domain::ids::{Account, Component as ComponentName};
 use crate::domain::limits;
 use crate::domain::monitor::Monitor;
-use crate::wire::view::{CheckResult, Component, Health};
+use crate::wire::view::{Book, CheckResult, Component, Health, MissingEvidence};
 
 /// The health of the system
 ///
-/// Of one account with the exporter's own probes, or of all accounts.
+/// Of one account with the exporter's own probes, or of all accounts; with the books that drift is
+/// judged by, and the evidence that is missing. Missing evidence is no part of the state: it has
+/// alerts of its own.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -58,10 +60,19 @@ fn overview(monitor: &Monitor, selection: Selection<'_>) -> Health {
         }
     }
     let account = selection.account.map(ToString::to_string);
-    Health { account, status: status.into(), components }
+    let accounts = || selection.of(monitor);
+    Health {
+        account,
+        status: status.into(),
+        components,
+        books: accounts().flat_map(|account| Book::of(account, now)).collect(),
+        missing_evidence: accounts()
+            .flat_map(|account| MissingEvidence::of(account, now, monitor.settings()))
+            .collect(),
+    }
 }
 
-/// What two systems add up to: unknown beside anything healthy is not healthy.
+/// What two systems add up to: unknown beside anything else is not healthy.
 fn worse(a: DomainHealth, b: DomainHealth) -> DomainHealth {
     match (a, b) {
         (DomainHealth::Unhealthy, _) | (_, DomainHealth::Unhealthy) => DomainHealth::Unhealthy,
@@ -122,7 +133,8 @@ fn results(
     for (account, components) in probes.into_iter().chain(accounts) {
         let Some(history) = components.history(component) else { continue };
         known = true;
-        results.extend(history.into_iter().map(|check| CheckResult::new(account, check)));
+        let of = |(witness, check)| CheckResult::new(account, witness, check);
+        results.extend(history.into_iter().map(of));
     }
     results.sort_by_key(|result| result.at);
     let surplus = results.len().saturating_sub(limits::HEALTH_HISTORY_MAX);

@@ -30,7 +30,7 @@ pub(super) async fn get_positions(
     let account = Parameters::parse(&uri, &["account"])?.account()?;
     let selection = Selection::new(&app, &caller, account.as_ref())?;
     let rows = app.engine.read(|monitor| {
-        let (now, settings) = (monitor.now(), &monitor.settings().drift);
+        let (now, settings) = (monitor.now(), monitor.settings());
         selection.of(monitor).flat_map(|a| PositionRow::of(a, now, settings)).collect()
     });
     Ok(Json(rows))

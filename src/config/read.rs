@@ -23,7 +23,7 @@ use super::{Config, Environment, ProbeKind, StorageMode, StorageSync};
 use crate::domain::ids::Component;
 use crate::domain::limits;
 use crate::domain::pattern::Pattern;
-use crate::domain::settings::{OnExpiry, OnNotMonitored, Settings};
+use crate::domain::settings::{OnExpiry, OnNotMonitored, Response, Settings};
 
 /// Overrides in one list; also the most that combining instruments with accounts may give.
 const OVERRIDES_MAX: usize = 256;
@@ -51,6 +51,7 @@ pub(super) fn read(root: &Node, environment: &Environment, report: &Report) -> C
         root.section("drift", |s| drift::read(s, &mut settings));
         instruments::read(root, &mut settings);
         root.set("strict_accounts", &mut settings.accounts.strict, flag);
+        root.section("missing_evidence", |s| missing_evidence(s, &mut settings));
         root.section("health", |s| health(s, &mut settings));
         root.section("breakdowns", |s| {
             s.set("strategy", &mut settings.breakdowns.strategy, flag);
@@ -157,6 +158,16 @@ fn health(s: &mut Section<'_>, settings: &mut Settings) {
     let components = || list_of(limits::COMPONENTS_MAX, component);
     s.set("critical", &mut health.critical, components());
     s.set("halt_on_unhealthy", &mut health.halt_on_unhealthy, components());
+    s.set("halt_on_silence", &mut health.halt_on_silence, flag);
+}
+
+fn missing_evidence(s: &mut Section<'_>, settings: &mut Settings) {
+    let evidence = &mut settings.missing_evidence;
+    let responses = Response::ALL.map(|response| (response.as_str(), response));
+    s.set("book_never_came", &mut evidence.book_never_came, word(&responses));
+    s.set("book_stale", &mut evidence.book_stale, word(&responses));
+    s.set_or_off("engine_silent_after", &mut evidence.engine_silent_after, duration(SECOND..=DAY));
+    s.set("engine_silent", &mut evidence.engine_silent, word(&responses));
 }
 
 fn symbols(s: &mut Section<'_>, settings: &mut Settings) {

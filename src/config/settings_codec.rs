@@ -19,10 +19,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use self::leaves::Shaped;
 use crate::domain::ids::Currency;
 use crate::domain::settings::{
-    AccountSettings, AnomalyRules, BreakdownSettings, DriftRules, DriftSettings, FillRatioBasis,
-    HealthSettings, InFlightSettings, IngestSettings, Instrument, Levels, OnExpiry, OnNotMonitored,
-    OrderSettings, PerSeverity, PermitSettings, Rate, Reference, Scoped, SeriesSettings, Settings,
-    SettleMode, Severity, SymbolSettings, WindowSettings,
+    AccountSettings, AnomalyRules, BreakdownSettings, DriftRules, DriftSettings, EvidenceSettings,
+    FillRatioBasis, HealthSettings, InFlightSettings, IngestSettings, Instrument, Levels, OnExpiry,
+    OnNotMonitored, OrderSettings, PerSeverity, PermitSettings, Rate, Reference, Response, Scoped,
+    SeriesSettings, Settings, SettleMode, Severity, SymbolSettings, WindowSettings,
 };
 use crate::domain::units::Decimal;
 
@@ -92,6 +92,8 @@ struct SettingsShape {
     drift: DriftSettings,
     #[serde(with = "leaves::scoped")]
     drift_rules: Scoped<DriftRules>,
+    #[serde(with = "EvidenceShape", default)]
+    missing_evidence: EvidenceSettings,
     #[serde(with = "HealthShape")]
     health: HealthSettings,
     #[serde(with = "leaves::scoped")]
@@ -260,6 +262,33 @@ struct HealthShape {
     silent_min: Duration,
     critical: Vec<String>,
     halt_on_unhealthy: Vec<String>,
+    #[serde(default = "always")]
+    halt_on_silence: bool,
+}
+
+/// What holds where `halt_on_silence` was not written yet.
+const fn always() -> bool {
+    true
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "EvidenceSettings", deny_unknown_fields)]
+struct EvidenceShape {
+    #[serde(with = "ResponseShape")]
+    book_never_came: Response,
+    #[serde(with = "ResponseShape")]
+    book_stale: Response,
+    engine_silent_after: Option<Duration>,
+    #[serde(with = "ResponseShape")]
+    engine_silent: Response,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Response", rename_all = "snake_case")]
+enum ResponseShape {
+    Alert,
+    Reduce,
+    Halt,
 }
 
 #[derive(Serialize, Deserialize)]

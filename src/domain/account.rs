@@ -10,6 +10,7 @@ use crate::domain::drift::{
     Adoption, Books, CompareContext, Flow, FlowKind, HaltRequest, SnapshotTime, SnapshotVerdict,
 };
 use crate::domain::event::{Body, Event, PositionAdjusted, Positions, Quote, Reconciled};
+use crate::domain::evidence::{self, Latched, Latching, Missing};
 use crate::domain::execution::Execution;
 use crate::domain::execution::anomaly::Figure;
 use crate::domain::execution::context::Context;
@@ -21,7 +22,7 @@ use crate::domain::ids::{Account, Symbol};
 use crate::domain::marks::Mark;
 use crate::domain::record::Refusal;
 use crate::domain::settings::Settings;
-use crate::domain::state::Latch;
+use crate::domain::state::{Latch, TradingState};
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
 use crate::domain::warning::{Warning, Warnings};
@@ -47,6 +48,10 @@ pub struct AccountState {
     pub last_event_at: Option<Timestamp>,
     /// Receive time of the newest quote.
     pub last_quote_at: Option<Timestamp>,
+    /// Receive time of the last event that was not of the broker's side.
+    pub engine_at: Option<Timestamp>,
+    /// What was latched for evidence that is missing.
+    pub latched: Latched,
     /// Raised by whoever can change any of it.
     #[serde(skip)]
     mark: Mark,
@@ -94,6 +99,8 @@ impl AccountState {
             horizon: Horizon::default(),
             last_event_at: None,
             last_quote_at: None,
+            engine_at: None,
+            latched: Latched::default(),
             mark: Mark::default(),
         }
     }
@@ -167,12 +174,36 @@ impl AccountState {
     }
 
     /// A second passed: what waits grows old. Returns the components that changed.
-    pub fn tick(&mut self, scene: &mut Scene<'_, '_>) -> Vec<Change> {
+    pub fn tick(&mut self, listening_since: Timestamp, scene: &mut Scene<'_, '_>) -> Vec<Change> {
         let mut flows = MostlyOne::default();
         let (execution, mut context) = self.execution_side(scene, &mut flows);
         execution.tick(&mut context);
         self.horizon.forget_old(scene.now, &scene.settings.ingest);
-        self.components.tick(scene.now, &scene.settings.health)
+        self.components.tick(scene.now, listening_since, &scene.settings.health)
+    }
+
+    /// What has to be latched because evidence is missing. Nothing is looked for where the settings
+    /// ask for nothing.
+    pub fn tick_evidence(
+        &mut self,
+        now: Timestamp,
+        listening_since: Timestamp,
+        settings: &Settings,
+    ) -> Vec<Latching> {
+        let asks = |kind: Missing| kind.response(settings).state() > TradingState::Active;
+        if self.latched.is_empty() && !Missing::ALL.into_iter().any(asks) {
+            return Vec::new();
+        }
+        let missing = evidence::missing(self, now, settings);
+        self.latched.follow(&missing, now, listening_since, settings)
+    }
+
+    /// Whether evidence of that name is missing.
+    #[must_use]
+    pub fn is_missing(&self, name: &str, now: Timestamp, settings: &Settings) -> bool {
+        let missing = evidence::missing(self, now, settings);
+        let mut kinds = Missing::ALL.iter().zip(&missing);
+        kinds.any(|(kind, since)| kind.as_str() == name && since.is_some())
     }
 
     /// Compares the books that changed since the last time. Returns the halts asked for.

@@ -1,11 +1,13 @@
 //! Components, their checks, and what they add up to.
 //!
 //! Input: heartbeats, results of probes, and the passing of time. Output: changes of state, views,
-//! a history. Invariants: silence is not health; a state that a component states is believed at
-//! once, and only checks that pass or fail are counted; components and histories are bounded.
+//! a history. Invariants: silence never improves a state; a state that a component states is
+//! believed at once, and only checks that pass or fail are counted; of several witnesses of one
+//! component the worst counts; components and histories are bounded.
 //! Deliberately absent: who is told (see `monitor`), and the probes (see `crate::sources`).
 
 mod component;
+mod report;
 #[cfg(test)]
 mod tests;
 
@@ -14,23 +16,24 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use self::component::{Outcome, Reported};
-use crate::domain::event::Heartbeat;
+use self::component::Reports;
+use self::report::Outcome;
+use crate::domain::event::{Heartbeat, Source};
 use crate::domain::ids::Component;
 use crate::domain::limits;
 use crate::domain::record::{CheckResult, Refusal};
 use crate::domain::settings::HealthSettings;
 use crate::domain::time::Timestamp;
 
-/// The state of a component or of the system.
+/// The state of a component or of the system, the better ones first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Health {
-    /// Nothing is known, or nothing was heard for too long. Never counts as healthy.
-    Unknown,
     /// All is well.
     Healthy,
     /// Some checks fail.
     Degraded,
+    /// Nothing is known, or nothing was heard for too long. Never counts as healthy.
+    Unknown,
     /// Down.
     Unhealthy,
 }
@@ -47,24 +50,61 @@ impl Health {
         }
     }
 
-    /// As on metrics: 0 unknown, 1 healthy, 2 degraded, 3 unhealthy.
+    /// As on metrics: 0 healthy, 1 degraded, 2 unknown, 3 unhealthy, so that the largest is the
+    /// worst.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
-            Self::Unknown => 0,
-            Self::Healthy => 1,
-            Self::Degraded => 2,
+            Self::Healthy => 0,
+            Self::Degraded => 1,
+            Self::Unknown => 2,
             Self::Unhealthy => 3,
         }
     }
 }
 
-/// One component as it stands.
+/// Who says how a component is. None overrules another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Witness {
+    /// A probe that the exporter runs.
+    Exporter,
+    /// The engine.
+    Local,
+    /// The broker's side.
+    Broker,
+}
+
+impl Witness {
+    /// All witnesses.
+    pub const ALL: [Self; 3] = [Self::Exporter, Self::Local, Self::Broker];
+
+    /// As on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exporter => "exporter",
+            Self::Local => "local",
+            Self::Broker => "broker",
+        }
+    }
+}
+
+/// The witness behind an event; an event that names no source is the engine's.
+impl From<Option<Source>> for Witness {
+    fn from(source: Option<Source>) -> Self {
+        match source {
+            None | Some(Source::Local) => Self::Local,
+            Some(Source::Broker) => Self::Broker,
+        }
+    }
+}
+
+/// One component as it stands. Of several witnesses, what the worst one says is shown.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ComponentView {
     /// Its name.
     pub component: Component,
-    /// Its state.
+    /// Its state: the worst of what its witnesses say.
     pub health: Health,
     /// Whether the system is unhealthy without it.
     pub critical: bool,
@@ -78,10 +118,29 @@ pub struct ComponentView {
     pub interval: Duration,
     /// Failures in a row.
     pub consecutive_failures: u32,
-    /// Failures in all, silence too.
+    /// Failures in all, of all witnesses, silence too.
     pub failures_total: u64,
     /// When its state last changed.
     pub since: Timestamp,
+    /// Whether nothing was heard of a witness for too long.
+    pub silent: bool,
+    /// What each witness says.
+    pub witnesses: Vec<WitnessView>,
+}
+
+/// What one witness says of a component.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WitnessView {
+    /// Who.
+    pub witness: Witness,
+    /// The state by its results and its silence.
+    pub health: Health,
+    /// Its last message.
+    pub message: String,
+    /// When its last result was received.
+    pub last_check_at: Timestamp,
+    /// Whether nothing was heard of it for too long.
+    pub silent: bool,
 }
 
 /// One result of a component, as kept in its history.
@@ -99,13 +158,22 @@ pub struct CheckView {
     pub latency: Option<Duration>,
 }
 
-/// A component changed its state.
+/// What a component is, and whether silence alone made it so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The state.
+    pub health: Health,
+    /// It is unhealthy, and nothing but silence says so.
+    pub by_silence: bool,
+}
+
+/// A component changed its state, or what was unhealthy by silence alone is so by a result, too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The component.
     pub component: Component,
     /// From now on.
-    pub health: Health,
+    pub standing: Standing,
     /// What was said, for people.
     pub message: String,
 }
@@ -113,7 +181,7 @@ pub struct Change {
 /// The components of one account (of `*`: the exporter's own probes).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Components {
-    reported: BTreeMap<Component, Reported>,
+    reported: BTreeMap<Component, Reports>,
 }
 
 impl Components {
@@ -132,11 +200,12 @@ impl Components {
             None | Some(Health::Healthy) => Outcome::Passed,
             Some(stated) => Outcome::Stated(stated),
         };
-        let reported = self.reported_mut(&heartbeat.component, now)?;
-        reported.set_interval(heartbeat.interval);
+        let reports = self.reports_mut(&heartbeat.component, now)?;
+        let report = reports.of(heartbeat.source.into(), now);
+        report.set_interval(heartbeat.interval);
         let message = heartbeat.message.as_deref().unwrap_or_default().to_owned();
-        let health = reported.take(outcome, message, heartbeat.latency, now, settings);
-        Ok(health.map(|health| change(&heartbeat.component, health, reported)))
+        report.take(outcome, message, heartbeat.latency, now, settings);
+        Ok(reports.settle(&heartbeat.component, now))
     }
 
     /// Takes the result of a probe, received at `now`.
@@ -150,19 +219,27 @@ impl Components {
         settings: &HealthSettings,
     ) -> Result<Option<Change>, Refusal> {
         let outcome = if result.passed { Outcome::Passed } else { Outcome::Failed };
-        let reported = self.reported_mut(&result.component, now)?;
-        reported.set_interval(Some(result.interval));
-        let message = result.message.clone();
-        let health = reported.take(outcome, message, Some(result.latency), now, settings);
-        Ok(health.map(|health| change(&result.component, health, reported)))
+        let reports = self.reports_mut(&result.component, now)?;
+        let report = reports.of(Witness::Exporter, now);
+        report.set_interval(Some(result.interval));
+        report.take(outcome, result.message.clone(), Some(result.latency), now, settings);
+        Ok(reports.settle(&result.component, now))
     }
 
-    /// Lets time pass: a component that was not heard of for too long is unknown, which counts as
-    /// one failure when it happens. The changes come in the order of names.
-    pub fn tick(&mut self, now: Timestamp, settings: &HealthSettings) -> Vec<Change> {
-        let silenced = self.reported.iter_mut().filter_map(|(name, reported)| {
-            let health = reported.fall_silent(now, settings)?;
-            Some(change(name, health, reported))
+    /// Lets time pass: a component that was not heard of for too long is unknown, which counts as a
+    /// failure, again for each further interval. What the exporter could not hear is no silence:
+    /// further failures count only when it has listened for long enough since `listening_since`. The
+    /// changes come in the order of names.
+    pub fn tick(
+        &mut self,
+        now: Timestamp,
+        listening_since: Timestamp,
+        settings: &HealthSettings,
+    ) -> Vec<Change> {
+        let silenced = self.reported.iter_mut().filter_map(|(name, reports)| {
+            reports
+                .fall_silent(now, listening_since, settings)
+                .then(|| reports.settle(name, now))?
         });
         silenced.collect()
     }
@@ -178,7 +255,7 @@ impl Components {
     /// The state of a component, if it ever reported.
     #[must_use]
     pub fn health(&self, component: &str) -> Option<Health> {
-        self.reported.get(component).map(Reported::health)
+        self.reported.get(component).map(Reports::health)
     }
 
     /// The components by name.
@@ -186,31 +263,26 @@ impl Components {
         &'a self,
         settings: &'a HealthSettings,
     ) -> impl Iterator<Item = ComponentView> + 'a {
-        self.reported.iter().map(|(name, reported)| reported.view(name, settings))
+        self.reported.iter().map(|(name, reports)| reports.view(name, settings))
     }
 
-    /// The last results of a component, oldest first.
+    /// The last results of a component, oldest first, and whose they are.
     #[must_use]
-    pub fn history(&self, component: &str) -> Option<Vec<CheckView>> {
-        self.reported.get(component).map(Reported::history)
+    pub fn history(&self, component: &str) -> Option<Vec<(Witness, CheckView)>> {
+        self.reported.get(component).map(Reports::history)
     }
 
-    fn reported_mut(
+    fn reports_mut(
         &mut self,
         component: &Component,
         now: Timestamp,
-    ) -> Result<&mut Reported, Refusal> {
+    ) -> Result<&mut Reports, Refusal> {
         let known = self.reported.contains_key(component);
         if !known && self.reported.len() >= limits::COMPONENTS_MAX {
             return Err(Refusal::TooManyComponents);
         }
-        Ok(self.reported.entry(component.clone()).or_insert_with(|| Reported::new(now)))
+        Ok(self.reported.entry(component.clone()).or_insert_with(|| Reports::new(now)))
     }
-}
-
-fn change(component: &Component, health: Health, reported: &Reported) -> Change {
-    let message = reported.message().to_owned();
-    Change { component: component.clone(), health, message }
 }
 
 /// What the components of an account and those of `*` add up to: unhealthy if a critical one is;
@@ -220,8 +292,8 @@ fn change(component: &Component, health: Health, reported: &Reported) -> Change 
 pub fn system(own: &Components, common: &Components, settings: &HealthSettings) -> Health {
     let mut known = false;
     let mut all_healthy = true;
-    for (name, reported) in own.reported.iter().chain(&common.reported) {
-        let health = reported.health();
+    for (name, reports) in own.reported.iter().chain(&common.reported) {
+        let health = reports.health();
         if health == Health::Unhealthy && is_critical(name, settings) {
             return Health::Unhealthy;
         }

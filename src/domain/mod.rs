@@ -21,6 +21,7 @@ pub mod directive;
 pub mod execution;
 pub mod drift;
 pub mod health;
+pub mod evidence;
 pub mod state;
 pub mod alerts;
 pub mod control;

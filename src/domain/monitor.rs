@@ -11,6 +11,7 @@ mod events;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,9 @@ use crate::domain::time::Timestamp;
 
 use accounts::Accounts;
 
+/// Time between two records in which nothing was listened to: there is a tick every second.
+const GAP_MAX: Duration = Duration::from_secs(5);
+
 /// The whole monitoring state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Monitor {
@@ -40,6 +44,8 @@ pub struct Monitor {
     /// Receive time of the first record.
     born: Option<Timestamp>,
     now: Timestamp,
+    /// Since when records come without a gap: what was sent in one was not heard.
+    listening_since: Timestamp,
     accounts: Accounts,
     common: Latch,
     probes: Components,
@@ -92,6 +98,7 @@ impl Monitor {
             sequence: 0,
             born: None,
             now: Timestamp::MIN,
+            listening_since: Timestamp::MIN,
             accounts: Accounts::default(),
             common: Latch::default(),
             probes: Components::default(),
@@ -116,6 +123,9 @@ impl Monitor {
     /// Moves the state on by one record; directives are added to `out`.
     pub fn apply(&mut self, record: &Record, out: &mut Vec<Directive>) -> Verdict {
         self.sequence = record.sequence;
+        if record.received_at.is_past(self.now, GAP_MAX) {
+            self.listening_since = record.received_at;
+        }
         self.now = self.now.max(record.received_at);
         self.born.get_or_insert(record.received_at);
         let told = out.len();

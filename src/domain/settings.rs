@@ -7,6 +7,7 @@
 mod accounts;
 mod anomaly;
 mod drift;
+mod evidence;
 mod health;
 mod in_flight;
 mod instrument;
@@ -21,6 +22,7 @@ use crate::domain::pattern::Pattern;
 pub use accounts::AccountSettings;
 pub use anomaly::{AnomalyRules, FillRatioBasis, Levels};
 pub use drift::{DriftRules, DriftSettings, PerSeverity, Severity};
+pub use evidence::{EvidenceSettings, Response};
 pub use health::HealthSettings;
 pub use in_flight::{InFlightSettings, SettleMode};
 pub use instrument::{Instrument, Rate};
@@ -41,6 +43,8 @@ pub struct Settings {
     pub drift: DriftSettings,
     /// How large a difference is which severity.
     pub drift_rules: Scoped<DriftRules>,
+    /// What follows when evidence is missing.
+    pub missing_evidence: EvidenceSettings,
     /// Judging components.
     pub health: HealthSettings,
     /// Currency, multiplier and rate by symbol.

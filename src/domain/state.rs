@@ -66,17 +66,20 @@ pub enum CauseKind {
     Component,
     /// More symbols than are watched.
     NotMonitored,
+    /// A book that never came or is too old, an engine of which nothing comes, if configured so.
+    MissingEvidence,
 }
 
 impl CauseKind {
     /// All kinds.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Drift,
         Self::Operator,
         Self::Alertmanager,
         Self::Risk,
         Self::Component,
         Self::NotMonitored,
+        Self::MissingEvidence,
     ];
 
     /// As on the wire and on metrics.
@@ -89,6 +92,7 @@ impl CauseKind {
             Self::Risk => "risk",
             Self::Component => "component",
             Self::NotMonitored => "not_monitored",
+            Self::MissingEvidence => "missing_evidence",
         }
     }
 }

@@ -497,6 +497,7 @@ mod tests {
             message: Some("x".repeat(100_000).into()),
             latency: Some(Duration::from_millis(5)),
             interval: None,
+            source: None,
         })));
         check(Entry::Check(CheckResult {
             component: component.clone(),

@@ -14,6 +14,7 @@ use std::mem;
 use std::sync::Arc;
 
 use crate::domain::account::AccountState;
+use crate::domain::evidence::missing_with;
 use crate::domain::execution::figures::Quantiles;
 use crate::domain::ids::Account;
 use crate::domain::monitor::Monitor;
@@ -160,8 +161,8 @@ impl Picture {
             let Some(mut row) = kept.whole.take() else { continue };
             // What does not depend on the account alone.
             let needed_at = kept.seen.iter().filter_map(|seen| seen.needed_at);
-            let drift = &monitor.settings().drift;
-            row.stale = account.books.is_stale_with(needed_at, monitor.now(), drift);
+            let oldest = account.books.oldest_needed_with(needed_at);
+            row.missing = missing_with(account, oldest, monitor.now(), monitor.settings());
             row.control = control_row(monitor, account);
             row.symbols = mem::take(&mut kept.rows);
             rows.push(row);

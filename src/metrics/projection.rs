@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::domain::account::AccountState;
 use crate::domain::drift::{DriftType, DriftView, PositionView, ReconcileOutcome};
 use crate::domain::event::Source;
+use crate::domain::evidence::MissingSince;
 use crate::domain::execution::Scope;
 use crate::domain::execution::anomaly::{Figure, Standing};
 use crate::domain::execution::counters::Counters;
@@ -99,8 +100,10 @@ pub struct AccountRow {
     pub lags: [Option<i64>; 2],
     /// Changes of position that had to go because of a bound.
     pub flows_dropped: u64,
-    /// Whether a needed book is too old.
-    pub stale: bool,
+    /// Fetches of the local and the broker's book that failed.
+    pub fetch_failures: [u64; 2],
+    /// Since when evidence is missing, by `Missing::ALL`.
+    pub missing: MissingSince,
     /// Receive time of the last event.
     pub last_event_at: Option<Timestamp>,
     /// Events and rows of snapshots about symbols beyond those that are watched.
@@ -253,7 +256,9 @@ pub(super) fn account_row(monitor: &Monitor, account: &AccountState) -> AccountR
         snapshots: [Source::Local, Source::Broker].map(|source| books.snapshot_at(source)),
         lags: [Source::Local, Source::Broker].map(|source| books.lag(source)),
         flows_dropped: books.flows_dropped(),
-        stale: false,
+        fetch_failures: [Source::Local, Source::Broker]
+            .map(|source| books.fetch_failures(source).total),
+        missing: [None; 4],
         last_event_at: account.last_event_at,
         not_monitored: account.symbols.folded(),
         symbols: Vec::new(),

@@ -157,12 +157,14 @@ fn control(account: Account) -> ControlRow {
         consecutive_failures: 0,
         failures_total: 0,
         since: at(1_763_821_800),
+        silent: false,
+        witnesses: Vec::new(),
     };
     ControlRow {
         account,
         state: TradingState::Halted,
         changed_at: Some(at(1_763_821_800)),
-        halts: [1, 0, 0, 0, 0, 0],
+        halts: [1, 0, 0, 0, 0, 0, 0],
         releases: 0,
         components: vec![component],
         system: Some(Health::Healthy),
@@ -199,8 +201,9 @@ fn account(name: &str) -> AccountRow {
         snapshots: [Some(at(1_763_821_806)), Some(at(1_763_821_807))],
         lags: [Some(0), Some(600_000_000)],
         flows_dropped: 0,
-        stale: false,
         not_monitored: 0,
+        fetch_failures: [0, 1],
+        missing: [None; 4],
         last_event_at: Some(at(1_763_821_807)),
     }
 }

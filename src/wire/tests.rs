@@ -188,11 +188,14 @@ fn other_body() -> impl Strategy<Value = Body> {
             component,
             option::of(status),
             option::of(text()),
-            [(); 2].map(|()| option::of(duration()))
+            [(); 2].map(|()| option::of(duration())),
+            option::of(prop_oneof![Just(Source::Local), Just(Source::Broker)])
         )
-            .prop_map(|(component, status, message, [latency, interval])| {
-                Body::Heartbeat(Heartbeat { component, status, message, latency, interval })
-            }),
+            .prop_map(|(component, status, message, [latency, interval], source)| {
+                Body::Heartbeat(Heartbeat { component, status, message, latency, interval, source })
+            })
+            // Strategies are as large as all that they are made of, and a stack is not.
+            .boxed(),
         (symbol(), decimal(), option::of(text())).prop_map(|(symbol, quantity, reason)| {
             let quantity = Position::new(quantity);
             Body::PositionAdjusted(PositionAdjusted { symbol, quantity, reason })

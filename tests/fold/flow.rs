@@ -35,6 +35,11 @@ impl Fold {
         }
     }
 
+    /// Lets time pass in which the exporter does not run.
+    pub(crate) fn skip(&mut self, seconds: i64) {
+        self.now_nanos += seconds * 1_000_000_000;
+    }
+
     pub(crate) fn apply(&mut self, entry: Entry) -> Verdict {
         self.sequence += 1;
         let received_at = Timestamp::from_nanos(self.now_nanos).expect("a time in range");

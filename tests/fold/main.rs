@@ -4,6 +4,7 @@
 
 mod bounds;
 mod controls;
+mod evidence;
 mod flow;
 mod golden;
 mod naive;

@@ -18,6 +18,7 @@ mod directory;
 mod process;
 mod receiver;
 mod reconcile;
+mod evidence;
 mod stream;
 mod webhooks;
 mod demo;

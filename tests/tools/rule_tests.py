@@ -230,6 +230,10 @@ def lost(value):
     return [S("trading_exporter_webhook_deliveries_total", value, sink="engine", outcome="expired")]
 
 
+def missing(kind, value):
+    return S("trading_missing_evidence", value, account="paper", kind=kind)
+
+
 PAPER = {"account": "paper"}
 BROKER = {"account": "paper", "component": "broker"}
 
@@ -257,6 +261,10 @@ ALERTS = [
           under=[S("trading_position_snapshot_timestamp_seconds",
                    steps((0, 16), (225, 100)), **PAPER, book="broker")],
           labels={**PAPER, "book": "broker"}, after=255, without_thresholds=False),
+    Alert("PositionBookNeverCame", "moderate", "drift",
+          fires=[missing("broker_book_never_came", 1)], under=[missing("broker_book_never_came", 0)],
+          thin=[missing("broker_book_never_came", 0), missing("book_stale", 1)],
+          labels={**PAPER, "kind": "broker_book_never_came"}, after=60),
     Alert("DriftNotJudged", "moderate", "drift",
           fires=[S("trading_position_drift_stale", 1, **PAPER)],
           under=[S("trading_position_drift_stale", 0, **PAPER)], labels=PAPER, after=300),
@@ -304,15 +312,25 @@ ALERTS = [
           fires=[S("trading_system_health", 3, **PAPER)], under=[S("trading_system_health", 2, **PAPER)],
           labels=PAPER, after=30),
     Alert("SystemDegraded", "minor", "health",
-          fires=[S("trading_system_health", 2, **PAPER)], under=[S("trading_system_health", 1, **PAPER)],
+          fires=[S("trading_system_health", 1, **PAPER)], under=[S("trading_system_health", 0, **PAPER)],
           labels=PAPER, after=600),
+    # Unknown, though a component reported once; and unknown, for none ever did.
+    Alert("SystemDegraded", "minor", "health",
+          fires=[S("trading_system_health", 2, **PAPER), component(2)],
+          under=[S("trading_system_health", 0, **PAPER), component(0)],
+          thin=[S("trading_component_health", [], **BROKER)], labels=PAPER, after=600),
     Alert("ComponentUnhealthy", "moderate", "health",
           fires=[component(3)], under=[component(2)], labels=BROKER, after=30),
     Alert("ComponentDegraded", "minor", "health",
-          fires=[component(2)], under=[component(1)], labels=BROKER, after=300),
+          fires=[component(1)], under=[component(0)], labels=BROKER, after=300),
     Alert("HeartbeatSilent", "moderate", "health",
-          fires=[component(0), S("trading_component_last_check_timestamp_seconds", 0, **BROKER)],
-          under=[component(1)], thin=[component(1)], labels=BROKER, after=30),
+          fires=[S("trading_component_silent", 1, **BROKER),
+                 S("trading_component_last_check_timestamp_seconds", 0, **BROKER)],
+          under=[S("trading_component_silent", 0, **BROKER)],
+          thin=[S("trading_component_silent", 0, **BROKER)], labels=BROKER, after=30),
+    Alert("EngineSilent", "critical", "health",
+          fires=[missing("engine_silent", 1)], under=[missing("engine_silent", 0)],
+          thin=[missing("engine_silent", 0), missing("book_stale", 1)], labels=PAPER, after=0),
     Alert("TradingHalted", "critical", "trading_state",
           fires=[S("trading_state", 2, **PAPER)], under=[S("trading_state", 1, **PAPER)],
           labels=PAPER, after=0),

@@ -100,8 +100,8 @@ fn settings() -> impl Strategy<Value = Settings> {
     let names = prop::collection::vec(".{0,9}", 0..4);
     let raw = (
         any::<[usize; 7]>(),
-        prop::collection::vec(durations(), 19),
-        any::<[bool; 5]>(),
+        prop::collection::vec(durations(), 20),
+        any::<[bool; 7]>(),
         any::<[u32; 4]>(),
         (names.clone(), names),
     );
@@ -148,6 +148,13 @@ fn settings() -> impl Strategy<Value = Settings> {
                 silent_min: d[14],
                 critical,
                 halt_on_unhealthy: halt,
+                halt_on_silence: b[5],
+            },
+            missing_evidence: EvidenceSettings {
+                book_never_came: Response::ALL[pick],
+                book_stale: Response::ALL[(pick + 1) % 3],
+                engine_silent_after: b[6].then_some(d[19]),
+                engine_silent: Response::ALL[(pick + 2) % 3],
             },
             instruments,
             breakdowns: BreakdownSettings { strategy: b[3], venue: b[4] },

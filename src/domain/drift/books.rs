@@ -100,7 +100,12 @@ impl Books {
     ) -> SnapshotVerdict {
         self.now = self.now.max(Some(at.received));
         at.request = *self.request.get_or_insert(at.sequence);
-        if snapshot.failure.is_some() {
+        if let Some(error) = &snapshot.failure {
+            // What it says of symbols stays: no row changes.
+            match snapshot.source {
+                Source::Local => self.local.fail(at.received, error),
+                Source::Broker => self.broker.fail(at.received, error),
+            }
             return SnapshotVerdict::Failed;
         }
         if self.side(snapshot.source).is_out_of_order(at) {

@@ -36,7 +36,7 @@ pub use act::HaltRequest;
 pub use adopt::Adoption;
 pub use books::Books;
 pub use compare::CompareContext;
-pub use snapshot::{SnapshotTime, SnapshotVerdict};
+pub use snapshot::{FetchFailures, SnapshotTime, SnapshotVerdict};
 
 /// How the books differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

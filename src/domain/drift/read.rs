@@ -6,10 +6,10 @@
 
 use super::books::Books;
 use super::confirm::Drift;
-use super::snapshot::{Book, SnapshotTime};
+use super::snapshot::{Book, FetchFailures, SnapshotTime};
 use super::{DriftType, DriftView, PositionView, ReconcileOutcome};
 use crate::domain::event::Source;
-use crate::domain::settings::{DriftSettings, Severity};
+use crate::domain::settings::Severity;
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
 use crate::domain::units::Decimal;
@@ -91,26 +91,33 @@ impl Books {
         lag.map(|lag| lag.lag)
     }
 
-    /// Whether drift is judged at all and a needed book is older than `drift.stale_after`: the
-    /// newest snapshot of a side, or what partial snapshots last said of a symbol that is held or
-    /// differs.
+    /// When the first snapshot of a side that did not fail was received.
     #[must_use]
-    pub fn is_stale(&self, now: Timestamp, settings: &DriftSettings) -> bool {
-        self.is_stale_with(self.lines.keys().filter_map(|key| self.needed_at(*key)), now, settings)
+    pub const fn first_at(&self, source: Source) -> Option<Timestamp> {
+        self.side(source).first_at()
+    }
+
+    /// Fetches of a side that failed.
+    #[must_use]
+    pub const fn fetch_failures(&self, source: Source) -> &FetchFailures {
+        self.side(source).failures()
+    }
+
+    /// The oldest of what drift is judged by: the newest snapshot of each side, or what partial
+    /// snapshots last said of a symbol that is held or differs.
+    #[must_use]
+    pub fn oldest_needed(&self) -> Option<Timestamp> {
+        self.oldest_needed_with(self.lines.keys().filter_map(|key| self.needed_at(*key)))
     }
 
     /// The same, where [`Self::needed_at`] is known of every symbol.
     #[must_use]
-    pub fn is_stale_with(
+    pub fn oldest_needed_with(
         &self,
         needed_at: impl IntoIterator<Item = Timestamp>,
-        now: Timestamp,
-        settings: &DriftSettings,
-    ) -> bool {
-        let is_old = |at: Timestamp| now.is_past(at, settings.stale_after);
-        let Some(broker) = self.snapshot_at(Source::Broker) else { return false };
-        let local = self.snapshot_at(Source::Local);
-        is_old(broker) || local.is_some_and(is_old) || needed_at.into_iter().any(is_old)
+    ) -> Option<Timestamp> {
+        let sides = [Source::Local, Source::Broker].map(|source| self.snapshot_at(source));
+        sides.into_iter().flatten().chain(needed_at).min()
     }
 
     /// The older time of the two books of a symbol that is held or differs; none: they are not needed.

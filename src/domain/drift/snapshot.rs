@@ -83,12 +83,40 @@ pub(super) struct SideBooks {
     #[serde(default)]
     content: Option<u128>,
     rows: BTreeMap<SymbolKey, Book>,
+    /// When the first snapshot was received.
+    first_at: Option<Timestamp>,
+    failures: FetchFailures,
+}
+
+/// Fetches of one side that failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchFailures {
+    /// How many.
+    pub total: u64,
+    /// When the last one was received, and why it failed.
+    pub last: Option<(Timestamp, String)>,
 }
 
 impl SideBooks {
     /// The newest snapshot that was taken.
     pub(super) const fn newest(&self) -> Option<SnapshotTime> {
         self.newest
+    }
+
+    /// When the first snapshot was received.
+    pub(super) const fn first_at(&self) -> Option<Timestamp> {
+        self.first_at
+    }
+
+    /// Fetches that failed.
+    pub(super) const fn failures(&self) -> &FetchFailures {
+        &self.failures
+    }
+
+    /// Notes that a fetch failed.
+    pub(super) fn fail(&mut self, at: Timestamp, error: &str) {
+        self.failures.total = self.failures.total.saturating_add(1);
+        self.failures.last = Some((at, error.to_owned()));
     }
 
     /// Whether a snapshot of that time would be older than the newest one.
@@ -118,7 +146,7 @@ impl SideBooks {
 
     /// Takes the added-up rows of a partial snapshot.
     pub(super) fn take_partial(&mut self, totals: BTreeMap<SymbolKey, RowTotal>, at: SnapshotTime) {
-        self.newest = Some(at);
+        self.arrived(at);
         self.rows.extend(totals.into_iter().map(|(key, total)| (key, total.book(at))));
     }
 
@@ -128,9 +156,14 @@ impl SideBooks {
         totals: BTreeMap<SymbolKey, RowTotal>,
         at: SnapshotTime,
     ) {
-        self.newest = Some(at);
+        self.arrived(at);
         self.complete = Some(at);
         self.rows = totals.into_iter().map(|(key, total)| (key, total.book(at))).collect();
+    }
+
+    fn arrived(&mut self, at: SnapshotTime) {
+        self.newest = Some(at);
+        self.first_at.get_or_insert(at.received);
     }
 
     /// Forgets a symbol.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::domain::event::Source;
 use crate::domain::health::Health;
 use crate::domain::ids::Component;
 
@@ -18,4 +19,6 @@ pub struct Heartbeat {
     pub latency: Option<Duration>,
     /// How often it reports; three intervals without a report are silence.
     pub interval: Option<Duration>,
+    /// Who says so; missing: the engine. The two are witnesses of their own, and the worse counts.
+    pub source: Option<Source>,
 }

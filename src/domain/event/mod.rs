@@ -82,9 +82,32 @@ impl Event {
             | Body::FillBusted(_)
             | Body::FillCorrected(_)
             | Body::Reconciled(_) => true,
-            Body::Positions(positions) => positions.source == Source::Local,
-            Body::Heartbeat(heartbeat) => heartbeat.component.as_str() == "engine",
+            Body::Positions(_) => !self.is_of_broker(),
+            Body::Heartbeat(beat) => beat.component.as_str() == "engine" && !self.is_of_broker(),
             Body::Quote(_) | Body::AccountEquity(_) | Body::PositionAdjusted(_) => false,
+        }
+    }
+
+    /// Whether the broker's side says so, and not the engine.
+    #[must_use]
+    pub fn is_of_broker(&self) -> bool {
+        match &self.body {
+            Body::Positions(positions) => positions.source == Source::Broker,
+            Body::Heartbeat(heartbeat) => heartbeat.source == Some(Source::Broker),
+            Body::OrderSubmitted(_)
+            | Body::OrderAccepted(_)
+            | Body::OrderFilled(_)
+            | Body::OrderRejected(_)
+            | Body::OrderDenied(_)
+            | Body::OrderCancelled(_)
+            | Body::OrderExpired(_)
+            | Body::OrderReplaced(_)
+            | Body::FillBusted(_)
+            | Body::FillCorrected(_)
+            | Body::Quote(_)
+            | Body::AccountEquity(_)
+            | Body::PositionAdjusted(_)
+            | Body::Reconciled(_) => false,
         }
     }
 }
@@ -189,6 +212,17 @@ pub enum Source {
     Local,
     /// What the broker says.
     Broker,
+}
+
+impl Source {
+    /// As on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Broker => "broker",
+        }
+    }
 }
 
 /// Whether an execution added or took liquidity (FIX `LastLiquidityInd`).

@@ -1,181 +1,121 @@
-//! What is known of one component: its state, its counts, its last results.
+//! What is known of one component: what each of its witnesses reports, and what that adds up to.
 //!
-//! Input: outcomes and silence. Output: the new state when it changed. Invariants: a failure never
-//! makes a component look better; the history holds [`limits::HEALTH_HISTORY_MAX`] results.
+//! Input: the reports of witnesses. Output: the state and its changes. Invariant: the worst report
+//! counts, so that no witness overrules another. Deliberately absent: counting (see `report`).
 
-use std::collections::VecDeque;
-use std::time::Duration;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CheckView, ComponentView, Health, is_critical};
+use super::report::Report;
+use super::{Change, CheckView, ComponentView, Health, Standing, Witness, is_critical};
 use crate::domain::ids::Component;
 use crate::domain::limits;
 use crate::domain::settings::HealthSettings;
 use crate::domain::time::Timestamp;
 
-/// What a result says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// A check passed.
-    Passed,
-    /// A check failed, errored or timed out.
-    Failed,
-    /// The component says itself that it is not healthy.
-    Stated(Health),
-}
-
 /// One component.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Reported {
-    health: Health,
+pub(super) struct Reports {
+    by_witness: BTreeMap<Witness, Report>,
+    /// What they added up to when that was last told.
+    told: Standing,
     since: Timestamp,
-    last_check_at: Timestamp,
-    /// As it says itself; none: that of the settings.
-    interval: Option<Duration>,
-    is_silent: bool,
-    successes: u32,
-    failures: u32,
-    failures_total: u64,
-    history: VecDeque<CheckView>,
 }
 
-impl Reported {
-    /// A component that is first heard of at `now`: unknown, until its result is taken.
+impl Reports {
+    /// A component that is first heard of at `now`: unknown, until a result is taken.
     pub(super) const fn new(now: Timestamp) -> Self {
-        Self {
-            health: Health::Unknown,
-            since: now,
-            last_check_at: now,
-            interval: None,
-            is_silent: false,
-            successes: 0,
-            failures: 0,
-            failures_total: 0,
-            history: VecDeque::new(),
+        let told = Standing { health: Health::Unknown, by_silence: false };
+        Self { by_witness: BTreeMap::new(), told, since: now }
+    }
+
+    /// What a witness reports, to change it; then comes [`Self::settle`].
+    pub(super) fn of(&mut self, witness: Witness, now: Timestamp) -> &mut Report {
+        self.by_witness.entry(witness).or_insert_with(|| Report::new(now))
+    }
+
+    /// Lets time pass; whether a witness is silent for longer than was counted. Then comes
+    /// [`Self::settle`].
+    pub(super) fn fall_silent(
+        &mut self,
+        now: Timestamp,
+        listening_since: Timestamp,
+        settings: &HealthSettings,
+    ) -> bool {
+        let mut is_counted = false;
+        for report in self.by_witness.values_mut() {
+            is_counted |= report.fall_silent(now, listening_since, settings);
         }
+        is_counted
+    }
+
+    /// Adds up what the witnesses report now; the change, if it is one.
+    pub(super) fn settle(&mut self, component: &Component, now: Timestamp) -> Option<Change> {
+        let (before, standing) = (self.told, self.standing());
+        self.told = standing;
+        let is_heard = before.by_silence && !standing.by_silence;
+        if standing.health != before.health {
+            self.since = now;
+        } else if !is_heard {
+            return None;
+        }
+        let message = self.worst().map_or("", |(_, report)| report.message()).to_owned();
+        Some(Change { component: component.clone(), standing, message })
     }
 
     /// Its state.
     pub(super) const fn health(&self) -> Health {
-        self.health
-    }
-
-    /// Remembers how often it reports, if it says so.
-    pub(super) const fn set_interval(&mut self, interval: Option<Duration>) {
-        if interval.is_some() {
-            self.interval = interval;
-        }
-    }
-
-    /// Takes a result; its state from now on, if that is another.
-    pub(super) fn take(
-        &mut self,
-        outcome: Outcome,
-        message: String,
-        latency: Option<Duration>,
-        now: Timestamp,
-        settings: &HealthSettings,
-    ) -> Option<Health> {
-        self.last_check_at = now;
-        self.is_silent = false;
-        let passed = outcome == Outcome::Passed;
-        self.count(passed);
-        let health = match outcome {
-            Outcome::Passed => self.after_success(settings),
-            Outcome::Failed => self.after_failure(settings),
-            Outcome::Stated(stated) => stated,
-        };
-        self.keep(CheckView { at: now, passed, health, message, latency })
-    }
-
-    /// Unknown, if nothing was heard for too long and that is new; counts as one failure.
-    pub(super) fn fall_silent(
-        &mut self,
-        now: Timestamp,
-        settings: &HealthSettings,
-    ) -> Option<Health> {
-        let intervals = self.interval(settings).saturating_mul(settings.silent_intervals);
-        let limit = intervals.max(settings.silent_min);
-        if self.is_silent || !now.is_past(self.last_check_at, limit) {
-            return None;
-        }
-        self.is_silent = true;
-        self.count(false);
-        let message = format!("no result for more than {} s", limit.as_secs_f64());
-        let (health, latency) = (Health::Unknown, None);
-        self.keep(CheckView { at: now, passed: false, health, message, latency })
+        self.told.health
     }
 
     /// As it stands.
     pub(super) fn view(&self, name: &Component, settings: &HealthSettings) -> ComponentView {
+        let worst = self.worst().map(|(_, report)| report);
+        let reports = || self.by_witness.values();
         ComponentView {
             component: name.clone(),
-            health: self.health,
+            health: self.told.health,
             critical: is_critical(name, settings),
-            message: self.message().to_owned(),
-            last_check_at: Some(self.last_check_at),
-            latency: self.history.back().and_then(|check| check.latency),
-            interval: self.interval(settings),
-            consecutive_failures: self.failures,
-            failures_total: self.failures_total,
+            message: worst.map_or("", Report::message).to_owned(),
+            last_check_at: worst.map(Report::last_check_at),
+            latency: worst.and_then(Report::latency),
+            interval: worst.map_or(settings.interval, |report| report.interval(settings)),
+            consecutive_failures: worst.map_or(0, Report::consecutive_failures),
+            failures_total: reports().map(Report::failures_total).sum(),
             since: self.since,
+            silent: reports().any(Report::is_silent),
+            witnesses: self.by_witness.iter().map(|(who, report)| report.view(*who)).collect(),
         }
     }
 
-    /// What was said last.
-    pub(super) fn message(&self) -> &str {
-        self.history.back().map_or("", |check| check.message.as_str())
+    /// The last results, oldest first, and whose they are.
+    pub(super) fn history(&self) -> Vec<(Witness, CheckView)> {
+        let of = |(who, report): (&Witness, &Report)| {
+            report.history().map(|check| (*who, check.clone())).collect::<Vec<_>>()
+        };
+        let mut all: Vec<(Witness, CheckView)> = self.by_witness.iter().flat_map(of).collect();
+        all.sort_by_key(|(_, check)| check.at);
+        let surplus = all.len().saturating_sub(limits::HEALTH_HISTORY_MAX);
+        all.split_off(surplus)
     }
 
-    /// The last results, oldest first.
-    pub(super) fn history(&self) -> Vec<CheckView> {
-        self.history.iter().cloned().collect()
+    /// Unhealthy by silence, if none of those who say unhealthy was heard to say so.
+    fn standing(&self) -> Standing {
+        let standings = || self.by_witness.values().map(Report::standing);
+        let health = standings().map(|s| s.health).max().unwrap_or(Health::Unknown);
+        let mut worst = standings().filter(|s| s.health == health);
+        Standing { health, by_silence: worst.all(|s| s.by_silence) && health == Health::Unhealthy }
     }
 
-    fn interval(&self, settings: &HealthSettings) -> Duration {
-        self.interval.unwrap_or(settings.interval)
-    }
-
-    const fn count(&mut self, passed: bool) {
-        if passed {
-            self.successes = self.successes.saturating_add(1);
-            self.failures = 0;
-        } else {
-            self.successes = 0;
-            self.failures = self.failures.saturating_add(1);
-            self.failures_total = self.failures_total.saturating_add(1);
-        }
-    }
-
-    /// From unknown one success is enough; from worse it takes several in a row.
-    const fn after_success(&self, settings: &HealthSettings) -> Health {
-        match self.health {
-            Health::Unknown | Health::Healthy => Health::Healthy,
-            Health::Degraded | Health::Unhealthy if self.successes >= settings.successes => {
-                Health::Healthy
-            }
-            Health::Degraded | Health::Unhealthy => self.health,
-        }
-    }
-
-    fn after_failure(&self, settings: &HealthSettings) -> Health {
-        let counted =
-            if self.failures >= settings.failures { Health::Unhealthy } else { Health::Degraded };
-        counted.max(self.health)
-    }
-
-    fn keep(&mut self, check: CheckView) -> Option<Health> {
-        let (health, at) = (check.health, check.at);
-        if self.history.len() >= limits::HEALTH_HISTORY_MAX {
-            self.history.pop_front();
-        }
-        self.history.push_back(check);
-        if health == self.health {
-            return None;
-        }
-        self.health = health;
-        self.since = at;
-        Some(health)
+    /// The report that counts: the worst, and of equal ones that of the witness not heard for longest.
+    fn worst(&self) -> Option<(Witness, &Report)> {
+        let rank = |report: &Report| {
+            let standing = report.standing();
+            (standing.health, !standing.by_silence, Reverse(report.last_check_at()))
+        };
+        let worst = self.by_witness.iter().max_by_key(|(_, report)| rank(report));
+        worst.map(|(who, report)| (*who, report))
     }
 }

@@ -28,7 +28,19 @@ fn component(name: &str) -> Component {
 
 fn heartbeat(name: &str, status: Option<Health>) -> Heartbeat {
     let interval = Some(Duration::from_secs(10));
-    Heartbeat { component: component(name), status, message: None, latency: None, interval }
+    Heartbeat {
+        component: component(name),
+        status,
+        message: None,
+        latency: None,
+        interval,
+        source: None,
+    }
+}
+
+/// Of an exporter that always listened.
+fn tick(components: &mut Components, seconds: i64, settings: &HealthSettings) -> Vec<Change> {
+    components.tick(at(seconds), at(0), settings)
 }
 
 fn result(name: &str, passed: bool) -> CheckResult {
@@ -61,13 +73,12 @@ fn run(steps: &[Step], settings: &HealthSettings) -> (Components, Vec<Health>) {
         };
         let mut changes: Vec<Change> = taken.expect("room").into_iter().collect();
         for second in 1..=quiet * 10 {
-            changes.extend(components.tick(at(seconds + second), settings));
+            changes.extend(tick(&mut components, seconds + second, settings));
         }
         seconds += quiet * 10;
-        assert!(changes.len() <= 1, "{steps:?}: {changes:?}");
         for change in changes {
-            assert_ne!(change.health, told, "{steps:?}: a change that is none");
-            told = change.health;
+            assert_ne!(change.standing.health, told, "{steps:?}: a change that is none");
+            told = change.standing.health;
         }
         states.push(components.health("x").unwrap_or(Unknown));
         assert_eq!(states.last(), Some(&told), "{steps:?}: every change is told");
@@ -99,57 +110,166 @@ fn states_follow_results() {
     check(&[States(Degraded); 5], &[Degraded; 5]);
     check(&[States(Unhealthy), States(Degraded)], &[Unhealthy, Degraded]);
     check(&[States(Unhealthy), Beat, States(Healthy)], &[Unhealthy, Unhealthy, Healthy]);
+    check(&[States(Degraded), States(Degraded), Fail, Fail], &[Degraded; 4]);
     check(&[States(Unknown), Beat], &[Unknown, Healthy]);
 }
 
 #[test]
-fn silence_is_not_health() {
+fn silence_never_improves_a_state() {
     let check = |steps: &[Step], expect: &[Health]| {
         assert_eq!(run(steps, &HealthSettings::default()).1, expect, "{steps:?}");
     };
-    // Three intervals of 10 s are not yet too long; one second more is.
+    // Three intervals of 10 s are not yet too long; one second more is. Two further intervals are a
+    // failure each.
     check(&[Pass, Quiet(2)], &[Healthy, Healthy]);
     check(&[Pass, Quiet(3)], &[Healthy, Unknown]);
-    check(&[States(Unhealthy), Quiet(3)], &[Unhealthy, Unknown]);
-    // It is one failure, once.
-    check(&[Pass, Quiet(9), Pass], &[Healthy, Unknown, Healthy]);
-    check(&[Pass, Quiet(9), Fail, Fail], &[Healthy, Unknown, Degraded, Unhealthy]);
-    check(&[Fail, Fail, Quiet(9), Fail], &[Degraded, Degraded, Unknown, Unhealthy]);
+    check(&[Pass, Quiet(4), Quiet(1)], &[Healthy, Unknown, Unhealthy]);
+    // What is worse than unknown stays, and failures before it count.
+    check(&[States(Unhealthy), Quiet(3)], &[Unhealthy, Unhealthy]);
+    check(&[States(Degraded), Quiet(3)], &[Degraded, Unknown]);
+    check(&[Fail, Fail, Quiet(3)], &[Degraded, Degraded, Unhealthy]);
+    check(&[Pass, Quiet(3), Fail, Fail], &[Healthy, Unknown, Degraded, Unhealthy]);
+    check(&[Pass, Quiet(4), Fail], &[Healthy, Unknown, Unhealthy]);
+    // One result ends unknown, and what was before it stands again; unhealthy takes two.
+    check(&[Pass, Quiet(3), Pass], &[Healthy, Unknown, Healthy]);
+    check(&[Fail, Quiet(3), Pass, Pass], &[Degraded, Unknown, Degraded, Healthy]);
+    check(&[Pass, Quiet(9), Pass, Pass], &[Healthy, Unhealthy, Unhealthy, Healthy]);
+    check(&[States(Unhealthy), Quiet(9), Beat, Beat], &[Unhealthy, Unhealthy, Unhealthy, Healthy]);
 
     let settings = HealthSettings::default();
     let (components, _) = run(&[Pass, Quiet(50)], &settings);
-    let history = components.history("x").expect("known");
-    assert_eq!(history.len(), 2, "silence is told once");
-    let silence = CheckView {
-        at: at(31),
+    let history: Vec<CheckView> =
+        components.history("x").expect("known").into_iter().map(|(_, check)| check).collect();
+    assert_eq!(history.len(), 3, "of a silence that lasts, the changes are kept");
+    let silence = |seconds, health, age| CheckView {
+        at: at(seconds),
         passed: false,
-        health: Unknown,
-        message: String::from("no result for more than 30 s"),
+        health,
+        message: format!("no result for more than {age} s"),
         latency: None,
     };
-    assert_eq!(history[1], silence);
+    assert_eq!(history[1..], [silence(31, Unknown, 30), silence(51, Unhealthy, 50)]);
     let view = components.views(&settings).next().expect("one");
-    assert_eq!((view.consecutive_failures, view.failures_total), (1, 1));
-    assert_eq!((view.last_check_at, view.since), (Some(at(0)), at(31)));
+    assert_eq!((view.consecutive_failures, view.failures_total), (48, 48));
+    assert_eq!((view.last_check_at, view.since, view.silent), (Some(at(0)), at(51), true));
 }
 
 #[test]
 fn silence_is_never_shorter_than_its_least() {
-    let check = |interval: Option<u64>, silent_after: i64| {
+    let check = |interval: Option<u64>, silent_after: i64, unhealthy_after: i64| {
         let settings = HealthSettings::default();
         let mut components = Components::default();
         let interval = interval.map(Duration::from_secs);
         let beat = Heartbeat { interval, ..heartbeat("x", None) };
         components.heartbeat(&beat, at(0), &settings).expect("room");
-        assert_eq!(components.tick(at(silent_after), &settings), [], "{interval:?}");
-        let changes = components.tick(at(silent_after + 1), &settings);
-        assert_eq!(changes.len(), 1, "{interval:?}");
-        assert_eq!((&changes[0].component, changes[0].health), (&component("x"), Unknown));
+        let changes: Vec<(i64, Health)> = (1..=unhealthy_after + 10)
+            .flat_map(|now| {
+                tick(&mut components, now, &settings).into_iter().map(move |c| (now, c))
+            })
+            .map(|(now, change)| (now, change.standing.health))
+            .collect();
+        let expect = [(silent_after + 1, Unknown), (unhealthy_after + 1, Unhealthy)];
+        assert_eq!(changes, expect, "{interval:?}");
     };
-    check(Some(10), 30);
-    check(Some(1), 5);
-    check(Some(0), 5);
-    check(None, 90);
+    check(Some(10), 30, 50);
+    check(Some(1), 5, 7);
+    check(None, 90, 150);
+}
+
+#[test]
+fn what_the_exporter_could_not_hear_is_no_silence() {
+    let settings = HealthSettings::default();
+    let beating = |components: &mut Components| {
+        components.heartbeat(&heartbeat("x", None), at(0), &settings).expect("room");
+    };
+    // Down from 5 s to 1,000 s. Its old result is no health, but nothing more follows from it until
+    // it had as long as ever.
+    let mut components = Components::default();
+    beating(&mut components);
+    let changes: Vec<(i64, Health)> = (1_000..1_100)
+        .flat_map(|now| {
+            let changes = components.tick(at(now), at(1_000), &settings);
+            changes.into_iter().map(move |change| (now, change.standing.health))
+        })
+        .collect();
+    assert_eq!(changes, [(1_000, Unknown), (1_041, Unhealthy)]);
+    // A component that is heard again in time was never unhealthy.
+    let mut components = Components::default();
+    beating(&mut components);
+    components.tick(at(1_000), at(1_000), &settings);
+    components.tick(at(1_020), at(1_000), &settings);
+    let change = components.heartbeat(&heartbeat("x", None), at(1_021), &settings).expect("room");
+    assert_eq!(change.map(|change| change.standing.health), Some(Healthy));
+}
+
+#[test]
+fn silence_alone_is_told_apart() {
+    let settings = HealthSettings::default();
+    let told = |steps: &[Step]| {
+        let (mut components, _) = run(steps, &settings);
+        let change = components.check(&result("x", false), at(1_000), &settings).expect("room");
+        change.map(|change| (change.standing.health, change.standing.by_silence))
+    };
+    // Silence made it unhealthy; then a check fails, too.
+    assert_eq!(told(&[Pass, Quiet(9)]), Some((Unhealthy, false)));
+    assert_eq!(told(&[Pass, Fail, Fail, Fail, Quiet(9)]), None, "a result said so before");
+    let (components, _) = run(&[Pass, Quiet(9)], &settings);
+    assert_eq!(components.health("x"), Some(Unhealthy));
+}
+
+#[test]
+fn the_worst_of_two_witnesses_counts() {
+    use Source::{Broker, Local};
+    /// Who says what, one second after the other, and what it adds up to.
+    fn check(said: &[(Source, Health)], expect: &[Health]) {
+        let settings = HealthSettings::default();
+        let mut components = Components::default();
+        for ((seconds, (source, status)), expect) in (0..).zip(said).zip(expect) {
+            let beat = Heartbeat { source: Some(*source), ..heartbeat("broker", Some(*status)) };
+            components.heartbeat(&beat, at(seconds), &settings).expect("room");
+            assert_eq!(components.health("broker"), Some(*expect), "{said:?} {seconds}");
+        }
+    }
+    // The engine does not overrule what the broker says, nor the reverse.
+    check(
+        &[(Broker, Unhealthy), (Local, Healthy), (Local, Healthy), (Local, Healthy)],
+        &[Unhealthy; 4],
+    );
+    check(
+        &[(Local, Degraded), (Broker, Healthy), (Broker, Healthy), (Local, Healthy)],
+        &[Degraded; 4],
+    );
+    check(
+        &[(Broker, Unhealthy), (Local, Healthy), (Broker, Healthy), (Broker, Healthy)],
+        &[Unhealthy, Unhealthy, Unhealthy, Healthy],
+    );
+
+    // One of the two falls silent.
+    let settings = HealthSettings::default();
+    let mut components = Components::default();
+    let beat = |components: &mut Components, source, seconds| {
+        let beat = Heartbeat { source, ..heartbeat("broker", None) };
+        components.heartbeat(&beat, at(seconds), &settings).expect("room");
+    };
+    beat(&mut components, Some(Broker), 0);
+    let mut told = Vec::new();
+    for seconds in 1..=60 {
+        // Who names no source is the engine.
+        beat(&mut components, None, seconds);
+        let changes = tick(&mut components, seconds, &settings);
+        told.extend(changes.into_iter().map(|change| (seconds, change.standing)));
+    }
+    let by = |health, by_silence| Standing { health, by_silence };
+    assert_eq!(told, [(31, by(Unknown, false)), (51, by(Unhealthy, true))]);
+    let view = components.views(&settings).next().expect("one");
+    assert_eq!((view.health, view.silent, view.last_check_at), (Unhealthy, true, Some(at(0))));
+    let witnesses: Vec<_> =
+        view.witnesses.iter().map(|w| (w.witness, w.health, w.silent)).collect();
+    let expect = [(Witness::Local, Healthy, false), (Witness::Broker, Unhealthy, true)];
+    assert_eq!(witnesses, expect);
+    let history = components.history("broker").expect("known");
+    assert!(history.windows(2).all(|pair| pair[0].1.at <= pair[1].1.at), "oldest first");
+    assert_eq!(history.iter().filter(|(who, _)| *who == Witness::Broker).count(), 3);
 }
 
 #[test]
@@ -161,8 +281,8 @@ fn an_interval_is_remembered_until_another_is_said() {
     beat.interval = None;
     components.heartbeat(&beat, at(1), &settings).expect("room");
     assert_eq!(components.views(&settings).next().expect("one").interval.as_secs(), 10);
-    assert_eq!(components.tick(at(31), &settings), []);
-    assert_eq!(components.tick(at(32), &settings).len(), 1);
+    assert_eq!(tick(&mut components, 31, &settings), []);
+    assert_eq!(tick(&mut components, 32, &settings).len(), 1);
 }
 
 #[test]
@@ -174,6 +294,12 @@ fn counts_are_settings() {
         run(&[Fail, Fail, Pass, Pass, Pass], &settings).1,
         [Degraded, Unhealthy, Unhealthy, Unhealthy, Healthy]
     );
+}
+
+#[test]
+fn the_largest_code_is_the_worst() {
+    let codes = [Healthy, Degraded, Unknown, Unhealthy].map(|health| (health.code(), health));
+    assert!(codes.is_sorted() && codes.map(|(code, _)| code) == [0, 1, 2, 3]);
 }
 
 #[test]
@@ -204,6 +330,7 @@ fn the_system_adds_up() {
     check(&[("engine", Healthy)], &[("disk", Unhealthy)], Degraded);
     check(&[("engine", Healthy)], &[("disk", Unknown)], Degraded);
     check(&[("engine", Unknown)], &[("disk", Unknown)], Unknown);
+    check(&[("engine", Unknown)], &[("disk", Healthy)], Degraded);
     // A name can stand on both sides: the account's own heartbeat and a probe.
     check(&[("broker", Healthy)], &[("broker", Unhealthy)], Unhealthy);
 }
@@ -230,6 +357,14 @@ fn views_tell_what_is_known() {
         consecutive_failures: 2,
         failures_total: 2,
         since: at(1),
+        silent: false,
+        witnesses: vec![WitnessView {
+            witness: Witness::Exporter,
+            health: Degraded,
+            message: String::from("refused"),
+            last_check_at: at(2),
+            silent: false,
+        }],
     };
     assert_eq!(views[1], disk);
     assert_eq!(components.history("nobody"), None);
@@ -256,5 +391,5 @@ fn everything_is_bounded() {
     }
     let history = components.history("more").expect("known");
     assert_eq!(history.len(), limits::HEALTH_HISTORY_MAX);
-    assert_eq!(history.last().map(|c| c.at), Some(at(1_499)), "the oldest are dropped");
+    assert_eq!(history.last().map(|(_, c)| c.at), Some(at(1_499)), "the oldest are dropped");
 }

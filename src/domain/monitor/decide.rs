@@ -217,6 +217,9 @@ impl Monitor {
                     let mut views = components.views(&self.settings.health);
                     views.any(|c| c.component.as_str() == subject && c.health == Health::Unhealthy)
                 }
+                CauseKind::MissingEvidence => {
+                    state.is_some_and(|state| state.is_missing(subject, self.now, &self.settings))
+                }
                 CauseKind::Operator
                 | CauseKind::Alertmanager
                 | CauseKind::Risk

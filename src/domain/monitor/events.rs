@@ -6,9 +6,10 @@ use crate::domain::account::{AccountState, Effect, Scene};
 use crate::domain::directive::{DirectiveKind, Outbox};
 use crate::domain::drift::HaltRequest;
 use crate::domain::event::Event;
+use crate::domain::evidence::Latching;
 use crate::domain::execution::anomaly::Figure;
 use crate::domain::execution::orders::Class;
-use crate::domain::health::{Change, Health};
+use crate::domain::health::{Change, Health, Standing};
 use crate::domain::horizon::Known;
 use crate::domain::ids::{Account, Actor};
 use crate::domain::monitor::{Halt, Held, Monitor, account_of};
@@ -77,6 +78,9 @@ impl Monitor {
             Ok(Effect::Duplicate) | Err(_) => {}
             Ok(_) => {
                 account.horizon.remember(event, now, &settings.ingest);
+                if !event.is_of_broker() {
+                    account.engine_at = Some(now);
+                }
                 let before = account.last_event_at.replace(now);
                 if before.is_none() && settings.accounts.is_odd(event.account.as_str()) {
                     scene.warnings.insert(Warning::UnknownAccount);
@@ -163,22 +167,29 @@ impl Monitor {
     /// A second passed, for every account.
     pub(super) fn tick_accounts(&mut self, outbox: &mut Outbox<'_>) {
         let settings = Arc::clone(&self.settings);
-        let (now, warnings) = (self.now, Warnings::default());
+        let (now, listening_since) = (self.now, self.listening_since);
+        let warnings = Warnings::default();
         let mut changes = Vec::new();
         let mut halts = Vec::new();
+        let mut latching = Vec::new();
         for account in self.accounts.values_mut() {
             let mut scene = Scene { now, settings: &settings, warnings, outbox };
-            let own = account.tick(&mut scene);
+            let own = account.tick(listening_since, &mut scene);
             changes.extend(own.into_iter().map(|change| (account.name.clone(), change)));
             halts.push((account.name.clone(), account.tick_books(&mut scene)));
+            let own = account.tick_evidence(now, listening_since, &settings);
+            latching.extend(own.into_iter().map(|latching| (account.name.clone(), latching)));
         }
-        let probed = self.probes.tick(now, &settings.health);
+        let probed = self.probes.tick(now, listening_since, &settings.health);
         changes.extend(probed.into_iter().map(|change| (Account::all(), change)));
         for (account, change) in changes {
             self.component_changed(&account, change, outbox);
         }
         for (account, halts) in halts {
             self.halt_for_drifts(&account, halts, outbox);
+        }
+        for (account, latching) in latching {
+            self.latch_for_evidence(account, latching, outbox);
         }
         self.held = Held::default();
         for account in self.accounts.values() {
@@ -188,8 +199,10 @@ impl Monitor {
 
     /// Tells that a component changed, and halts if it is one that must not be unhealthy.
     fn component_changed(&mut self, account: &Account, change: Change, outbox: &mut Outbox<'_>) {
-        let Change { component, health, message } = change;
+        let Change { component, standing, message } = change;
+        let Standing { health, by_silence } = standing;
         let must_halt = health == Health::Unhealthy
+            && (!by_silence || self.settings.health.halt_on_silence)
             && self.settings.health.halt_on_unhealthy.iter().any(|c| c == component.as_str());
         outbox.push(account, DirectiveKind::Health { component: component.clone(), health });
         if must_halt {
@@ -203,6 +216,25 @@ impl Monitor {
             };
             self.halt(halt, outbox);
         }
+    }
+
+    /// Sets the state of an account that the settings ask for when evidence is missing.
+    fn latch_for_evidence(
+        &mut self,
+        account: Account,
+        latching: Latching,
+        outbox: &mut Outbox<'_>,
+    ) {
+        let Latching { missing, state, reason } = latching;
+        let halt = Halt {
+            account,
+            kind: CauseKind::MissingEvidence,
+            state,
+            subject: Some(missing.as_str().to_owned()),
+            reason,
+            actor: Actor::exporter(),
+        };
+        self.halt(halt, outbox);
     }
 
     /// Halts an account for its confirmed critical drifts.

@@ -19,6 +19,8 @@ pub struct HealthSettings {
     pub critical: Vec<String>,
     /// Components that halt their account (probes: all accounts) when they become unhealthy.
     pub halt_on_unhealthy: Vec<String>,
+    /// Whether they also halt when nothing but their silence made them unhealthy.
+    pub halt_on_silence: bool,
 }
 
 impl Default for HealthSettings {
@@ -31,6 +33,7 @@ impl Default for HealthSettings {
             silent_min: Duration::from_secs(5),
             critical: ["broker", "data_feed", "engine"].map(String::from).to_vec(),
             halt_on_unhealthy: Vec::new(),
+            halt_on_silence: true,
         }
     }
 }

@@ -124,6 +124,7 @@ fn event(id: &str) -> Entry {
             message: None,
             latency: None,
             interval: None,
+            source: None,
         }),
     })
 }

@@ -9,11 +9,22 @@ const COMPONENT: &[&str] = &["account", "component"];
 pub const FAMILIES: &[Family] = &[
     Family::gauge(
         "trading_component_health",
-        "Health of a component: 0 unknown, 1 healthy, 2 degraded, 3 unhealthy.",
+        "Health of a component, the worst of its witnesses: 0 healthy, 1 degraded, 2 unknown, \
+         3 unhealthy.",
         COMPONENT,
         Source::Control(|c, p| {
             for view in &c.components {
                 p.count(&[view.component.as_str()], view.health.code().into());
+            }
+        }),
+    ),
+    Family::gauge(
+        "trading_component_silent",
+        "Whether nothing was heard of a component for more than three of its intervals: 1 so, 0 not.",
+        COMPONENT,
+        Source::Control(|c, p| {
+            for view in &c.components {
+                p.count(&[view.component.as_str()], u64::from(view.silent));
             }
         }),
     ),
@@ -29,7 +40,7 @@ pub const FAMILIES: &[Family] = &[
     ),
     Family::counter(
         "trading_component_check_failures_total",
-        "Number of failed checks of a component; silence for too long is one.",
+        "Number of failed checks of a component; silence is one for each interval that it lasts too long.",
         COMPONENT,
         Source::Control(|c, p| {
             for view in &c.components {
@@ -49,7 +60,7 @@ pub const FAMILIES: &[Family] = &[
     ),
     Family::gauge(
         "trading_system_health",
-        "What the components add up to: 0 unknown, 1 healthy, 2 degraded, 3 unhealthy.",
+        "What the components add up to: 0 healthy, 1 degraded, 2 unknown, 3 unhealthy.",
         ACCOUNT,
         Source::Control(|c, p| p.value(&[], c.system.map(|h| f64::from(h.code())))),
     ),

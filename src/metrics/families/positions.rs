@@ -2,6 +2,7 @@
 
 use super::{ACCOUNT, SYMBOL};
 use crate::domain::drift::{DriftType, ReconcileOutcome};
+use crate::domain::evidence::{Missing, is_unjudged};
 use crate::domain::settings::Severity;
 use crate::domain::time::seconds;
 use crate::metrics::catalogue::{Family, Source};
@@ -77,9 +78,29 @@ pub const FAMILIES: &[Family] = &[
     ),
     Family::gauge(
         "trading_position_drift_stale",
-        "Whether a book is too old to judge drift: 1 stale, 0 not.",
+        "Whether drift cannot be judged, for a book is too old or the broker's never came: 1 so, 0 not.",
         ACCOUNT,
-        Source::Account(|a, p| p.count(&[], u64::from(a.stale))),
+        Source::Account(|a, p| p.count(&[], u64::from(is_unjudged(&a.missing)))),
+    ),
+    Family::gauge(
+        "trading_missing_evidence",
+        "Whether evidence is missing, by kind: 1 missing, 0 not.",
+        &["account", "kind"],
+        Source::Account(|a, p| {
+            for (kind, since) in Missing::ALL.iter().zip(&a.missing) {
+                p.count(&[kind.as_str()], u64::from(since.is_some()));
+            }
+        }),
+    ),
+    Family::counter(
+        "trading_position_fetch_failures_total",
+        "Number of fetches of a book that failed; one changes no book.",
+        &["account", "book"],
+        Source::Account(|a, p| {
+            for (book, count) in ["local", "broker"].iter().zip(&a.fetch_failures) {
+                p.count(&[book], *count);
+            }
+        }),
     ),
     Family::gauge(
         "trading_position_book_lag_seconds",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::event::{Body, Heartbeat};
+use crate::domain::event::{Body, Heartbeat, Source};
 use crate::domain::health::Health;
 use crate::domain::ids::Component;
 use crate::wire::error::{Code, Flaw};
@@ -32,6 +32,11 @@ pub(super) const KIND: KindSpec = KindSpec::new(
                 Field::IntervalSeconds,
                 "How often it reports, above 0; three intervals without a report are silence.",
             ),
+            FieldSpec::optional::<Source>(
+                Field::Source,
+                "Who says so: the engine (local, if missing) or the broker. A token decides it: \
+                 with `ingest:broker` it is the broker. Of what the two say the worse counts.",
+            ),
         ],
     ],
     decode,
@@ -49,6 +54,7 @@ fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
         message: object.optional(Field::Message)?,
         latency: object.optional(Field::LatencySeconds)?,
         interval,
+        source: object.optional(Field::Source)?,
     }))
 }
 
@@ -58,4 +64,5 @@ pub(super) fn encode(body: &Heartbeat, object: &mut ObjectWriter<'_>) {
     object.optional(Field::Message, body.message.as_ref());
     object.optional(Field::LatencySeconds, body.latency.as_ref());
     object.optional(Field::IntervalSeconds, body.interval.as_ref());
+    object.optional(Field::Source, body.source.as_ref());
 }

@@ -3,9 +3,10 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::evidence::{Book, MissingEvidence};
 use super::scalar::{Time, age_seconds};
-use super::word::HealthStateWord;
-use crate::domain::health::{CheckView, ComponentView};
+use super::word::{HealthStateWord, WitnessWord};
+use crate::domain::health::{CheckView, ComponentView, Witness, WitnessView};
 use crate::domain::time::Timestamp;
 
 /// The health of the system, and of each component.
@@ -18,6 +19,10 @@ pub struct Health {
     pub status: HealthStateWord,
     /// The components; those of account `*` are the exporter's own probes.
     pub components: Vec<Component>,
+    /// The books of each account of which any came or failed to come.
+    pub books: Vec<Book>,
+    /// Evidence that should be there and is not.
+    pub missing_evidence: Vec<MissingEvidence>,
 }
 
 /// One component as it stands.
@@ -27,7 +32,7 @@ pub struct Component {
     pub account: String,
     /// Its name.
     pub component: String,
-    /// Its state.
+    /// Its state: the worst of what its witnesses say. The fields below are of the worst one.
     pub status: HealthStateWord,
     /// Whether the system is unhealthy without it.
     pub critical: bool,
@@ -47,6 +52,27 @@ pub struct Component {
     pub failures_total: u64,
     /// When its state last changed (receive time).
     pub since: Time,
+    /// Nothing was heard of a witness for more than three of its intervals.
+    pub silent: bool,
+    /// What each witness says: none overrules another.
+    pub witnesses: Vec<WitnessReport>,
+}
+
+/// What one witness says of a component.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct WitnessReport {
+    /// Who.
+    pub source: WitnessWord,
+    /// The state by its results and its silence.
+    pub status: HealthStateWord,
+    /// What it said last.
+    pub message: String,
+    /// When its last result was received.
+    pub last_check_at: Time,
+    /// Age of that result, in seconds.
+    pub age_seconds: f64,
+    /// Nothing was heard of it for more than three of its intervals.
+    pub silent: bool,
 }
 
 impl Component {
@@ -66,6 +92,21 @@ impl Component {
             consecutive_failures: view.consecutive_failures,
             failures_total: view.failures_total,
             since: Time(view.since),
+            silent: view.silent,
+            witnesses: view.witnesses.into_iter().map(|w| WitnessReport::new(w, now)).collect(),
+        }
+    }
+}
+
+impl WitnessReport {
+    fn new(view: WitnessView, now: Timestamp) -> Self {
+        Self {
+            source: view.witness.into(),
+            status: view.health.into(),
+            message: view.message,
+            last_check_at: Time(view.last_check_at),
+            age_seconds: age_seconds(now, view.last_check_at),
+            silent: view.silent,
         }
     }
 }
@@ -75,6 +116,8 @@ impl Component {
 pub struct CheckResult {
     /// The account that it reported under; `*`: a probe of the exporter's own.
     pub account: String,
+    /// Who said so.
+    pub source: WitnessWord,
     /// When it was received.
     pub at: Time,
     /// Whether it counted as a success.
@@ -90,9 +133,10 @@ pub struct CheckResult {
 impl CheckResult {
     /// The answer for one result.
     #[must_use]
-    pub fn new(account: &str, check: CheckView) -> Self {
+    pub fn new(account: &str, witness: Witness, check: CheckView) -> Self {
         Self {
             account: account.to_owned(),
+            source: witness.into(),
             at: Time(check.at),
             passed: check.passed,
             status: check.health.into(),

@@ -14,6 +14,7 @@ mod positions;
 mod drift;
 mod directive;
 mod health;
+mod evidence;
 mod state;
 mod series;
 mod ingest;
@@ -22,10 +23,11 @@ mod whole;
 pub use anomaly::Anomaly;
 pub use directive::{Directive, Told};
 pub use drift::Drift;
+pub use evidence::{Book, MissingEvidence};
 pub use execution::{
     Counters, Execution, ExecutionSource, MissingReferences, Money, Outcomes, Slippage, Window,
 };
-pub use health::{CheckResult, Component, Health};
+pub use health::{CheckResult, Component, Health, WitnessReport};
 pub use ingest::{IngestAnswer, IngestWarning, Rejection};
 pub use orders::{Fill, Order, OrderPage, ReferencePrices, ReferenceSlippage};
 pub use positions::PositionRow;
@@ -38,6 +40,7 @@ pub use state::{
 pub use whole::{Whole, WholeAccount};
 pub use word::{
     ActionWord, AttributionWord, AuditWord, CauseKindWord, DriftStateWord, DriftTypeWord,
-    FigureWord, HealthStateWord, LedgerBasisWord, LevelWord, OnExpiryWord, OrderStatusWord,
-    SeverityWord, SideWord, TradingStateWord,
+    FigureWord, HealthStateWord, LedgerBasisWord, LevelWord, MissingWord, OnExpiryWord,
+    OrderStatusWord, ResponseWord, SeverityWord, SideWord, SourceWord, TradingStateWord,
+    WitnessWord,
 };

@@ -6,7 +6,8 @@ use utoipa::ToSchema;
 use super::scalar::{Exact, Time, age_seconds};
 use super::word::LedgerBasisWord;
 use crate::domain::account::AccountState;
-use crate::domain::settings::DriftSettings;
+use crate::domain::evidence::{is_unjudged, missing};
+use crate::domain::settings::Settings;
 use crate::domain::time::Timestamp;
 
 /// The three books of one symbol. A quantity is signed: short is below 0.
@@ -40,7 +41,7 @@ pub struct PositionRow {
     pub local_age_seconds: Option<f64>,
     /// Age of that broker's snapshot, in seconds.
     pub broker_age_seconds: Option<f64>,
-    /// A book is too old for its drift to be judged.
+    /// Drift cannot be judged: a book is too old, or the broker's never came.
     pub stale: bool,
 }
 
@@ -49,9 +50,9 @@ impl PositionRow {
     pub fn of<'a>(
         account: &'a AccountState,
         now: Timestamp,
-        settings: &'a DriftSettings,
+        settings: &'a Settings,
     ) -> impl Iterator<Item = Self> + 'a {
-        let stale = account.books.is_stale(now, settings);
+        let stale = is_unjudged(&missing(account, now, settings));
         account.books.positions(&account.symbols).map(move |row| Self {
             account: account.name.to_string(),
             symbol: row.symbol.to_string(),

@@ -89,7 +89,7 @@ impl WholeAccount {
         Self {
             overview: Account::new(monitor, account),
             standing_causes: Cause::all(name, &monitor.permit(name)),
-            positions: PositionRow::of(account, monitor.now(), &settings.drift).collect(),
+            positions: PositionRow::of(account, monitor.now(), settings).collect(),
             drift: books.differences(symbols).map(drift).collect(),
             drift_history: books.history(symbols).map(drift).collect(),
             execution: executions(account),

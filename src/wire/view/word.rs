@@ -6,10 +6,12 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::drift::{Action, Attribution, DriftState, DriftType, LedgerBasis};
+use crate::domain::event::Source;
+use crate::domain::evidence::Missing;
 use crate::domain::execution::anomaly::{AnomalyLevel, Figure};
 use crate::domain::execution::counters::Outcome;
-use crate::domain::health::Health;
-use crate::domain::settings::{OnExpiry, Severity};
+use crate::domain::health::{Health, Witness};
+use crate::domain::settings::{OnExpiry, Response, Severity};
 use crate::domain::state::{AuditAction, CauseKind, TradingState};
 use crate::domain::units::Side;
 use crate::domain::warning::Warning;
@@ -77,6 +79,7 @@ word! {
         CauseKind::Risk,
         CauseKind::Component,
         CauseKind::NotMonitored,
+        CauseKind::MissingEvidence,
     ]
 }
 word! {
@@ -110,7 +113,34 @@ word! {
 word! {
     /// The state of a component or of the system. `unknown` never counts as healthy.
     HealthStateWord, Health,
-    [Health::Unknown, Health::Healthy, Health::Degraded, Health::Unhealthy]
+    [Health::Healthy, Health::Degraded, Health::Unknown, Health::Unhealthy]
+}
+word! {
+    /// Who says how a component is: a probe of the exporter's own, the engine (local), the broker's
+    /// side. The worst counts.
+    WitnessWord, Witness,
+    [Witness::Exporter, Witness::Local, Witness::Broker]
+}
+word! {
+    /// Whose book it is: the engine's (local) or the broker's.
+    SourceWord, Source,
+    [Source::Local, Source::Broker]
+}
+word! {
+    /// Evidence that is missing: the positions of one side never came, those that drift is judged by
+    /// are too old, or nothing comes from the engine.
+    MissingWord, Missing,
+    [
+        Missing::LocalBookNeverCame,
+        Missing::BrokerBookNeverCame,
+        Missing::BookStale,
+        Missing::EngineSilent,
+    ]
+}
+word! {
+    /// What is done beside telling people: nothing, only reduce positions, halt.
+    ResponseWord, Response,
+    [Response::Alert, Response::Reduce, Response::Halt]
 }
 word! {
     /// How bad an anomaly is.

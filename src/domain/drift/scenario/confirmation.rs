@@ -175,8 +175,7 @@ fn a_late_fill_clears_what_it_explains() {
 
 #[test]
 fn a_stale_book_neither_sets_nor_clears() {
-    let settings = Settings::default().drift;
-    let stale = |world: &World| world.books.is_stale(at(world.now), &settings);
+    let stale = |world: &World| world.is_stale(world.now);
     // Exactly at the limit it is not stale yet.
     for (age, expect) in [(180.0, "open critical"), (180.001, "pending -")] {
         let mut world = holding();
@@ -213,7 +212,7 @@ fn the_age_of_a_snapshot_runs_from_the_earlier_of_its_times() {
 fn drift_is_judged_only_with_two_books() {
     let mut world = blank();
     world.local("X 100").expect("X", "none");
-    assert!(!world.books.is_stale(at(9_999.0), &Settings::default().drift));
+    assert!(world.is_stale(9_999.0), "what came is old, whatever else came");
     let position = world.position("X");
     assert_eq!((position.local, position.broker), (Some(100.into()), None));
     // Local speaks, but never of X: what a partial snapshot omits is unknown.

@@ -250,6 +250,12 @@ impl World {
         self.directives.drain(..).map(|directive| tell(&directive.kind)).collect()
     }
 
+    /// Whether what drift is judged by is too old at that moment.
+    fn is_stale(&self, seconds: f64) -> bool {
+        let oldest = self.books.oldest_needed();
+        oldest.is_some_and(|oldest| at(seconds).is_past(oldest, Duration::from_mins(3)))
+    }
+
     pub(super) fn history(&self) -> Vec<DriftView> {
         self.books.history(&self.symbols).collect()
     }

@@ -173,16 +173,15 @@ fn the_ledger_says_which_side_is_wrong() {
 
 #[test]
 fn partial_books_go_stale_symbol_by_symbol() {
-    let settings = Settings::default().drift;
     let mut world = world();
     world.at(10.0).both("X 100", "X 100");
     world.at(200.0);
     world.partial(Source::Local, 200.0, "Y 1");
     world.partial(Source::Broker, 200.0, "Y 1");
-    assert!(world.books.is_stale(at(200.0), &settings), "X is held, and nobody spoke of it");
+    assert!(world.is_stale(200.0), "X is held, and nobody spoke of it");
     world.partial(Source::Local, 201.0, "X 0");
     world.partial(Source::Broker, 201.0, "X 0");
-    assert!(!world.books.is_stale(at(201.0), &settings));
+    assert!(!world.is_stale(201.0));
 }
 
 #[test]

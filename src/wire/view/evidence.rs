@@ -1,0 +1,94 @@
+//! What there is of the books of an account, and what is missing.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::scalar::{Time, age_seconds};
+use super::word::{MissingWord, ResponseWord, SourceWord};
+use crate::domain::account::AccountState;
+use crate::domain::event::Source;
+use crate::domain::evidence::{Missing, missing};
+use crate::domain::settings::Settings;
+use crate::domain::time::Timestamp;
+
+/// One book of an account.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Book {
+    /// The account.
+    pub account: String,
+    /// Whose book: the engine's (local) or the broker's.
+    pub source: SourceWord,
+    /// What the age of its newest snapshot that did not fail is measured from; null: none came.
+    pub snapshot_at: Option<Time>,
+    /// Age of that snapshot, in seconds.
+    pub age_seconds: Option<f64>,
+    /// Fetches that failed so far.
+    pub fetch_failures_total: u64,
+    /// When the last failed fetch was received; null: none failed.
+    pub last_failure_at: Option<Time>,
+    /// Why that one failed.
+    pub last_error: Option<String>,
+}
+
+impl Book {
+    /// The books of an account, as of `now`; none where none ever came or failed to come.
+    #[must_use]
+    pub fn of(account: &AccountState, now: Timestamp) -> Vec<Self> {
+        let sides = [Source::Local, Source::Broker];
+        let is_known = |source: &Source| {
+            let failures = account.books.fetch_failures(*source);
+            account.books.first_at(*source).is_some() || failures.total > 0
+        };
+        if !sides.iter().any(is_known) {
+            return Vec::new();
+        }
+        sides.map(|source| Self::new(account, source, now)).into()
+    }
+
+    fn new(account: &AccountState, source: Source, now: Timestamp) -> Self {
+        let snapshot_at = account.books.snapshot_at(source);
+        let failures = account.books.fetch_failures(source);
+        Self {
+            account: account.name.to_string(),
+            source: source.into(),
+            snapshot_at: snapshot_at.map(Time),
+            age_seconds: snapshot_at.map(|at| age_seconds(now, at)),
+            fetch_failures_total: failures.total,
+            last_failure_at: failures.last.as_ref().map(|(at, _)| Time(*at)),
+            last_error: failures.last.as_ref().map(|(_, error)| error.clone()),
+        }
+    }
+}
+
+/// Evidence that should be there and is not.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct MissingEvidence {
+    /// The account.
+    pub account: String,
+    /// What is missing.
+    pub kind: MissingWord,
+    /// Since when it is missing: when it was due.
+    pub since: Time,
+    /// What the configuration asks for beside an alert.
+    pub response: ResponseWord,
+}
+
+impl MissingEvidence {
+    /// What is missing of an account, as of `now`.
+    pub fn of<'a>(
+        account: &'a AccountState,
+        now: Timestamp,
+        settings: &'a Settings,
+    ) -> impl Iterator<Item = Self> + 'a {
+        let since = missing(account, now, settings);
+        let missing = Missing::ALL.into_iter().zip(since);
+        missing.filter_map(|(kind, since)| {
+            Some(Self {
+                account: account.name.to_string(),
+                kind: kind.into(),
+                since: Time(since?),
+                response: kind.response(settings).into(),
+            })
+        })
+    }
+}
