@@ -262,7 +262,7 @@ impl App {
 
         // A short start is not seen as one; a long one is answered "not ready".
         tokio::time::timeout(START_GRACE, handle.opened()).await.ok();
-        let reload: api::Reload = Arc::new(move || Box::pin(reload.clone().reload()));
+        let reload: api::Reload = Arc::new(move |by| Box::pin(reload.clone().reload(by)));
         let give_way = std::thread::yield_now;
         let state = AppState::new(handle.clone(), config, runtime, reload, give_way, process);
         let service = api::Front::new(state);

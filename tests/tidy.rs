@@ -45,7 +45,8 @@ const MODULES: &[Module] = &[
     Module { name: "demo", may_import: &["domain"] },
     Module { name: "journal", may_import: &[] },
     Module { name: "wire", may_import: &["domain"] },
-    Module { name: "config", may_import: &["domain"] },
+    // The alerts that may be named in it.
+    Module { name: "config", may_import: &["alerting", "domain"] },
     Module { name: "clock", may_import: &["domain"] },
     Module { name: "domain", may_import: &[] },
 ];

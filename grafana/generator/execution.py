@@ -39,9 +39,10 @@ def glance():
     return [
         judged(
             "Fill ratio, worst account",
-            "Orders filled completely, of those that ended." + judging,
+            "Orders filled completely, of those that ended, without untouched ones that the user "
+            "cancelled." + judging,
             "fill_ratio",
-            "trading_account_fill_ratio",
+            "trading_account_fill_ratio_ex_user_cancels",
             low_is_bad=True,
             size=size,
         ),
@@ -152,8 +153,9 @@ def ratios():
     return [
         lines(
             "Fill ratio by account",
-            "Orders filled completely, of those that ended, with the thresholds in force.",
-            [(latest("trading_account_fill_ratio", replicas="min"), "{{account}}")],
+            "Orders filled completely, of those that ended (without user cancels), with the "
+            "thresholds in force.",
+            [(latest("trading_account_fill_ratio_ex_user_cancels", replicas="min"), "{{account}}")],
             looks.RATIO,
             thresholds=Threshold("fill_ratio", ("warning", "critical"), "max"),
             bounds=(None, 1),

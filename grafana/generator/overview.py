@@ -99,9 +99,10 @@ def quality():
     return [
         judged(
             "Fill ratio, worst account",
-            "Share of an account's ended orders that were filled completely." + judging,
+            "Share of an account's ended orders that were filled completely, without untouched "
+            "ones that the user cancelled." + judging,
             "fill_ratio",
-            "trading_account_fill_ratio",
+            "trading_account_fill_ratio_ex_user_cancels",
             low_is_bad=True,
             size=(6, 4),
         ),
@@ -158,7 +159,7 @@ def accounts():
         ),
         Column(
             "Fill ratio",
-            latest("trading_account_fill_ratio", replicas="min"),
+            latest("trading_account_fill_ratio_ex_user_cancels", replicas="min"),
             looks.RATIO,
             1,
             width=100,
@@ -256,9 +257,9 @@ def history():
         drifting_timeline(),
         lines(
             "Fill ratio",
-            "Fill ratio of each account's window, with the thresholds in force (the strictest, if "
-            "those of accounts differ).",
-            [(latest("trading_account_fill_ratio", replicas="min"), "{{account}}")],
+            "Fill ratio of each account's window without user cancels, with the thresholds in "
+            "force (the strictest, if those of accounts differ).",
+            [(latest("trading_account_fill_ratio_ex_user_cancels", replicas="min"), "{{account}}")],
             looks.RATIO,
             thresholds=Threshold("fill_ratio", ("warning", "critical"), "max"),
             bounds=(None, 1),

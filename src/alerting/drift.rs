@@ -67,13 +67,13 @@ fn position_drift(context: &Context<'_>, severity: Severity) -> Rule {
     match severity {
         Severity::Minor => alert(either).holding("5m").into(),
         Severity::Moderate => alert(either).holding("1m").into(),
-        // It halts, so an unconfirmed difference is not enough.
+        // It may halt, so an unconfirmed difference is not enough.
         Severity::Critical => {
             let open = latest("trading_position_drift_open");
             let confirmed = max_by("job, account, drift", &open);
             let expr =
                 format!("{}\nand on (job, account, drift)\n  {confirmed} > 0", brackets(&either));
-            alert(expr).acting("halt").into()
+            alert(expr).into()
         }
     }
 }

@@ -17,6 +17,8 @@ struct Figure {
     alert: &'static str,
     /// The value of the label `figure` of thresholds, samples and anomalies.
     label: &'static str,
+    /// The value of the label `figure` of its samples.
+    samples: &'static str,
     /// The recorded series.
     recorded: &'static str,
     /// Metrics it is recorded from: of symbols, and of accounts.
@@ -39,13 +41,17 @@ const FIGURES: [Figure; 4] = [
     Figure {
         alert: "FillRatioLow",
         label: "fill_ratio",
-        recorded: "job_account_symbol:trading_fill_ratio:min",
-        metrics: ["trading_fill_ratio", "trading_account_fill_ratio"],
+        recorded: "job_account_symbol:trading_fill_ratio_ex_user_cancels:min",
+        samples: "fill_ratio_ex_user_cancels",
+        metrics: [
+            "trading_fill_ratio_ex_user_cancels",
+            "trading_account_fill_ratio_ex_user_cancels",
+        ],
         matchers: "",
         compare: Compare::Below,
         worst: "min",
         levels: |rules| rules.fill_ratio,
-        noun: "Fill ratio",
+        noun: "Fill ratio without user cancels",
         beyond: "below",
         format: PERCENT,
         unit: "",
@@ -56,6 +62,7 @@ const FIGURES: [Figure; 4] = [
         alert: "SlippageHigh",
         label: "slippage_bps",
         recorded: "job_account_symbol:trading_slippage_bps:max",
+        samples: "slippage_bps",
         metrics: ["trading_slippage_bps", "trading_account_slippage_bps"],
         matchers: "reference=\"expected\"",
         compare: Compare::Above,
@@ -72,6 +79,7 @@ const FIGURES: [Figure; 4] = [
         alert: "FillTimeHigh",
         label: "fill_time_seconds",
         recorded: "job_account_symbol:trading_fill_time_seconds_mean:max",
+        samples: "fill_time_seconds",
         metrics: ["trading_fill_time_seconds_mean", "trading_account_fill_time_seconds_mean"],
         matchers: "",
         compare: Compare::Above,
@@ -87,6 +95,7 @@ const FIGURES: [Figure; 4] = [
         alert: "RejectionRatioHigh",
         label: "rejection_ratio",
         recorded: "job_account_symbol:trading_rejection_ratio:max",
+        samples: "rejection_ratio",
         metrics: ["trading_rejection_ratio", "trading_account_rejection_ratio"],
         matchers: "",
         compare: Compare::Above,
@@ -125,7 +134,7 @@ pub(super) fn groups(context: &Context<'_>) -> Vec<Group> {
 
 /// How many orders stand behind each figure.
 fn samples() -> String {
-    let matchers = "figure=~\"fill_ratio|fill_time_seconds|rejection_ratio\"";
+    let matchers = "figure=~\"fill_ratio_ex_user_cancels|fill_time_seconds|rejection_ratio\"";
     let of = |metric: &str| {
         let plain = latest(&format!("{metric}{{{matchers}}}"));
         let slippage =
@@ -162,7 +171,7 @@ impl Figure {
         };
         let limit = context.threshold(self.label, word, configured)?;
         let min_samples = context.threshold("min_samples", "", Some(rules.min_samples))?;
-        let samples = format!("{SAMPLES}{{figure=\"{}\"}}", self.label);
+        let samples = format!("{SAMPLES}{{figure=\"{}\"}}", self.samples);
         let by_threshold = format!(
             "{}\nand on (job, account, symbol)\n{}\nunless on (job, account, symbol)\n  {}",
             brackets(&context.compare(self.recorded, self.compare, &limit)),
@@ -179,31 +188,23 @@ impl Figure {
             .keeping("2m")
             .saying(&summary, &description)
             .shown_on(DASHBOARD);
-        Some(match (urgency, self.label) {
-            (Urgency::Critical, "fill_ratio") => alert.acting("halt").into(),
-            (Urgency::Critical, _) => alert.holding("1m").into(),
-            _ => alert.holding("5m").into(),
-        })
+        Some(alert.holding(if urgency == Urgency::Critical { "1m" } else { "5m" }).into())
     }
 
     fn message(&self, word: &str) -> (String, String) {
-        let Self { noun, beyond, format, unit, label, advice, .. } = self;
+        let Self { noun, beyond, format, unit, label, advice, samples, .. } = self;
         let value = format!("{{{{ $value | {format} }}}}{unit}");
         let samples = ask(
-            &format!("max({SAMPLES}{{figure=\"{label}\",account=%q,symbol=%q}})"),
+            &format!("max({SAMPLES}{{figure=\"{samples}\",account=%q,symbol=%q}})"),
             &["account", "symbol"],
             NUMBER,
         );
         let limit = threshold(label, word, "anomaly", format);
-        let halts = match (word, *label) {
-            ("critical", "fill_ratio") => " This alert halts the account; a person releases it.",
-            _ => "",
-        };
         (
             format!("{noun} of {WHERE} is {value}"),
             format!(
                 "{noun} of {WHERE} is {value} over the {samples} orders of its window, {beyond} \
-                 the {word} level: {limit}{unit}. {advice}{halts}"
+                 the {word} level: {limit}{unit}. {advice}"
             ),
         )
     }

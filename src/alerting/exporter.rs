@@ -19,7 +19,7 @@ pub(super) fn groups() -> Vec<Group> {
     ];
     let journal = vec![journal_failing(), journal_sync_slow(), journal_not_durable()];
     let configuration = vec![reload_failed()];
-    let path = vec![watchdog(), alert_path_dead(), notification_refused()];
+    let path = vec![watchdog(), alert_path_dead(), notification_refused(), action_unknown()];
     let webhooks = vec![webhook_failing(), webhook_lost()];
     let group = |name, rules| Group { name, rules };
     vec![
@@ -256,6 +256,19 @@ fn notification_refused() -> Rule {
             "{{ $labels.instance }} answered a notification of Alertmanager with an error \
              ({{ $labels.outcome }}). A halt that an alert asked for may not be in force: see \
              trading_state, halt by hand if needed, and read the exporter's log.",
+        )
+        .into()
+}
+
+/// Nothing was done, and whoever wrote the rule meant something to happen.
+fn action_unknown() -> Rule {
+    let unknown = "increase(trading_exporter_alertmanager_unknown_actions_total[10m])";
+    alert("AlertActionUnknown", Urgency::Critical, format!("{unknown} > 0"))
+        .saying(
+            "An alert asked {{ $labels.instance }} for an action that it does not know",
+            "An alert that fires has a label action that is neither halt, reduce nor none, and nothing \
+             was done: the log of {{ $labels.instance }} names it. Halt by hand if needed, and correct \
+             the rule.",
         )
         .into()
 }

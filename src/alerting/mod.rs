@@ -27,6 +27,8 @@ mod tests;
 
 pub use rule::{Alert, Group, Record, Rule, RuleFile, Urgency};
 
+use std::collections::BTreeSet;
+
 use crate::domain::settings::Settings;
 
 /// How rules know thresholds, and where their links lead.
@@ -38,6 +40,8 @@ pub struct Style {
     pub runbook_url: String,
     /// The root of Grafana.
     pub grafana_url: String,
+    /// Which alerts get the label `action: halt`, each by [`Alert::title`].
+    pub halt_on: Vec<String>,
 }
 
 /// Where a rule has its thresholds from.
@@ -56,8 +60,25 @@ impl Default for Style {
             thresholds: Thresholds::Joined,
             runbook_url: "http://127.0.0.1:10471/runbooks".to_owned(),
             grafana_url: "http://127.0.0.1:3000".to_owned(),
+            halt_on: vec![HALT_ON.to_owned()],
         }
     }
+}
+
+/// The one alert that halts by default: the second line of what the exporter did at ingest.
+pub const HALT_ON: &str = "PositionDriftCritical";
+
+/// What may halt: every alert but those that say nothing, and those that a halt raises.
+#[must_use]
+pub fn may_halt() -> BTreeSet<String> {
+    let files = rule_files(&Settings::default(), &Style::default());
+    let groups = files.into_iter().flat_map(|file| file.groups);
+    let alerts = groups.flat_map(|group| group.rules).filter_map(|rule| match rule {
+        Rule::Alert(alert) => Some(alert),
+        Rule::Record(_) => None,
+    });
+    let may = |alert: &Alert| alert.urgency != Urgency::None && !alert.is_of_halts();
+    alerts.filter(|alert| may(alert)).map(|alert| alert.title()).collect()
 }
 
 /// All rule files, in the order in which people read them.
@@ -65,7 +86,7 @@ impl Default for Style {
 pub fn rule_files(settings: &Settings, style: &Style) -> Vec<RuleFile> {
     let context = promql::Context { settings, thresholds: style.thresholds };
     let file = |name, about, groups| RuleFile { name, about, groups };
-    vec![
+    let mut files = vec![
         file("drift", "position drift and the age of snapshots", drift::groups(&context)),
         file("execution", "execution quality and its error budget", {
             let mut groups = execution::groups(&context);
@@ -75,7 +96,17 @@ pub fn rule_files(settings: &Settings, style: &Style) -> Vec<RuleFile> {
         file("health", "health of components and of the system", health::groups()),
         file("trading_state", "halts, and orders in spite of one", trading_state::groups()),
         file("exporter", "the exporter itself and the alert path", exporter::groups()),
-    ]
+    ];
+    for group in files.iter_mut().flat_map(|file| &mut file.groups) {
+        for rule in &mut group.rules {
+            if let Rule::Alert(alert) = rule
+                && style.halt_on.contains(&alert.title())
+            {
+                alert.halts();
+            }
+        }
+    }
+    files
 }
 
 /// One file as YAML.

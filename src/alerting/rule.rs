@@ -116,10 +116,25 @@ impl Alert {
         self
     }
 
-    /// Alertmanager tells the exporter to do this.
-    pub(super) fn acting(mut self, action: &'static str) -> Self {
-        self.action = Some(action);
-        self
+    /// Alertmanager tells the exporter to halt the account, and the message says so.
+    pub(super) fn halts(&mut self) {
+        self.action = Some("halt");
+        if !self.description.contains("halted") {
+            self.description.push_str(" This alert halts the account; a person releases it.");
+        }
+    }
+
+    /// Its name and severity as one word, as in `PositionDriftCritical`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let severity = self.urgency.as_str();
+        let (first, rest) = severity.split_at(1);
+        format!("{}{}{rest}", self.name, first.to_uppercase())
+    }
+
+    /// Whether a halt raises it: it cannot be the reason of one.
+    pub(super) fn is_of_halts(&self) -> bool {
+        self.name.starts_with("Trading")
     }
 
     /// What it says, and where to look.

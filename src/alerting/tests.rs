@@ -56,11 +56,26 @@ fn the_milder_of_two_waits_longer() {
 }
 
 #[test]
-fn only_two_alerts_halt() {
-    let all = alerts(&Settings::default(), &Style::default());
-    let halting: Vec<_> = all.iter().filter(|a| a.action.is_some()).map(|a| a.name).collect();
-    assert_eq!(halting, ["PositionDrift", "FillRatioLow"]);
-    assert!(all.iter().all(|a| a.action.is_none() || a.urgency == Urgency::Critical));
+fn what_is_named_halts_and_nothing_else() {
+    let check = |halt_on: &[&str]| {
+        let halt_on: Vec<String> = halt_on.iter().map(|name| (*name).to_owned()).collect();
+        let style = Style { halt_on: halt_on.clone(), ..Style::default() };
+        let all = alerts(&Settings::default(), &style);
+        let halting = all.iter().filter(|alert| alert.action == Some("halt"));
+        assert_eq!(halting.clone().map(Alert::title).collect::<Vec<_>>(), halt_on);
+        for alert in halting {
+            assert!(alert.description.contains("halt"), "{}", alert.description);
+        }
+    };
+    check(&[]);
+    check(&["PositionDriftCritical"]);
+    check(&["PositionDriftModerate", "FillRatioLowCritical", "ExporterDownCritical"]);
+    assert_eq!(Style::default().halt_on, ["PositionDriftCritical"]);
+    let names = may_halt();
+    assert!(names.contains("FillRatioLowCritical") && names.contains(HALT_ON));
+    for name in ["FillRatioLow", "WatchdogNone", "TradingHaltedCritical"] {
+        assert!(!names.contains(name), "{name}");
+    }
 }
 
 #[test]

@@ -9,6 +9,8 @@ pub(super) fn groups() -> Vec<Group> {
         state(2, "TradingHalted", Urgency::Critical),
         state(1, "TradingReducing", Urgency::Moderate),
         orders_while_halted(),
+        halt_of_unknown_account(),
+        released(),
     ];
     vec![Group { name: "trading_state", rules }]
 }
@@ -36,6 +38,36 @@ fn state(code: u8, name: &'static str, urgency: Urgency) -> Rule {
                  Why, and the epoch that a release needs: \
                  GET /api/v1/permit?account={{{{ $labels.account | urlquery }}}}"
             ),
+        )
+        .into()
+}
+
+/// Somebody let it trade again: told once, as news.
+fn released() -> Rule {
+    let releases = max_by("job, account", "increase(trading_halt_releases_total[2m])");
+    let account =
+        "{{ if eq $labels.account \"*\" }}all accounts{{ else }}{{ $labels.account }}{{ end }}";
+    Alert::new("TradingReleased", Urgency::Minor, format!("{releases} > 0"))
+        .saying(
+            &format!("A halt of {account} was released"),
+            "Somebody released causes of the latch of {{ $labels.account }} within two minutes; others \
+             may still stand. Who, why and with which token: \
+             GET /api/v1/audit?account={{ $labels.account | urlquery }}",
+        )
+        .into()
+}
+
+/// Whoever wrote the alert meant another account, which trades on.
+fn halt_of_unknown_account() -> Rule {
+    let anomaly = latest("trading_anomaly{figure=\"halt_of_unknown_account\"}");
+    let expr = format!("{} == 2", max_by("job, account", &anomaly));
+    Alert::new("HaltOfUnknownAccount", Urgency::Critical, expr)
+        .keeping("1m")
+        .saying(
+            "An alert halted {{ $labels.account }}, which nobody knows",
+            "An alert halted the account {{ $labels.account }}, of which no event ever came and which \
+             the configuration does not name. Whoever wrote it meant another one, which trades on: halt \
+             that by hand if it must stop, correct the alert, and release this one.",
         )
         .into()
 }

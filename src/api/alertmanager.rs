@@ -1,7 +1,9 @@
 //! `POST /api/v1/alertmanager`: the second line of halts, by rules in Prometheus.
 //!
-//! Invariants: 2xx means that what was asked for is in the journal and in force; 503, which
+//! Invariants: an alert halts the account that it names or is refused, and never another one; 2xx means that what was asked for is in the journal and in force; 503, which
 //! Alertmanager sends again, that it is not. Nothing here releases.
+
+use std::collections::BTreeSet;
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -13,6 +15,7 @@ use crate::api::body;
 use crate::api::problem::{Code, Problem};
 use crate::api::query::Parameters;
 use crate::clock;
+use crate::domain::audit::By;
 use crate::domain::ids::{Account, Actor};
 use crate::domain::record::{Decision, Entry, Refusal, Verdict};
 use crate::metrics::NotificationOutcome;
@@ -24,8 +27,10 @@ const ACTOR: &str = "alertmanager";
 
 /// Takes a notification of Alertmanager
 ///
-/// An alert that fires with the label `action: halt` (or `reduce`) sets that state for the account
-/// of its label `account`; without one, for all. The same alert again (fingerprint and `startsAt`)
+/// An alert that fires with the label `action: halt` (or `reduce`, in any case) sets that state for
+/// the account of its label `account`; without one, for all. An account that nobody has named is
+/// halted, and the anomaly `halt_of_unknown_account` stands there. Other actions are counted, logged
+/// and named in the answer. Every alert is looked at. Grafana's own notifications are taken, too. The same alert again (fingerprint and `startsAt`)
 /// changes nothing, even after a release. Alerts that were cut off (`truncatedAlerts`) are taken
 /// to ask for as much as those shown, of all accounts unless `groupLabels` names one. Resolved
 /// alerts release nothing. The alert `Watchdog` shows that the path works: its age stands in the
@@ -35,7 +40,7 @@ const ACTOR: &str = "alertmanager";
 /// See [`Problem`].
 #[utoipa::path(
     post, path = "/api/v1/alertmanager", tag = "operate",
-    request_body(content = serde_json::Value, description = "The notification, version 4"),
+    request_body(content = serde_json::Value, description = "The notification, version 4 (or Grafana's, version 1)"),
     responses((status = 200, description = "What it asks for is in the journal and in force", body = NotificationAnswer)),
 )]
 pub(super) async fn post_notification(
@@ -63,9 +68,14 @@ async fn take(
 ) -> Result<NotificationAnswer, Problem> {
     Parameters::parse(request.uri(), &[])?;
     let (bytes, _, share) = body::read_notification(app, request).await?.into_parts();
-    let Notification { asks, ignored, resolved, truncated, watchdog } =
+    let Notification { asks, ignored, unknown, unknown_actions, resolved, truncated, watchdog } =
         alertmanager::decode(&bytes)?;
     drop((bytes, share));
+    if unknown > 0 {
+        app.runtime.unknown_actions(unknown as u64);
+        let (actions, token) = (unknown_actions.join(", "), caller.token());
+        tracing::warn!(actions, alerts = unknown, token, "alerts ask for an unknown action");
+    }
     if watchdog {
         app.runtime.watchdog(clock::now());
     }
@@ -77,6 +87,8 @@ async fn take(
         halts: Vec::new(),
         duplicates: 0,
         ignored,
+        unknown_actions,
+        unknown_accounts: Vec::new(),
         resolved,
         truncated,
         watchdog,
@@ -103,7 +115,9 @@ async fn set(
         return Ok(());
     }
     let accounts: Vec<Account> = asks.iter().map(|ask| ask.account.clone()).collect();
-    let entries = asks.into_iter().map(decision).collect::<Result<Vec<_>, _>>()?;
+    let by = Actor::new(ACTOR).map_err(|e| Problem::new(Code::Internal, e.to_string()))?;
+    let by = By::with_token(by, caller.token());
+    let entries = asks.into_iter().map(|ask| decision(ask, &by)).collect();
     let receipt = app.engine.submit(entries, accounts).await?;
     answer.sequence = receipt.sequence;
     let mut refused: Option<Refusal> = None;
@@ -111,7 +125,7 @@ async fn set(
         match verdict {
             Verdict::Decided { id, epoch } => answer.halts.push(HaltAnswer {
                 id,
-                account: where_it_stands(app, &account),
+                account: account.to_string(),
                 state: state.into(),
                 epoch,
                 sequence: receipt.sequence,
@@ -120,20 +134,24 @@ async fn set(
             Verdict::Refused(refusal) => refused = Some(refusal),
         }
     }
-    let token = caller.name().unwrap_or("none");
+    answer.unknown_accounts = unknown_accounts(app, answer);
     let (set, duplicates) = (answer.halts.len(), answer.duplicates);
-    tracing::info!(set, duplicates, token, sequence = answer.sequence, "alertmanager");
+    let (token, unknown) = (caller.token(), answer.unknown_accounts.join(", "));
+    tracing::info!(set, duplicates, unknown, token, sequence = answer.sequence, "alertmanager");
     refused.map_or(Ok(()), |refusal| Err(refusal.into()))
 }
 
-/// The account; `*` for one that there was no room for.
-fn where_it_stands(app: &AppState, account: &Account) -> String {
-    let known = app.engine.read(|monitor| monitor.account(account.as_str()).is_some());
-    if known { account.to_string() } else { Account::all().to_string() }
+/// Those of the accounts halted that nobody has named: whoever wrote the alert meant another one.
+fn unknown_accounts(app: &AppState, answer: &NotificationAnswer) -> Vec<String> {
+    let halted: BTreeSet<&str> = answer.halts.iter().map(|halt| halt.account.as_str()).collect();
+    app.engine.read(|monitor| {
+        let is_unknown = |name: &&str| monitor.account(name).is_some_and(|a| a.is_halted_unknown);
+        halted.into_iter().filter(is_unknown).map(str::to_owned).collect()
+    })
 }
 
-fn decision(ask: Ask) -> Result<Entry, Problem> {
-    let actor = Actor::new(ACTOR).map_err(|e| Problem::new(Code::Internal, e.to_string()))?;
+fn decision(ask: Ask, by: &By) -> Entry {
     let Ask { id, account, state, subject, reason } = ask;
-    Ok(Entry::Decision(Decision::Alert { id, account, state, subject, reason, actor }))
+    let by = by.clone();
+    Entry::Decision(Decision::Alert { id, account, state, subject, reason, by })
 }

@@ -19,7 +19,8 @@ use subtle::ConstantTimeEq;
 use crate::api::AppState;
 use crate::api::problem::{Code, Problem};
 use crate::config::{Scope, Token};
-use crate::domain::ids::Account;
+use crate::domain::audit::NO_TOKEN;
+use crate::domain::ids::{Account, Actor};
 
 /// Who may call a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,12 +102,24 @@ impl Caller {
         Err(Problem::new(Code::Forbidden, "the token is confined to other accounts"))
     }
 
-    /// The name of the token, for the audit trail and logs.
+    /// The caller as an actor, where a request says none.
+    ///
+    /// # Errors
+    /// `invalid_parameter`: the name of the token can be no actor.
+    pub(super) fn actor(&self) -> Result<Actor, Problem> {
+        let name = match self {
+            Self::Holder(token) => token.name.as_str(),
+            Self::Trusted | Self::Anonymous => "anonymous",
+        };
+        Actor::new(name).map_err(|error| Problem::new(Code::InvalidParameter, error.to_string()))
+    }
+
+    /// The name of the token, for the audit trail and logs; `none` where none is needed.
     #[must_use]
-    pub(super) fn name(&self) -> Option<&str> {
+    pub(super) fn token(&self) -> &str {
         match self {
-            Self::Holder(token) => Some(&token.name),
-            Self::Trusted | Self::Anonymous => None,
+            Self::Holder(token) => &token.name,
+            Self::Trusted | Self::Anonymous => NO_TOKEN,
         }
     }
 }

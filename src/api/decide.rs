@@ -4,7 +4,7 @@ use crate::api::AppState;
 use crate::api::auth::Caller;
 use crate::api::problem::{Code, Problem};
 use crate::domain::ids::Account;
-use crate::domain::record::{Decision, Entry, Verdict};
+use crate::domain::record::{Decision, Entry, Refusal, Verdict};
 use crate::domain::state::TradingState;
 
 /// What became of a decision.
@@ -43,7 +43,7 @@ pub(super) async fn decide(
         )
         | None => None,
     };
-    let token = caller.name().unwrap_or("none");
+    let token = caller.token();
     tracing::info!(kind, account = account.as_str(), token, refused, sequence, "decision");
     match verdict {
         Some(Verdict::Decided { id, epoch }) => {
@@ -53,9 +53,27 @@ pub(super) async fn decide(
             let epoch = app.engine.read(|monitor| monitor.permit(account.as_str()).epoch);
             Ok(Decided { id: 0, epoch, state, sequence })
         }
-        Some(Verdict::Refused(refusal)) => Err(Problem::from(*refusal)),
+        Some(Verdict::Refused(refusal)) => Err(refused_decision(app, &account, *refusal)),
         None => Err(Problem::new(Code::Internal, "the engine gave no verdict")),
     }
+}
+
+/// The problem of a refused decision: of a release, with what it would have to name now.
+fn refused_decision(app: &AppState, account: &Account, refusal: Refusal) -> Problem {
+    if !matches!(refusal, Refusal::StaleEpoch | Refusal::NothingToRelease) {
+        return Problem::from(refusal);
+    }
+    let permit = app.engine.read(|monitor| monitor.permit(account.as_str()));
+    let is_held_by_all = !account.is_all() && !permit.common.is_empty();
+    let hint = if refusal == Refusal::NothingToRelease && is_held_by_all {
+        ": the causes stand on `*`, and are released for `*` with its own epoch"
+    } else {
+        ""
+    };
+    let epochs =
+        [(account.to_string(), permit.epoch), (Account::ALL.to_owned(), permit.common_epoch)];
+    Problem::new(Problem::from(refusal).code(), format!("{refusal}{hint}"))
+        .with_epochs(epochs.into_iter().collect())
 }
 
 const fn kind(decision: &Decision) -> &'static str {
@@ -65,5 +83,6 @@ const fn kind(decision: &Decision) -> &'static str {
         Decision::Release { .. } => "release",
         Decision::Reconcile { .. } => "reconcile",
         Decision::Retire { .. } => "retire",
+        Decision::Configure { .. } => "configure",
     }
 }

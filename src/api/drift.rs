@@ -13,6 +13,7 @@ use crate::api::halts::decision_limits;
 use crate::api::problem::Problem;
 use crate::api::query::Parameters;
 use crate::config::Scope;
+use crate::domain::audit::By;
 use crate::domain::record::{Adopt, Decision};
 use crate::wire::operate::{ReconcileRequest, decode_reconcile};
 use crate::wire::view::{Drift, DriftStateWord, ReconcileAnswer};
@@ -117,7 +118,7 @@ pub(super) async fn post_reconcile(
         adopt,
         privileged: caller.has(Scope::Release),
         reason,
-        actor,
+        by: By::with_token(actor, caller.token()),
     };
     let decided = decide(&app, &caller, account.clone(), decision).await?;
     Ok(Json(ReconcileAnswer {

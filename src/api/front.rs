@@ -132,7 +132,7 @@ tokens:
             engine,
             Arc::new(ArcSwap::from_pointee(config)),
             Arc::new(Runtime::new(&build).unwrap()),
-            Arc::new(|| Box::pin(async { Ok(()) })),
+            Arc::new(|_| Box::pin(async { Ok(()) })),
             || (),
             7,
         ))

@@ -35,7 +35,7 @@ pub(super) async fn post_halt(
     let halt = decode_halt(&bytes, &decision_limits(&app))?;
     caller.check_account(halt.account.as_str())?;
     let account = halt.account.clone();
-    let decided = decide(&app, &caller, account.clone(), halt.into()).await?;
+    let decided = decide(&app, &caller, account.clone(), halt.decided_with(caller.token())).await?;
     let answer = HaltAnswer {
         id: decided.id,
         account: account.to_string(),
@@ -73,7 +73,8 @@ pub(super) async fn post_release(
     let release = decode_release(&bytes, &decision_limits(&app))?;
     caller.check_account(release.account.as_str())?;
     let account = release.account.clone();
-    let decided = decide(&app, &caller, account.clone(), release.into()).await?;
+    let decided =
+        decide(&app, &caller, account.clone(), release.decided_with(caller.token())).await?;
     Ok(Json(ReleaseAnswer {
         account: account.to_string(),
         state: decided.state.into(),

@@ -66,13 +66,14 @@ pub use problem::{Code, Problem};
 pub use routes::{ROUTES, Route};
 
 use crate::config::Config;
+use crate::domain::audit::By;
 use crate::engine::Handle;
 use crate::metrics::{Picture, Runtime};
 use layers::RequestIds;
 
 /// Reads the configuration again; the error tells every mistake.
 pub type Reload =
-    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
+    Arc<dyn Fn(By) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
 
 /// What the handlers share; clones are the same.
 #[derive(Clone)]

@@ -1,10 +1,13 @@
 //! `/-/healthy`, `/-/ready` and `/-/reload`: the process itself, as Prometheus has it. Like there,
 //! a query is passed over: a probe with a stray parameter must not be blind.
 
+use axum::Extension;
 use axum::extract::State;
 
 use crate::api::AppState;
+use crate::api::auth::Caller;
 use crate::api::problem::{Code, Problem};
+use crate::domain::audit::By;
 
 /// Whether the process lives
 #[utoipa::path(
@@ -41,7 +44,8 @@ pub(super) fn check_ready(app: &AppState) -> Result<(), Problem> {
 
 /// Reads the configuration again
 ///
-/// The same as SIGHUP. A configuration with a mistake changes nothing.
+/// The same as SIGHUP. A configuration with a mistake changes nothing. Both stand in the audit trail,
+/// with what changed.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -52,7 +56,11 @@ pub(super) fn check_ready(app: &AppState) -> Result<(), Problem> {
         (status = 422, description = "`invalid_config`: the old one stays in force", body = crate::api::problem::ProblemBody, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn post_reload(State(app): State<AppState>) -> Result<&'static str, Problem> {
-    (app.reload)().await.map_err(|mistakes| Problem::new(Code::InvalidConfig, mistakes))?;
+pub(super) async fn post_reload(
+    State(app): State<AppState>,
+    Extension(caller): Extension<Caller>,
+) -> Result<&'static str, Problem> {
+    let by = By::with_token(caller.actor()?, caller.token());
+    (app.reload)(by).await.map_err(|mistakes| Problem::new(Code::InvalidConfig, mistakes))?;
     Ok("The configuration is in force.\n")
 }

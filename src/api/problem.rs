@@ -5,6 +5,8 @@
 //! document; 429 and 503 say when to try again. Deliberately absent: codes of single events (see
 //! `wire::error` and `domain::record::Refusal`), which stand inside an answer.
 
+use std::collections::BTreeMap;
+
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -204,6 +206,7 @@ pub struct Problem {
     detail: String,
     index: Option<usize>,
     field: Option<String>,
+    epochs: BTreeMap<String, u64>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -211,7 +214,14 @@ impl Problem {
     /// A problem of that code; `detail` says what it is this time.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), index: None, field: None, headers: Vec::new() }
+        Self {
+            code,
+            detail: detail.into(),
+            index: None,
+            field: None,
+            epochs: BTreeMap::new(),
+            headers: Vec::new(),
+        }
     }
 
     /// The same, about a field or a parameter.
@@ -225,6 +235,13 @@ impl Problem {
     #[must_use]
     pub fn of_event(mut self, index: usize) -> Self {
         self.index = Some(index);
+        self
+    }
+
+    /// The same, with the epochs that a release would have to name now.
+    #[must_use]
+    pub fn with_epochs(mut self, epochs: BTreeMap<String, u64>) -> Self {
+        self.epochs = epochs;
         self
     }
 
@@ -276,6 +293,9 @@ pub(super) struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     field: Option<&'a str>,
+    /// Of a refused release: what a release names now, by account, and by `*` for the latch of all.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    epochs: &'a BTreeMap<String, u64>,
 }
 
 fn code_schema() -> RefOr<Schema> {
@@ -301,6 +321,7 @@ impl IntoResponse for Problem {
             retryable: matches!(code.retry(), Retry::After(_)),
             index: self.index,
             field: self.field.as_deref(),
+            epochs: &self.epochs,
         };
         // Serialization of these fields cannot fail; an empty body would still carry its status.
         let json = serde_json::to_vec(&body).unwrap_or_default();
@@ -346,6 +367,7 @@ impl From<Refusal> for Problem {
             Refusal::NotFound => Code::NotFound,
             Refusal::NeedsRelease => Code::NeedsRelease,
             Refusal::InUse => Code::InUse,
+            Refusal::InvalidConfig => Code::InvalidConfig,
         };
         Self::new(code, refusal.to_string())
     }
@@ -400,8 +422,6 @@ impl From<FieldCode> for Code {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     /// Codes of events and decisions stand in answers beside the codes of problems: the same text
@@ -427,6 +447,7 @@ mod tests {
             Refusal::NotFound,
             Refusal::NeedsRelease,
             Refusal::InUse,
+            Refusal::InvalidConfig,
         ] {
             assert_eq!(Problem::from(refusal).code().as_str(), refusal.code());
         }

@@ -9,6 +9,7 @@ use crate::api::auth::Caller;
 use crate::api::decide::decide;
 use crate::api::problem::{Code, Problem};
 use crate::api::query::{Parameters, required};
+use crate::domain::audit::By;
 use crate::domain::ids::{Actor, Component, Symbol};
 use crate::domain::record::Decision;
 use crate::wire::view::Cardinality;
@@ -73,15 +74,10 @@ pub(super) async fn delete_series(
     caller.check_account(account.as_str())?;
     let actor = match actor {
         Some(actor) => actor,
-        None => named(&caller)?,
+        None => caller.actor()?,
     };
-    let decision = Decision::Retire { account: account.clone(), symbol, component, actor };
+    let by = By::with_token(actor, caller.token());
+    let decision = Decision::Retire { account: account.clone(), symbol, component, by };
     decide(&app, &caller, account, decision).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// The caller as an actor.
-fn named(caller: &Caller) -> Result<Actor, Problem> {
-    let name = caller.name().unwrap_or("anonymous");
-    Actor::new(name).map_err(|error| Problem::new(Code::InvalidParameter, error.to_string()))
 }

@@ -8,9 +8,10 @@ use tokio::sync::oneshot;
 use super::snapshots::Keeper;
 use super::{AppError, chain};
 use crate::clock;
-use crate::config::{Config, settings_codec};
+use crate::config::{Config, changes, settings_codec};
+use crate::domain::audit::By;
 use crate::domain::monitor::Monitor;
-use crate::domain::record::Entry;
+use crate::domain::record::{Decision, Entry};
 use crate::domain::settings::Settings;
 use crate::engine::{
     EngineError, Handle, Inbox, NotReady, RecordCodec, SettingsCodec, StateCodec, Submission,
@@ -119,7 +120,11 @@ fn write(
     // What the configuration says now is a record only where it is not in force already. The batch
     // may be empty: then what the fold decided before a crash is written down, if it was not.
     let is_under = writer.is_under(&settings);
-    let entries = if is_under { vec![] } else { vec![Entry::Settings(settings)] };
+    let mut entries = Vec::new();
+    if !is_under {
+        entries.extend(writer.settings().map(|before| changed(&before, &settings)));
+        entries.push(Entry::Settings(settings));
+    }
     writer.commit(vec![Submission::new(entries, Vec::new(), &codec)], clock::now())?;
     if is_under {
         catch_up(&mut writer, &codec)?;
@@ -127,6 +132,13 @@ fn write(
     inbox.open();
     inbox.with_pause(give_way).run(&mut writer, clock::now);
     Ok(writer.into_log())
+}
+
+/// The line of the audit trail about settings that are others than before the restart.
+fn changed(before: &Settings, after: &Settings) -> Entry {
+    let change = format!("at the start: {}", changes::of_settings(before, after));
+    let by = By::exporter();
+    Entry::Decision(Decision::Configure { change, is_refused: false, by })
 }
 
 /// Lets other threads run, if any wants this core, and says how long that took.

@@ -17,8 +17,10 @@ use super::tasks::hangup;
 use super::webhooks::Webhooks;
 use super::{ConfigSource, chain};
 use crate::clock;
-use crate::config::{Config, ConfigError};
-use crate::domain::record::Entry;
+use crate::config::{Config, ConfigError, changes};
+use crate::domain::audit::By;
+use crate::domain::limits;
+use crate::domain::record::{Decision, Entry};
 use crate::engine::{EngineError, Handle};
 use crate::metrics::Runtime;
 
@@ -36,18 +38,22 @@ pub(super) enum ReloadError {
     Ending,
 }
 
-/// Who waits for the result of a reload.
-type Waiting = oneshot::Sender<Result<(), String>>;
+/// Who asks for a reload, and waits for its result.
+#[derive(Debug)]
+struct Asked {
+    by: By,
+    answer: Option<oneshot::Sender<Result<(), String>>>,
+}
 
 /// Asks the reloader to reload.
 #[derive(Clone, Debug)]
-pub(super) struct Reload(mpsc::Sender<Waiting>);
+pub(super) struct Reload(mpsc::Sender<Asked>);
 
 impl Reload {
     /// Reads the configuration again, and says in full why it was refused.
-    pub(super) async fn reload(self) -> Result<(), String> {
+    pub(super) async fn reload(self, by: By) -> Result<(), String> {
         let (answer, result) = oneshot::channel();
-        let asked = self.0.send(answer).await;
+        let asked = self.0.send(Asked { by, answer: Some(answer) }).await;
         asked.map_err(|_| ReloadError::Ending.to_string())?;
         result.await.unwrap_or_else(|_| Err(ReloadError::Ending.to_string()))
     }
@@ -60,7 +66,7 @@ pub(super) struct Reloader {
     handle: Handle,
     runtime: Arc<Runtime>,
     hangup: Signal,
-    requests: mpsc::Receiver<Waiting>,
+    requests: mpsc::Receiver<Asked>,
     probes: Probes,
     webhooks: Webhooks,
 }
@@ -86,20 +92,23 @@ impl Reloader {
     pub(super) async fn run(mut self, tasks: TaskTracker, stop: CancellationToken) {
         self.carry_out(&tasks).await;
         loop {
-            let waiting = tokio::select! {
+            let asked = tokio::select! {
                 () = stop.cancelled() => return,
                 request = self.requests.recv() => match request {
-                    Some(waiting) => Some(waiting),
+                    Some(asked) => asked,
                     None => return,
                 },
-                _ = self.hangup.recv() => None,
+                _ = self.hangup.recv() => Asked { by: By::signal(), answer: None },
             };
-            let result = self.reload().await.map_err(|error| chain(&error));
+            let result = self.reload(&asked.by).await.map_err(|error| chain(&error));
             match &result {
                 Ok(()) => {
                     self.carry_out(&tasks).await;
                     self.runtime.config_loaded(clock::now());
-                    tracing::info!("the configuration was loaded again");
+                    tracing::info!(
+                        by = asked.by.actor.as_str(),
+                        "the configuration was loaded again"
+                    );
                 }
                 Err(error) => {
                     self.runtime.config_refused();
@@ -107,7 +116,7 @@ impl Reloader {
                 }
             }
             // Whoever asked may be gone.
-            waiting.map(|waiting| waiting.send(result).ok());
+            asked.answer.map(|answer| answer.send(result).ok());
         }
     }
 
@@ -118,9 +127,25 @@ impl Reloader {
         self.webhooks.run(&config.webhooks, tasks).await;
     }
 
-    async fn reload(&self) -> Result<(), ReloadError> {
-        let fresh = self.load(&self.config.load_full())?;
-        self.handle.submit(vec![Entry::Settings(fresh.settings.clone())], Vec::new()).await?;
+    async fn reload(&self, by: &By) -> Result<(), ReloadError> {
+        let running = self.config.load_full();
+        let fresh = match self.load(&running) {
+            Ok(fresh) => fresh,
+            Err(error) => {
+                let refused = configured(chain(&error), Outcome::Refused, by);
+                // The trail is not what was asked for: the mistakes are told in any case.
+                if let Err(error) = self.handle.submit(vec![refused], Vec::new()).await {
+                    tracing::error!(
+                        error = chain(&error),
+                        "the refused reload is not in the journal"
+                    );
+                }
+                return Err(error.into());
+            }
+        };
+        let change = configured(changes::between(&running, &fresh), Outcome::Taken, by);
+        let entries = vec![change, Entry::Settings(fresh.settings.clone())];
+        self.handle.submit(entries, Vec::new()).await?;
         self.config.store(Arc::new(fresh));
         Ok(())
     }
@@ -154,4 +179,18 @@ impl Reloader {
         fresh.storage = running.storage.clone();
         Ok(fresh)
     }
+}
+
+/// What became of a configuration that was read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Taken,
+    Refused,
+}
+
+/// The line of a reload in the audit trail.
+fn configured(mut change: String, outcome: Outcome, by: &By) -> Entry {
+    change.truncate(change.floor_char_boundary(limits::TEXT_BYTES_MAX));
+    let is_refused = outcome == Outcome::Refused;
+    Entry::Decision(Decision::Configure { change, is_refused, by: by.clone() })
 }

@@ -275,7 +275,7 @@ mod tests {
             account: Account::all(),
             state: TradingState::Halted,
             reason: String::new(),
-            actor: Actor::new("op").unwrap(),
+            by: Actor::new("op").unwrap().into(),
         });
         handle.submit(vec![halt], Vec::new()).await.unwrap();
         let next = webhooks.first.get("a").and_then(|remains| remains.directives.next_id());

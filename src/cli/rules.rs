@@ -10,7 +10,7 @@ use crate::config::{Config, Overrides};
 
 /// Prints the rules, or writes the files and names them.
 pub(super) fn run(arguments: &RulesArguments) -> Result<(), Failure> {
-    // Only thresholds are wanted of it: whoever prints rules opens no address.
+    // Only thresholds and what halts are wanted of it: whoever prints rules opens no address.
     let overrides = Overrides { insecure: true, ..Overrides::default() };
     let config = Config::load(arguments.config_file.as_deref(), overrides)?;
     let style = style(arguments, &config);
@@ -40,6 +40,7 @@ fn style(arguments: &RulesArguments, config: &Config) -> Style {
             .or_else(own)
             .unwrap_or(default.runbook_url),
         grafana_url: trimmed(&arguments.grafana_url),
+        halt_on: config.alerting.halt_on.clone(),
     }
 }
 

@@ -6,6 +6,7 @@
 //! as [`Overrides`].
 
 mod error;
+pub mod changes;
 mod yaml;
 mod scalar;
 mod section;
@@ -50,8 +51,23 @@ pub struct Config {
     pub probes: Vec<Probe>,
     /// Where directives are delivered.
     pub webhooks: Vec<Webhook>,
+    /// What alerts may do.
+    pub alerting: AlertingConfig,
     /// What the fold is told.
     pub settings: Arc<Settings>,
+}
+
+/// What alerts may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertingConfig {
+    /// Alerts that get the label `action: halt` in the rules that are printed: name and severity.
+    pub halt_on: Vec<String>,
+}
+
+impl Default for AlertingConfig {
+    fn default() -> Self {
+        Self { halt_on: vec![crate::alerting::HALT_ON.to_owned()] }
+    }
 }
 
 /// What stands above the text: said on the command line.

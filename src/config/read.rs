@@ -20,6 +20,7 @@ use super::scalar::{self, count, duration, flag, list_of, name, size, size_in_me
 use super::section::{Report, Section, read_map};
 use super::yaml::Node;
 use super::{Config, Environment, ProbeKind, StorageMode, StorageSync};
+use crate::alerting::may_halt;
 use crate::domain::ids::Component;
 use crate::domain::limits;
 use crate::domain::pattern::Pattern;
@@ -62,6 +63,7 @@ pub(super) fn read(root: &Node, environment: &Environment, report: &Report) -> C
             s.set("max", &mut settings.series.max, count(1..=10_000_000));
         });
         root.section("permit", |s| permit(s, &mut settings));
+        root.section("alerting", |s| alerting(s, &mut config));
         config.probes = probes::read(root, settings.health.interval);
     });
     settings.accounts.named = named_accounts(&config, &settings);
@@ -182,6 +184,16 @@ fn permit(s: &mut Section<'_>, settings: &mut Settings) {
     let permit = &mut settings.permit;
     s.set("valid_for", &mut permit.valid_for, duration(100 * MILLISECOND..=5 * MINUTE));
     s.set("on_expiry", &mut permit.on_expiry, word(&results.map(|r| (r.as_str(), r))));
+}
+
+fn alerting(s: &mut Section<'_>, config: &mut Config) {
+    let names = may_halt();
+    let one = |node: &Node| {
+        let name = scalar::text(node)?;
+        let known = names.get(name).cloned();
+        known.ok_or_else(|| scalar::Fault::must("an alert with its severity: FillRatioLowCritical"))
+    };
+    s.set("halt_on", &mut config.alerting.halt_on, list_of(names.len(), one));
 }
 
 /// How often a component may report or be probed.

@@ -22,7 +22,7 @@ use crate::domain::units::{Decimal, parse_decimal};
 pub(super) struct Fault(pub(super) String);
 
 impl Fault {
-    fn must(what: impl Display) -> Self {
+    pub(super) fn must(what: impl Display) -> Self {
         Self(format!("must be {what}"))
     }
 }

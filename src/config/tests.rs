@@ -180,7 +180,7 @@ fn thresholds_are_exact_and_can_be_off() {
     let text = "
 anomaly:
   consecutive_rejections: off
-  fill_ratio: {warning: off, basis: ex_user_cancels}
+  fill_ratio: {warning: off, basis: all}
   slippage_bps: {reference: arrival, critical: null}
 drift:
   quantity: {minor: 0.000000000000000001, moderate: '0.1', critical: 1e3}
@@ -190,7 +190,7 @@ drift:
     let anomaly = &settings.anomaly.default;
     assert_eq!(anomaly.consecutive_rejections, None);
     assert_eq!(anomaly.fill_ratio, Levels { warning: None, critical: Some(0.75) });
-    assert_eq!(anomaly.fill_ratio_basis, FillRatioBasis::ExUserCancels);
+    assert_eq!(anomaly.fill_ratio_basis, FillRatioBasis::All);
     assert_eq!(anomaly.slippage_bps, Levels { warning: Some(10.0), critical: None });
     assert_eq!(anomaly.slippage_reference, Reference::Arrival);
     let drift = &settings.drift_rules.default;

@@ -21,8 +21,8 @@ use crate::domain::horizon::Horizon;
 use crate::domain::ids::{Account, Symbol};
 use crate::domain::marks::Mark;
 use crate::domain::record::Refusal;
-use crate::domain::settings::Settings;
-use crate::domain::state::{Latch, TradingState};
+use crate::domain::settings::{Settings, Severity};
+use crate::domain::state::{Cause, Latch, TradingState};
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
 use crate::domain::warning::{Warning, Warnings};
@@ -52,6 +52,8 @@ pub struct AccountState {
     pub engine_at: Option<Timestamp>,
     /// What was latched for evidence that is missing.
     pub latched: Latched,
+    /// An alert halted it before anybody named it, and the halt stands.
+    pub is_halted_unknown: bool,
     /// Raised by whoever can change any of it.
     #[serde(skip)]
     mark: Mark,
@@ -101,6 +103,7 @@ impl AccountState {
             last_quote_at: None,
             engine_at: None,
             latched: Latched::default(),
+            is_halted_unknown: false,
             mark: Mark::default(),
         }
     }
@@ -175,6 +178,13 @@ impl AccountState {
 
     /// A second passed: what waits grows old. Returns the components that changed.
     pub fn tick(&mut self, listening_since: Timestamp, scene: &mut Scene<'_, '_>) -> Vec<Change> {
+        if self.is_halted_unknown {
+            self.is_halted_unknown =
+                !self.is_named(scene.settings) && self.latch.state() > TradingState::Active;
+            if self.is_halted_unknown {
+                self.note(Figure::HaltOfUnknownAccount, scene);
+            }
+        }
         let mut flows = MostlyOne::default();
         let (execution, mut context) = self.execution_side(scene, &mut flows);
         execution.tick(&mut context);
@@ -204,6 +214,11 @@ impl AccountState {
         let missing = evidence::missing(self, now, settings);
         let mut kinds = Missing::ALL.iter().zip(&missing);
         kinds.any(|(kind, since)| kind.as_str() == name && since.is_some())
+    }
+
+    /// Whether an event or the configuration named it.
+    fn is_named(&self, settings: &Settings) -> bool {
+        self.last_event_at.is_some() || settings.accounts.is_named(self.name.as_str())
     }
 
     /// Compares the books that changed since the last time. Returns the halts asked for.
@@ -255,10 +270,19 @@ impl AccountState {
         self.books.adopt(key, adoption, &context, scene.outbox).map(|_| ())
     }
 
-    /// Whether a drift of that symbol is confirmed and has not cleared.
+    /// The symbols of the open drifts that a cause is about: its own, or where it stands for several
+    /// all that are CRITICAL.
     #[must_use]
-    pub fn is_drift_open(&self, symbol: &str) -> bool {
-        self.key_of(symbol).is_some_and(|key| self.books.is_drift_open(key))
+    pub fn open_drifts(&self, cause: &Cause) -> Vec<String> {
+        if cause.count > 1 {
+            let differences = self.books.differences(&self.symbols);
+            let critical =
+                differences.filter(|d| d.state.is_open() && d.severity == Some(Severity::Critical));
+            return critical.map(|drift| drift.symbol.as_str().to_owned()).collect();
+        }
+        let is_open =
+            |symbol: &&String| self.key_of(symbol).is_some_and(|key| self.books.is_drift_open(key));
+        cause.subject.iter().filter(is_open).cloned().collect()
     }
 
     /// Notes that a forced release knew of the drift of that symbol.

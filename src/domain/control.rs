@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{Account, Actor, Symbol};
+use crate::domain::audit::By;
+use crate::domain::ids::{Account, Symbol};
 use crate::domain::limits;
 use crate::domain::state::Cause;
 use crate::domain::time::Timestamp;
@@ -42,7 +43,7 @@ pub enum Decided {
         /// Why, for people.
         reason: String,
         /// Who.
-        actor: Actor,
+        by: By,
     },
     /// The engine was told to set its book right.
     Reconcile {

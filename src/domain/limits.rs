@@ -61,7 +61,7 @@ pub const FLOWS_AT_ONCE_MAX: usize = 256;
 pub const DRIFT_HISTORY_MAX: usize = 1_000;
 /// Results kept of one component.
 pub const HEALTH_HISTORY_MAX: usize = 1_000;
-/// Audit records held for reading.
+/// Audit records held for reading in each of their shares.
 pub const AUDIT_MAX: usize = 10_000;
 /// Alerts of Alertmanager whose ids are remembered, so that one that is sent again changes nothing.
 pub const ALERTS_MAX: usize = 10_000;
@@ -72,8 +72,8 @@ pub const CAUSES_MAX: usize = 256;
 /// Accounts; events of a further one are refused (`too_many_accounts`), unless the configuration
 /// names it.
 pub const ACCOUNTS_MAX: usize = 1_000;
-/// Further accounts that halts alone may make: whoever filled the table must not keep a person from
-/// halting an account.
+/// Further accounts that were halted and of which no event ever came: a halt finds room where events
+/// find none. One of a further account is refused (`too_many_accounts`).
 pub const ACCOUNTS_RESERVE: usize = 1_000;
 /// Components of one account; heartbeats of a further one are refused (`too_many_components`).
 pub const COMPONENTS_MAX: usize = 100;

@@ -23,6 +23,7 @@ pub mod drift;
 pub mod health;
 pub mod evidence;
 pub mod state;
+pub mod audit;
 pub mod alerts;
 pub mod control;
 pub mod account;

@@ -17,16 +17,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::account::AccountState;
 use crate::domain::alerts::Alerts;
+use crate::domain::audit::{Audit, AuditAction, AuditEntry, By, Share};
 use crate::domain::control::{Controls, Decided};
 use crate::domain::directive::{Directive, DirectiveKind, Outbox};
 use crate::domain::event::Event;
 use crate::domain::health::Components;
 use crate::domain::horizon::Known;
-use crate::domain::ids::{Account, Actor};
+use crate::domain::ids::Account;
 use crate::domain::limits;
 use crate::domain::record::{Decision, Entry, Record, Verdict};
 use crate::domain::settings::Settings;
-use crate::domain::state::{AuditAction, AuditEntry, Cause, CauseKind, Latch, TradingState};
+use crate::domain::state::{Cause, CauseKind, Latch, Placed, TradingState};
 use crate::domain::time::Timestamp;
 
 use accounts::Accounts;
@@ -49,7 +50,7 @@ pub struct Monitor {
     accounts: Accounts,
     common: Latch,
     probes: Components,
-    audit: VecDeque<AuditEntry>,
+    audit: Audit,
     /// What was told of late: whoever missed some of it, across a restart too, gets it again.
     recent: VecDeque<Directive>,
     /// Alerts that set a cause.
@@ -83,8 +84,10 @@ pub struct Permit {
     pub causes: Vec<Cause>,
     /// Ids of those that stand on the common latch: they are released for all accounts (`*`).
     pub common: Vec<u64>,
-    /// Number of changes of both latches so far.
+    /// Number of changes of both latches so far: what a release of the account names.
     pub epoch: u64,
+    /// Number of changes of the common latch so far: what a release of `*` names.
+    pub common_epoch: u64,
     /// Sequence of the state it was read from.
     pub sequence: u64,
 }
@@ -102,7 +105,7 @@ impl Monitor {
             accounts: Accounts::default(),
             common: Latch::default(),
             probes: Components::default(),
-            audit: VecDeque::new(),
+            audit: Audit::default(),
             recent: VecDeque::new(),
             alerts: Alerts::default(),
             causes: 0,
@@ -172,6 +175,7 @@ impl Monitor {
             Decision::Halt { .. }
             | Decision::Release { .. }
             | Decision::Reconcile { .. }
+            | Decision::Configure { .. }
             | Decision::Retire { .. } => false,
         }
     }
@@ -244,14 +248,15 @@ impl Monitor {
             causes,
             common: self.common.causes().map(|c| c.id).collect(),
             epoch: self.common.changes() + own.map_or(0, Latch::changes),
+            common_epoch: self.common.changes(),
             sequence: self.sequence,
         }
     }
 
-    /// The audit trail held for reading, oldest first.
+    /// The audit trail held for reading.
     #[must_use]
-    pub fn audit(&self) -> impl DoubleEndedIterator<Item = &AuditEntry> {
-        self.audit.iter()
+    pub const fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// What was told of late, oldest first: at most [`limits::DIRECTIVES_MAX`].
@@ -277,48 +282,39 @@ impl Monitor {
     /// Sets a cause on the latch of an account (`*`: the common one), unless it stands already.
     /// Returns the id of the cause that stands.
     fn halt(&mut self, halt: Halt, outbox: &mut Outbox<'_>) -> u64 {
-        let Halt { account, kind, state, subject, reason, actor } = halt;
-        let id = self.causes + 1;
-        let (set_at, sequence) = (self.now, self.sequence);
-        let cause = Cause {
-            id,
-            kind,
-            state,
-            subject,
-            reason: reason.clone(),
-            actor: actor.clone(),
-            set_at,
-        };
-        let standing = self.latch_of(&account).set(cause.clone());
-        if standing != id {
+        let Halt { account, kind, state, subject, reason, by } = halt;
+        let (id, set_at, sequence) = (self.causes + 1, self.now, self.sequence);
+        let (reason_told, by_noted) = (reason.clone(), by.clone());
+        let cause = Cause { id, kind, state, subject, reason, by, set_at, count: 1 };
+        let latch = self.latch_of(&account);
+        let placed = latch.set(cause.clone());
+        let count = latch.cause(placed.id()).map_or(1, |standing| standing.count);
+        if let Placed::Covered(standing) = placed {
             return standing;
         }
         self.causes = id;
         self.reach(&account, Decided::Halt(cause));
         let Permit { state, epoch, .. } = self.permit(account.as_str());
-        let kind = DirectiveKind::Halt { state, cause: kind, reason: reason.clone(), epoch };
-        outbox.push(&account, kind);
-        self.note(AuditEntry {
+        let told = DirectiveKind::Halt { state, cause: kind, reason: reason_told.clone(), epoch };
+        outbox.push(&account, told);
+        // Engines can bring about as many drifts as they like: those counted together are one line.
+        if count > 2 && kind.share() == Share::Automatic {
+            return placed.id();
+        }
+        let entry = AuditEntry {
             sequence,
             at: set_at,
             account,
             action: AuditAction::Halt,
-            actor,
-            reason,
+            by: by_noted,
+            reason: reason_told,
             refused: None,
             state,
             epoch,
-            causes: vec![id],
-        });
-        id
-    }
-
-    /// Adds a line to the audit trail.
-    fn note(&mut self, entry: AuditEntry) {
-        if self.audit.len() >= limits::AUDIT_MAX {
-            self.audit.pop_front();
-        }
-        self.audit.push_back(entry);
+            causes: vec![placed.id()],
+        };
+        self.audit.note(kind.share(), entry);
+        placed.id()
     }
 }
 
@@ -329,7 +325,7 @@ struct Halt {
     state: TradingState,
     subject: Option<String>,
     reason: String,
-    actor: Actor,
+    by: By,
 }
 
 /// The state of an account, made if need be.

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::audit::By;
 use crate::domain::control::Control;
 use crate::domain::event::Event;
-use crate::domain::ids::{Account, Actor, Component, Symbol};
+use crate::domain::ids::{Account, Component, Symbol};
 use crate::domain::settings::Settings;
 use crate::domain::state::TradingState;
 use crate::domain::time::Timestamp;
@@ -74,7 +75,7 @@ pub enum Decision {
         /// Why, for people.
         reason: String,
         /// Who.
-        actor: Actor,
+        by: By,
     },
     /// Set a cause on a latch for an alert that fires. The same id again changes nothing.
     Alert {
@@ -89,7 +90,7 @@ pub enum Decision {
         /// Why, for people.
         reason: String,
         /// Who.
-        actor: Actor,
+        by: By,
     },
     /// Take causes off a latch.
     Release {
@@ -104,7 +105,7 @@ pub enum Decision {
         /// Why, for people.
         reason: String,
         /// Who.
-        actor: Actor,
+        by: By,
     },
     /// Reconcile a drift by hand.
     Reconcile {
@@ -119,7 +120,7 @@ pub enum Decision {
         /// Why, for people.
         reason: String,
         /// Who.
-        actor: Actor,
+        by: By,
     },
     /// Forget the series of a symbol or a component that is gone for good.
     Retire {
@@ -130,7 +131,17 @@ pub enum Decision {
         /// The component to forget.
         component: Option<Component>,
         /// Who.
-        actor: Actor,
+        by: By,
+    },
+    /// The configuration was read again, and taken or refused. The settings have a record of their
+    /// own behind this one.
+    Configure {
+        /// What changed, or what is wrong with it, for people.
+        change: String,
+        /// Whether it was refused: the one before it stays in force.
+        is_refused: bool,
+        /// Who.
+        by: By,
     },
 }
 
@@ -223,6 +234,9 @@ pub enum Refusal {
     /// The series still has state: a position, an open drift or open orders.
     #[error("still in use")]
     InUse,
+    /// The configuration that was read again has mistakes.
+    #[error("the configuration is not valid")]
+    InvalidConfig,
 }
 
 impl Refusal {
@@ -245,6 +259,7 @@ impl Refusal {
             Self::NotFound => "not_found",
             Self::NeedsRelease => "needs_release",
             Self::InUse => "in_use",
+            Self::InvalidConfig => "invalid_config",
         }
     }
 }

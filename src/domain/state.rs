@@ -1,16 +1,16 @@
-//! Whether an account may trade: a latch with causes, an epoch and an audit trail.
+//! Whether an account may trade: a latch with causes and an epoch.
 //!
 //! Input: causes and releases. Output: the state, the causes side by side, the number of changes.
-//! Invariant: nothing clears a latch by itself. Deliberately absent: who may release (see
-//! `monitor`), and what the causes are about.
+//! Invariants: nothing but a release makes the state milder; causes join, and none takes the place
+//! of another; a latch is bounded. Deliberately absent: who may release (see `monitor`), and what
+//! the causes are about.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::Actor;
+use crate::domain::audit::{By, Share};
 use crate::domain::limits;
-use crate::domain::record::Refusal;
 use crate::domain::time::Timestamp;
 
 /// What an account may do.
@@ -95,6 +95,19 @@ impl CauseKind {
             Self::MissingEvidence => "missing_evidence",
         }
     }
+
+    /// Where its lines stand in the audit trail.
+    #[must_use]
+    pub const fn share(self) -> Share {
+        match self {
+            Self::Operator | Self::Alertmanager => Share::Decided,
+            Self::Drift
+            | Self::Risk
+            | Self::Component
+            | Self::NotMonitored
+            | Self::MissingEvidence => Share::Automatic,
+        }
+    }
 }
 
 /// One reason why a latch is set.
@@ -111,9 +124,53 @@ pub struct Cause {
     /// Why, for people.
     pub reason: String,
     /// Who set it.
-    pub actor: Actor,
+    pub by: By,
     /// When (receive time).
     pub set_at: Timestamp,
+    /// How many causes of its kind it stands for: 1, or more where a latch had no further place.
+    /// State, subject, reason and who set it are those of the most severe of them.
+    pub count: u64,
+}
+
+impl Cause {
+    /// Whether it says already what another one says.
+    fn covers(&self, other: &Self) -> bool {
+        self.kind == other.kind
+            && self.subject.is_some()
+            && self.subject == other.subject
+            && self.state >= other.state
+    }
+
+    /// Takes another one of the same kind in: both are counted, the more severe one is shown.
+    fn join(&mut self, other: Self) {
+        let count = self.count.saturating_add(other.count);
+        if other.state > self.state {
+            let (id, set_at) = (self.id, self.set_at);
+            *self = Self { id, set_at, ..other };
+        }
+        self.count = count;
+    }
+}
+
+/// Where a cause that was to be set stands now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// Under its own id.
+    Added(u64),
+    /// In the cause of that id, which stands for several now.
+    Joined(u64),
+    /// The cause of that id says it already: nothing changed.
+    Covered(u64),
+}
+
+impl Placed {
+    /// The id of the cause that stands.
+    #[must_use]
+    pub const fn id(self) -> u64 {
+        match self {
+            Self::Added(id) | Self::Joined(id) | Self::Covered(id) => id,
+        }
+    }
 }
 
 /// A latch: causes set it, and only a release takes them off again.
@@ -168,32 +225,26 @@ impl Latch {
         self.releases
     }
 
-    /// Sets a cause. One of the same kind and subject that asks for no less already stands: its id
-    /// is returned and nothing changes. Past [`limits::CAUSES_MAX`] the newest of the kind takes
-    /// its place, so that the latch stays set and bounded.
-    pub fn set(&mut self, cause: Cause) -> u64 {
-        let standing = self.causes.values().find(|c| {
-            c.kind == cause.kind
-                && c.subject.is_some()
-                && c.subject == cause.subject
-                && c.state >= cause.state
-        });
-        if let Some(standing) = standing {
-            return standing.id;
+    /// Sets a cause, unless one of the same kind and subject that asks for no less stands already.
+    /// Past [`limits::CAUSES_MAX`] it joins the newest of its kind; a kind of which none stands yet
+    /// gets a place of its own all the same.
+    pub fn set(&mut self, cause: Cause) -> Placed {
+        if let Some(covering) = self.causes.values().find(|c| c.covers(&cause)) {
+            return Placed::Covered(covering.id);
         }
-        if self.causes.len() >= limits::CAUSES_MAX {
-            let newest = self.causes.values().rev().find(|c| c.kind == cause.kind);
-            let replaced = newest.or(self.causes.values().next_back()).map(|c| c.id);
-            if let Some(id) = replaced {
-                self.causes.remove(&id);
-            }
-        }
-        let id = cause.id;
         self.changes += 1;
         self.changed_at = Some(cause.set_at);
         *self.halts.entry(cause.kind).or_default() += 1;
+        if self.causes.len() >= limits::CAUSES_MAX {
+            let newest = self.causes.values_mut().rev().find(|c| c.kind == cause.kind);
+            if let Some(newest) = newest {
+                newest.join(cause);
+                return Placed::Joined(newest.id);
+            }
+        }
+        let id = cause.id;
         self.causes.insert(id, cause);
-        id
+        Placed::Added(id)
     }
 
     /// Takes off the causes of these ids, and counts one change.
@@ -207,59 +258,108 @@ impl Latch {
     }
 }
 
-/// One line of the audit trail.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuditEntry {
-    /// Sequence of the record.
-    pub sequence: u64,
-    /// When (receive time).
-    pub at: Timestamp,
-    /// The account, or `*`.
-    pub account: crate::domain::ids::Account,
-    /// What was done or tried.
-    pub action: AuditAction,
-    /// Who.
-    pub actor: Actor,
-    /// Why, for people.
-    pub reason: String,
-    /// Why it was refused, if it was.
-    pub refused: Option<Refusal>,
-    /// State of the latch after it.
-    pub state: TradingState,
-    /// Epoch of the latch after it.
-    pub epoch: u64,
-    /// Ids of the causes set or released.
-    pub causes: Vec<u64>,
-}
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
 
-/// What was done or tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum AuditAction {
-    /// A cause was set.
-    Halt,
-    /// Causes were released.
-    Release,
-    /// Causes were released although one was still open.
-    ForcedRelease,
-    /// A drift was reconciled by hand.
-    Reconcile,
-    /// A series was retired.
-    Retire,
-    /// The configuration changed.
-    Configure,
-}
+    use proptest::prelude::*;
 
-impl AuditAction {
-    /// As on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Halt => "halt",
-            Self::Release => "release",
-            Self::ForcedRelease => "forced_release",
-            Self::Reconcile => "reconcile",
-            Self::Retire => "retire",
-            Self::Configure => "configure",
+    use super::*;
+
+    fn cause(id: u64, kind: CauseKind, state: TradingState, subject: Option<u8>) -> Cause {
+        Cause {
+            id,
+            kind,
+            state,
+            subject: subject.map(|n| n.to_string()),
+            reason: id.to_string(),
+            by: By::exporter(),
+            set_at: Timestamp::MIN,
+            count: 1,
         }
+    }
+
+    /// One step: a cause is set, or the causes at these places are released.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Set(CauseKind, TradingState, Option<u8>),
+        Release(Vec<usize>),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let kind = proptest::sample::select(CauseKind::ALL.to_vec());
+        let state = prop_oneof![9 => Just(TradingState::Reducing), 1 => Just(TradingState::Halted)];
+        let set = (kind, state, proptest::option::of(any::<u8>()))
+            .prop_map(|(kind, state, subject)| Step::Set(kind, state, subject));
+        let release = proptest::collection::vec(any::<usize>(), 1..4).prop_map(Step::Release);
+        proptest::collection::vec(prop_oneof![60 => set, 1 => release], 1..700)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Against a model that keeps every cause that ever joined, each under the one it is in.
+        #[test]
+        fn nothing_but_a_release_makes_it_milder(steps in steps()) {
+            let mut latch = Latch::default();
+            let mut model: BTreeMap<u64, Vec<TradingState>> = BTreeMap::new();
+            for (id, step) in (1..).zip(steps) {
+                let (before, epoch) = (latch.state(), latch.changes());
+                match step {
+                    Step::Set(kind, state, subject) => {
+                        match latch.set(cause(id, kind, state, subject)) {
+                            Placed::Covered(by) => prop_assert!(model[&by].contains(&state)
+                                || model[&by].iter().any(|s| *s > state)),
+                            Placed::Added(id) | Placed::Joined(id) => {
+                                model.entry(id).or_default().push(state);
+                                prop_assert_eq!(latch.changes(), epoch + 1);
+                            }
+                        }
+                        prop_assert!(latch.state() >= before.max(state));
+                    }
+                    Step::Release(places) => {
+                        let ids: Vec<u64> = latch.causes().map(|c| c.id).collect();
+                        let named: Vec<u64> =
+                            places.iter().filter_map(|at| ids.get(at % ids.len().max(1))).copied().collect();
+                        latch.release(&named, Timestamp::MIN);
+                        model.retain(|id, _| !named.contains(id));
+                    }
+                }
+                let worst = model.values().flatten().max().copied().unwrap_or_default();
+                prop_assert_eq!(latch.state(), worst);
+                prop_assert!(latch.causes().count() < limits::CAUSES_MAX + CauseKind::ALL.len());
+                for cause in latch.causes() {
+                    prop_assert_eq!(cause.count, model[&cause.id].len() as u64);
+                    prop_assert_eq!(Some(&cause.state), model[&cause.id].iter().max());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn past_the_bound_equal_kinds_are_counted_together() {
+        let (reducing, halted) = (TradingState::Reducing, TradingState::Halted);
+        let full = |last: TradingState| {
+            let mut latch = Latch::default();
+            for id in 1..=limits::CAUSES_MAX as u64 {
+                let state = if id == limits::CAUSES_MAX as u64 { last } else { reducing };
+                latch.set(cause(id, CauseKind::Operator, state, None));
+            }
+            latch
+        };
+        let mut latch = full(halted);
+        let newest = latch.set(cause(300, CauseKind::Operator, reducing, None));
+        assert_eq!((newest, latch.state()), (Placed::Joined(256), halted));
+        let joined = latch.cause(256).expect("the newest");
+        assert_eq!((joined.count, joined.reason.as_str()), (2, "256"));
+        let mut latch = full(reducing);
+        latch.set(cause(300, CauseKind::Operator, halted, None));
+        let joined = latch.cause(256).expect("the newest");
+        assert_eq!((latch.state(), joined.reason.as_str()), (halted, "300"));
+        // A kind of which none stands yet is not counted with another.
+        let other = latch.set(cause(301, CauseKind::Drift, halted, Some(1)));
+        assert_eq!((other, latch.causes().count()), (Placed::Added(301), 257));
+        let again = latch.set(cause(302, CauseKind::Drift, halted, Some(1)));
+        assert_eq!(again, Placed::Covered(301));
     }
 }

@@ -6,6 +6,7 @@
 //! and receive time stand in the batch. Invariant: decoding gives an equal entry back, and refuses what it does not know.
 
 mod control;
+mod decision;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,11 +15,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use self::control::ControlJson;
+use self::decision::DecisionJson;
 use crate::domain::event::Event;
-use crate::domain::ids::{Account, Actor, Component, IdError, Symbol};
-use crate::domain::record::{Adopt, CheckResult, Decision, Entry};
+use crate::domain::ids::{Component, IdError};
+use crate::domain::record::{CheckResult, Entry};
 use crate::domain::settings::Settings;
-use crate::domain::state::TradingState;
 use crate::wire::decode::{DecodeLimits, EventReader, decode_json};
 use crate::wire::encode::encode_into;
 
@@ -238,190 +239,15 @@ impl TryFrom<CheckJson<'_>> for CheckResult {
     }
 }
 
-/// A decision as JSON.
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-enum DecisionJson<'a> {
-    Halt {
-        account: Cow<'a, str>,
-        state: StateJson,
-        reason: Cow<'a, str>,
-        actor: Cow<'a, str>,
-    },
-    Alert {
-        id: Cow<'a, str>,
-        account: Cow<'a, str>,
-        state: StateJson,
-        subject: Cow<'a, str>,
-        reason: Cow<'a, str>,
-        actor: Cow<'a, str>,
-    },
-    Release {
-        account: Cow<'a, str>,
-        epoch: u64,
-        causes: Cow<'a, [u64]>,
-        force: bool,
-        reason: Cow<'a, str>,
-        actor: Cow<'a, str>,
-    },
-    Reconcile {
-        account: Cow<'a, str>,
-        symbol: Cow<'a, str>,
-        adopt: AdoptJson,
-        privileged: bool,
-        reason: Cow<'a, str>,
-        actor: Cow<'a, str>,
-    },
-    Retire {
-        account: Cow<'a, str>,
-        symbol: Option<Cow<'a, str>>,
-        component: Option<Cow<'a, str>>,
-        actor: Cow<'a, str>,
-    },
-}
-
-/// [`TradingState`] as JSON.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum StateJson {
-    Active,
-    Reducing,
-    Halted,
-}
-
-impl From<TradingState> for StateJson {
-    fn from(state: TradingState) -> Self {
-        match state {
-            TradingState::Active => Self::Active,
-            TradingState::Reducing => Self::Reducing,
-            TradingState::Halted => Self::Halted,
-        }
-    }
-}
-
-impl From<StateJson> for TradingState {
-    fn from(state: StateJson) -> Self {
-        match state {
-            StateJson::Active => Self::Active,
-            StateJson::Reducing => Self::Reducing,
-            StateJson::Halted => Self::Halted,
-        }
-    }
-}
-
-/// [`Adopt`] as JSON.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum AdoptJson {
-    Broker,
-    Local,
-}
-
-impl<'a> From<&'a Decision> for DecisionJson<'a> {
-    fn from(decision: &'a Decision) -> Self {
-        match decision {
-            Decision::Halt { account, state, reason, actor } => Self::Halt {
-                account: account.as_str().into(),
-                state: (*state).into(),
-                reason: reason.as_str().into(),
-                actor: actor.as_str().into(),
-            },
-            Decision::Alert { id, account, state, subject, reason, actor } => Self::Alert {
-                id: id.as_str().into(),
-                account: account.as_str().into(),
-                state: (*state).into(),
-                subject: subject.as_str().into(),
-                reason: reason.as_str().into(),
-                actor: actor.as_str().into(),
-            },
-            Decision::Release { account, epoch, causes, force, reason, actor } => Self::Release {
-                account: account.as_str().into(),
-                epoch: *epoch,
-                causes: causes.as_slice().into(),
-                force: *force,
-                reason: reason.as_str().into(),
-                actor: actor.as_str().into(),
-            },
-            Decision::Reconcile { account, symbol, adopt, privileged, reason, actor } => {
-                Self::Reconcile {
-                    account: account.as_str().into(),
-                    symbol: symbol.as_str().into(),
-                    adopt: match adopt {
-                        Adopt::Broker => AdoptJson::Broker,
-                        Adopt::Local => AdoptJson::Local,
-                    },
-                    privileged: *privileged,
-                    reason: reason.as_str().into(),
-                    actor: actor.as_str().into(),
-                }
-            }
-            Decision::Retire { account, symbol, component, actor } => Self::Retire {
-                account: account.as_str().into(),
-                symbol: symbol.as_ref().map(|s| s.as_str().into()),
-                component: component.as_ref().map(|c| c.as_str().into()),
-                actor: actor.as_str().into(),
-            },
-        }
-    }
-}
-
-impl TryFrom<DecisionJson<'_>> for Decision {
-    type Error = IdError;
-
-    fn try_from(decision: DecisionJson<'_>) -> Result<Self, IdError> {
-        Ok(match decision {
-            DecisionJson::Halt { account, state, reason, actor } => Self::Halt {
-                account: Account::new(&account)?,
-                state: state.into(),
-                reason: reason.into_owned(),
-                actor: Actor::new(&actor)?,
-            },
-            DecisionJson::Alert { id, account, state, subject, reason, actor } => Self::Alert {
-                id: id.into_owned(),
-                account: Account::new(&account)?,
-                state: state.into(),
-                subject: subject.into_owned(),
-                reason: reason.into_owned(),
-                actor: Actor::new(&actor)?,
-            },
-            DecisionJson::Release { account, epoch, causes, force, reason, actor } => {
-                Self::Release {
-                    account: Account::new(&account)?,
-                    epoch,
-                    causes: causes.into_owned(),
-                    force,
-                    reason: reason.into_owned(),
-                    actor: Actor::new(&actor)?,
-                }
-            }
-            DecisionJson::Reconcile { account, symbol, adopt, privileged, reason, actor } => {
-                Self::Reconcile {
-                    account: Account::new(&account)?,
-                    symbol: Symbol::new(&symbol)?,
-                    adopt: match adopt {
-                        AdoptJson::Broker => Adopt::Broker,
-                        AdoptJson::Local => Adopt::Local,
-                    },
-                    privileged,
-                    reason: reason.into_owned(),
-                    actor: Actor::new(&actor)?,
-                }
-            }
-            DecisionJson::Retire { account, symbol, component, actor } => Self::Retire {
-                account: Account::new(&account)?,
-                symbol: symbol.map(|s| Symbol::new(&s)).transpose()?,
-                component: component.map(|c| Component::new(&c)).transpose()?,
-                actor: Actor::new(&actor)?,
-            },
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::audit::By;
     use crate::domain::event::{Body, Heartbeat, Quote};
+    use crate::domain::ids::{Account, Actor, Symbol};
+    use crate::domain::record::{Adopt, Decision};
     use crate::domain::settings::PermitSettings;
+    use crate::domain::state::TradingState;
     use crate::domain::time::Timestamp;
     use crate::domain::units::{Decimal, Price};
 
@@ -469,29 +295,30 @@ mod tests {
             state,
             subject: "f1\"".to_owned(),
             reason: "too few\nfills".to_owned(),
-            actor: Actor::new("alertmanager").unwrap(),
+            by: Actor::new("alertmanager").unwrap().into(),
+        }
+    }
+
+    #[track_caller]
+    fn check(entry: &Entry) {
+        for more in [true, false] {
+            let bytes = encoded(more, entry);
+            let (decoded_more, decoded) = codec().decode(&bytes).unwrap();
+            assert_eq!(decoded_more, more);
+            assert!(same(&decoded, entry), "{decoded:?} is not {entry:?}");
         }
     }
 
     #[test]
     fn entries_come_back_equal() {
-        let check = |entry: Entry| {
-            for more in [true, false] {
-                let bytes = encoded(more, &entry);
-                let (decoded_more, decoded) = codec().decode(&bytes).unwrap();
-                assert_eq!(decoded_more, more);
-                assert!(same(&decoded, &entry), "{decoded:?} is not {entry:?}");
-            }
-        };
-        let (account, actor) = (Account::new("a\"b").unwrap(), Actor::new("op").unwrap());
         let (symbol, reason) = (Symbol::new("BTC/USDT").unwrap(), String::from("so\n\u{1}\"ß"));
         let component = Component::new("broker").unwrap();
-        check(Entry::Tick);
-        check(event(Body::Quote(Quote {
+        check(&Entry::Tick);
+        check(&event(Body::Quote(Quote {
             symbol: symbol.clone(),
             mid: Price::new(Decimal::new(-12_345, 3)),
         })));
-        check(event(Body::Heartbeat(Heartbeat {
+        check(&event(Body::Heartbeat(Heartbeat {
             component: component.clone(),
             status: None,
             message: Some("x".repeat(100_000).into()),
@@ -499,49 +326,71 @@ mod tests {
             interval: None,
             source: None,
         })));
-        check(Entry::Check(CheckResult {
+        check(&Entry::Check(CheckResult {
             component: component.clone(),
             passed: false,
             message: reason.clone(),
             latency: Duration::from_nanos(1_234_567_891),
             interval: Duration::MAX,
         }));
+        let permit =
+            PermitSettings { valid_for: Duration::from_secs(77), ..PermitSettings::default() };
+        check(&Entry::Settings(Arc::new(Settings { permit, ..Settings::default() })));
+    }
+
+    #[test]
+    fn decisions_come_back_equal() {
+        let (account, by) = (
+            Account::new("a\"b").unwrap(),
+            By::with_token(Actor::new("op").unwrap(), "desk \"1\""),
+        );
+        let (symbol, reason) = (Symbol::new("BTC/USDT").unwrap(), String::from("so\n\u{1}\"ß"));
+        let component = Component::new("broker").unwrap();
         for state in [TradingState::Reducing, TradingState::Halted, TradingState::Active] {
-            check(Entry::Decision(Decision::Halt {
+            check(&Entry::Decision(Decision::Halt {
                 account: Account::all(),
                 state,
                 reason: reason.clone(),
-                actor: actor.clone(),
+                by: by.clone(),
             }));
-            check(Entry::Decision(alert(&account, state)));
+            check(&Entry::Decision(alert(&account, state)));
         }
         for causes in [vec![], vec![1, u64::MAX]] {
-            check(Entry::Decision(Decision::Release {
+            check(&Entry::Decision(Decision::Release {
                 account: account.clone(),
                 epoch: u64::MAX,
                 causes,
                 force: true,
                 reason: String::new(),
-                actor: actor.clone(),
+                by: by.clone(),
             }));
         }
         for adopt in [Adopt::Broker, Adopt::Local] {
-            check(Entry::Decision(Decision::Reconcile {
+            check(&Entry::Decision(Decision::Reconcile {
                 account: account.clone(),
                 symbol: symbol.clone(),
                 adopt,
                 privileged: adopt == Adopt::Local,
                 reason: reason.clone(),
-                actor: actor.clone(),
+                by: by.clone(),
             }));
         }
         for (symbol, component) in [(Some(symbol), None), (None, Some(component))] {
-            let (account, actor) = (account.clone(), actor.clone());
-            check(Entry::Decision(Decision::Retire { account, symbol, component, actor }));
+            let (account, by) = (account.clone(), by.clone());
+            check(&Entry::Decision(Decision::Retire { account, symbol, component, by }));
         }
-        let permit =
-            PermitSettings { valid_for: Duration::from_secs(77), ..PermitSettings::default() };
-        check(Entry::Settings(Arc::new(Settings { permit, ..Settings::default() })));
+        for is_refused in [true, false] {
+            let (change, by) = (String::from("series.max: 1 -> 2"), by.clone());
+            check(&Entry::Decision(Decision::Configure { change, is_refused, by }));
+        }
+    }
+
+    #[test]
+    fn a_decision_of_an_earlier_version_has_no_token() {
+        let bytes = br#"{"kind":"halt","account":"*","state":"halted","reason":"r","actor":"op"}"#;
+        let record = [b"\x01\x00D".as_slice(), bytes].concat();
+        let (_, entry) = codec().decode(&record).unwrap();
+        assert!(format!("{entry:?}").contains("token: None"), "{entry:?}");
     }
 
     #[test]
@@ -570,7 +419,7 @@ mod tests {
             account: Account::all(),
             state: TradingState::Halted,
             reason: "x".into(),
-            actor: Actor::new("op").unwrap(),
+            by: Actor::new("op").unwrap().into(),
         });
         let whole = encoded(false, &decision);
         for length in 0..whole.len() {

@@ -327,7 +327,7 @@ mod tests {
             account: Account::all(),
             state: TradingState::Halted,
             reason: String::new(),
-            actor: Actor::new("op").unwrap(),
+            by: Actor::new("op").unwrap().into(),
         })
     }
 
@@ -382,9 +382,9 @@ mod tests {
         let mut bench = bench(memory(), 100);
         let halt_of = |bytes: usize| {
             let reason = "x".repeat(bytes);
-            let (account, actor) = (Account::all(), Actor::new("op").unwrap());
+            let (account, by) = (Account::all(), Actor::new("op").unwrap().into());
             let state = TradingState::Halted;
-            vec![Entry::Decision(Decision::Halt { account, state, reason, actor })]
+            vec![Entry::Decision(Decision::Halt { account, state, reason, by })]
         };
         for bytes in [BYTES_MAX / 2, BYTES_MAX, 2 * BYTES_MAX] {
             let first = bench.submit(halt_of(bytes));

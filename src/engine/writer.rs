@@ -174,6 +174,13 @@ impl Writer {
         monitor.sequence() > 0 && **monitor.settings() == *settings
     }
 
+    /// The settings that a record put in force; none before the first record.
+    #[must_use]
+    pub fn settings(&self) -> Option<Arc<Settings>> {
+        let monitor = self.monitor.read();
+        (monitor.sequence() > 0).then(|| Arc::clone(monitor.settings()))
+    }
+
     /// Commits the submissions as one batch received at `now`, or later if the clock went back.
     ///
     /// # Errors

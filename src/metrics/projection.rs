@@ -87,7 +87,7 @@ pub struct AccountRow {
     /// Slippage of fills in basis points, by `Reference::ALL`.
     pub slippage: [Histogram; 3],
     /// Anomaly levels of the account as a whole, by `Figure::ALL`: 0 none, 1 warning, 2 critical.
-    pub anomalies: [u8; 9],
+    pub anomalies: [u8; Figure::ALL.len()],
     /// Drifts that are open, by `DriftType::ALL` and `Severity::ALL`.
     pub drifts_open: [[u64; 3]; 4],
     /// Drifts confirmed so far, by `DriftType::ALL` and `Severity::ALL`.
@@ -124,7 +124,7 @@ pub struct SymbolRow {
     /// Submitted, nothing heard for too long.
     pub unacknowledged: u64,
     /// Anomaly levels by `Figure::ALL`: 0 none, 1 warning, 2 critical.
-    pub anomalies: [u8; 9],
+    pub anomalies: [u8; Figure::ALL.len()],
     /// Its books, if any speaks of it.
     pub position: Option<PositionView>,
     /// The difference that stands, if any.
@@ -302,8 +302,8 @@ fn breakdown_row((name, scope): (&str, &Scope)) -> BreakdownRow {
 }
 
 /// The level of each figure.
-fn levels(standings: &[Standing]) -> [u8; 9] {
-    let mut levels = [0; 9];
+fn levels(standings: &[Standing]) -> [u8; Figure::ALL.len()] {
+    let mut levels = [0; Figure::ALL.len()];
     for standing in standings {
         let at = Figure::ALL.iter().position(|figure| *figure == standing.figure);
         if let Some(level) = at.and_then(|at| levels.get_mut(at)) {

@@ -68,6 +68,7 @@ pub struct Runtime {
     ingest: Histogram,
     delay: Histogram,
     alertmanager: IntCounterVec,
+    unknown_actions: IntCounterVec,
     /// Without labels; a sample is there once the Watchdog came.
     watchdog_time: GaugeVec,
     watchdog_at: AtomicI64,
@@ -107,6 +108,7 @@ impl Runtime {
             ingest: histogram(own, &families::INGEST_DURATION, &INGEST_BOUNDS)?,
             delay: histogram(own, &families::EVENT_DELAY, &DELAY_BOUNDS)?,
             alertmanager: counter(own, &families::ALERTMANAGER_WEBHOOKS)?,
+            unknown_actions: counter(own, &families::ALERTMANAGER_UNKNOWN_ACTIONS)?,
             watchdog_time: register(own, GaugeVec::new(opts(&families::LAST_WATCHDOG_TIME), &[])?)?,
             journal: JournalFigures::new(own)?,
             snapshots: SnapshotFigures::new(own)?,
@@ -142,6 +144,7 @@ impl Runtime {
         for outcome in NotificationOutcome::ALL {
             runtime.alertmanager.with_label_values(&[outcome.as_str()]);
         }
+        runtime.unknown_actions(0);
         for kind in ListenerKind::ALL {
             runtime.listeners.with_label_values(&[kind.as_str()]);
             runtime.listeners_refused.with_label_values(&[kind.as_str()]);
@@ -220,6 +223,11 @@ impl Runtime {
     /// A notification of Alertmanager came, and what came of it.
     pub fn notification(&self, outcome: NotificationOutcome) {
         self.alertmanager.with_label_values(&[outcome.as_str()]).inc();
+    }
+
+    /// Alerts of a notification asked for an action that is not known.
+    pub fn unknown_actions(&self, alerts: u64) {
+        self.unknown_actions.with_label_values::<&str>(&[]).inc_by(alerts);
     }
 
     /// The Watchdog came at `at`.

@@ -9,6 +9,7 @@ use crate::domain::drift::{
 };
 use crate::domain::execution::LATENCY_BOUNDS;
 use crate::domain::execution::SLIPPAGE_BOUNDS;
+use crate::domain::execution::anomaly::Figure;
 use crate::domain::execution::counters::{Counters, Money, Total};
 use crate::domain::execution::figures::{Figures, MeanFigure, Quantiles, SlippageFigures};
 use crate::domain::execution::histogram::{Exemplar, Histogram};
@@ -139,7 +140,7 @@ fn symbol(name: &str) -> SymbolRow {
         figures: figures(),
         open: 1,
         unacknowledged: 0,
-        anomalies: [0; 9],
+        anomalies: [0; Figure::ALL.len()],
         position: Some(position),
         drift: Some(drift),
     }
@@ -194,7 +195,7 @@ fn account(name: &str) -> AccountRow {
         ack: histogram(&LATENCY_BOUNDS, &[]),
         fill: histogram(&LATENCY_BOUNDS, &[0.4, 0.4, 90.0]),
         slippage: [(); 3].map(|()| histogram(&SLIPPAGE_BOUNDS, &[-1.5, 1.5, 99.0])),
-        anomalies: [1; 9],
+        anomalies: [1; Figure::ALL.len()],
         drifts_open: [[0; 3]; 4],
         drifts_total: [[1; 3]; 4],
         reconciliations: [0; 5],

@@ -1,12 +1,14 @@
-//! Alertmanager's webhook, version 4: what its alerts ask of the trading state.
+//! Alertmanager's webhook (version 4), and Grafana's (version 1): what alerts ask of the trading state.
 //!
 //! Input: the body of a notification. Output: [`Notification`], the causes to be set. Invariants:
-//! fields that are not known are ignored, for Alertmanager adds some; a resolved alert asks for
-//! nothing; what cannot be told apart asks for more, never for less: without a usable label
-//! `account`, and for alerts that were cut off, all accounts are meant. Deliberately absent: who
-//! may ask, and which alerts came before (see `domain::alerts`).
+//! fields that are not known are ignored, for Alertmanager adds some; every alert is looked at; a
+//! resolved alert asks for nothing; what cannot be told apart asks for more, never for less: without
+//! a usable label `account`, and for alerts that were cut off, all accounts are meant. Deliberately
+//! absent: who may ask, and which alerts came before (see `domain::alerts`).
 //!
-//! The format is that of <https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>.
+//! The formats are those of <https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>
+//! and of the "webhook" contact point of Grafana's own alerting, which differ in fields that say
+//! nothing here.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -22,10 +24,12 @@ use crate::wire::error::{BodyError, Code, RequestError};
 use crate::wire::time;
 use crate::wire::value::RESERVED;
 
-/// Alerts of one notification; the rest counts as cut off.
-const ALERTS_SHOWN_MAX: usize = 1_000;
+/// Unknown actions that are named in the answer and in the log.
+const ACTIONS_NAMED_MAX: usize = 16;
 /// The label that says what is asked for.
 const ACTION: &str = "action";
+/// Labels that say what an alert is about, in the order in which a reason names them.
+const ABOUT: [&str; 6] = ["severity", "symbol", "drift", "component", "figure", "strategy"];
 /// The label that says of which account.
 const ACCOUNT: &str = "account";
 /// The label with the name of a rule.
@@ -38,8 +42,12 @@ const WATCHDOG: &str = "Watchdog";
 pub struct Notification {
     /// Causes to be set, in the order of the alerts.
     pub asks: Vec<Ask>,
-    /// Alerts that fire and ask for nothing that is known here.
+    /// Alerts that fire and ask for nothing.
     pub ignored: usize,
+    /// Alerts that fire and ask for what is not known here.
+    pub unknown: usize,
+    /// The first of those actions, each once.
+    pub unknown_actions: Vec<String>,
     /// Alerts that are resolved: they release nothing.
     pub resolved: usize,
     /// Alerts that the notification leaves out.
@@ -93,6 +101,19 @@ struct Alert {
     starts_at: String,
     #[serde(default)]
     fingerprint: String,
+    /// Grafana's: the values that it compared.
+    #[serde(default)]
+    value_string: String,
+}
+
+/// What the label `action` asks for.
+enum Action<'a> {
+    /// Nothing.
+    None,
+    /// A state.
+    Set(TradingState),
+    /// Something that is not known here.
+    Unknown(&'a str),
 }
 
 /// Decodes the body of a notification.
@@ -112,14 +133,14 @@ pub fn decode(body: &[u8]) -> Result<Notification, RequestError> {
         };
         BodyError::Syntax(what)
     })?;
-    if payload.version != "4" {
+    if !["4", "1"].contains(&payload.version.as_str()) {
         return Err(RequestError::Field {
             code: Code::InvalidValue,
             field: Some("version".into()),
-            message: "version must be \"4\"".into(),
+            message: "version must be \"4\", or Grafana's \"1\"".into(),
         });
     }
-    Ok(read(payload))
+    Ok(read(&payload))
 }
 
 /// The schema of the body: what is read of it.
@@ -128,10 +149,11 @@ pub(super) fn schema() -> Json {
     let text = |about: &str| json!({ "type": "string", "description": about });
     json!({
         "type": "object",
-        "description": "Alertmanager's webhook, version 4; other fields are ignored.",
+        "description": "Alertmanager's webhook, version 4, or Grafana's, version 1; other \
+                        fields are ignored.",
         "required": ["version", "alerts"],
         "properties": {
-            "version": { "const": "4" },
+            "version": { "enum": ["4", "1"] },
             "groupKey": text("The group of alerts."),
             "truncatedAlerts": {
                 "type": "integer",
@@ -158,13 +180,9 @@ pub(super) fn schema() -> Json {
     })
 }
 
-fn read(mut payload: Payload) -> Notification {
-    let surplus = payload.alerts.len().saturating_sub(ALERTS_SHOWN_MAX) as u64;
-    payload.alerts.truncate(ALERTS_SHOWN_MAX);
-    let mut notification = Notification {
-        truncated: payload.truncated_alerts.saturating_add(surplus),
-        ..Notification::default()
-    };
+fn read(payload: &Payload) -> Notification {
+    let mut notification =
+        Notification { truncated: payload.truncated_alerts, ..Notification::default() };
     for alert in &payload.alerts {
         if !alert.fires() {
             notification.resolved += 1;
@@ -172,12 +190,13 @@ fn read(mut payload: Payload) -> Notification {
         }
         notification.watchdog |= alert.label(ALERTNAME) == WATCHDOG;
         match action(&alert.labels) {
-            Some(state) => notification.asks.push(alert.ask(state)),
-            None if alert.label(ALERTNAME) == WATCHDOG => {}
-            None => notification.ignored += 1,
+            Action::Set(state) => notification.asks.push(alert.ask(state)),
+            Action::Unknown(name) => notification.note_unknown(name),
+            Action::None if alert.label(ALERTNAME) == WATCHDOG => {}
+            Action::None => notification.ignored += 1,
         }
     }
-    notification.asks.extend(left_out(&payload, notification.truncated));
+    notification.asks.extend(left_out(payload, notification.truncated));
     notification
 }
 
@@ -189,9 +208,9 @@ fn left_out(payload: &Payload, truncated: u64) -> Option<Ask> {
         return None;
     }
     let state = if payload.group_labels.contains_key(ACTION) {
-        action(&payload.group_labels)
+        action(&payload.group_labels).state()
     } else {
-        payload.alerts.iter().filter_map(|alert| action(&alert.labels)).max()
+        payload.alerts.iter().filter_map(|alert| action(&alert.labels).state()).max()
     }?;
     let mut shown: Vec<String> =
         payload.alerts.iter().filter(|alert| alert.fires()).map(Alert::id).collect();
@@ -206,6 +225,28 @@ fn left_out(payload: &Payload, truncated: u64) -> Option<Ask> {
         subject: format!("group:{group:032x}"),
         reason: cut(reason + " were cut off by Alertmanager"),
     })
+}
+
+impl Notification {
+    fn note_unknown(&mut self, name: &str) {
+        self.unknown += 1;
+        let mut plain = String::new();
+        push_plain(&mut plain, name);
+        plain.truncate(plain.floor_char_boundary(limits::ID_BYTES_MAX));
+        if self.unknown_actions.len() < ACTIONS_NAMED_MAX && !self.unknown_actions.contains(&plain)
+        {
+            self.unknown_actions.push(plain);
+        }
+    }
+}
+
+impl Action<'_> {
+    const fn state(&self) -> Option<TradingState> {
+        match self {
+            Self::Set(state) => Some(*state),
+            Self::None | Self::Unknown(_) => None,
+        }
+    }
 }
 
 impl Alert {
@@ -233,18 +274,32 @@ impl Alert {
         format!("{}@{since}", self.subject())
     }
 
+    /// The name of the alert, and what it is about.
+    fn name(&self) -> String {
+        let mut name = String::new();
+        push_plain(&mut name, self.label(ALERTNAME));
+        if name.trim().is_empty() {
+            name = String::from("an alert without a name");
+        }
+        let about = ABOUT.into_iter().filter(|label| !self.label(label).is_empty());
+        let about: Vec<String> =
+            about.map(|label| format!("{label} {}", self.label(label))).collect();
+        if !about.is_empty() {
+            name.push_str(" (");
+            push_plain(&mut name, &about.join(", "));
+            name.push(')');
+        }
+        name
+    }
+
     fn ask(&self, state: TradingState) -> Ask {
-        let mut reason = String::new();
-        push_plain(&mut reason, self.label(ALERTNAME));
+        let mut reason = self.name();
         let text = ["summary", "description", "message"]
             .iter()
             .find_map(|name| self.annotations.get(*name).filter(|text| !text.is_empty()));
-        if let Some(text) = text {
+        for text in text.into_iter().chain([&self.value_string]).filter(|text| !text.is_empty()) {
             reason.push_str(": ");
             push_plain(&mut reason, text);
-        }
-        if reason.trim().is_empty() {
-            reason.push_str("an alert without a name");
         }
         let account = account(&self.labels);
         let asked = self.label(ACCOUNT);
@@ -255,18 +310,25 @@ impl Alert {
     }
 }
 
-fn action(labels: &Labels) -> Option<TradingState> {
-    match labels.get(ACTION).map(String::as_str) {
-        Some("halt") => Some(TradingState::Halted),
-        Some("reduce") => Some(TradingState::Reducing),
-        Some(_) | None => None,
+/// What is asked for, whatever its case.
+fn action(labels: &Labels) -> Action<'_> {
+    let name = labels.get(ACTION).map_or("", |name| name.trim());
+    let is = |word: &str| name.eq_ignore_ascii_case(word);
+    if name.is_empty() || is("none") {
+        Action::None
+    } else if is("halt") {
+        Action::Set(TradingState::Halted)
+    } else if is("reduce") {
+        Action::Set(TradingState::Reducing)
+    } else {
+        Action::Unknown(name)
     }
 }
 
 /// The account of the label; all of them when it is missing, or names none: an alert about
-/// accounts folded into `__other__` may be about any.
+/// accounts folded into `__other__` may be about any. White space around a name is no part of it.
 fn account(labels: &Labels) -> Account {
-    let name = labels.get(ACCOUNT).map_or("", String::as_str);
+    let name = labels.get(ACCOUNT).map_or("", |name| name.trim());
     if RESERVED.contains(&name) {
         return Account::all();
     }
@@ -343,8 +405,49 @@ mod tests {
         check(json!({"action": "halt", "account": "__other__"}), Some(("*", halted)));
         check(json!({"action": "halt", "account": "new\nline"}), Some(("*", halted)));
         check(json!({"action": "halt", "account": "x".repeat(129)}), Some(("*", halted)));
-        check(json!({"action": "page", "account": "paper"}), None);
+        check(json!({"action": "HALT", "account": " paper "}), Some(("paper", halted)));
+        check(json!({"action": "Reduce", "account": "x"}), Some(("x", TradingState::Reducing)));
+        check(json!({"action": "none", "account": "paper"}), None);
+        check(json!({"action": "", "account": "paper"}), None);
         check(json!({"account": "paper"}), None);
+    }
+
+    #[test]
+    fn what_is_not_known_is_named() {
+        let ask = |action: &str| alert(&json!({"action": action, "account": "paper"}));
+        let notification = read(&payload(&[ask("stop"), ask("stop"), ask("pa\nge"), ask("halt")]));
+        assert_eq!((notification.unknown, notification.ignored), (3, 0));
+        assert_eq!(notification.unknown_actions, ["stop", "pa ge"]);
+        assert_eq!(notification.asks.len(), 1);
+    }
+
+    #[test]
+    fn grafanas_own_notification_is_taken() {
+        let mut body = payload(&[alert(&json!({"action": "halt", "account": "paper"}))]);
+        for (name, value) in [
+            ("version", json!("1")),
+            ("orgId", json!(1)),
+            ("title", json!("[FIRING:1]")),
+            ("state", json!("alerting")),
+            ("message", json!("**Firing**")),
+        ] {
+            body[name] = value;
+        }
+        body["alerts"][0]["values"] = json!({"B": 6.7, "C": null});
+        body["alerts"][0]["valueString"] = json!("[ var=B value=6.7 ]");
+        let ask = read(&body).asks.remove(0);
+        assert_eq!(ask.account.as_str(), "paper");
+        assert!(ask.reason.ends_with("too few fills  : [ var=B value=6.7 ]"), "{}", ask.reason);
+    }
+
+    #[test]
+    fn every_alert_is_looked_at() {
+        let quiet = alert(&json!({"alertname": "X", "account": "paper"}));
+        let mut many = vec![quiet; 2_000];
+        many[1_500]["labels"] = json!({"action": "halt", "account": "paper"});
+        let notification = read(&payload(&many));
+        assert_eq!((notification.asks.len(), notification.ignored), (1, 1_999));
+        assert_eq!(notification.truncated, 0);
     }
 
     #[test]
@@ -413,10 +516,6 @@ mod tests {
         };
         assert_eq!(id(3), id(3));
         assert_ne!(id(3), id(4));
-        let many = vec![alert(&json!({"action": "halt", "account": "paper"})); 1_001];
-        let many = read(&payload(&many));
-        assert_eq!((many.truncated, many.asks.len()), (1, 1_001));
-        assert!(many.asks.last().expect("an ask").account.is_all());
     }
 
     #[test]
@@ -457,5 +556,11 @@ mod tests {
         let mut bare = alert(&json!({"action": "halt"}));
         bare["annotations"] = json!({});
         assert_eq!(read(&payload(&[bare])).asks.remove(0).reason, "an alert without a name");
+        let labels = json!({"action": "halt", "alertname": "PositionDrift", "severity": "critical",
+            "symbol": "AAPL", "drift": "ghost_position"});
+        assert_eq!(
+            read(&payload(&[alert(&labels)])).asks.remove(0).reason,
+            "PositionDrift (severity critical, symbol AAPL, drift ghost_position): too few fills  "
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! unknown and repeated names are refused, `x_*` is ignored, `null` is missing. Deliberately
 //! absent: who may do it, and whether it can be done.
 
+use crate::domain::audit::By;
 use crate::domain::ids::{Account, Actor, Symbol};
 use crate::domain::record::{Adopt, Decision};
 use crate::domain::state::TradingState;
@@ -16,7 +17,8 @@ use crate::wire::spec::{FieldSpec, Shape, names};
 use crate::wire::value::{AccountOrAll, Context, Value, Why};
 
 /// The most causes that one release may name.
-const CAUSES_NAMED_MAX: usize = crate::domain::limits::CAUSES_MAX;
+pub(crate) const CAUSES_NAMED_MAX: usize =
+    crate::domain::limits::CAUSES_MAX + crate::domain::state::CauseKind::ALL.len();
 
 /// The fields of a halt.
 pub const HALT: [FieldSpec; 4] = [
@@ -109,17 +111,22 @@ pub struct ReconcileRequest {
     pub actor: Actor,
 }
 
-impl From<HaltRequest> for Decision {
-    fn from(request: HaltRequest) -> Self {
-        let HaltRequest { account, state, reason, actor } = request;
-        Self::Halt { account, state, reason, actor }
+impl HaltRequest {
+    /// The decision, made with the token of that name.
+    #[must_use]
+    pub fn decided_with(self, token: &str) -> Decision {
+        let Self { account, state, reason, actor } = self;
+        Decision::Halt { account, state, reason, by: By::with_token(actor, token) }
     }
 }
 
-impl From<ReleaseRequest> for Decision {
-    fn from(request: ReleaseRequest) -> Self {
-        let ReleaseRequest { account, epoch, causes, force, reason, actor } = request;
-        Self::Release { account, epoch, causes, force, reason, actor }
+impl ReleaseRequest {
+    /// The decision, made with the token of that name.
+    #[must_use]
+    pub fn decided_with(self, token: &str) -> Decision {
+        let Self { account, epoch, causes, force, reason, actor } = self;
+        let by = By::with_token(actor, token);
+        Decision::Release { account, epoch, causes, force, reason, by }
     }
 }
 

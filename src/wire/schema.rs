@@ -10,6 +10,7 @@ use crate::domain::limits;
 use crate::wire::alertmanager;
 use crate::wire::event::{KINDS, KindSpec, ROW};
 use crate::wire::field::Field;
+use crate::wire::operate::CAUSES_NAMED_MAX;
 use crate::wire::operate::{HALT, RECONCILE, RELEASE};
 use crate::wire::spec::{FieldSpec, Presence, Shape};
 use crate::wire::value::{DURATION_MAX, RESERVED};
@@ -204,7 +205,7 @@ fn shape_schema(shape: Shape) -> Map<String, Json> {
         Shape::Integers => json!({
             "type": ["array"],
             "items": shape_schema(Shape::Integer),
-            "maxItems": limits::CAUSES_MAX,
+            "maxItems": CAUSES_NAMED_MAX,
         }),
         Shape::Rows => json!({ "type": ["array"], "items": reference(SNAPSHOT_ROW) }),
     };

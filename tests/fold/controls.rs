@@ -1,10 +1,11 @@
 //! What a version of the program decided stays decided, also where a later one judges otherwise.
 
+use trading_exporter::domain::audit::{AuditAction, AuditEntry};
 use trading_exporter::domain::control::{Control, Decided};
 use trading_exporter::domain::ids::{Account, Actor};
 use trading_exporter::domain::record::{Decision, Entry, Verdict};
 use trading_exporter::domain::settings::{DriftRules, PerSeverity, Scoped, Settings};
-use trading_exporter::domain::state::{AuditAction, CauseKind, TradingState};
+use trading_exporter::domain::state::{CauseKind, TradingState};
 use trading_exporter::domain::units::Decimal;
 
 use crate::flow::{Fold, decode};
@@ -47,6 +48,11 @@ impl Version {
     }
 }
 
+/// The audit trail, newest first.
+fn lines(fold: &Fold) -> Vec<AuditEntry> {
+    fold.monitor.audit().newest(|_| true).into_iter().cloned().collect()
+}
+
 /// A version that would take a thousand shares for nothing.
 fn lenient() -> Settings {
     let lax = |n: i64| PerSeverity {
@@ -80,7 +86,7 @@ fn release(epoch: u64) -> Entry {
         causes: Vec::new(),
         force: true,
         reason: "seen".to_owned(),
-        actor: Actor::new("ops").expect("an actor"),
+        by: Actor::new("ops").expect("an actor").into(),
     })
 }
 
@@ -104,8 +110,7 @@ fn a_halt_that_a_later_version_does_not_reach_stands_and_is_told() {
     assert_eq!(permit.causes, version.fold.monitor.permit("paper").causes);
     assert_eq!(permit.causes[0].kind, CauseKind::Drift);
     assert_eq!(later.monitor.decisions_missed(), 1);
-    let audits =
-        [&later, &version.fold].map(|fold| fold.monitor.audit().cloned().collect::<Vec<_>>());
+    let audits = [&later, &version.fold].map(lines);
     assert_eq!(audits[0], audits[1], "the audit record too");
 }
 
@@ -115,7 +120,7 @@ fn what_was_released_stays_released() {
     assert!(matches!(version.live(release(1)), Verdict::Decided { .. }));
     let later = Version::replay(lenient(), &version.log);
     assert_eq!(later.monitor.permit("paper").state, TradingState::Active);
-    let last = later.monitor.audit().next_back().expect("a line");
+    let last = lines(&later).remove(0);
     assert_eq!(last.action, AuditAction::ForcedRelease);
 
     // A version that counts changes otherwise refuses the release, and keeps it all the same.
@@ -124,7 +129,7 @@ fn what_was_released_stays_released() {
         account: Account::all(),
         state: TradingState::Reducing,
         reason: "one more change".to_owned(),
-        actor: Actor::new("ops").expect("an actor"),
+        by: Actor::new("ops").expect("an actor").into(),
     });
     log.insert(2, halt);
     let later = Version::replay(Settings::default(), &log);
@@ -140,7 +145,7 @@ fn a_cause_whose_id_is_taken_gets_another() {
         account: Account::new("other").expect("an account"),
         state: TradingState::Reducing,
         reason: "by hand".to_owned(),
-        actor: Actor::new("ops").expect("an actor"),
+        by: Actor::new("ops").expect("an actor").into(),
     })];
     log.extend(version.log);
     let later = Version::replay(lenient(), &log);
@@ -163,7 +168,10 @@ fn a_reconcile_that_is_not_reached_is_a_line_of_the_audit_trail() {
     let control = version.log.iter().find(reconciles).expect("a reconcile").clone();
     let mut fold = Fold::new(Settings::default());
     fold.apply(control);
-    let line = fold.monitor.audit().next().expect("a line");
-    assert_eq!((line.action, line.reason.as_str()), (AuditAction::Reconcile, "AAPL: local to 99"));
+    let line = lines(&fold).remove(0);
+    assert_eq!(
+        (line.action, line.reason.as_str()),
+        (AuditAction::ReconcileSent, "AAPL: local to 99")
+    );
     assert_eq!(fold.monitor.decisions_missed(), 1);
 }

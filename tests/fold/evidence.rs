@@ -42,7 +42,7 @@ fn release(fold: &mut Fold, force: bool) -> Verdict {
         causes: Vec::new(),
         force,
         reason: "known".to_owned(),
-        actor: Actor::new("ops").expect("an actor"),
+        by: Actor::new("ops").expect("an actor").into(),
     };
     fold.apply(Entry::Decision(decision))
 }

@@ -7,6 +7,7 @@ mod controls;
 mod evidence;
 mod flow;
 mod golden;
+mod latch;
 mod naive;
 mod permutations;
 mod pictures;

@@ -72,7 +72,7 @@ fn upheaval(n: usize) -> Happening {
             account: Account::new("paper").expect("an account"),
             symbol: Some(Symbol::new(&format!("S{}", n / 3 % 90)).expect("a symbol")),
             component: None,
-            actor: Actor::new("ops").expect("an actor"),
+            by: Actor::new("ops").expect("an actor").into(),
         }),
         1 => Entry::Settings(Arc::new(settings())),
         _ => {
@@ -203,9 +203,9 @@ fn accounts_that_did_not_change_are_not_copied_again() {
     check(&mut picture, &fold.monitor);
     assert_eq!(pass(&mut picture, &fold), [0]);
     // A latch that stands over all of them is shown all the same.
-    let actor = Actor::new("ops").expect("an actor");
+    let by = Actor::new("ops").expect("an actor").into();
     let (account, state) = (Account::all(), TradingState::Halted);
-    fold.apply(Entry::Decision(Decision::Halt { account, state, reason: String::new(), actor }));
+    fold.apply(Entry::Decision(Decision::Halt { account, state, reason: String::new(), by }));
     assert_eq!(pass(&mut picture, &fold), [0]);
     check(&mut picture, &fold.monitor);
 }

@@ -100,7 +100,7 @@ pub(crate) fn aside(n: usize) -> Happening {
         event(decode(&line).remove(0))
     };
     let of = |line: &str| event(decode(line).remove(0));
-    let actor = Actor::new("ops").expect("an actor");
+    let by = Actor::new("ops").expect("an actor").into();
     let account = Account::new("paper").expect("an account");
     match n % 12 {
         0 => positions("local", 100),
@@ -123,7 +123,7 @@ pub(crate) fn aside(n: usize) -> Happening {
             account,
             state: TradingState::Reducing,
             reason: "by hand".to_owned(),
-            actor,
+            by,
         })),
         7 => entry(Entry::Decision(Decision::Release {
             account,
@@ -131,7 +131,7 @@ pub(crate) fn aside(n: usize) -> Happening {
             causes: Vec::new(),
             force: true,
             reason: "seen".to_owned(),
-            actor,
+            by,
         })),
         8 => entry(Entry::Decision(Decision::Reconcile {
             account,
@@ -139,7 +139,7 @@ pub(crate) fn aside(n: usize) -> Happening {
             adopt: if n.is_multiple_of(5) { Adopt::Broker } else { Adopt::Local },
             privileged: true,
             reason: "agreed".to_owned(),
-            actor,
+            by,
         })),
         9 => of(
             r#"{"type":"order_submitted","account":"paper","session":"s2","strategy":"mm","venue":"XNAS","order_id":"Q","symbol":"BTC/USDT","side":"sell","quantity":0.00000961,"expected_price":96000.5}"#,

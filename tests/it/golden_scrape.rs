@@ -39,7 +39,7 @@ fn a_retired_symbol_takes_its_series_along_and_no_others() {
         account: Account::default(),
         symbol: Symbol::new("GONE").ok(),
         component: None,
-        actor: Actor::new("operator").expect("a name"),
+        by: Actor::new("operator").expect("a name").into(),
     };
     let (sequence, received_at) = (monitor.sequence() + 1, monitor.now());
     let record = Record { sequence, received_at, more: false, entry: Entry::Decision(retire) };

@@ -12,6 +12,8 @@ mod exporter;
 mod accounts;
 mod events;
 mod alertmanager;
+mod case_alertmanager;
+mod releases;
 mod journal;
 mod recovery;
 mod directory;

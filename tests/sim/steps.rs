@@ -78,14 +78,14 @@ impl World {
             0 => Account::all(),
             n => Account::new(&format!("engine-{n}")).expect("an account"),
         };
-        let (reason, actor) = ("seen".to_owned(), Actor::new("ops").expect("an actor"));
+        let (reason, by) = ("seen".to_owned(), Actor::new("ops").expect("an actor").into());
         let epoch = self.exporter.monitor.read().permit(account.as_str()).epoch;
         let decision = if self.random.chance(2) {
             let state = TradingState::Halted;
-            Decision::Halt { account, state, reason, actor }
+            Decision::Halt { account, state, reason, by }
         } else {
             let force = self.random.chance(2);
-            Decision::Release { account, epoch, causes: Vec::new(), force, reason, actor }
+            Decision::Release { account, epoch, causes: Vec::new(), force, reason, by }
         };
         self.commit(vec![vec![Entry::Decision(decision)]]);
     }

@@ -130,8 +130,10 @@ class Alert:
         return {} if self.always else {"job": JOB, **self.labels, **action}
 
 
-HALTING = {("PositionDrift", "critical"), ("FillRatioLow", "critical")}
+HALTING = {("PositionDrift", "critical")}
 AAPL = {"account": "paper", "symbol": "AAPL"}
+# The fill ratio that is judged.
+FILLS = "trading_fill_ratio_ex_user_cancels"
 
 
 def drift(quantity, value, severity, kind="quantity_mismatch", opened=None):
@@ -161,13 +163,14 @@ def position_drift(severity, after, kind="quantity_mismatch", **sizes):
 def figure(metric, value, level, samples=20, figure_name=None, reference=None, symbol="AAPL"):
     """A figure of a window, its samples, and the exporter's verdict on it."""
     name = figure_name or metric.removeprefix("trading_")
+    judged = name.removesuffix("_ex_user_cancels")
     scope = {"account": "paper", **({"symbol": symbol} if symbol else {})}
     own = {"reference": reference} if reference else {}
     prefix = "trading_" if symbol else "trading_account_"
     return [
         S(metric if symbol else metric.replace("trading_", "trading_account_"), value, **scope, **own),
         S(f"{prefix}window_samples", samples, **scope, figure=name, reference=reference or ""),
-        S("trading_anomaly", level, account="paper", symbol=symbol, figure=name),
+        S("trading_anomaly", level, account="paper", symbol=symbol, figure=judged),
     ]
 
 
@@ -268,8 +271,8 @@ ALERTS = [
     Alert("DriftNotJudged", "moderate", "drift",
           fires=[S("trading_position_drift_stale", 1, **PAPER)],
           under=[S("trading_position_drift_stale", 0, **PAPER)], labels=PAPER, after=300),
-    window_alert("FillRatioLow", "trading_fill_ratio", "critical", 0.7499, 0.75, 0),
-    window_alert("FillRatioLow", "trading_fill_ratio", "moderate", 0.8999, 0.9, 300),
+    window_alert("FillRatioLow", "trading_fill_ratio_ex_user_cancels", "critical", 0.7499, 0.75, 60),
+    window_alert("FillRatioLow", "trading_fill_ratio_ex_user_cancels", "moderate", 0.8999, 0.9, 300),
     window_alert("SlippageHigh", "trading_slippage_bps", "critical", 20.01, 20, 60, reference="expected"),
     window_alert("SlippageHigh", "trading_slippage_bps", "moderate", 10.01, 10, 300, reference="expected"),
     window_alert("FillTimeHigh", "trading_fill_time_seconds_mean", "critical", 60.1, 60, 60,
@@ -341,6 +344,12 @@ ALERTS = [
           fires=[S("trading_state", 2, **PAPER), S("trading_orders_submitted_total", grow(1), **AAPL)],
           under=[S("trading_orders_submitted_total", 8, **AAPL)],
           thin=[S("trading_state", steps((0, 6), (2, 4), (0, 60)), **PAPER)], labels=PAPER, after=150),
+    Alert("TradingReleased", "minor", "trading_state",
+          fires=[S("trading_halt_releases_total", steps((0, 4), (1, 60)), **PAPER)],
+          under=[S("trading_halt_releases_total", 1, **PAPER)], labels=PAPER, after=90),
+    Alert("HaltOfUnknownAccount", "critical", "trading_state",
+          fires=[anomaly(2, "halt_of_unknown_account", "")],
+          under=[anomaly(0, "halt_of_unknown_account", "")], labels=PAPER, after=0),
     Alert("ExporterDown", "critical", "exporter",
           fires=[S("up", 0)], under=[S("up", 1)], labels={"instance": "a:10471"}, after=30,
           thin=[S("up", steps((1, 4), (0, 1), (1, 60)))], healthy_replica=[S("up", 1)],
@@ -396,6 +405,9 @@ ALERTS = [
                    [S("trading_exporter_alertmanager_webhooks_total", steps((0, 4), (1, 60)), outcome="refused")],
                    [S("trading_exporter_alertmanager_webhooks_total", 1, outcome="refused")], 90,
                    outcome="refused", lingers=780),
+    exporter_alert("AlertActionUnknown", "critical",
+                   [S("trading_exporter_alertmanager_unknown_actions_total", steps((0, 4), (1, 60)))],
+                   [S("trading_exporter_alertmanager_unknown_actions_total", 1)], 90, lingers=780),
     exporter_alert("WebhookFailing", "moderate", webhook(1, 5, grow(0.5)), webhook(0, 5, grow(0.1)), 150,
                    thin=webhook(0, 0, grow(0.5)), sink="engine", lingers=540),
     exporter_alert("WebhookLost", "critical", lost(steps((0, 4), (2, 60))), lost(2), 90, sink="engine", lingers=1080),
@@ -522,16 +534,16 @@ def extra():
                         480, [])
     account = {**PAPER, "job": JOB}
     yield "execution", Case("an account as a whole, with an empty symbol", "FillRatioLow", "critical",
-                            both(figure("trading_fill_ratio", 0.5, 2, symbol="")), 120,
-                            [{**account, **halting}])
+                            both(figure(FILLS, 0.5, 2, symbol="")), 120, [account])
     yield "execution", Case("by the thresholds alone", "FillRatioLow", "critical",
-                            both(figure("trading_fill_ratio", 0.5, 0)), 120,
-                            [{**AAPL, "job": JOB, **halting}])
+                            both(figure(FILLS, 0.5, 0)), 120, [{**AAPL, "job": JOB}])
     yield "execution", Case("by the verdict alone, which clears later", "FillRatioLow", "critical",
-                            both(figure("trading_fill_ratio", 0.78, 2)), 120,
-                            [{**AAPL, "job": JOB, **halting}])
+                            both(figure(FILLS, 0.78, 2)), 120, [{**AAPL, "job": JOB}])
+    yield "execution", Case("a maker that quotes and cancels", "FillRatioLow", "moderate",
+                            both([*figure(FILLS, 0.98, 0),
+                                  S("trading_fill_ratio", 0.02, **AAPL)]), 600, [])
     yield "execution", Case("an override judges a market maker", "FillRatioLow", "critical",
-                            both([*figure("trading_fill_ratio", 0.3, 0), quality]), 120, [])
+                            both([*figure(FILLS, 0.3, 0), quality]), 120, [])
     yield "execution", Case("a single missed reference is no slippage", "SlippageHigh", "moderate",
                             both(figure("trading_slippage_bps", 50, 0, reference="arrival")), 600, [])
     star = [S("trading_state", 2, account="*"), S("trading_state", 2, **PAPER)]
@@ -555,7 +567,7 @@ def joined_only():
                    "PositionDrift", severity,
                    [UP, *drift(rank, 9999, None, opened="critical")], 600, [])
     for name, metric, beyond, more in (
-        ("FillRatioLow", "trading_fill_ratio", 0.1, {}),
+        ("FillRatioLow", FILLS, 0.1, {}),
         ("SlippageHigh", "trading_slippage_bps", 99, {"reference": "expected"}),
         ("FillTimeHigh", "trading_fill_time_seconds_mean", 999, {"figure_name": "fill_time_seconds"}),
         ("RejectionRatioHigh", "trading_rejection_ratio", 0.9, {}),
@@ -565,7 +577,7 @@ def joined_only():
                        [UP, *figure(metric, beyond, 0, **more)], 600, [])
     other = [threshold("fill_ratio", "critical", 0.5), threshold("fill_ratio", "warning", 0.6)]
     yield Case("a reload of the exporter changes what is compared", "FillRatioLow", "critical",
-               replaced([UP, *THRESHOLDS], [*other, *figure("trading_fill_ratio", 0.7, 0)]), 600, [])
+               replaced([UP, *THRESHOLDS], [*other, *figure(FILLS, 0.7, 0)]), 600, [])
 
 
 def number(value):

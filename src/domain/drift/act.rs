@@ -145,6 +145,7 @@ impl Office<'_, '_> {
     fn escalate(&mut self, drift: &mut Drift) {
         let severity = drift.severity.unwrap_or(Severity::Moderate).max(Severity::Moderate);
         drift.floor = Some(Severity::Moderate);
+        drift.resolution = Some(ReconcileOutcome::Escalated);
         drift.severity = Some(severity);
         drift.worst = drift.worst.max(drift.severity);
         drift.state = DriftState::Open;

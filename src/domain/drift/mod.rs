@@ -216,7 +216,8 @@ pub struct DriftView {
     pub attempts: u32,
     /// A forced release acknowledged it.
     pub acknowledged: bool,
-    /// What ended it beside agreement of the books: a reconciliation, an adoption.
+    /// What ended it beside agreement of the books: a reconciliation, an adoption. Of one that stands:
+    /// whether its reconciliation failed.
     pub resolution: Option<ReconcileOutcome>,
 }
 

@@ -60,11 +60,13 @@ pub enum Figure {
     Conflict,
     /// Times from the future, or in the wrong order.
     ClockSkew,
+    /// An alert halted an account that nobody named.
+    HaltOfUnknownAccount,
 }
 
 impl Figure {
     /// All figures.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::FillRatio,
         Self::SlippageBps,
         Self::FillTimeSeconds,
@@ -74,6 +76,7 @@ impl Figure {
         Self::Overfill,
         Self::Conflict,
         Self::ClockSkew,
+        Self::HaltOfUnknownAccount,
     ];
 
     /// As on the wire and on metrics.
@@ -89,6 +92,24 @@ impl Figure {
             Self::Overfill => "overfill",
             Self::Conflict => "conflict",
             Self::ClockSkew => "clock_skew",
+            Self::HaltOfUnknownAccount => "halt_of_unknown_account",
+        }
+    }
+
+    /// The levels of something that must not happen at all: once is a warning, or worse.
+    #[must_use]
+    pub const fn levels_of_events(self) -> Levels {
+        match self {
+            Self::HaltOfUnknownAccount => Levels { warning: None, critical: Some(0.0) },
+            Self::FillRatio
+            | Self::SlippageBps
+            | Self::FillTimeSeconds
+            | Self::RejectionRatio
+            | Self::ConsecutiveRejections
+            | Self::Unacknowledged
+            | Self::Overfill
+            | Self::Conflict
+            | Self::ClockSkew => Levels { warning: Some(0.0), critical: None },
         }
     }
 }
@@ -270,7 +291,8 @@ fn level(
         | Figure::Unacknowledged
         | Figure::Overfill
         | Figure::Conflict
-        | Figure::ClockSkew => value,
+        | Figure::ClockSkew
+        | Figure::HaltOfUnknownAccount => value,
     };
     let is_at = |level: AnomalyLevel, threshold: Option<f64>| {
         let threshold = threshold?;

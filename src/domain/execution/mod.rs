@@ -465,7 +465,7 @@ impl Execution {
                 figure: noted.figure,
                 value: stands.then(|| f64::from(noted.count)),
                 samples: noted.count as usize,
-                levels: crate::domain::settings::Levels { warning: Some(0.0), critical: None },
+                levels: noted.figure.levels_of_events(),
             };
             let change = scope.standings.judge(observation, rules, now);
             changes.extend(change.map(|change| (noted.symbol, change)));

@@ -2,15 +2,18 @@
 //! trail, refused or not.
 
 use crate::domain::account::Scene;
+use crate::domain::audit::{AuditAction, AuditEntry, By, Share};
 use crate::domain::control::Decided as Reached;
 use crate::domain::directive::{DirectiveKind, Outbox};
 use crate::domain::drift::Adoption;
+use crate::domain::evidence::Missing;
+use crate::domain::execution::anomaly::Figure;
 use crate::domain::health::Health;
-use crate::domain::ids::{Account, Actor, Component, Symbol};
+use crate::domain::ids::{Account, Component, Symbol};
 use crate::domain::limits;
 use crate::domain::monitor::{Halt, Monitor, Permit};
 use crate::domain::record::{Decision, Refusal, Verdict};
-use crate::domain::state::{AuditAction, AuditEntry, Cause, CauseKind, Latch};
+use crate::domain::state::{Cause, CauseKind, Latch};
 use crate::domain::warning::Warnings;
 
 /// What a decision came to: the ids of the causes that it set or released.
@@ -35,11 +38,11 @@ impl Monitor {
     /// Carries out a decision, or refuses it.
     pub(super) fn decide(&mut self, decision: &Decision, outbox: &mut Outbox<'_>) -> Verdict {
         match decision {
-            Decision::Halt { account, state, reason, actor } => {
+            Decision::Halt { account, state, reason, by } => {
                 if self.settings.accounts.strict && !self.is_known(account.as_str()) {
                     return Verdict::Refused(Refusal::UnknownAccount);
                 }
-                if !account.is_all() && !self.has_room_for_halt(account) {
+                if !self.has_room_for_halt(account) {
                     return Verdict::Refused(Refusal::TooManyAccounts);
                 }
                 let halt = Halt {
@@ -48,84 +51,118 @@ impl Monitor {
                     state: *state,
                     subject: None,
                     reason: reason.clone(),
-                    actor: actor.clone(),
+                    by: by.clone(),
                 };
                 let id = self.halt(halt, outbox);
                 Verdict::Decided { id, epoch: self.permit(account.as_str()).epoch }
             }
-            Decision::Alert { id, account, state, subject, reason, actor } => {
+            Decision::Alert { id, account, state, subject, reason, by } => {
                 let alert = Halt {
                     account: account.clone(),
                     kind: CauseKind::Alertmanager,
                     state: *state,
                     subject: Some(subject.clone()),
                     reason: reason.clone(),
-                    actor: actor.clone(),
+                    by: by.clone(),
                 };
-                self.alert(id, alert, outbox)
-            }
-            Decision::Release { account, epoch, causes, force, reason, actor } => {
-                let release = Release { account, epoch: *epoch, causes, force: *force };
-                let action = if *force { AuditAction::ForcedRelease } else { AuditAction::Release };
-                let decided = self.release(&release, outbox);
-                if let Ok(causes) = &decided {
-                    self.reach(
-                        account,
-                        Reached::Release {
-                            causes: causes.clone(),
-                            forced: *force,
-                            reason: reason.clone(),
-                            actor: actor.clone(),
-                        },
-                    );
+                let is_known = self.is_known(account.as_str());
+                let verdict = self.alert(id, alert, outbox);
+                if !is_known && matches!(verdict, Verdict::Decided { .. }) {
+                    self.note_halt_of_unknown(account, outbox);
                 }
-                self.audited(account, action, actor, reason, &decided)
+                verdict
             }
-            Decision::Reconcile { account, symbol, adopt, privileged, reason, actor } => {
+            Decision::Release { account, epoch, causes, force, reason, by } => {
+                let release = Release { account, epoch: *epoch, causes, force: *force };
+                self.decide_release(&release, (by, reason), outbox)
+            }
+            Decision::Reconcile { account, symbol, adopt, privileged, reason, by } => {
                 let adoption = Adoption { adopt: *adopt, privileged: *privileged };
                 let asked = Reconcile { account, symbol, adoption };
                 let decided = self.reconcile(&asked, outbox);
                 let reason = format!("{symbol}: {reason}");
-                self.audited(account, AuditAction::Reconcile, actor, &reason, &decided)
+                let who = (by, reason.as_str());
+                if *privileged {
+                    return self.audited(account, AuditAction::Reconcile, who, &decided);
+                }
+                self.note_decided(Share::Attempted, account, AuditAction::Reconcile, who, &decided);
+                self.answered(account, &decided)
             }
-            Decision::Retire { account, symbol, component, actor } => {
+            Decision::Configure { change, is_refused, by } => {
+                let decided =
+                    if *is_refused { Err(Refusal::InvalidConfig) } else { Ok(Vec::new()) };
+                self.audited(&Account::all(), AuditAction::Configure, (by, change), &decided)
+            }
+            Decision::Retire { account, symbol, component, by } => {
                 let decided = self.retire(account, symbol.as_ref(), component.as_ref());
                 let names = [
                     symbol.as_ref().map(Symbol::as_str),
                     component.as_ref().map(Component::as_str),
                 ];
                 let reason = names.into_iter().flatten().collect::<Vec<_>>().join(", ");
-                self.audited(account, AuditAction::Retire, actor, &reason, &decided)
+                self.audited(account, AuditAction::Retire, (by, &reason), &decided)
             }
         }
     }
 
-    /// Sets the cause of an alert, once.
-    fn alert(&mut self, id: &str, mut halt: Halt, outbox: &mut Outbox<'_>) -> Verdict {
+    fn decide_release(
+        &mut self,
+        release: &Release<'_>,
+        (by, reason): (&By, &str),
+        outbox: &mut Outbox<'_>,
+    ) -> Verdict {
+        let Release { account, force: forced, .. } = *release;
+        let action = if forced { AuditAction::ForcedRelease } else { AuditAction::Release };
+        let decided = self.release(release, outbox);
+        if let Ok(causes) = &decided {
+            let (causes, reason, by) = (causes.clone(), reason.to_owned(), by.clone());
+            self.reach(account, Reached::Release { causes, forced, reason, by });
+        }
+        self.audited(account, action, (by, reason), &decided)
+    }
+
+    /// Sets the cause of an alert, once. It stands for the account that it names or for none: an
+    /// alert that finds no room is refused, and never widened to all accounts.
+    fn alert(&mut self, id: &str, halt: Halt, outbox: &mut Outbox<'_>) -> Verdict {
         if self.alerts.is_known(id) {
             return Verdict::Duplicate;
         }
-        self.alerts.remember(id);
-        // An account that there is no room for is under the common latch alone.
-        if !halt.account.is_all() && !self.has_room_for_halt(&halt.account) {
-            halt.account = Account::all();
+        if !self.has_room_for_halt(&halt.account) {
+            return Verdict::Refused(Refusal::TooManyAccounts);
         }
+        self.alerts.remember(id);
         let account = halt.account.clone();
         let id = self.halt(halt, outbox);
         Verdict::Decided { id, epoch: self.permit(account.as_str()).epoch }
     }
 
+    /// An alert halted an account that nobody named: whoever wrote it meant another one.
+    fn note_halt_of_unknown(&mut self, account: &Account, outbox: &mut Outbox<'_>) {
+        let Some(state) = self.accounts.get_mut(account) else { return };
+        state.is_halted_unknown = true;
+        let warnings = Warnings::default();
+        let mut scene = Scene { now: self.now, settings: &self.settings, warnings, outbox };
+        state.note(Figure::HaltOfUnknownAccount, &mut scene);
+    }
+
     /// Whether an account exists or one more may. What the configuration names has room always.
     pub(super) fn has_room_for(&self, account: &Account) -> bool {
         self.accounts.contains_key(account)
-            || self.accounts.len() < limits::ACCOUNTS_MAX
             || self.settings.accounts.is_named(account.as_str())
+            || self.accounts_seen() < limits::ACCOUNTS_MAX
     }
 
-    /// The same for a halt, which has a reserve.
+    /// The same for a halt, which has room of its own: accounts of which no event ever came.
     fn has_room_for_halt(&self, account: &Account) -> bool {
-        self.has_room_for(account)
-            || self.accounts.len() < limits::ACCOUNTS_MAX + limits::ACCOUNTS_RESERVE
+        let unseen = || self.accounts.len() - self.accounts_seen();
+        account.is_all()
+            || self.accounts.contains_key(account)
+            || self.settings.accounts.is_named(account.as_str())
+            || unseen() < limits::ACCOUNTS_RESERVE
+    }
+
+    fn accounts_seen(&self) -> usize {
+        self.accounts.values().filter(|account| account.last_event_at.is_some()).count()
     }
 
     /// Writes the line of a decision, and answers it.
@@ -133,27 +170,45 @@ impl Monitor {
         &mut self,
         account: &Account,
         action: AuditAction,
-        actor: &Actor,
-        reason: &str,
+        who: (&By, &str),
         decided: &Decided,
     ) -> Verdict {
+        let share = if decided.is_ok() { Share::Decided } else { Share::Attempted };
+        self.note_decided(share, account, action, who, decided);
+        self.answered(account, decided)
+    }
+
+    fn answered(&self, account: &Account, decided: &Decided) -> Verdict {
+        match decided {
+            Ok(_) => Verdict::Decided { id: 0, epoch: self.permit(account.as_str()).epoch },
+            Err(refusal) => Verdict::Refused(*refusal),
+        }
+    }
+
+    /// Writes the line of a decision. Those of accounts that are not kept stand apart.
+    fn note_decided(
+        &mut self,
+        share: Share,
+        account: &Account,
+        action: AuditAction,
+        (by, reason): (&By, &str),
+        decided: &Decided,
+    ) {
+        let is_kept = account.is_all() || self.accounts.contains_key(account);
         let Permit { state, epoch, .. } = self.permit(account.as_str());
-        self.note(AuditEntry {
+        let entry = AuditEntry {
             sequence: self.sequence,
             at: self.now,
             account: account.clone(),
             action,
-            actor: actor.clone(),
+            by: by.clone(),
             reason: reason.to_owned(),
             refused: decided.as_ref().err().copied(),
             state,
             epoch,
             causes: decided.as_ref().cloned().unwrap_or_default(),
-        });
-        match decided {
-            Ok(_) => Verdict::Decided { id: 0, epoch },
-            Err(refusal) => Verdict::Refused(*refusal),
-        }
+        };
+        self.audit.note(if is_kept { share } else { Share::Stray }, entry);
     }
 
     /// Takes causes off a latch, if the actor saw its present epoch and nothing of them is open.
@@ -166,13 +221,13 @@ impl Monitor {
             return Err(Refusal::StaleEpoch);
         }
         let ids = self.causes_to_release(account, causes)?;
-        let open: Vec<Cause> = self.open_causes(account, &ids);
+        let open = self.open_subjects(account, &ids);
         if !open.is_empty() && !force {
             return Err(Refusal::CauseOpen);
         }
         let now = self.now;
         if let Some(state) = self.accounts.get_mut(account) {
-            for symbol in open.iter().filter_map(|cause| cause.subject.as_deref()) {
+            for symbol in &open {
                 state.acknowledge_drift(symbol);
             }
         }
@@ -204,30 +259,50 @@ impl Monitor {
         Err(Refusal::UnknownCause)
     }
 
-    /// Those of the causes whose drift or component is still open.
-    fn open_causes(&self, account: &Account, ids: &[u64]) -> Vec<Cause> {
+    /// The drifts (symbols) and components that these causes are about and that are still open. A
+    /// cause that stands for several is about all that are open now.
+    fn open_subjects(&self, account: &Account, ids: &[u64]) -> Vec<String> {
         let state = self.accounts.get(account);
         let latch = state.map_or(&self.common, |state| &state.latch);
-        let components = state.map_or(&self.probes, |state| &state.components);
-        let is_open = |cause: &&Cause| {
-            let Some(subject) = cause.subject.as_deref() else { return false };
-            match cause.kind {
-                CauseKind::Drift => state.is_some_and(|state| state.is_drift_open(subject)),
-                CauseKind::Component => {
-                    let mut views = components.views(&self.settings.health);
-                    views.any(|c| c.component.as_str() == subject && c.health == Health::Unhealthy)
+        let mut open = Vec::new();
+        for cause in ids.iter().filter_map(|id| latch.cause(*id)) {
+            match (cause.kind, state) {
+                (CauseKind::Drift, Some(state)) => open.extend(state.open_drifts(cause)),
+                (CauseKind::Component, _) => {
+                    let components = state.map_or(&self.probes, |state| &state.components);
+                    let unhealthy = components
+                        .views(&self.settings.health)
+                        .filter(|c| c.health == Health::Unhealthy)
+                        .map(|c| c.component.as_str().to_owned());
+                    open.extend(unhealthy.filter(|component| self.is_about(cause, component)));
                 }
-                CauseKind::MissingEvidence => {
-                    state.is_some_and(|state| state.is_missing(subject, self.now, &self.settings))
+                (CauseKind::MissingEvidence, Some(state)) => {
+                    let is_meant =
+                        |name: &str| cause.count > 1 || cause.subject.as_deref() == Some(name);
+                    let kinds = Missing::ALL.map(Missing::as_str).into_iter();
+                    let missing = kinds.filter(|name| {
+                        is_meant(name) && state.is_missing(name, self.now, &self.settings)
+                    });
+                    open.extend(missing.map(str::to_owned));
                 }
-                CauseKind::Operator
-                | CauseKind::Alertmanager
-                | CauseKind::Risk
-                | CauseKind::NotMonitored => false,
+                (CauseKind::Drift | CauseKind::MissingEvidence, None)
+                | (
+                    CauseKind::Operator
+                    | CauseKind::Alertmanager
+                    | CauseKind::Risk
+                    | CauseKind::NotMonitored,
+                    _,
+                ) => {}
             }
-        };
-        let causes = ids.iter().filter_map(|id| latch.cause(*id));
-        causes.filter(is_open).cloned().collect()
+        }
+        open
+    }
+
+    /// Whether a cause is about that component: its own, or one of those that halt.
+    fn is_about(&self, cause: &Cause, component: &str) -> bool {
+        let halting = &self.settings.health.halt_on_unhealthy;
+        cause.subject.as_deref() == Some(component)
+            || cause.count > 1 && halting.iter().any(|name| name == component)
     }
 
     /// Reconciles a drift by hand.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::account::{AccountState, Effect, Scene};
+use crate::domain::audit::By;
 use crate::domain::directive::{DirectiveKind, Outbox};
 use crate::domain::drift::HaltRequest;
 use crate::domain::event::Event;
@@ -11,7 +12,7 @@ use crate::domain::execution::anomaly::Figure;
 use crate::domain::execution::orders::Class;
 use crate::domain::health::{Change, Health, Standing};
 use crate::domain::horizon::Known;
-use crate::domain::ids::{Account, Actor};
+use crate::domain::ids::Account;
 use crate::domain::monitor::{Halt, Held, Monitor, account_of};
 use crate::domain::record::{CheckResult, Refusal, Verdict};
 use crate::domain::state::{Cause, CauseKind, TradingState};
@@ -116,7 +117,7 @@ impl Monitor {
             state,
             subject: Some("symbols".to_owned()),
             reason,
-            actor: Actor::exporter(),
+            by: By::exporter(),
         };
         self.halt(halt, outbox);
     }
@@ -212,7 +213,7 @@ impl Monitor {
                 state: TradingState::Halted,
                 subject: Some(component.as_str().to_owned()),
                 reason: format!("component {component} is unhealthy: {message}"),
-                actor: Actor::exporter(),
+                by: By::exporter(),
             };
             self.halt(halt, outbox);
         }
@@ -232,7 +233,7 @@ impl Monitor {
             state,
             subject: Some(missing.as_str().to_owned()),
             reason,
-            actor: Actor::exporter(),
+            by: By::exporter(),
         };
         self.halt(halt, outbox);
     }
@@ -251,7 +252,7 @@ impl Monitor {
                 state: TradingState::Halted,
                 subject: Some(symbol.as_str().to_owned()),
                 reason,
-                actor: Actor::exporter(),
+                by: By::exporter(),
             };
             self.halt(halt, outbox);
         }

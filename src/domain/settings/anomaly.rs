@@ -64,7 +64,7 @@ impl Default for AnomalyRules {
             min_samples: 20,
             clear_fraction: 0.8,
             fill_ratio: Levels::new(0.90, 0.75),
-            fill_ratio_basis: FillRatioBasis::All,
+            fill_ratio_basis: FillRatioBasis::ExUserCancels,
             slippage_bps: Levels::new(10.0, 20.0),
             slippage_reference: Reference::Expected,
             fill_time_seconds: Levels::new(30.0, 60.0),

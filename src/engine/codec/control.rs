@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::CodecError;
+use super::decision::by;
 use crate::domain::control::{Control, Decided};
-use crate::domain::ids::{Account, Actor, Symbol};
+use crate::domain::ids::{Account, Symbol};
 use crate::domain::state::{Cause, CauseKind, TradingState};
 use crate::domain::time::Timestamp;
 use crate::domain::units::parse_decimal;
@@ -33,12 +34,16 @@ enum DecidedJson<'a> {
         subject: Option<Cow<'a, str>>,
         reason: Cow<'a, str>,
         actor: Cow<'a, str>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<Cow<'a, str>>,
     },
     Release {
         causes: Cow<'a, [u64]>,
         forced: bool,
         reason: Cow<'a, str>,
         actor: Cow<'a, str>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<Cow<'a, str>>,
     },
     Reconcile {
         symbol: Cow<'a, str>,
@@ -56,13 +61,15 @@ impl<'a> From<&'a Control> for ControlJson<'a> {
                 state: cause.state,
                 subject: cause.subject.as_deref().map(Cow::from),
                 reason: cause.reason.as_str().into(),
-                actor: cause.actor.as_str().into(),
+                actor: cause.by.actor.as_str().into(),
+                token: cause.by.token.as_deref().map(Cow::from),
             },
-            Decided::Release { causes, forced, reason, actor } => DecidedJson::Release {
+            Decided::Release { causes, forced, reason, by } => DecidedJson::Release {
                 causes: causes.as_slice().into(),
                 forced: *forced,
                 reason: reason.as_str().into(),
-                actor: actor.as_str().into(),
+                actor: by.actor.as_str().into(),
+                token: by.token.as_deref().map(Cow::from),
             },
             Decided::Reconcile { symbol, to_quantity, attempt } => DecidedJson::Reconcile {
                 symbol: symbol.as_str().into(),
@@ -84,24 +91,24 @@ impl TryFrom<ControlJson<'_>> for Control {
 
     fn try_from(json: ControlJson<'_>) -> Result<Self, CodecError> {
         let at = Timestamp::from_nanos(json.received_at_nanos).map_err(|e| content(&e))?;
-        let actor = |text: &str| Actor::new(text).map_err(|e| content(&e));
         let decided = match json.decided {
-            DecidedJson::Halt { id, cause, state, subject, reason, actor: by } => {
+            DecidedJson::Halt { id, cause, state, subject, reason, actor, token } => {
                 Decided::Halt(Cause {
                     id,
                     kind: cause,
                     state,
                     subject: subject.map(Cow::into_owned),
                     reason: reason.into_owned(),
-                    actor: actor(&by)?,
+                    by: by(&actor, token).map_err(|e| content(&e))?,
                     set_at: at,
+                    count: 1,
                 })
             }
-            DecidedJson::Release { causes, forced, reason, actor: by } => Decided::Release {
+            DecidedJson::Release { causes, forced, reason, actor, token } => Decided::Release {
                 causes: causes.into_owned(),
                 forced,
                 reason: reason.into_owned(),
-                actor: actor(&by)?,
+                by: by(&actor, token).map_err(|e| content(&e))?,
             },
             DecidedJson::Reconcile { symbol, to_quantity, attempt } => Decided::Reconcile {
                 symbol: Symbol::new(&symbol).map_err(|e| content(&e))?,
@@ -121,6 +128,8 @@ fn content(reason: &impl ToString) -> CodecError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::audit::By;
+    use crate::domain::ids::Actor;
     use crate::domain::units::Decimal;
 
     #[test]
@@ -132,17 +141,19 @@ mod tests {
             let json: ControlJson<'_> = serde_json::from_str(&text).unwrap();
             assert_eq!(Control::try_from(json).unwrap(), control, "{text}");
         };
-        let (actor, reason) = (Actor::new("op").unwrap(), String::from("so\n\u{1}\"ß"));
+        let (by, reason) =
+            (By::with_token(Actor::new("op").unwrap(), "desk"), String::from("so\n\u{1}\"ß"));
         check(Decided::Halt(Cause {
             id: 3,
             kind: CauseKind::Drift,
             state: TradingState::Halted,
             subject: Some("AAPL".to_owned()),
             reason: reason.clone(),
-            actor: actor.clone(),
+            by: by.clone(),
             set_at: Timestamp::MIN,
+            count: 1,
         }));
-        check(Decided::Release { causes: vec![1, 2], forced: true, reason, actor });
+        check(Decided::Release { causes: vec![1, 2], forced: true, reason, by });
         check(Decided::Reconcile {
             symbol: Symbol::new("BTC/USDT").unwrap(),
             to_quantity: Decimal::new(-961, 8),

@@ -79,7 +79,7 @@ mod tests {
             account: Account::new(account).unwrap(),
             state: TradingState::Halted,
             reason: "by hand".to_owned(),
-            actor: Actor::new("op").unwrap(),
+            by: Actor::new("op").unwrap().into(),
         })
     }
 
@@ -90,7 +90,7 @@ mod tests {
             causes: Vec::new(),
             force: false,
             reason: "seen".to_owned(),
-            actor: Actor::new("op").unwrap(),
+            by: Actor::new("op").unwrap().into(),
         })
     }
 

@@ -232,7 +232,7 @@ fn decisions_may_use_the_reserve() {
         account: Account::all(),
         state: crate::domain::state::TradingState::Halted,
         reason: String::new(),
-        actor: crate::domain::ids::Actor::new("op").unwrap(),
+        by: crate::domain::ids::Actor::new("op").unwrap().into(),
     };
     let decided = Submission::new(vec![Entry::Decision(decision)], Vec::new(), &codec());
     let writer = writer(&TestLog::new());

@@ -32,6 +32,12 @@ pub const FAMILIES: &[Family] = &[
         Source::Account(|a, p| p.value(&[], a.figures.fill_ratio)),
     ),
     Family::gauge(
+        "trading_account_fill_ratio_ex_user_cancels",
+        "The account's fill ratio without untouched orders that the user cancelled, 0 to 1.",
+        ACCOUNT,
+        Source::Account(|a, p| p.value(&[], a.figures.fill_ratio_ex_user_cancels)),
+    ),
+    Family::gauge(
         "trading_account_rejection_ratio",
         "Share of the account's ended orders that the venue or broker rejected, 0 to 1.",
         ACCOUNT,

@@ -9,9 +9,13 @@ use crate::metrics::catalogue::{Family, Source};
 use crate::metrics::encode::Points;
 use crate::metrics::projection::{AccountRow, ControlRow, SymbolRow};
 
-/// One sample for each figure, 0 where all is well.
-fn by_figure(points: &mut Points<'_>, symbol: &str, levels: &[u8; 9]) {
+/// One sample for each figure that the scope can have, 0 where all is well.
+fn by_figure(points: &mut Points<'_>, symbol: &str, levels: &[u8; Figure::ALL.len()]) {
+    let is_of_symbol = |figure: &Figure| *figure != Figure::HaltOfUnknownAccount;
     for (figure, level) in Figure::ALL.iter().zip(levels) {
+        if !symbol.is_empty() && !is_of_symbol(figure) {
+            continue;
+        }
         points.count(&[symbol, figure.as_str()], u64::from(*level));
     }
 }
@@ -50,7 +54,7 @@ fn by_level(points: &mut Points<'_>, figure: &str, levels: Levels) {
 /// the one that `trading_threshold` names.
 fn is_overridden(rules: &AnomalyRules, settings: &Settings) -> bool {
     *rules != settings.anomaly.default
-        || rules.fill_ratio_basis != FillRatioBasis::All
+        || rules.fill_ratio_basis != FillRatioBasis::ExUserCancels
         || rules.slippage_reference != Reference::Expected
 }
 

@@ -58,6 +58,13 @@ pub const EVENT_DELAY: Family = Family::histogram(
     &[],
     Source::Runtime,
 );
+/// Alerts with an action that is not known.
+pub const ALERTMANAGER_UNKNOWN_ACTIONS: Family = Family::counter(
+    "trading_exporter_alertmanager_unknown_actions_total",
+    "Number of firing alerts whose label action is neither halt nor reduce nor none: nothing was done.",
+    &[],
+    Source::Runtime,
+);
 /// Notifications of Alertmanager.
 pub const ALERTMANAGER_WEBHOOKS: Family = Family::counter(
     "trading_exporter_alertmanager_webhooks_total",
@@ -259,6 +266,7 @@ pub const FAMILIES: &[Family] = &[
     INGEST_DURATION,
     EVENT_DELAY,
     ALERTMANAGER_WEBHOOKS,
+    ALERTMANAGER_UNKNOWN_ACTIONS,
     LAST_WATCHDOG_TIME,
     WEBHOOK_DELIVERIES,
     WEBHOOKS_PENDING,

@@ -9,12 +9,13 @@ use utoipa::ToSchema;
 use super::scalar::Time;
 use super::word::{AuditWord, CauseKindWord, HealthStateWord, OnExpiryWord, TradingStateWord};
 use crate::domain::account::AccountState;
+use crate::domain::audit::AuditEntry;
 use crate::domain::event::Source;
 use crate::domain::ids::Account as AccountId;
 use crate::domain::monitor::{Monitor, Permit as DomainPermit};
 use crate::domain::record::Refusal;
 use crate::domain::settings::PermitSettings;
-use crate::domain::state::{AuditEntry, Cause as DomainCause};
+use crate::domain::state::Cause as DomainCause;
 
 /// The trading state of accounts by name.
 pub type States = BTreeMap<String, TradingStateWord>;
@@ -101,26 +102,66 @@ pub struct Cause {
     pub actor: String,
     /// When (receive time).
     pub set_at: Time,
+    /// How many causes of its kind it stands for: more than 1 where more were set than stand side
+    /// by side. It is released for all of them.
+    pub count: u64,
+    /// The epoch that a release of it names now.
+    pub epoch: u64,
+    /// The body of the release: `POST /api/v1/halts/release` takes it as it is.
+    pub release: ReleaseBody,
 }
+
+/// The body of a release, with what the permit knows of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ReleaseBody {
+    /// The account, or `*`: where the cause stands.
+    pub account: String,
+    /// The epoch of that latch.
+    pub epoch: u64,
+    /// Ids of the causes meant.
+    pub causes: Vec<u64>,
+    /// Who releases: put your name here. If nobody does, it says that no name was given.
+    pub actor: &'static str,
+    /// Why: put your reason here. If nobody does, it says that none was given.
+    pub reason: &'static str,
+}
+
+/// In place of a name that a person forgot to put into the body of a release.
+const NO_ACTOR: &str = "unnamed";
+/// In place of a reason that a person forgot to put into the body of a release.
+const NO_REASON: &str = "none given: the body from the permit was sent as it was";
 
 impl Cause {
     /// The causes of a permit for `account`.
     pub(super) fn all(account: &str, permit: &DomainPermit) -> Vec<Self> {
         let stands_on = |cause: &DomainCause| {
-            if permit.common.contains(&cause.id) { AccountId::ALL } else { account }
+            if permit.common.contains(&cause.id) {
+                (AccountId::ALL, permit.common_epoch)
+            } else {
+                (account, permit.epoch)
+            }
         };
         permit.causes.iter().map(|cause| Self::new(stands_on(cause), cause)).collect()
     }
 
-    fn new(account: &str, cause: &DomainCause) -> Self {
+    fn new((account, epoch): (&str, u64), cause: &DomainCause) -> Self {
         Self {
+            count: cause.count,
+            epoch,
+            release: ReleaseBody {
+                account: account.to_owned(),
+                epoch,
+                causes: vec![cause.id],
+                actor: NO_ACTOR,
+                reason: NO_REASON,
+            },
             id: cause.id,
             account: account.to_owned(),
             kind: cause.kind.into(),
             state: cause.state.into(),
             subject: cause.subject.clone(),
             reason: cause.reason.clone(),
-            actor: cause.actor.to_string(),
+            actor: cause.by.actor.to_string(),
             set_at: Time(cause.set_at),
         }
     }
@@ -193,8 +234,11 @@ pub struct AuditLine {
     pub account: String,
     /// What was done or tried.
     pub action: AuditWord,
-    /// Who.
+    /// Who: the name that was given.
     pub actor: String,
+    /// The name of the token that decided; `none` where no tokens are configured. Null: the exporter
+    /// did it by itself, or the record is of a version that kept no token.
+    pub token: Option<String>,
     /// Why, for people.
     pub reason: String,
     /// The code of the refusal; null: it was carried out.
@@ -216,7 +260,8 @@ impl AuditLine {
             at: Time(entry.at),
             account: entry.account.to_string(),
             action: entry.action.into(),
-            actor: entry.actor.to_string(),
+            actor: entry.by.actor.to_string(),
+            token: entry.by.token.as_deref().map(str::to_owned),
             reason: entry.reason.clone(),
             refused: entry.refused.map(Refusal::code),
             state: entry.state.into(),
@@ -250,6 +295,11 @@ pub struct NotificationAnswer {
     pub duplicates: usize,
     /// Alerts that fire and ask for nothing.
     pub ignored: usize,
+    /// What alerts that fire ask for and nobody knows: values of the label `action` other than
+    /// `halt`, `reduce` and `none`. The first 16.
+    pub unknown_actions: Vec<String>,
+    /// Accounts that were halted and that nobody had named: `halt_of_unknown_account` stands there.
+    pub unknown_accounts: Vec<String>,
     /// Alerts that are resolved: they release nothing.
     pub resolved: usize,
     /// Alerts that the notification left out.

@@ -74,7 +74,7 @@ impl Whole {
             standing_causes: Cause::all(all, &common),
             probes: probes.map(|view| Component::new(all, view, monitor.now())).collect(),
             accounts: accounts.map(|account| WholeAccount::new(monitor, account)).collect(),
-            audit: monitor.audit().map(AuditLine::new).collect(),
+            audit: monitor.audit().newest(|_| true).into_iter().rev().map(AuditLine::new).collect(),
         }
     }
 }

@@ -5,6 +5,7 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::domain::audit::AuditAction;
 use crate::domain::drift::{Action, Attribution, DriftState, DriftType, LedgerBasis};
 use crate::domain::event::Source;
 use crate::domain::evidence::Missing;
@@ -12,7 +13,7 @@ use crate::domain::execution::anomaly::{AnomalyLevel, Figure};
 use crate::domain::execution::counters::Outcome;
 use crate::domain::health::{Health, Witness};
 use crate::domain::settings::{OnExpiry, Response, Severity};
-use crate::domain::state::{AuditAction, CauseKind, TradingState};
+use crate::domain::state::{CauseKind, TradingState};
 use crate::domain::units::Side;
 use crate::domain::warning::Warning;
 
@@ -101,6 +102,9 @@ word! {
         AuditAction::Release,
         AuditAction::ForcedRelease,
         AuditAction::Reconcile,
+        AuditAction::ReconcileSent,
+        AuditAction::ReconcileConfirmed,
+        AuditAction::ReconcileEscalated,
         AuditAction::Retire,
         AuditAction::Configure,
     ]
@@ -160,6 +164,7 @@ word! {
         Figure::Overfill,
         Figure::Conflict,
         Figure::ClockSkew,
+        Figure::HaltOfUnknownAccount,
     ]
 }
 word! {

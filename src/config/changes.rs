@@ -1,0 +1,113 @@
+//! What a reload changes, in one line for people: the audit trail keeps it.
+//!
+//! Input: the configuration before and after. Output: settings by their path with both values, other
+//! sections by their name. Invariant: no secret, no hash and no URL stands in it. Deliberately
+//! absent: whether a change waits for a restart (see `app::reload`).
+
+use serde_json::Value as Json;
+
+use super::{Config, settings_codec};
+use crate::domain::limits;
+use crate::domain::settings::Settings;
+
+/// What differs, or that nothing does; at most [`limits::TEXT_BYTES_MAX`] bytes.
+#[must_use]
+pub fn between(before: &Config, after: &Config) -> String {
+    let mut changes = settings(&before.settings, &after.settings);
+    for (name, differs) in [
+        ("web", before.web != after.web),
+        ("storage", before.storage != after.storage),
+        ("probes", before.probes != after.probes),
+        ("webhooks", before.webhooks != after.webhooks),
+        ("alerting", before.alerting != after.alerting),
+    ] {
+        if differs {
+            changes.push(name.to_owned());
+        }
+    }
+    for token in &after.tokens {
+        match before.tokens.iter().find(|known| known.name == token.name) {
+            None => changes.push(format!("token {} added", token.name)),
+            Some(known) if known != token => changes.push(format!("token {} changed", token.name)),
+            Some(_) => {}
+        }
+    }
+    let is_gone = |name: &str| after.tokens.iter().all(|token| token.name != name);
+    let gone = before.tokens.iter().filter(|token| is_gone(&token.name));
+    changes.extend(gone.map(|token| format!("token {} removed", token.name)));
+    told(&changes)
+}
+
+/// The same of the settings alone.
+#[must_use]
+pub fn of_settings(before: &Settings, after: &Settings) -> String {
+    told(&settings(before, after))
+}
+
+fn settings(before: &Settings, after: &Settings) -> Vec<String> {
+    let [old, new] = [before, after].map(|settings| {
+        let bytes = settings_codec::encode(settings);
+        serde_json::from_slice::<Json>(&bytes).unwrap_or_default()
+    });
+    let mut changes = Vec::new();
+    let of = |document: &Json| document.get("settings").cloned().unwrap_or_default();
+    walk("", &of(&old), &of(&new), &mut changes);
+    changes
+}
+
+fn told(changes: &[String]) -> String {
+    if changes.is_empty() {
+        return "nothing changed".to_owned();
+    }
+    let mut text = changes.join("; ");
+    text.truncate(text.floor_char_boundary(limits::TEXT_BYTES_MAX));
+    text
+}
+
+/// The values below a path that differ. Lists are told by their path alone.
+fn walk(path: &str, old: &Json, new: &Json, changes: &mut Vec<String>) {
+    match (old, new) {
+        (Json::Object(old), Json::Object(new)) => {
+            for (name, after) in new {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                walk(&path, old.get(name).unwrap_or(&Json::Null), after, changes);
+            }
+        }
+        (old, new) if old == new => {}
+        (Json::Array(_), _) | (_, Json::Array(_)) => changes.push(path.to_owned()),
+        (old, new) => changes.push(format!("{path}: {old} -> {new}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, Overrides};
+
+    #[test]
+    fn every_change_is_named_and_no_secret_is() {
+        let hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+        let overrides = Overrides { insecure: true, ..Overrides::default() };
+        let environment = Environment { overrides, ..Environment::default() };
+        let check = |before: &str, after: &str, expect: &str| {
+            let [before, after] = [before, after]
+                .map(|text| Config::parse(&text.replace("HASH", hash), &environment).expect(text));
+            let text = between(&before, &after);
+            assert_eq!(text, expect);
+            assert!(!text.contains(hash));
+        };
+        check("", "", "nothing changed");
+        check("", "series: {max: 5000}", "series.max: 100000 -> 5000");
+        check(
+            "permit: {on_expiry: halt}",
+            "health: {critical: [broker]}",
+            "health.critical; permit.on_expiry: \"halt\" -> \"reduce_only\"",
+        );
+        let token = |name: &str, scope: &str| {
+            format!("tokens: [{{name: {name}, sha256: HASH, scopes: [{scope}]}}]")
+        };
+        check("", &token("desk", "read"), "token desk added");
+        check(&token("desk", "read"), &token("desk", "halt"), "token desk changed");
+        check(&token("desk", "read"), &token("ops", "read"), "token ops added; token desk removed");
+    }
+}

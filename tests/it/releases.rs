@@ -1,0 +1,174 @@
+//! Halts let go again, as the permit says how; and the audit trail of it all.
+
+use serde_json::{Value, json};
+
+use crate::exporter::{Client, Exporter, run};
+
+const BOOKS: &str = r#"[
+    {"type":"positions","account":"paper","source":"local","positions":[{"symbol":"AAPL","quantity":100,"average_price":187,"market_price":187}]},
+    {"type":"positions","account":"paper","source":"broker","positions":[{"symbol":"AAPL","quantity":60,"average_price":187,"market_price":187}]}
+]"#;
+
+fn halt(exporter: &Exporter, account: &str) {
+    let body = json!({"account": account, "state": "halted", "actor": "jo", "reason": "incident"});
+    assert_eq!(exporter.post("/api/v1/halts", &body.to_string()).status, 201);
+}
+
+fn permit(exporter: &Exporter, account: &str) -> Value {
+    exporter.get(&format!("/api/v1/permit?account={account}")).json()
+}
+
+#[test]
+fn each_cause_of_the_permit_says_how_it_is_released() {
+    let exporter = Exporter::start(&[]);
+    let beat = r#"{"type":"heartbeat","account":"paper","component":"engine","status":"healthy"}"#;
+    exporter.post("/api/v1/events", beat);
+    for account in ["paper", "paper", "paper", "*", "*"] {
+        halt(&exporter, account);
+    }
+    let epochs = |permit: &Value| {
+        let causes = permit["causes"].as_array().unwrap();
+        let of = |cause: &Value| format!("{}@{}", cause["account"], cause["epoch"]);
+        causes.iter().map(of).collect::<Vec<_>>()
+    };
+    let before = permit(&exporter, "paper");
+    assert_eq!(before["epoch"], 5);
+    let (own, common) = ("\"paper\"@5", "\"*\"@2");
+    assert_eq!(epochs(&before), [own, own, own, common, common]);
+
+    // What the procedure led to before: a release of `*` by the epoch of an account, and of an
+    // account without causes of its own. Both say what would do.
+    let release = |account: &str, epoch: &Value| {
+        let body = json!({"account": account, "epoch": epoch, "actor": "jo", "reason": "over"});
+        exporter.post("/api/v1/halts/release", &body.to_string())
+    };
+    let stale = release("*", &before["epoch"]);
+    assert_eq!((stale.status, &stale.json()["code"]), (409, &json!("stale_epoch")));
+    assert_eq!(stale.json()["epochs"], json!({"*": 2}));
+    let stale = release("paper", &json!(1)).json();
+    assert_eq!(stale["epochs"], json!({"paper": 5, "*": 2}));
+    let nothing = release("other", &json!(2)).json();
+    assert_eq!(nothing["code"], "unknown_account");
+
+    // The bodies do it, each read anew: a release makes the others stale.
+    for left in (0..5).rev() {
+        let body = permit(&exporter, "paper")["causes"][0]["release"].clone();
+        let answer = exporter.post("/api/v1/halts/release", &body.to_string());
+        assert_eq!(answer.status, 200, "{body} {answer:?}");
+        assert_eq!(permit(&exporter, "paper")["causes"].as_array().unwrap().len(), left);
+    }
+    assert_eq!(permit(&exporter, "paper")["state"], "active");
+    let trail = exporter.get("/api/v1/audit").json();
+    let last = trail.as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&last["action"], &last["actor"], &last["token"]),
+        (&json!("release"), &json!("unnamed"), &json!("none"))
+    );
+
+    // Where all causes stand on `*`, the account has nothing to release, and the answer says so.
+    halt(&exporter, "*");
+    let epoch = permit(&exporter, "paper")["epoch"].clone();
+    let nothing = release("paper", &epoch).json();
+    assert_eq!(nothing["code"], "nothing_to_release");
+    assert!(nothing["detail"].as_str().unwrap().contains("stand on `*`"), "{nothing}");
+    assert_eq!(release("*", &nothing["epochs"]["*"]).status, 200);
+}
+
+#[test]
+fn an_open_drift_is_released_by_force_alone() {
+    let exporter = Exporter::start(&[]);
+    exporter.post("/api/v1/events", BOOKS);
+    let mut body = permit(&exporter, "paper")["causes"][0]["release"].clone();
+    let answer = exporter.post("/api/v1/halts/release", &body.to_string());
+    assert_eq!((answer.status, &answer.json()["code"]), (409, &json!("cause_open")));
+    body["force"] = json!(true);
+    assert_eq!(exporter.post("/api/v1/halts/release", &body.to_string()).status, 200);
+}
+
+const ENGINE: &str = "engine-token-for-tests";
+const OPERATOR: &str = "operator-token-for-tests";
+
+/// A configuration with tokens, in a directory that lives as long as it.
+fn with_tokens(more: &str) -> (tempfile::TempDir, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let hash = |token: &str| run(&["hash-token"], token).1.trim().to_owned();
+    let text = format!(
+        "tokens:\n  - {{name: engine-b, sha256: {}, scopes: [ingest], accounts: [b]}}\n  - {{name: \
+         desk, sha256: {}, scopes: [read, halt, release]}}\n{more}",
+        hash(ENGINE),
+        hash(OPERATOR),
+    );
+    let path = directory.path().join("exporter.yml");
+    std::fs::write(&path, text).unwrap();
+    let argument = format!("--config.file={}", path.display());
+    (directory, argument)
+}
+
+fn as_operator(exporter: &Exporter) -> Client {
+    Client::connect(exporter.address).with_token(OPERATOR)
+}
+
+fn audit(exporter: &Exporter) -> Vec<Value> {
+    let answer = as_operator(exporter).send("GET", "/api/v1/audit?limit=10000", "");
+    answer.json().as_array().unwrap().clone()
+}
+
+#[test]
+fn no_engine_pushes_a_decision_out_of_the_trail() {
+    let (_directory, config) = with_tokens("");
+    let exporter = Exporter::start(&[&config]);
+    let mut engine = Client::connect(exporter.address).with_token(ENGINE);
+    let beat = r#"{"type":"heartbeat","account":"b","component":"engine","status":"healthy"}"#;
+    assert_eq!(engine.send("POST", "/api/v1/events", beat).status, 200);
+    let halt = json!({"account": "a", "actor": "jo", "reason": "incident"}).to_string();
+    assert_eq!(as_operator(&exporter).send("POST", "/api/v1/halts", &halt).status, 201);
+    let flush =
+        json!({"account": "b", "symbol": "X", "adopt": "broker", "actor": "x", "reason": "x"});
+    for _ in 0..300 {
+        let answer = engine.send("POST", "/api/v1/drift/reconcile", &flush.to_string());
+        assert_eq!(answer.status, 404);
+    }
+    let lines = audit(&exporter);
+    assert_eq!(lines.len(), 301);
+    let who = |line: &Value| [&line["action"], &line["actor"], &line["token"]].map(Value::clone);
+    assert_eq!(who(&lines[0]), [json!("halt"), json!("jo"), json!("desk")]);
+    assert_eq!(who(&lines[300]), [json!("reconcile"), json!("x"), json!("engine-b")]);
+}
+
+#[test]
+fn reloads_stand_in_the_trail_and_survive_a_restart() {
+    let (directory, config) = with_tokens("series: {max: 5000}\n");
+    let path = directory.path().join("exporter.yml");
+    let storage = format!("--storage.path={}", directory.path().join("data").display());
+    let arguments = [config.as_str(), "--storage.mode=journal", storage.as_str()];
+    let mut exporter = Exporter::start(&arguments);
+    let before = std::fs::read_to_string(&path).unwrap();
+    let reload = |exporter: &Exporter, from: &str, to: &str| {
+        std::fs::write(&path, before.replace(from, to)).unwrap();
+        as_operator(exporter).send("POST", "/-/reload", "").status
+    };
+    assert_eq!(reload(&exporter, "max: 5000", "max: 6000"), 200);
+    assert_eq!(reload(&exporter, "max: 5000", "max: nothing"), 422);
+    std::fs::write(&path, before.replace("max: 5000", "max: 7000")).unwrap();
+    exporter.signal("HUP");
+    exporter.wait_for_log(&["the configuration was loaded again", "SIGHUP"]);
+    let expect = |lines: &[Value]| {
+        let of = |line: &Value| {
+            let text = |name: &str| line[name].as_str().unwrap_or("-").to_owned();
+            format!("{} {} {}: {}", text("actor"), text("token"), text("refused"), text("reason"))
+        };
+        let told: Vec<String> = lines.iter().map(of).collect();
+        assert_eq!(told[0], "desk desk -: series.max: 5000 -> 6000");
+        assert!(told[1].starts_with("desk desk invalid_config: "), "{}", told[1]);
+        assert!(told[1].contains("series.max"), "{}", told[1]);
+        assert_eq!(told[2], "SIGHUP - -: series.max: 6000 -> 7000");
+        told
+    };
+    expect(&audit(&exporter));
+    exporter.signal("TERM");
+    exporter.wait();
+    std::fs::write(&path, before.replace("max: 5000", "max: 8000")).unwrap();
+    let exporter = Exporter::start(&arguments);
+    let told = expect(&audit(&exporter));
+    assert_eq!(told[3], "trading-exporter - -: at the start: series.max: 7000 -> 8000");
+}
