@@ -2,11 +2,12 @@
 
 usage: alert_path.py EXPORTER
 
-The shipped rules, routes and templates, with other addresses and a scrape each second. Shown: a
-critical drift halts in the answer to the request that brings it; a low fill ratio halts another
-account by way of Alertmanager; people are told by severity, and the milder alert of a thing is not;
-the Watchdog comes back; the exporter, killed, is told of and releases nothing; after a restart the
-halts stand.
+The shipped rules, routes and templates, with other addresses and a scrape each second, and with a low fill
+ratio among what halts. Shown: a critical drift halts in the answer to the request that brings it; a low fill
+ratio halts another account by way of Alertmanager, and quoting and cancelling does not; people are told by
+severity, and the milder alert of a thing is not; a hundred alerts with long names, firing and ended ones
+mixed, reach a Discord that refuses what is too long; the Watchdog comes back; the exporter, killed, is told
+of and releases nothing; after a restart the halts stand; a release is told.
 """
 
 import hashlib
@@ -33,7 +34,7 @@ TOKENS = {
     "witness": '["ingest:broker", read]',
     "scraper": "[metrics]",
     "halt": "[halt]",
-    "desk": "[read]",
+    "desk": "[read, release]",
 }
 PLACEHOLDER = "https://discord.invalid/api/webhooks/DISCORD_WEBHOOK_PLACEHOLDER"
 
@@ -84,19 +85,26 @@ def wait_for(what, seconds, ask):
     raise SystemExit(f"not within {seconds} s: {what} ({problem})")
 
 
+def units(text):
+    """Characters as Discord counts them at most: UTF-16 units."""
+    return len(text.encode("utf-16-le")) // 2
+
+
 class Discord:
-    """Takes what Alertmanager sends to a webhook of Discord."""
+    """Takes what Alertmanager sends to a webhook of Discord, and refuses what Discord refuses."""
 
     def __init__(self):
-        self.messages = []
+        self.messages, self.refused = [], []
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                for embed in body["embeds"]:
-                    outer.messages.append((embed["title"], embed["description"]))
-                self.send_response(204)
+                told = [(embed["title"], embed["description"]) for embed in body["embeds"]]
+                fits = all(0 < units(t) <= 256 and 0 < units(m) <= 4096 for t, m in told)
+                fits = fits and sum(units(t) + units(m) for t, m in told) <= 6000
+                (outer.messages if fits else outer.refused).extend(told)
+                self.send_response(204 if fits else 400)
                 self.end_headers()
 
             def log_message(self, *_):
@@ -135,11 +143,17 @@ class Stack:
             f"  - {{name: {name}, scopes: {scopes}, sha256: {hashlib.sha256(token(name).encode()).hexdigest()}}}"
             for name, scopes in TOKENS.items()
         ]
-        (self.directory / "exporter.yml").write_text("tokens:\n" + "\n".join(tokens), encoding="utf-8")
+        (self.directory / "exporter.yml").write_text(
+            "alerting: {halt_on: [PositionDriftCritical, FillRatioLowCritical]}\n"
+            "tokens:\n" + "\n".join(tokens), encoding="utf-8")
+        # To let another alert halt: name it, print the rules, and let the first route take it.
+        subprocess.run([self.binary, "rules", "--config.file=exporter.yml", "--output.dir=alerts"],
+                       cwd=self.directory, check=True, stdout=subprocess.DEVNULL)
         self.rewrite(
             ROOT / "alerts" / "alertmanager.yml",
             self.directory / "alerts" / "alertmanager.yml",
-            {PLACEHOLDER: self.discord.url, "http://127.0.0.1:10471": self.exporter},
+            {PLACEHOLDER: self.discord.url, "http://127.0.0.1:10471": self.exporter,
+             'alertname="PositionDrift"\n': 'alertname=~"PositionDrift|FillRatioLow"\n'},
         )
         self.rewrite(
             ROOT / "deploy" / "prometheus.yml",
@@ -233,14 +247,15 @@ def drift(stack, account, local, broker, price):
     return stack.post([theirs], "witness")["states"][account]
 
 
-def orders(account, filled, cancelled):
+def orders(account, filled, cancelled, initiator="venue"):
     events = []
     for n in range(filled + cancelled):
         order = {"account": account, "order_id": f"O-{n}"}
         events.append({"type": "order_submitted", **order, "symbol": "MSFT", "side": "buy",
                        "quantity": 10, "expected_price": 400})
         end = {"type": "order_filled", "price": 400, "quantity": 10, "fill_id": f"F-{n}"}
-        events.append({**order, **(end if n < filled else {"type": "order_cancelled"})})
+        cancel = {"type": "order_cancelled", "initiator": initiator}
+        events.append({**order, **(end if n < filled else cancel)})
     return events
 
 
@@ -259,12 +274,14 @@ def halts(stack):
     drift(stack, "moderate", 100, 94, 1)
     answer = stack.post(orders("unfilled", 5, 15), "engine")
     expect(answer["states"]["unfilled"] == "active", "a low fill ratio does not halt at ingest")
+    stack.post(orders("maker", 1, 40, initiator="user"), "engine")
     permit = wait_for(
-        "the fill ratio halts the account by way of Alertmanager", 60,
+        "the fill ratio halts the account by way of Alertmanager", 150,
         lambda: (permit := stack.permit("unfilled"))["state"] == "halted" and permit,
     )
     expect({cause["kind"] for cause in permit["causes"]} == {"alertmanager"}, "and nothing else does")
     expect(stack.permit("moderate")["state"] == "active", "a moderate drift halts nothing")
+    expect(stack.permit("maker")["state"] == "active", "nor does it to quote and to cancel")
 
 
 def messages(stack):
@@ -274,7 +291,7 @@ def messages(stack):
         "CRITICAL PositionDrift: drifted", "quantity_mismatch", "Local 100 and broker 88 differ by 12",
         "worth 2250", "symbol AAPL", "quantity 10, value 500", "halts trading", "Since 2"))
     wait_for("Discord: critical fill ratio", 60, lambda: told(
-        "CRITICAL( ×2)? FillRatioLow: unfilled", "Fill ratio of MSFT of unfilled is 25%", "20 orders", "75%"))
+        "CRITICAL( ×2)? FillRatioLow: unfilled", "Fill ratio without user cancels of MSFT of unfilled is 25%", "20 orders", "75%"))
     for account in ("drifted", "unfilled"):
         wait_for(f"Discord: the halt of {account}", 60, lambda a=account: told(
             f"CRITICAL TradingHalted: {a}", f"Trading of {a} is halted", "until a person releases it"))
@@ -285,6 +302,7 @@ def messages(stack):
     expect(milder and milder[0]["status"]["state"] == "suppressed", "the milder alert of a drift is inhibited")
     expect(not told("MODERATE PositionDrift: drifted"), "and nobody is told of it")
     expect(not told(".*Watchdog.*"), "the Watchdog is not told to people")
+    expect(not told(".*FillRatioLow: maker"), "and neither is a maker that cancels")
     everything = [text for message in stack.discord.messages for text in message]
     for text in everything:
         if re.search(r"\{\{|<no value>|unknown|%!", text):
@@ -292,6 +310,56 @@ def messages(stack):
     page = call(f"{stack.exporter}/runbooks")
     anchors = set(re.findall(r"/runbooks#(\w+)", " ".join(everything)))
     expect(anchors and all(f'id="{anchor}"' in page for anchor in anchors), "links to runbooks lead to their sections")
+
+
+def crowd(stack):
+    """A hundred alerts of one group, with names as long as they may be; then half of them end."""
+    account = "\u4e2d" * 42
+    host = "https://" + "monitoring." * 20 + "example.com"
+
+    def alerts(ended):
+        now = datetime.now(UTC)
+        for n in range(100):
+            symbol = f"{n:03d}" + "_*@" * 41
+            end = {"endsAt": (now - timedelta(seconds=1)).isoformat()} if n < ended else {}
+            yield {"labels": {"alertname": "SlippageHigh", "severity": "critical", "account": account, "symbol": symbol},
+                   "annotations": {"summary": f"Mean slippage of {symbol} of {account} is 25 bps",
+                                   "description": f"Mean slippage of {symbol} of {account} is beyond. " * 9,
+                                   "runbook_url": f"{host}/runbooks#slippagehigh",
+                                   "dashboard_url": f"{host}/d/x?var-symbol={urllib.parse.quote(symbol)}"},
+                   "startsAt": (now - timedelta(minutes=1)).isoformat(), **end}
+
+    title = f"CRITICAL( ×[0-9]+)? SlippageHigh: {account}.*"
+    for what, ended, texts in (
+        ("a hundred that fire", 0, ("more that fire, 100 in all",)),
+        ("half of them ended", 50, ("more that fire, 50 in all", "more that ended, 50 in all")),
+    ):
+        call(f"{stack.alertmanager}/api/v2/alerts", body=list(alerts(ended)))
+        wait_for(f"Discord: {what}", 150, lambda t=texts: stack.discord.told(title, *t))
+    call(f"{stack.alertmanager}/api/v2/alerts", body=list(alerts(100)))
+    wait_for("Discord: all of them ended", 150, lambda: stack.discord.told(
+        f"NO LONGER FIRING SlippageHigh: {account}.*", "more that ended"))
+    longest = max(units(message) for _, message in stack.discord.messages)
+    expect(longest > 3000, f"the longest message has {longest} characters")
+
+
+def unsent(stack):
+    """Discord refused nothing, and Alertmanager gave nothing up."""
+    expect(not stack.discord.refused, "no message was longer than Discord takes")
+    metrics = call(f"{stack.alertmanager}/metrics")
+    failed = re.findall(r'^alertmanager_notifications_failed_total\{integration="discord"\} (\S+)', metrics, re.M)
+    expect(failed and all(float(n) == 0 for n in failed), "Alertmanager left no message unsent")
+
+
+def release(stack):
+    """Somebody releases what the alerts halted, with the bodies that the permit has ready."""
+    # Of the symbol and of the account; each release makes the epoch of the next.
+    for _ in stack.permit("unfilled")["causes"]:
+        body = {**stack.permit("unfilled")["causes"][0]["release"], "actor": "jo", "reason": "checked"}
+        call(f"{stack.exporter}/api/v1/halts/release", body=body, bearer="desk")
+    expect(stack.permit("unfilled")["state"] == "active", "the bodies of the permit release")
+    wait_for("Discord: the release", 60, lambda: stack.discord.told(
+        "MINOR TradingReleased: unfilled", "A halt of unfilled was released", "/api/v1/audit"))
 
 
 def watchdog(stack):
@@ -343,12 +411,16 @@ def main():
             halts(stack)
             watchdog(stack)
             messages(stack)
+            crowd(stack)
             death(stack)
+            release(stack)
+            unsent(stack)
         except BaseException:
             for name in stack.processes:
                 log = (stack.directory / f"{name}.log").read_text(encoding="utf-8", errors="replace")
                 print(f"--- {name}\n{log[-3000:]}", file=sys.stderr)
-            print(f"--- Discord\n{stack.discord.messages}", file=sys.stderr)
+            told = "\n".join(f"{title}: {message[:200]!r}" for title, message in stack.discord.messages)
+            print(f"--- Discord\n{told}", file=sys.stderr)
             raise
         finally:
             stack.stop()
