@@ -8,6 +8,8 @@ use tokio_util::task::TaskTracker;
 use crate::clock;
 use crate::config::Probe;
 use crate::domain::account::AccountState;
+use crate::domain::ids::{Account, Actor, Component};
+use crate::domain::record::{Decision, Entry};
 use crate::engine::Handle;
 use crate::sources::{Checker, Context, schedule};
 
@@ -46,6 +48,30 @@ impl Probes {
                 }
             });
             tasks.spawn(async move { stop.run_until_cancelled(checks).await });
+        }
+    }
+}
+
+impl Probes {
+    /// Retires the components of probes that are configured no longer: nobody will ever say anything
+    /// of them again, and that is no silence.
+    pub(super) async fn retire_others(&self, probes: &[Probe]) {
+        let known = |name: &Component| probes.iter().any(|probe| probe.component == *name);
+        let others: Vec<Component> = self.handle.read(|monitor| {
+            let views = monitor.probes().views(&monitor.settings().health);
+            views.map(|view| view.component).filter(|name| !known(name)).collect()
+        });
+        for component in others {
+            let decision = Decision::Retire {
+                account: Account::all(),
+                symbol: None,
+                component: Some(component.clone()),
+                actor: Actor::exporter(),
+            };
+            let submitted = self.handle.submit(vec![Entry::Decision(decision)], Vec::new()).await;
+            if let Err(error) = submitted {
+                tracing::warn!(%component, %error, "a probe that is gone was not retired");
+            }
         }
     }
 }

@@ -124,6 +124,7 @@ impl Reloader {
     async fn carry_out(&mut self, tasks: &TaskTracker) {
         let config = self.config.load_full();
         self.probes.run(&config.probes, tasks);
+        self.probes.retire_others(&config.probes).await;
         self.webhooks.run(&config.webhooks, tasks).await;
     }
 

@@ -178,3 +178,19 @@ fn what_the_token_of_the_broker_says_is_not_overruled_by_the_engine() {
     }
     assert_eq!(component()["status"], "healthy");
 }
+
+#[test]
+fn a_probe_that_is_configured_no_longer_is_not_silent() {
+    let probe = "health: {silent_min: 0s}\nprobes:\n  - component: memory\n    interval: 100ms\n    \
+                 memory: {available_ratio_min: 0}\n";
+    let (directory, exporter) = start(probe);
+    let names = || {
+        let health = exporter.get("/api/v1/health").json();
+        let components = health["components"].as_array().unwrap().iter();
+        components.map(|c| c["component"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    wait_for("the probe reports", || (names() == ["memory"]).then_some(()));
+    fs::write(directory.path().join("exporter.yml"), "health: {silent_min: 0s}\n").unwrap();
+    assert_eq!(exporter.post("/-/reload", "").status, 200);
+    wait_for("the component is retired", || names().is_empty().then_some(()));
+}

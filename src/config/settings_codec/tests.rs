@@ -95,6 +95,15 @@ fn instruments() -> impl Strategy<Value = Instrument> + Clone {
         .boxed()
 }
 
+fn evidence(engine_silent_after: Option<Duration>, pick: usize) -> EvidenceSettings {
+    EvidenceSettings {
+        book_never_came: Response::ALL[pick],
+        book_stale: Response::ALL[(pick + 1) % 3],
+        engine_silent_after,
+        engine_silent: Response::ALL[(pick + 2) % 3],
+    }
+}
+
 fn settings() -> impl Strategy<Value = Settings> {
     let scopes = (scoped(anomaly()), scoped(drift_rules()), scoped(instruments()));
     let names = prop::collection::vec(".{0,9}", 0..4);
@@ -150,12 +159,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 halt_on_unhealthy: halt,
                 halt_on_silence: b[5],
             },
-            missing_evidence: EvidenceSettings {
-                book_never_came: Response::ALL[pick],
-                book_stale: Response::ALL[(pick + 1) % 3],
-                engine_silent_after: b[6].then_some(d[19]),
-                engine_silent: Response::ALL[(pick + 2) % 3],
-            },
+            missing_evidence: evidence(b[6].then_some(d[19]), pick),
             instruments,
             breakdowns: BreakdownSettings { strategy: b[3], venue: b[4] },
             series: SeriesSettings { max: n[6] },
