@@ -2,10 +2,12 @@
 //!
 //! Output: the wall time as a [`Timestamp`], and a monotonic time for durations. Whoever needs the
 //! time is handed it, so that all else can be tested and replayed. Deliberately absent: any promise
-//! that the wall time does not go back (the engine's writer sees to that for receive times).
+//! that the wall time does not go back (see `crate::domain::clock` for receive times).
 
+use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use crate::domain::clock::Reading;
 use crate::domain::time::Timestamp;
 
 /// The wall time. A clock outside the years 1990 to 2200 reads as the nearest end of that range.
@@ -21,6 +23,15 @@ pub fn now() -> Timestamp {
 #[expect(clippy::disallowed_methods, reason = "this is the file that reads the clock")]
 pub fn monotonic() -> Instant {
     Instant::now()
+}
+
+/// Both, the monotonic time since it was first asked for.
+#[must_use]
+pub fn reading() -> Reading {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    let monotonic = monotonic();
+    let first = *FIRST.get_or_init(|| monotonic);
+    Reading { wall: now(), monotonic: Some(monotonic.saturating_duration_since(first)) }
 }
 
 /// From the Unix epoch to [`Timestamp::MIN`].

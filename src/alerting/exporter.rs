@@ -8,7 +8,7 @@ const DASHBOARD: &str = "trading-exporter";
 const JOB: &str = "job=\"trading-exporter\"";
 
 pub(super) fn groups() -> Vec<Group> {
-    let process = vec![down(), absent(), restarted(), thresholds_missing()];
+    let process = vec![down(), absent(), restarted(), thresholds_missing(), clock_behind()];
     let ingest = vec![
         queue_filling(),
         overloaded(),
@@ -85,6 +85,22 @@ fn thresholds_missing() -> Rule {
             "{{ $labels.instance }} answers but has no trading_threshold, so alerts that compare \
              with thresholds rest on the exporter's verdict alone. Look at relabelling, at the scope \
              of the token, and at what listens there.",
+        )
+        .into()
+}
+
+/// Receive time never goes back, so a clock that was ahead once is behind it from then on.
+fn clock_behind() -> Rule {
+    let behind = latest("trading_exporter_clock_behind_seconds");
+    alert("ExporterClockBehind", Urgency::Critical, format!("{behind} > 0"))
+        .holding("1m")
+        .saying(
+            "The clock of {{ $labels.instance }} is wrong, or was",
+            &format!(
+                "The wall clock of {{{{ $labels.instance }}}} is {{{{ $value | {SPAN} }}}} behind its \
+                 newest record: it was ahead, or was set back. Drift, halts and silence are judged \
+                 all the same; past clock.behind_max no permits are issued."
+            ),
         )
         .into()
 }

@@ -77,7 +77,7 @@ async fn take(
         tracing::warn!(actions, alerts = unknown, token, "alerts ask for an unknown action");
     }
     if watchdog {
-        app.runtime.watchdog(clock::now());
+        app.runtime.watchdog(clock::reading());
     }
     let asked = asks.len();
     let allowed: Vec<Ask> =

@@ -19,7 +19,6 @@ use crate::clock;
 use crate::domain::health;
 use crate::domain::health::Components;
 use crate::domain::ids::Account;
-use crate::domain::time::seconds;
 use crate::engine::Subscription;
 use crate::wire::view::{Permit, PermitHealth};
 
@@ -97,13 +96,13 @@ async fn changed(app: &AppState, account: &Account, epoch: u64, mut changes: Sub
 /// `not_ready` while none is issued; `unknown_account` where `strict_accounts` refuses it.
 pub(super) fn issue(app: &AppState, account: &Account, asked: Instant) -> Result<Permit, Problem> {
     probes::check_ready(app)?;
-    let now = clock::now();
-    let watchdog_at = app.runtime.watchdog_at();
-    let watchdog_age_seconds = watchdog_at.map(|at| seconds(now.since(at).max(0)));
+    let now = clock::reading();
+    let watchdog_age_seconds = app.runtime.watchdog_age(now).map(|age| age.as_secs_f64());
+    let age = app.engine.age(now);
     app.engine.read(|monitor| {
         let settings = monitor.settings();
         // Ticks are records: a state without one for so long waits for its log.
-        if monitor.sequence() > 0 && now.is_past(monitor.now(), settings.permit.valid_for) {
+        if monitor.sequence() > 0 && age > settings.permit.valid_for {
             return Err(behind());
         }
         let known = monitor.is_known(account.as_str());

@@ -1,6 +1,8 @@
 //! `/-/healthy`, `/-/ready` and `/-/reload`: the process itself, as Prometheus has it. Like there,
 //! a query is passed over: a probe with a stray parameter must not be blind.
 
+use std::time::Duration;
+
 use axum::Extension;
 use axum::extract::State;
 
@@ -8,6 +10,7 @@ use crate::api::AppState;
 use crate::api::auth::Caller;
 use crate::api::problem::{Code, Problem};
 use crate::domain::audit::By;
+use crate::domain::monitor::Monitor;
 
 /// Whether the process lives
 #[utoipa::path(
@@ -20,8 +23,9 @@ pub(super) async fn get_healthy() -> &'static str {
 
 /// Whether requests are taken
 ///
-/// Not while the journal is replayed, while the process ends, or while the journal cannot be
-/// written.
+/// Not while the journal is replayed, while the process ends, while the journal cannot be written,
+/// or while the clock of the machine is further behind than `clock.behind_max`. A clock that is behind
+/// by less is named in the answer.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -29,17 +33,32 @@ pub(super) async fn get_healthy() -> &'static str {
     get, path = "/-/ready", tag = "process",
     responses((status = 200, description = "They are", body = String, content_type = "text/plain; charset=utf-8")),
 )]
-pub(super) async fn get_ready(State(app): State<AppState>) -> Result<&'static str, Problem> {
+pub(super) async fn get_ready(State(app): State<AppState>) -> Result<String, Problem> {
     check_ready(&app)?;
-    Ok("trading-exporter is ready.\n")
+    let behind = app.engine.read(Monitor::clock_behind);
+    Ok(if behind.is_zero() {
+        "trading-exporter is ready.\n".to_owned()
+    } else {
+        format!("trading-exporter is ready; {}.\n", clock_behind(behind))
+    })
 }
 
-/// Refuses while the engine is not ready.
+/// Refuses while the engine is not ready, or its clock is too far behind to promise anything for a time.
 ///
 /// # Errors
 /// `not_ready`.
 pub(super) fn check_ready(app: &AppState) -> Result<(), Problem> {
-    app.engine.readiness().map_err(|why| Problem::new(Code::NotReady, why.to_string()))
+    app.engine.readiness().map_err(|why| Problem::new(Code::NotReady, why.to_string()))?;
+    let (behind, max) =
+        app.engine.read(|monitor| (monitor.clock_behind(), monitor.settings().clock.behind_max));
+    if behind > max {
+        return Err(Problem::new(Code::NotReady, clock_behind(behind)));
+    }
+    Ok(())
+}
+
+fn clock_behind(behind: Duration) -> String {
+    format!("the clock is {} s behind the newest record", behind.as_secs())
 }
 
 /// Reads the configuration again

@@ -99,7 +99,7 @@ impl Engine {
 /// be refused. A full disk is no reason not to start.
 fn catch_up(writer: &mut Writer, codec: &RecordCodec) -> Result<(), EngineError> {
     let tick = Submission::new(vec![Entry::Tick], Vec::new(), codec);
-    match writer.commit(vec![tick], clock::now()) {
+    match writer.commit(vec![tick], clock::reading()) {
         Ok(_) | Err(EngineError::DiskFull) => Ok(()),
         Err(error) => Err(error),
     }
@@ -125,12 +125,12 @@ fn write(
         entries.extend(writer.settings().map(|before| changed(&before, &settings)));
         entries.push(Entry::Settings(settings));
     }
-    writer.commit(vec![Submission::new(entries, Vec::new(), &codec)], clock::now())?;
+    writer.commit(vec![Submission::new(entries, Vec::new(), &codec)], clock::reading())?;
     if is_under {
         catch_up(&mut writer, &codec)?;
     }
     inbox.open();
-    inbox.with_pause(give_way).run(&mut writer, clock::now);
+    inbox.with_pause(give_way).run(&mut writer, clock::reading);
     Ok(writer.into_log())
 }
 

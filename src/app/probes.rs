@@ -89,11 +89,15 @@ fn context(handle: &Handle) -> Context {
     Context {
         elapsed: Arc::new(move || clock::monotonic().saturating_duration_since(started)),
         quote_age: Arc::new(move |account| {
-            let at = handle.read(|monitor| match account {
-                Some(account) => monitor.account(account).and_then(newest),
-                None => monitor.accounts().filter_map(newest).max(),
+            // By receive time, like the quotes: the wall clock may be behind.
+            let (at, now) = handle.read(|monitor| {
+                let at = match account {
+                    Some(account) => monitor.account(account).and_then(newest),
+                    None => monitor.accounts().filter_map(newest).max(),
+                };
+                at.map(|at| (at, monitor.now()))
             })?;
-            let nanos = u64::try_from(clock::now().since(at)).unwrap_or(0);
+            let nanos = u64::try_from(now.since(at)).unwrap_or(0);
             Some(std::time::Duration::from_nanos(nanos))
         }),
         blocking: Arc::new(spawn_blocking),

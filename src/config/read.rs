@@ -64,6 +64,7 @@ pub(super) fn read(root: &Node, environment: &Environment, report: &Report) -> C
         });
         root.section("permit", |s| permit(s, &mut settings));
         root.section("alerting", |s| alerting(s, &mut config));
+        root.section("clock", |s| clock(s, &mut settings));
         config.probes = probes::read(root, settings.health.interval);
     });
     settings.accounts.named = named_accounts(&config, &settings);
@@ -177,6 +178,13 @@ fn symbols(s: &mut Section<'_>, settings: &mut Settings) {
     s.set("max", &mut symbols.max, count(1..=1_000_000));
     let words = OnNotMonitored::ALL.map(|result| (result.as_str(), result));
     s.set("on_not_monitored", &mut symbols.on_not_monitored, word(&words));
+}
+
+fn clock(s: &mut Section<'_>, settings: &mut Settings) {
+    let clock = &mut settings.clock;
+    s.set("behind_after", &mut clock.behind_after, duration(Duration::ZERO..=MINUTE));
+    s.set("behind_max", &mut clock.behind_max, duration(Duration::ZERO..=100 * YEAR));
+    s.set("ahead_after", &mut clock.ahead_after, duration(SECOND..=100 * YEAR));
 }
 
 fn permit(s: &mut Section<'_>, settings: &mut Settings) {

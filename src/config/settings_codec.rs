@@ -19,10 +19,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use self::leaves::Shaped;
 use crate::domain::ids::Currency;
 use crate::domain::settings::{
-    AccountSettings, AnomalyRules, BreakdownSettings, DriftRules, DriftSettings, EvidenceSettings,
-    FillRatioBasis, HealthSettings, InFlightSettings, IngestSettings, Instrument, Levels, OnExpiry,
-    OnNotMonitored, OrderSettings, PerSeverity, PermitSettings, Rate, Reference, Response, Scoped,
-    SeriesSettings, Settings, SettleMode, Severity, SymbolSettings, WindowSettings,
+    AccountSettings, AnomalyRules, BreakdownSettings, ClockSettings, DriftRules, DriftSettings,
+    EvidenceSettings, FillRatioBasis, HealthSettings, InFlightSettings, IngestSettings, Instrument,
+    Levels, OnExpiry, OnNotMonitored, OrderSettings, PerSeverity, PermitSettings, Rate, Reference,
+    Response, Scoped, SeriesSettings, Settings, SettleMode, Severity, SymbolSettings,
+    WindowSettings,
 };
 use crate::domain::units::Decimal;
 
@@ -108,6 +109,16 @@ struct SettingsShape {
     symbols: SymbolSettings,
     #[serde(with = "AccountsShape", default)]
     accounts: AccountSettings,
+    #[serde(default, with = "ClockShape")]
+    clock: ClockSettings,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "ClockSettings", deny_unknown_fields)]
+struct ClockShape {
+    behind_after: Duration,
+    behind_max: Duration,
+    ahead_after: Duration,
 }
 
 #[derive(Serialize, Deserialize)]

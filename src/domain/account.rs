@@ -3,6 +3,8 @@
 //! Input: events of this account, in the order of the journal. Output: [`Effect`]s for what lies
 //! beyond the account. Invariant: a refused event changes nothing.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::directive::Outbox;
@@ -64,6 +66,8 @@ pub struct AccountState {
 pub struct Scene<'a, 'b> {
     /// Receive time of the record.
     pub now: Timestamp,
+    /// How far the wall clock is behind it.
+    pub behind: Duration,
     /// The settings in force.
     pub settings: &'a Settings,
     /// What the answer says about the event.
@@ -85,6 +89,15 @@ pub enum Effect {
     Books,
     /// A component changed its state.
     Health(Change),
+}
+
+impl Scene<'_, '_> {
+    /// A sender's time by the exporter's own clock. Where that is ahead of the wall clock, so are all
+    /// times in the state: else nothing that is sent now would be newer than what was sent before.
+    #[must_use]
+    pub fn by_own_clock(&self, time: Timestamp) -> Timestamp {
+        time.plus(self.behind)
+    }
 }
 
 impl AccountState {
@@ -126,7 +139,8 @@ impl AccountState {
     /// See [`Refusal`]; nothing changed then.
     pub fn take(&mut self, event: &Event, scene: &mut Scene<'_, '_>) -> Result<Effect, Refusal> {
         let skew_max = scene.settings.ingest.clock_skew_max;
-        let at = event.time.unwrap_or(scene.now);
+        let told = event.time.map(|time| scene.by_own_clock(time));
+        let at = told.unwrap_or(scene.now);
         let is_skewed = at.is_past(scene.now, skew_max);
         let effect = match &event.body {
             Body::OrderSubmitted(_)
@@ -142,7 +156,7 @@ impl AccountState {
             Body::Quote(quote) => self.take_quote(quote, at, scene),
             Body::Positions(positions) => {
                 let time = if is_skewed { scene.now } else { at };
-                let is_told = event.time == Some(time);
+                let is_told = told == Some(time);
                 if is_told && self.books.is_repeated(positions, time) {
                     return Ok(Effect::Duplicate);
                 }

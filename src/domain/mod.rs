@@ -14,6 +14,7 @@ pub mod few;
 pub mod marks;
 pub mod pattern;
 pub mod settings;
+pub mod clock;
 pub mod event;
 pub mod warning;
 pub mod record;

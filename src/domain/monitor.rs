@@ -47,6 +47,9 @@ pub struct Monitor {
     now: Timestamp,
     /// Since when records come without a gap: what was sent in one was not heard.
     listening_since: Timestamp,
+    /// How far the wall clock is behind receive time.
+    #[serde(default)]
+    clock_behind: Duration,
     accounts: Accounts,
     common: Latch,
     probes: Components,
@@ -102,6 +105,7 @@ impl Monitor {
             born: None,
             now: Timestamp::MIN,
             listening_since: Timestamp::MIN,
+            clock_behind: Duration::ZERO,
             accounts: Accounts::default(),
             common: Latch::default(),
             probes: Components::default(),
@@ -137,6 +141,10 @@ impl Monitor {
             Entry::Event(event) => self.event(event, &mut outbox),
             Entry::Tick => {
                 self.tick_accounts(&mut outbox);
+                Verdict::Accepted
+            }
+            Entry::Clock { behind } => {
+                self.clock_behind = *behind;
                 Verdict::Accepted
             }
             Entry::Check(result) => self.check(result, &mut outbox),
@@ -202,6 +210,13 @@ impl Monitor {
     #[must_use]
     pub const fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// How far the wall clock is behind receive time; 0 while it is not, or by so little that it is
+    /// waited for.
+    #[must_use]
+    pub const fn clock_behind(&self) -> Duration {
+        self.clock_behind
     }
 
     /// The accounts by name.

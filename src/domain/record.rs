@@ -38,6 +38,11 @@ pub enum Entry {
     Event(Event),
     /// A second passed.
     Tick,
+    /// How far the wall clock is behind receive time from here on.
+    Clock {
+        /// Nothing: it is right again.
+        behind: Duration,
+    },
     /// A probe of the exporter's own finished.
     Check(CheckResult),
     /// An operator or a rule decided.

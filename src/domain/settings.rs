@@ -6,6 +6,7 @@
 
 mod accounts;
 mod anomaly;
+mod clock;
 mod drift;
 mod evidence;
 mod health;
@@ -21,6 +22,7 @@ use crate::domain::limits;
 use crate::domain::pattern::Pattern;
 pub use accounts::AccountSettings;
 pub use anomaly::{AnomalyRules, FillRatioBasis, Levels};
+pub use clock::ClockSettings;
 pub use drift::{DriftRules, DriftSettings, PerSeverity, Severity};
 pub use evidence::{EvidenceSettings, Response};
 pub use health::HealthSettings;
@@ -59,6 +61,8 @@ pub struct Settings {
     pub series: SeriesSettings,
     /// What engines are told of the trading state.
     pub permit: PermitSettings,
+    /// The exporter's own clock.
+    pub clock: ClockSettings,
 }
 
 /// A rule with overrides by account and symbol pattern; the last override that matches wins.

@@ -2,7 +2,7 @@
 //!
 //! A record is a version byte, a flags byte (bit 0: more records of the same request follow), a tag
 //! byte, and what the tag says: an event as canonical wire JSON, a check or a decision (of a person,
-//! of the fold) as JSON, the settings as the configuration writes them, nothing for a tick. Sequence
+//! of the fold) or the clock as JSON, the settings as the configuration writes them, nothing for a tick. Sequence
 //! and receive time stand in the batch. Invariant: decoding gives an equal entry back, and refuses what it does not know.
 
 mod control;
@@ -30,6 +30,7 @@ const FLAG_MORE: u8 = 1;
 
 pub(super) const TAG_EVENT: u8 = b'E';
 pub(super) const TAG_TICK: u8 = b'T';
+pub(super) const TAG_CLOCK: u8 = b'W';
 pub(super) const TAG_CHECK: u8 = b'C';
 pub(super) const TAG_DECISION: u8 = b'D';
 pub(super) const TAG_SETTINGS: u8 = b'S';
@@ -87,6 +88,10 @@ impl RecordCodec {
                 encode_into(event, out);
             }
             Entry::Tick => out.push(TAG_TICK),
+            Entry::Clock { behind } => {
+                out.push(TAG_CLOCK);
+                json(behind, out);
+            }
             Entry::Check(check) => {
                 out.push(TAG_CHECK);
                 json(&CheckJson::from(check), out);
@@ -141,6 +146,7 @@ impl RecordCodec {
         let entry = match tag {
             TAG_EVENT => Entry::Event(events.read(content).map_or_else(|| event(content), Ok)?),
             TAG_TICK if content.is_empty() => Entry::Tick,
+            TAG_CLOCK => Entry::Clock { behind: from_json("clock", content)? },
             TAG_CHECK => {
                 let check: CheckJson<'_> = from_json("check", content)?;
                 Entry::Check(check.try_into().map_err(|e| content_error("check", &e))?)
@@ -314,6 +320,7 @@ mod tests {
         let (symbol, reason) = (Symbol::new("BTC/USDT").unwrap(), String::from("so\n\u{1}\"ß"));
         let component = Component::new("broker").unwrap();
         check(&Entry::Tick);
+        check(&Entry::Clock { behind: Duration::from_millis(600_250) });
         check(&event(Body::Quote(Quote {
             symbol: symbol.clone(),
             mid: Price::new(Decimal::new(-12_345, 3)),

@@ -4,10 +4,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
+use crate::domain::clock::Reading;
 use crate::domain::directive::DirectiveId;
 use crate::domain::ids::Account;
 use crate::domain::monitor::Monitor;
@@ -129,6 +131,17 @@ impl Handle {
     /// Reads the state. Keep it short: ingest waits meanwhile. Never called across an await.
     pub fn read<R>(&self, read: impl FnOnce(&Monitor) -> R) -> R {
         read(&self.shared.monitor.read())
+    }
+
+    /// How old the state is: the time since the newest record, by the clock that says more. A wall
+    /// clock that is behind would say nothing, and the monotonic one stands while a machine sleeps.
+    #[must_use]
+    pub fn age(&self, now: Reading) -> Duration {
+        let received_at = self.shared.monitor.read().now();
+        let by_wall = u64::try_from(now.wall.since(received_at)).map(Duration::from_nanos);
+        let committed_at = *self.shared.committed_at.lock();
+        let passed = now.monotonic.zip(committed_at).map(|(now, then)| now.saturating_sub(then));
+        by_wall.unwrap_or_default().max(passed.unwrap_or_default())
     }
 
     /// Whether requests are taken: caught up, the log healthy, not draining, the queue not full.
@@ -276,5 +289,41 @@ mod testing {
             std::thread::spawn(move || inbox.run(&mut writer, || now));
             handle
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::domain::limits;
+    use crate::domain::settings::Settings;
+    use crate::domain::time::Timestamp;
+    use crate::engine::{RecordCodec, SettingsCodec, Writer, channel};
+    use crate::journal::MemoryLog;
+
+    #[test]
+    fn the_age_of_the_state_is_told_by_the_clock_that_says_more() {
+        let settings =
+            SettingsCodec { encode: |_| Vec::new(), decode: |_| Ok(Settings::default()) };
+        let codec = RecordCodec::new(settings);
+        let (handle, inbox) = channel(Monitor::new(Arc::default()), codec, 10);
+        let log = Box::new(MemoryLog::new(limits::MEMORY_LOG_BYTES_MAX));
+        let mut writer = Writer::new(inbox.monitor(), log, codec);
+        let at = |wall: u64, monotonic: u64| Reading {
+            wall: Timestamp::MIN.plus(Duration::from_secs(wall)),
+            monotonic: Some(Duration::from_secs(monotonic)),
+        };
+        assert_eq!(handle.age(at(0, 500)), Duration::ZERO, "nothing was committed");
+        handle.tick();
+        let tasks = tokio::runtime::Runtime::new().unwrap();
+        tasks.block_on(handle.stop());
+        inbox.run(&mut writer, || at(600, 1));
+        let check = |now: Reading, seconds: u64| {
+            assert_eq!(handle.age(now), Duration::from_secs(seconds), "{now:?}");
+        };
+        check(at(601, 2), 1);
+        check(at(2, 13), 12);
+        check(at(660, 2), 60);
     }
 }

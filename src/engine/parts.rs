@@ -11,7 +11,7 @@ use crate::engine::codec::{self, CodecError, RecordCodec};
 /// A record in parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordParts<'b> {
-    /// The type of an event; `tick`, `check`, `decision` (of an operator), `decided` (by the fold) or
+    /// The type of an event; `tick`, `clock`, `check`, `decision` (of an operator), `decided` (by the fold) or
     /// `settings`.
     pub kind: String,
     /// The account that it names; one that an event leaves out is `default`.
@@ -46,6 +46,7 @@ impl RecordCodec {
                 (names.kind.unwrap_or_default(), Some(account))
             }
             codec::TAG_TICK => ("tick".into(), None),
+            codec::TAG_CLOCK => ("clock".into(), None),
             codec::TAG_CHECK => ("check".into(), None),
             codec::TAG_DECISION => ("decision".into(), names()?.account),
             codec::TAG_SETTINGS => ("settings".into(), None),

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
+use crate::domain::clock::Reading;
 use crate::domain::limits;
 use crate::domain::monitor::Monitor;
 use crate::domain::record::Entry;
-use crate::domain::time::Timestamp;
 use crate::engine::codec::RecordCodec;
 use crate::engine::feed::Feed;
 use crate::engine::handle::{Handle, Phase, Status};
@@ -50,6 +50,7 @@ fn bounded(
         status: watch::Sender::new(Status::default()),
         feed: Arc::new(Feed::new()),
         tick_due: AtomicBool::new(false),
+        committed_at: Mutex::new(None),
     });
     (
         Handle::new_with(Arc::clone(&shared)),
@@ -70,6 +71,8 @@ pub(super) struct Shared {
     pub(super) feed: Arc<Feed>,
     /// A second passed, and no record says so yet.
     pub(super) tick_due: AtomicBool,
+    /// When the newest batch was committed, by the monotonic clock.
+    pub(super) committed_at: Mutex<Option<Duration>>,
 }
 
 /// What stands in the queue.
@@ -136,7 +139,7 @@ impl Inbox {
 
     /// Commits what comes until the handle says stop and nothing waits. It blocks: give it a
     /// thread of its own.
-    pub fn run(mut self, writer: &mut Writer, now: impl Fn() -> Timestamp) {
+    pub fn run<R: Into<Reading>>(mut self, writer: &mut Writer, now: impl Fn() -> R) {
         while self.step(writer, &now) {}
         let synced = writer.sync();
         if let Err(error) = synced {
@@ -145,7 +148,7 @@ impl Inbox {
     }
 
     /// Waits for a batch and commits it. False: stopped, and nothing waits any more.
-    fn step(&mut self, writer: &mut Writer, now: &impl Fn() -> Timestamp) -> bool {
+    fn step<R: Into<Reading>>(&mut self, writer: &mut Writer, now: &impl Fn() -> R) -> bool {
         let batch = self.next_batch(writer);
         if batch.is_empty() {
             return false;
@@ -157,7 +160,11 @@ impl Inbox {
             submissions.push(submission);
             waiting.push((answer, share));
         }
-        let committed = writer.commit(submissions, now());
+        let now = now().into();
+        let committed = writer.commit(submissions, now);
+        if let (Ok(_), Some(at)) = (&committed, now.monotonic) {
+            *self.shared.committed_at.lock() = Some(at);
+        }
         // That the reserve took something says nothing of the disk.
         if room == Room::Ordinary || committed.is_err() {
             self.shared.note(committed.as_ref().err());
@@ -285,6 +292,7 @@ mod tests {
     use crate::domain::record::Decision;
     use crate::domain::settings::Settings;
     use crate::domain::state::TradingState;
+    use crate::domain::time::Timestamp;
     use crate::engine::codec::SettingsCodec;
     use crate::engine::handle::NotReady;
     use crate::journal::{Batch, Durability, EventLog, LogError, MemoryLog, Retention};

@@ -1,6 +1,6 @@
 //! The commit: a batch of requests becomes records, bytes in the log, and state.
 //!
-//! Input: submissions, and the time. Output: receipts and directives, or why nothing was taken.
+//! Input: submissions, and a reading of the clocks. Output: receipts and directives, or why nothing was taken.
 //! Invariants: sequences have no gaps; receive times never go back; one append for each batch;
 //! nothing is folded that is not in the log; after a failure of the log nothing is taken. Free of
 //! threads, timers and clocks, so that a test drives it step by step.
@@ -10,9 +10,11 @@ mod decisions;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{RwLock, RwLockWriteGuard};
 
+use crate::domain::clock::{Moment, OwnClock, Reading, is_news};
 use crate::domain::directive::Directive;
 use crate::domain::event::Body;
 use crate::domain::few::MostlyOne;
@@ -27,14 +29,15 @@ use crate::engine::replay::Replay;
 use crate::engine::submission::Submission;
 use crate::engine::{EngineError, Receipt};
 use crate::journal::{Batch, EventLog, LogError, Room, SnapshotError};
+use crate::wire::time::Rfc3339;
 
 /// The only one who writes: the log's owner, and the only one who locks the state for writing.
 pub struct Writer {
     monitor: Arc<RwLock<Monitor>>,
     log: Box<dyn EventLog>,
     codec: RecordCodec,
-    /// Receive time of the newest record: the next one is not earlier.
-    received_at: Timestamp,
+    /// It stands at the receive time of the newest record: the next one is not earlier.
+    clock: OwnClock,
     failed: bool,
 }
 
@@ -108,8 +111,8 @@ impl Writer {
     /// A writer that goes on where `monitor` and the log stand; see [`Writer::recover`].
     #[must_use]
     pub fn new(monitor: Arc<RwLock<Monitor>>, log: Box<dyn EventLog>, codec: RecordCodec) -> Self {
-        let received_at = monitor.read().now();
-        Self { monitor, log, codec, received_at, failed: false }
+        let clock = OwnClock::going_on_from(monitor.read().now());
+        Self { monitor, log, codec, clock, failed: false }
     }
 
     /// Goes on from a state that was stored, instead of from nothing.
@@ -146,7 +149,7 @@ impl Writer {
                 LogError::Corrupt { place, what }
             })
         });
-        self.received_at = self.monitor.read().now();
+        self.clock = OwnClock::going_on_from(self.monitor.read().now());
         result.map_err(|error| broken.unwrap_or(RecoverError::Log(error)))
     }
 
@@ -181,33 +184,65 @@ impl Writer {
         (monitor.sequence() > 0).then(|| Arc::clone(monitor.settings()))
     }
 
-    /// Commits the submissions as one batch received at `now`, or later if the clock went back.
+    /// Commits the submissions as one batch, received when its own clock says by that reading.
     ///
     /// # Errors
     /// [`EngineError::DiskFull`] when the log has no room: nothing was taken, a later batch may be.
     /// [`EngineError::JournalFailed`] when the log failed, now or earlier.
     pub fn commit(
         &mut self,
-        submissions: Vec<Submission>,
-        now: Timestamp,
+        mut submissions: Vec<Submission>,
+        now: impl Into<Reading>,
     ) -> Result<Committed, EngineError> {
         if self.failed {
             return Err(EngineError::JournalFailed);
         }
         // What was decided stands before what comes later.
         self.record_decisions()?;
-        let received_at = self.received_at.max(now);
-        let (batch, planned) = self.plan(submissions, received_at);
+        let now = now.into();
+        let Moment { at, behind } = self.moment(now);
+        let turned = self.turn_of_clock(behind);
+        let has_turned = turned.is_some();
+        if let Some(turned) = turned {
+            // Before what is dated by it.
+            submissions.insert(0, turned);
+        }
+        let (batch, planned) = self.plan(submissions, at);
         if !batch.is_empty() {
             self.append(&batch)?;
-            self.received_at = received_at;
+            self.clock.go_on(now, at);
         }
-        let committed = fold(&mut self.monitor.write(), planned, received_at);
+        let mut committed = fold(&mut self.monitor.write(), planned, at);
+        if has_turned {
+            committed.receipts.remove(0);
+            tell_of_clock(now.wall, at, behind);
+        }
         if let Err(error) = self.record_decisions() {
             // The requests are on the disk and folded; the next commit tries it again.
             tracing::warn!(%error, "a decision waits to be recorded; it stands all the same");
         }
         Ok(committed)
+    }
+
+    /// The receive time of that reading. One that is far ahead of the newest record is told before
+    /// it is written: whatever waits by receive time ends with it.
+    fn moment(&self, now: Reading) -> Moment {
+        let monitor = self.monitor.read();
+        let (settings, last) = (&monitor.settings().clock, self.clock.at());
+        let moment = self.clock.receipt(now, settings);
+        if monitor.sequence() > 0 && moment.at.is_past(last, settings.ahead_after) {
+            tracing::warn!(
+                last = %Rfc3339(last), next = %Rfc3339(moment.at),
+                "the clock is far ahead of the newest record: was the exporter stopped for so long?"
+            );
+        }
+        moment
+    }
+
+    /// The record which says that the wall clock is behind, or no longer, if that is news.
+    fn turn_of_clock(&self, behind: Duration) -> Option<Submission> {
+        is_news(self.monitor.read().clock_behind(), behind)
+            .then(|| Submission::new(vec![Entry::Clock { behind }], Vec::new(), &self.codec))
     }
 
     /// Makes what was committed as durable as the log can.
@@ -266,12 +301,30 @@ impl Writer {
     }
 }
 
+/// Logs what was recorded of the clock.
+fn tell_of_clock(wall: Timestamp, received_at: Timestamp, behind: Duration) {
+    let (wall, received_at) = (Rfc3339(wall), Rfc3339(received_at));
+    if behind.is_zero() {
+        tracing::info!(%wall, %received_at, "the clock is right again");
+    } else {
+        tracing::warn!(
+            %wall, %received_at, behind_seconds = behind.as_secs(),
+            "the clock is behind the newest record: receive time goes on by the monotonic clock, \
+             and permits end past clock.behind_max"
+        );
+    }
+}
+
 /// Whether an entry need not be written.
 fn is_known(monitor: &Monitor, entry: &Entry) -> bool {
     match entry {
         Entry::Event(event) => monitor.is_duplicate(event),
         Entry::Decision(decision) => monitor.is_decided(decision),
-        Entry::Tick | Entry::Check(_) | Entry::Settings(_) | Entry::Control(_) => false,
+        Entry::Tick
+        | Entry::Clock { .. }
+        | Entry::Check(_)
+        | Entry::Settings(_)
+        | Entry::Control(_) => false,
     }
 }
 
@@ -329,6 +382,7 @@ const fn is_snapshot(entry: &Entry) -> bool {
     match entry {
         Entry::Event(event) => matches!(event.body, Body::Positions(_)),
         Entry::Tick
+        | Entry::Clock { .. }
         | Entry::Check(_)
         | Entry::Decision(_)
         | Entry::Settings(_)

@@ -6,6 +6,7 @@
 //! together. Deliberately absent: text of any kind; nothing here formats or escapes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::account::AccountState;
 use crate::domain::drift::{DriftType, DriftView, PositionView, ReconcileOutcome};
@@ -153,6 +154,8 @@ pub struct ExporterRow {
     pub folded: [(&'static str, u64); 3],
     /// Snapshots of positions that were older than one known.
     pub out_of_order: u64,
+    /// How far the wall clock is behind receive time.
+    pub clock_behind: Duration,
     /// Decisions of the log that the fold did not reach by itself.
     pub decisions_missed: u64,
 }
@@ -186,6 +189,7 @@ pub(super) fn exporter_row(monitor: &Monitor) -> ExporterRow {
             ("venue", folded(|account| account.execution.folded().1)),
         ],
         out_of_order: monitor.out_of_order(),
+        clock_behind: monitor.clock_behind(),
         decisions_missed: monitor.decisions_missed(),
     }
 }

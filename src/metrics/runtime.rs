@@ -10,9 +10,9 @@ mod journal;
 mod snapshots;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use prometheus::core::Collector;
 use prometheus::local::LocalHistogram;
 use prometheus::process_collector::ProcessCollector;
@@ -24,6 +24,7 @@ use prometheus::{
 pub use journal::JournalFigures;
 pub use snapshots::{SnapshotFigure, SnapshotFigures};
 
+use crate::domain::clock::Reading;
 use crate::domain::event::KINDS;
 use crate::domain::time::Timestamp;
 use crate::domain::warning::Warning;
@@ -71,7 +72,7 @@ pub struct Runtime {
     unknown_actions: IntCounterVec,
     /// Without labels; a sample is there once the Watchdog came.
     watchdog_time: GaugeVec,
-    watchdog_at: AtomicI64,
+    watchdog_at: Mutex<Option<Reading>>,
     sinks: Sinks,
     listeners: IntGaugeVec,
     listeners_refused: IntCounterVec,
@@ -123,7 +124,7 @@ impl Runtime {
                 own,
                 Gauge::with_opts(opts(&families::RELOAD_SUCCESS_TIME))?,
             )?,
-            watchdog_at: AtomicI64::new(0),
+            watchdog_at: Mutex::new(None),
             sinks: Sinks::new(own)?,
             listeners: register(
                 own,
@@ -230,17 +231,17 @@ impl Runtime {
         self.unknown_actions.with_label_values::<&str>(&[]).inc_by(alerts);
     }
 
-    /// The Watchdog came at `at`.
-    pub fn watchdog(&self, at: Timestamp) {
-        self.watchdog_time.with_label_values::<&str>(&[]).set(at.as_seconds());
-        self.watchdog_at.store(at.as_nanos(), Ordering::Relaxed);
+    /// The Watchdog came.
+    pub fn watchdog(&self, now: Reading) {
+        self.watchdog_time.with_label_values::<&str>(&[]).set(now.wall.as_seconds());
+        *self.watchdog_at.lock() = Some(now);
     }
 
-    /// When the Watchdog last came; none: not since the start.
+    /// How long ago the Watchdog came, whatever the wall clock does; none: not since the start.
     #[must_use]
-    pub fn watchdog_at(&self) -> Option<Timestamp> {
-        // Before the first one it holds 0, which is no time of ours.
-        Timestamp::from_nanos(self.watchdog_at.load(Ordering::Relaxed)).ok()
+    pub fn watchdog_age(&self, now: Reading) -> Option<Duration> {
+        let came = (*self.watchdog_at.lock())?;
+        Some(now.monotonic?.saturating_sub(came.monotonic?))
     }
 
     /// The figures of webhooks.

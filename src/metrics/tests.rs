@@ -219,6 +219,7 @@ fn projection() -> Projection {
             series_limit: 100_000,
             folded: [("symbol", 0), ("strategy", 0), ("venue", 0)],
             out_of_order: 1,
+            clock_behind: std::time::Duration::from_millis(600_250),
             decisions_missed: 0,
         },
     }
@@ -230,7 +231,7 @@ fn runtime() -> Runtime {
     runtime.declare_codes(&["conflict"]);
     runtime.sinks().declare("engine");
     runtime.sinks().delivered("engine", at(1_795_357_800));
-    runtime.watchdog(at(1_795_357_800));
+    runtime.watchdog(at(1_795_357_800).into());
     let snapshot = SnapshotFigure { at: at(1_795_357_800), sequence: 7, bytes: 512 };
     runtime.snapshots().stands(snapshot);
     runtime.snapshots().took(Duration::from_millis(3), Duration::from_millis(40));

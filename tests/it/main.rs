@@ -30,6 +30,7 @@ mod session;
 mod procedures;
 mod case_fills;
 mod readme;
+mod clock;
 mod golden_journal;
 mod golden_scrape;
 mod promql;

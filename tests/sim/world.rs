@@ -260,6 +260,10 @@ fn recovered(disk: &SimStorage, lost: &mut Lost) -> (Exporter, States) {
     lost.recoveries += 1;
     lost.passed_over += recovered.unreadable.len() as u64;
     // Decisions that a crash left unwritten are written now.
-    exporter.writer.commit(Vec::new(), Timestamp::MIN).expect("there is room");
+    let now = {
+        let monitor = exporter.monitor.read();
+        monitor.now().minus(monitor.clock_behind())
+    };
+    exporter.writer.commit(Vec::new(), now).expect("there is room");
     (exporter, states)
 }

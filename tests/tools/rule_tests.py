@@ -361,6 +361,8 @@ ALERTS = [
                    [S("process_start_time_seconds", 0)], [S("process_start_time_seconds", -300)], 0),
     exporter_alert("ThresholdsMissing", "moderate", [S("up", 1), S("trading_threshold", [])],
                    [threshold("min_samples", "", 20)], 120, thin=[S("up", 0)]),
+    exporter_alert("ExporterClockBehind", "critical",
+                   [S("trading_exporter_clock_behind_seconds", 6)], [S("trading_exporter_clock_behind_seconds", 0)], 60),
     exporter_alert("ExporterQueueFilling", "moderate",
                    [S("trading_exporter_queue_depth", 820), S("trading_exporter_queue_limit", 1024)],
                    [S("trading_exporter_queue_depth", 819), S("trading_exporter_queue_limit", 1024)], 60),

@@ -109,7 +109,7 @@ fn settings() -> impl Strategy<Value = Settings> {
     let names = prop::collection::vec(".{0,9}", 0..4);
     let raw = (
         any::<[usize; 7]>(),
-        prop::collection::vec(durations(), 20),
+        prop::collection::vec(durations(), 23),
         any::<[bool; 7]>(),
         any::<[u32; 4]>(),
         (names.clone(), names),
@@ -172,6 +172,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 valid_for: d[15],
                 on_expiry: [OnExpiry::ReduceOnly, OnExpiry::Halt, OnExpiry::Continue][pick],
             },
+            clock: ClockSettings { behind_after: d[20], behind_max: d[21], ahead_after: d[22] },
         },
     )
 }

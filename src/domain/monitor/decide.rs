@@ -140,8 +140,8 @@ impl Monitor {
     fn note_halt_of_unknown(&mut self, account: &Account, outbox: &mut Outbox<'_>) {
         let Some(state) = self.accounts.get_mut(account) else { return };
         state.is_halted_unknown = true;
-        let warnings = Warnings::default();
-        let mut scene = Scene { now: self.now, settings: &self.settings, warnings, outbox };
+        let (now, behind, warnings) = (self.now, self.clock_behind, Warnings::default());
+        let mut scene = Scene { now, behind, settings: &self.settings, warnings, outbox };
         state.note(Figure::HaltOfUnknownAccount, &mut scene);
     }
 
@@ -310,8 +310,8 @@ impl Monitor {
         let Some(account) = self.accounts.get_mut(asked.account) else {
             return Err(Refusal::UnknownAccount);
         };
-        let (now, warnings) = (self.now, Warnings::default());
-        let mut scene = Scene { now, settings: &self.settings, warnings, outbox };
+        let (now, behind, warnings) = (self.now, self.clock_behind, Warnings::default());
+        let mut scene = Scene { now, behind, settings: &self.settings, warnings, outbox };
         account.adopt(asked.symbol, asked.adoption, &mut scene)?;
         Ok(Vec::new())
     }

@@ -24,7 +24,9 @@ type Taken = (Effect, Warnings);
 impl Monitor {
     /// Takes an event into its account.
     pub(super) fn event(&mut self, event: &Event, outbox: &mut Outbox<'_>) -> Verdict {
-        let is_old = |age| event.time.is_some_and(|time| self.now.is_past(time, age));
+        let is_old = |age| {
+            event.time.is_some_and(|time| self.now.is_past(time.plus(self.clock_behind), age))
+        };
         if self.settings.ingest.event_age_max.is_some_and(is_old) {
             return Verdict::Refused(Refusal::TooOld);
         }
@@ -65,10 +67,11 @@ impl Monitor {
 
     /// Takes an event of a known account; none: it is not known.
     fn take(&mut self, event: &Event, outbox: &mut Outbox<'_>) -> Option<Result<Taken, Refusal>> {
-        let (now, settings) = (self.now, &*self.settings);
+        let (now, behind, settings) = (self.now, self.clock_behind, &*self.settings);
         let account = self.accounts.get_mut(&event.account)?;
         let (held, folded) = (Held::by(account), account.symbols.folded());
-        let mut scene = Scene { now, settings, warnings: Warnings::default(), outbox };
+        let warnings = Warnings::default();
+        let mut scene = Scene { now, behind, settings, warnings, outbox };
         let effect = match account.horizon.look_up(event) {
             Known::Duplicate => Ok(Effect::Duplicate),
             Known::Conflict => Err(Refusal::Conflict),
@@ -158,8 +161,8 @@ impl Monitor {
         while let Some(name) = self.dirty.pop_first() {
             let settings = Arc::clone(&self.settings);
             let Some(account) = self.accounts.get_mut(&name) else { continue };
-            let (now, warnings) = (self.now, Warnings::default());
-            let mut scene = Scene { now, settings: &settings, warnings, outbox };
+            let (now, behind, warnings) = (self.now, self.clock_behind, Warnings::default());
+            let mut scene = Scene { now, behind, settings: &settings, warnings, outbox };
             let halts = account.compare(&mut scene);
             self.halt_for_drifts(&name, halts, outbox);
         }
@@ -169,12 +172,13 @@ impl Monitor {
     pub(super) fn tick_accounts(&mut self, outbox: &mut Outbox<'_>) {
         let settings = Arc::clone(&self.settings);
         let (now, listening_since) = (self.now, self.listening_since);
+        let behind = self.clock_behind;
         let warnings = Warnings::default();
         let mut changes = Vec::new();
         let mut halts = Vec::new();
         let mut latching = Vec::new();
         for account in self.accounts.values_mut() {
-            let mut scene = Scene { now, settings: &settings, warnings, outbox };
+            let mut scene = Scene { now, behind, settings: &settings, warnings, outbox };
             let own = account.tick(listening_since, &mut scene);
             changes.extend(own.into_iter().map(|change| (account.name.clone(), change)));
             halts.push((account.name.clone(), account.tick_books(&mut scene)));

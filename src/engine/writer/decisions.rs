@@ -23,14 +23,14 @@ impl Writer {
             return Ok(());
         }
         let first = self.monitor.read().sequence() + 1;
-        let mut batch = Batch::new(first, self.received_at.as_nanos(), Room::Reserve);
+        let mut batch = Batch::new(first, self.clock.at().as_nanos(), Room::Reserve);
         for entry in &entries {
             let mut encoded = Vec::new();
             self.codec.encode_entry(entry, &mut encoded);
             batch.push(|out| RecordCodec::frame(false, &encoded, out));
         }
         self.append(&batch)?;
-        let received_at = self.received_at;
+        let received_at = self.clock.at();
         let mut monitor = self.monitor.write();
         for (sequence, entry) in (first..).zip(entries) {
             fold_record(&mut monitor, &Record { sequence, received_at, more: false, entry });
@@ -105,7 +105,11 @@ mod tests {
                     Decided::Release { .. } => 'R',
                     Decided::Reconcile { .. } => 'C',
                 },
-                Entry::Event(_) | Entry::Tick | Entry::Check(_) | Entry::Settings(_) => '?',
+                Entry::Event(_)
+                | Entry::Tick
+                | Entry::Clock { .. }
+                | Entry::Check(_)
+                | Entry::Settings(_) => '?',
             }));
             Ok(())
         };

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use crate::domain::event::{Event, Heartbeat};
 use crate::domain::ids::{Component, EventId};
+use crate::domain::time::NANOS_PER_SECOND;
 use crate::engine::codec::SettingsCodec;
 use crate::journal::{Durability, MemoryLog, Retention};
 
@@ -188,12 +189,54 @@ fn what_is_known_is_not_written_again() {
 fn receive_times_never_go_back() {
     let log = TestLog::new();
     let mut writer = writer(&log);
-    for (id, now) in [("a", 10), ("b", 3), ("c", 11), ("d", 0)] {
+    for (id, now) in [("a", 10), ("b", 5), ("c", 11), ("d", 7)] {
         writer.commit(vec![request(&[id])], after(now)).unwrap();
     }
     let times: Vec<u64> = log.records().iter().map(|(_, at, _)| at.as_secs()).collect();
     assert_eq!(times, [10, 10, 11, 11]);
     assert_eq!(writer.monitor.read().now(), after(11));
+}
+
+#[test]
+fn a_clock_that_is_behind_is_recorded_before_what_it_dates() {
+    let log = TestLog::new();
+    let mut first = writer(&log);
+    let commit = |writer: &mut Writer, ids: &[&str], wall: u64, monotonic: u64| {
+        let monotonic = Some(Duration::from_secs(monotonic));
+        let now = Reading { wall: after(wall), monotonic };
+        let committed = writer.commit(vec![request(ids)], now).unwrap();
+        assert_eq!(committed.receipts.len(), 1);
+        assert_eq!(committed.receipts[0].verdicts, vec![Verdict::Accepted; ids.len()]);
+        let monitor = writer.monitor.read();
+        (monitor.now().since(START) / NANOS_PER_SECOND, monitor.clock_behind().as_secs())
+    };
+    assert_eq!(commit(&mut first, &["a"], 600, 1), (600, 0));
+    assert_eq!(commit(&mut first, &["b"], 2, 3), (602, 600), "the monotonic clock goes on");
+    assert_eq!(commit(&mut first, &["c"], 3, 4), (603, 600));
+    assert_eq!(log.records().len(), 4, "one of them says so");
+
+    let mut second = writer(&log);
+    second.recover(&mut |_, _| ()).unwrap();
+    assert_eq!(second.monitor.read().clock_behind().as_secs(), 600, "a restart knows it");
+    assert_eq!(commit(&mut second, &["d"], 10, 0), (603, 593));
+    assert_eq!(commit(&mut second, &["e"], 12, 2), (605, 593));
+    assert_eq!(commit(&mut second, &["f"], 606, 3), (606, 0), "right again");
+    let codec = codec();
+    let mut told = Vec::new();
+    let mut visit = |batch: &Batch| {
+        told.extend(batch.records().filter_map(|bytes| match codec.decode(bytes).unwrap().1 {
+            Entry::Clock { behind } => Some(behind.as_secs()),
+            Entry::Event(_)
+            | Entry::Tick
+            | Entry::Check(_)
+            | Entry::Decision(_)
+            | Entry::Settings(_)
+            | Entry::Control(_) => None,
+        }));
+        Ok(())
+    };
+    log.replay(1, &mut visit).unwrap();
+    assert_eq!(told, [600, 593, 0]);
 }
 
 #[test]
@@ -256,7 +299,7 @@ fn a_replay_reaches_the_same_state_whatever_the_batches_were() {
             second.recover(&mut |_, _| ()).unwrap();
             let (live, replayed) = (first.monitor.read(), second.monitor.read());
             assert_eq!(format!("{live:?}"), format!("{replayed:?}"));
-            assert_eq!(first.received_at, second.received_at);
+            assert_eq!(first.clock.at(), second.clock.at());
             replayed.accounts().map(|a| format!("{a:?}")).collect()
         })
         .collect();

@@ -41,6 +41,13 @@ pub const FAMILIES: &[Family] = &[
         Source::Exporter(|e, p| p.count(&[], e.decisions_missed)),
     ),
     Family::gauge(
+        "trading_exporter_clock_behind_seconds",
+        "Time in seconds that the wall clock is behind the newest record; 0 if it is not. Past \
+         clock.behind_max no permits are issued.",
+        &[],
+        Source::Exporter(|e, p| p.value(&[], e.clock_behind.as_secs_f64())),
+    ),
+    Family::gauge(
         "trading_exporter_sequence",
         "Sequence number of the newest record in the state.",
         &[],
