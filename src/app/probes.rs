@@ -8,7 +8,8 @@ use tokio_util::task::TaskTracker;
 use crate::clock;
 use crate::config::Probe;
 use crate::domain::account::AccountState;
-use crate::domain::ids::{Account, Actor, Component};
+use crate::domain::audit::By;
+use crate::domain::ids::{Account, Component};
 use crate::domain::record::{Decision, Entry};
 use crate::engine::Handle;
 use crate::sources::{Checker, Context, schedule};
@@ -66,7 +67,7 @@ impl Probes {
                 account: Account::all(),
                 symbol: None,
                 component: Some(component.clone()),
-                actor: Actor::exporter(),
+                by: By::exporter(),
             };
             let submitted = self.handle.submit(vec![Entry::Decision(decision)], Vec::new()).await;
             if let Err(error) = submitted {
