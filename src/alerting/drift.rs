@@ -20,6 +20,7 @@ pub(super) fn groups(context: &Context<'_>) -> Vec<Group> {
         record(VERDICT, max_by("job, account, symbol", &severity)),
     ];
     rules.extend(Severity::ALL.into_iter().rev().map(|s| position_drift(context, s)));
+    rules.push(unvalued());
     rules.push(reconcile_escalated());
     let snapshots = vec![snapshot_stale(context), book_never_came(), drift_unjudged()];
     vec![
@@ -116,6 +117,23 @@ fn description(severity: Severity) -> String {
         threshold("drift_value", word, "drift", NUMBER),
     )
     .replace("''", "'")
+}
+
+/// The value test cannot be made, so a difference may be larger than its verdict.
+fn unvalued() -> Rule {
+    let gauge = latest("trading_position_drift_unvalued");
+    let expr = format!("{} == 1", max_by("job, account, symbol", &gauge));
+    Alert::new("DriftUnvalued", Urgency::Moderate, expr)
+        .holding("1m")
+        .keeping("5m")
+        .saying(
+            "Nobody can tell what the drift of {{ $labels.symbol }} of {{ $labels.account }} is worth",
+            "The books of {{ $labels.symbol }} of {{ $labels.account }} differ, and no price or no rate \
+             to the account's currency is known, so the drift is judged without its value. Post prices \
+             in the broker's list or quotes, or set the rate, then look at the position.",
+        )
+        .shown_on(DASHBOARD)
+        .into()
 }
 
 /// The engine did not carry out what it was told.

@@ -14,13 +14,16 @@ use crate::api::problem::Problem;
 use crate::api::query::Parameters;
 use crate::config::Scope;
 use crate::domain::audit::By;
+use crate::domain::drift::DriftState;
 use crate::domain::record::{Adopt, Decision};
 use crate::wire::operate::{ReconcileRequest, decode_reconcile};
 use crate::wire::view::{Drift, DriftStateWord, ReconcileAnswer};
 
 /// Differences between the books
 ///
-/// All that stand: in flight, unconfirmed, open. `state=open` means confirmed and not cleared.
+/// All that stand beyond tolerance: in flight, unconfirmed, open. `state=open` means confirmed and not
+/// cleared. `state=within_tolerance` asks for those that are too small to be drift. What cleared is in
+/// the history.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -46,7 +49,7 @@ pub(super) async fn get_drift(
         let differences = accounts.flat_map(|account| {
             let differences = account.books.differences(&account.symbols);
             let asked_for = differences.filter(|difference| match state {
-                None => true,
+                None => difference.state != DriftState::WithinTolerance,
                 Some("open") => difference.state.is_open(),
                 Some(word) => difference.state.as_str() == word,
             });

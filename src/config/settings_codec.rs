@@ -21,9 +21,9 @@ use crate::domain::ids::Currency;
 use crate::domain::settings::{
     AccountSettings, AnomalyRules, BreakdownSettings, ClockSettings, DriftRules, DriftSettings,
     EvidenceSettings, FillRatioBasis, HealthSettings, InFlightSettings, IngestSettings, Instrument,
-    Levels, OnExpiry, OnNotMonitored, OrderSettings, PerSeverity, PermitSettings, Rate, Reference,
-    Response, Scoped, SeriesSettings, Settings, SettleMode, Severity, SymbolSettings,
-    WindowSettings,
+    Levels, OnExpiry, OnNotMonitored, OrderSettings, PerSeverity, PermitSettings, QuantityTest,
+    Rate, ReconcileBudget, Reference, Response, Scoped, SeriesSettings, Settings, SettleMode,
+    Severity, SymbolSettings, Unit, WindowSettings,
 };
 use crate::domain::units::Decimal;
 
@@ -209,6 +209,12 @@ struct DriftShape {
     /// Instead of `in_flight_window` and `pending_max`, which older journals have and nobody needs.
     #[serde(default, with = "InFlightShape")]
     in_flight: InFlightSettings,
+    #[serde(with = "BudgetShape", default)]
+    reconcile_budget: ReconcileBudget,
+    #[serde(default = "added::quote_age_max")]
+    quote_age_max: Duration,
+    #[serde(with = "QuantityTestShape", default = "added::quantity_test")]
+    quantity_test: QuantityTest,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -227,6 +233,20 @@ struct InFlightShape {
 #[serde(remote = "SettleMode", rename_all = "snake_case")]
 enum SettleModeShape {
     Heard,
+    Always,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "ReconcileBudget", deny_unknown_fields)]
+struct BudgetShape {
+    times: u32,
+    window: Duration,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "QuantityTest", rename_all = "snake_case")]
+enum QuantityTestShape {
+    ByUnit,
     Always,
 }
 
@@ -313,6 +333,8 @@ struct InstrumentShape {
     rate: Rate,
     #[serde(with = "leaves::currency_or_none", default)]
     base: Option<Currency>,
+    #[serde(with = "leaves::unit", default)]
+    unit: Option<Unit>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -373,6 +395,19 @@ enum OnNotMonitoredShape {
     Alert,
     Reducing,
     Halted,
+}
+
+/// What settings mean that were written before a field was there.
+mod added {
+    use super::{DriftSettings, Duration, QuantityTest};
+
+    pub(super) fn quote_age_max() -> Duration {
+        DriftSettings::default().quote_age_max
+    }
+
+    pub(super) fn quantity_test() -> QuantityTest {
+        DriftSettings::default().quantity_test
+    }
 }
 
 macro_rules! shaped {

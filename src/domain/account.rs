@@ -153,7 +153,10 @@ impl AccountState {
             | Body::OrderReplaced(_)
             | Body::FillBusted(_)
             | Body::FillCorrected(_) => self.take_order(event, at, scene)?,
-            Body::Quote(quote) => self.take_quote(quote, at, scene),
+            Body::Quote(quote) => {
+                let time = if is_skewed { scene.now } else { at };
+                self.take_quote(quote, time, scene)
+            }
             Body::Positions(positions) => {
                 let time = if is_skewed { scene.now } else { at };
                 let is_told = told == Some(time);
@@ -243,7 +246,7 @@ impl AccountState {
             account: &self.name,
             settings: scene.settings,
             symbols: &self.symbols,
-            market: &|key| execution.market(key),
+            market: &|key| execution.market(key, scene.now, scene.settings.drift.quote_age_max),
         };
         self.books.compare_dirty(&context, scene.outbox)
     }
@@ -256,7 +259,7 @@ impl AccountState {
             account: &self.name,
             settings: scene.settings,
             symbols: &self.symbols,
-            market: &|key| execution.market(key),
+            market: &|key| execution.market(key, scene.now, scene.settings.drift.quote_age_max),
         };
         self.books.tick(&context, scene.outbox)
     }
@@ -279,7 +282,7 @@ impl AccountState {
             account: &self.name,
             settings: scene.settings,
             symbols: &self.symbols,
-            market: &|key| execution.market(key),
+            market: &|key| execution.market(key, scene.now, scene.settings.drift.quote_age_max),
         };
         self.books.adopt(key, adoption, &context, scene.outbox).map(|_| ())
     }

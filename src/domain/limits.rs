@@ -57,6 +57,9 @@ pub const COMBINED_FLOWS_MAX: usize = 6;
 /// Flows around a pair of lists up to which a late one is compared in its own request; past them
 /// with the next tick, so that no stream of fills makes every event cost a comparison.
 pub const FLOWS_AT_ONCE_MAX: usize = 256;
+/// Changes of position close to an anchor of a ledger, of which a list may have had any; of more the
+/// anchor stands as it is dated.
+pub const ANCHOR_FLOWS_MAX: usize = 64;
 /// Drifts kept as history of one account.
 pub const DRIFT_HISTORY_MAX: usize = 1_000;
 /// Results kept of one component.

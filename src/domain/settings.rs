@@ -23,11 +23,11 @@ use crate::domain::pattern::Pattern;
 pub use accounts::AccountSettings;
 pub use anomaly::{AnomalyRules, FillRatioBasis, Levels};
 pub use clock::ClockSettings;
-pub use drift::{DriftRules, DriftSettings, PerSeverity, Severity};
+pub use drift::{DriftRules, DriftSettings, PerSeverity, QuantityTest, ReconcileBudget, Severity};
 pub use evidence::{EvidenceSettings, Response};
 pub use health::HealthSettings;
 pub use in_flight::{InFlightSettings, SettleMode};
-pub use instrument::{Instrument, Rate};
+pub use instrument::{Instrument, Rate, Unit};
 pub use symbols::{OnNotMonitored, SymbolSettings};
 
 /// Everything that the fold can be told.
@@ -63,6 +63,20 @@ pub struct Settings {
     pub permit: PermitSettings,
     /// The exporter's own clock.
     pub clock: ClockSettings,
+}
+
+impl Settings {
+    /// Whether differences of a symbol are judged by quantity beside value: its quantities count
+    /// shares or contracts, or `drift.quantity_test` says so of all.
+    #[must_use]
+    pub fn is_counted(&self, account: &str, symbol: &str) -> bool {
+        match self.drift.quantity_test {
+            QuantityTest::Always => true,
+            QuantityTest::ByUnit => {
+                self.instruments.get(account, symbol).unit_of(symbol) == Unit::Contract
+            }
+        }
+    }
 }
 
 /// A rule with overrides by account and symbol pattern; the last override that matches wins.

@@ -5,9 +5,11 @@
 //! [`DECIMALS_MAX`] places; a bare `f64` appears in statistics alone. Deliberately absent: currency
 //! conversion (see `settings::Instrument`), rounding of input (what cannot be held is refused).
 
+mod dust;
 pub(crate) mod exact;
 pub(in crate::domain) mod short;
 
+pub use dust::{agree, is_flat};
 pub use rust_decimal::Decimal;
 
 use std::fmt;
@@ -249,8 +251,8 @@ macro_rules! decimal_newtype {
 }
 
 decimal_newtype! {
-    /// A price for one unit in the instrument's currency. May be zero or negative: spreads and
-    /// some futures are.
+    /// A price for one unit in the instrument's currency. May be negative: spreads and some futures
+    /// are. 0 is no price: see [`Price::known`].
     Price
 }
 decimal_newtype! {
@@ -271,6 +273,12 @@ impl Price {
     #[must_use]
     pub const fn new(value: Decimal) -> Self {
         Self(value)
+    }
+
+    /// The price, if it is one: venues and feeds send 0 for "not known".
+    #[must_use]
+    pub fn known(self) -> Option<Self> {
+        (!self.0.is_zero()).then_some(self)
     }
 }
 

@@ -113,7 +113,7 @@ fn the_oldest_open_order_is_dropped_and_counted() {
     assert_eq!(account.execution.dropped(), (15, 0));
     assert!(account.execution.order(&account.symbols, None, "O14").is_none());
     assert!(account.execution.order(&account.symbols, None, "O15").is_some());
-    let leaves = account.execution.market(account.symbols.get(&x()).expect("X")).open_buy;
+    let leaves = account.execution.open_leaves(account.symbols.get(&x()).expect("X")).0;
     assert_eq!(leaves.to_string(), "10");
 }
 
@@ -258,7 +258,7 @@ fn a_huge_quantity_leaves_no_trace_in_the_window() {
     );
     fold.lines(r#"{"type":"order_expired","order_id":"O8"}"#);
     let account = fold.monitor.account("default").expect("the account");
-    assert_eq!(account.execution.market(key).open_buy, 5.into());
+    assert_eq!(account.execution.open_leaves(key).0, 5.into());
 }
 
 #[test]

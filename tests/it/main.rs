@@ -21,6 +21,7 @@ mod process;
 mod receiver;
 mod reconcile;
 mod evidence;
+mod case_value;
 mod stream;
 mod webhooks;
 mod demo;

@@ -10,7 +10,9 @@ use super::anomaly::scoped;
 use super::{DAY, HOUR, MILLISECOND, MINUTE, OVERRIDES_MAX, SECOND};
 use crate::config::scalar::{count, decimal_up_to, duration, flag, positive_decimal, word};
 use crate::config::section::Section;
-use crate::domain::settings::{DriftRules, PerSeverity, Settings, SettleMode, Severity};
+use crate::domain::settings::{
+    DriftRules, PerSeverity, QuantityTest, Settings, SettleMode, Severity,
+};
 use crate::domain::units::Decimal;
 
 /// Reads the comparison, the thresholds, then the overrides onto them.
@@ -41,6 +43,13 @@ fn comparison(s: &mut Section<'_>, settings: &mut Settings) {
     s.set("auto_reconcile", &mut drift.auto_reconcile, flag);
     s.set("reconcile_timeout", &mut drift.reconcile_timeout, duration(100 * MILLISECOND..=HOUR));
     s.set("reconcile_tries", &mut drift.reconcile_tries, count(1..=100));
+    s.section("reconcile_budget", |s| {
+        s.set("times", &mut drift.reconcile_budget.times, count(1..=1_000));
+        s.set("window", &mut drift.reconcile_budget.window, duration(MINUTE..=30 * DAY));
+    });
+    s.set("quote_age_max", &mut drift.quote_age_max, duration(MILLISECOND..=DAY));
+    let tests = [("by_unit", QuantityTest::ByUnit), ("always", QuantityTest::Always)];
+    s.set("quantity_test", &mut drift.quantity_test, word(&tests));
 }
 
 fn rules(s: &mut Section<'_>, rules: &mut DriftRules) {

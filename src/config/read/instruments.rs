@@ -6,11 +6,11 @@
 //! [`Rate::Unknown`]. An instrument that names no currency is in its account's.
 
 use super::OVERRIDES_MAX;
-use crate::config::scalar::{name, pattern, positive_decimal};
+use crate::config::scalar::{name, pattern, positive_decimal, word};
 use crate::config::section::{Place, Section};
 use crate::domain::ids::Currency;
 use crate::domain::pattern::Pattern;
-use crate::domain::settings::{Instrument, Override, Rate, Settings};
+use crate::domain::settings::{Instrument, Override, Rate, Settings, Unit};
 use crate::domain::units::Decimal;
 
 /// Overrides that all combinations may give.
@@ -23,6 +23,7 @@ struct Rule {
     multiplier: Decimal,
     rate: Option<Decimal>,
     base: Option<Currency>,
+    unit: Option<Unit>,
     place: Place,
 }
 
@@ -38,9 +39,7 @@ pub(super) fn read(root: &mut Section<'_>, settings: &mut Settings) {
     let rules = root.list("instruments", OVERRIDES_MAX, instrument);
     let mut overrides = Vec::new();
     for AccountCurrency { account, currency } in &accounts {
-        let multiplier = Decimal::ONE;
-        let rule =
-            Instrument { currency: currency.clone(), multiplier, rate: Rate::Same, base: None };
+        let rule = Instrument { currency: currency.clone(), ..Instrument::default() };
         overrides.push(Override { account: account.clone(), symbol: Pattern::any(), rule });
     }
     for rule in &rules {
@@ -70,6 +69,7 @@ fn instrument(s: &mut Section<'_>) -> Option<Rule> {
         multiplier: Decimal::ONE,
         rate: None,
         base: None,
+        unit: None,
         place: s.place(),
     };
     s.set("account", &mut rule.account, pattern);
@@ -77,6 +77,8 @@ fn instrument(s: &mut Section<'_>) -> Option<Rule> {
     s.set("base", &mut rule.base, |node| name(Currency::new)(node).map(Some));
     s.set("multiplier", &mut rule.multiplier, positive_decimal);
     s.set("rate", &mut rule.rate, |node| positive_decimal(node).map(Some));
+    let units = [("contract", Some(Unit::Contract)), ("coin", Some(Unit::Coin))];
+    s.set("unit", &mut rule.unit, word(&units));
     rule.symbol = symbol?;
     Some(rule)
 }
@@ -111,8 +113,9 @@ fn combine(
             Some(rate) => Rate::Fixed(rate),
             None => Rate::Unknown,
         };
-        let base = rule.base.clone();
-        let instrument = Instrument { currency, multiplier: rule.multiplier, rate, base };
+        let Rule { multiplier, unit, base, .. } = rule;
+        let (multiplier, unit, base) = (*multiplier, *unit, base.clone());
+        let instrument = Instrument { currency, multiplier, rate, base, unit };
         Override { account, symbol: rule.symbol.clone(), rule: instrument }
     };
     parts.into_iter().map(decide).collect()

@@ -252,3 +252,35 @@ pub(super) mod currency_or_none {
         text.map(|t| Currency::new(&t).map_err(D::Error::custom)).transpose()
     }
 }
+
+/// What quantities count, if a rule says it.
+pub(super) mod unit {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::domain::settings::Unit;
+
+    const WORDS: [(&str, Unit); 2] = [("contract", Unit::Contract), ("coin", Unit::Coin)];
+
+    #[expect(
+        clippy::ref_option,
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde hands in references"
+    )]
+    pub(in super::super) fn serialize<S: Serializer>(
+        value: &Option<Unit>,
+        out: S,
+    ) -> Result<S::Ok, S::Error> {
+        let word =
+            |unit: &Unit| WORDS.iter().find(|(_, known)| known == unit).map(|(word, _)| word);
+        value.as_ref().and_then(word).serialize(out)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Unit>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
+        let known = WORDS.iter().find(|(word, _)| *word == text).map(|(_, unit)| *unit);
+        known.map(Some).ok_or_else(|| D::Error::custom("is no unit"))
+    }
+}

@@ -85,12 +85,14 @@ fn instruments() -> impl Strategy<Value = Instrument> + Clone {
     let rate =
         prop_oneof![Just(Rate::Same), Just(Rate::Unknown), decimals().prop_map(Rate::Fixed),];
     let currency = || "[A-Z]{3,5}".prop_map(|code| Currency::new(&code).expect("a currency"));
-    (currency(), decimals(), rate, prop::option::of(currency()))
-        .prop_map(|(currency, multiplier, rate, base)| Instrument {
+    let unit = prop_oneof![Just(None), Just(Some(Unit::Coin)), Just(Some(Unit::Contract))];
+    (currency(), decimals(), rate, prop::option::of(currency()), unit)
+        .prop_map(|(currency, multiplier, rate, base, unit)| Instrument {
             currency,
             multiplier,
             rate,
             base,
+            unit,
         })
         .boxed()
 }
@@ -104,14 +106,36 @@ fn evidence(engine_silent_after: Option<Duration>, pick: usize) -> EvidenceSetti
     }
 }
 
+fn drift(n: [u32; 2], d: &[Duration], b: [bool; 2], pick: usize) -> DriftSettings {
+    DriftSettings {
+        compare_every: d[7],
+        stale_after: d[8],
+        in_flight: InFlightSettings {
+            grace: d[9],
+            lag_max: d[10],
+            ahead: d[16],
+            settle: d[17],
+            settle_mode: if b[0] { SettleMode::Heard } else { SettleMode::Always },
+            pending_max: d[18],
+        },
+        apart_max: d[11],
+        auto_reconcile: b[1],
+        reconcile_timeout: d[12],
+        reconcile_tries: n[0],
+        reconcile_budget: ReconcileBudget { times: n[1], window: d[23] },
+        quote_age_max: d[24],
+        quantity_test: [QuantityTest::ByUnit, QuantityTest::Always][pick % 2],
+    }
+}
+
 fn settings() -> impl Strategy<Value = Settings> {
     let scopes = (scoped(anomaly()), scoped(drift_rules()), scoped(instruments()));
     let names = prop::collection::vec(".{0,9}", 0..4);
     let raw = (
         any::<[usize; 7]>(),
-        prop::collection::vec(durations(), 23),
+        prop::collection::vec(durations(), 25),
         any::<[bool; 7]>(),
-        any::<[u32; 4]>(),
+        any::<[u32; 5]>(),
         (names.clone(), names),
     );
     (scopes, raw, 0..3_usize).prop_map(
@@ -132,22 +156,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 clock_skew_max: d[6],
             },
             anomaly,
-            drift: DriftSettings {
-                compare_every: d[7],
-                stale_after: d[8],
-                in_flight: InFlightSettings {
-                    grace: d[9],
-                    lag_max: d[10],
-                    ahead: d[16],
-                    settle: d[17],
-                    settle_mode: if b[0] { SettleMode::Heard } else { SettleMode::Always },
-                    pending_max: d[18],
-                },
-                apart_max: d[11],
-                auto_reconcile: b[2],
-                reconcile_timeout: d[12],
-                reconcile_tries: t[0],
-            },
+            drift: drift([t[0], t[4]], &d, [b[0], b[2]], pick),
             drift_rules,
             health: HealthSettings {
                 interval: d[13],

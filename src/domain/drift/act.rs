@@ -1,16 +1,18 @@
 //! What is done about a drift once enough comparisons agree: reconcile, alert, halt.
 //!
 //! Input: a [`Drift`] that just counted, cleared or ran out of time. Output: directives, requests
-//! to halt, counters. Invariants: MINOR alone is reconciled, and never an unknown position; a
-//! directive that nobody confirms is sent `drift.reconcile_tries` times, then the drift is
-//! MODERATE until it clears; one halt for each time a drift becomes CRITICAL, and after a forced
+//! to halt, counters. Invariants: MINOR alone is reconciled, and never an unknown position or what
+//! cannot be valued; a directive that nobody confirms is sent `drift.reconcile_tries` times, then
+//! the drift is MODERATE until it clears; so is the next MINOR drift of a symbol that was reconciled
+//! as often as `drift.reconcile_budget` allows; one halt for each time a drift becomes CRITICAL, and after a forced
 //! release only when it grew by a further CRITICAL threshold or changed its direction.
 //! Deliberately absent: the latch (see `state`), and who may release it.
 
 use super::books::Line;
-use super::classify::{Offset, Size, Terms};
+use super::classify::{Offset, Reading, Size};
 use super::confirm::{Acknowledged, Drift, Sent};
 use super::history::History;
+use super::judge::{Terms, Test};
 use super::{Action, DriftState, DriftType, ReconcileOutcome};
 use crate::domain::directive::{DirectiveKind, Outbox};
 use crate::domain::ids::{Account, Symbol};
@@ -46,6 +48,7 @@ pub(super) struct Office<'a, 'out> {
 impl Office<'_, '_> {
     /// Acts on a drift that a comparison just counted; `before` is the severity until then.
     pub(super) fn settle(&mut self, drift: &mut Drift, before: Option<Severity>, offset: Offset) {
+        self.hold_to_budget(drift);
         let is_confirmed = drift.is_confirmed(self.terms.rules);
         let opens = is_confirmed && !drift.state.is_open();
         if opens {
@@ -113,13 +116,17 @@ impl Office<'_, '_> {
     fn act(&mut self, drift: &mut Drift, offset: Offset) {
         let Some(severity) = drift.severity else { return };
         self.count(drift, severity);
-        drift.action = self.action(severity, drift.reading.drift_type);
+        drift.action = self.action(severity, &drift.reading);
         if severity < Severity::Critical {
             drift.is_halted = false;
         }
         match drift.action {
             Action::Reconcile if drift.state == DriftState::Reconciling => {}
             Action::Reconcile if drift.attempts < self.terms.settings.reconcile_tries => {
+                if drift.attempts == 0 {
+                    let budget = &self.terms.settings.reconcile_budget;
+                    self.history.repair(self.key, self.now, budget);
+                }
                 self.send(drift, offset);
             }
             Action::Reconcile => self.escalate(drift),
@@ -131,9 +138,10 @@ impl Office<'_, '_> {
         }
     }
 
-    fn action(&self, severity: Severity, drift_type: DriftType) -> Action {
-        let may_reconcile =
-            self.terms.settings.auto_reconcile && drift_type != DriftType::UnknownPosition;
+    fn action(&self, severity: Severity, reading: &Reading) -> Action {
+        let may_reconcile = self.terms.settings.auto_reconcile
+            && reading.drift_type != DriftType::UnknownPosition
+            && !reading.is_unvalued();
         match severity {
             Severity::Minor if may_reconcile => Action::Reconcile,
             Severity::Minor | Severity::Moderate => Action::Alert,
@@ -143,15 +151,21 @@ impl Office<'_, '_> {
 
     /// Reconciliation failed: at least MODERATE from here on.
     fn escalate(&mut self, drift: &mut Drift) {
-        let severity = drift.severity.unwrap_or(Severity::Moderate).max(Severity::Moderate);
-        drift.floor = Some(Severity::Moderate);
         drift.resolution = Some(ReconcileOutcome::Escalated);
-        drift.severity = Some(severity);
-        drift.worst = drift.worst.max(drift.severity);
+        let severity = drift.raise(Test::ReconcileFailed);
         drift.state = DriftState::Open;
-        drift.action = self.action(severity, drift.reading.drift_type);
+        drift.action = self.action(severity, &drift.reading);
         self.count(drift, severity);
         self.history.count_reconciliation(ReconcileOutcome::Escalated);
+    }
+
+    /// A repair that never ends hides its cause: past the budget, MINOR drift is looked at by people.
+    fn hold_to_budget(&self, drift: &mut Drift) {
+        let is_new = drift.severity == Some(Severity::Minor) && drift.attempts == 0;
+        let budget = &self.terms.settings.reconcile_budget;
+        if is_new && self.history.is_spent(self.key, self.now, budget) {
+            drift.raise(Test::ReconcileBudget);
+        }
     }
 
     /// Counts a drift at its confirmation, and each time it becomes more severe.
@@ -164,7 +178,7 @@ impl Office<'_, '_> {
 
     fn halt(&mut self, drift: &mut Drift) {
         let is_due = match drift.acknowledged {
-            Some(acknowledged) => acknowledged.is_exceeded_by(drift, self.terms.rules),
+            Some(acknowledged) => acknowledged.is_exceeded_by(drift, &self.terms),
             None => !drift.is_halted,
         };
         if !is_due {
@@ -175,7 +189,7 @@ impl Office<'_, '_> {
         self.halts.push(HaltRequest {
             drift_id: drift.id,
             symbol: self.symbol.clone(),
-            reason: reason(self.symbol, drift, self.terms.rules),
+            reason: reason(self.symbol, drift, &self.terms),
         });
     }
 
@@ -186,7 +200,8 @@ impl Office<'_, '_> {
 
 impl Acknowledged {
     /// Whether a drift changed its direction since, or grew by a further CRITICAL threshold.
-    fn is_exceeded_by(&self, drift: &Drift, rules: &DriftRules) -> bool {
+    fn is_exceeded_by(&self, drift: &Drift, terms: &Terms<'_>) -> bool {
+        let rules = terms.rules;
         let (then, now) = (&self.size, &drift.reading.size);
         let grew = now.quantity.abs().saturating_sub(then.quantity.abs());
         let by_fraction = rules.relative.as_ref().is_some_and(|relative| {
@@ -198,24 +213,17 @@ impl Acknowledged {
             .zip(now.value)
             .is_some_and(|(then, now)| now.saturating_sub(then) >= rules.value.critical);
         drift.reading.direction != self.direction
-            || grew >= rules.quantity.critical
+            || (terms.is_counted && grew >= rules.quantity.critical)
             || by_fraction
             || by_value
     }
 }
 
-/// Why trading is halted, in one sentence.
-fn reason(symbol: &Symbol, drift: &Drift, rules: &DriftRules) -> String {
+/// Why trading is halted, in one sentence: the books, and the test that decided.
+fn reason(symbol: &Symbol, drift: &Drift, terms: &Terms<'_>) -> String {
     let reading = &drift.reading;
-    let Size { quantity, value, .. } = reading.size;
     let local = if reading.ledger_stands_in { "ledger (no local book)" } else { "local" };
-    let number = |number: Decimal| number.normalize().to_string();
     let or_none = |price: Option<Decimal>| price.map_or_else(|| "none".to_owned(), number);
-    let value = match value {
-        Some(value) => number(value),
-        None if reading.currency_unknown => "unknown (no rate)".to_owned(),
-        None => "unknown (no price)".to_owned(),
-    };
     let books = if reading.is_price() {
         format!(
             "quantity {}, average price {local} {}, broker {}",
@@ -228,14 +236,49 @@ fn reason(symbol: &Symbol, drift: &Drift, rules: &DriftRules) -> String {
             "{local} {}, broker {}, difference {}",
             number(reading.local_quantity),
             number(reading.broker_quantity),
-            number(quantity),
+            number(reading.size.quantity),
         )
     };
+    let value = match reading.size.value {
+        Some(value) => number(value),
+        None if reading.currency_unknown => "unknown (no rate)".to_owned(),
+        None => "unknown (no price)".to_owned(),
+    };
     format!(
-        "CRITICAL drift {} ({}) of {symbol}: {books} (threshold {}), value {value} (threshold {})",
+        "CRITICAL drift {} ({}) of {symbol}: {books}, value {value}; {}",
         drift.id,
         reading.drift_type.as_str(),
-        number(rules.quantity.critical),
-        number(rules.value.critical),
+        decision(drift, terms.rules),
     )
+}
+
+/// The test that made it CRITICAL, with its threshold.
+fn decision(drift: &Drift, rules: &DriftRules) -> String {
+    let Size { quantity, value, position } = drift.reading.size;
+    let relative = rules.relative.as_ref().map(|relative| relative.critical).unwrap_or_default();
+    match drift.decided_by {
+        Some(Test::Quantity) => {
+            let (quantity, bound) = (number(quantity.abs()), number(rules.quantity.critical));
+            format!("decided by quantity {quantity} (threshold {bound})")
+        }
+        Some(Test::Value) => {
+            let bound = number(rules.value.critical);
+            let earlier = || "of an earlier comparison".to_owned();
+            format!("decided by value {} (threshold {bound})", value.map_or_else(earlier, number))
+        }
+        Some(Test::Relative) => format!(
+            "decided by fraction: {} of a position of {} (threshold {})",
+            number(quantity.abs()),
+            number(position),
+            number(relative),
+        ),
+        Some(
+            Test::SignFlip | Test::ValueUnknown | Test::ReconcileFailed | Test::ReconcileBudget,
+        )
+        | None => drift.decided_by.map_or("undecided", Test::as_str).to_owned(),
+    }
+}
+
+fn number(number: Decimal) -> String {
+    number.normalize().to_string()
 }

@@ -275,7 +275,8 @@ mod tests {
                 ledger_stands_in: false,
                 is_adopted: false,
             };
-            let market = Market { open_buy: buy.into(), open_sell: sell.into(), mid: None };
+            let market =
+                Market { open_buy: buy.into(), open_sell: sell.into(), ..Market::default() };
             let difference = Decimal::from(local.1 - broker.1);
             let rules = InFlightSettings::default();
             let explained = pair.explain(difference, &flows, &market, &rules, |_| false);

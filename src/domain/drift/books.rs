@@ -26,7 +26,7 @@ use crate::domain::record::Refusal;
 use crate::domain::settings::InFlightSettings;
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
-use crate::domain::units::Decimal;
+use crate::domain::units::{Decimal, exact, is_flat};
 
 /// The books of one account.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -68,6 +68,9 @@ pub(super) struct Line {
     pub(super) drift: Option<Drift>,
     /// A difference within tolerance, and when it was looked at.
     pub(super) tolerated: Option<(Reading, Timestamp)>,
+    /// The price that valued the symbol at the latest comparison that knew one.
+    #[serde(with = "exact")]
+    pub(super) valued_at: Option<Decimal>,
     /// How many flows came after a snapshot that they explain.
     pub(super) late_flows: u64,
 }
@@ -131,8 +134,11 @@ impl Books {
             self.side_mut(snapshot.source).take_partial(totals, at);
         }
         self.side_mut(snapshot.source).remember(digest_of(snapshot));
-        if snapshot.complete && snapshot.source == Source::Broker && self.anchor.is_none() {
-            self.anchor_ledgers(at.time);
+        if snapshot.complete && snapshot.source == Source::Broker {
+            match self.anchor {
+                None => self.anchor_ledgers(at.time),
+                Some(_) => self.decide_anchors(at.time),
+            }
         }
         SnapshotVerdict::Taken
     }
@@ -188,7 +194,7 @@ impl Books {
         let line = self.lines.get(&key).ok_or(Refusal::NotFound)?;
         let broker = self.broker.book(key).map_or(line.ledger.quantity(), |book| book.quantity);
         let local = self.local_book(key, line).map_or(Decimal::ZERO, |book| book.quantity);
-        if !broker.is_zero() || !local.is_zero() || self.is_drift_open(key) {
+        if !is_flat(broker) || !is_flat(local) || self.is_drift_open(key) {
             return Err(Refusal::InUse);
         }
         self.lines.remove(&key);
@@ -198,6 +204,7 @@ impl Books {
         self.dirty_at_tick.remove(&key);
         self.watched.remove(&key);
         self.settling.retain(|(_, waits)| *waits != key);
+        self.history.retire(key);
         Ok(())
     }
 
@@ -235,6 +242,15 @@ impl Books {
         for (key, line) in self.lines.iter_mut() {
             let quantity = self.broker.book(*key).map_or(Decimal::ZERO, |book| book.quantity);
             line.ledger.anchor(quantity, time, &line.flows);
+        }
+    }
+
+    /// Decides which fills the anchors held that are in doubt, where the newest complete snapshot of
+    /// the broker tells it.
+    fn decide_anchors(&mut self, time: Timestamp) {
+        for (key, line) in self.lines.iter_mut() {
+            let quantity = self.broker.book(*key).map_or(Decimal::ZERO, |book| book.quantity);
+            line.ledger.decide(quantity, time, &line.flows);
         }
     }
 

@@ -1,30 +1,22 @@
 //! What one comparison of two books says: the type of the difference, its size, its severity.
 //!
-//! Input: the aligned pair, the ledger, accepted offsets, the rules of the symbol. Output: a
-//! [`Reading`], a plain value. Invariants: bounds are inclusive and compared as exact decimals;
-//! what cannot be valued is not valued, and says so. Deliberately absent: memory of earlier
-//! comparisons (see `confirm`).
+//! Input: the aligned pair, the line of the symbol, accepted offsets, the rules of the symbol.
+//! Output: a [`Reading`], a plain value. Invariants: quantities that differ by dust are equal; what
+//! cannot be valued is not valued, and says so. Deliberately absent: the tests (see `judge`), memory
+//! of earlier comparisons (see `confirm`).
 
 use serde::{Deserialize, Serialize};
 
 use super::align::{Aligned, Explained, Pair};
+use super::books::Line;
 use super::flows::Flows;
-use super::ledger::Ledger;
+use super::judge::{Terms, Test, highest};
+use super::ledger::Witness;
 use super::snapshot::SnapshotTime;
-use super::{Attribution, DriftType, Market};
-use crate::domain::settings::{
-    DriftRules, DriftSettings, InFlightSettings, Instrument, PerSeverity, Rate, Severity,
-};
-use crate::domain::units::{Decimal, Price, exact};
-
-/// What a symbol is judged by.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Terms<'a> {
-    pub(super) settings: &'a DriftSettings,
-    pub(super) rules: &'a DriftRules,
-    pub(super) instrument: &'a Instrument,
-    pub(super) market: Market,
-}
+use super::value::Prices as Known;
+use super::{Attribution, DriftType, LedgerBasis};
+use crate::domain::settings::{DriftRules, InFlightSettings, Rate, Severity};
+use crate::domain::units::{Decimal, Price, agree, exact, is_flat};
 
 /// A difference that somebody accepted (`adopt: "local"`): later ones are measured from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +51,10 @@ pub(super) struct Reading {
     pub(super) drift_type: DriftType,
     /// None: equal, or within tolerance.
     pub(super) severity: Option<Severity>,
+    /// The test that gave it.
+    pub(super) decided_by: Option<Test>,
+    /// The severity by value alone.
+    pub(super) by_value: Option<Severity>,
     /// How large the difference is.
     pub(super) size: Size,
     /// -1, 0 or 1: which side has more (of the quantity, else of the average price).
@@ -69,9 +65,10 @@ pub(super) struct Reading {
     /// Aligned.
     #[serde(with = "exact")]
     pub(super) broker_quantity: Decimal,
-    /// As of the same time.
+    /// The ledger as it stood before the lists compared, as of the same time.
     #[serde(with = "exact")]
     pub(super) ledger_quantity: Decimal,
+    pub(super) ledger_basis: LedgerBasis,
     #[serde(with = "exact")]
     pub(super) local_price: Option<Decimal>,
     #[serde(with = "exact")]
@@ -95,64 +92,54 @@ pub(super) struct Reading {
 }
 
 /// Compares the two books of a pair.
-pub(super) fn measure(
-    pair: &Pair,
-    ledger: &Ledger,
-    flows: &Flows,
-    offset: Offset,
-    terms: &Terms<'_>,
-) -> Reading {
-    let in_flight = &terms.settings.in_flight;
-    let aligned = pair.align(flows, in_flight);
+pub(super) fn measure(pair: &Pair, line: &Line, offset: Offset, terms: &Terms<'_>) -> Reading {
+    let aligned = pair.align(&line.flows, &terms.settings.in_flight);
     let local = aligned.local.saturating_sub(offset.quantity).normalize();
     let broker = aligned.broker.normalize();
-    let difference = local.saturating_sub(broker).normalize();
-    let prices = judge_prices(pair, &aligned, flows, in_flight, offset);
-    let mid = terms.market.mid.map(Price::get);
-    let (local_price, broker_price) = (pair.local.average, pair.broker.average);
-    let price = pair.broker.market.or(mid).or(broker_price).or(local_price);
-    let is_price = difference.is_zero();
-    let (value, severity, direction) = if is_price {
-        let gap = prices.gap(terms.rules);
-        let value = terms.value(gap.abs(), local);
-        (value, price_severity(terms.rules, gap, value), sign(gap))
+    let is_price = agree(local, broker);
+    let difference =
+        if is_price { Decimal::ZERO } else { local.saturating_sub(broker).normalize() };
+    let averages = judge_averages(pair, &aligned, &line.flows, &terms.settings.in_flight, offset);
+    let price = known_prices(pair, line, terms).best();
+    let drift_type = type_of(local, broker, is_price);
+    let gap = averages.gap(terms.rules);
+    let value = if is_price {
+        terms.value(gap, local)
     } else {
-        let value = price.and_then(|price| terms.value(price, difference));
-        let size = Size { quantity: difference, value, position: larger(local, broker) };
-        (value, quantity_severity(terms.rules, size, local, broker), sign(difference))
+        price.and_then(|price| terms.value(price, difference))
     };
-    let explained = match severity {
+    let size = Size { quantity: difference, value, position: larger(local, broker) };
+    let judged = match (is_price, gap.is_zero()) {
+        (true, true) => None,
+        (true, false) => terms.of_price(value),
+        (false, _) => highest([flip(local, broker), terms.of_size(&size, drift_type)]),
+    };
+    let by_value = terms.by_value(value).filter(|_| judged.is_some());
+    let explained = match judged {
         None => Explained::not_needed(),
         Some(_) if is_price => Explained::default(),
-        Some(_) => {
-            let difference = pair.local.quantity.saturating_sub(offset.quantity);
-            let difference = difference.saturating_sub(pair.broker.quantity);
-            let is_tolerated = |left: Decimal| {
-                let value = price.and_then(|price| terms.value(price, left));
-                let size = Size { quantity: left, value, position: larger(local, broker) };
-                quantity_severity(terms.rules, size, local, broker).is_none()
-            };
-            pair.explain(difference, flows, &terms.market, in_flight, is_tolerated)
-        }
+        Some(_) => explain(pair, line, offset, (terms, drift_type, price, [local, broker])),
     };
-    let drift_type = type_of(local, broker, is_price);
-    let ledger_quantity = ledger.at(aligned.time, flows).normalize();
+    let ledger = line.ledger.witness(aligned.time, &line.flows);
     Reading {
         drift_type,
-        severity,
-        size: Size { quantity: difference, value, position: larger(local, broker) },
-        direction,
+        severity: judged.map(|(severity, _)| severity),
+        decided_by: judged.map(|(_, test)| test),
+        by_value: by_value.map(|(severity, _)| severity),
+        size,
+        direction: sign(if is_price { gap } else { difference }),
         local_quantity: local,
         broker_quantity: broker,
-        ledger_quantity,
-        local_price,
-        broker_price,
+        ledger_quantity: ledger.quantity,
+        ledger_basis: ledger.basis,
+        local_price: pair.local.average,
+        broker_price: pair.broker.average,
         price,
         price_unknown: price.is_none() && !is_price,
         currency_unknown: terms.instrument.rate == Rate::Unknown,
         ledger_stands_in: pair.ledger_stands_in,
-        attribution: attribute(terms, drift_type, price, [ledger_quantity, local, broker]),
-        prices_judged: prices != Prices::Unjudged,
+        attribution: attribute(terms, drift_type, price, (ledger, local, broker)),
+        prices_judged: averages != Averages::Unjudged,
         explained,
         is_complete: aligned.is_complete,
         local_at: pair.local.at,
@@ -170,26 +157,60 @@ impl Reading {
     pub(super) fn is_price(&self) -> bool {
         self.drift_type == DriftType::PriceMismatch
     }
+
+    /// Whether one side alone knows of the position.
+    pub(super) fn is_one_sided(&self) -> bool {
+        matches!(self.drift_type, DriftType::GhostPosition | DriftType::UnknownPosition)
+    }
+
+    /// Whether the books differ and nobody can tell what that is worth.
+    pub(super) const fn is_unvalued(&self) -> bool {
+        self.differs() && self.size.value.is_none()
+    }
 }
 
-impl Terms<'_> {
-    /// abs(price) x abs(quantity) x multiplier in the account's currency; none without a rate.
-    /// What leaves the range is as large as can be held.
-    fn value(&self, price: Decimal, quantity: Decimal) -> Option<Decimal> {
-        let rate = match self.instrument.rate {
-            Rate::Same => Decimal::ONE,
-            Rate::Fixed(rate) => rate,
-            Rate::Unknown => return None,
-        };
-        let amount = quantity.abs().saturating_mul(price.abs());
-        let amount = amount.saturating_mul(self.instrument.multiplier.abs());
-        Some(amount.saturating_mul(rate.abs()).normalize())
+/// What explains that quantities differ.
+fn explain(
+    pair: &Pair,
+    line: &Line,
+    offset: Offset,
+    (terms, drift_type, price, [local, broker]): (
+        &Terms<'_>,
+        DriftType,
+        Option<Decimal>,
+        [Decimal; 2],
+    ),
+) -> Explained {
+    let difference = pair.local.quantity.saturating_sub(offset.quantity);
+    let difference = difference.saturating_sub(pair.broker.quantity);
+    let is_flip = flip(local, broker).is_some();
+    let is_tolerated = |left: Decimal| {
+        let value = price.and_then(|price| terms.value(price, left));
+        let size = Size { quantity: left, value, position: larger(local, broker) };
+        agree(broker.saturating_add(left), broker)
+            || (!is_flip && terms.of_size(&size, drift_type).is_none())
+    };
+    pair.explain(difference, &line.flows, &terms.market, &terms.settings.in_flight, is_tolerated)
+}
+
+/// Every price that is known of a symbol.
+fn known_prices(pair: &Pair, line: &Line, terms: &Terms<'_>) -> Known {
+    let market = &terms.market;
+    Known {
+        row: pair.broker.market,
+        others: [
+            market.mid.map(Price::get),
+            market.last_fill.map(Price::get),
+            pair.broker.average,
+            pair.local.average,
+        ],
+        earlier: line.valued_at,
     }
 }
 
 /// What the average prices say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Prices {
+enum Averages {
     /// Nothing: quantities differ, an average is missing, or fills moved or may move one side.
     Unjudged,
     /// Nobody holds anything, so there is no average to differ.
@@ -200,30 +221,31 @@ enum Prices {
 
 /// A price mismatch is judged only when quantities are equal, both averages are given, no fill
 /// was used to align and nothing is pending.
-fn judge_prices(
+fn judge_averages(
     pair: &Pair,
     aligned: &Aligned,
     flows: &Flows,
     in_flight: &InFlightSettings,
     offset: Offset,
-) -> Prices {
-    if aligned.local != aligned.broker || !offset.quantity.is_zero() || aligned.flows_used > 0 {
-        return Prices::Unjudged;
+) -> Averages {
+    let is_equal = agree(aligned.local, aligned.broker) && offset.quantity.is_zero();
+    if !is_equal || aligned.flows_used > 0 {
+        return Averages::Unjudged;
     }
-    if aligned.local.is_zero() {
-        return Prices::BothFlat;
+    if is_flat(aligned.local) {
+        return Averages::BothFlat;
     }
     match (pair.local.average, pair.broker.average) {
-        _ if !pair.is_quiet(flows, in_flight) => Prices::Unjudged,
-        (Some(local), Some(broker)) => Prices::Compared {
+        _ if !pair.is_quiet(flows, in_flight) => Averages::Unjudged,
+        (Some(local), Some(broker)) => Averages::Compared {
             gap: local.saturating_sub(broker).saturating_sub(offset.price),
             broker,
         },
-        (None, _) | (_, None) => Prices::Unjudged,
+        (None, _) | (_, None) => Averages::Unjudged,
     }
 }
 
-impl Prices {
+impl Averages {
     /// The difference of the averages; 0 when they agree, or cannot be judged.
     fn gap(self, rules: &DriftRules) -> Decimal {
         let Self::Compared { gap, broker } = self else { return Decimal::ZERO };
@@ -234,7 +256,7 @@ impl Prices {
 }
 
 fn type_of(local: Decimal, broker: Decimal, is_price: bool) -> DriftType {
-    match (local.is_zero(), broker.is_zero()) {
+    match (is_flat(local), is_flat(broker)) {
         _ if is_price => DriftType::PriceMismatch,
         (true, _) => DriftType::UnknownPosition,
         (false, true) => DriftType::GhostPosition,
@@ -242,63 +264,38 @@ fn type_of(local: Decimal, broker: Decimal, is_price: bool) -> DriftType {
     }
 }
 
-fn quantity_severity(
-    rules: &DriftRules,
-    size: Size,
-    local: Decimal,
-    broker: Decimal,
-) -> Option<Severity> {
-    let is_flip = !local.is_zero() && !broker.is_zero() && sign(local) != sign(broker);
-    severity_of(rules, size).max(is_flip.then_some(Severity::Moderate))
+/// Long on one side, short on the other.
+fn flip(local: Decimal, broker: Decimal) -> Option<(Severity, Test)> {
+    let is_flip = !is_flat(local) && !is_flat(broker) && sign(local) != sign(broker);
+    is_flip.then_some((Severity::Moderate, Test::SignFlip))
 }
 
-fn price_severity(rules: &DriftRules, gap: Decimal, value: Option<Decimal>) -> Option<Severity> {
-    if gap.is_zero() {
-        return None;
-    }
-    let severity = value.and_then(|value| reached(&rules.value, |bound| value >= *bound));
-    severity.map(|severity| severity.min(rules.price_mismatch_max))
-}
-
-/// The highest of the tests by quantity, by value and by fraction of the position.
-pub(super) fn severity_of(rules: &DriftRules, size: Size) -> Option<Severity> {
-    let quantity = size.quantity.abs();
-    let by_quantity = reached(&rules.quantity, |bound| quantity >= *bound);
-    let by_value = size.value.and_then(|value| reached(&rules.value, |bound| value >= *bound));
-    let by_fraction = rules.relative.as_ref().and_then(|relative| {
-        // Multiplied, not divided: a bound of a third must be met exactly.
-        reached(relative, |bound| quantity >= bound.saturating_mul(size.position))
-    });
-    by_quantity.max(by_value).max(by_fraction)
-}
-
-/// The highest severity whose bound is met.
-fn reached(bounds: &PerSeverity<Decimal>, is_met: impl Fn(&Decimal) -> bool) -> Option<Severity> {
-    Severity::ALL.into_iter().rev().find(|severity| is_met(bounds.get(*severity)))
-}
-
-/// Which side the ledger agrees with, within tolerance. Quantities that agree say nothing of
-/// average prices.
+/// Which side the ledger agrees with, within tolerance, and of two the nearer one. Quantities that
+/// agree say nothing of average prices.
 fn attribute(
     terms: &Terms<'_>,
     drift_type: DriftType,
     price: Option<Decimal>,
-    [ledger, local, broker]: [Decimal; 3],
+    (ledger, local, broker): (Witness, Decimal, Decimal),
 ) -> Attribution {
-    let agrees_with = |other: Decimal| {
-        let quantity = ledger.saturating_sub(other);
-        let value = price.and_then(|price| terms.value(price, quantity));
-        let size = Size { quantity, value, position: larger(ledger, other) };
-        quantity.is_zero() || severity_of(terms.rules, size).is_none()
-    };
     if drift_type == DriftType::PriceMismatch {
-        Attribution::Unexplained
-    } else if agrees_with(broker) {
-        Attribution::EngineMissedFill
-    } else if agrees_with(local) {
-        Attribution::ExternalOrUnreportedTrade
-    } else {
-        Attribution::Unexplained
+        return Attribution::Unexplained;
+    }
+    // How far the ledger is from a side that it agrees with.
+    let distance = |other: Decimal| {
+        let quantity = ledger.quantity.saturating_sub(other);
+        let value = price.and_then(|price| terms.value(price, quantity));
+        let size = Size { quantity, value, position: larger(ledger.quantity, other) };
+        let agrees = agree(ledger.quantity, other)
+            || terms.of_size(&size, DriftType::QuantityMismatch).is_none();
+        agrees.then_some(quantity.abs())
+    };
+    match (distance(local), distance(broker)) {
+        (Some(_), None) => Attribution::ExternalOrUnreportedTrade,
+        (None, Some(_)) => Attribution::EngineMissedFill,
+        (Some(local), Some(broker)) if local < broker => Attribution::ExternalOrUnreportedTrade,
+        (Some(local), Some(broker)) if broker < local => Attribution::EngineMissedFill,
+        (None, None) | (Some(_), Some(_)) => Attribution::Unexplained,
     }
 }
 

@@ -12,8 +12,9 @@ use super::Market;
 use super::ReconcileOutcome;
 use super::act::{HaltRequest, Office};
 use super::books::{BookLag, Books, Line};
-use super::classify::{Terms, measure};
+use super::classify::measure;
 use super::confirm::{Circumstances, Drift, Step};
+use super::judge::Terms;
 use super::snapshot::SnapshotTime;
 use crate::domain::directive::Outbox;
 use crate::domain::ids::Account;
@@ -116,6 +117,7 @@ impl Books {
         for key in keys {
             self.compare(*key, context, outbox, &mut halts);
         }
+        self.hint_at_two_names(context);
         halts
     }
 
@@ -134,7 +136,11 @@ impl Books {
         };
         let Some(line) = self.lines.get_mut(&key) else { return };
         let terms = context.terms(key);
-        let reading = measure(&pair, &line.ledger, &line.flows, line.offset, &terms);
+        let reading = measure(&pair, line, line.offset, &terms);
+        line.valued_at = reading.price;
+        if reading.severity.is_none() {
+            line.ledger.agreed();
+        }
         if let Some(lags) = reading.explained.lags() {
             BookLag::note(&mut self.lags.broker, pair.broker.at, lags.broker);
             if pair.is_local_list() {
@@ -242,6 +248,7 @@ impl<'a> CompareContext<'a> {
             settings: &settings.drift,
             rules: settings.drift_rules.get(account, symbol),
             instrument: settings.instruments.get(account, symbol),
+            is_counted: settings.is_counted(account, symbol),
             market: (self.market)(key),
         }
     }

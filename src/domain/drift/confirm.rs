@@ -20,8 +20,9 @@ use serde::{Deserialize, Serialize};
 
 use super::align::ByFills;
 use super::classify::{Reading, Size};
+use super::judge::{Test, highest};
 use super::snapshot::SnapshotTime;
-use super::{Action, DriftState, DriftView, ReconcileOutcome};
+use super::{Action, DriftState, DriftView, Hint, ReconcileOutcome};
 use crate::domain::directive::DirectiveId;
 use crate::domain::ids::Symbol;
 use crate::domain::settings::{DriftRules, DriftSettings, InFlightSettings, SettleMode, Severity};
@@ -39,8 +40,14 @@ pub(super) struct Drift {
     /// The latest severity that counted.
     pub(super) severity: Option<Severity>,
     pub(super) worst: Option<Severity>,
-    /// A reconciliation that failed keeps it at least this severe.
-    pub(super) floor: Option<Severity>,
+    /// The test that gave the latest severity.
+    pub(super) decided_by: Option<Test>,
+    /// What keeps it at least MODERATE until it clears: reconciliations failed, or were too many.
+    floor: Option<Test>,
+    /// The severity by value at the latest comparison that counted and could value it.
+    by_value: Option<Severity>,
+    /// What it looks like beside another drift.
+    pub(super) hint: Option<Hint>,
     /// The severity that was last acted on.
     pub(super) acted: Option<Severity>,
     pub(super) action: Action,
@@ -167,7 +174,10 @@ impl Drift {
             state: DriftState::Pending,
             severity: None,
             worst: None,
+            decided_by: None,
             floor: None,
+            by_value: None,
+            hint: None,
             acted: None,
             action: Action::None,
             confirmations: 0,
@@ -260,7 +270,18 @@ impl Drift {
         self.counted = Some(Evidence::of(reading, around));
         self.settling = None;
         self.reading = *reading;
-        self.severity = self.counted_severity(reading).max(self.floor);
+        let counted = self.counted_severity(reading);
+        if !reading.is_unvalued() {
+            self.by_value = reading.by_value;
+        }
+        let judged = highest([
+            counted.zip(reading.decided_by),
+            // What cannot be valued does not lower what was opened by value.
+            self.by_value.filter(|_| reading.is_unvalued()).map(|held| (held, Test::Value)),
+            self.floor.map(|test| (Severity::Moderate, test)),
+        ]);
+        self.severity = judged.map(|(severity, _)| severity);
+        self.decided_by = judged.map(|(_, test)| test);
         self.worst = self.worst.max(self.severity);
         if self.state == DriftState::Pending {
             self.state = DriftState::Unconfirmed;
@@ -277,6 +298,18 @@ impl Drift {
         }
         self.slow = SLOW_MAX;
         reading.severity
+    }
+
+    /// Keeps it at least MODERATE until it clears; returns the severity from here on.
+    pub(super) fn raise(&mut self, reason: Test) -> Severity {
+        self.floor = Some(reason);
+        let own = self.severity.zip(self.decided_by);
+        let (severity, test) = highest([own, Some((Severity::Moderate, reason))])
+            .unwrap_or((Severity::Moderate, reason));
+        self.severity = Some(severity);
+        self.decided_by = Some(test);
+        self.worst = self.worst.max(self.severity);
+        severity
     }
 
     /// Whether enough comparisons in a row agree for the latest severity to be acted on.
@@ -356,6 +389,11 @@ impl Drift {
         self.settling.and_then(|settling| settling.wanted)
     }
 
+    /// When the first comparison differed (receive time).
+    pub(super) const fn first_seen_at(&self) -> Timestamp {
+        self.first.at
+    }
+
     /// The part that is not drift yet, signed (local - broker).
     pub(super) const fn pending(&self) -> Decimal {
         match self.state {
@@ -363,7 +401,8 @@ impl Drift {
             DriftState::Unconfirmed
             | DriftState::Open
             | DriftState::Reconciling
-            | DriftState::Cleared => self.in_flight,
+            | DriftState::Cleared
+            | DriftState::WithinTolerance => self.in_flight,
         }
     }
 
@@ -376,7 +415,9 @@ impl Drift {
         DriftView {
             id: self.id,
             severity: self.severity.filter(|_| is_judged),
+            decided_by: self.decided_by.filter(|_| is_judged),
             worst: self.worst,
+            hint: self.hint.filter(|_| self.reading.is_one_sided()),
             state: self.state,
             action: self.action,
             confirmations: self.confirmations,
@@ -406,13 +447,16 @@ impl Reading {
             symbol: symbol.clone(),
             drift_type: self.drift_type,
             severity: None,
+            decided_by: None,
             worst: None,
-            state: DriftState::Cleared,
+            hint: None,
+            state: DriftState::WithinTolerance,
             quantity_drift: self.size.quantity,
             value_drift: self.size.value,
             local_quantity: self.local_quantity,
             broker_quantity: self.broker_quantity,
             ledger_quantity: self.ledger_quantity,
+            ledger_basis: self.ledger_basis,
             local_price: self.local_price,
             broker_price: self.broker_price,
             price: self.price,

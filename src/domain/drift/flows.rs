@@ -7,6 +7,7 @@
 //! Deliberately absent: what a position is (see `ledger`, `snapshot`).
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -120,6 +121,17 @@ impl Flows {
     /// How many flows there are after `after`, without looking at each.
     pub(super) fn count_since(&self, after: Timestamp) -> usize {
         self.entries.len() - self.entries.partition_point(|e| e.flow.time <= after)
+    }
+
+    /// The flows that are held within `window` of `time`, in order.
+    pub(super) fn around(
+        &self,
+        time: Timestamp,
+        window: Duration,
+    ) -> impl Iterator<Item = Flow> + '_ {
+        let start = self.entries.partition_point(|e| e.flow.time < time.minus(window));
+        let from = self.entries.iter().skip(start).map(|e| e.flow);
+        from.take_while(move |flow| flow.time <= time.plus(window))
     }
 
     /// Whether every flow that was seen at or after `time` is still held.

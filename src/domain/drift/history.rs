@@ -1,7 +1,7 @@
 //! What became of the drifts of one account: the last ones in a list, all of them in counts.
 //!
 //! Input: drifts as they are confirmed and as they end. Output: a bounded list, oldest first, and
-//! counters that never go down. Deliberately absent: drifts that stand (they are in their lines).
+//! counters that never go down; how often a symbol was reconciled of late. Deliberately absent: drifts that stand (they are in their lines).
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,8 +11,9 @@ use super::confirm::Drift;
 use super::{DriftType, ReconcileOutcome};
 use crate::domain::ids::Symbol;
 use crate::domain::limits::DRIFT_HISTORY_MAX;
-use crate::domain::settings::Severity;
+use crate::domain::settings::{ReconcileBudget, Severity};
 use crate::domain::symbols::SymbolKey;
+use crate::domain::time::{Timestamp, nanos};
 
 /// The drifts of one account.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ pub(super) struct History {
     last_id: u64,
     drifts: BTreeMap<(DriftType, Severity), u64>,
     reconciliations: BTreeMap<ReconcileOutcome, u64>,
+    /// When MINOR drifts of a symbol were reconciled, oldest first: no more than the budget allows.
+    repairs: BTreeMap<SymbolKey, VecDeque<Timestamp>>,
 }
 
 /// A drift that was confirmed.
@@ -70,6 +73,34 @@ impl History {
     /// Counts a reconciliation.
     pub(super) fn count_reconciliation(&mut self, outcome: ReconcileOutcome) {
         *self.reconciliations.entry(outcome).or_default() += 1;
+    }
+
+    /// A drift of a symbol is reconciled: by a directive, or by adopting the broker's side.
+    pub(super) fn repair(&mut self, key: SymbolKey, now: Timestamp, budget: &ReconcileBudget) {
+        let repairs = self.repairs.entry(key).or_default();
+        repairs.push_back(now);
+        // More than the budget says nothing more.
+        let is_over = |len: usize| len > usize::try_from(budget.times).unwrap_or(usize::MAX);
+        while is_over(repairs.len()) {
+            repairs.pop_front();
+        }
+    }
+
+    /// Whether a symbol was reconciled as often as it may be.
+    pub(super) fn is_spent(
+        &self,
+        key: SymbolKey,
+        now: Timestamp,
+        budget: &ReconcileBudget,
+    ) -> bool {
+        let repairs = self.repairs.get(&key).into_iter().flatten();
+        let recent = repairs.filter(|at| now.since(**at) < nanos(budget.window)).count();
+        u32::try_from(recent).unwrap_or(u32::MAX) >= budget.times
+    }
+
+    /// Forgets the reconciliations of a symbol that is gone.
+    pub(super) fn retire(&mut self, key: SymbolKey) {
+        self.repairs.remove(&key);
     }
 
     /// Drifts counted so far.

@@ -1,29 +1,62 @@
 //! What the exporter derives from the fills that it saw: the third book.
 //!
-//! Input: flows, and the quantities it is anchored to. Output: a quantity now, or at a time.
-//! Invariants: starts at 0 (`assumed_flat`) or flat at the account's anchor; a flow dated at or
-//! before the anchor never moves it, so the order of arrival does not matter. Deliberately
-//! absent: being the truth. It says which side is wrong, and stands in where local never spoke.
+//! Input: flows, and the quantities it is anchored to. Output: a quantity now, or at a time; a
+//! [`Witness`] of who is wrong. Invariants: starts at 0 (`assumed_flat`) or flat at the account's
+//! anchor; a flow dated at or before the anchor never moves it, so the order of arrival does not
+//! matter. Deliberately absent: being the truth. It says which side is wrong, and stands in where
+//! local never spoke.
+//!
+//! # Design
+//!
+//! A list may be older or younger than what it is dated, so the fills within [`ANCHOR_DOUBT`] of an
+//! anchor may be counted twice, or not at all. They are kept until a complete list of the broker
+//! says which: it is what the ledger makes of one moment close to the anchor. Where fills lie close
+//! to that list too, its own lag comes first: what that explains decides nothing. A list that no
+//! moment explains decides nothing either; the difference is drift, and judged as such.
+//!
+//! The list that anchors a ledger is no witness of what it differs from. So the ledger that was
+//! assumed flat goes on beside the anchored one until the books agree for the first time.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::flows::Flows;
 use super::{Flow, LedgerBasis};
+use crate::domain::limits::ANCHOR_FLOWS_MAX;
 use crate::domain::time::Timestamp;
-use crate::domain::units::{Decimal, exact};
+use crate::domain::units::{Decimal, agree, exact};
+
+/// Fills this close to an anchor may be in its list or not.
+const ANCHOR_DOUBT: Duration = Duration::from_secs(10);
 
 /// The ledger of one symbol.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Ledger {
     #[serde(with = "exact")]
     quantity: Decimal,
     anchor: Option<Timestamp>,
+    /// Flows close to the anchor, by time, while it is provisional; none: it is not.
+    doubtful: Option<Vec<Flow>>,
+    /// What it would be without the anchor: the sum of all flows; none: the books agreed since.
+    #[serde(with = "exact")]
+    assumed: Option<Decimal>,
+}
+
+/// What the ledger says of a difference between the other two books.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Witness {
+    /// What it holds, as it stood before the lists compared.
+    pub(super) quantity: Decimal,
+    /// Where that starts.
+    pub(super) basis: LedgerBasis,
 }
 
 impl Ledger {
     /// The ledger of a symbol first seen after the account was anchored: it was flat then.
-    pub(super) const fn flat_at(anchor: Option<Timestamp>) -> Self {
-        Self { quantity: Decimal::ZERO, anchor }
+    pub(super) fn flat_at(anchor: Option<Timestamp>) -> Self {
+        let doubtful = anchor.map(|_| Vec::new());
+        Self { quantity: Decimal::ZERO, anchor, doubtful, assumed: None }
     }
 
     /// Moves by a flow, unless the anchor holds it already.
@@ -31,12 +64,57 @@ impl Ledger {
         if self.anchor.is_none_or(|anchor| flow.time > anchor) {
             self.quantity = self.quantity.saturating_add(flow.change);
         }
+        if let Some(assumed) = &mut self.assumed {
+            *assumed = assumed.saturating_add(flow.change);
+        }
+        if self.anchor.is_some_and(|anchor| flow.time.is_within(anchor, ANCHOR_DOUBT)) {
+            self.doubt(*flow);
+        }
     }
 
-    /// Sets it to `quantity` as of `time`, plus the known flows later than that.
+    /// Sets it to `quantity` as of `time`, plus the known flows later than that. A later list decides
+    /// which of those close to `time` this one had.
     pub(super) fn anchor(&mut self, quantity: Decimal, time: Timestamp, flows: &Flows) {
+        self.assumed = match self.anchor {
+            None => Some(self.quantity),
+            Some(_) => None,
+        };
         self.quantity = quantity.saturating_add(flows.since(time).change);
         self.anchor = Some(time);
+        self.doubtful = Some(Vec::new());
+        for flow in flows.around(time, ANCHOR_DOUBT) {
+            self.doubt(flow);
+        }
+    }
+
+    /// A later complete list of the broker: if one reading of the anchor explains it, that one is
+    /// right.
+    pub(super) fn decide(&mut self, quantity: Decimal, time: Timestamp, flows: &Flows) {
+        let Some((doubtful, anchor)) = self.doubtful.as_ref().zip(self.anchor) else { return };
+        let near: Vec<Flow> = flows.around(time, ANCHOR_DOUBT).take(ANCHOR_FLOWS_MAX).collect();
+        let difference = quantity.saturating_sub(self.at(time, flows));
+        let lags = moments(&near, time);
+        let is_explained = |by: Decimal| {
+            let rest = difference.saturating_sub(by);
+            agree(rest, Decimal::ZERO) || lags.iter().any(|lag| agree(rest, lag.change))
+        };
+        if is_explained(Decimal::ZERO) {
+            if near.is_empty() {
+                self.doubtful = None;
+            }
+            return;
+        }
+        let readings = moments(doubtful, anchor);
+        if let Some(reading) = readings.iter().find(|reading| is_explained(-reading.change)) {
+            self.quantity = self.quantity.saturating_sub(reading.change);
+            self.anchor = Some(reading.at);
+            self.doubtful = None;
+        }
+    }
+
+    /// The books agree: from here on the anchored ledger is the witness.
+    pub(super) const fn agreed(&mut self) {
+        self.assumed = None;
     }
 
     /// The quantity with every flow so far.
@@ -50,10 +128,65 @@ impl Ledger {
         self.quantity.saturating_sub(flows.since(time).change)
     }
 
+    /// What it says of a difference as of `time`, by what it was before the lists that differ.
+    pub(super) fn witness(&self, time: Timestamp, flows: &Flows) -> Witness {
+        let quantity = match self.assumed {
+            Some(assumed) => assumed.saturating_sub(flows.since(time).change),
+            None => self.at(time, flows),
+        };
+        let basis = if self.assumed.is_some() { LedgerBasis::AssumedFlat } else { self.basis() };
+        Witness { quantity: quantity.normalize(), basis }
+    }
+
     /// Where it starts.
     pub(super) const fn basis(&self) -> LedgerBasis {
         if self.anchor.is_some() { LedgerBasis::Anchored } else { LedgerBasis::AssumedFlat }
     }
+
+    /// Keeps a flow close to the anchor at its place in time. Past the bound the anchor stands as it
+    /// is dated.
+    fn doubt(&mut self, flow: Flow) {
+        let Some(doubtful) = &mut self.doubtful else { return };
+        if doubtful.len() >= ANCHOR_FLOWS_MAX {
+            self.doubtful = None;
+            return;
+        }
+        let place = doubtful.partition_point(|known| known.time <= flow.time);
+        doubtful.insert(place, flow);
+    }
+}
+
+/// A moment close to the date of a list.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    at: Timestamp,
+    /// The position at that moment less the one at the date.
+    change: Decimal,
+}
+
+/// The moments other than its date at which a list may have been made, the closest first.
+fn moments(flows: &[Flow], date: Timestamp) -> Vec<Moment> {
+    let split = flows.partition_point(|flow| flow.time <= date);
+    let (before, after) = flows.split_at_checked(split).unwrap_or((flows, &[]));
+    let mut moments = Vec::with_capacity(flows.len());
+    let mut change = Decimal::ZERO;
+    let mut older = before.iter().rev().peekable();
+    while let Some(flow) = older.next() {
+        change = change.saturating_sub(flow.change);
+        if older.peek().is_none_or(|next| next.time != flow.time) {
+            moments.push(Moment { at: flow.time.minus(Duration::from_nanos(1)), change });
+        }
+    }
+    change = Decimal::ZERO;
+    let mut newer = after.iter().peekable();
+    while let Some(flow) = newer.next() {
+        change = change.saturating_add(flow.change);
+        if newer.peek().is_none_or(|next| next.time != flow.time) {
+            moments.push(Moment { at: flow.time, change });
+        }
+    }
+    moments.sort_by_key(|moment| moment.at.since(date).unsigned_abs());
+    moments
 }
 
 #[cfg(test)]
@@ -101,6 +234,77 @@ mod tests {
         moved(&mut ledger, &mut flows, 9, 5);
         moved(&mut ledger, &mut flows, 11, 3);
         assert_eq!(ledger.quantity(), 3.into());
+    }
+
+    /// An anchor of 100 at 100 s, fills, then a list of the broker: what the ledger holds.
+    fn decided(fills: &[(u64, i64)], quantity: i64, time: u64) -> (Decimal, bool) {
+        let (mut ledger, mut flows) = (Ledger::default(), Flows::default());
+        let (before, after) = fills.split_at(fills.len() / 2);
+        for (seconds, change) in before {
+            moved(&mut ledger, &mut flows, *seconds, *change);
+        }
+        ledger.anchor(100.into(), at(100), &flows);
+        for (seconds, change) in after {
+            moved(&mut ledger, &mut flows, *seconds, *change);
+        }
+        ledger.decide(quantity.into(), at(time), &flows);
+        (ledger.quantity(), ledger.doubtful.is_none())
+    }
+
+    #[test]
+    fn a_later_list_decides_what_the_anchor_held() {
+        let check = |fills: &[(u64, i64)], quantity: i64, expect: i64, is_decided: bool| {
+            let got = decided(fills, quantity, 160);
+            assert_eq!(got, (expect.into(), is_decided), "{fills:?} {quantity}");
+        };
+        // As it is dated: what came before is in it, what came after is not.
+        check(&[], 100, 100, true);
+        check(&[(95, 20), (105, 7)], 107, 107, true);
+        // It lacked the fill before its time.
+        check(&[(95, 20), (105, 7)], 127, 127, true);
+        // It had the fill after its time already.
+        check(&[(95, 20), (105, 7)], 100, 100, true);
+        // No reading explains it, so it decides nothing.
+        check(&[(95, 20), (105, 7)], 150, 107, false);
+        // Fills further away are in no doubt.
+        check(&[(89, 20), (111, 7)], 100, 107, false);
+        check(&[(89, 20), (111, 7)], 127, 107, false);
+        // Several at one instant come together.
+        check(&[(95, 20), (95, 3), (105, 7), (105, 1)], 131, 131, true);
+        check(&[(95, 20), (95, 3), (105, 7), (105, 1)], 128, 108, false);
+    }
+
+    #[test]
+    fn what_the_lag_of_the_later_list_explains_decides_nothing() {
+        // 20 after the anchor and 20 just before the later list, which says 120: it lags, or the
+        // anchor had its 20 already.
+        assert_eq!(decided(&[(105, 20), (155, 20)], 120, 160), (140.into(), false));
+        // Only another reading of the anchor explains 125.
+        assert_eq!(decided(&[(105, 20), (155, 25)], 125, 160), (125.into(), true));
+    }
+
+    #[test]
+    fn too_many_fills_close_to_an_anchor_leave_it_as_it_is_dated() {
+        let fills = vec![(101, 1); ANCHOR_FLOWS_MAX + 1];
+        let expect = Decimal::from(100 + fills.len());
+        assert_eq!(decided(&fills, 100, 160), (expect, true));
+    }
+
+    #[test]
+    fn the_list_that_anchors_is_no_witness_until_the_books_agree() {
+        let (mut ledger, mut flows) = (Ledger::default(), Flows::default());
+        let says = |ledger: &Ledger, flows: &Flows| {
+            let witness = ledger.witness(at(50), flows);
+            (witness.quantity, witness.basis)
+        };
+        moved(&mut ledger, &mut flows, 10, 100);
+        assert_eq!(says(&ledger, &flows), (100.into(), LedgerBasis::AssumedFlat));
+        ledger.anchor(88.into(), at(20), &flows);
+        moved(&mut ledger, &mut flows, 30, 1);
+        moved(&mut ledger, &mut flows, 60, 5);
+        assert_eq!(says(&ledger, &flows), (101.into(), LedgerBasis::AssumedFlat));
+        ledger.agreed();
+        assert_eq!(says(&ledger, &flows), (89.into(), LedgerBasis::Anchored));
     }
 
     proptest! {

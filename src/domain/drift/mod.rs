@@ -3,8 +3,9 @@
 //! Input: snapshots of local and of the broker, flows (fills, busts, adjustments), ticks. Output:
 //! differences as values, directives, requests to halt. A comparison goes through one file after
 //! the other: `snapshot` and `flows` hold what came, `align` brings both books to one time and
-//! looks, with `moments`, for times that explain what differs, `classify` reads type, size and
-//! severity, `confirm` decides whether it counts, `act` does what follows. Invariants stand at the head of each. Deliberately absent: clocks, orders (their
+//! looks, with `moments`, for times that explain what differs, `classify` reads type and size,
+//! `value` and `judge` the severity, `confirm` decides whether it counts, `act` does what follows.
+//! Invariants stand at the head of each. Deliberately absent: clocks, orders (their
 //! leaves come in as [`Market`]), the latch (halts go out as [`HaltRequest`]).
 
 mod snapshot;
@@ -12,6 +13,8 @@ mod flows;
 mod ledger;
 mod moments;
 mod align;
+mod value;
+mod judge;
 mod classify;
 mod confirm;
 mod history;
@@ -19,6 +22,7 @@ mod act;
 mod books;
 mod compare;
 mod adopt;
+mod names;
 mod read;
 
 #[cfg(test)]
@@ -30,12 +34,13 @@ use crate::domain::directive::DirectiveId;
 use crate::domain::ids::Symbol;
 use crate::domain::settings::Severity;
 use crate::domain::time::Timestamp;
-use crate::domain::units::{Decimal, exact};
+use crate::domain::units::{Decimal, Price, exact};
 
 pub use act::HaltRequest;
 pub use adopt::Adoption;
 pub use books::Books;
 pub use compare::CompareContext;
+pub use judge::Test;
 pub use snapshot::{FetchFailures, SnapshotTime, SnapshotVerdict};
 
 /// How the books differ.
@@ -81,6 +86,8 @@ pub enum DriftState {
     Reconciling,
     /// Within tolerance again.
     Cleared,
+    /// Never more than within tolerance: shown, and no drift.
+    WithinTolerance,
 }
 
 impl DriftState {
@@ -93,6 +100,7 @@ impl DriftState {
             Self::Open => "open",
             Self::Reconciling => "reconciling",
             Self::Cleared => "cleared",
+            Self::WithinTolerance => "within_tolerance",
         }
     }
 
@@ -122,6 +130,24 @@ impl Attribution {
             Self::EngineMissedFill => "engine_missed_fill",
             Self::ExternalOrUnreportedTrade => "external_or_unreported_trade",
             Self::Unexplained => "unexplained",
+        }
+    }
+}
+
+/// What a drift looks like beside another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Hint {
+    /// A ghost and an unknown position of equal quantity appeared together: perhaps the two sides
+    /// spell one symbol in two ways.
+    SamePositionTwoNames,
+}
+
+impl Hint {
+    /// As on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SamePositionTwoNames => "same_position_two_names",
         }
     }
 }
@@ -164,6 +190,8 @@ pub struct DriftView {
     pub drift_type: DriftType,
     /// The latest severity; none: within tolerance or in flight.
     pub severity: Option<Severity>,
+    /// The test that gave it.
+    pub decided_by: Option<Test>,
     /// The worst severity so far.
     pub worst: Option<Severity>,
     /// Its state.
@@ -180,9 +208,11 @@ pub struct DriftView {
     /// Aligned broker quantity.
     #[serde(with = "exact")]
     pub broker_quantity: Decimal,
-    /// The ledger's quantity.
+    /// The ledger's quantity, as it stood before the lists that differ.
     #[serde(with = "exact")]
     pub ledger_quantity: Decimal,
+    /// Where that ledger started.
+    pub ledger_basis: LedgerBasis,
     /// Local average price.
     #[serde(with = "exact")]
     pub local_price: Option<Decimal>,
@@ -192,14 +222,16 @@ pub struct DriftView {
     /// The price of the value test.
     #[serde(with = "exact")]
     pub price: Option<Decimal>,
-    /// The value test was skipped for want of a price.
+    /// It cannot be valued: no price is known.
     pub price_unknown: bool,
-    /// The value test was skipped for want of a rate.
+    /// It cannot be valued: no rate to the account's currency is known.
     pub currency_unknown: bool,
     /// The ledger stands in for a missing local book.
     pub ledger_stands_in: bool,
     /// Which side is probably wrong.
     pub attribution: Attribution,
+    /// What it looks like beside another drift.
+    pub hint: Option<Hint>,
     /// What is done.
     pub action: Action,
     /// Comparisons in a row that agreed.
@@ -219,6 +251,14 @@ pub struct DriftView {
     /// What ended it beside agreement of the books: a reconciliation, an adoption. Of one that stands:
     /// whether its reconciliation failed.
     pub resolution: Option<ReconcileOutcome>,
+}
+
+impl DriftView {
+    /// Whether nobody can tell what it is worth.
+    #[must_use]
+    pub const fn is_unvalued(&self) -> bool {
+        self.value_drift.is_none()
+    }
 }
 
 /// A change of position that the exporter saw, for the ledger and the alignment of snapshots.
@@ -263,8 +303,10 @@ pub struct Market {
     pub open_buy: Decimal,
     /// Leaves of open sell orders, at least 0.
     pub open_sell: Decimal,
-    /// The latest mid.
-    pub mid: Option<crate::domain::units::Price>,
+    /// The latest mid, if it is young enough to value a difference.
+    pub mid: Option<Price>,
+    /// The price of the last fill.
+    pub last_fill: Option<Price>,
 }
 
 /// The three books of one symbol side by side.
@@ -295,7 +337,7 @@ pub struct PositionView {
 }
 
 /// Where a ledger starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LedgerBasis {
     /// No complete broker snapshot yet: it started at 0.
     AssumedFlat,

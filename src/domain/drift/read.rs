@@ -12,7 +12,7 @@ use crate::domain::event::Source;
 use crate::domain::settings::Severity;
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
-use crate::domain::units::Decimal;
+use crate::domain::units::{Decimal, is_flat};
 
 impl Books {
     /// The books side by side, of the symbols that any book speaks of, in the order of their keys.
@@ -45,7 +45,7 @@ impl Books {
     }
 
     /// The differences that stand, in the order of symbol keys: those beyond tolerance, and, as
-    /// `cleared` with number 0 and without a severity, those within it.
+    /// `within_tolerance` with number 0 and without a severity, those within it.
     pub fn differences<'a>(
         &'a self,
         symbols: &'a SymbolTable,
@@ -124,7 +124,7 @@ impl Books {
     #[must_use]
     pub fn needed_at(&self, key: SymbolKey) -> Option<Timestamp> {
         let (line, pair) = (self.lines.get(&key)?, self.pair(key)?);
-        let is_held = |book: &Book| !book.quantity.is_zero();
+        let is_held = |book: &Book| !is_flat(book.quantity);
         let is_needed = is_held(&pair.local) || is_held(&pair.broker) || line.drift.is_some();
         is_needed.then(|| pair.local.at.dated().min(pair.broker.at.dated()))
     }

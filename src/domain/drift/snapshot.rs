@@ -64,10 +64,10 @@ pub(super) struct Book {
     /// The net quantity; short is negative.
     #[serde(with = "exact")]
     pub(super) quantity: Decimal,
-    /// The average entry price; none when flat, hedged or not said.
+    /// The average entry price; none when flat, hedged, 0 or not said.
     #[serde(with = "exact")]
     pub(super) average: Option<Decimal>,
-    /// The current price, as that side says.
+    /// The current price, as that side says; 0 is none.
     #[serde(with = "exact")]
     pub(super) market: Option<Decimal>,
     /// The snapshot that said so.
@@ -198,11 +198,11 @@ impl RowTotal {
     /// Adds a row. A row of quantity 0 holds nothing and weighs nothing.
     pub(super) fn add(&mut self, row: &PositionRow) {
         let quantity = row.quantity.get();
-        self.market = row.market_price.map(Price::get).or(self.market);
+        self.market = known(row.market_price).or(self.market);
         if quantity.is_zero() {
             return;
         }
-        let price = row.average_price.map(Price::get);
+        let price = known(row.average_price);
         self.average = self.average.with(self.quantity, quantity, price);
         self.quantity = self.quantity.saturating_add(quantity);
     }
@@ -213,8 +213,14 @@ impl RowTotal {
             Average::Same { price, .. } => Some(price),
             Average::Mixed { cost, .. } => cost.checked_div(self.quantity),
         };
+        let average = average.filter(|price| !price.is_zero());
         Book { quantity: self.quantity.normalize(), average, market: self.market, at }
     }
+}
+
+/// A price that a row gives; of 0 it gives none.
+fn known(price: Option<Price>) -> Option<Decimal> {
+    price.and_then(Price::known).map(Price::get)
 }
 
 impl Average {
@@ -297,6 +303,10 @@ mod tests {
         check(&[("0", Some("10"), None)], "0", None);
         check(&[("0", Some("10"), None), ("5", Some("3"), None)], "5", Some("3"));
         check(&[("5", Some("-3"), None), ("5", Some("-1"), None)], "10", Some("-2"));
+        // 0 is no average, of one row or of all.
+        check(&[("5", Some("0"), None)], "5", None);
+        check(&[("5", Some("0"), None), ("5", Some("3"), None)], "10", None);
+        check(&[("5", Some("-3"), None), ("5", Some("3"), None)], "10", None);
         // Sums that leave the range have no average, and do not panic.
         let huge = "79228162514264337593543950335";
         check(&[(huge, Some(huge), None), (huge, Some("1"), None)], huge, None);
@@ -309,6 +319,8 @@ mod tests {
         assert_eq!(market(&[("1", None, Some("9")), ("1", None, None)]), Some(decimal("9")));
         assert_eq!(market(&[("1", None, Some("9")), ("0", None, Some("8"))]), Some(decimal("8")));
         assert_eq!(market(&[("1", Some("9"), None)]), None);
+        assert_eq!(market(&[("1", None, Some("9")), ("1", None, Some("0"))]), Some(decimal("9")));
+        assert_eq!(market(&[("1", None, Some("0"))]), None);
     }
 
     #[test]

@@ -8,6 +8,6 @@ use crate::domain::units::Price;
 pub struct Quote {
     /// The instrument.
     pub symbol: Symbol,
-    /// The mid of bid and ask, or the price given.
+    /// The mid of bid and ask, or the price given; 0: none, a side or the price was 0.
     pub mid: Price,
 }

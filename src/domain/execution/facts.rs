@@ -25,7 +25,7 @@ use crate::domain::execution::tally::{Tally, flow, freeze};
 use crate::domain::ids::{OrderId, Session, Symbol};
 use crate::domain::record::Refusal;
 use crate::domain::time::Timestamp;
-use crate::domain::units::Side;
+use crate::domain::units::{Price, Side};
 
 /// What became of a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -227,9 +227,10 @@ impl Execution {
     fn add(&self, order: &mut Order, event: &Event, at: Timestamp, context: &mut Context<'_, '_>) {
         match &event.body {
             Body::OrderSubmitted(e) => {
-                let mids = order.symbol.and_then(|symbol| self.mids.get(symbol.index()));
+                let quotes = order.symbol.and_then(|symbol| self.quotes.get(symbol.index()));
                 let age_max = context.settings.orders.arrival_age_max;
-                let arrival = e.arrival_price.or_else(|| mids?.at(at, age_max));
+                let arrival = e.arrival_price.and_then(Price::known);
+                let arrival = arrival.or_else(|| quotes?.at(at, age_max)).or(e.arrival_price);
                 let submission = Submission {
                     at,
                     received_at: context.now,

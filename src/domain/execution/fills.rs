@@ -141,7 +141,7 @@ pub struct Executed {
     /// F: sum of the quantities.
     #[serde(with = "exact")]
     pub quantity: Decimal,
-    /// Sum of quantity x price; none when it cannot be held.
+    /// Sum of quantity x price; none when one has no price (0), or it cannot be held.
     #[serde(with = "exact")]
     pub notional: Option<Decimal>,
     /// Event time of the first.
@@ -172,7 +172,8 @@ impl Executed {
             return;
         }
         self.quantity = self.quantity.saturating_add(quantity);
-        let notional = quantity.checked_mul(effective.price);
+        let price = Price::new(effective.price).known();
+        let notional = price.and_then(|price| quantity.checked_mul(price.get()));
         self.notional = self.notional.zip(notional).and_then(|(a, b)| a.checked_add(b));
         self.first_at = Some(self.first_at.map_or(fill.at, |at| at.min(fill.at)));
         self.last_at = Some(self.last_at.map_or(fill.at, |at| at.max(fill.at)));

@@ -29,6 +29,7 @@ mod view;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -45,7 +46,7 @@ use anomaly::{Figure, Observation};
 use histogram::{Exemplar, Histogram};
 use order::Order;
 use orders::{Class, OrderKey, Orders};
-use quotes::Mids;
+use quotes::Quotes;
 use scope::Breakdown;
 use terms::{TermsKey, TermsTable};
 use window::Window;
@@ -68,7 +69,7 @@ pub struct Execution {
     whole: Scope,
     symbols: MarkedRows<Scope>,
     open: MarkedRows<OpenOrders>,
-    mids: Vec<Mids>,
+    quotes: Vec<Quotes>,
     instruments: Vec<RuleIndex>,
     /// By symbol, with what its executions are counted.
     symbol_terms: Vec<TermsKey>,
@@ -127,7 +128,7 @@ impl Default for Execution {
             whole: Scope::default(),
             symbols: MarkedRows::default(),
             open: MarkedRows::default(),
-            mids: Vec::new(),
+            quotes: Vec::new(),
             instruments: Vec::new(),
             symbol_terms: Vec::new(),
             terms: TermsTable::default(),
@@ -159,8 +160,8 @@ impl Execution {
         context: &Context<'_, '_>,
     ) {
         self.open_symbol(symbol, context);
-        if let Some(mids) = self.mids.get_mut(symbol.index()) {
-            mids.push(at, mid);
+        if let Some(quotes) = self.quotes.get_mut(symbol.index()) {
+            quotes.push(at, mid);
         }
     }
 
@@ -173,7 +174,7 @@ impl Execution {
         }
         self.symbols.grow(len, Scope::default);
         self.open.grow(len, OpenOrders::default);
-        self.mids.resize_with(len, Mids::default);
+        self.quotes.resize_with(len, Quotes::default);
         self.instruments.resize(len, RuleIndex::default());
         self.symbol_terms.resize(len, TermsKey::default());
         for at in context.symbols.iter_from(first) {
@@ -403,8 +404,8 @@ impl Execution {
     pub fn retire(&mut self, symbol: SymbolKey) {
         let scope = self.symbols.get_mut(symbol.index());
         let window = scope.map(|scope| std::mem::take(&mut scope.window));
-        if let Some(mids) = self.mids.get_mut(symbol.index()) {
-            *mids = Mids::default();
+        if let Some(quotes) = self.quotes.get_mut(symbol.index()) {
+            *quotes = Quotes::default();
         }
         for owner in window.iter().flat_map(Window::owners) {
             self.forget_entry(Place::Symbol, owner);
@@ -476,11 +477,24 @@ impl Execution {
         }
     }
 
-    /// What a comparison of positions asks of one symbol.
+    /// Leaves of the open buy and sell orders of a symbol.
     #[must_use]
-    pub fn market(&self, symbol: SymbolKey) -> Market {
+    pub fn open_leaves(&self, symbol: SymbolKey) -> (Decimal, Decimal) {
         let open = self.open.get(symbol.index()).copied().unwrap_or_default();
-        let mid = self.mids.get(symbol.index()).and_then(Mids::latest);
-        Market { open_buy: open.buy, open_sell: open.sell, mid }
+        (open.buy, open.sell)
+    }
+
+    /// What a comparison of positions asks of one symbol now; a mid older than `quote_age_max` is
+    /// none.
+    #[must_use]
+    pub fn market(&self, symbol: SymbolKey, now: Timestamp, quote_age_max: Duration) -> Market {
+        let (open_buy, open_sell) = self.open_leaves(symbol);
+        let quotes = self.quotes.get(symbol.index());
+        Market {
+            open_buy,
+            open_sell,
+            mid: quotes.and_then(|quotes| quotes.mid(now, quote_age_max)),
+            last_fill: quotes.and_then(Quotes::last_fill),
+        }
     }
 }

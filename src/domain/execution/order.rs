@@ -17,7 +17,7 @@ use crate::domain::few::{Few, MostlyOne, Place32};
 use crate::domain::ids::{OrderId, Session};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
-use crate::domain::units::{Decimal, Price, Quantity, Side, exact};
+use crate::domain::units::{Decimal, Price, Quantity, Side, agree, exact};
 
 /// One order: its facts, and what was made of them so far.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -148,7 +148,7 @@ pub struct Standing {
     pub quantity: Option<Decimal>,
     /// F: executed and not busted.
     pub filled: Decimal,
-    /// Sum of quantity x price over F; none when it cannot be held.
+    /// Sum of quantity x price over F; none when a price is not known, or it cannot be held.
     pub notional: Option<Decimal>,
     /// Whether F is more than Q.
     pub overfilled: bool,
@@ -289,7 +289,7 @@ impl Order {
     pub fn standing(&self) -> Standing {
         let (quantity, executed) = self.executed();
         let end = self.ends.iter().min_by_key(|e| (e.outcome.index(), e.at));
-        let against_quantity = quantity.map(|q| executed.quantity.cmp(&q));
+        let against_quantity = quantity.map(|q| compare(executed.quantity, q));
         let (outcome, ended_at) = if against_quantity.is_some_and(Ordering::is_ge) {
             (Some(Outcome::Filled), executed.last_at)
         } else {
@@ -310,12 +310,12 @@ impl Order {
     }
 
     /// Reference prices by `Reference::ALL`. The limit is that of the last replace that gave one
-    /// (of several at one instant the highest), else that of the submission.
+    /// (of several at one instant the highest), else that of the submission. 0 is no limit.
     #[must_use]
     pub fn references(&self) -> [Option<Price>; 3] {
         let [expected, arrival, limit] =
             self.submission.as_ref().map(|s| s.references).unwrap_or_default();
-        let changes = self.replaces.iter().filter_map(|r| Some((r.at, r.limit_price?)));
+        let changes = self.replaces.iter().filter_map(|r| Some((r.at, r.limit_price?.known()?)));
         [expected, arrival, changes.max().map(|(_, price)| price).or(limit)]
     }
 
@@ -357,6 +357,13 @@ impl Standing {
     pub fn average_price(&self) -> Option<Decimal> {
         self.notional.filter(|_| !self.filled.is_zero())?.checked_div(self.filled)
     }
+}
+
+/// What was filled against what was ordered; equal within dust.
+fn compare(filled: Decimal, ordered: Decimal) -> Ordering {
+    let exactly = filled.cmp(&ordered);
+    let is_dust = exactly.is_ne() && !filled.is_zero() && agree(filled, ordered);
+    if is_dust { Ordering::Equal } else { exactly }
 }
 
 fn sum(values: impl Iterator<Item = Decimal>) -> Decimal {

@@ -1,7 +1,8 @@
-//! The latest mids of one symbol, for arrival prices and values.
+//! What one symbol costs: its latest mids, and the price of its last fill.
 //!
-//! Input: quotes with their event times, mostly in order. Output: the mid at a time. Invariant: at
-//! most 64 are kept, sorted by time; the oldest goes first.
+//! Input: quotes and fills with their event times, mostly in order. Output: the mid at a time, the
+//! newest mid while it is young, the last fill's price. Invariants: at most 64 mids are kept, sorted
+//! by time; the oldest goes first. A price of 0 is none and changes nothing.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,31 +15,52 @@ use crate::domain::units::Price;
 /// Mids kept of one symbol: enough for a submission that is a little older than the newest quote.
 const MIDS_MAX: usize = 64;
 
-/// The latest mids of one symbol.
+/// What one symbol costs.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Mids(VecDeque<(Timestamp, Price)>);
+pub struct Quotes {
+    mids: VecDeque<(Timestamp, Price)>,
+    last_fill: Option<(Timestamp, Price)>,
+}
 
-impl Mids {
+impl Quotes {
     /// Takes a quote; of several at one instant the last to arrive stands.
     pub fn push(&mut self, at: Timestamp, mid: Price) {
-        let place = self.0.partition_point(|(time, _)| *time <= at);
-        self.0.insert(place, (at, mid));
-        if self.0.len() > MIDS_MAX {
-            self.0.pop_front();
+        if mid.known().is_none() {
+            return;
+        }
+        let place = self.mids.partition_point(|(time, _)| *time <= at);
+        self.mids.insert(place, (at, mid));
+        if self.mids.len() > MIDS_MAX {
+            self.mids.pop_front();
         }
     }
 
-    /// The newest mid.
+    /// Takes the price of a fill; the latest by its own time stands.
+    pub fn fill(&mut self, at: Timestamp, price: Price) {
+        let is_newer = self.last_fill.is_none_or(|(last, _)| last <= at);
+        if is_newer && price.known().is_some() {
+            self.last_fill = Some((at, price));
+        }
+    }
+
+    /// The newest mid, if it is not older than `age_max` now.
     #[must_use]
-    pub fn latest(&self) -> Option<Price> {
-        self.0.back().map(|(_, mid)| *mid)
+    pub fn mid(&self, now: Timestamp, age_max: Duration) -> Option<Price> {
+        let (time, mid) = self.mids.back()?;
+        (!now.is_past(*time, age_max)).then_some(*mid)
+    }
+
+    /// The price of the last fill, however old.
+    #[must_use]
+    pub fn last_fill(&self) -> Option<Price> {
+        self.last_fill.map(|(_, price)| price)
     }
 
     /// The newest mid at `at` that is not older than `age_max`.
     #[must_use]
     pub fn at(&self, at: Timestamp, age_max: Duration) -> Option<Price> {
-        let place = self.0.partition_point(|(time, _)| *time <= at);
-        let (time, mid) = self.0.get(place.checked_sub(1)?)?;
+        let place = self.mids.partition_point(|(time, _)| *time <= at);
+        let (time, mid) = self.mids.get(place.checked_sub(1)?)?;
         (!at.is_past(*time, age_max)).then_some(*mid)
     }
 }
@@ -48,16 +70,22 @@ mod tests {
     use super::*;
     use crate::domain::units::Decimal;
 
+    fn second(s: u64) -> Timestamp {
+        Timestamp::MIN.plus(Duration::from_secs(s))
+    }
+
+    fn price(p: i64) -> Price {
+        Price::new(Decimal::from(p))
+    }
+
     #[test]
     fn the_mid_of_a_moment_is_the_last_before_it() {
-        let second = |s: u64| Timestamp::MIN.plus(Duration::from_secs(s));
-        let price = |p: i64| Price::new(Decimal::from(p));
-        let mut mids = Mids::default();
-        for (at, mid) in [(10, 1), (20, 2), (15, 3)] {
-            mids.push(second(at), price(mid));
+        let mut quotes = Quotes::default();
+        for (at, mid) in [(10, 1), (20, 2), (15, 3), (22, 0)] {
+            quotes.push(second(at), price(mid));
         }
         let check = |at: u64, expect: Option<i64>| {
-            assert_eq!(mids.at(second(at), Duration::from_secs(5)), expect.map(price), "at {at}");
+            assert_eq!(quotes.at(second(at), Duration::from_secs(5)), expect.map(price), "at {at}");
         };
         check(9, None);
         check(10, Some(1));
@@ -66,6 +94,19 @@ mod tests {
         check(20, Some(2));
         check(25, Some(2));
         check(26, None);
-        assert_eq!(mids.latest(), Some(price(2)));
+        let minute = Duration::from_mins(1);
+        assert_eq!(quotes.mid(second(80), minute), Some(price(2)), "a zero is no quote");
+        assert_eq!(quotes.mid(second(81), minute), None);
+    }
+
+    #[test]
+    fn the_last_fill_is_the_latest_that_had_a_price() {
+        let mut quotes = Quotes::default();
+        for (at, price_of, expect) in
+            [(10, 0, None), (10, 5, Some(5)), (9, 6, Some(5)), (11, 0, Some(5)), (12, -7, Some(-7))]
+        {
+            quotes.fill(second(at), price(price_of));
+            assert_eq!(quotes.last_fill(), expect.map(price), "{price_of} at {at}");
+        }
     }
 }

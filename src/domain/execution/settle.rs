@@ -9,16 +9,18 @@ use crate::domain::execution::anomaly::{self, Change, Figure, Observation};
 use crate::domain::execution::context::Context;
 use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::delta::{Delta, Turn};
+use crate::domain::execution::fills::Effective;
 use crate::domain::execution::order::{Order, Standing};
 use crate::domain::execution::orders::{Class, OrderKey};
 use crate::domain::execution::reason::REJECT_REASONS;
 use crate::domain::execution::scope::{Place, Scope};
 use crate::domain::execution::tally::{Tally, move_position};
 use crate::domain::execution::window::{Entry, Packed};
+use crate::domain::few::MostlyOne;
 use crate::domain::settings::{AnomalyRules, Instrument, Levels, Rate};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::{Timestamp, seconds};
-use crate::domain::units::{Decimal, Side, exact_sum, to_f64};
+use crate::domain::units::{Decimal, Price, Side, exact_sum, to_f64};
 
 impl Execution {
     /// Brings everything up to date with the facts of one order, which is lent.
@@ -49,6 +51,7 @@ impl Execution {
         let instrument = settings.instruments.at(self.instrument_of(symbol));
         let fills = order.unsettled();
         move_position(order, &fills, (symbol, instrument), context);
+        self.price_fills(order, &fills, symbol);
         // Beside the difference, not in it: it is long, and would be copied.
         let terms = (&self.terms, self.terms_of(symbol));
         let executed = (!fills.is_empty()).then(|| Tally::of(order, &fills, terms));
@@ -77,6 +80,22 @@ impl Execution {
         let is_whole = order.fills.is_plain() && order.side.is_some();
         let settled = if is_whole { order.fills.len() } else { 0 };
         order.done.settled = u32::try_from(settled).unwrap_or_default();
+    }
+
+    /// Remembers the price of the last execution of a symbol: it values a difference of the books.
+    fn price_fills(
+        &mut self,
+        order: &Order,
+        fills: &MostlyOne<(usize, Effective)>,
+        symbol: SymbolKey,
+    ) {
+        let Some(quotes) = self.quotes.get_mut(symbol.index()) else { return };
+        for (at, effective) in fills.iter() {
+            let fill = order.fills.all().get(*at).filter(|fill| !fill.synthetic);
+            if let Some(fill) = fill {
+                quotes.fill(fill.at, Price::new(effective.price));
+            }
+        }
     }
 
     /// Counts what is new about an order in every scope that it belongs to. Whether an acceptance

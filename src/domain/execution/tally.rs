@@ -135,7 +135,8 @@ fn state(
     Stated { quantity, notional, cost: cost.unwrap_or_default(), fee }
 }
 
-/// What an execution cost against the reference `expected`; negative is an improvement.
+/// What an execution cost against the reference `expected`; negative is an improvement. None without
+/// a price of either.
 fn cost_of(
     quantity: Decimal,
     price: Decimal,
@@ -143,7 +144,8 @@ fn cost_of(
     terms: &Terms,
 ) -> Option<Decimal> {
     let expected = references.get(Reference::Expected.index()).copied().flatten();
-    let reference = expected.map(Price::get).filter(|r| !r.is_zero())?;
+    let reference = expected.and_then(Price::known)?.get();
+    Price::new(price).known()?;
     let worse = side.signed(price.saturating_sub(reference));
     Some(worse.saturating_mul(quantity).saturating_mul(terms.multiplier))
 }
@@ -267,7 +269,8 @@ impl Tally {
     fn measure(&mut self, fill: &mut Fill, effective: Effective, measure: Option<Measure>) {
         let (quantity, price) = (effective.quantity.unwrap_or_default(), effective.price);
         let Some((side, references)) = measure else { return };
-        if fill.done.measured || quantity.is_zero() {
+        // Without a price there is nothing to measure until a correction gives it.
+        if fill.done.measured || quantity.is_zero() || price.is_zero() {
             return;
         }
         fill.done.measured = true;

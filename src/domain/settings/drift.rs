@@ -24,6 +24,36 @@ pub struct DriftSettings {
     pub reconcile_timeout: Duration,
     /// How many times a directive is sent before the drift escalates.
     pub reconcile_tries: u32,
+    /// How often one symbol may be reconciled before MINOR drift of it is MODERATE.
+    pub reconcile_budget: ReconcileBudget,
+    /// A mid quote older than this values no difference.
+    pub quote_age_max: Duration,
+    /// Which symbols are judged by quantity too.
+    pub quantity_test: QuantityTest,
+}
+
+/// How often one symbol may be reconciled: an automatic repair must end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReconcileBudget {
+    /// This many drifts of it.
+    pub times: u32,
+    /// Within this time.
+    pub window: Duration,
+}
+
+impl Default for ReconcileBudget {
+    fn default() -> Self {
+        Self { times: 3, window: Duration::from_hours(24) }
+    }
+}
+
+/// Which symbols are judged by quantity beside value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuantityTest {
+    /// Those whose quantities count shares or contracts.
+    ByUnit,
+    /// All.
+    Always,
 }
 
 impl Default for DriftSettings {
@@ -36,6 +66,9 @@ impl Default for DriftSettings {
             auto_reconcile: true,
             reconcile_timeout: Duration::from_secs(90),
             reconcile_tries: 3,
+            reconcile_budget: ReconcileBudget::default(),
+            quote_age_max: Duration::from_mins(1),
+            quantity_test: QuantityTest::ByUnit,
         }
     }
 }
@@ -92,7 +125,7 @@ impl<T> PerSeverity<T> {
 /// values; the highest test wins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DriftRules {
-    /// By quantity, in units of the instrument.
+    /// By quantity, in units of the instrument; see [`QuantityTest`].
     pub quantity: PerSeverity<Decimal>,
     /// By value, in the account's currency.
     pub value: PerSeverity<Decimal>,
@@ -118,7 +151,7 @@ impl Default for DriftRules {
             value: per(10, 100, 500),
             relative: None,
             confirm: PerSeverity { minor: 2, moderate: 2, critical: 1 },
-            price_mismatch_max: Severity::Critical,
+            price_mismatch_max: Severity::Moderate,
             price_tolerance_bps: Decimal::ONE,
         }
     }

@@ -15,6 +15,17 @@ pub struct Instrument {
     /// The currency that it is itself, in which a fee comes off the position. None: that of its
     /// symbol, see [`Self::is_base`].
     pub base: Option<Currency>,
+    /// What its quantities count; none: as the form of the symbol says, see [`Self::unit_of`].
+    pub unit: Option<Unit>,
+}
+
+/// What the quantities of an instrument count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Shares or contracts: one more or less is a difference by itself.
+    Contract,
+    /// Coins or units of a currency: how much one is worth says nothing of how many are many.
+    Coin,
 }
 
 /// How an instrument's currency becomes the account's.
@@ -30,7 +41,13 @@ pub enum Rate {
 
 impl Default for Instrument {
     fn default() -> Self {
-        Self { currency: Currency::usd(), multiplier: Decimal::ONE, rate: Rate::Same, base: None }
+        Self {
+            currency: Currency::usd(),
+            multiplier: Decimal::ONE,
+            rate: Rate::Same,
+            base: None,
+            unit: None,
+        }
     }
 }
 
@@ -45,6 +62,14 @@ impl Instrument {
             None => base_of(symbol.as_str()),
         };
         base.is_some_and(|base| base.eq_ignore_ascii_case(currency.as_str()))
+    }
+
+    /// What the quantities of a symbol count: as its rule says, else coins where it has a base (see
+    /// [`Self::is_base`]), and contracts where it has none.
+    #[must_use]
+    pub fn unit_of(&self, symbol: &str) -> Unit {
+        let is_coin = || self.base.is_some() || base_of(symbol).is_some();
+        self.unit.unwrap_or_else(|| if is_coin() { Unit::Coin } else { Unit::Contract })
     }
 }
 
@@ -75,5 +100,21 @@ mod tests {
         check(None, "BTC/USD:BTC", "BTC", false);
         check(None, "/ES", "ES", false);
         check(None, "A/", "A", false);
+    }
+
+    #[test]
+    fn a_pair_counts_coins_unless_its_rule_says_otherwise() {
+        let check = |symbol: &str, unit: Option<Unit>, expect: Unit| {
+            let instrument = Instrument { unit, ..Instrument::default() };
+            assert_eq!(instrument.unit_of(symbol), expect, "{symbol} {unit:?}");
+        };
+        check("BTC/USD", None, Unit::Coin);
+        check("SHIB/USDT:USDT", None, Unit::Contract);
+        check("BTC", None, Unit::Contract);
+        check("BTC/", None, Unit::Contract);
+        check("/ES", None, Unit::Contract);
+        check("A/B/C", None, Unit::Contract);
+        check("BTCUSDT", Some(Unit::Coin), Unit::Coin);
+        check("BRK/B", Some(Unit::Contract), Unit::Contract);
     }
 }

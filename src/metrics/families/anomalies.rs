@@ -73,7 +73,10 @@ fn overridden_of_symbol(row: &AccountRow, symbol: &SymbolRow, points: &mut Point
     if is_overridden(settings.anomaly.get(account, symbol), settings) {
         points.count(&[symbol, "anomaly"], 1);
     }
-    if *settings.drift_rules.get(account, symbol) != settings.drift_rules.default {
+    let is_drift_default = *settings.drift_rules.get(account, symbol)
+        == settings.drift_rules.default
+        && settings.is_counted(account, symbol);
+    if !is_drift_default {
         points.count(&[symbol, "drift"], 1);
     }
 }

@@ -1,7 +1,7 @@
 //! The three books, their drift, and what was done about it.
 
 use super::{ACCOUNT, SYMBOL};
-use crate::domain::drift::{DriftType, ReconcileOutcome};
+use crate::domain::drift::{DriftType, DriftView, ReconcileOutcome};
 use crate::domain::evidence::{Missing, is_unjudged};
 use crate::domain::settings::Severity;
 use crate::domain::time::seconds;
@@ -69,6 +69,15 @@ pub const FAMILIES: &[Family] = &[
         "Severity of the drift: 0 none, 1 minor, 2 moderate, 3 critical; absent if never compared.",
         SYMBOL,
         Source::Symbol(|s, p| p.value(&[], severity(s))),
+    ),
+    Family::gauge(
+        "trading_position_drift_unvalued",
+        "Whether nobody can tell what the difference is worth: 1 no price or rate is known, 0 not.",
+        SYMBOL,
+        Source::Symbol(|s, p| {
+            let unvalued = s.drift.as_ref().is_some_and(DriftView::is_unvalued);
+            p.value(&[], severity(s).map(|_| if unvalued { 1.0 } else { 0.0 }));
+        }),
     ),
     Family::gauge(
         "trading_position_drift_open",

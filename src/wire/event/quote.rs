@@ -11,7 +11,7 @@ use crate::wire::spec::FieldSpec;
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "quote",
-    "A market quote: a bid and an ask, or one price.",
+    "A market quote: a bid and an ask, or one price; of 0 is none.",
     r#"{"type":"quote","account":"paper","symbol":"AAPL","bid":187.39,"ask":187.40,"time":"2026-11-22T14:29:59.900Z"}"#,
     &[
         &ENVELOPE,
@@ -30,7 +30,8 @@ fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
     Ok(Body::Quote(Quote { symbol: object.required(Field::Symbol)?, mid: mid(object)? }))
 }
 
-/// The price, or the mid of bid and ask. A crossed quote is a quote.
+/// The price, or the mid of bid and ask. A crossed quote is a quote; one with a side of 0, as feeds
+/// send it before the market opens, makes no mid: that is a price of 0.
 fn mid(object: &mut Object<'_>) -> Result<Price, Flaw> {
     let sides = object.has(Field::Bid) || object.has(Field::Ask);
     match (sides, object.optional(Field::Price)?) {
@@ -42,6 +43,9 @@ fn mid(object: &mut Object<'_>) -> Result<Price, Flaw> {
         (true, None) => {
             let bid: Price = object.required(Field::Bid)?;
             let ask: Price = object.required(Field::Ask)?;
+            if bid.known().is_none() || ask.known().is_none() {
+                return Ok(Price::default());
+            }
             half(bid.get(), ask.get()).map(Price::new).ok_or_else(|| {
                 let why = "makes a mid that cannot be held exactly";
                 Flaw::of(Field::Ask, Code::InvalidPrice, why)

@@ -4,7 +4,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::scalar::{Exact, Time};
-use super::word::{ActionWord, AttributionWord, DriftStateWord, DriftTypeWord, SeverityWord};
+use super::word::{
+    ActionWord, AttributionWord, DriftStateWord, DriftTypeWord, HintWord, LedgerBasisWord,
+    SeverityWord, TestWord,
+};
 use crate::domain::drift::DriftView;
 
 /// One difference between the books of a symbol.
@@ -22,6 +25,8 @@ pub struct Drift {
     pub drift_type: DriftTypeWord,
     /// The latest severity; null: within tolerance or in flight.
     pub severity: Option<SeverityWord>,
+    /// The test that gave it; null without a severity.
+    pub decided_by: Option<TestWord>,
     /// The worst severity so far.
     pub worst_severity: Option<SeverityWord>,
     /// Where it stands; the filter `state=open` means `open` and `reconciling`.
@@ -34,22 +39,26 @@ pub struct Drift {
     pub local_quantity: Exact,
     /// What the broker holds, aligned in time.
     pub broker_quantity: Exact,
-    /// What the seen fills add up to.
+    /// What the seen fills add up to, as it stood before the lists that differ.
     pub ledger_quantity: Exact,
+    /// Where that ledger started: `assumed_flat` is a weaker witness.
+    pub ledger_basis: LedgerBasisWord,
     /// Average price of the local book.
     pub local_price: Option<Exact>,
     /// Average price of the broker's book.
     pub broker_price: Option<Exact>,
     /// The price that valued it.
     pub price: Option<Exact>,
-    /// The value test was skipped for want of a price.
+    /// It cannot be valued, for no price is known.
     pub price_unknown: bool,
-    /// The value test was skipped for want of a rate to the account's currency.
+    /// It cannot be valued, for no rate to the account's currency is known.
     pub currency_unknown: bool,
     /// The ledger stands in for a missing local book.
     pub ledger_stands_in: bool,
     /// Which side is probably wrong.
     pub attribution: AttributionWord,
+    /// What it looks like beside another drift.
+    pub hint: Option<HintWord>,
     /// What is done about it.
     pub action: ActionWord,
     /// Comparisons in a row that agreed on it.
@@ -78,6 +87,7 @@ impl Drift {
             symbol: drift.symbol.to_string(),
             drift_type: drift.drift_type.into(),
             severity: drift.severity.map(Into::into),
+            decided_by: drift.decided_by.map(Into::into),
             worst_severity: drift.worst.map(Into::into),
             state: drift.state.into(),
             quantity_drift: Exact(drift.quantity_drift),
@@ -85,6 +95,7 @@ impl Drift {
             local_quantity: Exact(drift.local_quantity),
             broker_quantity: Exact(drift.broker_quantity),
             ledger_quantity: Exact(drift.ledger_quantity),
+            ledger_basis: drift.ledger_basis.into(),
             local_price: drift.local_price.map(Exact),
             broker_price: drift.broker_price.map(Exact),
             price: drift.price.map(Exact),
@@ -92,6 +103,7 @@ impl Drift {
             currency_unknown: drift.currency_unknown,
             ledger_stands_in: drift.ledger_stands_in,
             attribution: drift.attribution.into(),
+            hint: drift.hint.map(Into::into),
             action: drift.action.into(),
             confirmations: drift.confirmations,
             first_seen_at: Time(drift.first_seen_at),

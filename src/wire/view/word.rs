@@ -6,7 +6,7 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::audit::AuditAction;
-use crate::domain::drift::{Action, Attribution, DriftState, DriftType, LedgerBasis};
+use crate::domain::drift::{Action, Attribution, DriftState, DriftType, Hint, LedgerBasis, Test};
 use crate::domain::event::Source;
 use crate::domain::evidence::Missing;
 use crate::domain::execution::anomaly::{AnomalyLevel, Figure};
@@ -183,7 +183,8 @@ word! {
     ]
 }
 word! {
-    /// The state of a difference: in flight, seen, confirmed, a directive sent, gone.
+    /// The state of a difference: in flight, seen, confirmed, a directive sent, gone; or never more
+    /// than within tolerance, which is no drift.
     DriftStateWord, DriftState,
     [
         DriftState::Pending,
@@ -191,7 +192,30 @@ word! {
         DriftState::Open,
         DriftState::Reconciling,
         DriftState::Cleared,
+        DriftState::WithinTolerance,
     ]
+}
+word! {
+    /// The test that made a drift as severe as it is: by quantity, by value, by fraction of the
+    /// position; long against short; a value that cannot be told; a reconciliation that nobody
+    /// confirmed; a symbol that was reconciled too often.
+    TestWord, Test,
+    [
+        Test::Quantity,
+        Test::Value,
+        Test::Relative,
+        Test::SignFlip,
+        Test::ValueUnknown,
+        Test::ReconcileFailed,
+        Test::ReconcileBudget,
+    ]
+}
+word! {
+    /// What a drift looks like beside another one. `same_position_two_names`: a ghost and an unknown
+    /// position of equal quantity appeared together, so perhaps the sides spell one symbol in two
+    /// ways.
+    HintWord, Hint,
+    [Hint::SamePositionTwoNames]
 }
 word! {
     /// Which side is probably wrong, judged by the ledger.

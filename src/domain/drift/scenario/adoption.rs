@@ -68,6 +68,7 @@ fn adopting_local_accepts_the_difference() {
 #[test]
 fn adopting_local_prices_accepts_them() {
     let mut world = blank();
+    world.settings.drift_rules.default.price_mismatch_max = Severity::Critical;
     world.both("X 100@10", "X 100@10").at(100.0).both("X 100@20", "X 100@10");
     assert_eq!(world.adopt("X", Adopt::Local, true), Ok(1));
     assert_eq!(world.position("X").offset, Decimal::ZERO);
@@ -132,6 +133,7 @@ fn an_acknowledged_drift_halts_again_only_for_cause() {
     world.both("X 102", "X 100").at(120.0).both("X 112", "X 100").expect_halts(1);
     // Nor is a value that was not known before.
     let mut world = blank();
+    world.market = Market::default();
     world.both("X 112", "X 100").expect_halts(1);
     let key = world.key("X");
     assert!(world.books.acknowledge_drift(key));

@@ -49,8 +49,8 @@ fn the_example_of_the_contract() {
     assert_eq!((halt.drift_id, halt.symbol.as_str()), (1, "AAPL"));
     assert_eq!(
         halt.reason,
-        "CRITICAL drift 1 (quantity_mismatch) of AAPL: local 100, broker 88, difference 12 \
-         (threshold 10), value 2250 (threshold 500)"
+        "CRITICAL drift 1 (quantity_mismatch) of AAPL: local 100, broker 88, difference 12, \
+         value 2250; decided by quantity 12 (threshold 10)"
     );
     // 88 is nothing that its fills ever made of the book, however close they are; 60 is.
     for (broker, expect) in [("88", "open critical"), ("60", "pending -")] {
@@ -153,7 +153,7 @@ fn one_newer_comparison_within_tolerance_clears() {
     world.both(CRITICAL, "X 100").told();
     // Nothing newer: nothing clears.
     world.tick_to(170.0).expect("X", "open critical quantity_mismatch 12");
-    world.at(171.0).local("X 100.5").expect("X", "cleared - quantity_mismatch 0.5");
+    world.at(171.0).local("X 100.5").expect("X", "within_tolerance - quantity_mismatch 0.5");
     assert_eq!(world.told(), ["cleared - quantity_mismatch 12"]);
     let history = world.history();
     let ended = history.first().expect("a drift");
@@ -227,15 +227,19 @@ fn every_minute_everything_is_compared() {
     let mut world = holding();
     world.tick();
     world.market.mid = Some(Price::new(1.into()));
-    world.at(110.0).both("X 100", "X 100.5").expect("X", "cleared - quantity_mismatch -0.5");
+    world
+        .at(110.0)
+        .both("X 100", "X 100.5")
+        .expect("X", "within_tolerance - quantity_mismatch -0.5");
     world.market.mid = Some(Price::new(2_000.into()));
-    world.tick_to(159.0).expect("X", "cleared - quantity_mismatch -0.5");
+    world.tick_to(159.0).expect("X", "within_tolerance - quantity_mismatch -0.5");
     world.tick_to(160.0).expect("X", "open critical quantity_mismatch -0.5").expect_halts(1);
 }
 
 #[test]
 fn a_price_mismatch_clears_by_prices_alone() {
     let mut world = blank();
+    world.settings.drift_rules.default.price_mismatch_max = Severity::Critical;
     world.both("X 100@10", "X 100@10").at(100.0);
     let open = "open critical price_mismatch 0";
     world.both("X 100@20", "X 100@10").expect("X", open).expect_halts(1);
@@ -317,7 +321,7 @@ fn what_follows_depends_on_the_state_and_the_comparison_alone() {
     let re2 = "reconciling minor quantity_mismatch 2";
     let flight = "pending - quantity_mismatch 20";
     let other = "unconfirmed moderate unknown_position -6";
-    let half = "cleared - quantity_mismatch 0.5";
+    let half = "within_tolerance - quantity_mismatch 0.5";
     let (min, op6) = ("unconfirmed minor quantity_mismatch 2", "open moderate quantity_mismatch 6");
     let opo = "open moderate unknown_position -6";
     let reo = "reconciling moderate unknown_position -6";

@@ -238,7 +238,7 @@ fn leaves_that_end_make_no_drift_without_a_newer_list() {
 fn pending_ends_within_tolerance() {
     let mut world = holding();
     world.flow(99.0, "X", "12").at(100.0).both("X 112", "X 100");
-    world.at(110.0).broker("X 112.5").expect("X", "cleared - quantity_mismatch -0.5");
+    world.at(110.0).broker("X 112.5").expect("X", "within_tolerance - quantity_mismatch -0.5");
     world.at(111.0).both("X 112", "X 112").expect("X", "none");
     assert!(world.told().is_empty() && world.history().is_empty(), "it never was drift");
 }
@@ -365,7 +365,7 @@ fn a_ledger_that_stands_in_is_compared_as_of_the_list() {
 
 #[test]
 fn prices_are_not_judged_while_fills_move_one_side() {
-    let mismatch = "open critical price_mismatch 0";
+    let mismatch = "unconfirmed moderate price_mismatch 0";
     let check = |flow: Option<f64>, apart: f64, expect: &str| {
         let mut world = blank();
         world.both("X 100@10", "X 100@10");

@@ -1,11 +1,14 @@
 //! A small world to test drift in: one account, a clock in seconds, books written as text.
 
 mod adoption;
+mod attribution;
+mod budget;
 mod confirmation;
 mod in_flight;
 mod reconciliation;
 mod severity;
 mod snapshots;
+mod value;
 
 use std::time::Duration;
 
@@ -59,14 +62,15 @@ pub(super) fn world() -> World {
     world
 }
 
-/// A world that has seen nothing.
+/// A world that has seen nothing but one fill of next to nothing: so every difference has a value, and
+/// by default its quantity decides.
 pub(super) fn blank() -> World {
     World {
         books: Books::default(),
         symbols: SymbolTable::default(),
         settings: Settings::default(),
         account: Account::default(),
-        market: Market::default(),
+        market: Market { last_fill: Some(Price::new(Decimal::new(1, 9))), ..Market::default() },
         now: 0.0,
         sequence: 0,
         directives: Vec::new(),

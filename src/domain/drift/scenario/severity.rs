@@ -15,13 +15,15 @@ fn read(world: &mut World, local: &str, broker: &str) -> (String, String) {
 
 #[track_caller]
 fn check(local: &str, broker: &str, expect: (&str, &str)) {
-    let (severity, kind) = read(&mut world(), local, broker);
+    let mut world = world();
+    world.settings.drift_rules.default.price_mismatch_max = Severity::Critical;
+    let (severity, kind) = read(&mut world, local, broker);
     assert_eq!((severity.as_str(), kind.as_str()), expect, "{local} against {broker}");
 }
 
 #[test]
 fn bounds_by_quantity_are_inclusive() {
-    // No price anywhere: the value test is skipped, and quantity alone decides.
+    // One unit is worth next to nothing: quantity alone decides.
     let bounds = [
         ("0.999999999999999999", "-"),
         ("1", "minor"),
@@ -104,8 +106,8 @@ fn averages_within_one_basis_point_agree() {
     check("X 10000@99.99", "X 10000@100", ("-", "none"));
     check("X 10000@100.010000000000000001", "X 10000@100", ("moderate", "price_mismatch"));
     check("X 10000@99.989999999999999999", "X 10000@100", ("moderate", "price_mismatch"));
-    // A spread at zero has no basis points: any difference counts.
-    check("X 10000@0.001", "X 10000@0", ("minor", "price_mismatch"));
+    // 0 is no average.
+    check("X 10000@0.001", "X 10000@0", ("-", "none"));
     check("X 10@-60", "X 10@-100", ("moderate", "price_mismatch"));
 }
 
@@ -128,24 +130,6 @@ fn a_sign_flip_is_at_least_moderate() {
 }
 
 #[test]
-fn the_price_is_the_brokers_row_then_mid_then_averages() {
-    let price = |local: &str, broker: &str, mid: Option<&str>| {
-        let mut world = world();
-        world.market.mid = mid.map(|text| Price::new(decimal(text)));
-        world.at(10.0).both(local, broker);
-        let drift = world.drift("X").expect("a difference");
-        (drift.price.map(|p| p.to_string()), drift.price_unknown)
-    };
-    let some = |text: &str| (Some(text.to_owned()), false);
-    assert_eq!(price("X 3@1", "X 1@2/3", Some("4")), some("3"));
-    assert_eq!(price("X 3@1", "X 1@2", Some("4")), some("4"));
-    assert_eq!(price("X 3@1", "X 1@2", None), some("2"));
-    assert_eq!(price("X 3@1/9", "X 1", None), some("1"), "never the market price of local");
-    assert_eq!(price("X 3", "X 1", None), (None, true));
-    assert_eq!(price("X 3@1", "", Some("4")), some("4"));
-}
-
-#[test]
 fn multiplier_and_rate_make_the_value() {
     let value = |multiplier: i64, rate: Rate| {
         let mut world = world();
@@ -160,7 +144,7 @@ fn multiplier_and_rate_make_the_value() {
     assert_eq!(value(1, Rate::Same), some("40", "minor"));
     assert_eq!(value(50, Rate::Same), some("2000", "critical"));
     assert_eq!(value(1, Rate::Fixed(decimal("2.5"))), some("100", "moderate"));
-    assert_eq!(value(50, Rate::Unknown), (None, true, "-"));
+    assert_eq!(value(50, Rate::Unknown), (None, true, "minor"));
 }
 
 #[test]
@@ -182,13 +166,13 @@ fn overrides_cap_and_relative_test() {
         world.settings.drift_rules = Scoped { default: rules, overrides };
         world
     };
-    let mut capped = rules(&|rules| rules.price_mismatch_max = Severity::Moderate);
+    let mut capped = rules(&|_| ());
     assert_eq!(read(&mut capped, "X 10@200", "X 10@100").0, "moderate");
     assert_eq!(read(&mut capped, "X 20@100", "X 10@100").0, "critical", "no other type is capped");
 
     let mut wide = rules(&|_| ());
     wide.at(10.0).both("YY 900, X 900", "");
-    wide.expect("YY", "cleared - ghost_position 900")
+    wide.expect("YY", "within_tolerance - ghost_position 900")
         .expect("X", "open critical ghost_position 900");
 
     let third = Decimal::ONE / Decimal::from(4);
@@ -208,7 +192,7 @@ fn overrides_cap_and_relative_test() {
 fn within_tolerance_is_visible_and_nothing_is_done() {
     let mut world = world();
     world.at(10.0).both("X 100@10", "X 100.5@10");
-    world.expect("X", "cleared - quantity_mismatch -0.5").expect_halts(0);
+    world.expect("X", "within_tolerance - quantity_mismatch -0.5").expect_halts(0);
     let drift = world.drift("X").expect("a difference");
     assert_eq!(drift.value_drift, Some(decimal("5")));
     assert_eq!((drift.id, drift.action.as_str()), (0, "none"));
