@@ -60,8 +60,8 @@ def glance():
         ),
         tile(
             "Series used",
-            "Share of the budget of series. Past it new symbols fold into __other__, and their "
-            "drift is not monitored.",
+            "Share of the budget of series. Past it the quietest symbols are shown together as "
+            "__other__; all of them stay monitored.",
             [(f"max({select('trading_exporter_series', E)} / {limit})", "")],
             unit=looks.RATIO,
             decimals=1,
@@ -70,10 +70,10 @@ def glance():
         ),
         tile(
             "Labels folded",
-            "Values of labels that were folded into __other__ since the exporter began to count. "
-            "Above zero, something is not monitored on its own.",
+            "Values of labels that were folded into __other__ since the exporter started. They are "
+            "monitored as before, and shown under their own name when they are in trouble.",
             [(f"sum({latest('trading_exporter_series_folded_total', ('instance', 'label'))})", "")],
-            steps=((0, looks.GREEN), (1, looks.RED)),
+            steps=((0, looks.GREEN), (1, looks.ORANGE)),
             size=(3, 4),
         ),
         tile(

@@ -5,9 +5,11 @@
 //! gets the series of those alone, and nothing of the exporter itself, whose figures move with
 //! accounts that it may not see: the length of its answer says nothing of others.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::Write;
 use std::mem;
+use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::{Body, Bytes};
@@ -17,12 +19,13 @@ use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::stream;
+use parking_lot::Mutex;
 
 use crate::api::AppState;
 use crate::api::auth::Caller;
 use crate::clock;
 use crate::domain::ids::Account;
-use crate::metrics::{Exposition, Format, Picture};
+use crate::metrics::{Budget, Exposition, Format, Picture};
 
 /// What Prometheus scrapes
 ///
@@ -58,7 +61,7 @@ pub(super) async fn get_metrics(
         app.runtime.scrape_duration(clock::monotonic().saturating_duration_since(started));
         body
     } else {
-        let mut picture = Picture::default();
+        let mut picture = confined(&app, &caller);
         copy(&app, &mut picture, |account| caller.may_see(account.as_str())).await;
         write(&app, picture.exposition(None, format), encoding).await
     };
@@ -110,7 +113,9 @@ struct Lent {
 
 impl Lent {
     fn by(app: &AppState) -> Self {
-        Self { picture: app.picture.lock().take().unwrap_or_default(), owner: app.clone() }
+        let picture = app.picture.lock().take();
+        let empty = || Picture::under(app.budgets.of(None));
+        Self { picture: picture.unwrap_or_else(empty), owner: app.clone() }
     }
 }
 
@@ -118,6 +123,33 @@ impl Drop for Lent {
     fn drop(&mut self) {
         *self.owner.picture.lock() = Some(mem::take(&mut self.picture));
     }
+}
+
+/// The budgets of series: one for those who see all accounts, and one for each token that does not,
+/// so that what it is shown says nothing of others.
+#[derive(Debug, Default)]
+pub(super) struct Budgets(Mutex<BTreeMap<Option<String>, Arc<Mutex<Budget>>>>);
+
+impl Budgets {
+    fn of(&self, token: Option<&str>) -> Arc<Mutex<Budget>> {
+        Arc::clone(self.0.lock().entry(token.map(str::to_owned)).or_default())
+    }
+}
+
+/// An empty picture for a caller who sees some accounts alone.
+fn confined(app: &AppState, caller: &Caller) -> Picture {
+    Picture::under(app.budgets.of(Some(caller.token())))
+}
+
+/// A picture of what the caller may see.
+pub(super) async fn picture_for(app: &AppState, caller: &Caller) -> Picture {
+    let mut picture = if caller.may_see(Account::ALL) {
+        Picture::under(app.budgets.of(None))
+    } else {
+        confined(app, caller)
+    };
+    copy(app, &mut picture, |account| caller.may_see(account.as_str())).await;
+    picture
 }
 
 /// Takes a picture of the state as it is at one moment, with turns for others while it is prepared.

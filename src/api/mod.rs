@@ -70,6 +70,7 @@ use crate::domain::audit::By;
 use crate::engine::Handle;
 use crate::metrics::{Picture, Runtime};
 use layers::RequestIds;
+use metrics::Budgets;
 
 /// Reads the configuration again; the error tells every mistake.
 pub type Reload =
@@ -101,6 +102,7 @@ pub struct Shared {
     pub process: u64,
     /// What scrapes keep from one to the next; none: one is under way, or there was none yet.
     picture: Mutex<Option<Picture>>,
+    budgets: Budgets,
     request_ids: RequestIds,
 }
 
@@ -145,6 +147,7 @@ impl AppState {
             listeners,
             process,
             picture: Mutex::default(),
+            budgets: Budgets::default(),
             request_ids: RequestIds::new(process),
         }))
     }

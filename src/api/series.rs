@@ -1,5 +1,7 @@
 //! `GET /api/v1/status/cardinality` and `DELETE /api/v1/series`: what stands in labels.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::{Extension, Json};
@@ -7,16 +9,21 @@ use axum::{Extension, Json};
 use crate::api::AppState;
 use crate::api::auth::Caller;
 use crate::api::decide::decide;
+use crate::api::metrics::picture_for;
 use crate::api::problem::{Code, Problem};
 use crate::api::query::{Parameters, required};
 use crate::domain::audit::By;
 use crate::domain::ids::{Actor, Component, Symbol};
+use crate::domain::limits;
 use crate::domain::record::Decision;
-use crate::wire::view::Cardinality;
+use crate::metrics::projection::AccountRow;
+use crate::metrics::{Projection, catalogue, count_common, count_family};
+use crate::wire::view::{AccountSeries, Cardinality};
 
 /// What stands in labels
 ///
-/// Against the series budget: past it, new symbols fold into `__other__`.
+/// What `/metrics` exposes, by account and family, against the budget of series, and what is folded
+/// into `__other__` because of it. All of it stays watched.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -30,10 +37,61 @@ pub(super) async fn get_cardinality(
     uri: Uri,
 ) -> Result<Json<Cardinality>, Problem> {
     Parameters::parse(&uri, &[])?;
-    let answer = app
-        .engine
-        .read(|monitor| Cardinality::new(monitor, |account| caller.may_see(account.name.as_str())));
-    Ok(Json(answer))
+    let picture = picture_for(&app, &caller).await;
+    Ok(Json(cardinality(picture.projection())))
+}
+
+/// Names of folded symbols in the answer, of each account.
+const NAMES_MAX: usize = 1_000;
+
+/// The counts of what is shown.
+fn cardinality(projection: &Projection) -> Cardinality {
+    let mut accounts: Vec<AccountSeries> = projection.accounts.iter().map(account_series).collect();
+    accounts.sort_by(|a, b| b.series.cmp(&a.series).then_with(|| a.account.cmp(&b.account)));
+    let mut families = BTreeMap::new();
+    for family in catalogue::all() {
+        let common = count_common(family, &projection.common);
+        let own = accounts.iter().filter_map(|account| account.families.get(family.name));
+        let series = common + own.sum::<u64>();
+        if series > 0 {
+            families.insert(family.name, series);
+        }
+    }
+    let settings = &projection.common.settings;
+    let folded = |a: &AccountSeries| a.symbols_folded + a.strategies_folded + a.venues_folded;
+    Cardinality {
+        series: families.values().sum(),
+        series_max: settings.series.max,
+        accounts_max: limits::ACCOUNTS_MAX,
+        symbols_max: settings.symbols.max,
+        components_max: limits::COMPONENTS_MAX,
+        breakdowns_max: limits::BREAKDOWNS_MAX,
+        folded: accounts.iter().map(folded).sum(),
+        families,
+        accounts,
+    }
+}
+
+fn account_series(row: &AccountRow) -> AccountSeries {
+    let families = catalogue::all().map(|family| (family.name, count_family(family, row)));
+    let families: BTreeMap<&'static str, u64> = families.filter(|(_, n)| *n > 0).collect();
+    let fold = &row.fold;
+    let names = fold.symbols.folded().take(NAMES_MAX);
+    let names = names.filter_map(|place| row.symbols.get(place)).map(|row| row.symbol.to_string());
+    AccountSeries {
+        account: row.control.account.to_string(),
+        series: families.values().sum(),
+        symbols: row.symbols.len(),
+        symbols_folded: fold.symbols.folded().count(),
+        folded: names.collect(),
+        not_monitored: row.not_monitored,
+        components: row.control.components.len(),
+        strategies: row.strategies.len(),
+        strategies_folded: fold.strategies.folded().count(),
+        venues: row.venues.len(),
+        venues_folded: fold.venues.folded().count(),
+        families,
+    }
 }
 
 /// Retires a symbol or a component

@@ -10,6 +10,7 @@ use std::fmt::Write;
 use crate::metrics::encode::Points;
 use crate::metrics::families;
 use crate::metrics::projection::{AccountRow, BreakdownRow, ControlRow, ExporterRow, SymbolRow};
+use crate::metrics::shown::Summed;
 
 /// One metric family.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,8 @@ pub struct Family {
     pub labels: &'static [&'static str],
     /// Where its samples come from.
     pub source: Source,
+    /// Whether rows that are folded are added up in it.
+    pub summed: Summed,
 }
 
 /// The type of a family.
@@ -99,7 +102,7 @@ impl Family {
         labels: &'static [&'static str],
         source: Source,
     ) -> Self {
-        Self { name, kind: Kind::Counter, help, labels, source }
+        Self { name, kind: Kind::Counter, help, labels, source, summed: Summed::Yes }
     }
 
     /// A gauge.
@@ -110,7 +113,13 @@ impl Family {
         labels: &'static [&'static str],
         source: Source,
     ) -> Self {
-        Self { name, kind: Kind::Gauge, help, labels, source }
+        Self { name, kind: Kind::Gauge, help, labels, source, summed: Summed::No }
+    }
+
+    /// The same gauge, of which rows that are folded are added up.
+    #[must_use]
+    pub const fn summed(self) -> Self {
+        Self { summed: Summed::Yes, ..self }
     }
 
     /// A histogram over bounds that are not negative.
@@ -121,7 +130,7 @@ impl Family {
         labels: &'static [&'static str],
         source: Source,
     ) -> Self {
-        Self { name, kind: Kind::Histogram, help, labels, source }
+        Self { name, kind: Kind::Histogram, help, labels, source, summed: Summed::No }
     }
 
     /// A histogram over bounds of both signs: buckets alone.
@@ -132,7 +141,7 @@ impl Family {
         labels: &'static [&'static str],
         source: Source,
     ) -> Self {
-        Self { name, kind: Kind::Buckets, help, labels, source }
+        Self { name, kind: Kind::Buckets, help, labels, source, summed: Summed::No }
     }
 
     /// The name of the family in OpenMetrics: a counter's without `_total`.

@@ -17,6 +17,7 @@ use crate::metrics::format::Format;
 use crate::metrics::labels::Labels;
 use crate::metrics::projection::{AccountRow, Projection, SymbolRow};
 use crate::metrics::runtime::{Gathered, Runtime};
+use crate::metrics::shown::{Shown, Summed};
 use crate::metrics::text::{push_count, push_float, push_label, push_seconds};
 
 /// Bytes that the series of one symbol come to, roughly: the first size of the buffer.
@@ -89,7 +90,8 @@ impl<'p> Exposition<'p> {
     /// How many bytes it comes to, roughly.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        let symbols: usize = self.projection.accounts.iter().map(|a| a.symbols.len()).sum();
+        let shown = |a: &AccountRow| a.fold.symbols.len(a.symbols.len(), Summed::No);
+        let symbols: usize = self.projection.accounts.iter().map(shown).sum();
         REST_BYTES + symbols * SYMBOL_BYTES
     }
 
@@ -105,6 +107,7 @@ impl<'p> Exposition<'p> {
                 row: "",
                 series: self.series,
                 is_headed: self.is_headed,
+                is_counting: false,
             };
             let gathered = self.gathered.as_ref();
             let rows = Rows { points: &mut points, at: &mut self.at, left: &mut left };
@@ -167,6 +170,32 @@ impl<'a> Rows<'_, 'a> {
         true
     }
 
+    /// Writes those rows of each account that are shown, from where it stopped. Whether those were
+    /// all.
+    fn write_shown<'s, R: 's>(
+        self,
+        accounts: impl Iterator<Item = ShownRows<'s, 'a, R>>,
+        read: fn(&R, &mut Points<'_>),
+    ) -> bool {
+        let Self { points, at, left } = self;
+        let is_summed = points.family.summed;
+        for ShownRows { rows, labels, shown, other } in accounts.skip(at.account) {
+            for n in at.row..shown.len(rows.len(), is_summed) {
+                let Some((place, row)) = shown.at(n, rows, is_summed) else { continue };
+                let own = place.and_then(|place| labels.get(place)).map(String::as_str);
+                points.row(row, own.unwrap_or(other), read);
+                at.row += 1;
+                *left = left.saturating_sub(ROW_BYTES);
+                if points.out.len() >= *left {
+                    return false;
+                }
+            }
+            at.account += 1;
+            at.row = 0;
+        }
+        true
+    }
+
     /// Writes each account, and then its symbols, from where it stopped. Whether those were all.
     fn write_within(
         self,
@@ -182,7 +211,10 @@ impl<'a> Rows<'_, 'a> {
                 own(account, points);
                 at.row = 1;
             }
-            for symbol in account.symbols.iter().skip(at.row - 1) {
+            let (rows, shown) = (account.symbols.as_slice(), &account.fold.symbols);
+            let is_summed = points.family.summed;
+            for n in at.row - 1..shown.len(rows.len(), is_summed) {
+                let Some((_, symbol)) = shown.at(n, rows, is_summed) else { continue };
                 each(account, symbol, points);
                 at.row += 1;
                 *left = left.saturating_sub(ROW_BYTES);
@@ -197,6 +229,15 @@ impl<'a> Rows<'_, 'a> {
     }
 }
 
+/// Rows of an account, with what is shown of them and their labels.
+struct ShownRows<'s, 'a, R> {
+    rows: &'s [R],
+    labels: &'a [String],
+    shown: &'s Shown<R>,
+    /// The labels of the sum of what is folded.
+    other: &'a str,
+}
+
 /// Walks the rows that the family is about. Whether that was all of them.
 fn write_family<'a>(
     rows: Rows<'_, 'a>,
@@ -207,14 +248,31 @@ fn write_family<'a>(
     let accounts = || projection.accounts.iter().zip(&labels.accounts);
     match rows.points.family.source {
         Source::Symbol(read) => {
-            rows.write(accounts().map(|(a, l)| (a.symbols.as_slice(), l.symbols.as_slice())), read)
+            let shown = accounts().map(|(a, l)| ShownRows {
+                rows: &a.symbols,
+                labels: &l.symbols,
+                shown: &a.fold.symbols,
+                other: &l.others[0],
+            });
+            rows.write_shown(shown, read)
         }
-        Source::Strategy(read) => rows.write(
-            accounts().map(|(a, l)| (a.strategies.as_slice(), l.strategies.as_slice())),
-            read,
-        ),
+        Source::Strategy(read) => {
+            let shown = accounts().map(|(a, l)| ShownRows {
+                rows: &a.strategies,
+                labels: &l.strategies,
+                shown: &a.fold.strategies,
+                other: &l.others[1],
+            });
+            rows.write_shown(shown, read)
+        }
         Source::Venue(read) => {
-            rows.write(accounts().map(|(a, l)| (a.venues.as_slice(), l.venues.as_slice())), read)
+            let shown = accounts().map(|(a, l)| ShownRows {
+                rows: &a.venues,
+                labels: &l.venues,
+                shown: &a.fold.venues,
+                other: &l.others[2],
+            });
+            rows.write_shown(shown, read)
         }
         Source::Account(read) => {
             rows.write(accounts().map(|(a, l)| (from_ref(a), from_ref(&l.account))), read)
@@ -255,30 +313,48 @@ pub struct Points<'a> {
     series: u64,
     /// A header is written with the first sample: a family without one does not stand at all.
     is_headed: bool,
+    /// Whether samples are counted and not written.
+    is_counting: bool,
 }
 
 impl<'a> Points<'a> {
+    /// Points that are counted alone; nothing is written to `nowhere`.
+    pub(super) const fn counting(nowhere: &'a mut String, family: &'static Family) -> Self {
+        Self {
+            out: nowhere,
+            family,
+            format: Format::Text,
+            row: "",
+            series: 0,
+            is_headed: true,
+            is_counting: true,
+        }
+    }
+
     /// A count.
     pub fn count(&mut self, rest: &[&str], value: u64) {
-        self.start("", rest, None);
-        push_count(self.out, value);
-        self.end();
+        if self.start("", rest, None) {
+            push_count(self.out, value);
+            self.end();
+        }
     }
 
     /// A count with the latest order behind it.
     pub fn count_with_exemplar(&mut self, rest: &[&str], value: u64, exemplar: Option<&Exemplar>) {
-        self.start("", rest, None);
-        push_count(self.out, value);
-        self.exemplar(exemplar);
-        self.end();
+        if self.start("", rest, None) {
+            push_count(self.out, value);
+            self.exemplar(exemplar);
+            self.end();
+        }
     }
 
     /// A number.
     pub fn value(&mut self, rest: &[&str], value: impl Into<Option<f64>>) {
         let Some(value) = value.into().filter(|v| !v.is_nan()) else { return };
-        self.start("", rest, None);
-        push_float(self.out, value);
-        self.end();
+        if self.start("", rest, None) {
+            push_float(self.out, value);
+            self.end();
+        }
     }
 
     /// An exact number, as the nearest float.
@@ -289,9 +365,10 @@ impl<'a> Points<'a> {
     /// A point in time, in Unix seconds.
     pub fn time(&mut self, rest: &[&str], at: Option<Timestamp>) {
         let Some(at) = at else { return };
-        self.start("", rest, None);
-        push_seconds(self.out, at);
-        self.end();
+        if self.start("", rest, None) {
+            push_seconds(self.out, at);
+            self.end();
+        }
     }
 
     /// Buckets, made cumulative, and what the family's type adds to them.
@@ -324,10 +401,11 @@ impl<'a> Points<'a> {
         count: u64,
         exemplar: Option<&Exemplar>,
     ) {
-        self.start("_bucket", rest, Some(bound));
-        push_count(self.out, count);
-        self.exemplar(exemplar);
-        self.end();
+        if self.start("_bucket", rest, Some(bound)) {
+            push_count(self.out, count);
+            self.exemplar(exemplar);
+            self.end();
+        }
     }
 
     /// `_sum` and `_count`, where the type has them.
@@ -335,12 +413,14 @@ impl<'a> Points<'a> {
         if self.family.kind != Kind::Histogram {
             return;
         }
-        self.start("_sum", rest, None);
-        push_float(self.out, sum);
-        self.end();
-        self.start("_count", rest, None);
-        push_count(self.out, count);
-        self.end();
+        if self.start("_sum", rest, None) {
+            push_float(self.out, sum);
+            self.end();
+        }
+        if self.start("_count", rest, None) {
+            push_count(self.out, count);
+            self.end();
+        }
     }
 
     fn row<R>(&mut self, row: &R, labels: &'a str, read: fn(&R, &mut Points<'_>)) {
@@ -348,8 +428,12 @@ impl<'a> Points<'a> {
         read(row, self);
     }
 
-    /// Writes the name and the labels.
-    fn start(&mut self, suffix: &str, rest: &[&str], bound: Option<f64>) {
+    /// Counts a sample, and writes its name and labels. Whether its value is to be written.
+    fn start(&mut self, suffix: &str, rest: &[&str], bound: Option<f64>) -> bool {
+        self.series += 1;
+        if self.is_counting {
+            return false;
+        }
         if !self.is_headed {
             push_header(self.out, self.family, self.format);
             self.is_headed = true;
@@ -372,7 +456,7 @@ impl<'a> Points<'a> {
             out.push('}');
         }
         out.push(' ');
-        self.series += 1;
+        true
     }
 
     fn end(&mut self) {

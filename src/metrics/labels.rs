@@ -23,6 +23,8 @@ pub(super) struct AccountLabels {
     pub(super) symbols: Vec<String>,
     pub(super) strategies: Vec<String>,
     pub(super) venues: Vec<String>,
+    /// Of what is folded: a symbol, a strategy, a venue.
+    pub(super) others: [String; 3],
 }
 
 impl Default for Labels {
@@ -48,7 +50,10 @@ impl AccountLabels {
     /// The labels of an account without any rows.
     pub(super) fn new(account: &Account) -> Self {
         let account = label(account.as_str());
-        Self { account, symbols: Vec::new(), strategies: Vec::new(), venues: Vec::new() }
+        let others =
+            ["symbol", "strategy", "venue"].map(|name| under(&account, name, Symbol::OTHER));
+        let (symbols, strategies, venues) = (Vec::new(), Vec::new(), Vec::new());
+        Self { account, symbols, strategies, venues, others }
     }
 
     /// Adds those of the next symbol.
@@ -66,12 +71,15 @@ impl AccountLabels {
     }
 
     fn under(&self, name: &str, value: &str) -> String {
-        let account = &self.account;
-        let mut text = String::with_capacity(account.len() + name.len() + value.len() + 4);
-        text.push_str(account);
-        push_label(&mut text, name, value);
-        text
+        under(&self.account, name, value)
     }
+}
+
+fn under(account: &str, name: &str, value: &str) -> String {
+    let mut text = String::with_capacity(account.len() + name.len() + value.len() + 4);
+    text.push_str(account);
+    push_label(&mut text, name, value);
+    text
 }
 
 fn label(account: &str) -> String {

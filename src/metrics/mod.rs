@@ -17,6 +17,9 @@ pub mod catalogue;
 pub mod families;
 pub mod format;
 pub mod projection;
+pub mod shown;
+mod weigh;
+mod budget;
 pub mod picture;
 pub mod encode;
 pub mod runtime;
@@ -26,12 +29,14 @@ mod accept;
 mod labels;
 mod text;
 
+pub use budget::Budget;
 pub use encode::{Exposition, encode};
 pub use format::Format;
 pub use picture::{Picture, Step};
 pub use projection::{Projection, project, project_accounts};
 pub use runtime::{Build, Runtime, RuntimeError, SnapshotFigure};
 pub use sinks::Sinks;
+pub use weigh::{count_common, count_family};
 pub use word::{DeliveryOutcome, ListenerKind, NotificationOutcome, StreamEnd};
 
 #[cfg(test)]

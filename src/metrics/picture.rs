@@ -13,6 +13,8 @@
 use std::mem;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use crate::domain::account::AccountState;
 use crate::domain::evidence::missing_with;
 use crate::domain::execution::figures::Quantiles;
@@ -21,6 +23,7 @@ use crate::domain::monitor::Monitor;
 use crate::domain::settings::{Reference, Settings};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
+use crate::metrics::budget::{Budget, add_some};
 use crate::metrics::encode::Exposition;
 use crate::metrics::format::Format;
 use crate::metrics::labels::{AccountLabels, Labels};
@@ -29,6 +32,7 @@ use crate::metrics::projection::{
     exporter_row, symbol_row,
 };
 use crate::metrics::runtime::Runtime;
+use crate::metrics::weigh::{weigh_strategy, weigh_symbol};
 
 /// Rows that one step copies: about a twentieth of a millisecond.
 const ROWS_AT_ONCE: usize = 32;
@@ -36,6 +40,10 @@ const ROWS_AT_ONCE: usize = 32;
 const WHOLE_ROWS: usize = 16;
 /// Rows of which one step finds out whether they changed.
 const MARKS_AT_ONCE: usize = 2_048;
+/// Rows that one step weighs.
+const WEIGHTS_AT_ONCE: usize = 256;
+/// Rows that one step adds to the sum of what is folded.
+const SUMS_AT_ONCE: usize = 1_024;
 
 /// A picture, and what is kept of it for the next one.
 #[derive(Debug)]
@@ -48,6 +56,21 @@ pub struct Picture {
     /// Where the next step goes on: an account, and a row of it.
     at: (usize, usize),
     projection: Projection,
+    /// Which rows fold, shared with others that show the same accounts.
+    budget: Arc<Mutex<Budget>>,
+    left: Left,
+}
+
+/// What there is to work out of what was taken.
+#[derive(Clone, Copy, Debug)]
+enum Left {
+    /// What follows for each account.
+    Accounts,
+    /// What folds.
+    Choice,
+    /// Sums of what is folded, from an account and a row of it on.
+    Sums(usize, usize),
+    Nothing,
 }
 
 /// What a row depends on beside the state of its symbol.
@@ -72,6 +95,8 @@ struct Kept {
     slippages: Option<[Vec<f64>; 3]>,
     /// Symbols that were retired before: one more, and rows have to go.
     retired: usize,
+    /// Rows whose weight is known, from the first on.
+    weighed: usize,
     rows: Vec<SymbolRow>,
     /// Of the rows, in the same order.
     seen: Vec<Seen>,
@@ -123,11 +148,19 @@ impl Default for Picture {
             labels: Labels::default(),
             at: (0, 0),
             projection: Projection { common, accounts: Vec::new(), exporter },
+            budget: Arc::default(),
+            left: Left::Nothing,
         }
     }
 }
 
 impl Picture {
+    /// An empty one, which folds by that budget.
+    #[must_use]
+    pub fn under(budget: Arc<Mutex<Budget>>) -> Self {
+        Self { budget, ..Self::default() }
+    }
+
     /// Copies some of what changed. The step after the last one begins again at the first account.
     pub fn catch_up(&mut self, monitor: &Monitor, visible: impl Fn(&Account) -> bool) -> Step {
         self.begin(monitor);
@@ -158,6 +191,7 @@ impl Picture {
             let Some((kept, labels)) = self.place(place, account) else { continue };
             let mut room = Room { copies: usize::MAX, marks: usize::MAX };
             kept.catch_up(monitor, account, labels, 0, &mut room);
+            kept.weighed = 0;
             let Some(mut row) = kept.whole.take() else { continue };
             // What does not depend on the account alone.
             let needed_at = kept.seen.iter().filter_map(|seen| seen.needed_at);
@@ -171,16 +205,61 @@ impl Picture {
         self.labels.accounts.truncate(rows.len());
         let (common, exporter) = (common_row(monitor), exporter_row(monitor));
         self.projection = Projection { common, accounts: rows, exporter };
+        self.left = Left::Accounts;
     }
 
-    /// Works out what follows from what was copied, of one account. False: there was none left.
+    /// Works out some of what follows from what was copied. False: there was nothing left.
     pub fn work_out(&mut self) -> bool {
-        let mut shown = self.accounts.iter_mut().zip(&mut self.projection.accounts);
-        let next = shown.find_map(|(kept, row)| Some((kept.slippages.take()?, row)));
-        let Some((slippages, row)) = next else { return false };
-        row.quantiles = slippages.map(Quantiles::of);
-        row.drifts_open = drifts_open(&row.symbols);
+        let left = self.left;
+        self.left = match left {
+            Left::Accounts if self.work_out_account() => Left::Accounts,
+            Left::Accounts => Left::Choice,
+            Left::Choice => {
+                let mut budget = self.budget.lock();
+                budget.choose(&mut self.projection);
+                for ((_, count), folds) in
+                    self.projection.exporter.folded.iter_mut().zip(budget.folds())
+                {
+                    *count += folds;
+                }
+                Left::Sums(0, 0)
+            }
+            Left::Sums(account, from) => self.add_up(account, from),
+            Left::Nothing => return false,
+        };
         true
+    }
+
+    /// Works out what follows for one account, in steps. False: there was none left.
+    fn work_out_account(&mut self) -> bool {
+        let mut shown = self.accounts.iter_mut().zip(&mut self.projection.accounts);
+        let next = shown.find(|(kept, _)| kept.slippages.is_some());
+        let Some((kept, row)) = next else { return false };
+        kept.weighed = weigh_rows(row, kept.weighed);
+        if kept.weighed < row.symbols.len() {
+            return true;
+        }
+        if let Some(slippages) = kept.slippages.take() {
+            row.quantiles = slippages.map(Quantiles::of);
+            row.drifts_open = drifts_open(&row.symbols);
+        }
+        true
+    }
+
+    /// Adds some of the rows of an account that are folded to their sum.
+    fn add_up(&mut self, account: usize, from: usize) -> Left {
+        // Most accounts have nothing folded.
+        let mut rows = self.projection.accounts.iter_mut().enumerate().skip(account);
+        let Some((at, row)) = rows.find(|(_, row)| row.fold.is_partial()) else {
+            return Left::Nothing;
+        };
+        let from = if at == account { from } else { 0 };
+        if from == 0 {
+            add_some(&row.strategies, &mut row.fold.strategies, 0, usize::MAX);
+            add_some(&row.venues, &mut row.fold.venues, 0, usize::MAX);
+        }
+        let next = add_some(&row.symbols, &mut row.fold.symbols, from, SUMS_AT_ONCE);
+        next.map_or(Left::Sums(at + 1, 0), |next| Left::Sums(at, next))
     }
 
     /// The exposition of what was taken.
@@ -189,7 +268,13 @@ impl Picture {
         Exposition::new(&self.projection, &self.labels, runtime, format)
     }
 
-    /// What was taken.
+    /// What was taken and worked out.
+    #[must_use]
+    pub const fn projection(&self) -> &Projection {
+        &self.projection
+    }
+
+    /// The same, without what is kept for the next one.
     pub(super) fn into_projection(self) -> Projection {
         self.projection
     }
@@ -245,6 +330,7 @@ impl Kept {
             whole: None,
             slippages: None,
             retired: account.symbols.retired(),
+            weighed: 0,
             rows: Vec::new(),
             seen: Vec::new(),
         }
@@ -320,6 +406,24 @@ impl Kept {
         }
         None
     }
+}
+
+/// Weighs the rows of an account that were copied, some symbols at a time. The symbol to go on with.
+fn weigh_rows(row: &mut AccountRow, from: usize) -> usize {
+    if from == 0 {
+        for breakdown in row.strategies.iter_mut().chain(&mut row.venues) {
+            breakdown.weight = weigh_strategy(breakdown);
+        }
+    }
+    let mut symbols = mem::take(&mut row.symbols);
+    let end = symbols.len().min(from + WEIGHTS_AT_ONCE);
+    for symbol in symbols.iter_mut().skip(from).take(WEIGHTS_AT_ONCE) {
+        if symbol.weight.whole == 0 {
+            symbol.weight = weigh_symbol(row, symbol);
+        }
+    }
+    row.symbols = symbols;
+    end
 }
 
 impl Seen {

@@ -25,6 +25,7 @@ use crate::domain::state::{CauseKind, Latch, TradingState};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
 use crate::metrics::picture::Picture;
+use crate::metrics::shown::{AccountFold, Weight};
 
 /// Everything of the state that /metrics shows.
 #[derive(Clone, Debug)]
@@ -109,6 +110,8 @@ pub struct AccountRow {
     pub last_event_at: Option<Timestamp>,
     /// Events and rows of snapshots about symbols beyond those that are watched.
     pub not_monitored: u64,
+    /// Which of its symbols, strategies and venues stand under their own name.
+    pub fold: AccountFold,
 }
 
 /// One symbol of an account.
@@ -130,6 +133,8 @@ pub struct SymbolRow {
     pub position: Option<PositionView>,
     /// The difference that stands, if any.
     pub drift: Option<DriftView>,
+    /// How many series it costs.
+    pub weight: Weight,
 }
 
 /// One strategy or venue of an account.
@@ -141,6 +146,8 @@ pub struct BreakdownRow {
     pub counters: Counters,
     /// Its window.
     pub figures: Figures,
+    /// How many series it costs.
+    pub weight: Weight,
 }
 
 /// The exporter's own figures that the state knows.
@@ -148,9 +155,9 @@ pub struct BreakdownRow {
 pub struct ExporterRow {
     /// Sequence of the newest record.
     pub sequence: u64,
-    /// Series that /metrics may carry.
+    /// Series beyond which quiet rows fold.
     pub series_limit: usize,
-    /// Times that a new symbol, strategy or venue was folded into `__other__`.
+    /// Times that a symbol, strategy or venue was folded into `__other__`.
     pub folded: [(&'static str, u64); 3],
     /// Snapshots of positions that were older than one known.
     pub out_of_order: u64,
@@ -184,7 +191,7 @@ pub(super) fn exporter_row(monitor: &Monitor) -> ExporterRow {
         sequence: monitor.sequence(),
         series_limit: monitor.settings().series.max,
         folded: [
-            ("symbol", folded(|account| account.symbols.folded())),
+            ("symbol", 0),
             ("strategy", folded(|account| account.execution.folded().0)),
             ("venue", folded(|account| account.execution.folded().1)),
         ],
@@ -234,6 +241,7 @@ pub(super) fn control_row(monitor: &Monitor, account: &AccountState) -> ControlR
 pub(super) fn account_row(monitor: &Monitor, account: &AccountState) -> AccountRow {
     let (execution, books) = (&account.execution, &account.books);
     let whole = execution.whole();
+    let subjects = account.latch.causes().filter_map(|cause| cause.subject.clone()).collect();
     AccountRow {
         control: control_row(monitor, account),
         strategies: execution.strategies().map(breakdown_row).collect(),
@@ -265,6 +273,7 @@ pub(super) fn account_row(monitor: &Monitor, account: &AccountState) -> AccountR
         missing: [None; 4],
         last_event_at: account.last_event_at,
         not_monitored: account.symbols.folded(),
+        fold: AccountFold { subjects, ..AccountFold::default() },
         symbols: Vec::new(),
     }
 }
@@ -294,6 +303,7 @@ pub(super) fn symbol_row(
         anomalies: scope.map(|s| levels(s.anomalies())).unwrap_or_default(),
         position: books.position(&account.symbols, key),
         drift: books.difference(&account.symbols, key),
+        weight: Weight::default(),
     }
 }
 
@@ -302,6 +312,7 @@ fn breakdown_row((name, scope): (&str, &Scope)) -> BreakdownRow {
         name: name.to_owned(),
         counters: scope.counters().clone(),
         figures: scope.figures(),
+        weight: Weight::default(),
     }
 }
 

@@ -27,6 +27,7 @@ use crate::metrics::projection::{
     AccountRow, BreakdownRow, ControlRow, ExporterRow, Projection, SymbolRow,
 };
 use crate::metrics::runtime::{Build, Runtime, SnapshotFigure};
+use crate::metrics::shown::{AccountFold, Weight};
 use crate::metrics::{Format, encode};
 
 /// A name with everything that an escape could get wrong.
@@ -146,6 +147,7 @@ fn symbol(name: &str) -> SymbolRow {
         anomalies: [0; Figure::ALL.len()],
         position: Some(position),
         drift: Some(drift),
+        weight: Weight::default(),
     }
 }
 
@@ -177,8 +179,12 @@ fn control(account: Account) -> ControlRow {
 }
 
 fn account(name: &str) -> AccountRow {
-    let breakdown =
-        BreakdownRow { name: HOSTILE.to_owned(), counters: counters(), figures: figures() };
+    let breakdown = BreakdownRow {
+        name: HOSTILE.to_owned(),
+        counters: counters(),
+        figures: figures(),
+        weight: Weight::default(),
+    };
     let exemplar = Exemplar {
         order_id: OrderId::new("O-2").expect("an id"),
         value: 1.0,
@@ -208,6 +214,7 @@ fn account(name: &str) -> AccountRow {
         not_monitored: 0,
         fetch_failures: [0, 1],
         missing: [None; 4],
+        fold: AccountFold::default(),
         last_event_at: Some(at(1_763_821_807)),
     }
 }

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod bounds;
+mod budget;
 mod controls;
 mod evidence;
 mod flow;

@@ -11,6 +11,8 @@ NOT_ON_PANELS = {
     "trading_fill_slippage_bps": "no panel rests on buckets; the quantiles of the window are exact",
     "trading_exporter_journal_snapshot_(sequence|bytes|duration_seconds)": "for whoever sizes the "
     "disk and the pause of a snapshot; the panels show its age and what went wrong",
+    "trading_exporter_ingest_warnings_total": "the sender has them in its answer; what people must "
+    "act on has metrics and alerts of its own",
     "trading_exporter_replay_progress_ratio": "it is 1 but for the minutes of a replay, in which "
     "/-/ready is refused and the log tells it",
     "process_virtual_memory_bytes": "it says nothing of what is used; resident memory does",

@@ -134,3 +134,36 @@ fn what_there_is_to_say_stands_in_the_answer() {
         assert!(metrics.lines().any(|l| l == line), "{line}");
     }
 }
+
+#[test]
+fn the_cardinality_tells_what_is_exposed_and_what_is_folded() {
+    let (_directory, exporter) = start("series: {max: 1500}\n");
+    let quotes = |account: &str, count: usize| -> Vec<Value> {
+        let quote =
+            |n| json!({"type": "quote", "account": account, "symbol": format!("S{n}"), "price": 1});
+        (0..count).map(quote).collect()
+    };
+    let body = json!([quotes("large", 100), quotes("small", 3)].concat());
+    assert_eq!(exporter.post("/api/v1/events", &body.to_string()).status, 200);
+    let metrics = exporter.get("/metrics").body;
+    let gauge = |name: &str| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+        line.unwrap().trim_end_matches(".0").to_owned()
+    };
+    let answer = exporter.get("/api/v1/status/cardinality").json();
+    assert_eq!(answer["series"].to_string(), gauge("trading_exporter_series"));
+    assert!(answer["series"].as_u64().unwrap() <= 1_500);
+    assert_eq!(answer["series_max"].to_string(), gauge("trading_exporter_series_limit"));
+    let [large, small] = [&answer["accounts"][0], &answer["accounts"][1]];
+    assert_eq!((&large["account"], &large["symbols"]), (&json!("large"), &json!(100)));
+    let folded = large["symbols_folded"].as_u64().unwrap();
+    assert!(folded > 50, "{large}");
+    assert_eq!(large["folded"].as_array().unwrap().len() as u64, folded);
+    assert_eq!(large["folded"].as_array().unwrap().last(), Some(&json!("S99")));
+    assert_eq!((&small["symbols_folded"], &small["folded"]), (&json!(0), &json!([])));
+    assert_eq!(answer["folded"], large["symbols_folded"]);
+    assert_eq!(small["families"]["trading_fills_total"], 3);
+    let shown = 100 - folded + 1;
+    assert_eq!(large["families"]["trading_fills_total"], shown);
+    assert_eq!(answer["families"]["trading_fills_total"], shown + 3);
+}

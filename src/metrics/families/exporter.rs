@@ -13,13 +13,13 @@ pub const FAMILIES: &[Family] = &[
     ),
     Family::gauge(
         "trading_exporter_series_limit",
-        "Number of series beyond which new symbols fold into __other__.",
+        "Number of series beyond which quiet symbols, strategies and venues fold into __other__.",
         &[],
         Source::Exporter(|e, p| p.count(&[], size(e.series_limit))),
     ),
     Family::counter(
         "trading_exporter_series_folded_total",
-        "Number of times that a new value of a label was folded into __other__.",
+        "Number of times that a value of a label was folded into __other__, where all stay watched.",
         &["label"],
         Source::Exporter(|e, p| {
             for (label, count) in e.folded {

@@ -69,13 +69,15 @@ pub const FAMILIES: &[Family] = &[
         "Number of orders that have not ended.",
         SYMBOL,
         Source::Symbol(|s, p| p.count(&[], s.open)),
-    ),
+    )
+    .summed(),
     Family::gauge(
         "trading_orders_unacknowledged",
         "Number of orders submitted of which nothing was heard for too long.",
         SYMBOL,
         Source::Symbol(|s, p| p.count(&[], s.unacknowledged)),
-    ),
+    )
+    .summed(),
     Family::gauge(
         "trading_oldest_open_order_timestamp_seconds",
         "Unix time in seconds at which the oldest open order was submitted; absent without one.",
