@@ -28,6 +28,9 @@ mod demo;
 mod bodies;
 mod contract;
 mod session;
+#[path = "../fold/delivery.rs"]
+mod delivery;
+mod in_flight;
 mod procedures;
 mod case_fills;
 mod readme;

@@ -14,7 +14,7 @@ const PER_REQUEST: usize = 500;
 const NEAR: f64 = 1e-9;
 
 /// The recorded events, a line each.
-fn recorded() -> Vec<String> {
+pub(crate) fn recorded() -> Vec<String> {
     let bytes = include_bytes!("../fixtures/session/events.ndjson.gz");
     let mut text = String::new();
     flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();
