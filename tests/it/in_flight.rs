@@ -131,7 +131,7 @@ fn each_fault_is_found_while_the_engine_trades() {
         let account = format!("{name}-every-{period}");
         let at = time_of(&site.events[0]) + (300 + random.below(200)) * SECOND;
         let wrong = Wrong { fault, symbol: "AAPL.XNAS", at };
-        let all = deliver(&site.events, &ways(period, 0, 5), Some(&wrong), 0);
+        let all = deliver(&site.events, &ways(period, 2, 5), Some(&wrong), 0);
         let halted = site.send(&account, &all);
         let begins = begins(&site.events, &wrong);
         // Two periods until it counts, four more if it was taken for the lag of a slow broker.

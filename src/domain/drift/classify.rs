@@ -7,12 +7,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::align::{Aligned, Explained, Pair};
+use super::align::{Aligned, ByFills, Explained, Pair};
 use super::books::Line;
 use super::flows::Flows;
 use super::judge::{Terms, Test, highest};
 use super::ledger::Witness;
-use super::snapshot::SnapshotTime;
+use super::snapshot::{Book, SnapshotTime};
 use super::value::Prices as Known;
 use super::{Attribution, DriftType, LedgerBasis};
 use crate::domain::settings::{DriftRules, InFlightSettings, Rate, Severity};
@@ -121,6 +121,8 @@ pub(super) fn measure(pair: &Pair, line: &Line, offset: Offset, terms: &Terms<'_
         Some(_) => explain(pair, line, offset, (terms, drift_type, price, [local, broker])),
     };
     let ledger = line.ledger.witness(aligned.time, &line.flows);
+    let as_of = || attribute_as_of(pair, line, terms, drift_type, price);
+    let attribution = attribute(terms, drift_type, price, (ledger, local, broker), as_of);
     Reading {
         drift_type,
         severity: judged.map(|(severity, _)| severity),
@@ -138,7 +140,7 @@ pub(super) fn measure(pair: &Pair, line: &Line, offset: Offset, terms: &Terms<'_
         price_unknown: price.is_none() && !is_price,
         currency_unknown: terms.instrument.rate == Rate::Unknown,
         ledger_stands_in: pair.ledger_stands_in,
-        attribution: attribute(terms, drift_type, price, (ledger, local, broker)),
+        attribution,
         prices_judged: averages != Averages::Unjudged,
         explained,
         is_complete: aligned.is_complete,
@@ -277,6 +279,7 @@ fn attribute(
     drift_type: DriftType,
     price: Option<Decimal>,
     (ledger, local, broker): (Witness, Decimal, Decimal),
+    as_of: impl FnOnce() -> Attribution,
 ) -> Attribution {
     if drift_type == DriftType::PriceMismatch {
         return Attribution::Unexplained;
@@ -295,7 +298,28 @@ fn attribute(
         (None, Some(_)) => Attribution::EngineMissedFill,
         (Some(local), Some(broker)) if local < broker => Attribution::ExternalOrUnreportedTrade,
         (Some(local), Some(broker)) if broker < local => Attribution::EngineMissedFill,
-        (None, None) | (Some(_), Some(_)) => Attribution::Unexplained,
+        (Some(_), Some(_)) => Attribution::Unexplained,
+        (None, None) => as_of(),
+    }
+}
+
+/// The same where the ledger agrees with neither side: the broker's list may lag behind it by what
+/// is in flight.
+fn attribute_as_of(
+    pair: &Pair,
+    line: &Line,
+    terms: &Terms<'_>,
+    drift_type: DriftType,
+    price: Option<Decimal>,
+) -> Attribution {
+    let ledger = line.ledger.witness(pair.broker.at.time, &line.flows).quantity;
+    let local = Book { quantity: ledger, average: None, market: None, at: pair.broker.at };
+    let pair = Pair { local, ledger_stands_in: true, is_adopted: false, ..*pair };
+    let quantities = [ledger, pair.broker.quantity];
+    let explained = explain(&pair, line, Offset::default(), (terms, drift_type, price, quantities));
+    match explained.by_fills {
+        ByFills::Recent(_) => Attribution::EngineMissedFill,
+        ByFills::Slow(_) | ByFills::Never => Attribution::Unexplained,
     }
 }
 

@@ -399,3 +399,16 @@ fn lost_flows_are_not_taken_for_drift() {
     // Not for good: newer lists do not need them.
     world.at(210.0).both("X 65656", "X 65600").expect_halts(1);
 }
+
+#[test]
+fn attribution_takes_the_broker_as_of_its_list() {
+    let mut world = holding();
+    // The engine forgot to book a sale of 70; a purchase of 20 is on its way to the broker's list.
+    world.flow(60.0, "X", "-70").flow(98.0, "X", "20").at(100.0).both("X 120", "X 30");
+    world.expect("X", "open critical quantity_mismatch 90");
+    let drift = world.drift("X").expect("a drift");
+    assert_eq!(
+        (drift.attribution.as_str(), drift.ledger_quantity),
+        ("engine_missed_fill", 50.into())
+    );
+}
