@@ -144,7 +144,7 @@ def test_a_store_that_refuses_escalates_and_the_loop_stops(
 
     until(escalated, "the drift is moderate")
     tries = one.store.tries
-    assert "a person decides" in one.detector.reconcile_reason
+    assert "no directive was carried out: a person decides" in one.detector.reconcile_reason
     (drift,) = one.detector.check_drift()
     assert not one.detector.auto_reconcile(drift)
     assert one.store.tries == tries, "what is a person's is not written"
@@ -158,6 +158,22 @@ def test_a_store_without_a_writer_is_adopted_once(shared: Exporter, make: Make) 
     assert "still says 298" in one.detector.reconcile_reason
     one.store.positions["AAPL"] = 300
     assert one.detector.check_drift() == []
+
+
+def test_a_store_that_forgets_is_given_up(shared: Exporter, make: Make) -> None:
+    """Each repair holds, and the book falls back: the exporter's budget ends it."""
+    one = Account(make(shared.url), Store(AAPL=298), Book(AAPL=300))
+    repairs = 0
+    for _ in range(TURNS):
+        for drift in one.detector.check_drift():
+            if drift.severity is not DriftSeverity.MINOR:
+                assert not one.detector.auto_reconcile(drift)
+                assert "repaired as often as may be" in one.detector.reconcile_reason
+                assert (drift.decided_by, repairs) == ("reconcile_budget", 3)
+                return
+            repairs += one.detector.auto_reconcile(drift)
+            one.store.positions["AAPL"] = 298
+    raise AssertionError(f"{repairs} repairs, and no end")
 
 
 def test_a_fill_of_meanwhile_is_not_overwritten(shared: Exporter, make: Make) -> None:

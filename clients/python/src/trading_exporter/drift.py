@@ -70,6 +70,9 @@ class Drift:
     #: `none`, `reconcile`, `alert` or `halt`.
     action: str
     directive_id: Optional[str]
+    #: The test that gave the severity: `quantity`, `value` ...; `reconcile_failed` and
+    #: `reconcile_budget` where repairs have come to an end.
+    decided_by: Optional[str]
     #: The answer of the exporter, with every field that it has.
     raw: Mapping[str, Any]
 
@@ -91,6 +94,7 @@ class Drift:
             attribution=str(answer["attribution"]),
             action=str(answer["action"]),
             directive_id=answer.get("directive_id"),
+            decided_by=answer.get("decided_by"),
             raw=answer,
         )
 
@@ -302,9 +306,8 @@ class DriftDetector:
 
 
 def _why(drift: Drift) -> str:
-    """What the exporter says of the way to that severity."""
-    attempts = int(drift.raw.get("attempts") or 0)
-    return f" after {attempts} directives" if attempts else ""
+    """Whether it is that severe because repairs have come to an end."""
+    return _ENDED.get(drift.decided_by or "", "")
 
 
 def _sums(held: list[Row]) -> dict[str, Decimal]:
@@ -313,6 +316,11 @@ def _sums(held: list[Row]) -> dict[str, Decimal]:
         sums[row["symbol"]] = sums.get(row["symbol"], Decimal(0)) + Decimal(row["quantity"])
     return sums
 
+
+_ENDED = {
+    "reconcile_failed": ", for no directive was carried out",
+    "reconcile_budget": ", for it was repaired as often as may be",
+}
 
 _NO_WRITER = (
     "For a book that is written give it set_position(symbol, quantity, average_price), or"
