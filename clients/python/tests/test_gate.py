@@ -20,6 +20,7 @@ from trading_exporter import (
     TradingGate,
     TradingState,
 )
+from trading_exporter import gate as gates
 from trading_exporter._sse import Parser
 
 Make = Callable[..., Client]
@@ -161,12 +162,13 @@ def test_waiting_ends_without_a_permit(make: Make) -> None:
 
 
 def test_an_account_that_nobody_named_is_told_once(
-    make: Make, caplog: pytest.LogCaptureFixture
+    make: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(gates, "_UNKNOWN_SECONDS", 0.05)
     body = body_of(permit("active", 1, 100))
     unknown = reply(200, {**body, "known": False})
     known = reply(200, {**body, "known": True})
-    fake = Fake(permits=[unknown, unknown, known])
+    fake = Fake(permits=[*[unknown] * 4, known])
     with TradingGate(client=make(fake.url, account="papr")) as gate:
         assert gate.wait(SOON)
         assert gate.allowed(), "it is told, not refused"
@@ -179,7 +181,7 @@ def test_an_account_that_nobody_named_is_told_once(
 def test_an_account_is_known_from_its_first_event(
     exporter: Callable[..., Exporter], make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = exporter("permit: {valid_for: 500ms}").start()
+    server = exporter("permit: {valid_for: 3s}").start()
     client = make(server.url, account="papr")
     with TradingGate(client=client) as gate:
         assert gate.wait(SOON)
@@ -190,7 +192,7 @@ def test_an_account_is_known_from_its_first_event(
         client.send("heartbeat", {"component": "engine"})
         until(lambda: gate.known)
         assert gate.allowed()
-    assert "cannot be followed" not in caplog.text
+    assert "unknown_account" not in caplog.text
 
 
 def test_what_a_cause_says_is_passed_on(make: Make) -> None:

@@ -77,6 +77,8 @@ class ExecutionMonitor:
     one of the local exporter.
 
     Numbers may be Decimal, int, str or float. An expected price of None or NaN means "none".
+    An order by amount has a `quantity` of None and a `notional`. A fee that comes after its fill is
+    told by reporting the fill once more, with the same `fill_id` and the fee.
     Further fields of the API go by keyword: `fill_id`, `fee`, `limit_price`, `strategy` ...
     `time_ns` is when it happened, in Unix nanoseconds; now, if it is left out.
     """

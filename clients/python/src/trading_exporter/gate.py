@@ -32,6 +32,8 @@ _DIRECTIVES_MAX = 1_000
 #: A halt heard of in an answer to events is told with its causes if the permit comes in this time.
 _CAUSES_SECONDS = 0.25
 _LOG_EVERY_SECONDS = 30.0
+#: An account is new until its first event: of one that is unknown for longer the log tells.
+_UNKNOWN_SECONDS = 2.0
 
 
 class TradingState(str, Enum):
@@ -141,7 +143,8 @@ class TradingGate:
         self._valid_for = 0.0
         self._heard_at = 0.0
         self._is_known: Optional[bool] = None
-        self._said_unknown = 0
+        self._unknown_since: Optional[float] = None
+        self._told_unknown = False
         self._told: Optional[TradingState] = None
         self._told_effective: Optional[TradingState] = None
         self._told_expired = True
@@ -299,7 +302,7 @@ class TradingGate:
             self._epoch, self._causes = epoch, tuple(permit.get("causes") or ())
             self._valid_until, self._valid_for = made_at + valid_for, valid_for
             self._expiry = expiry
-            self._take_known(permit.get("known"))
+            self._take_known(permit.get("known"), made_at)
             heard_later = made_at < self._heard_at
             if not heard_later or self._is_worse(state):
                 self._known = state
@@ -348,16 +351,15 @@ class TradingGate:
         expired = max(severity, at_least)
         return _View(self._valid_until, severity < 1, severity < 2, expired < 1, expired < 2)
 
-    def _take_known(self, known: Any) -> None:
-        """An account that nobody has named may trade, and is told of once; under the lock.
-
-        Not by the first permit: an account is new until its first event, a moment later.
-        """
+    def _take_known(self, known: Any, at: float) -> None:
+        """An account that nobody has named may trade, and is told of once; under the lock."""
         self._is_known = known if isinstance(known, bool) else None
         if self._is_known is not False:
             return
-        self._said_unknown += 1
-        if self._said_unknown == 2:
+        if self._unknown_since is None:
+            self._unknown_since = at
+        if not self._told_unknown and at - self._unknown_since >= _UNKNOWN_SECONDS:
+            self._told_unknown = True
             log.warning(
                 "the exporter has not heard of account %r yet: is it spelled as everywhere else?",
                 self.client.account,

@@ -125,6 +125,11 @@ def test_a_commission_that_ib_has_not_told_yet_costs_no_fill(
     assert client.flush(SOON)
     assert shared.counters(account)["filled"] == 1
     assert shared.fees(account) == {}
+    # And then it comes: the same fill is reported once more, with it.
+    monitor.record_fill("7", 600.0, 10.0, fill_id="1", fee=1.05, fee_currency="USD")
+    assert client.flush(SOON)
+    assert shared.fees(account) == {("SPY", "USD"): 1.05}
+    assert shared.counters(account)["fills"] == 1
     assert client.stats().rejected == client.stats().unencodable == 0
 
 

@@ -336,6 +336,28 @@ def test_fees_are_told_where_it_is_clear_whose_they_are(
     assert strategy.exporter.client.stats().rejected == 0
 
 
+@pytest.mark.usefixtures("trades")
+def test_a_fee_that_comes_later_is_added_by_a_bot_that_starts_again(
+    strategy: Any, shared: Exporter, account: str
+) -> None:
+    trade = a_trade("A/USDT")
+    order = an_order(trade, "1", "buy", 10.0, 100.0)
+    end(order, "closed", 10.0, 100.0)
+    Trade.commit()
+    strategy.bot_loop_start(NOW)
+    strategy.order_filled("A/USDT", trade, order, NOW)
+    assert strategy.exporter.client.flush(SOON)
+    trade.update_fee(0.75, "BNB", 0.001, "buy")
+    Trade.commit()
+    again = Reporter({"url": shared.url, "account": account}, "Dip")
+    again.report(trade, order)
+    assert again.client.flush(SOON)
+    assert again.client.stats().rejected == 0
+    again.close()
+    assert shared.fees(account) == {("A/USDT", "BNB"): 0.75}
+    assert shared.counters(account)["fills"] == 1
+
+
 def test_entries_are_held_back_and_exits_are_not(
     strategy: Any, shared: Exporter, account: str
 ) -> None:
