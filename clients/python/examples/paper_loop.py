@@ -30,6 +30,8 @@ from trading_exporter import (
 
 URL = os.environ.get("EXPORTER_URL", "http://127.0.0.1:10471")
 SYMBOL = "AAPL"
+#: A cheap one: a difference of one share is minor, and what it is worth must be known.
+OTHER = "F"
 
 
 class Book:
@@ -122,20 +124,21 @@ def main() -> None:
             print(f"{severity}: {sentence}")
 
         # The books of another symbol: no fill of it can be on its way.
-        engine.book.positions["MSFT"], engine.broker.positions["MSFT"] = Decimal(10), Decimal(11)
+        client.quote(OTHER, bid="9.98", ask="10.02")
+        engine.book.positions[OTHER], engine.broker.positions[OTHER] = Decimal(10), Decimal(11)
         engine.detector.check_drift()
         engine.detector.check_drift()
-        wait_for("a reconciliation", lambda: engine.book.positions["MSFT"] == 11)
+        wait_for("a reconciliation", lambda: engine.book.positions[OTHER] == 11)
         assert engine.detector.check_drift() == []
 
-        engine.broker.positions["MSFT"] = Decimal(-40)
+        engine.broker.positions[OTHER] = Decimal(-40)
         for drift in engine.detector.check_drift():
             print(f"{drift.symbol}: {drift.severity}, {drift.quantity_drift} apart")
         wait_for("the halt", lambda: bool(engine.halts))
         assert not engine.trade(), "a halted engine sends nothing"
 
         # Agreement alone releases nothing: somebody with a name and a reason does.
-        engine.broker.positions["MSFT"] = engine.book.positions["MSFT"]
+        engine.broker.positions[OTHER] = engine.book.positions[OTHER]
         assert engine.detector.check_drift() == []
         assert not engine.gate.allowed()
         client.post(

@@ -28,6 +28,6 @@ def test_the_paper_loop_is_halted_and_released(shared: Exporter, tmp_path: Path)
         timeout=SOON * 2,
     )
     assert run.returncode == 0, run.stderr
-    for words in ("50 orders", "reconcile MSFT: 10 -> 11", "halted: ", "released: active", "done"):
+    for words in ("50 orders", "reconcile F: 10 -> 11", "halted: ", "released: active", "done"):
         assert words in run.stdout
     assert "dropped_queue_full=0" in run.stdout

@@ -409,7 +409,7 @@ def test_a_callback_that_fails_or_is_slow_harms_no_other(
 
 def test_a_directive_is_carried_out_and_told(shared: Exporter, make: Make, account: str) -> None:
     client = make(shared.url)
-    store, broker = Book(MSFT=10), Book(MSFT=11)
+    store, broker = Book(MSFT=10), Book(MSFT={"quantity": 11, "market_price": 8})
     detector = DriftDetector(store, broker, client=client)
     asked: list[Reconcile] = []
 
