@@ -132,6 +132,7 @@ async fn set(
             }),
             Verdict::Duplicate | Verdict::Accepted | Verdict::Warned(_) => answer.duplicates += 1,
             Verdict::Refused(refusal) => refused = Some(refusal),
+            Verdict::Contradicts(_) => refused = Some(Refusal::Conflict),
         }
     }
     answer.unknown_accounts = unknown_accounts(app, answer);

@@ -38,6 +38,7 @@ pub(super) async fn decide(
     let verdict = receipt.verdicts.first();
     let refused = match verdict {
         Some(Verdict::Refused(refusal)) => Some(refusal.code()),
+        Some(Verdict::Contradicts(_)) => Some(Refusal::Conflict.code()),
         Some(
             Verdict::Accepted | Verdict::Warned(_) | Verdict::Duplicate | Verdict::Decided { .. },
         )
@@ -54,6 +55,7 @@ pub(super) async fn decide(
             Ok(Decided { id: 0, epoch, state, sequence })
         }
         Some(Verdict::Refused(refusal)) => Err(refused_decision(app, &account, *refusal)),
+        Some(Verdict::Contradicts(_)) => Err(Problem::from(Refusal::Conflict)),
         None => Err(Problem::new(Code::Internal, "the engine gave no verdict")),
     }
 }

@@ -23,6 +23,7 @@ use crate::domain::record::{Entry, Refusal, Verdict};
 use crate::domain::warning::Warning;
 use crate::engine::Receipt;
 use crate::wire::decode::{DecodeLimits, Decoded, decode_json, decode_ndjson};
+use crate::wire::field::Field;
 use crate::wire::view::{IngestAnswer, IngestWarning, Rejection};
 
 /// Where events are taken.
@@ -223,6 +224,11 @@ impl Batch {
                         app.runtime.event_conflict(kind);
                     }
                     self.reject(app, index, refusal.code(), None, refusal.to_string());
+                }
+                Verdict::Contradicts(why) => {
+                    app.runtime.event_conflict(kind);
+                    let field = Some(Field::Symbol.name().to_owned());
+                    self.reject(app, index, Refusal::Conflict.code(), field, why.to_string());
                 }
             }
         }

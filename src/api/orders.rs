@@ -27,6 +27,9 @@ const LIMIT_MAX: usize = 1_000;
 /// Orders that one page looks at.
 const SCAN_MAX: usize = 10_000;
 
+/// Symbols that an answer names, where orders of several have one id.
+const NAMES_MAX: usize = 8;
+
 /// What a page of orders is about.
 struct Filter {
     symbol: Option<Symbol>,
@@ -154,6 +157,7 @@ fn from_hex(text: &str) -> Option<String> {
         ("account" = String, Path, description = "The account", max_length = 128),
         ("order_id" = String, Path, description = "Any id of the order's replace chain", max_length = 128),
         ("session" = Option<String>, Query, description = "The run of the engine; the one without a name if missing", max_length = 128),
+        ("symbol" = Option<String>, Query, description = "The instrument; needed where orders of several symbols have the id (`orders.id_scope`)", max_length = 128),
     ),
     responses(
         (status = 200, description = "The order", body = Order),
@@ -166,7 +170,8 @@ pub(super) async fn get_order(
     names: Result<Path<(String, String)>, PathRejection>,
     uri: Uri,
 ) -> Result<Json<Order>, Problem> {
-    let parameters = Parameters::parse(&uri, &["session"])?;
+    let parameters = Parameters::parse(&uri, &["session", "symbol"])?;
+    let symbol = parameters.name("symbol", Symbol::new)?;
     let (account, order_id) = path(names)?;
     let session = parameters.name("session", Session::new)?;
     let account = Account::new(&account).map_err(|e| invalid("account", &e.to_string()))?;
@@ -175,10 +180,20 @@ pub(super) async fn get_order(
     let found = app.engine.read(|monitor| {
         let held = monitor.account(account.as_str())?;
         let session = session.as_ref().map(Session::as_str);
-        held.execution.order(&held.symbols, session, order_id.as_str())
+        let (execution, symbols) = (&held.execution, &held.symbols);
+        if let Some(symbol) = &symbol {
+            return execution.order_of(symbols, session, (order_id.as_str(), symbol)).map(Ok);
+        }
+        let sharing = execution.shared_by(symbols, session, order_id.as_str());
+        let names: Vec<&str> = sharing.map(Symbol::as_str).take(NAMES_MAX).collect();
+        if !names.is_empty() {
+            let message = format!("is needed: the order id stands under {}", names.join(", "));
+            return Some(Err(invalid("symbol", &message)));
+        }
+        execution.order(symbols, session, order_id.as_str()).map(Ok)
     });
-    let order = found.ok_or_else(|| {
-        Problem::new(Code::UnknownOrder, "no such order is held: it may have been forgotten")
+    let order = found.unwrap_or_else(|| {
+        Err(Problem::new(Code::UnknownOrder, "no such order is held: it may have been forgotten"))
     })?;
     Ok(Json(Order::new(account.as_str(), order)))
 }

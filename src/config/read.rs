@@ -24,7 +24,7 @@ use crate::alerting::may_halt;
 use crate::domain::ids::Component;
 use crate::domain::limits;
 use crate::domain::pattern::Pattern;
-use crate::domain::settings::{OnExpiry, OnNotMonitored, Response, Settings};
+use crate::domain::settings::{IdScope, OnExpiry, OnNotMonitored, Override, Response, Settings};
 
 /// Overrides in one list; also the most that combining instruments with accounts may give.
 const OVERRIDES_MAX: usize = 256;
@@ -79,6 +79,8 @@ fn named_accounts(config: &Config, settings: &Settings) -> BTreeSet<String> {
     let drifts = settings.drift_rules.overrides.iter().map(|o| &o.account);
     let tokens = config.tokens.iter().flat_map(|token| &token.accounts);
     let webhooks = config.webhooks.iter().flat_map(|webhook| &webhook.accounts);
+    let scopes = settings.orders.id_scope.overrides.iter().map(|o| &o.account);
+    let instruments = instruments.chain(scopes);
     let patterns = instruments.chain(anomalies).chain(drifts).chain(tokens).chain(webhooks);
     let literal = patterns.filter(|pattern| pattern.is_literal()).map(Pattern::as_str);
     let fed = config.probes.iter().filter_map(|probe| match &probe.kind {
@@ -139,6 +141,15 @@ fn orders(s: &mut Section<'_>, settings: &mut Settings) {
     let ages = || 100 * MILLISECOND..=DAY;
     s.set("unacknowledged_after", &mut orders.unacknowledged_after, duration(ages()));
     s.set("arrival_age_max", &mut orders.arrival_age_max, duration(MILLISECOND..=DAY));
+    let scopes = IdScope::ALL.map(|scope| (scope.as_str(), scope));
+    s.set("id_scope", &mut orders.id_scope.default, word(&scopes));
+    let default = orders.id_scope.default;
+    orders.id_scope.overrides = s.list("overrides", OVERRIDES_MAX, |s| {
+        let account = s.require("account", scalar::pattern);
+        let mut rule = default;
+        s.set("id_scope", &mut rule, word(&scopes));
+        Some(Override { account: account?, symbol: Pattern::any(), rule })
+    });
 }
 
 fn ingest(s: &mut Section<'_>, settings: &mut Settings) {

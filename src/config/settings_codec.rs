@@ -20,10 +20,10 @@ use self::leaves::Shaped;
 use crate::domain::ids::Currency;
 use crate::domain::settings::{
     AccountSettings, AnomalyRules, BreakdownSettings, ClockSettings, DriftRules, DriftSettings,
-    EvidenceSettings, FillRatioBasis, HealthSettings, InFlightSettings, IngestSettings, Instrument,
-    Levels, OnExpiry, OnNotMonitored, OrderSettings, PerSeverity, PermitSettings, QuantityTest,
-    Rate, ReconcileBudget, Reference, Response, Scoped, SeriesSettings, Settings, SettleMode,
-    Severity, SymbolSettings, Unit, WindowSettings,
+    EvidenceSettings, FillRatioBasis, HealthSettings, IdScope, InFlightSettings, IngestSettings,
+    Instrument, Levels, OnExpiry, OnNotMonitored, OrderSettings, PerSeverity, PermitSettings,
+    QuantityTest, Rate, ReconcileBudget, Reference, Response, Scoped, SeriesSettings, Settings,
+    SettleMode, Severity, SymbolSettings, Unit, WindowSettings,
 };
 use crate::domain::units::Decimal;
 
@@ -138,6 +138,15 @@ struct OrdersShape {
     unknown_age_max: Duration,
     unacknowledged_after: Duration,
     arrival_age_max: Duration,
+    #[serde(with = "leaves::scoped", default)]
+    id_scope: Scoped<IdScope>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "IdScope", rename_all = "snake_case")]
+enum IdScopeShape {
+    Account,
+    Symbol,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -424,7 +433,7 @@ macro_rules! shaped {
     )+};
 }
 
-shaped!(AnomalyRules: AnomalyShape, DriftRules: DriftRulesShape, Instrument: InstrumentShape);
+shaped!(AnomalyRules: AnomalyShape, DriftRules: DriftRulesShape, Instrument: InstrumentShape, IdScope: IdScopeShape);
 
 #[cfg(test)]
 mod tests;

@@ -82,6 +82,9 @@ pub const ACCOUNTS_RESERVE: usize = 1_000;
 pub const COMPONENTS_MAX: usize = 100;
 /// Strategies (and venues) broken down for one account; further ones fold into `__other__`.
 pub const BREAKDOWNS_MAX: usize = 100;
+/// Words (strategies, venues, types of orders, times in force) kept of one account for reading its
+/// orders; further ones are shown as `__other__`.
+pub const WORDS_MAX: usize = 4_096;
 /// Currencies of one symbol; amounts of a further one are refused (`too_many_currencies`).
 pub const CURRENCIES_MAX: usize = 8;
 

@@ -177,6 +177,9 @@ pub enum Verdict {
     },
     /// It was refused and changed nothing but counters.
     Refused(Refusal),
+    /// It was refused as a [`Refusal::Conflict`] with the symbol of its order: what it contradicts,
+    /// for people.
+    Contradicts(Box<str>),
 }
 
 /// Why the fold refused a record. The code is stable: it stands in answers and on metrics.

@@ -10,6 +10,7 @@ mod clock;
 mod drift;
 mod evidence;
 mod health;
+mod id_scope;
 mod in_flight;
 mod instrument;
 mod symbols;
@@ -26,6 +27,7 @@ pub use clock::ClockSettings;
 pub use drift::{DriftRules, DriftSettings, PerSeverity, QuantityTest, ReconcileBudget, Severity};
 pub use evidence::{EvidenceSettings, Response};
 pub use health::HealthSettings;
+pub use id_scope::IdScope;
 pub use in_flight::{InFlightSettings, SettleMode};
 pub use instrument::{Instrument, Rate, Unit};
 pub use symbols::{OnNotMonitored, SymbolSettings};
@@ -149,7 +151,7 @@ impl Default for WindowSettings {
 }
 
 /// What is kept of orders.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OrderSettings {
     /// Open orders held in all accounts; the oldest is dropped and counted.
     pub open_max: usize,
@@ -163,6 +165,8 @@ pub struct OrderSettings {
     pub unacknowledged_after: Duration,
     /// A mid older than this (event time) at submission is no arrival price.
     pub arrival_age_max: Duration,
+    /// Within what an order id is unique, by account.
+    pub id_scope: Scoped<IdScope>,
 }
 
 impl Default for OrderSettings {
@@ -174,6 +178,7 @@ impl Default for OrderSettings {
             unknown_age_max: Duration::from_hours(1),
             unacknowledged_after: Duration::from_secs(5),
             arrival_age_max: Duration::from_secs(5),
+            id_scope: Scoped::default(),
         }
     }
 }

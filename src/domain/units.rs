@@ -267,6 +267,10 @@ decimal_newtype! {
     /// A signed amount of money; its currency stands beside it.
     Amount
 }
+decimal_newtype! {
+    /// An amount of money to trade for: greater than zero.
+    Notional
+}
 
 impl Price {
     /// A price as it is.
@@ -292,6 +296,16 @@ impl Quantity {
             return Err(NumberError::NotPositive);
         }
         Ok(Self(value))
+    }
+}
+
+impl Notional {
+    /// Checks that the amount is greater than zero.
+    ///
+    /// # Errors
+    /// [`NumberError::NotPositive`] for zero and below.
+    pub fn new(value: Decimal) -> Result<Self, NumberError> {
+        Quantity::new(value).map(|quantity| Self(quantity.get()))
     }
 }
 

@@ -182,7 +182,7 @@ fn shape_schema(shape: Shape) -> Map<String, Json> {
         }
         Shape::Choice(words) => json!({ "type": ["string"], "enum": words }),
         Shape::Boolean => json!({ "type": ["boolean"] }),
-        Shape::Quantity => {
+        Shape::Quantity | Shape::Notional => {
             json!({ "type": ["number", "string"], "pattern": DECIMAL, "exclusiveMinimum": 0 })
         }
         Shape::Position | Shape::Price | Shape::Amount => {

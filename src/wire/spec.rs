@@ -56,6 +56,8 @@ pub enum Shape {
     Price,
     /// A signed amount of money: exact.
     Amount,
+    /// An amount of money to trade for: exact, greater than zero.
+    Notional,
     /// RFC 3339 with a zone, or Unix seconds.
     Time,
     /// An integer of Unix nanoseconds.
@@ -82,7 +84,7 @@ impl Shape {
             Self::Choice(_) | Self::Boolean | Self::Rows => Code::InvalidValue,
             Self::Quantity | Self::Position => Code::InvalidQuantity,
             Self::Price => Code::InvalidPrice,
-            Self::Amount => Code::InvalidAmount,
+            Self::Amount | Self::Notional => Code::InvalidAmount,
             Self::Time | Self::TimeNs => Code::InvalidTime,
             Self::Seconds | Self::Integer | Self::Integers => Code::InvalidNumber,
         }

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use crate::domain::event::{
     AccountEquity, Body, Event, FillBusted, FillCorrected, Heartbeat, Initiator, Liquidity,
     OrderAccepted, OrderCancelled, OrderDenied, OrderExpired, OrderFilled, OrderRef, OrderRejected,
-    OrderReplaced, OrderSubmitted, PositionAdjusted, PositionRow, Positions, Quote, Reconciled,
-    Source,
+    OrderReplaced, OrderSubmitted, Ordered, PositionAdjusted, PositionRow, Positions, Quote,
+    Reconciled, Source,
 };
 use crate::domain::health::Health;
 use crate::domain::ids::{
@@ -19,7 +19,7 @@ use crate::domain::ids::{
     Venue,
 };
 use crate::domain::time::Timestamp;
-use crate::domain::units::{Amount, Decimal, Position, Price, Quantity, Side};
+use crate::domain::units::{Amount, Decimal, Notional, Position, Price, Quantity, Side};
 use crate::wire::decode::{DecodeLimits, decode_json, decode_ndjson};
 use crate::wire::encode::{encode, encode_into};
 use crate::wire::event::KINDS;
@@ -86,14 +86,18 @@ fn order() -> impl Strategy<Value = OrderRef> {
 fn submitted() -> impl Strategy<Value = Body> {
     let prices = [(); 4].map(|()| option::of(price()));
     let rest = (option::of(text()), option::of(text()), option::of(any::<bool>()));
-    (order_id(), symbol(), side(), quantity(), prices, rest).prop_map(
-        |(order_id, symbol, side, quantity, prices, (order_type, time_in_force, reduce_only))| {
+    let ordered = prop_oneof![
+        quantity().prop_map(Ordered::Quantity),
+        quantity().prop_map(|q| Ordered::Notional(Notional::new(q.get()).expect("above zero"))),
+    ];
+    (order_id(), symbol(), side(), ordered, prices, rest).prop_map(
+        |(order_id, symbol, side, ordered, prices, (order_type, time_in_force, reduce_only))| {
             let [expected_price, decision_price, arrival_price, limit_price] = prices;
             Body::OrderSubmitted(OrderSubmitted {
                 order_id,
                 symbol,
                 side,
-                quantity,
+                ordered,
                 expected_price,
                 decision_price,
                 arrival_price,
@@ -109,13 +113,20 @@ fn submitted() -> impl Strategy<Value = Body> {
 fn filled() -> impl Strategy<Value = Body> {
     let fee = (option::of(decimal().prop_map(Amount::new)), option::of(currency()));
     let liquidity = option::of(prop_oneof![Just(Liquidity::Maker), Just(Liquidity::Taker)]);
-    (order(), price(), option::of(quantity()), option::of(fill_id()), fee, liquidity).prop_map(
-        |(order, price, quantity, fill_id, (fee, fee_currency), liquidity)| {
-            let fill =
-                OrderFilled { order, price, quantity, fill_id, fee, fee_currency, liquidity };
-            Body::OrderFilled(fill)
-        },
-    )
+    let is_final = any::<bool>();
+    (order(), price(), option::of(quantity()), option::of(fill_id()), fee, liquidity, is_final)
+        .prop_map(|(order, price, quantity, fill_id, (fee, fee_currency), liquidity, is_final)| {
+            Body::OrderFilled(OrderFilled {
+                order,
+                price,
+                quantity,
+                fill_id,
+                fee,
+                fee_currency,
+                liquidity,
+                is_final,
+            })
+        })
 }
 
 fn corrected() -> impl Strategy<Value = Body> {

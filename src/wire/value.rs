@@ -19,7 +19,8 @@ use crate::domain::record::Adopt;
 use crate::domain::state::TradingState;
 use crate::domain::time::{NANOS_PER_SECOND, Timestamp};
 use crate::domain::units::{
-    Amount, Decimal, NumberError, Position, Price, Quantity, Side, from_digits, parse_decimal,
+    Amount, Decimal, Notional, NumberError, Position, Price, Quantity, Side, from_digits,
+    parse_decimal,
 };
 use crate::wire::eight::{SevenBytes, number_of_seven};
 use crate::wire::names::Names;
@@ -268,6 +269,7 @@ macro_rules! decimals {
 decimals! {
     Price: Price, |d| Ok(Price::new(d));
     Quantity: Quantity, |d| Quantity::new(d).map_err(number_why);
+    Notional: Notional, |d| Notional::new(d).map_err(number_why);
     Position: Position, |d| Ok(Position::new(d));
     Amount: Amount, |d| Ok(Amount::new(d));
 }

@@ -5,6 +5,7 @@
 mod bounds;
 mod budget;
 mod controls;
+mod ends;
 mod evidence;
 mod delivery;
 mod flow;

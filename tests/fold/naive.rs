@@ -15,7 +15,7 @@ use crate::flow::Fold;
 pub(crate) enum Fact {
     Submitted { quantity: i64, expected: Option<i64> },
     Accepted,
-    Filled { fill: u8, quantity: i64, price: i64, fee: Option<i64> },
+    Filled { fill: u8, quantity: i64, price: i64, fee: Option<i64>, last: bool },
     FilledRest { price: i64 },
     Ended(Outcome),
     Replaced { quantity: i64 },
@@ -41,8 +41,9 @@ impl Step {
                 ("order_submitted", fields)
             }
             Fact::Accepted => ("order_accepted", String::new()),
-            Fact::Filled { fill, quantity, price, fee } => {
-                ("order_filled", fill_fields(*fill, (*quantity, *price), *fee))
+            Fact::Filled { fill, quantity, price, fee, last } => {
+                let last = if *last { r#","final":true"# } else { "" };
+                ("order_filled", fill_fields(*fill, (*quantity, *price), *fee) + last)
             }
             Fact::FilledRest { price } => ("order_filled", format!(r#""price":{price}"#)),
             Fact::Ended(Outcome::Rejected) => ("order_rejected", String::new()),
@@ -150,7 +151,13 @@ pub(crate) fn judge(facts: &[Step]) -> Naive {
             naive.last_fill_at = naive.last_fill_at.max(Some(at));
         }
     }
-    naive.outcome = if naive.quantity.is_some_and(|q| naive.filled >= q) {
+    let replaced_at = replaces.iter().max().map(|(at, _)| *at);
+    let is_last = seen.iter().any(|fill| {
+        let at = last_at(facts, *fill);
+        amended(facts, *fill).is_none_or(|(quantity, _)| quantity > 0)
+            && at.is_some_and(|at| replaced_at.is_none_or(|replaced_at| at >= replaced_at))
+    });
+    naive.outcome = if is_last || naive.quantity.is_some_and(|q| naive.filled >= q) {
         Some(Outcome::Filled)
     } else {
         Outcome::ALL.into_iter().find(|o| ends.contains(o))
@@ -180,6 +187,16 @@ impl Sums {
         self.cost += other.cost;
         self.improvement += other.improvement;
     }
+}
+
+/// The time of a fill, by its first report, if any report says that it was the last one.
+fn last_at(facts: &[Step], fill: u8) -> Option<i64> {
+    let mut reports = facts.iter().filter_map(|step| {
+        let Fact::Filled { fill: id, last, .. } = step.fact else { return None };
+        (id == fill).then_some((step.at, last))
+    });
+    let (at, last) = reports.next()?;
+    (last || reports.any(|(_, last)| last)).then_some(at)
 }
 
 /// The fee of a fill after busts and corrections.
@@ -231,8 +248,9 @@ pub(crate) fn any_fact() -> impl Strategy<Value = Fact> {
         4 => (quantity(), prop::option::of(price()))
             .prop_map(|(quantity, expected)| Fact::Submitted { quantity, expected }),
         2 => Just(Fact::Accepted),
-        6 => (0u8..3, quantity(), price(), fee())
-            .prop_map(|(fill, quantity, price, fee)| Fact::Filled { fill, quantity, price, fee }),
+        6 => (0u8..3, quantity(), price(), fee(), prop::bool::weighted(0.1)).prop_map(
+            |(fill, quantity, price, fee, last)| Fact::Filled { fill, quantity, price, fee, last }
+        ),
         1 => price().prop_map(|price| Fact::FilledRest { price }),
         3 => prop::sample::select(vec![
                 Outcome::Rejected, Outcome::Cancelled, Outcome::Expired, Outcome::Denied,

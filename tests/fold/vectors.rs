@@ -263,7 +263,9 @@ fn contradictions_change_nothing() {
         r#"{"type":"order_filled","order_id":"1","fill_id":"1-40-10","quantity":40,"price":11}"#;
     check("the same fill at another price", price, conflict.clone());
     let symbol = r#"{"type":"order_accepted","order_id":"1","symbol":"Y"}"#;
-    check("another symbol", symbol, conflict.clone());
+    let why = "the order id 1 stands under X, and this says Y: where a venue numbers the orders of \
+               each symbol apart, set orders.id_scope to symbol";
+    check("another symbol", symbol, Verdict::Contradicts(why.into()));
     let side = r#"{"type":"order_accepted","order_id":"1","side":"sell"}"#;
     check("another side", side, conflict);
 }

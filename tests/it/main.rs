@@ -33,6 +33,7 @@ mod delivery;
 mod in_flight;
 mod procedures;
 mod case_fills;
+mod case_orders;
 mod readme;
 mod clock;
 mod golden_journal;

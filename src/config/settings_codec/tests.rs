@@ -148,6 +148,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 unknown_age_max: d[1],
                 unacknowledged_after: d[2],
                 arrival_age_max: d[3],
+                id_scope: Scoped { default: IdScope::ALL[usize::from(b[0])], overrides: vec![] },
             },
             ingest: IngestSettings {
                 horizon: d[4],

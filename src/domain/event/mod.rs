@@ -37,7 +37,7 @@ pub use order_expired::OrderExpired;
 pub use order_filled::OrderFilled;
 pub use order_rejected::OrderRejected;
 pub use order_replaced::OrderReplaced;
-pub use order_submitted::OrderSubmitted;
+pub use order_submitted::{OrderSubmitted, Ordered};
 pub use position_adjusted::PositionAdjusted;
 pub use positions::{PositionRow, Positions};
 pub use quote::Quote;
@@ -234,6 +234,17 @@ pub enum Liquidity {
     Taker,
 }
 
+impl Liquidity {
+    /// As on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Maker => "maker",
+            Self::Taker => "taker",
+        }
+    }
+}
+
 /// Who cancelled an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Initiator {
@@ -241,4 +252,15 @@ pub enum Initiator {
     User,
     /// The venue or broker.
     Venue,
+}
+
+impl Initiator {
+    /// As on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Venue => "venue",
+        }
+    }
 }

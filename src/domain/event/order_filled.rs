@@ -22,4 +22,6 @@ pub struct OrderFilled {
     pub fee_currency: Option<Currency>,
     /// Whether the execution added or took liquidity.
     pub liquidity: Option<Liquidity>,
+    /// The venue says that nothing of the order is left.
+    pub is_final: bool,
 }

@@ -2,7 +2,7 @@
 
 use crate::domain::ids::OrderId;
 use crate::domain::ids::Symbol;
-use crate::domain::units::{Price, Quantity, Side};
+use crate::domain::units::{Notional, Price, Quantity, Side};
 
 /// An order that the engine sent towards its venue (FIX 35=D).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -13,8 +13,8 @@ pub struct OrderSubmitted {
     pub symbol: Symbol,
     /// Buy or sell.
     pub side: Side,
-    /// The ordered quantity, Q.
-    pub quantity: Quantity,
+    /// How much was ordered.
+    pub ordered: Ordered,
     /// The price that the engine expected, `P_e`: the reference `expected`.
     pub expected_price: Option<Price>,
     /// The price when the strategy decided, `P_d`: the base of the shortfall.
@@ -29,4 +29,13 @@ pub struct OrderSubmitted {
     pub time_in_force: Option<Box<str>>,
     /// Whether the order may only reduce a position.
     pub reduce_only: Option<bool>,
+}
+
+/// How much was ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ordered {
+    /// So many units, Q.
+    Quantity(Quantity),
+    /// Units for so much of the quote currency.
+    Notional(Notional),
 }

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use crate::domain::event::{
-    Body, Event, FillBusted, FillCorrected, Initiator, OrderFilled, OrderReplaced,
+    self as event, Body, Event, FillBusted, FillCorrected, OrderFilled, OrderReplaced,
+    OrderSubmitted,
 };
 use crate::domain::execution::Execution;
 use crate::domain::execution::check::{
@@ -18,14 +19,20 @@ use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::currencies::fee_currency;
 use crate::domain::execution::delta::Delta;
 use crate::domain::execution::fills::{Amendment, Correction, Fill, FillDone};
-use crate::domain::execution::order::{End, Order, Replace, Submission};
+use crate::domain::execution::named::Named;
+use crate::domain::execution::order::{ByNotional, End, Order, Ordered, Replace, Submission};
 use crate::domain::execution::orders::{OrderKey, Orders};
 use crate::domain::execution::reason;
 use crate::domain::execution::tally::{Tally, flow, freeze};
 use crate::domain::ids::{OrderId, Session, Symbol};
 use crate::domain::record::Refusal;
+use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
-use crate::domain::units::{Price, Side};
+use crate::domain::units::{Decimal, Price, Side};
+
+/// So much of its notional, in thousandths, fills an order that was given by it: prices move and
+/// quantities come in steps, so that what is left buys nothing more.
+const NOTIONAL_FILLED_PERMILLE: i64 = 995;
 
 /// What became of a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +52,7 @@ pub(super) struct About<'a> {
 
 impl<'a> About<'a> {
     /// None for events that are not about an order.
-    fn of(body: &'a Body) -> Option<Self> {
+    pub(super) fn of(body: &'a Body) -> Option<Self> {
         let order = match body {
             Body::OrderSubmitted(e) => {
                 return Some(Self {
@@ -92,7 +99,8 @@ impl Execution {
         check_range(&event.body)?;
         let session = event.session.as_ref().map(Session::as_str);
         let digest = Orders::digest(session, about.order_id.as_str());
-        let known = self.orders.find_digest(digest);
+        let named = Named::by(&about, context);
+        let known = self.find(digest, about.order_id, named)?;
         let order = known.and_then(|key| self.orders.get(key));
         if let Some(order) = order {
             check_names(order, &about, context)?;
@@ -100,18 +108,16 @@ impl Execution {
                 return Ok(Taken::Duplicate);
             }
         }
-        let joined = self.joined(known, event);
+        let other = self.find_joined(known, event, named)?;
+        let joined = other.and_then(|other| self.orders.get(other));
         check_merge(order, joined, &about, context)?;
         self.check_fees((order, joined), event, &about, context)?;
-        let key = known.unwrap_or_else(|| {
-            let order = Order::new(about.order_id.clone(), event.session.clone());
-            self.orders.insert_digest(digest, order, context.now)
-        });
+        let key = known.unwrap_or_else(|| self.insert(digest, event, &about, context));
         let Some(mut order) = self.orders.lend(key) else { return Ok(Taken::Changed) };
         self.name(Arc::make_mut(&mut order), event, &about, context);
         if let Body::OrderReplaced(OrderReplaced { new_order_id: Some(id), .. }) = &event.body {
             self.orders.give_back(key, order);
-            self.merge(key, id, context);
+            self.merge(key, (other, id), context);
             match self.orders.lend(key) {
                 Some(merged) => order = merged,
                 None => return Ok(Taken::Changed),
@@ -127,14 +133,20 @@ impl Execution {
         Ok(Taken::Changed)
     }
 
-    /// The order that a replace joins to the one that it is about.
-    fn joined(&self, known: Option<OrderKey>, event: &Event) -> Option<&Order> {
-        let Body::OrderReplaced(OrderReplaced { new_order_id: Some(id), .. }) = &event.body else {
-            return None;
-        };
-        let session = event.session.as_ref().map(Session::as_str);
-        let other = self.orders.find(session, id.as_str()).filter(|other| Some(*other) != known);
-        self.orders.get(other?)
+    /// Adds the order that an event is about.
+    fn insert(
+        &mut self,
+        digest: u128,
+        event: &Event,
+        about: &About<'_>,
+        context: &mut Context<'_, '_>,
+    ) -> OrderKey {
+        let mut order = Order::new(about.order_id.clone(), event.session.clone());
+        if self.orders.find_digest(digest).is_some() {
+            // Orders that share an id are told apart by their symbols from the beginning.
+            self.name(&mut order, event, about, context);
+        }
+        self.orders.insert_digest(digest, order, context.now)
     }
 
     /// Whether the fees that an event brings to its symbol, or whose symbol it tells, have as few
@@ -161,7 +173,8 @@ impl Execution {
         self.check_currencies(symbol, told, event)
     }
 
-    /// Notes symbol, side, strategy and venue, where they were not known.
+    /// Notes symbol, side, strategy and venue, where they were not known. Breakdowns are a choice of
+    /// the settings; the names are facts of the order in any case.
     fn name(
         &mut self,
         order: &mut Order,
@@ -184,15 +197,21 @@ impl Execution {
         order.side = order.side.or(about.side);
         order.strategy = order.strategy.or(strategy);
         order.venue = order.venue.or(venue);
+        if let Some(name) = event.strategy.as_ref().filter(|_| order.strategy_name.is_none()) {
+            order.strategy_name = Some(self.words.place(name.as_str()));
+        }
+        if let Some(name) = event.venue.as_ref().filter(|_| order.venue_name.is_none()) {
+            order.venue_name = Some(self.words.place(name.as_str()));
+        }
     }
 
-    /// Makes `id` a further id of the order, and its facts facts of the order.
-    fn merge(&mut self, key: OrderKey, id: &OrderId, context: &mut Context<'_, '_>) {
-        let session = self.orders.get(key).and_then(|order| order.session.clone());
-        let other = self.orders.find(session.as_ref().map(Session::as_str), id.as_str());
-        if other == Some(key) {
-            return;
-        }
+    /// Makes `id` a further id of the order, and the facts of the other one facts of the order.
+    fn merge(
+        &mut self,
+        key: OrderKey,
+        (other, id): (Option<OrderKey>, &OrderId),
+        context: &mut Context<'_, '_>,
+    ) {
         if let Some(mut gone) = other.and_then(|other| self.take_out(other))
             && let Some(order) = self.orders.get_mut(key)
         {
@@ -224,21 +243,16 @@ impl Execution {
     }
 
     /// Adds the fact of a checked event.
-    fn add(&self, order: &mut Order, event: &Event, at: Timestamp, context: &mut Context<'_, '_>) {
+    fn add(
+        &mut self,
+        order: &mut Order,
+        event: &Event,
+        at: Timestamp,
+        context: &mut Context<'_, '_>,
+    ) {
         match &event.body {
             Body::OrderSubmitted(e) => {
-                let quotes = order.symbol.and_then(|symbol| self.quotes.get(symbol.index()));
-                let age_max = context.settings.orders.arrival_age_max;
-                let arrival = e.arrival_price.and_then(Price::known);
-                let arrival = arrival.or_else(|| quotes?.at(at, age_max)).or(e.arrival_price);
-                let submission = Submission {
-                    at,
-                    received_at: context.now,
-                    quantity: e.quantity,
-                    references: [e.expected_price, arrival, e.limit_price],
-                    content: content_of(e, event),
-                    of_first_id: e.order_id == order.order_id,
-                };
+                let submission = self.submission(order, e, event, (at, context));
                 let known = order.submission.as_ref();
                 if known.is_none_or(|known| precedes(&submission, known)) {
                     if known.is_some() {
@@ -248,19 +262,28 @@ impl Execution {
                     order.done.settled = 0;
                 }
             }
-            Body::OrderAccepted(_) => {
+            Body::OrderAccepted(e) => {
                 order.accepted_at = Some(order.accepted_at.map_or(at, |known| known.min(at)));
+                if order.venue_order_id.is_none() {
+                    order.venue_order_id.clone_from(&e.venue_order_id);
+                }
             }
             Body::OrderFilled(e) => self.add_fill(order, fill_of(e, event, at), context),
             Body::OrderRejected(e) => {
                 let reason = reason::classify(e.code.as_deref(), e.reason.as_deref());
                 let reason = u8::try_from(reason).unwrap_or(u8::MAX);
                 order.reject_reason.get_or_insert(reason);
-                end(order, Outcome::Rejected, None, at);
+                let (reason, code) = (e.reason.clone(), e.code.clone());
+                end(order, End { reason, code, ..End::new(Outcome::Rejected, at) });
             }
-            Body::OrderDenied(_) => end(order, Outcome::Denied, None, at),
-            Body::OrderCancelled(e) => end(order, Outcome::Cancelled, e.initiator, at),
-            Body::OrderExpired(_) => end(order, Outcome::Expired, None, at),
+            Body::OrderDenied(e) => {
+                end(order, End { reason: e.reason.clone(), ..End::new(Outcome::Denied, at) });
+            }
+            Body::OrderCancelled(e) => {
+                let (initiator, reason) = (e.initiator, e.reason.clone());
+                end(order, End { initiator, reason, ..End::new(Outcome::Cancelled, at) });
+            }
+            Body::OrderExpired(_) => end(order, End::new(Outcome::Expired, at)),
             Body::OrderReplaced(e) => {
                 let replace = Replace { at, quantity: e.quantity, limit_price: e.limit_price };
                 if !order.replaces.contains(&replace) {
@@ -280,6 +303,54 @@ impl Execution {
             | Body::PositionAdjusted(_)
             | Body::Reconciled(_) => {}
         }
+    }
+
+    /// The submission that an event tells.
+    fn submission(
+        &mut self,
+        order: &Order,
+        submitted: &OrderSubmitted,
+        event: &Event,
+        (at, context): (Timestamp, &Context<'_, '_>),
+    ) -> Submission {
+        let quotes = order.symbol.and_then(|symbol| self.quotes.get(symbol.index()));
+        let age_max = context.settings.orders.arrival_age_max;
+        let told = submitted.arrival_price;
+        let arrival = told.and_then(Price::known).or_else(|| quotes?.at(at, age_max)).or(told);
+        let mut word = |word: &Option<Box<str>>| Some(self.words.place(word.as_deref()?));
+        let order_type = word(&submitted.order_type);
+        let time_in_force = word(&submitted.time_in_force);
+        Submission {
+            at,
+            received_at: context.now,
+            ordered: self.ordered(submitted.ordered, order.symbol, context),
+            references: [submitted.expected_price, arrival, submitted.limit_price],
+            decision_price: submitted.decision_price,
+            order_type,
+            time_in_force,
+            reduce_only: submitted.reduce_only,
+            content: content_of(submitted, event),
+            of_first_id: submitted.order_id == order.order_id,
+        }
+    }
+
+    /// How much was ordered. What is told of executions are prices, so that money is in units of the
+    /// instrument: less its multiplier.
+    fn ordered(
+        &self,
+        ordered: event::Ordered,
+        symbol: Option<SymbolKey>,
+        context: &Context<'_, '_>,
+    ) -> Ordered {
+        let notional = match ordered {
+            event::Ordered::Quantity(quantity) => return Ordered::Quantity(quantity),
+            event::Ordered::Notional(notional) => notional,
+        };
+        let index = symbol.map(|symbol| self.instrument_of(symbol)).unwrap_or_default();
+        let multiplier = context.settings.instruments.at(index).multiplier;
+        let enough = notional.get().saturating_mul(Decimal::new(NOTIONAL_FILLED_PERMILLE, 3));
+        let enough = enough.checked_div(multiplier).unwrap_or(enough);
+        Ordered::Notional(Box::new(ByNotional { notional, enough }))
     }
 
     /// Adds an execution, or what its second report tells and the first did not.
@@ -311,12 +382,16 @@ fn precedes(new: &Submission, known: &Submission) -> bool {
     rank(new) < rank(known)
 }
 
-/// Adds a terminal fact; of equal ones the earliest time is kept.
-fn end(order: &mut Order, outcome: Outcome, initiator: Option<Initiator>, at: Timestamp) {
-    let same = |e: &&mut End| e.outcome == outcome && e.initiator == initiator;
+/// Adds a terminal fact; of equal ones the earliest time is kept, and the first reason.
+fn end(order: &mut Order, end: End) {
+    let same = |e: &&mut End| e.outcome == end.outcome && e.initiator == end.initiator;
     match order.ends.iter_mut().find(same) {
-        Some(known) => known.at = known.at.min(at),
-        None => order.ends.push(End { at, outcome, initiator }),
+        Some(known) => {
+            known.at = known.at.min(end.at);
+            known.reason = known.reason.take().or(end.reason);
+            known.code = known.code.take().or(end.code);
+        }
+        None => order.ends.push(end),
     }
 }
 
@@ -333,8 +408,11 @@ fn absorb(order: &mut Order, gone: &mut Order) -> Vec<Fill> {
     let doubles = order.fills.absorb(&mut gone.fills);
     order.replaces.append(&mut gone.replaces);
     for fact in &*gone.ends {
-        end(order, fact.outcome, fact.initiator, fact.at);
+        end(order, fact.clone());
     }
+    order.strategy_name = order.strategy_name.or(gone.strategy_name);
+    order.venue_name = order.venue_name.or(gone.venue_name);
+    order.venue_order_id = order.venue_order_id.take().or(gone.venue_order_id.take());
     order.symbol = order.symbol.or(gone.symbol);
     order.side = order.side.or(gone.side);
     order.strategy = order.strategy.or(gone.strategy);
@@ -356,6 +434,7 @@ pub(super) fn fill_of(filled: &OrderFilled, event: &Event, at: Timestamp) -> Fil
         fee: filled.fee.map(|fee| (fee.get(), filled.fee_currency.clone())),
         liquidity: filled.liquidity,
         synthetic: event.synthetic,
+        is_final: filled.is_final,
         done: FillDone::default(),
     }
 }

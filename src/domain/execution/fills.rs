@@ -56,6 +56,8 @@ pub struct Fill {
     pub liquidity: Option<Liquidity>,
     /// Made by the engine to set its books right.
     pub synthetic: bool,
+    /// The venue says that nothing of the order is left.
+    pub is_final: bool,
     /// What was made of it so far.
     pub done: FillDone,
 }
@@ -150,6 +152,8 @@ pub struct Executed {
     pub last_at: Option<Timestamp>,
     /// Whether a synthetic one is among them.
     pub synthetic: bool,
+    /// Whether one is among them after which nothing is left, as the venue says.
+    pub is_final: bool,
 }
 
 impl Default for Executed {
@@ -160,6 +164,7 @@ impl Default for Executed {
             first_at: None,
             last_at: None,
             synthetic: false,
+            is_final: false,
         }
     }
 }
@@ -167,10 +172,11 @@ impl Default for Executed {
 impl Executed {
     /// Adds one execution; one of nothing is none.
     pub fn add(&mut self, fill: &Fill, effective: Effective) {
-        let quantity = effective.quantity.unwrap_or_default();
-        if quantity.is_zero() {
+        let Some(quantity) = effective.quantity.filter(|quantity| !quantity.is_zero()) else {
+            // Of a quantity that is not known it may be the last one, too.
+            self.is_final |= fill.is_final && effective.quantity.is_none();
             return;
-        }
+        };
         self.quantity = self.quantity.saturating_add(quantity);
         let price = Price::new(effective.price).known();
         let notional = price.and_then(|price| quantity.checked_mul(price.get()));
@@ -178,6 +184,7 @@ impl Executed {
         self.first_at = Some(self.first_at.map_or(fill.at, |at| at.min(fill.at)));
         self.last_at = Some(self.last_at.map_or(fill.at, |at| at.max(fill.at)));
         self.synthetic |= fill.synthetic;
+        self.is_final |= fill.is_final;
     }
 }
 
@@ -338,6 +345,7 @@ impl Fill {
         (!self.is_dated && report.is_dated)
             || (self.side.is_none() && report.side.is_some())
             || (self.liquidity.is_none() && report.liquidity.is_some())
+            || (!self.is_final && report.is_final)
             || self.lacks_fee(report.fee.as_ref())
     }
 
@@ -359,6 +367,7 @@ impl Fill {
         }
         self.side = self.side.or(report.side);
         self.liquidity = self.liquidity.or(report.liquidity);
+        self.is_final |= report.is_final;
     }
 
     /// As it was reported.

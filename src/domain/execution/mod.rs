@@ -9,6 +9,7 @@ pub mod figures;
 pub mod histogram;
 pub mod sums;
 pub mod window;
+mod words;
 pub mod terms;
 pub mod fills;
 pub mod order;
@@ -18,6 +19,7 @@ pub mod quotes;
 pub mod anomaly;
 pub mod scope;
 pub mod context;
+mod named;
 mod check;
 pub mod facts;
 mod currencies;
@@ -37,7 +39,7 @@ use crate::domain::drift::Market;
 use crate::domain::execution::context::Context;
 use crate::domain::ids::OrderId;
 use crate::domain::marks::MarkedRows;
-use crate::domain::settings::{RuleIndex, Settings};
+use crate::domain::settings::{IdScope, RuleIndex, Settings};
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, Price, exact};
@@ -50,10 +52,11 @@ use quotes::Quotes;
 use scope::Breakdown;
 use terms::{TermsKey, TermsTable};
 use window::Window;
+use words::Words;
 
 pub use reason::REJECT_REASONS;
 pub use scope::{Place, Scope};
-pub use view::{FillView, OrderView};
+pub use view::{EndView, FillView, OrderView};
 
 /// Bounds of the latency histograms, in seconds.
 pub const LATENCY_BOUNDS: [f64; 15] =
@@ -71,9 +74,12 @@ pub struct Execution {
     open: MarkedRows<OpenOrders>,
     quotes: Vec<Quotes>,
     instruments: Vec<RuleIndex>,
+    /// Within what the ids of its orders are unique.
+    id_scope: IdScope,
     /// By symbol, with what its executions are counted.
     symbol_terms: Vec<TermsKey>,
     terms: TermsTable,
+    words: Words,
     strategies: Breakdown,
     venues: Breakdown,
     ack: Histogram,
@@ -130,8 +136,10 @@ impl Default for Execution {
             open: MarkedRows::default(),
             quotes: Vec::new(),
             instruments: Vec::new(),
+            id_scope: IdScope::Account,
             symbol_terms: Vec::new(),
             terms: TermsTable::default(),
+            words: Words::default(),
             strategies: Breakdown::default(),
             venues: Breakdown::default(),
             ack: Histogram::new(&LATENCY_BOUNDS),
@@ -186,6 +194,7 @@ impl Execution {
     /// they mean for anomalies is judged by the next tick.
     pub fn configure(&mut self, account: &str, symbols: &SymbolTable, settings: &Settings) {
         self.whole.rule = settings.anomaly.index(account, "*");
+        self.id_scope = *settings.orders.id_scope.for_account(account);
         for at in symbols.iter() {
             self.choose_rules(at, account, settings);
         }

@@ -17,7 +17,7 @@ use crate::domain::few::{Few, MostlyOne, Place32};
 use crate::domain::ids::{OrderId, Session};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
-use crate::domain::units::{Decimal, Price, Quantity, Side, agree, exact};
+use crate::domain::units::{Decimal, Notional, Price, Quantity, Side, agree, exact};
 
 /// One order: its facts, and what was made of them so far.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,6 +36,12 @@ pub struct Order {
     pub strategy: Option<Place32>,
     /// Place of its venue among the account's breakdowns.
     pub venue: Option<Place32>,
+    /// Its strategy among the account's words, also when it is not broken down.
+    pub strategy_name: Option<Place32>,
+    /// Its venue among the account's words.
+    pub venue_name: Option<Place32>,
+    /// The venue's id of it.
+    pub venue_order_id: Option<OrderId>,
     /// The submission.
     pub submission: Option<Submission>,
     /// The earliest acceptance (event time).
@@ -59,15 +65,42 @@ pub struct Submission {
     pub at: Timestamp,
     /// Receive time.
     pub received_at: Timestamp,
-    /// Ordered quantity.
-    pub quantity: Quantity,
+    /// How much was ordered.
+    pub ordered: Ordered,
     /// Reference prices by `Reference::ALL`.
     pub references: [Option<Price>; 3],
+    /// The price when the strategy decided.
+    pub decision_price: Option<Price>,
+    /// Its type among the account's words.
+    pub order_type: Option<Place32>,
+    /// Its time in force among the account's words.
+    pub time_in_force: Option<Place32>,
+    /// Whether it may only reduce a position.
+    pub reduce_only: Option<bool>,
     /// What was sent, to tell a duplicate from a conflict.
     pub content: SubmissionContent,
     /// Sent under the first id of the chain. One under a later id stands only while there is no
     /// other, and of several the earliest.
     pub of_first_id: bool,
+}
+
+/// How much was ordered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Ordered {
+    /// So many units.
+    Quantity(Quantity),
+    /// Units for an amount of money; few orders are.
+    Notional(Box<ByNotional>),
+}
+
+/// An amount of money that was ordered for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ByNotional {
+    /// As it was sent, in the quote currency.
+    pub notional: Notional,
+    /// The sum of quantity x price that fills the order.
+    #[serde(with = "exact")]
+    pub enough: Decimal,
 }
 
 /// What tells one submission from another: the digest of its fields, and the time if it gave one.
@@ -91,7 +124,7 @@ pub struct Replace {
 }
 
 /// A terminal fact.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
     /// Event time.
     pub at: Timestamp,
@@ -99,6 +132,10 @@ pub struct End {
     pub outcome: Outcome,
     /// Who cancelled.
     pub initiator: Option<Initiator>,
+    /// Why, as it was told.
+    pub reason: Option<Box<str>>,
+    /// Why it was rejected, as a code.
+    pub code: Option<Box<str>>,
 }
 
 /// What was made of an order's facts so far.
@@ -143,6 +180,7 @@ pub struct Done {
 
 /// What the facts of an order add up to.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that follows or not")]
 pub struct Standing {
     /// Q, once known.
     pub quantity: Option<Decimal>,
@@ -150,6 +188,8 @@ pub struct Standing {
     pub filled: Decimal,
     /// Sum of quantity x price over F; none when a price is not known, or it cannot be held.
     pub notional: Option<Decimal>,
+    /// Whether it was given by an amount of money, not by a quantity.
+    pub by_notional: bool,
     /// Whether F is more than Q.
     pub overfilled: bool,
     /// How it ended; none: it did not, as far as is known.
@@ -178,6 +218,9 @@ impl Order {
             side: None,
             strategy: None,
             venue: None,
+            strategy_name: None,
+            venue_name: None,
+            venue_order_id: None,
             submission: None,
             accepted_at: None,
             fills: Fills::default(),
@@ -259,7 +302,10 @@ impl Order {
     /// to what explicit executions had filled by that time; without one, that of the submission.
     fn quantity(&self, fills: &[Effective]) -> Option<Decimal> {
         let Some((at, quantity)) = self.last_quantity() else {
-            return self.submission.as_ref().map(|s| s.quantity.get());
+            return match &self.submission.as_ref()?.ordered {
+                Ordered::Quantity(quantity) => Some(quantity.get()),
+                Ordered::Notional(_) => None,
+            };
         };
         let by_then = self.fills.all().iter().zip(fills).filter(|(fill, _)| fill.at <= at);
         let filled = sum(by_then.filter_map(|(_, effective)| effective.quantity));
@@ -284,13 +330,43 @@ impl Order {
         (self.quantity(&fills), executed)
     }
 
+    /// The strongest terminal fact: it ends an order that is not filled.
+    #[must_use]
+    pub fn end(&self) -> Option<&End> {
+        self.ends.iter().min_by_key(|e| (e.outcome.index(), e.at))
+    }
+
+    /// The amount of money that was ordered for; none: it was a quantity, or is not known.
+    #[must_use]
+    pub fn by_notional(&self) -> Option<&ByNotional> {
+        match &self.submission.as_ref()?.ordered {
+            Ordered::Notional(by) => Some(by),
+            Ordered::Quantity(_) => None,
+        }
+    }
+
+    /// Whether the venue still holds that nothing is left: it accepted no new quantity after it said
+    /// so.
+    fn is_final(&self) -> bool {
+        let Some((replaced_at, _)) = self.last_quantity() else { return true };
+        let fills = self.fills.all().iter().filter(|fill| fill.is_final);
+        let mut standing = fills.filter(|fill| {
+            self.fills.effective(fill).quantity.is_none_or(|quantity| !quantity.is_zero())
+        });
+        standing.any(|fill| fill.at >= replaced_at)
+    }
+
     /// What the facts add up to.
     #[must_use]
     pub fn standing(&self) -> Standing {
         let (quantity, executed) = self.executed();
-        let end = self.ends.iter().min_by_key(|e| (e.outcome.index(), e.at));
+        let end = self.end();
         let against_quantity = quantity.map(|q| compare(executed.quantity, q));
-        let (outcome, ended_at) = if against_quantity.is_some_and(Ordering::is_ge) {
+        let by_notional = self.by_notional();
+        let is_filled = against_quantity.is_some_and(Ordering::is_ge)
+            || (executed.is_final && self.is_final())
+            || by_notional.zip(executed.notional).is_some_and(|(by, sum)| sum.abs() >= by.enough);
+        let (outcome, ended_at) = if is_filled {
             (Some(Outcome::Filled), executed.last_at)
         } else {
             (end.map(|end| end.outcome), end.map(|end| end.at))
@@ -299,6 +375,7 @@ impl Order {
             quantity,
             filled: executed.quantity,
             notional: executed.notional,
+            by_notional: by_notional.is_some(),
             overfilled: against_quantity == Some(Ordering::Greater),
             outcome,
             first_fill_at: executed.first_at,
@@ -329,6 +406,14 @@ impl Order {
             }
             None => [None; 3],
         }
+    }
+}
+
+impl End {
+    /// A terminal fact of which nothing more is told.
+    #[must_use]
+    pub const fn new(outcome: Outcome, at: Timestamp) -> Self {
+        Self { at, outcome, initiator: None, reason: None, code: None }
     }
 }
 

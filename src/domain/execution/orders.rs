@@ -1,9 +1,11 @@
 //! The orders of one account: found by any id of their chain, listed by age in their class.
 //!
 //! Input: ids and orders. Output: [`OrderKey`]s that stay valid while the order is held.
-//! Invariants: an order is in exactly one list; every operation is O(1) in the number of orders.
-//! Deliberately absent: what an order means.
+//! Invariants: an order is in exactly one list; every operation is O(1) in the number of orders, and
+//! O(log) in that of the symbols whose orders share an id. Deliberately absent: what an order means,
+//! and which of several orders an event is about (see `named`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::digest::{ByDigest, digest_of, sorted};
 use crate::domain::execution::order::Order;
 use crate::domain::ids::{OrderId, Session};
+use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
 
 /// The place of an order.
@@ -94,6 +97,8 @@ pub struct Orders {
     free: Vec<u32>,
     #[serde(with = "sorted")]
     index: ByDigest<u32>,
+    /// By the digest of an id under which orders of several symbols stand: all of them. Mostly none.
+    twins: BTreeMap<u128, BTreeMap<SymbolKey, u32>>,
     lists: [List; Class::COUNT],
     numbers: u64,
 }
@@ -105,6 +110,7 @@ impl Default for Orders {
             slots: Vec::new(),
             free: Vec::new(),
             index: ByDigest::default(),
+            twins: BTreeMap::new(),
             lists: [list; Class::COUNT],
             numbers: 0,
         }
@@ -205,9 +211,61 @@ impl Orders {
             self.slots.push(Some(slot));
             u32::try_from(self.slots.len() - 1).unwrap_or(NONE)
         };
-        self.index.insert(digest, at);
+        self.enter(digest, at);
         self.link(at, Class::Unknown);
         OrderKey(at)
+    }
+
+    /// Makes an order known under an id. Beside another one of another symbol both stand.
+    fn enter(&mut self, digest: u128, at: u32) {
+        let Some(first) = self.index.insert(digest, at).filter(|first| *first != at) else {
+            return;
+        };
+        let symbol_of = |at: u32| self.slot(at)?.order.as_ref()?.symbol;
+        let Some((one, other)) = symbol_of(first).zip(symbol_of(at)) else { return };
+        if one != other {
+            let twins = self.twins.entry(digest).or_default();
+            twins.insert(one, first);
+            twins.insert(other, at);
+        }
+    }
+
+    /// The opposite, of an order that leaves.
+    fn leave(&mut self, digest: u128, at: u32, symbol: Option<SymbolKey>) {
+        let Some(twins) = self.twins.get_mut(&digest) else {
+            if self.index.get(&digest) == Some(&at) {
+                self.index.remove(&digest);
+            }
+            return;
+        };
+        if let Some(symbol) = symbol.filter(|symbol| twins.get(symbol) == Some(&at)) {
+            twins.remove(&symbol);
+        }
+        if let Some(left) = twins.values().next() {
+            self.index.insert(digest, *left);
+        }
+        if twins.len() < 2 {
+            self.twins.remove(&digest);
+        }
+    }
+
+    /// The orders of several symbols that stand under the id of that [`Self::digest`]; none: at
+    /// most one order does.
+    #[must_use]
+    pub fn twins(&self, digest: u128) -> Option<&BTreeMap<SymbolKey, u32>> {
+        self.twins.get(&digest)
+    }
+
+    /// Whether orders of several symbols stand under any id.
+    #[must_use]
+    pub fn has_twins(&self) -> bool {
+        !self.twins.is_empty()
+    }
+
+    /// The one of several orders under an id that has that symbol.
+    #[must_use]
+    pub fn twin(&self, digest: u128, symbol: SymbolKey) -> Option<OrderKey> {
+        self.twins.get(&digest)?.get(&symbol).copied().map(OrderKey)
     }
 
     /// Makes an order known by a further id. An order that had the id is not found by it any more.
@@ -218,7 +276,7 @@ impl Orders {
         }
         order.aliases.push(order_id.clone());
         let digest = Self::digest(order.session.as_ref().map(Session::as_str), order_id.as_str());
-        self.index.insert(digest, key.0);
+        self.enter(digest, key.0);
     }
 
     /// Notes a fact at `now`, and moves the order to the end of the list of `class` if its class
@@ -241,10 +299,7 @@ impl Orders {
         let order = slot.order?;
         let session = order.session.as_ref().map(Session::as_str);
         for id in std::iter::once(&order.order_id).chain(&*order.aliases) {
-            let digest = Self::digest(session, id.as_str());
-            if self.index.get(&digest) == Some(&key.0) {
-                self.index.remove(&digest);
-            }
+            self.leave(Self::digest(session, id.as_str()), key.0, order.symbol);
         }
         Some(order)
     }
@@ -325,9 +380,32 @@ impl Orders {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::Symbol;
+    use crate::domain::symbols::SymbolTable;
 
     fn id(text: &str) -> OrderId {
         OrderId::new(text).expect("an id")
+    }
+
+    #[test]
+    fn orders_of_several_symbols_stand_under_one_id() {
+        let mut orders = Orders::default();
+        let mut symbols = SymbolTable::default();
+        let mut key = |name: &str| symbols.intern(&Symbol::new(name).expect("a symbol"), || true);
+        let names = ["A", "B", "C"].map(&mut key);
+        let digest = Orders::digest(None, "1");
+        let placed = names.map(|symbol| {
+            let order = Order { symbol: Some(symbol), ..Order::new(id("1"), None) };
+            orders.insert_digest(digest, order, Timestamp::MIN)
+        });
+        assert_eq!(names.map(|symbol| orders.twin(digest, symbol)), placed.map(Some));
+        let [first, second, third] = placed;
+        orders.remove(third);
+        assert_eq!(orders.twins(digest).map(BTreeMap::len), Some(2));
+        orders.remove(first);
+        assert_eq!((orders.twins(digest), orders.find(None, "1")), (None, Some(second)));
+        orders.remove(second);
+        assert_eq!((orders.find(None, "1"), orders.has_twins()), (None, false));
     }
 
     #[test]

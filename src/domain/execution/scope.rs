@@ -126,11 +126,6 @@ impl Breakdown {
         self.scopes.iter_mut()
     }
 
-    /// The name at a place.
-    pub(super) fn name(&self, place: u32) -> Option<&str> {
-        self.places.iter().find(|(_, at)| **at == place).map(|(name, _)| name.as_str())
-    }
-
     /// Scopes by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Scope)> {
         self.places

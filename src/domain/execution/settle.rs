@@ -20,7 +20,7 @@ use crate::domain::few::MostlyOne;
 use crate::domain::settings::{AnomalyRules, Instrument, Levels, Rate};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::{Timestamp, seconds};
-use crate::domain::units::{Decimal, Price, Side, exact_sum, to_f64};
+use crate::domain::units::{Decimal, Price, Side, agree, exact_sum, to_f64};
 
 impl Execution {
     /// Brings everything up to date with the facts of one order, which is lent.
@@ -329,6 +329,13 @@ impl Scope {
     }
 }
 
+/// min(F, Q), within dust. An order may be filled with less: the venue said that nothing is left.
+fn filled_of(quantity: Decimal, standing: &Standing) -> Decimal {
+    let filled = standing.filled;
+    let is_whole = standing.outcome == Some(Outcome::Filled) && agree(filled, quantity);
+    if filled >= quantity || is_whole { quantity } else { filled }
+}
+
 /// The window entry of an order, its notional in the instrument's currency; none while it does not
 /// belong into a window: not ended, never at its venue, denied by the engine, partly made up by the
 /// engine, or filled of a quantity that is not known yet.
@@ -342,7 +349,8 @@ fn entry_of(
     let outcome = standing.outcome.filter(|outcome| *outcome != Outcome::Denied)?;
     let is_filled = outcome == Outcome::Filled;
     let touched = !standing.filled.is_zero();
-    let waits = !order.fills.is_empty() && standing.quantity.is_none();
+    let is_known = standing.quantity.is_some() || standing.by_notional;
+    let waits = !order.fills.is_empty() && !is_known;
     if !order.reached() || waits || standing.synthetic {
         return None;
     }
@@ -353,11 +361,12 @@ fn entry_of(
     let filled_at = standing.last_fill_at.filter(|_| is_filled);
     let notional = standing.notional.map(|n| n.abs().saturating_mul(instrument.multiplier));
     let measured = executed.and_then(|executed| executed.slippage_of_whole(standing));
+    let quantity = standing.quantity.filter(|_| !standing.by_notional);
     Some(Entry {
         outcome,
         touched,
         user_cancelled: standing.user_cancelled,
-        quantity: standing.quantity.map(|q| (q, if is_filled { q } else { standing.filled })),
+        quantity: quantity.map(|q| (q, filled_of(q, standing))),
         slippage_bps: measured.unwrap_or_else(|| order.slippage_bps(standing)),
         notional: notional.map(to_f64),
         fill_nanos: between(submitted_at, filled_at),

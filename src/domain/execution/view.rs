@@ -1,15 +1,18 @@
 //! What the API and the exposition read of the execution side.
 
+use crate::domain::event::{Initiator, Liquidity};
 use crate::domain::execution::anomaly::AnomalyView;
 use crate::domain::execution::counters::Outcome;
+use crate::domain::execution::fills::{Effective, Fill, standing_fee};
 use crate::domain::execution::histogram::{Exemplar, Histogram};
-use crate::domain::execution::order::{Order, Submission};
-use crate::domain::execution::orders::{Class, OrderKey};
-use crate::domain::execution::{Execution, Scope};
-use crate::domain::ids::{FillId, OrderId, Session, Strategy, Symbol, Venue};
+use crate::domain::execution::order::{End, Order};
+use crate::domain::execution::orders::{Class, OrderKey, Orders};
+use crate::domain::execution::{Execution, REJECT_REASONS, Scope};
+use crate::domain::few::Place32;
+use crate::domain::ids::{Currency, FillId, OrderId, Session, Symbol};
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
-use crate::domain::units::{Decimal, Price, Side};
+use crate::domain::units::{Decimal, Price, Quantity, Side};
 
 /// One order as the API shows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,10 +27,22 @@ pub struct OrderView {
     pub symbol: Option<Symbol>,
     /// Buy or sell, once known.
     pub side: Option<Side>,
-    /// The strategy, if broken down.
-    pub strategy: Option<Strategy>,
-    /// The venue, if broken down.
-    pub venue: Option<Venue>,
+    /// The strategy, once told.
+    pub strategy: Option<String>,
+    /// The venue, once told.
+    pub venue: Option<String>,
+    /// The venue's id of it.
+    pub venue_order_id: Option<OrderId>,
+    /// `market`, `limit` and so on, as the engine said it.
+    pub order_type: Option<String>,
+    /// `day`, `gtc` and so on, as the engine said it.
+    pub time_in_force: Option<String>,
+    /// Whether it may only reduce a position.
+    pub reduce_only: Option<bool>,
+    /// The price when the strategy decided.
+    pub decision_price: Option<Decimal>,
+    /// The amount of money that was ordered for, where it was no quantity.
+    pub notional: Option<Decimal>,
     /// Q, once known.
     pub quantity: Option<Decimal>,
     /// F.
@@ -50,21 +65,58 @@ pub struct OrderView {
     pub references: [Option<Decimal>; 3],
     /// Slippage against them, in basis points, positive = worse.
     pub slippage_bps: [Option<f64>; 3],
-    /// Executions that stand.
+    /// Executions, busted ones too.
     pub fills: Vec<FillView>,
+    /// Terminal facts, the one that decides first.
+    pub ends: Vec<EndView>,
+    /// Why it was rejected, of `REJECT_REASONS`; none: it was not.
+    pub reject_reason: Option<&'static str>,
+}
+
+/// One terminal fact as the API shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndView {
+    /// What it says.
+    pub outcome: Outcome,
+    /// Event time.
+    pub time: Timestamp,
+    /// Who cancelled.
+    pub initiator: Option<Initiator>,
+    /// Why, as it was told.
+    pub reason: Option<String>,
+    /// Why it was rejected, as a code.
+    pub code: Option<String>,
 }
 
 /// One execution as the API shows it.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "a view: each is one field of the answer")]
 pub struct FillView {
     /// Its id, if it has one.
     pub fill_id: Option<FillId>,
     /// Event time.
     pub time: Timestamp,
-    /// Quantity; none: what explicit fills leave of a quantity that is not known yet.
+    /// Quantity as it stands, 0 when busted; none: what explicit fills leave of a quantity that is
+    /// not known yet.
     pub quantity: Option<Decimal>,
-    /// Price.
+    /// Price as it stands.
     pub price: Decimal,
+    /// Quantity as it was reported.
+    pub reported_quantity: Option<Decimal>,
+    /// Price as it was reported.
+    pub reported_price: Decimal,
+    /// Fee as it stands; negative is a rebate.
+    pub fee: Option<Decimal>,
+    /// The currency of the fee; none: that of an instrument that is not known yet.
+    pub fee_currency: Option<Currency>,
+    /// Whether it added or took liquidity.
+    pub liquidity: Option<Liquidity>,
+    /// The venue said that nothing is left after it.
+    pub is_final: bool,
+    /// Undone by the venue.
+    pub busted: bool,
+    /// Corrected by the venue.
+    pub corrected: bool,
     /// Made by the engine to set its books right.
     pub synthetic: bool,
 }
@@ -192,7 +244,8 @@ impl Execution {
         listing.filter_map(|(number, key)| Some((number, self.view(symbols, key)?)))
     }
 
-    /// One order held, by any id of its chain.
+    /// One order held, by any id of its chain; where orders of several symbols have the id, one of
+    /// them.
     #[must_use]
     pub fn order(
         &self,
@@ -201,6 +254,33 @@ impl Execution {
         order_id: &str,
     ) -> Option<OrderView> {
         self.view(symbols, self.orders.find(session, order_id)?)
+    }
+
+    /// The symbols whose orders have that id, where they are several.
+    pub fn shared_by<'a>(
+        &'a self,
+        symbols: &'a SymbolTable,
+        session: Option<&str>,
+        order_id: &str,
+    ) -> impl Iterator<Item = &'a Symbol> {
+        let twins = self.orders.twins(Orders::digest(session, order_id));
+        twins.into_iter().flat_map(|twins| twins.keys()).filter_map(|symbol| symbols.name(*symbol))
+    }
+
+    /// The order of that symbol that has the id.
+    #[must_use]
+    pub fn order_of(
+        &self,
+        symbols: &SymbolTable,
+        session: Option<&str>,
+        (order_id, symbol): (&str, &Symbol),
+    ) -> Option<OrderView> {
+        let symbol = symbols.get(symbol)?;
+        let digest = Orders::digest(session, order_id);
+        let twin = self.orders.twin(digest, symbol);
+        let key = twin.or_else(|| self.orders.find_digest(digest))?;
+        let order = self.orders.get(key)?;
+        self.view(symbols, key).filter(|_| order.symbol == Some(symbol))
     }
 
     /// Orders dropped because a bound was reached: open ones, ones without a submission.
@@ -212,44 +292,79 @@ impl Execution {
     fn view(&self, symbols: &SymbolTable, key: OrderKey) -> Option<OrderView> {
         let order = self.orders.get(key)?;
         let standing = order.standing();
-        let strategy = order.strategy.and_then(|at| self.strategies.name(at.get()));
-        let venue = order.venue.and_then(|at| self.venues.name(at.get()));
+        let submission = order.submission.as_ref();
+        let word = |place: Option<Place32>| self.words.get(place?).map(str::to_owned);
+        let reject_reason = order.reject_reason.map(usize::from);
         Some(OrderView {
             order_id: order.order_id.clone(),
             aliases: order.aliases.to_vec(),
             session: order.session.clone(),
             symbol: order.symbol.and_then(|at| symbols.name(at)).cloned(),
             side: order.side,
-            strategy: strategy.and_then(|name| Strategy::new(name).ok()),
-            venue: venue.and_then(|name| Venue::new(name).ok()),
+            strategy: word(order.strategy_name),
+            venue: word(order.venue_name),
+            venue_order_id: order.venue_order_id.clone(),
+            order_type: word(submission.and_then(|s| s.order_type)),
+            time_in_force: word(submission.and_then(|s| s.time_in_force)),
+            reduce_only: submission.and_then(|s| s.reduce_only),
+            decision_price: submission.and_then(|s| s.decision_price).map(Price::get),
+            notional: order.by_notional().map(|by| by.notional.get()),
             quantity: standing.quantity,
             filled_quantity: standing.filled,
             average_price: standing.average_price(),
             outcome: standing.outcome,
             is_unknown: self.orders.class(key)? == Class::Unknown,
-            submitted_at: order.submission.as_ref().map(|s: &Submission| s.at),
+            submitted_at: submission.map(|s| s.at),
             accepted_at: order.accepted_at,
             ended_at: standing.ended_at,
             received_at: self.orders.received_at(key)?,
             references: order.references().map(|r| r.map(Price::get)),
             slippage_bps: order.slippage_bps(&standing),
-            fills: fills_of(order),
+            fills: self.fills_of(order),
+            ends: ends_of(order),
+            reject_reason: reject_reason.and_then(|at| REJECT_REASONS.get(at).copied()),
         })
+    }
+
+    /// The executions of an order.
+    fn fills_of(&self, order: &Order) -> Vec<FillView> {
+        let amendments = order.fills.amendments();
+        let view = |(fill, effective): (&Fill, Effective)| {
+            let of_fill = || amendments.iter().filter(|a| fill.id.as_ref() == Some(&a.fill_id));
+            let fee = standing_fee(fill, amendments);
+            let terms = self.terms.get(fill.done.terms).filter(|_| fill.done.counted);
+            let currency = fee.and_then(|(_, currency)| currency.as_ref());
+            let currency = currency.or(terms.filter(|_| fee.is_some()).map(|t| &t.currency));
+            FillView {
+                fill_id: fill.id.clone(),
+                time: fill.at,
+                quantity: effective.quantity,
+                price: effective.price,
+                reported_quantity: fill.quantity.map(Quantity::get),
+                reported_price: fill.price.get(),
+                fee: fee.map(|(fee, _)| *fee),
+                fee_currency: currency.cloned(),
+                liquidity: fill.liquidity,
+                is_final: fill.is_final,
+                busted: of_fill().any(|a| a.corrected.is_none()),
+                corrected: of_fill().any(|a| a.corrected.is_some()),
+                synthetic: fill.synthetic,
+            }
+        };
+        order.fills.all().iter().zip(order.resolved()).map(view).collect()
     }
 }
 
-/// The executions that stand.
-fn fills_of(order: &Order) -> Vec<FillView> {
-    let stands = |quantity: Option<Decimal>| quantity.is_none_or(|q| !q.is_zero());
-    let fills = order.fills.all().iter().zip(order.resolved());
-    let views = fills.filter(|(_, effective)| stands(effective.quantity));
-    views
-        .map(|(fill, effective)| FillView {
-            fill_id: fill.id.clone(),
-            time: fill.at,
-            quantity: effective.quantity,
-            price: effective.price,
-            synthetic: fill.synthetic,
-        })
-        .collect()
+/// The terminal facts of an order, the one that decides first.
+fn ends_of(order: &Order) -> Vec<EndView> {
+    let mut ends: Vec<&End> = order.ends.iter().collect();
+    ends.sort_by_key(|end| (end.outcome.index(), end.at));
+    let view = |end: &End| EndView {
+        outcome: end.outcome,
+        time: end.at,
+        initiator: end.initiator,
+        reason: end.reason.as_deref().map(str::to_owned),
+        code: end.code.as_deref().map(str::to_owned),
+    };
+    ends.into_iter().map(view).collect()
 }

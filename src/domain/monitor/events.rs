@@ -50,8 +50,14 @@ impl Monitor {
                 }
                 Verdict::Warned(warnings)
             }
-            Err(refusal) => Verdict::Refused(refusal),
+            Err(refusal) => self.refused(event, refusal),
         }
+    }
+
+    fn refused(&self, event: &Event, refusal: Refusal) -> Verdict {
+        let account = self.accounts.get(&event.account).filter(|_| refusal == Refusal::Conflict);
+        let why = account.and_then(|account| account.execution.explain(event, &account.symbols));
+        why.map_or(Verdict::Refused(refusal), |why| Verdict::Contradicts(why.into()))
     }
 
     /// Takes the first event of an account. One that is refused leaves no account behind.

@@ -12,7 +12,7 @@ use crate::wire::spec::FieldSpec;
 pub(super) const KIND: KindSpec = KindSpec::new(
     "order_filled",
     "One execution of an order (FIX ExecType F).",
-    r#"{"type":"order_filled","account":"paper","order_id":"O-1","fill_id":"F-1","symbol":"AAPL","side":"buy","quantity":60,"price":187.42,"fee":"0.30","fee_currency":"USD","liquidity":"taker","time":"2026-11-22T14:30:00.150Z"}"#,
+    r#"{"type":"order_filled","account":"paper","order_id":"O-1","fill_id":"F-1","symbol":"AAPL","side":"buy","quantity":60,"price":187.42,"fee":"0.30","fee_currency":"USD","liquidity":"taker","final":false,"time":"2026-11-22T14:30:00.150Z"}"#,
     &[
         &ENVELOPE,
         &ORDER,
@@ -35,6 +35,10 @@ pub(super) const KIND: KindSpec = KindSpec::new(
                 Field::Liquidity,
                 "Whether the execution added (maker) or took (taker) liquidity.",
             ),
+            FieldSpec::optional::<bool>(
+                Field::Final,
+                "Whether the venue says that nothing of the order is left.",
+            ),
         ],
     ],
     decode,
@@ -49,6 +53,7 @@ fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
         fee: object.optional(Field::Fee)?,
         fee_currency: object.optional(Field::FeeCurrency)?,
         liquidity: object.optional(Field::Liquidity)?,
+        is_final: object.optional(Field::Final)?.unwrap_or(false),
     }))
 }
 
@@ -60,4 +65,7 @@ pub(super) fn encode(body: &OrderFilled, object: &mut ObjectWriter<'_>) {
     object.optional(Field::Fee, body.fee.as_ref());
     object.optional(Field::FeeCurrency, body.fee_currency.as_ref());
     object.optional(Field::Liquidity, body.liquidity.as_ref());
+    if body.is_final {
+        object.field(Field::Final, &true);
+    }
 }

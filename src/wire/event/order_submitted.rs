@@ -1,12 +1,12 @@
 //! `order_submitted`: fields, decoder, encoder.
 
-use crate::domain::event::{Body, OrderSubmitted};
+use crate::domain::event::{Body, OrderSubmitted, Ordered};
 use crate::domain::ids::{OrderId, Symbol};
-use crate::domain::units::{Price, Quantity, Side};
-use crate::wire::error::Flaw;
+use crate::domain::units::{Notional, Price, Quantity, Side};
+use crate::wire::error::{Code, Flaw};
 use crate::wire::event::{ENVELOPE, KindSpec};
 use crate::wire::field::Field;
-use crate::wire::object::{Object, ObjectWriter};
+use crate::wire::object::{Object, ObjectWriter, missing};
 use crate::wire::spec::FieldSpec;
 
 pub(super) const KIND: KindSpec = KindSpec::new(
@@ -19,7 +19,11 @@ pub(super) const KIND: KindSpec = KindSpec::new(
             FieldSpec::required::<OrderId>(Field::OrderId, "The engine's id of the order."),
             FieldSpec::required::<Symbol>(Field::Symbol, "The instrument."),
             FieldSpec::required::<Side>(Field::Side, "Buy or sell."),
-            FieldSpec::required::<Quantity>(Field::Quantity, "The ordered quantity."),
+            FieldSpec::optional::<Quantity>(Field::Quantity, "The ordered quantity."),
+            FieldSpec::optional::<Notional>(
+                Field::Notional,
+                "Instead of the quantity: the amount of the quote currency to trade for.",
+            ),
             FieldSpec::optional::<Price>(
                 Field::ExpectedPrice,
                 "The price that the engine expected: the reference `expected` of slippage.",
@@ -51,14 +55,15 @@ pub(super) const KIND: KindSpec = KindSpec::new(
         ],
     ],
     decode,
-);
+)
+.with_either(&[&[Field::Quantity], &[Field::Notional]]);
 
 fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
     Ok(Body::OrderSubmitted(OrderSubmitted {
         order_id: object.required(Field::OrderId)?,
         symbol: object.required(Field::Symbol)?,
         side: object.required(Field::Side)?,
-        quantity: object.required(Field::Quantity)?,
+        ordered: ordered(object)?,
         expected_price: object.optional(Field::ExpectedPrice)?,
         decision_price: object.optional(Field::DecisionPrice)?,
         arrival_price: object.optional(Field::ArrivalPrice)?,
@@ -69,11 +74,27 @@ fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
     }))
 }
 
+/// The quantity, or the notional: one of them.
+fn ordered(object: &mut Object<'_>) -> Result<Ordered, Flaw> {
+    let quantity = object.optional(Field::Quantity)?;
+    match (quantity, object.optional(Field::Notional)?) {
+        (Some(quantity), None) => Ok(Ordered::Quantity(quantity)),
+        (None, Some(notional)) => Ok(Ordered::Notional(notional)),
+        (None, None) => Err(missing(Field::Quantity)),
+        (Some(_), Some(_)) => {
+            Err(Flaw::of(Field::Notional, Code::InvalidAmount, "is given beside quantity"))
+        }
+    }
+}
+
 pub(super) fn encode(body: &OrderSubmitted, object: &mut ObjectWriter<'_>) {
     object.field(Field::OrderId, &body.order_id);
     object.field(Field::Symbol, &body.symbol);
     object.field(Field::Side, &body.side);
-    object.field(Field::Quantity, &body.quantity);
+    match &body.ordered {
+        Ordered::Quantity(quantity) => object.field(Field::Quantity, quantity),
+        Ordered::Notional(notional) => object.field(Field::Notional, notional),
+    }
     object.optional(Field::ExpectedPrice, body.expected_price.as_ref());
     object.optional(Field::DecisionPrice, body.decision_price.as_ref());
     object.optional(Field::ArrivalPrice, body.arrival_price.as_ref());

@@ -356,3 +356,16 @@ fn messages_name_the_field_and_never_the_value() {
         "positions[0].quantity cannot be held exactly: at most 18 decimal places and 28 digits",
     );
 }
+
+#[test]
+fn an_order_is_given_by_a_quantity_or_by_a_notional() {
+    let with = |ordered: &str| {
+        format!(r#"{{"type":"order_submitted","order_id":"1","symbol":"X","side":"buy"{ordered}}}"#)
+    };
+    check(&with(r#","quantity":1"#), "");
+    check(&with(r#","notional":"100.5""#), "");
+    check(&with(""), "missing_field quantity");
+    check(&with(r#","quantity":1,"notional":1"#), "invalid_amount notional");
+    check(&with(r#","notional":0"#), "invalid_amount notional");
+    check(&with(r#","quantity":null,"notional":-1"#), "invalid_amount notional");
+}

@@ -7,7 +7,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::audit::AuditAction;
 use crate::domain::drift::{Action, Attribution, DriftState, DriftType, Hint, LedgerBasis, Test};
-use crate::domain::event::Source;
+use crate::domain::event::{Initiator, Liquidity, Source};
 use crate::domain::evidence::Missing;
 use crate::domain::execution::anomaly::{AnomalyLevel, Figure};
 use crate::domain::execution::counters::Outcome;
@@ -241,6 +241,27 @@ word! {
     /// Buy or sell.
     SideWord, Side,
     [Side::Buy, Side::Sell]
+}
+word! {
+    /// Whether an execution added or took liquidity.
+    LiquidityWord, Liquidity,
+    [Liquidity::Maker, Liquidity::Taker]
+}
+word! {
+    /// Who cancelled: the engine or its user, or the venue or broker.
+    InitiatorWord, Initiator,
+    [Initiator::User, Initiator::Venue]
+}
+word! {
+    /// How an order ended.
+    OutcomeWord, Outcome,
+    [
+        Outcome::Filled,
+        Outcome::Rejected,
+        Outcome::Cancelled,
+        Outcome::Expired,
+        Outcome::Denied,
+    ]
 }
 
 /// Where an order stands.

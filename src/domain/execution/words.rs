@@ -1,0 +1,78 @@
+//! Words that the orders of an account share: strategies, venues, types of orders, times in force.
+//!
+//! Input: a word. Output: a place, which an order keeps in a quarter of the room. Invariants: a word
+//! has one place; at most [`limits::WORDS_MAX`] are kept, and further ones are shown as
+//! [`Symbol::OTHER`].
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::few::Place32;
+use crate::domain::ids::Symbol;
+use crate::domain::limits;
+
+/// The words of one account.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Stored")]
+pub(super) struct Words {
+    all: Vec<Box<str>>,
+    #[serde(skip_serializing)]
+    places: BTreeMap<Box<str>, u32>,
+}
+
+impl Words {
+    /// The place of a word, made if need be.
+    pub(super) fn place(&mut self, word: &str) -> Place32 {
+        if let Some(place) = self.places.get(word) {
+            return (*place).into();
+        }
+        let is_full = self.all.len() + 1 >= limits::WORDS_MAX;
+        if is_full && word != Symbol::OTHER {
+            return self.place(Symbol::OTHER);
+        }
+        let place = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
+        self.all.push(word.into());
+        self.places.insert(word.into(), place);
+        place.into()
+    }
+
+    /// The word at a place.
+    #[must_use]
+    pub(super) fn get(&self, place: Place32) -> Option<&str> {
+        self.all.get(place.get() as usize).map(|word| &**word)
+    }
+}
+
+/// Words as they are stored: in the order of their places.
+#[derive(Deserialize)]
+struct Stored {
+    all: Vec<Box<str>>,
+}
+
+impl From<Stored> for Words {
+    fn from(stored: Stored) -> Self {
+        let places = stored.all.iter().cloned().zip(0..).collect();
+        Self { all: stored.all, places }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_has_one_place_and_their_number_is_bounded() {
+        let mut words = Words::default();
+        let limit = words.place("limit");
+        assert_eq!((words.place("limit"), words.get(limit)), (limit, Some("limit")));
+        for number in 0..2 * limits::WORDS_MAX {
+            words.place(&number.to_string());
+        }
+        let further = words.place("further");
+        assert_eq!(words.get(further), Some(Symbol::OTHER));
+        assert_eq!((words.all.len(), words.get(limit)), (limits::WORDS_MAX, Some("limit")));
+        let again = Words::from(Stored { all: words.all.clone() });
+        assert_eq!(again.places, words.places);
+    }
+}
