@@ -280,8 +280,8 @@ def slippage():
         ),
         lines(
             "Notional executed",
-            "Absolute price x quantity x multiplier in the time between two points, less what busts "
-            "and corrections took away, by account and currency.",
+            "Absolute price x quantity x multiplier in the time between two points, less what "
+            "busts and corrections took away, by account and currency.",
             [(standing("trading_executed_notional_total"), "{{account}} {{currency}}")],
             looks.COUNT,
             size=(8, 7),

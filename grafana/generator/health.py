@@ -101,8 +101,8 @@ def components():
         ),
         timeline(
             "Missing evidence",
-            "Books that never came or are too old, and engines of which nothing comes. An engine is "
-            "only missed where missing_evidence.engine_silent_after is set.",
+            "Books that never came or are too old, and engines of which nothing comes. An engine "
+            "is only missed where missing_evidence.engine_silent_after is set.",
             [(latest("trading_missing_evidence", ("account", "kind")), "{{account}} {{kind}}")],
             looks.MISSING,
             size=(12, 7),

@@ -125,6 +125,51 @@ def sizes():
             bounds=(0, None),
             legend="right",
         ),
+        lines(
+            "Lag of the books",
+            "How much older than its date each list was, by the fills that it already had. A "
+            "broker that lags more than drift.in_flight.lag_max is judged as drift. No data: the "
+            "two books never differed by fills.",
+            [
+                (
+                    latest("trading_position_book_lag_seconds", ("account", "book")),
+                    "{{account}} {{book}}",
+                )
+            ],
+            looks.SECONDS,
+            size=(12, 7),
+            steps=True,
+            legend="right",
+        ),
+        lines(
+            "Evidence that was lost",
+            "Fetches of positions that failed, by account and book, and changes of position that "
+            "were dropped because a symbol had too many, in the time between two points.",
+            [
+                (
+                    gain(
+                        "trading_position_fetch_failures_total",
+                        ("account", "book"),
+                        by=("account", "book"),
+                        window="$__rate_interval",
+                    ),
+                    "fetch failed: {{account}} {{book}}",
+                ),
+                (
+                    gain(
+                        "trading_position_flows_dropped_total",
+                        A,
+                        by=("account",),
+                        window="$__rate_interval",
+                    ),
+                    "dropped: {{account}}",
+                ),
+            ],
+            looks.COUNT,
+            bars=True,
+            size=(12, 7),
+            legend="right",
+        ),
     ]
 
 

@@ -92,3 +92,5 @@ pub const CURRENCIES_MAX: usize = 8;
 pub const SYMBOLS_MAX: usize = 100_000;
 /// Series that /metrics carries before quiet symbols fold into `__other__`.
 pub const SERIES_MAX: usize = 100_000;
+/// Series of that budget kept for the exporter's own.
+pub const SERIES_OWN: usize = 512;

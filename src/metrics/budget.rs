@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashSet};
 
 use crate::domain::execution::counters::Counters;
 use crate::domain::ids::{Account, Symbol};
+use crate::domain::limits;
 use crate::domain::symbols::FixedState;
 use crate::metrics::projection::{AccountRow, Projection};
 use crate::metrics::shown::{AccountFold, Foldable, Part, Shown};
@@ -92,7 +93,9 @@ impl Budget {
 
     /// Chooses what is shown of each account; the sums hold what was carried alone.
     pub(super) fn choose(&mut self, projection: &mut Projection) {
-        let limit = u64::try_from(projection.common.settings.series.max).unwrap_or(u64::MAX);
+        // The exporter's own series are exposed beside those of the state.
+        let limit = projection.common.settings.series.max.saturating_sub(limits::SERIES_OWN);
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
         let costs: Vec<Cost> = projection.accounts.iter().map(|row| self.cost(row)).collect();
         let series = costs.iter().map(|cost| cost.series).sum::<u64>();
         let series = series + weigh_common(&projection.common);

@@ -6,6 +6,8 @@ import boards
 import catalogue
 
 NOT_ON_PANELS = {
+    "trading_account_fill_ratio": "panels and alerts leave out what the user cancelled, as a maker "
+    "that quotes and cancels is healthy",
     r"trading_\w+_by_(strategy|venue)_total": "panels by strategy and venue show ratios; counters "
     "are for queries of one's own",
     "trading_fill_slippage_bps": "no panel rests on buckets; the quantiles of the window are exact",

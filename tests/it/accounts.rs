@@ -153,6 +153,8 @@ fn the_cardinality_tells_what_is_exposed_and_what_is_folded() {
     let answer = exporter.get("/api/v1/status/cardinality").json();
     assert_eq!(answer["series"].to_string(), gauge("trading_exporter_series"));
     assert!(answer["series"].as_u64().unwrap() <= 1_500);
+    let exposed = metrics.lines().filter(|line| !line.starts_with('#')).count();
+    assert!(exposed <= 1_500, "{exposed}: the exporter's own series count, too");
     assert_eq!(answer["series_max"].to_string(), gauge("trading_exporter_series_limit"));
     let [large, small] = [&answer["accounts"][0], &answer["accounts"][1]];
     assert_eq!((&large["account"], &large["symbols"]), (&json!("large"), &json!(100)));
