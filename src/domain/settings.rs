@@ -68,16 +68,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Whether differences of a symbol are judged by quantity beside value: its quantities count
-    /// shares or contracts, or `drift.quantity_test` says so of all.
+    /// Whether differences of a symbol are judged by quantity beside value.
     #[must_use]
     pub fn is_counted(&self, account: &str, symbol: &str) -> bool {
-        match self.drift.quantity_test {
-            QuantityTest::Always => true,
-            QuantityTest::ByUnit => {
-                self.instruments.get(account, symbol).unit_of(symbol) == Unit::Contract
-            }
-        }
+        self.drift.is_counted(self.instruments.get(account, symbol).unit_of(symbol))
     }
 }
 

@@ -120,7 +120,7 @@ pub(super) fn measure(pair: &Pair, line: &Line, offset: Offset, terms: &Terms<'_
         Some(_) if is_price => Explained::default(),
         Some(_) => explain(pair, line, offset, (terms, drift_type, price, [local, broker])),
     };
-    let ledger = line.ledger.witness(aligned.time, &line.flows);
+    let ledger = line.ledger.witness(pair, aligned.time, &line.flows);
     let as_of = || attribute_as_of(pair, line, terms, drift_type, price);
     let attribution = attribute(terms, drift_type, price, (ledger, local, broker), as_of);
     Reading {
@@ -312,7 +312,7 @@ fn attribute_as_of(
     drift_type: DriftType,
     price: Option<Decimal>,
 ) -> Attribution {
-    let ledger = line.ledger.witness(pair.broker.at.time, &line.flows).quantity;
+    let ledger = line.ledger.witness(pair, pair.broker.at.time, &line.flows).quantity;
     let local = Book { quantity: ledger, average: None, market: None, at: pair.broker.at };
     let pair = Pair { local, ledger_stands_in: true, is_adopted: false, ..*pair };
     let quantities = [ledger, pair.broker.quantity];

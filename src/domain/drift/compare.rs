@@ -117,7 +117,7 @@ impl Books {
         for key in keys {
             self.compare(*key, context, outbox, &mut halts);
         }
-        self.hint_at_two_names(context);
+        self.hint_at_two_names(keys, context);
         halts
     }
 
@@ -138,8 +138,8 @@ impl Books {
         let terms = context.terms(key);
         let reading = measure(&pair, line, line.offset, &terms);
         line.valued_at = reading.price;
-        if reading.severity.is_none() {
-            line.ledger.agreed();
+        if reading.severity.is_none() || reading.is_price() {
+            line.ledger.agreed(&pair);
         }
         if let Some(lags) = reading.explained.lags() {
             BookLag::note(&mut self.lags.broker, pair.broker.at, lags.broker);
@@ -244,11 +244,12 @@ impl<'a> CompareContext<'a> {
     pub(super) fn terms(&self, key: SymbolKey) -> Terms<'a> {
         let (account, settings) = (self.account.as_str(), self.settings);
         let symbol = self.symbols.name(key).map_or("", |symbol| symbol.as_str());
+        let instrument = settings.instruments.get(account, symbol);
         Terms {
             settings: &settings.drift,
             rules: settings.drift_rules.get(account, symbol),
-            instrument: settings.instruments.get(account, symbol),
-            is_counted: settings.is_counted(account, symbol),
+            instrument,
+            is_counted: settings.drift.is_counted(instrument.unit_of(symbol)),
             market: (self.market)(key),
         }
     }

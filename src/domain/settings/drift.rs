@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::settings::Unit;
 use crate::domain::settings::in_flight::InFlightSettings;
 use crate::domain::units::Decimal;
 
@@ -30,6 +31,17 @@ pub struct DriftSettings {
     pub quote_age_max: Duration,
     /// Which symbols are judged by quantity too.
     pub quantity_test: QuantityTest,
+}
+
+impl DriftSettings {
+    /// Whether differences of what counts `unit` are judged by quantity beside value.
+    #[must_use]
+    pub fn is_counted(&self, unit: Unit) -> bool {
+        match self.quantity_test {
+            QuantityTest::Always => true,
+            QuantityTest::ByUnit => unit == Unit::Contract,
+        }
+    }
 }
 
 /// How often one symbol may be reconciled: an automatic repair must end.

@@ -30,6 +30,33 @@ fn the_list_that_anchors_is_not_its_own_witness() {
 }
 
 #[test]
+fn nor_is_it_one_for_a_local_list_that_comes_later() {
+    let mut world = blank();
+    world.at(100.0).flow(10.0, "X", "100");
+    world.broker("X 88@187").expect("X", "none");
+    world.at(101.0).local("X 100@187");
+    assert_eq!(says(&world), ("external_or_unreported_trade", "assumed_flat"));
+    // A second list of the broker that the anchored ledger explains makes that the witness.
+    let mut world = blank();
+    world.broker("X 100@187").at(100.0).broker("X 100@187");
+    world.at(200.0).both("X 100@187", "X 88@187");
+    assert_eq!(says(&world), ("external_or_unreported_trade", "anchored"));
+    // So does agreement of the quantities, whatever the averages are.
+    let mut world = blank();
+    world.both("X 100@187", "X 100@150").flow(50.0, "X", "5");
+    world.at(100.0).both("X 100@187", "X 105@187");
+    assert_eq!(says(&world), ("engine_missed_fill", "anchored"));
+}
+
+#[test]
+fn a_ledger_that_stands_in_is_what_the_broker_is_held_against() {
+    let mut world = blank();
+    world.broker("X 100").at(100.0).broker("X 88").at(106.0).tick();
+    world.expect("X", "open critical quantity_mismatch 12");
+    assert_eq!(says(&world), ("external_or_unreported_trade", "anchored"));
+}
+
+#[test]
 fn once_the_books_agreed_the_anchored_ledger_is_the_witness() {
     let mut world = blank();
     world.both("X 100@187", "X 100@187").flow(50.0, "X", "5");
