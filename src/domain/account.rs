@@ -391,6 +391,9 @@ impl AccountState {
         let has_room = self.symbols.has_room(scene.settings.symbols.max);
         let key = self.symbols.intern(&adjusted.symbol, || has_room);
         let change = adjusted.quantity.get();
+        if adjusted.is_fee() && self.execution.is_told(key, at, change) {
+            return Effect::Nothing;
+        }
         let flow = Flow { time: at, change, kind: FlowKind::Adjustment };
         self.books.flow(key, flow, &scene.settings.drift.in_flight);
         Effect::Books

@@ -192,3 +192,17 @@ fn a_base_can_be_configured() {
     fold.lines(&fill("order_filled", "0.5", "60000", fee));
     assert_eq!(ledger(&fold), "0.499");
 }
+
+#[test]
+fn a_fee_that_an_adjustment_told_is_taken_once_also_when_it_is_corrected() {
+    let mut fold = fold("BTC/USD");
+    let coin = |fee: &str| format!(r#"{AT},"fee":"{fee}","fee_currency":"BTC""#);
+    fold.lines(&fill("order_filled", "0.5", "60000", AT));
+    let adjusted = r#"{"type":"position_adjusted","symbol":"BTC/USD","quantity":"-0.00125","reason":"Fee","time":1795357802}"#;
+    fold.lines(adjusted);
+    assert_eq!(ledger(&fold), "0.49875");
+    fold.lines(&fill("order_filled", "0.5", "60000", &coin("0.00125")));
+    assert_eq!(ledger(&fold), "0.49875", "the fill tells the same fee late");
+    fold.lines(adjusted);
+    assert_eq!(ledger(&fold), "0.4975", "a further one is another fee");
+}

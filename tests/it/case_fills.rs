@@ -122,26 +122,42 @@ fn a_price_and_a_quantity_that_are_corrected_down_and_up_leave_what_was_executed
 #[test]
 fn a_fee_taken_in_the_coin_that_was_bought_is_no_drift() {
     let exporter = exporter();
-    let broker = |at: f64, quantity: Option<&str>| {
-        let rows: Vec<Value> = quantity
-            .map(|quantity| {
-                json!({"symbol": "BTC/USD", "quantity": quantity, "average_price": "60000",
-                    "market_price": "60000"})
-            })
-            .into_iter()
-            .collect();
-        json!({"type": "positions", "account": "b", "source": "broker", "time": ago(at),
+    let broker = |account: &str, at: f64, quantity: Option<&str>| {
+        let row = |quantity| {
+            json!({"symbol": "BTC/USD", "quantity": quantity, "average_price": "60000",
+                "market_price": "60000"})
+        };
+        let rows: Vec<Value> = quantity.map(row).into_iter().collect();
+        json!({"type": "positions", "account": account, "source": "broker", "time": ago(at),
             "positions": rows})
     };
-    let fill = json!({"type": "order_filled", "account": "b", "order_id": "1",
-        "symbol": "BTC/USD", "side": "buy", "fill_id": "f", "quantity": "0.5", "price": "60000",
-        "fee": "0.00125", "fee_currency": "BTC", "time": ago(39.0)});
-    post(&exporter, &json!([broker(60.0, None), fill, broker(20.0, Some("0.49875"))]));
-    post(&exporter, &broker(2.0, Some("0.49875")));
-    let ledger = r#"trading_position_quantity{account="b",symbol="BTC/USD",book="ledger"}"#;
-    assert_eq!(sample(&exporter, ledger), Some(0.49875));
-    let drifts = exporter.get("/api/v1/drift?account=b&state=open").json();
-    assert_eq!(drifts, json!([]), "{drifts}");
+    let fill = |account: &str| {
+        json!({"type": "order_filled", "account": account, "order_id": "1", "symbol": "BTC/USD",
+            "side": "buy", "fill_id": "f", "quantity": "0.5", "price": "60000",
+            "fee": "0.00125", "fee_currency": "BTC", "time": ago(39.0)})
+    };
+    let adjusted = |account: &str| {
+        json!({"type": "position_adjusted", "account": account, "symbol": "BTC/USD",
+            "quantity": "-0.00125", "reason": "fee", "time": ago(39.0)})
+    };
+    // Told by the fill, as an adjustment too, and as that before the fill.
+    let told = [
+        ("b", vec![fill("b")]),
+        ("c", vec![fill("c"), adjusted("c")]),
+        ("d", vec![adjusted("d"), fill("d")]),
+    ];
+    for (account, told) in told {
+        let mut events = vec![broker(account, 60.0, None)];
+        events.extend(told);
+        events.push(broker(account, 20.0, Some("0.49875")));
+        post(&exporter, &Value::from(events));
+        post(&exporter, &broker(account, 2.0, Some("0.49875")));
+        let labels = format!("account=\"{account}\",symbol=\"BTC/USD\",book=\"ledger\"");
+        let ledger = sample(&exporter, &format!("trading_position_quantity{{{labels}}}"));
+        assert_eq!(ledger, Some(0.49875), "{account}");
+        let drifts = exporter.get(&format!("/api/v1/drift?account={account}")).json();
+        assert_eq!(drifts, json!([]), "{drifts}");
+    }
 }
 
 #[test]

@@ -13,3 +13,12 @@ pub struct PositionAdjusted {
     /// Why, for people.
     pub reason: Option<Box<str>>,
 }
+
+impl PositionAdjusted {
+    /// Whether it tells a fee, which a fill may tell, too.
+    #[must_use]
+    pub fn is_fee(&self) -> bool {
+        let reason = self.reason.as_deref().unwrap_or_default().trim();
+        ["fee", "fees", "commission"].iter().any(|word| reason.eq_ignore_ascii_case(word))
+    }
+}

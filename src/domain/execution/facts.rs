@@ -322,7 +322,6 @@ impl Execution {
         let time_in_force = word(&submitted.time_in_force);
         Submission {
             at,
-            received_at: context.now,
             ordered: self.ordered(submitted.ordered, order.symbol, context),
             references: [submitted.expected_price, arrival, submitted.limit_price],
             decision_price: submitted.decision_price,

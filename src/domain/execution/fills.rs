@@ -72,6 +72,8 @@ pub struct FillDone {
     /// Its quantity in the totals.
     #[serde(with = "exact")]
     pub quantity: Decimal,
+    /// An adjustment moved the position by its fee.
+    pub fee_adjusted: bool,
     /// Whether it is in the counters.
     pub counted: bool,
     /// Whether its fee is in the totals.

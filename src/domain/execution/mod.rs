@@ -10,6 +10,7 @@ pub mod histogram;
 pub mod sums;
 pub mod window;
 mod words;
+mod coin_fees;
 pub mod terms;
 pub mod fills;
 pub mod order;
@@ -45,6 +46,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, Price, exact};
 
 use anomaly::{Figure, Observation};
+use coin_fees::CoinFees;
 use histogram::{Exemplar, Histogram};
 use order::Order;
 use orders::{Class, OrderKey, Orders};
@@ -80,6 +82,7 @@ pub struct Execution {
     symbol_terms: Vec<TermsKey>,
     terms: TermsTable,
     words: Words,
+    coin_fees: CoinFees,
     strategies: Breakdown,
     venues: Breakdown,
     ack: Histogram,
@@ -140,6 +143,7 @@ impl Default for Execution {
             symbol_terms: Vec::new(),
             terms: TermsTable::default(),
             words: Words::default(),
+            coin_fees: CoinFees::default(),
             strategies: Breakdown::default(),
             venues: Breakdown::default(),
             ack: Histogram::new(&LATENCY_BOUNDS),
@@ -420,6 +424,13 @@ impl Execution {
             self.forget_entry(Place::Symbol, owner);
         }
         self.noted.retain(|noted| noted.symbol != Some(symbol));
+        self.coin_fees.retire(symbol);
+    }
+
+    /// Whether an adjustment of a position tells a fee, less than 0, that a fill told: then the
+    /// position was moved by it.
+    pub fn is_told(&mut self, symbol: SymbolKey, at: Timestamp, change: Decimal) -> bool {
+        self.coin_fees.adjustment(symbol, at, -change)
     }
 
     /// Which instrument a symbol is.

@@ -63,8 +63,6 @@ pub struct Order {
 pub struct Submission {
     /// Event time.
     pub at: Timestamp,
-    /// Receive time.
-    pub received_at: Timestamp,
     /// How much was ordered.
     pub ordered: Ordered,
     /// Reference prices by `Reference::ALL`.

@@ -50,7 +50,7 @@ impl Execution {
         let settings = context.settings;
         let instrument = settings.instruments.at(self.instrument_of(symbol));
         let fills = order.unsettled();
-        move_position(order, &fills, (symbol, instrument), context);
+        move_position(order, &fills, (symbol, instrument), &mut self.coin_fees, context);
         self.price_fills(order, &fills, symbol);
         // Beside the difference, not in it: it is long, and would be copied.
         let terms = (&self.terms, self.terms_of(symbol));

@@ -10,6 +10,7 @@
 //! and it is written down before a report or the references of the order change ([`freeze`]).
 
 use crate::domain::drift::{Flow, FlowKind};
+use crate::domain::execution::coin_fees::CoinFees;
 use crate::domain::execution::context::Context;
 use crate::domain::execution::counters::MoneyChange;
 use crate::domain::execution::fills::{Amendment, Effective, Fee, Fill, Stated, standing_fee};
@@ -51,11 +52,12 @@ pub(super) struct Measured {
 type Measure = (Side, [Option<Price>; 3]);
 
 /// Moves the position by what these executions of an order are now against what they were. A fee
-/// that was taken in the base of the instrument comes off what arrived.
+/// that was taken in the base of the instrument comes off what arrived, unless an adjustment told it.
 pub(super) fn move_position(
     order: &mut Order,
     fills: &MostlyOne<(usize, Effective)>,
     (symbol, instrument): (SymbolKey, &Instrument),
+    coin_fees: &mut CoinFees,
     context: &mut Context<'_, '_>,
 ) {
     let Some(side) = order.side else { return };
@@ -69,11 +71,17 @@ pub(super) fn move_position(
             **currency != instrument.currency
                 && context.symbols.name(symbol).is_some_and(|s| instrument.is_base(s, currency))
         });
-        let mut target = side.signed(quantity);
-        if let Some((fee, _)) = taken {
-            target = target.saturating_sub(fee);
-        }
+        let taken = taken.map(|(fee, _)| fee);
         let Some(fill) = order.fills.all_mut().get_mut(*at) else { continue };
+        let mut target = side.signed(quantity);
+        if let Some(fee) = taken.filter(|_| !fill.done.fee_adjusted) {
+            let less = target.saturating_sub(fee);
+            if less != fill.done.moved && coin_fees.fill(symbol, fill.at, fee) {
+                fill.done.fee_adjusted = true;
+            } else {
+                target = less;
+            }
+        }
         let change = target.saturating_sub(fill.done.moved);
         if !change.is_zero() {
             fill.done.moved = target;

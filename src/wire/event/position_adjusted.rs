@@ -18,7 +18,10 @@ pub(super) const KIND: KindSpec = KindSpec::new(
         &[
             FieldSpec::required::<Symbol>(Field::Symbol, "The instrument."),
             FieldSpec::required::<Position>(Field::Quantity, "The signed change."),
-            FieldSpec::optional::<Box<str>>(Field::Reason, "Why, for people."),
+            FieldSpec::optional::<Box<str>>(
+                Field::Reason,
+                "Why, for people. A `fee` that a fill told, too, is taken once.",
+            ),
         ],
     ],
     decode,

@@ -1,0 +1,95 @@
+//! Fees taken in coins that are told twice: by a fill, and as an adjustment of the position.
+//!
+//! Input: both, in any order of arrival. Output: whether the other one told it already; then the
+//! position was moved. Invariants: each is paired once; at most [`KEPT_MAX`] of a symbol wait for the
+//! other, for [`APART_MAX`] of event time.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::symbols::SymbolKey;
+use crate::domain::time::Timestamp;
+use crate::domain::units::{Amount, Decimal, agree};
+
+/// How far apart the two may be dated.
+const APART_MAX: Duration = Duration::from_mins(1);
+/// Fees of a symbol that wait for the other, of each kind; the oldest goes first.
+const KEPT_MAX: usize = 64;
+
+/// Fees of an account that were told once so far.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct CoinFees(BTreeMap<SymbolKey, Told>);
+
+/// Fees of one symbol that were told once so far.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Told {
+    by_fills: VecDeque<(Timestamp, Amount)>,
+    by_adjustments: VecDeque<(Timestamp, Amount)>,
+}
+
+impl CoinFees {
+    /// A fill tells a fee. Whether an adjustment told it.
+    pub(super) fn fill(&mut self, symbol: SymbolKey, at: Timestamp, fee: Decimal) -> bool {
+        let Told { by_fills, by_adjustments } = self.0.entry(symbol).or_default();
+        tell((at, fee), by_fills, by_adjustments)
+    }
+
+    /// An adjustment tells a fee. Whether a fill told it.
+    pub(super) fn adjustment(&mut self, symbol: SymbolKey, at: Timestamp, fee: Decimal) -> bool {
+        let Told { by_fills, by_adjustments } = self.0.entry(symbol).or_default();
+        tell((at, fee), by_adjustments, by_fills)
+    }
+
+    /// Forgets a symbol.
+    pub(super) fn retire(&mut self, symbol: SymbolKey) {
+        self.0.remove(&symbol);
+    }
+}
+
+fn tell(
+    (at, fee): (Timestamp, Decimal),
+    own: &mut VecDeque<(Timestamp, Amount)>,
+    others: &mut VecDeque<(Timestamp, Amount)>,
+) -> bool {
+    let is_same = |(time, other): &(Timestamp, Amount)| {
+        time.is_within(at, APART_MAX) && agree(other.get(), fee)
+    };
+    if let Some(place) = others.iter().position(is_same) {
+        others.remove(place);
+        return true;
+    }
+    own.retain(|(time, _)| time.is_within(at, APART_MAX));
+    if own.len() >= KEPT_MAX {
+        own.pop_front();
+    }
+    own.push_back((at, Amount::new(fee)));
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::Symbol;
+    use crate::domain::symbols::SymbolTable;
+
+    #[test]
+    fn each_is_paired_once_and_few_wait() {
+        let mut symbols = SymbolTable::default();
+        let symbol = symbols.intern(&Symbol::new("BTC/USD").expect("a symbol"), || true);
+        let at = |seconds: u64| Timestamp::MIN.plus(Duration::from_secs(1_000 + seconds));
+        let mut fees = CoinFees::default();
+        let fee = |number: i64| Decimal::new(number, 5);
+        assert!(!fees.fill(symbol, at(0), fee(125)));
+        assert!(!fees.adjustment(symbol, at(0), fee(126)), "another fee");
+        assert!(!fees.adjustment(symbol, at(61), fee(125)), "too late");
+        assert!(fees.adjustment(symbol, at(60), fee(125)));
+        assert!(!fees.adjustment(symbol, at(60), fee(125)), "paired already");
+        assert!(fees.fill(symbol, at(60), fee(125)), "the adjustment came first");
+        for number in 0..200 {
+            assert!(!fees.fill(symbol, at(100), fee(1_000 + number)));
+        }
+        assert!(fees.0.values().all(|told| told.by_fills.len() == KEPT_MAX));
+    }
+}
