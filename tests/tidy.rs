@@ -61,6 +61,7 @@ struct Confined {
 const CONFINED: &[Confined] = &[
     Confined { path: &["axum"], to: &["api"] },
     Confined { path: &["tower"], to: &["api"] },
+    Confined { path: &["async_compression"], to: &["api"] },
     Confined { path: &["tower_http"], to: &["api"] },
     Confined { path: &["http"], to: &["api"] },
     Confined { path: &["pulldown_cmark"], to: &["api"] },

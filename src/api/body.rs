@@ -169,7 +169,13 @@ async fn collect(
         }
         all.extend_from_slice(&chunk);
     }
-    Ok(if all.is_empty() { first } else { all.freeze() })
+    Ok(without_mark(if all.is_empty() { first } else { all.freeze() }))
+}
+
+/// The bytes behind a byte order mark, which editors and shells of Windows write before UTF-8.
+fn without_mark(bytes: Bytes) -> Bytes {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    if bytes.starts_with(MARK) { bytes.slice(MARK.len()..) } else { bytes }
 }
 
 /// What `Content-Type` says; parameters do not matter.

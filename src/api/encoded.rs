@@ -8,30 +8,37 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use async_compression::tokio::bufread::GzipDecoder;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::Route;
+use futures_util::TryStreamExt;
 use tokio_util::either::Either;
+use tokio_util::io::{ReaderStream, StreamReader};
 use tower::{Layer, Service};
 use tower_http::decompression::RequestDecompression;
+
+/// Bytes of a piece of a body that comes out of gzip.
+const PIECE_BYTES: usize = 32 * 1024;
 
 /// Decompresses bodies that say how they are encoded.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DecompressEncoded;
 
-/// The same route twice: with decompression before it, and without.
+/// The same route twice: with decompression of zstd before it, and without.
 #[derive(Clone, Debug)]
 pub(super) struct Decompressing {
     plain: Route,
-    encoded: RequestDecompression<Route>,
+    zstd: RequestDecompression<Route>,
 }
 
 impl Layer<Route> for DecompressEncoded {
     type Service = Decompressing;
 
     fn layer(&self, route: Route) -> Decompressing {
-        Decompressing { plain: route.clone(), encoded: RequestDecompression::new(route) }
+        Decompressing { plain: route.clone(), zstd: RequestDecompression::new(route) }
     }
 }
 
@@ -49,10 +56,26 @@ impl Service<Request> for Decompressing {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        if !request.headers().contains_key(header::CONTENT_ENCODING) {
-            return Either::Left(self.plain.call(request));
+        let encoding = request.headers().get(header::CONTENT_ENCODING);
+        let Some(encoding) = encoding else { return Either::Left(self.plain.call(request)) };
+        if encoding == "gzip" {
+            return Either::Left(self.plain.call(gunzipped(request)));
         }
-        let answer = self.encoded.call(request);
+        let answer = self.zstd.call(request);
         Either::Right(Box::pin(async move { Ok(answer.await.into_response()) }))
     }
+}
+
+/// The request with its body as it was before gzip, which may have several members: `gzip >> spool`,
+/// pigz and bgzip write them. `tower_http` takes the first and passes over the others, and over garbage
+/// behind it; here that is an error.
+fn gunzipped(mut request: Request) -> Request {
+    request.headers_mut().remove(header::CONTENT_ENCODING);
+    request.headers_mut().remove(header::CONTENT_LENGTH);
+    request.map(|body| {
+        let pieces = body.into_data_stream().map_err(std::io::Error::other);
+        let mut members = GzipDecoder::new(StreamReader::new(pieces));
+        members.multiple_members(true);
+        Body::from_stream(ReaderStream::with_capacity(members, PIECE_BYTES))
+    })
 }

@@ -4,6 +4,7 @@
 //! bounds; what stands in two fields is compared once both are read. The longer sections have
 //! files of their own.
 
+mod aliases;
 mod anomaly;
 mod drift;
 mod instruments;
@@ -185,6 +186,7 @@ fn missing_evidence(s: &mut Section<'_>, settings: &mut Settings) {
 }
 
 fn symbols(s: &mut Section<'_>, settings: &mut Settings) {
+    settings.aliases = aliases::read(s);
     let symbols = &mut settings.symbols;
     s.set("max", &mut symbols.max, count(1..=1_000_000));
     let words = OnNotMonitored::ALL.map(|result| (result.as_str(), result));

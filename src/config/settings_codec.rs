@@ -9,6 +9,7 @@
 //! are a format on disk: a field that is added later gets `#[serde(default = ...)]`, and a change
 //! of meaning gets a new [`VERSION`].
 
+mod aliases;
 mod leaves;
 
 use std::collections::BTreeSet;
@@ -19,11 +20,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use self::leaves::Shaped;
 use crate::domain::ids::Currency;
 use crate::domain::settings::{
-    AccountSettings, AnomalyRules, BreakdownSettings, ClockSettings, DriftRules, DriftSettings,
-    EvidenceSettings, FillRatioBasis, HealthSettings, IdScope, InFlightSettings, IngestSettings,
-    Instrument, Levels, OnExpiry, OnNotMonitored, OrderSettings, PerSeverity, PermitSettings,
-    QuantityTest, Rate, ReconcileBudget, Reference, Response, Scoped, SeriesSettings, Settings,
-    SettleMode, Severity, SymbolSettings, Unit, WindowSettings,
+    AccountSettings, Aliases, AnomalyRules, BreakdownSettings, ClockSettings, DriftRules,
+    DriftSettings, EvidenceSettings, FillRatioBasis, HealthSettings, IdScope, InFlightSettings,
+    IngestSettings, Instrument, Levels, OnExpiry, OnNotMonitored, OrderSettings, PerSeverity,
+    PermitSettings, QuantityTest, Rate, ReconcileBudget, Reference, Response, Scoped,
+    SeriesSettings, Settings, SettleMode, Severity, SymbolSettings, Unit, WindowSettings,
 };
 use crate::domain::units::Decimal;
 
@@ -111,6 +112,8 @@ struct SettingsShape {
     accounts: AccountSettings,
     #[serde(default, with = "ClockShape")]
     clock: ClockSettings,
+    #[serde(default, with = "aliases")]
+    aliases: Aliases,
 }
 
 #[derive(Serialize, Deserialize)]

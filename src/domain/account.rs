@@ -138,6 +138,8 @@ impl AccountState {
     /// # Errors
     /// See [`Refusal`]; nothing changed then.
     pub fn take(&mut self, event: &Event, scene: &mut Scene<'_, '_>) -> Result<Effect, Refusal> {
+        let renamed = scene.settings.aliases.renamed(event);
+        let event = renamed.as_ref().unwrap_or(event);
         let skew_max = scene.settings.ingest.clock_skew_max;
         let told = event.time.map(|time| scene.by_own_clock(time));
         let at = told.unwrap_or(scene.now);

@@ -1,8 +1,9 @@
 //! Names that engines give to things: accounts, symbols, orders, fills and the rest.
 //!
 //! Input: text from outside. Output: newtypes whose constructors check it. Invariants: printable,
-//! at most [`limits::ID_BYTES_MAX`] bytes, no control and no bidi characters, so that a name can
-//! stand in a label, a log line and a message. Cloning shares the text.
+//! at most [`limits::ID_BYTES_MAX`] bytes, no character that is not seen or reorders others, no white
+//! space at either end, so that a name can stand in a label, a log line and a message, and two names
+//! that look alike are one. Cloning shares the text.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -23,9 +24,12 @@ pub enum IdError {
     /// The name is longer than [`limits::ID_BYTES_MAX`] bytes.
     #[error("is longer than {} bytes", limits::ID_BYTES_MAX)]
     TooLong,
-    /// The name holds a control or bidi character.
-    #[error("holds a control or bidi character")]
+    /// The name holds a control, bidi or default-ignorable character.
+    #[error("holds a control, bidi or invisible character")]
     Unprintable,
+    /// The name begins or ends with white space.
+    #[error("begins or ends with white space")]
+    Spaced,
 }
 
 /// Checks that `text` can be a name.
@@ -39,10 +43,20 @@ pub fn check(text: &str) -> Result<(), IdError> {
     if text.len() > limits::ID_BYTES_MAX {
         return Err(IdError::TooLong);
     }
-    if !is_plain(text.as_bytes()) && text.chars().any(is_unprintable) {
+    if is_plain(text.as_bytes()) {
+        let has_space = text.starts_with(' ') || text.ends_with(' ');
+        return if has_space { Err(IdError::Spaced) } else { Ok(()) };
+    }
+    check_rare(text)
+}
+
+/// The same of a text that is not all printable ASCII.
+#[inline(never)]
+fn check_rare(text: &str) -> Result<(), IdError> {
+    if text.chars().any(is_unprintable) {
         return Err(IdError::Unprintable);
     }
-    Ok(())
+    if text.trim().len() < text.len() { Err(IdError::Spaced) } else { Ok(()) }
 }
 
 /// Whether all bytes are printable ASCII, eight at a time: every name of every event passes here.
@@ -67,17 +81,30 @@ fn is_plain(text: &[u8]) -> bool {
     found & (ONES * 0x80) == 0
 }
 
-/// Control characters, and the characters that reorder or hide the text around them.
+/// Control characters, and those that reorder the text around them or are not seen: line and paragraph
+/// separators, interlinear annotation, and what Unicode calls `Default_Ignorable_Code_Point`
+/// (`DerivedCoreProperties.txt` of Unicode 16), tag characters and variation selectors among them.
 fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
-            '\u{061c}'
+            '\u{00ad}'
+                | '\u{034f}'
+                | '\u{061c}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{17b4}'..='\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
                 | '\u{200b}'..='\u{200f}'
                 | '\u{2028}'..='\u{202e}'
                 | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}'
                 | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
+                | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}'
+                | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e0fff}'
         )
 }
 
@@ -301,6 +328,31 @@ mod tests {
         check("BTC/USDT:USDT", Ok(()));
         check("AAPL  261218C00200000", Ok(()));
         check("日経225", Ok(()));
+        check("币安人生USDT", Ok(()));
+        check("cafe\u{301}", Ok(()));
+        for end in [" ", "\u{a0}", "\u{3000}"] {
+            check(&format!("BTC{end}USDT"), Ok(()));
+            check(&format!("BTCUSDT{end}"), Err(IdError::Spaced));
+            check(&format!("{end}BTCUSDT"), Err(IdError::Spaced));
+            check(end, Err(IdError::Spaced));
+        }
+        for hidden in [
+            '\u{ad}',
+            '\u{34f}',
+            '\u{85}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{2028}',
+            '\u{202e}',
+            '\u{3164}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{ffa0}',
+            '\u{e0041}',
+            '\u{e01ef}',
+        ] {
+            check(&format!("BTC{hidden}USDT"), Err(IdError::Unprintable));
+        }
         check("quote\"back\\slash", Ok(()));
         check("", Err(IdError::Empty));
         check(&"x".repeat(128), Ok(()));

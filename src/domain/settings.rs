@@ -5,6 +5,7 @@
 //! checked before they come here; the fold never refuses a setting.
 
 mod accounts;
+mod aliases;
 mod anomaly;
 mod clock;
 mod drift;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::limits;
 use crate::domain::pattern::Pattern;
 pub use accounts::AccountSettings;
+pub use aliases::{Alias, Aliases};
 pub use anomaly::{AnomalyRules, FillRatioBasis, Levels};
 pub use clock::ClockSettings;
 pub use drift::{DriftRules, DriftSettings, PerSeverity, QuantityTest, ReconcileBudget, Severity};
@@ -65,6 +67,8 @@ pub struct Settings {
     pub permit: PermitSettings,
     /// The exporter's own clock.
     pub clock: ClockSettings,
+    /// Names of symbols that stand for others.
+    pub aliases: Aliases,
 }
 
 impl Settings {

@@ -3,10 +3,11 @@
 //! Input: decimal text or [`Decimal`] values. Output: newtypes whose constructors check the sign
 //! and the range. Invariants: money and quantities are exact decimals with at most
 //! [`DECIMALS_MAX`] places; a bare `f64` appears in statistics alone. Deliberately absent: currency
-//! conversion (see `settings::Instrument`), rounding of input (what cannot be held is refused).
+//! conversion (see `settings::Instrument`). Input is rounded in `rounding` alone.
 
 mod dust;
 pub(crate) mod exact;
+mod rounding;
 pub(in crate::domain) mod short;
 
 pub use dust::{agree, is_flat};
@@ -16,6 +17,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use rounding::rounded;
 use short::Short;
 
 /// The most decimal places that a quantity or a price may have.

@@ -227,6 +227,9 @@ impl<'a> Collector<'a> {
             Ok(event) => self.decoded.events.push((index, event)),
             Err(flaw) => self.decoded.refused.push(flaw.at(index)),
         }
+        if self.object.take_rounded() {
+            self.decoded.warnings.push((index, Warning::Rounded));
+        }
         Ok(())
     }
 

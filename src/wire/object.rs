@@ -51,6 +51,16 @@ impl<'a> Object<'a> {
         Object::new(self.context.text_bytes_max)
     }
 
+    /// Whether a number was rounded since this was last asked.
+    pub(crate) const fn take_rounded(&mut self) -> bool {
+        std::mem::replace(&mut self.context.has_rounded, false)
+    }
+
+    /// Takes over what was noted of the rows of this one.
+    pub(crate) const fn note_of(&mut self, rows: &Object<'_>) {
+        self.context.has_rounded |= rows.context.has_rounded;
+    }
+
     /// Takes `text` apart.
     ///
     /// # Errors

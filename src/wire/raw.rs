@@ -24,6 +24,15 @@ impl<'a> Raw<'a> {
         if json == "null" { Self::Null } else { Self::Json(json) }
     }
 
+    /// Whether it is a string.
+    pub(crate) fn is_string(self) -> bool {
+        match self {
+            Self::Text(_) => true,
+            Self::Json(text) => text.starts_with('"'),
+            Self::Number(_) | Self::Null => false,
+        }
+    }
+
     /// The text of an array or an object; nothing for what is known to be neither.
     pub(crate) const fn nested(self) -> &'a str {
         match self {

@@ -31,7 +31,7 @@ const LIMITS: DecodeLimits =
 
 /// Names with all that is awkward in JSON, in labels and in patterns.
 fn name() -> impl Strategy<Value = String> {
-    "[a-zA-Z0-9 ./:\"\\\\{}é日😀_-]{1,16}"
+    "[a-zA-Z0-9./:\"\\\\{}é日😀_-]([a-zA-Z0-9 ./:\"\\\\{}é日😀_-]{0,14}[a-zA-Z0-9é日😀_-])?"
 }
 
 fn text() -> impl Strategy<Value = Box<str>> {

@@ -1,7 +1,8 @@
 //! Values of fields: from the text of one JSON value, and back.
 //!
 //! Input: a raw JSON value that is known to be well-formed and not `null`. Output: checked domain
-//! values, or why not. Invariants: exact (no floats); nothing is allocated but the
+//! values, or why not. Invariants: exact (no floats; a number, but no string, of too many places is
+//! rounded, and that is noted); nothing is allocated but the
 //! value itself; what `encode` writes, `decode` reads as an equal value. Deliberately absent: the
 //! field's name (see `object`).
 
@@ -20,7 +21,7 @@ use crate::domain::state::TradingState;
 use crate::domain::time::{NANOS_PER_SECOND, Timestamp};
 use crate::domain::units::{
     Amount, Decimal, Notional, NumberError, Position, Price, Quantity, Side, from_digits,
-    parse_decimal,
+    parse_decimal, rounded,
 };
 use crate::wire::eight::{SevenBytes, number_of_seven};
 use crate::wire::names::Names;
@@ -56,6 +57,8 @@ pub(crate) trait Value: Sized {
 pub(crate) struct Context {
     /// Bytes that a string which is not a name may have.
     pub(crate) text_bytes_max: usize,
+    /// Whether a number was rounded since somebody last asked.
+    pub(crate) has_rounded: bool,
     names: Names,
     minute: LastMinute,
 }
@@ -63,7 +66,7 @@ pub(crate) struct Context {
 impl Context {
     /// With that bound, and the names of the values before.
     pub(crate) fn new(text_bytes_max: usize, names: Names) -> Self {
-        Self { text_bytes_max, names, minute: LastMinute::default() }
+        Self { text_bytes_max, has_rounded: false, names, minute: LastMinute::default() }
     }
 }
 
@@ -128,12 +131,12 @@ fn number(raw: Raw<'_>) -> Result<Number<'_>, Why> {
 }
 
 #[inline]
-fn decimal(raw: Raw<'_>) -> Result<Decimal, Why> {
-    if let Raw::Number(short) = raw { Ok(short.decimal()) } else { decimal_of_text(raw) }
+fn decimal(raw: Raw<'_>, context: &mut Context) -> Result<Decimal, Why> {
+    if let Raw::Number(short) = raw { Ok(short.decimal()) } else { decimal_of_text(raw, context) }
 }
 
 #[inline(never)]
-fn decimal_of_text(raw: Raw<'_>) -> Result<Decimal, Why> {
+fn decimal_of_text(raw: Raw<'_>, context: &mut Context) -> Result<Decimal, Why> {
     if let Raw::Text(text) = raw
         && let Some(head) = eight::padded(text.as_bytes())
         && let Some(SevenBytes { digits, places, len }) = number_of_seven(head)
@@ -141,6 +144,26 @@ fn decimal_of_text(raw: Raw<'_>) -> Result<Decimal, Why> {
     {
         return Ok(from_digits(digits.into(), places));
     }
+    match raw {
+        Raw::Json(json) if !raw.is_string() => decimal_of_number(json, context),
+        Raw::Json(_) | Raw::Text(_) | Raw::Number(_) | Raw::Null => exact(raw),
+    }
+}
+
+/// A JSON number, which to most senders is a binary float: one of too many places is rounded.
+fn decimal_of_number(json: &str, context: &mut Context) -> Result<Decimal, Why> {
+    if !json.starts_with(|sign: char| sign == '-' || sign.is_ascii_digit()) {
+        return Err(NO_NUMBER);
+    }
+    let parsed = parse_decimal(json).or_else(|error| match error {
+        NumberError::NotExact => rounded(json).inspect(|_| context.has_rounded = true),
+        NumberError::NotANumber | NumberError::NotPositive => Err(error),
+    });
+    parsed.map_err(number_why)
+}
+
+/// A decimal as it is written, or why not.
+fn exact(raw: Raw<'_>) -> Result<Decimal, Why> {
     match number(raw)? {
         Number::Short(short) => Ok(short.decimal()),
         Number::Text(text) => parse_decimal(&text).map_err(number_why),
@@ -255,8 +278,8 @@ macro_rules! decimals {
             const SHAPE: Shape = Shape::$shape;
 
             #[inline]
-            fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
-                decimal(raw).and_then($make)
+            fn decode(raw: Raw<'_>, context: &mut Context) -> Result<Self, Why> {
+                decimal(raw, context).and_then($make)
             }
 
             fn encode(&self, out: &mut Vec<u8>) {
@@ -413,7 +436,7 @@ impl Value for u64 {
     const SHAPE: Shape = Shape::Integer;
 
     fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
-        let value = decimal(raw)?;
+        let value = exact(raw)?;
         let whole = if value.scale() == 0 { Self::try_from(value.mantissa()).ok() } else { None };
         whole.ok_or(Cow::Borrowed("must be an integer from 0"))
     }

@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::event::Source;
 use crate::domain::pattern::Pattern;
-use crate::domain::settings::Override;
+use crate::domain::settings::{Alias, Override};
 
 fn durations() -> impl Strategy<Value = Duration> {
     (any::<u64>(), 0..1_000_000_000_u32).prop_map(|(seconds, nanos)| Duration::new(seconds, nanos))
@@ -183,6 +184,12 @@ fn settings() -> impl Strategy<Value = Settings> {
                 on_expiry: [OnExpiry::ReduceOnly, OnExpiry::Halt, OnExpiry::Continue][pick],
             },
             clock: ClockSettings { behind_after: d[20], behind_max: d[21], ahead_after: d[22] },
+            aliases: Aliases::new(vec![Alias {
+                account: Pattern::any(),
+                source: [None, Some(Source::Local), Some(Source::Broker)][pick],
+                from: "*USDT".into(),
+                to: "$1/USDT".into(),
+            }]),
         },
     )
 }

@@ -87,6 +87,7 @@ fn rows(object: &mut Object<'_>) -> Result<Box<[PositionRow]>, Flaw> {
         }
         if flaw.is_some() { Err(Stop) } else { Ok(()) }
     });
+    object.note_of(&row);
     match (flaw, walk) {
         (Some(flaw), _) => Err(flaw),
         (None, Err(_)) => Err(Flaw::of(Field::Positions, Code::InvalidValue, "must be an array")),

@@ -1,0 +1,208 @@
+//! Names of symbols that stand for other names.
+//!
+//! Input: an event. Output: the same event under the names that books, windows and drift use, or nothing
+//! where it has them already. Invariants: applied once, never to its own result; the last alias that
+//! matches is used. Deliberately absent: a guess that two names mean one thing.
+
+use crate::domain::event::{Body, Event, Source};
+use crate::domain::ids::Symbol;
+use crate::domain::pattern::Pattern;
+
+/// All aliases, in the order of the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aliases(Box<[Alias]>);
+
+/// One name, or all names of one form, that stand for another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alias {
+    /// Accounts that it is for.
+    pub account: Pattern,
+    /// The side that it is for; none: both.
+    pub source: Option<Source>,
+    /// The name; `*` is any text of at least one character.
+    pub from: Box<str>,
+    /// The name that it stands for; `$1` is the text of the first `*`, up to `$9`.
+    pub to: Box<str>,
+}
+
+impl Aliases {
+    /// In the order of the configuration.
+    #[must_use]
+    pub fn new(aliases: Vec<Alias>) -> Self {
+        Self(aliases.into())
+    }
+
+    /// In the order of the configuration.
+    #[must_use]
+    pub fn all(&self) -> &[Alias] {
+        &self.0
+    }
+
+    /// The event under the names that are used; none: it has them already. What does not say whose
+    /// it is comes from the engine's side.
+    #[must_use]
+    pub fn renamed(&self, event: &Event) -> Option<Event> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let source = if event.is_of_broker() { Source::Broker } else { Source::Local };
+        let mut renamed = event.clone();
+        let mut is_changed = false;
+        each_symbol(&mut renamed.body, |symbol| {
+            if let Some(name) = self.name(event.account.as_str(), source, symbol.as_str()) {
+                *symbol = name;
+                is_changed = true;
+            }
+        });
+        is_changed.then_some(renamed)
+    }
+
+    /// What a symbol is called; none: as it is.
+    fn name(&self, account: &str, source: Source, symbol: &str) -> Option<Symbol> {
+        self.0
+            .iter()
+            .rev()
+            .filter(|alias| alias.source.is_none_or(|own| own == source))
+            .filter(|alias| alias.account.matches(account))
+            .find_map(|alias| alias.name(symbol))
+    }
+}
+
+impl Alias {
+    /// What a symbol of that name is called; none: the alias is not for it, or gives no name.
+    fn name(&self, symbol: &str) -> Option<Symbol> {
+        let parts = stars(&self.from, symbol)?;
+        let mut name = String::new();
+        let mut text = self.to.chars();
+        while let Some(sign) = text.next() {
+            let star = text.as_str().chars().next().filter(|_| sign == '$').and_then(star_of);
+            match star.and_then(|star| parts.get(star)) {
+                Some(part) => {
+                    name.push_str(part);
+                    text.next();
+                }
+                None => name.push(sign),
+            }
+        }
+        Symbol::new(&name).ok().filter(|name| name.as_str() != Symbol::OTHER)
+    }
+
+    /// How many `*` the name has, and the highest `$` that it is asked for: it must not be higher.
+    #[must_use]
+    pub fn stars(&self) -> (usize, usize) {
+        let asked = self.to.match_indices('$').filter_map(|(at, _)| {
+            let sign = self.to.get(at + 1..).and_then(|rest| rest.chars().next());
+            sign.and_then(star_of).map(|star| star + 1)
+        });
+        (self.from.matches('*').count(), asked.max().unwrap_or(0))
+    }
+}
+
+/// `1` is the first one.
+fn star_of(digit: char) -> Option<usize> {
+    let star = digit.to_digit(10)? as usize;
+    star.checked_sub(1)
+}
+
+/// What each `*` of a pattern stands for in a text, each as short as can be; none: it does not match.
+fn stars<'t>(pattern: &str, text: &'t str) -> Option<Vec<&'t str>> {
+    let mut fixed = pattern.split('*');
+    let mut rest = text.strip_prefix(fixed.next()?)?;
+    let mut found = Vec::new();
+    let mut fixed = fixed.peekable();
+    while let Some(next) = fixed.next() {
+        // At least one character; the last piece must end the text.
+        let first = rest.chars().next()?.len_utf8();
+        let at = if fixed.peek().is_none() {
+            let at = rest.len().checked_sub(next.len())?;
+            (at >= first && rest.ends_with(next)).then_some(at)?
+        } else {
+            first + rest.get(first..)?.find(next)?
+        };
+        let (part, behind) = rest.split_at_checked(at)?;
+        found.push(part);
+        rest = behind.strip_prefix(next)?;
+    }
+    rest.is_empty().then_some(found)
+}
+
+/// Every symbol that an event names.
+fn each_symbol(body: &mut Body, mut visit: impl FnMut(&mut Symbol)) {
+    let order = match body {
+        Body::OrderSubmitted(submitted) => return visit(&mut submitted.symbol),
+        Body::Quote(quote) => return visit(&mut quote.symbol),
+        Body::PositionAdjusted(adjusted) => return visit(&mut adjusted.symbol),
+        Body::Reconciled(reconciled) => return visit(&mut reconciled.symbol),
+        Body::Positions(positions) => {
+            return positions.rows.iter_mut().for_each(|row| visit(&mut row.symbol));
+        }
+        Body::AccountEquity(_) | Body::Heartbeat(_) => return,
+        Body::OrderAccepted(event) => &mut event.order,
+        Body::OrderFilled(event) => &mut event.order,
+        Body::OrderRejected(event) => &mut event.order,
+        Body::OrderDenied(event) => &mut event.order,
+        Body::OrderCancelled(event) => &mut event.order,
+        Body::OrderExpired(event) => &mut event.order,
+        Body::OrderReplaced(event) => &mut event.order,
+        Body::FillBusted(event) => &mut event.order,
+        Body::FillCorrected(event) => &mut event.order,
+    };
+    if let Some(symbol) = &mut order.symbol {
+        visit(symbol);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alias(from: &str, to: &str) -> Alias {
+        Alias { account: Pattern::any(), source: None, from: from.into(), to: to.into() }
+    }
+
+    #[test]
+    fn names_are_taken_apart_and_put_together() {
+        let check = |from: &str, to: &str, symbol: &str, expect: Option<&str>| {
+            let name = alias(from, to).name(symbol);
+            assert_eq!(name.as_ref().map(Symbol::as_str), expect, "{from} {to} {symbol}");
+        };
+        check("BTCUSDT", "BTC/USDT", "BTCUSDT", Some("BTC/USDT"));
+        check("BTCUSDT", "BTC/USDT", "BTCUSDTX", None);
+        check("*USDT", "$1/USDT", "ETHUSDT", Some("ETH/USDT"));
+        check("*USDT", "$1/USDT", "USDT", None);
+        check("*USDT", "$1/USDT", "USDTUSDT", Some("USDT/USDT"));
+        check("*.XNAS", "$1", "BRK.B.XNAS", Some("BRK.B"));
+        check("*-*-SWAP", "$1/$2:$2", "BTC-USDT-SWAP", Some("BTC/USDT:USDT"));
+        check("*-*-SWAP", "$1/$2:$2", "BTC-SWAP", None);
+        check("X*", "$1$0$x$", "XAB", Some("AB$0$x$"));
+        check("*", "$1", "币安人生", Some("币安人生"));
+        check("*币*", "$2$1", "a币b", Some("ba"));
+        // What would be no name is left as it is.
+        check("*.X", "$1", "A .X", None);
+        check("*", "__other__", "A", None);
+    }
+
+    #[test]
+    fn the_last_alias_for_a_side_of_an_account_is_used() {
+        let mut broker = alias("*USDT", "$1/USDT");
+        broker.source = Some(Source::Broker);
+        let mut paper = alias("ETHUSDT", "ETH");
+        paper.account = Pattern::new("paper");
+        let aliases = Aliases::new(vec![broker, paper]);
+        let check = |account: &str, source: Source, expect: Option<&str>| {
+            let name = aliases.name(account, source, "ETHUSDT");
+            assert_eq!(name.as_ref().map(Symbol::as_str), expect, "{account} {source:?}");
+        };
+        check("live", Source::Broker, Some("ETH/USDT"));
+        check("live", Source::Local, None);
+        check("paper", Source::Broker, Some("ETH"));
+        check("paper", Source::Local, Some("ETH"));
+    }
+
+    #[test]
+    fn more_stars_must_not_be_asked_for_than_there_are() {
+        assert_eq!(alias("*-*", "$2/$1$").stars(), (2, 2));
+        assert_eq!(alias("A", "$B").stars(), (0, 0));
+        assert_eq!(alias("A*", "$1$9").stars(), (1, 9));
+    }
+}
