@@ -98,6 +98,23 @@ impl Scene<'_, '_> {
     pub fn by_own_clock(&self, time: Timestamp) -> Timestamp {
         time.plus(self.behind)
     }
+
+    /// When a fill happened that its sender dates so. Of one whose date lies ahead nothing is known
+    /// but that it was before its receipt: by as long as lists wait for a report, and so that a list
+    /// which has it already is not taken for older than the fill.
+    #[must_use]
+    pub fn reported(&self, time: Timestamp) -> Timestamp {
+        let at = self.not_ahead(time);
+        let rules = &self.settings.drift.in_flight;
+        if at == time { at } else { at.minus(rules.settle + rules.ahead) }
+    }
+
+    /// When something happened: at its receipt, if its sender's clock is ahead. Dated by that clock it
+    /// would be in flight until then.
+    #[must_use]
+    pub fn not_ahead(&self, time: Timestamp) -> Timestamp {
+        if time.is_past(self.now, self.settings.ingest.clock_skew_max) { self.now } else { time }
+    }
 }
 
 impl AccountState {
@@ -140,10 +157,11 @@ impl AccountState {
     pub fn take(&mut self, event: &Event, scene: &mut Scene<'_, '_>) -> Result<Effect, Refusal> {
         let renamed = scene.settings.aliases.renamed(event);
         let event = renamed.as_ref().unwrap_or(event);
-        let skew_max = scene.settings.ingest.clock_skew_max;
         let told = event.time.map(|time| scene.by_own_clock(time));
+        // The facts of an order are measured against one another: they keep the time of their sender.
         let at = told.unwrap_or(scene.now);
-        let is_skewed = at.is_past(scene.now, skew_max);
+        let dated = scene.not_ahead(at);
+        let is_skewed = dated != at;
         let effect = match &event.body {
             Body::OrderSubmitted(_)
             | Body::OrderAccepted(_)
@@ -155,19 +173,15 @@ impl AccountState {
             | Body::OrderReplaced(_)
             | Body::FillBusted(_)
             | Body::FillCorrected(_) => self.take_order(event, at, scene)?,
-            Body::Quote(quote) => {
-                let time = if is_skewed { scene.now } else { at };
-                self.take_quote(quote, time, scene)
-            }
+            Body::Quote(quote) => self.take_quote(quote, dated, scene),
             Body::Positions(positions) => {
-                let time = if is_skewed { scene.now } else { at };
-                let is_told = told == Some(time);
-                if is_told && self.books.is_repeated(positions, time) {
+                let is_told = told == Some(dated);
+                if is_told && self.books.is_repeated(positions, dated) {
                     return Ok(Effect::Duplicate);
                 }
-                self.take_snapshot(positions, time, scene)
+                self.take_snapshot(positions, dated, scene)
             }
-            Body::PositionAdjusted(adjusted) => self.take_adjustment(adjusted, at, scene),
+            Body::PositionAdjusted(adjusted) => self.take_adjustment(adjusted, dated, scene),
             Body::Heartbeat(heartbeat) => self
                 .components
                 .heartbeat(heartbeat, scene.now, &scene.settings.health)?
@@ -183,8 +197,7 @@ impl AccountState {
             scene.warnings.insert(Warning::ClockSkew);
             self.note(Figure::ClockSkew, scene);
         }
-        let is_due =
-            event.is_of_engine() && self.books.hear(if is_skewed { scene.now } else { at });
+        let is_due = event.is_of_engine() && self.books.hear(dated);
         Ok(if is_due && effect == Effect::Nothing { Effect::Books } else { effect })
     }
 
@@ -348,7 +361,10 @@ impl AccountState {
         }
         let moved = !flows.is_empty();
         for (key, flow) in flows.iter() {
-            self.books.flow(*key, *flow, &scene.settings.drift.in_flight);
+            let flow = Flow { time: scene.reported(flow.time), ..*flow };
+            if self.books.flow(*key, flow, &scene.settings.drift.in_flight) {
+                scene.warnings.insert(Warning::Stale);
+            }
         }
         Ok(if moved { Effect::Books } else { Effect::Nothing })
     }

@@ -91,6 +91,19 @@ impl Timestamp {
     }
 }
 
+/// From one fact to the next, in nanoseconds; none: the clocks that dated them do not agree. Many venues
+/// cut their times to whole seconds, and then less than a second below 0 is none that means anything.
+#[must_use]
+pub const fn latency(from: Timestamp, to: Timestamp) -> Option<i64> {
+    let nanos = to.since(from);
+    let is_cut = to.as_nanos() % NANOS_PER_SECOND == 0;
+    match nanos {
+        0.. => Some(nanos),
+        _ if is_cut && nanos > -NANOS_PER_SECOND => Some(0),
+        _ => None,
+    }
+}
+
 /// A duration as nanoseconds, saturating at 292 years.
 #[must_use]
 pub fn nanos(duration: Duration) -> i64 {

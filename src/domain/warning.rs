@@ -6,7 +6,7 @@
 /// Something to say about an event that was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Warning {
-    /// The snapshot is too old to be judged.
+    /// The snapshot is too old to be judged, or a fill was reported too late.
     Stale,
     /// The time is too far ahead of receipt.
     ClockSkew,
@@ -40,7 +40,8 @@ impl Warning {
     pub const fn message(self) -> &'static str {
         match self {
             Self::Stale => {
-                "the snapshot is older than drift.stale_after: it sets nothing and clears nothing"
+                "the snapshot is older than drift.stale_after, or the fill than the list that the \
+                 ledger starts from: it sets nothing and clears nothing"
             }
             Self::ClockSkew => {
                 "the time is further ahead of receipt than ingest.clock_skew_max: check the \

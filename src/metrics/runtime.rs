@@ -37,9 +37,11 @@ use crate::metrics::word::{ListenerKind, NotificationOutcome, StreamEnd};
 /// Bounds of `ingest_duration`, in seconds: a sync takes milliseconds, a deadline seconds.
 const INGEST_BOUNDS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-/// Bounds of `event_delay`, in seconds: from one host to a replay of yesterday.
-const DELAY_BOUNDS: [f64; 14] =
-    [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 3600.0, 21_600.0, 86_400.0];
+/// Bounds of `event_delay`, in seconds: from one host to a sender that was cut off.
+const DELAY_BOUNDS: [f64; 12] =
+    [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 3600.0];
+/// What comes later than this is of an old session, and no delay.
+const DELAY_MAX: Duration = Duration::from_hours(1);
 
 /// The exporter's own metrics could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +66,7 @@ pub struct Runtime {
     received: IntCounterVec,
     rejected: IntCounterVec,
     warned: IntCounterVec,
+    old: IntCounterVec,
     duplicate: IntCounterVec,
     conflict: IntCounterVec,
     ingest: Histogram,
@@ -104,6 +107,7 @@ impl Runtime {
             received: counter(own, &families::EVENTS_RECEIVED)?,
             rejected: counter(own, &families::EVENTS_REJECTED)?,
             warned: counter(own, &families::INGEST_WARNINGS)?,
+            old: counter(own, &families::EVENTS_OLD)?,
             duplicate: counter(own, &families::EVENTS_DUPLICATE)?,
             conflict: counter(own, &families::EVENTS_CONFLICT)?,
             ingest: histogram(own, &families::INGEST_DURATION, &INGEST_BOUNDS)?,
@@ -139,6 +143,7 @@ impl Runtime {
                 family.with_label_values(&[kind]);
             }
         }
+        runtime.old.with_label_values::<&str>(&[]);
         for warning in Warning::ALL {
             runtime.warned.with_label_values(&[warning.as_str()]);
         }
@@ -193,15 +198,19 @@ impl Runtime {
         self.conflict.with_label_values(&[kind]).inc();
     }
 
-    /// An event was received at `received_at` that says `time`. One from the future counts as 0.
+    /// An event was received at `received_at` that says `time`. One from the future counts as 0, one
+    /// of an old session is counted apart.
     pub fn event_delay(&self, time: Timestamp, received_at: Timestamp) {
-        self.delay.observe(delay_seconds(time, received_at));
+        match delay_seconds(time, received_at) {
+            Some(seconds) => self.delay.observe(seconds),
+            None => self.old.with_label_values::<&str>(&[]).inc(),
+        }
     }
 
     /// The delays of the events of one request, counted when the value is dropped.
     #[must_use]
     pub fn delays(&self) -> Delays {
-        Delays(self.delay.local())
+        Delays { delay: self.delay.local(), old: self.old.clone() }
     }
 
     /// A request with events was answered after `took`.
@@ -302,18 +311,26 @@ impl Runtime {
 
 /// Delays of events, gathered without touching what other threads count in: a batch has thousands.
 #[derive(Debug)]
-pub struct Delays(LocalHistogram);
+pub struct Delays {
+    delay: LocalHistogram,
+    old: IntCounterVec,
+}
 
 impl Delays {
     /// The same as [`Runtime::event_delay`].
     pub fn observe(&self, time: Timestamp, received_at: Timestamp) {
-        self.0.observe(delay_seconds(time, received_at));
+        match delay_seconds(time, received_at) {
+            Some(seconds) => self.delay.observe(seconds),
+            None => self.old.with_label_values::<&str>(&[]).inc(),
+        }
     }
 }
 
-/// How long after `time` something was received; 0 if that is in the future.
-fn delay_seconds(time: Timestamp, received_at: Timestamp) -> f64 {
-    crate::domain::time::seconds(received_at.since(time).max(0))
+/// How long after `time` something was received; 0 if that is in the future, none if it is of an old
+/// session.
+fn delay_seconds(time: Timestamp, received_at: Timestamp) -> Option<f64> {
+    let is_old = received_at.is_past(time, DELAY_MAX);
+    (!is_old).then(|| crate::domain::time::seconds(received_at.since(time).max(0)))
 }
 
 pub(super) fn opts(family: &Family) -> Opts {

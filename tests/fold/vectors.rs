@@ -386,7 +386,7 @@ fn negative_latencies_are_clock_skew_and_no_sample() {
 
 #[test]
 fn a_fill_before_its_acceptance_is_clock_skew_in_either_order_of_arrival() {
-    let late = r#"{"type":"order_accepted","order_id":"1","time":1795357801.5}"#.to_owned() + "\n";
+    let late = r#"{"type":"order_accepted","order_id":"1","time":1795357802.5}"#.to_owned() + "\n";
     for lines in [late.clone() + &fill("1", "1", "1"), fill("1", "1", "1") + &late] {
         let mut fold = Fold::new(Settings::default());
         fold.lines(&(submit("1", "buy", "1", "") + &lines));

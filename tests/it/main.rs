@@ -35,6 +35,7 @@ mod procedures;
 mod case_fills;
 mod case_orders;
 mod readme;
+mod case_input;
 mod clock;
 mod golden_journal;
 mod golden_scrape;

@@ -144,16 +144,17 @@ impl Books {
     }
 
     /// Takes a change of position. Moves the ledger, unless it is dated at or before the anchor,
-    /// and what explains differences. O(log n); one that lists may lack calls for a comparison.
-    pub fn flow(&mut self, key: SymbolKey, flow: Flow, rules: &InFlightSettings) {
+    /// and what explains differences. O(log n); one that lists may lack calls for a comparison. Returns
+    /// whether it is reported too late to move the ledger before a list asks for it.
+    pub fn flow(&mut self, key: SymbolKey, flow: Flow, rules: &InFlightSettings) -> bool {
         let times = self.pair_times(key);
         let received = self.now.unwrap_or(flow.time);
         let line = self.lines.or_insert_with(key, || Line::new(self.anchor));
-        line.ledger.apply(&flow);
+        let is_set_aside = line.ledger.apply(&flow);
         if line.flows.insert(flow, received) {
             self.flows_dropped = self.flows_dropped.saturating_add(1);
         }
-        let Some((local, broker)) = times else { return };
+        let Some((local, broker)) = times else { return is_set_aside };
         let is_late = flow.time <= local.max(broker);
         if is_late {
             line.late_flows = line.late_flows.saturating_add(1);
@@ -163,7 +164,7 @@ impl Books {
         let is_undecided = line.drift.as_ref().is_some_and(Drift::is_undecided);
         let may_explain = is_late || (is_undecided && flow.time <= last);
         if !may_explain {
-            return;
+            return is_set_aside;
         }
         let around = line.flows.count_since(local.min(broker).minus(rules.reach()));
         if around > FLOWS_AT_ONCE_MAX {
@@ -171,6 +172,7 @@ impl Books {
         } else {
             self.dirty.insert(key);
         }
+        is_set_aside
     }
 
     /// The engine was heard of, with an event of that time. Returns whether a comparison waited for

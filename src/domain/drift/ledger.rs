@@ -14,6 +14,10 @@
 //! to that list too, its own lag comes first: what that explains decides nothing. A list that no
 //! moment explains decides nothing either; the difference is drift, and judged as such.
 //!
+//! A fill that is reported after the anchor and dated well before it is in the anchor's list, or its
+//! date is wrong (local time said to be UTC). It is set aside: a later complete list of the broker that
+//! differs by all of those says that they came after it.
+//!
 //! The list that anchors a ledger is no witness of what it differs from. So the ledger that was
 //! assumed flat goes on beside the anchored one until the books agree for the first time.
 
@@ -39,6 +43,9 @@ pub(super) struct Ledger {
     anchor: Option<Timestamp>,
     /// Flows close to the anchor, by time, while it is provisional; none: it is not.
     doubtful: Option<Vec<Flow>>,
+    /// The sum of flows reported since the anchor and dated too long before it to be in doubt.
+    #[serde(with = "exact", default)]
+    late: Decimal,
     /// What it would be without the anchor: the sum of all flows; none: the books agreed since.
     #[serde(with = "exact")]
     assumed: Option<Decimal>,
@@ -57,11 +64,12 @@ impl Ledger {
     /// The ledger of a symbol first seen after the account was anchored: it was flat then.
     pub(super) fn flat_at(anchor: Option<Timestamp>) -> Self {
         let doubtful = anchor.map(|_| Vec::new());
-        Self { quantity: Decimal::ZERO, anchor, doubtful, assumed: None }
+        Self { quantity: Decimal::ZERO, anchor, doubtful, late: Decimal::ZERO, assumed: None }
     }
 
-    /// Moves by a flow, unless the anchor holds it already.
-    pub(super) fn apply(&mut self, flow: &Flow) {
+    /// Moves by a flow, unless the anchor holds it already. Returns whether it was set aside, for it is
+    /// dated well before the anchor.
+    pub(super) fn apply(&mut self, flow: &Flow) -> bool {
         if self.anchor.is_none_or(|anchor| flow.time > anchor) {
             self.quantity = self.quantity.saturating_add(flow.change);
         }
@@ -71,6 +79,11 @@ impl Ledger {
         if self.anchor.is_some_and(|anchor| flow.time.is_within(anchor, ANCHOR_DOUBT)) {
             self.doubt(*flow);
         }
+        let is_late = self.anchor.is_some_and(|anchor| anchor.is_past(flow.time, ANCHOR_DOUBT));
+        if is_late {
+            self.late = self.late.saturating_add(flow.change);
+        }
+        is_late
     }
 
     /// Sets it to `quantity` as of `time`, plus the known flows later than that. A later list decides
@@ -82,6 +95,7 @@ impl Ledger {
         };
         self.quantity = quantity.saturating_add(flows.since(time).change);
         self.anchor = Some(time);
+        self.late = Decimal::ZERO;
         self.doubtful = Some(Vec::new());
         for flow in flows.around(time, ANCHOR_DOUBT) {
             self.doubt(flow);
@@ -91,6 +105,25 @@ impl Ledger {
     /// A later complete list of the broker: if one reading of the anchor explains it, that one is
     /// right.
     pub(super) fn decide(&mut self, quantity: Decimal, time: Timestamp, flows: &Flows) {
+        self.decide_doubtful(quantity, time, flows);
+        self.decide_late(quantity, time, flows);
+    }
+
+    /// Takes in what was set aside as late, if that is what a list differs by.
+    fn decide_late(&mut self, quantity: Decimal, time: Timestamp, flows: &Flows) {
+        if self.late.is_zero() {
+            return;
+        }
+        let difference = quantity.saturating_sub(self.at(time, flows));
+        if agree(difference, self.late) {
+            self.quantity = self.quantity.saturating_add(self.late);
+            self.late = Decimal::ZERO;
+        } else if agree(difference, Decimal::ZERO) {
+            self.late = Decimal::ZERO;
+        }
+    }
+
+    fn decide_doubtful(&mut self, quantity: Decimal, time: Timestamp, flows: &Flows) {
         let Some((doubtful, anchor)) = self.doubtful.as_ref().zip(self.anchor) else { return };
         let near: Vec<Flow> = flows.around(time, ANCHOR_DOUBT).take(ANCHOR_FLOWS_MAX).collect();
         let difference = quantity.saturating_sub(self.at(time, flows));
@@ -212,6 +245,26 @@ mod tests {
         let flow = Flow { time: at(seconds), change: change.into(), kind: FlowKind::Buy };
         ledger.apply(&flow);
         flows.insert(flow, at(seconds));
+    }
+
+    #[test]
+    fn a_late_report_counts_when_a_later_list_differs_by_it() {
+        let check = |lists: &[i64], expect: i64| {
+            let (mut ledger, mut flows) = (Ledger::default(), Flows::default());
+            ledger.anchor(0.into(), at(1_000), &flows);
+            moved(&mut ledger, &mut flows, 10, 60);
+            moved(&mut ledger, &mut flows, 11, 40);
+            assert_eq!(ledger.quantity(), 0.into(), "the list may have had it");
+            for (seconds, quantity) in (1_100..).zip(lists) {
+                ledger.decide((*quantity).into(), at(seconds), &flows);
+            }
+            assert_eq!(ledger.quantity(), expect.into(), "{lists:?}");
+        };
+        check(&[100], 100);
+        check(&[100, 100], 100);
+        check(&[0, 100], 0);
+        check(&[60], 0);
+        check(&[60, 100], 100);
     }
 
     #[test]

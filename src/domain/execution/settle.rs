@@ -19,7 +19,7 @@ use crate::domain::execution::window::{Entry, Packed};
 use crate::domain::few::MostlyOne;
 use crate::domain::settings::{AnomalyRules, Instrument, Levels, Rate};
 use crate::domain::symbols::SymbolKey;
-use crate::domain::time::{Timestamp, seconds};
+use crate::domain::time::{Timestamp, latency, seconds};
 use crate::domain::units::{Decimal, Price, Side, agree, exact_sum, to_f64};
 
 impl Execution {
@@ -150,11 +150,11 @@ impl Execution {
         let Some(submitted_at) = order.submission.as_ref().map(|s| s.at) else { return };
         if let Some(accepted_at) = order.accepted_at.filter(|_| !order.done.ack_observed) {
             order.done.ack_observed = true;
-            match accepted_at.since(submitted_at) {
-                nanos @ 0.. => {
+            match latency(submitted_at, accepted_at) {
+                Some(nanos) => {
                     self.ack.observe(seconds(nanos), Some(&order.order_id), context.now);
                 }
-                _ => self.note(Figure::ClockSkew, None, context),
+                None => self.note(Figure::ClockSkew, None, context),
             }
         }
         let between = order.accepted_at.zip(standing.first_fill_at);
@@ -162,7 +162,7 @@ impl Execution {
             between.filter(|_| !standing.synthetic && !order.done.first_fill_observed)
         {
             order.done.first_fill_observed = true;
-            if filled_at < accepted_at {
+            if latency(accepted_at, filled_at).is_none() {
                 self.note(Figure::ClockSkew, None, context);
             }
         }
@@ -171,11 +171,11 @@ impl Execution {
             standing.last_fill_at.filter(|_| is_filled && !order.done.fill_observed)
         {
             order.done.fill_observed = true;
-            match filled_at.since(submitted_at) {
-                nanos @ 0.. => {
+            match latency(submitted_at, filled_at) {
+                Some(nanos) => {
                     self.fill.observe(seconds(nanos), Some(&order.order_id), context.now);
                 }
-                _ => self.note(Figure::ClockSkew, None, context),
+                None => self.note(Figure::ClockSkew, None, context),
             }
         }
     }
@@ -356,7 +356,7 @@ fn entry_of(
     }
     let submitted_at = order.submission.as_ref().map(|s| s.at);
     let between = |from: Option<Timestamp>, to: Option<Timestamp>| {
-        from.zip(to).map(|(from, to)| to.since(from)).filter(|nanos| *nanos >= 0)
+        from.zip(to).and_then(|(from, to)| latency(from, to))
     };
     let filled_at = standing.last_fill_at.filter(|_| is_filled);
     let notional = standing.notional.map(|n| n.abs().saturating_mul(instrument.multiplier));

@@ -54,7 +54,14 @@ pub const INGEST_DURATION: Family = Family::histogram(
 /// Time from sender to us.
 pub const EVENT_DELAY: Family = Family::histogram(
     "trading_exporter_event_delay_seconds",
-    "Time in seconds from the sender's time of an event to its receipt.",
+    "Time in seconds from the sender's time of an event to its receipt, up to an hour.",
+    &[],
+    Source::Runtime,
+);
+/// Events of old sessions.
+pub const EVENTS_OLD: Family = Family::counter(
+    "trading_exporter_events_old_total",
+    "Number of events dated more than an hour before their receipt: old sessions, not delays.",
     &[],
     Source::Runtime,
 );
@@ -265,6 +272,7 @@ pub const FAMILIES: &[Family] = &[
     EVENTS_CONFLICT,
     INGEST_DURATION,
     EVENT_DELAY,
+    EVENTS_OLD,
     ALERTMANAGER_WEBHOOKS,
     ALERTMANAGER_UNKNOWN_ACTIONS,
     LAST_WATCHDOG_TIME,
