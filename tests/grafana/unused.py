@@ -13,7 +13,6 @@ NOT_ON_PANELS = {
     "trading_fill_slippage_bps": "no panel rests on buckets; the quantiles of the window are exact",
     "trading_exporter_journal_snapshot_(sequence|bytes|duration_seconds)": "for whoever sizes the "
     "disk and the pause of a snapshot; the panels show its age and what went wrong",
-    "trading_account_fill_ratio": "panels and rules judge the one without user cancels",
     "trading_exporter_ingest_warnings_total": "the sender has them in its answer; what people must "
     "act on has metrics and alerts of its own",
     "trading_exporter_replay_progress_ratio": "it is 1 but for the minutes of a replay, in which "
