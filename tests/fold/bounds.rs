@@ -319,3 +319,30 @@ fn old_events_are_taken_unless_an_age_is_set() {
     let young = r#"{"type":"quote","symbol":"X","price":1,"time":"2026-11-22T13:30:01Z"}"#;
     assert_eq!(fold.lines(young), [Verdict::Accepted]);
 }
+
+#[test]
+fn changes_from_the_future_make_no_symbol_unjudgeable() {
+    let mut fold = Fold::new(Settings::default());
+    let books = |fold: &mut Fold, broker: i64| {
+        for (source, quantity) in [("broker", broker), ("local", 0)] {
+            fold.wait(1);
+            fold.lines(&format!(
+                r#"{{"type":"positions","source":"{source}","positions":[{{"symbol":"X","quantity":{quantity}}}]}}"#
+            ));
+        }
+    };
+    books(&mut fold, 0);
+    let mut flood = String::new();
+    for _ in 0..=limits::FLOWS_PER_SYMBOL_MAX {
+        flood += r#"{"type":"position_adjusted","symbol":"X","quantity":1,"reason":"transfer","time":"2199-01-01T00:00:00Z"}"#;
+        flood += "\n";
+        flood += r#"{"type":"position_adjusted","symbol":"X","quantity":-1,"reason":"transfer","time":"2199-01-01T00:00:00Z"}"#;
+        flood += "\n";
+    }
+    fold.lines(&flood);
+    let dropped = fold.monitor.account("default").expect("the account").books.flows_dropped();
+    assert!(dropped > 0, "the bound bites, and is told");
+    fold.wait(30);
+    books(&mut fold, 1_000);
+    assert_eq!(fold.monitor.permit("default").state, TradingState::Halted);
+}
