@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from functools import partial
 from typing import Any, Callable
 
 import pytest
@@ -212,6 +213,35 @@ def test_what_a_cause_says_is_passed_on(make: Make) -> None:
             client.post("/api/v1/halts/release", {"account": "a", "epoch": 4})
     assert raised.value.problem["epochs"] == {"a": 5, "*": 2}
     fake.close()
+
+
+def test_a_cause_carries_the_body_of_its_release(
+    exporter: Callable[..., Exporter], make: Make
+) -> None:
+    """A halt of all accounts is released for all, which the permit of one of them says."""
+    server = exporter().start()
+    halt(server, "a")
+    halt(server, "*")
+    client = make(server.url, account="a")
+    with TradingGate(client=client) as gate:
+
+        def of(account: str) -> list[Any]:
+            return [cause for cause in gate.causes if cause["account"] == account]
+
+        def released(account: str) -> bool:
+            return not of(account)
+
+        assert gate.wait(SOON)
+        stale = {"account": "*", "epoch": gate.epoch, "actor": "anna", "reason": "over"}
+        with pytest.raises(ExporterRefused, match="stale_epoch") as refused:
+            client.post("/api/v1/halts/release", stale)
+        assert refused.value.problem["epochs"]["*"] < gate.epoch
+        for account in ("*", "a"):
+            (cause,) = of(account)
+            body = {**cause["release"], "actor": "anna", "reason": "over"}
+            client.post("/api/v1/halts/release", body)
+            until(partial(released, account))
+        until(gate.allowed)
 
 
 def test_before_the_first_permit_only_reducing_is_allowed(make: Make) -> None:
