@@ -53,6 +53,13 @@ fn an_id_of_two_symbols_is_a_conflict_that_says_how_to_tell_them_apart() {
     for part in [ID, "BTCUSDT", "orders.id_scope"] {
         assert!(message.contains(part), "{part}: {message}");
     }
+    // A fill that says no symbol may be about either, and moves nothing.
+    let rejected = post(&exporter, &filled("a", None, "12", "2"))["rejected"].take();
+    assert_eq!(rejected[0]["code"], json!("conflict"), "{rejected}");
+    let message = rejected[0]["message"].as_str().unwrap();
+    assert!(message.contains("another symbol"), "{message}");
+    assert_eq!(post(&exporter, &filled("a", Some("BTCUSDT"), "11", "0.01"))["accepted"], 1);
+    assert_eq!(ledger(&exporter, "a", "BTCUSDT").to_string(), "0.01");
     // The symbol as session is the other way out.
     let mut events = json!([
         submitted("b", "BTCUSDT", "0.01"),

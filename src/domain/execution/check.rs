@@ -46,7 +46,8 @@ pub(super) fn check_merge(
     Ok(())
 }
 
-/// Symbol and side may be told by any event of an order, but only one way.
+/// Symbol and side may be told by any event of an order, but only one way. Where two symbols were
+/// submitted under its id, the symbol must be told.
 pub(super) fn check_names(
     order: &Order,
     about: &About<'_>,
@@ -56,7 +57,8 @@ pub(super) fn check_names(
     let folded = order.symbol.is_some_and(|key| context.symbols.is_other(key));
     let symbols = known.zip(about.symbol).is_some_and(|(a, b)| a != b && !folded);
     let sides = order.side.zip(about.side).is_some_and(|(a, b)| a != b);
-    if symbols || sides { Err(Refusal::Conflict) } else { Ok(()) }
+    let is_unclear = order.is_disputed && about.symbol.is_none();
+    if symbols || sides || is_unclear { Err(Refusal::Conflict) } else { Ok(()) }
 }
 
 /// Whether the event is a duplicate of a fact, contradicts one, or is one too many.

@@ -103,7 +103,10 @@ impl Execution {
         let known = self.find(digest, about.order_id, named)?;
         let order = known.and_then(|key| self.orders.get(key));
         if let Some(order) = order {
-            check_names(order, &about, context)?;
+            if let Err(refusal) = check_names(order, &about, context) {
+                self.dispute(known, event, named);
+                return Err(refusal);
+            }
             if check_fact(order, event, about.order_id, at)? == Novelty::Known {
                 return Ok(Taken::Duplicate);
             }
@@ -131,6 +134,13 @@ impl Execution {
         self.settle(key, changed, context);
         self.orders.give_back(key, order);
         Ok(Taken::Changed)
+    }
+
+    /// Notes that the id of an order was submitted for another symbol, too.
+    fn dispute(&mut self, known: Option<OrderKey>, event: &Event, named: Named) {
+        let Some(order) = known.and_then(|key| self.orders.get_mut(key)) else { return };
+        let is_other = order.symbol.is_some_and(|symbol| named != Named::Known(symbol));
+        order.is_disputed |= is_other && matches!(event.body, Body::OrderSubmitted(_));
     }
 
     /// Adds the order that an event is about.
@@ -417,6 +427,7 @@ fn absorb(order: &mut Order, gone: &mut Order) -> Vec<Fill> {
     order.strategy = order.strategy.or(gone.strategy);
     order.venue = order.venue.or(gone.venue);
     order.reject_reason = order.reject_reason.or(gone.reject_reason);
+    order.is_disputed |= gone.is_disputed;
     order.done.absorb(&gone.done);
     doubles
 }

@@ -113,6 +113,12 @@ impl Execution {
         }
         let order = self.orders.get(self.orders.find_digest(digest)?)?;
         let known = symbols.name(order.symbol?)?;
+        if about.symbol.is_none() && order.is_disputed {
+            return Some(format!(
+                "the order id {id} stands under {known}, and was submitted for another symbol, too: \
+                 say the symbol, and set orders.id_scope to symbol"
+            ));
+        }
         let told = about.symbol.filter(|told| *told != known)?;
         Some(format!(
             "the order id {id} stands under {known}, and this says {told}: where a venue numbers the \

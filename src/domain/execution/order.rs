@@ -54,6 +54,9 @@ pub struct Order {
     pub ends: Few<End>,
     /// Why it was rejected: place in `REJECT_REASONS`.
     pub reject_reason: Option<u8>,
+    /// Its id was submitted for another symbol, too, and refused: a fact that says no symbol may be
+    /// about either.
+    pub is_disputed: bool,
     /// What was made of the facts so far.
     pub done: Done,
 }
@@ -225,6 +228,7 @@ impl Order {
             replaces: Few::default(),
             ends: Few::default(),
             reject_reason: None,
+            is_disputed: false,
             done: Done::default(),
         }
     }
