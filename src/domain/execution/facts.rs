@@ -99,19 +99,18 @@ impl Execution {
         check_range(&event.body)?;
         let session = event.session.as_ref().map(Session::as_str);
         let digest = Orders::digest(session, about.order_id.as_str());
-        let named = Named::by(&about, context);
-        let known = self.find(digest, about.order_id, named)?;
+        let known = self.find(digest, about.order_id, || Named::by(&about, context))?;
         let order = known.and_then(|key| self.orders.get(key));
         if let Some(order) = order {
             if let Err(refusal) = check_names(order, &about, context) {
-                self.dispute(known, event, named);
+                self.dispute(known, event, Named::by(&about, context));
                 return Err(refusal);
             }
             if check_fact(order, event, about.order_id, at)? == Novelty::Known {
                 return Ok(Taken::Duplicate);
             }
         }
-        let other = self.find_joined(known, event, named)?;
+        let other = self.find_joined(known, event, || Named::by(&about, context))?;
         let joined = other.and_then(|other| self.orders.get(other));
         check_merge(order, joined, &about, context)?;
         self.check_fees((order, joined), event, &about, context)?;

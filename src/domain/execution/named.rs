@@ -37,7 +37,8 @@ impl Named {
 }
 
 impl Execution {
-    /// The order that has that id, and that symbol where ids are not unique.
+    /// The order that has that id, and that symbol where ids are not unique. Which symbol is looked up
+    /// there alone: every event of an order passes here.
     ///
     /// # Errors
     /// [`Refusal::Conflict`] when the symbol is not told and orders of several have the id.
@@ -46,13 +47,13 @@ impl Execution {
         &self,
         digest: u128,
         order_id: &OrderId,
-        named: Named,
+        named: impl FnOnce() -> Named,
     ) -> Result<Option<OrderKey>, Refusal> {
         let Some(first) = self.orders.find_digest(digest) else { return Ok(None) };
         if self.are_ids_unique(order_id) && !self.orders.has_twins() {
             return Ok(Some(first));
         }
-        self.find_named(first, digest, order_id, named)
+        self.find_named(first, digest, order_id, named())
     }
 
     #[inline(never)]
@@ -87,13 +88,13 @@ impl Execution {
         &self,
         known: Option<OrderKey>,
         event: &Event,
-        named: Named,
+        named: impl FnOnce() -> Named,
     ) -> Result<Option<OrderKey>, Refusal> {
         let Body::OrderReplaced(replaced) = &event.body else { return Ok(None) };
         let Some(id) = &replaced.new_order_id else { return Ok(None) };
         let digest = Orders::digest(event.session.as_ref().map(Session::as_str), id.as_str());
         let symbol = known.and_then(|key| self.orders.get(key)).and_then(|order| order.symbol);
-        let named = symbol.map_or(named, Named::Known);
+        let named = || symbol.map_or_else(named, Named::Known);
         Ok(self.find(digest, id, named)?.filter(|other| Some(*other) != known))
     }
 
