@@ -10,7 +10,7 @@ run *ARGS:
 
 # Run the demo: a recorded session, drifts, a halt.
 demo *ARGS:
-    cargo run --release -- demo {{ ARGS }}
+    cargo run -- demo {{ ARGS }}
 
 # Type-check everything, fast.
 check:
