@@ -1,4 +1,4 @@
-//! The budget of series: which symbols, strategies and venues fold into `__other__`.
+//! The budget of series: which symbols, strategies, venues and components fold into `__other__`.
 //!
 //! Input: the projection of a scrape, with the weight of each row. Output: what is shown of each
 //! account. Invariants: up to the budget everything stands under its own name; past it the
@@ -14,6 +14,8 @@
 //! added to the sum stays in it ([`Folds::carried`]). All scrapes share one budget, or two of them
 //! would show two sums. It is no part of the state: after a restart the quietest of then fold.
 
+mod components;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashSet};
 
@@ -24,6 +26,7 @@ use crate::domain::symbols::FixedState;
 use crate::metrics::projection::{AccountRow, Projection};
 use crate::metrics::shown::{AccountFold, Foldable, Part, Shown};
 use crate::metrics::weigh::{weigh_account, weigh_common};
+use components::{FoldedComponents, well};
 
 /// Rows come back while less than this part of the budget, in hundredths, is used.
 const ROOMY: u64 = 80;
@@ -34,8 +37,8 @@ const OTHER_SERIES: u64 = 128;
 #[derive(Debug, Default)]
 pub struct Budget {
     accounts: BTreeMap<Account, Folded>,
-    /// How often a row was folded, by [`Label`].
-    folds: [u64; 3],
+    /// How often a row was folded, by [`Label`], and then components.
+    folds: [u64; 4],
 }
 
 /// What is folded of one account.
@@ -44,6 +47,7 @@ struct Folded {
     symbols: Folds,
     strategies: Folds,
     venues: Folds,
+    components: FoldedComponents,
 }
 
 /// Values of one label that are folded.
@@ -85,9 +89,9 @@ struct Cost {
 }
 
 impl Budget {
-    /// How often a symbol, a strategy and a venue was folded.
+    /// How often a symbol, a strategy, a venue and a component was folded.
     #[must_use]
-    pub(super) const fn folds(&self) -> [u64; 3] {
+    pub(super) const fn folds(&self) -> [u64; 4] {
         self.folds
     }
 
@@ -100,7 +104,8 @@ impl Budget {
         let series = costs.iter().map(|cost| cost.series).sum::<u64>();
         let series = series + weigh_common(&projection.common);
         if series > limit {
-            self.fold(&projection.accounts, &costs, series - limit);
+            let over = self.fold(&projection.accounts, &costs, series - limit);
+            self.fold_components(&projection.accounts, over);
         } else if series < limit / 100 * ROOMY {
             self.unfold(&projection.accounts, limit / 100 * ROOMY - series);
         }
@@ -111,9 +116,10 @@ impl Budget {
     }
 
     fn cost(&self, row: &AccountRow) -> Cost {
-        let own = Cost { series: weigh_account(row), foldable: 0 };
         let nothing = Folded::default();
         let folded = self.accounts.get(&row.control.account).unwrap_or(&nothing);
+        let series = weigh_account(row) - folded.components.saves(&row.control);
+        let own = Cost { series, foldable: 0 };
         let fold = &row.fold;
         let costs = [
             folded.symbols.cost(&row.symbols, fold),
@@ -126,8 +132,9 @@ impl Budget {
         })
     }
 
-    /// Folds the quietest rows of the account with the most, until so many series are saved.
-    fn fold(&mut self, accounts: &[AccountRow], costs: &[Cost], over: u64) {
+    /// Folds the quietest rows of the account with the most, until so many series are saved. How many
+    /// are left to save.
+    fn fold(&mut self, accounts: &[AccountRow], costs: &[Cost], over: u64) -> u64 {
         let mut over = over;
         let mut largest: BinaryHeap<(u64, Reverse<usize>)> =
             costs.iter().enumerate().map(|(at, cost)| (cost.foldable, Reverse(at))).collect();
@@ -148,6 +155,27 @@ impl Budget {
             }
             largest.push((foldable.saturating_sub(candidate.saves), Reverse(at)));
         }
+        over
+    }
+
+    /// Folds the components of the accounts with the most, until so many series are saved.
+    fn fold_components(&mut self, accounts: &[AccountRow], over: u64) {
+        let mut over = over;
+        let mut most: Vec<&AccountRow> =
+            accounts.iter().filter(|row| well(&row.control) > 1).collect();
+        most.sort_by_key(|row| Reverse(well(&row.control)));
+        for row in most {
+            if over == 0 {
+                return;
+            }
+            let folded = self.accounts.entry(row.control.account.clone()).or_default();
+            let components = &mut folded.components;
+            let (before, saved) = (components.len(), components.saves(&row.control));
+            components.fold(&row.control);
+            over = over.saturating_sub(components.saves(&row.control) - saved);
+            let [.., folds] = &mut self.folds;
+            *folds += (components.len() - before) as u64;
+        }
     }
 
     /// Lets the loudest rows come back while there is room for so many series.
@@ -160,6 +188,14 @@ impl Budget {
         }
         loudest.sort_unstable_by(|one, other| other.cmp(one));
         let mut room = room;
+        for row in accounts {
+            let Some(folded) = self.accounts.get_mut(&row.control.account) else { continue };
+            let saves = folded.components.saves(&row.control);
+            if saves <= room {
+                room -= saves;
+                folded.components.clear();
+            }
+        }
         for (candidate, at) in loudest {
             if candidate.saves > room {
                 break;
@@ -334,6 +370,9 @@ fn show(row: &mut AccountRow, folded: Option<&Folded>) {
             folded.venues.shown(&row.venues, &row.fold),
         ),
     };
+    if let Some(folded) = folded {
+        folded.components.apply(&mut row.control);
+    }
     row.fold.symbols = symbols;
     row.fold.strategies = strategies;
     row.fold.venues = venues;

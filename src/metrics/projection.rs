@@ -158,7 +158,7 @@ pub struct ExporterRow {
     /// Series beyond which quiet rows fold.
     pub series_limit: usize,
     /// Times that a symbol, strategy or venue was folded into `__other__`.
-    pub folded: [(&'static str, u64); 3],
+    pub folded: [(&'static str, u64); 4],
     /// Snapshots of positions that were older than one known.
     pub out_of_order: u64,
     /// How far the wall clock is behind receive time.
@@ -194,6 +194,7 @@ pub(super) fn exporter_row(monitor: &Monitor) -> ExporterRow {
             ("symbol", 0),
             ("strategy", folded(|account| account.execution.folded().0)),
             ("venue", folded(|account| account.execution.folded().1)),
+            ("component", 0),
         ],
         out_of_order: monitor.out_of_order(),
         clock_behind: monitor.clock_behind(),

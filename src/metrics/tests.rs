@@ -227,7 +227,7 @@ fn projection() -> Projection {
         exporter: ExporterRow {
             sequence: 6,
             series_limit: 100_000,
-            folded: [("symbol", 0), ("strategy", 0), ("venue", 0)],
+            folded: [("symbol", 0), ("strategy", 0), ("venue", 0), ("component", 0)],
             out_of_order: 1,
             clock_behind: std::time::Duration::from_millis(600_250),
             decisions_missed: 0,

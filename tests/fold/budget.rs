@@ -231,6 +231,34 @@ fn strategies_and_venues_fold_when_no_symbol_is_left_to() {
 }
 
 #[test]
+fn components_fold_last_and_one_that_is_not_well_is_shown() {
+    let heartbeats = |status: &str| {
+        let line = |n: usize| {
+            let account = format!("A{}", n / 90);
+            let status = if n == 7 { status } else { "healthy" };
+            format!(
+                r#"{{"type":"heartbeat","account":"{account}","component":"c{n}","status":"{status}"}}"#
+            ) + "\n"
+        };
+        (0..900).map(line).collect::<String>()
+    };
+    let mut fold = Fold::new(settings(3_500));
+    fold.lines(&heartbeats("healthy"));
+    let mut picture = Picture::default();
+    let samples = scrape(&mut picture, &fold);
+    assert!(of_state(&samples) <= 3_500, "{}", of_state(&samples));
+    let health = |component: &str| {
+        format!(r#"trading_component_health{{account="A0",component="{component}"}}"#)
+    };
+    assert_eq!((samples.get(&health("__other__")), samples.get(&health("c7"))), (Some(&0.0), None));
+    assert!(samples[r#"trading_exporter_series_folded_total{label="component"}"#] >= 90.0);
+    fold.lines(&heartbeats("unhealthy"));
+    let samples = scrape(&mut picture, &fold);
+    assert_eq!(samples.get(&health("__other__")), Some(&0.0));
+    assert_eq!(samples.get(&health("c7")), Some(&3.0));
+}
+
+#[test]
 fn what_is_counted_is_what_is_written() {
     for max in [100_000, 2_000] {
         let mut fold = Fold::new(settings(max));
