@@ -2,8 +2,8 @@
 //!
 //! Input: the text of a JSON number. Output: the nearest decimal of [`DECIMALS_MAX`] places. JSON knows no
 //! decimals: to most senders a number is a binary float, and they write all of its digits. So what is
-//! refused in a string, which somebody wrote by intent, is rounded here; but never to 0, which would be
-//! another statement. Guarded by benches/instructions only in that nobody comes here on a usual day.
+//! refused in a string, which somebody wrote by intent, is rounded here. Invariant: nothing is rounded
+//! to 0, which would be another statement.
 
 use super::{DECIMALS_MAX, Decimal, NumberError, parse_exponent, scaled};
 
