@@ -82,6 +82,7 @@ class Traffic:
         self.exporter, self.random = exporter, random.Random(seed)
         self.chances = {a.name: random.Random(f"{seed} {a.name}") for a in ACCOUNTS}
         self.sent = dict.fromkeys((a.name for a in ACCOUNTS), 0)
+        self.lent = 0
 
     def run(self, now=time.time, wait=time.sleep):
         """Tells everything, in `SECONDS`."""
@@ -188,13 +189,26 @@ class Traffic:
         ]
 
     def books(self, account, progress, at):
-        """Both books; futures comes to differ by a little, crypto's differs and is set right."""
+        """Both books; futures comes to differ by a little, crypto's differs and is set right.
+
+        The list of equities' broker is one step behind while a position goes up and down.
+        """
         rows = {symbol: 100 * (n + 1) for n, symbol in enumerate(account.symbols)}
         local = dict(rows)
         if account.name == "futures" and progress > 0.4:
             local["CLF7"] -= 6
         if account.name == "crypto" and 0.3 < progress < 0.7:
             local["DOGE/USDT"] += 7
+        told = []
+        if account.name == "equities":
+            before = self.lent
+            self.lent = 5 - before if progress < 0.8 else before
+            local["NVDA"] += self.lent
+            rows["NVDA"] += before
+            if self.lent != before:
+                moved = {"symbol": "NVDA", "quantity": self.lent - before, "reason": "transfer"}
+                common = {"type": "position_adjusted", "account": account.name, "time": at}
+                told.append({**common, **moved})
 
         def snapshot(source, held):
             return {
@@ -209,7 +223,7 @@ class Traffic:
                 ],
             }
 
-        return [snapshot("local", local), snapshot("broker", rows)]
+        return [*told, snapshot("local", local), snapshot("broker", rows)]
 
     def oddities(self, at):
         """A fill too many, a bust, a correction, a late fill, an order that nobody answers."""
