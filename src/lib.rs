@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+#[macro_use]
+pub mod invariant;
 pub mod domain;
 pub mod config;
 pub mod journal;

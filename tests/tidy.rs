@@ -48,7 +48,8 @@ const MODULES: &[Module] = &[
     // The alerts that may be named in it.
     Module { name: "config", may_import: &["alerting", "domain"] },
     Module { name: "clock", may_import: &["domain"] },
-    Module { name: "domain", may_import: &[] },
+    Module { name: "domain", may_import: &["invariant"] },
+    Module { name: "invariant", may_import: &[] },
 ];
 
 /// A crate (or a part of `std`) that only some modules may name.
@@ -92,7 +93,8 @@ const CONFINED: &[Confined] = &[
 /// dependency of tests alone. `serde` only says what the parts of a state are, so that the whole of
 /// it can be stored: which format that is stands in `engine`, and what the wire looks like in
 /// `wire`.
-const DOMAIN_CRATES: &[&str] = &["proptest", "rust_decimal", "serde", "siphasher", "thiserror"];
+const DOMAIN_CRATES: &[&str] =
+    &["enum_map", "proptest", "rust_decimal", "serde", "siphasher", "thiserror"];
 
 /// A name whose use is confined to some files.
 struct Word {

@@ -3,6 +3,7 @@
 //! No I/O, clock, randomness, tokio, axum, prometheus or tracing. State is a fold over records:
 //! the same records give the same state on any machine.
 
+pub mod closed_set;
 pub mod units;
 pub mod time;
 pub mod ids;

@@ -22,6 +22,7 @@ mod reconciled;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::closed_set::closed_set;
 use crate::domain::ids::{Account, EventId, OrderId, Session, Strategy, Symbol, Venue};
 use crate::domain::time::Timestamp;
 use crate::domain::units::Side;
@@ -205,23 +206,13 @@ impl Body {
     }
 }
 
-/// Which side a snapshot of positions speaks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Source {
-    /// What the engine believes it holds.
-    Local,
-    /// What the broker says.
-    Broker,
-}
-
-impl Source {
-    /// As on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Broker => "broker",
-        }
+closed_set! {
+    /// Whose positions a snapshot reports.
+    pub enum Source {
+        /// The engine's: what it believes it holds.
+        Local = "local",
+        /// The broker's: what it says is held.
+        Broker = "broker",
     }
 }
 

@@ -115,15 +115,19 @@ impl Execution {
         check_merge(order, joined, &about, context)?;
         self.check_fees((order, joined), event, &about, context)?;
         let key = known.unwrap_or_else(|| self.insert(digest, event, &about, context));
-        let Some(mut order) = self.orders.lend(key) else { return Ok(Taken::Changed) };
+        let Some(mut order) = self.orders.lend(key) else {
+            impossible!("an order that was just found or inserted is missing");
+            return Ok(Taken::Changed);
+        };
         self.name(Arc::make_mut(&mut order), event, &about, context);
         if let Body::OrderReplaced(OrderReplaced { new_order_id: Some(id), .. }) = &event.body {
             self.orders.give_back(key, order);
             self.merge(key, (other, id), context);
-            match self.orders.lend(key) {
-                Some(merged) => order = merged,
-                None => return Ok(Taken::Changed),
-            }
+            let Some(merged) = self.orders.lend(key) else {
+                impossible!("an order is missing after a merge");
+                return Ok(Taken::Changed);
+            };
+            order = merged;
         }
         let changed = Arc::make_mut(&mut order);
         self.add(changed, event, at, context);

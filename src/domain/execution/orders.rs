@@ -209,6 +209,7 @@ impl Orders {
             at
         } else {
             self.slots.push(Some(slot));
+            invariant!(self.slots.len() <= NONE as usize, "more orders than a key can name");
             u32::try_from(self.slots.len() - 1).unwrap_or(NONE)
         };
         self.enter(digest, at);
