@@ -12,7 +12,7 @@ use crate::api::query::Parameters;
 use crate::domain::account::AccountState;
 use crate::domain::ids::Account;
 use crate::domain::monitor::Monitor;
-use crate::wire::view;
+use crate::wire::answer;
 
 /// The accounts seen
 ///
@@ -22,17 +22,17 @@ use crate::wire::view;
 /// See [`Problem`].
 #[utoipa::path(
     get, path = "/api/v1/accounts", tag = "read",
-    responses((status = 200, description = "The accounts", body = [view::Account])),
+    responses((status = 200, description = "The accounts", body = [answer::Account])),
 )]
 pub(super) async fn get_accounts(
     State(app): State<AppState>,
     Extension(caller): Extension<Caller>,
     uri: Uri,
-) -> Result<Json<Vec<view::Account>>, Problem> {
+) -> Result<Json<Vec<answer::Account>>, Problem> {
     Parameters::parse(&uri, &[])?;
     let accounts = app.engine.read(|monitor| {
         let selection = Selection { caller: &caller, account: None };
-        selection.of(monitor).map(|account| view::Account::new(monitor, account)).collect()
+        selection.of(monitor).map(|account| answer::Account::new(monitor, account)).collect()
     });
     Ok(Json(accounts))
 }

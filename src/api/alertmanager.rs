@@ -19,8 +19,8 @@ use crate::domain::audit::By;
 use crate::domain::ids::{Account, Actor};
 use crate::domain::record::{Decision, Entry, Refusal, Verdict};
 use crate::metrics::NotificationOutcome;
-use crate::wire::alertmanager::{self, Ask, Notification};
-use crate::wire::view::{HaltAnswer, NotificationAnswer};
+use crate::wire::answer::{HaltAnswer, NotificationAnswer};
+use crate::wire::request::notification::{self, Ask, Notification};
 
 /// Who set the causes, for the audit trail.
 const ACTOR: &str = "alertmanager";
@@ -69,7 +69,7 @@ async fn take(
     Parameters::parse(request.uri(), &[])?;
     let (bytes, _, share) = body::read_notification(app, request).await?.into_parts();
     let Notification { asks, ignored, unknown, unknown_actions, resolved, truncated, watchdog } =
-        alertmanager::decode(&bytes)?;
+        notification::decode(&bytes)?;
     drop((bytes, share));
     if unknown > 0 {
         app.runtime.unknown_actions(unknown as u64);

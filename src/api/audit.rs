@@ -10,7 +10,7 @@ use crate::api::auth::Caller;
 use crate::api::problem::Problem;
 use crate::api::query::Parameters;
 use crate::domain::limits;
-use crate::wire::view::AuditLine;
+use crate::wire::answer::AuditLine;
 
 /// Lines of an answer, if the request does not say.
 const LIMIT_DEFAULT: usize = 1_000;

@@ -23,8 +23,8 @@ use crate::api::{
     accounts, alertmanager, anomalies, audit, drift, events, execution, halts, health, metrics,
     orders, page, permit, positions, probes, runbooks, series, stream,
 };
+use crate::wire::answer;
 use crate::wire::schema;
-use crate::wire::view;
 
 /// What the handlers say of themselves.
 #[derive(OpenApi)]
@@ -72,7 +72,7 @@ use crate::wire::view;
         get_document,
         get_docs,
     ),
-    components(schemas(ProblemBody, view::TradingStateWord, view::Directive)),
+    components(schemas(ProblemBody, answer::TradingStateWord, answer::Directive)),
 )]
 struct Described;
 

@@ -16,8 +16,8 @@ use crate::config::Scope;
 use crate::domain::audit::By;
 use crate::domain::drift::DriftState;
 use crate::domain::record::{Adopt, Decision};
-use crate::wire::operate::{ReconcileRequest, decode_reconcile};
-use crate::wire::view::{Drift, DriftStateWord, ReconcileAnswer};
+use crate::wire::answer::{Drift, DriftStateWord, ReconcileAnswer};
+use crate::wire::request::decisions::{ReconcileRequest, decode_reconcile};
 
 /// Differences between the books
 ///

@@ -22,9 +22,9 @@ use crate::domain::ids::Account;
 use crate::domain::record::{Entry, Refusal, Verdict};
 use crate::domain::warning::Warning;
 use crate::engine::Receipt;
+use crate::wire::answer::{IngestAnswer, IngestWarning, Rejection};
+use crate::wire::contract::field::Field;
 use crate::wire::decode::{DecodeLimits, Decoded, decode_json, decode_ndjson};
-use crate::wire::field::Field;
-use crate::wire::view::{IngestAnswer, IngestWarning, Rejection};
 
 /// Where events are taken.
 pub(super) const EVENTS_PATH: &str = "/api/v1/events";

@@ -13,7 +13,7 @@ use crate::domain::account::AccountState;
 use crate::domain::execution::Scope;
 use crate::domain::ids::{Strategy, Symbol};
 use crate::domain::units::Decimal;
-use crate::wire::view::{Execution, ExecutionSource};
+use crate::wire::answer::{Execution, ExecutionSource};
 
 /// Execution quality
 ///

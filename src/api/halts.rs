@@ -10,9 +10,9 @@ use crate::api::body;
 use crate::api::decide::decide;
 use crate::api::problem::Problem;
 use crate::api::query::Parameters;
+use crate::wire::answer::{HaltAnswer, ReleaseAnswer};
 use crate::wire::decode::DecodeLimits;
-use crate::wire::operate::{decode_halt, decode_release};
-use crate::wire::view::{HaltAnswer, ReleaseAnswer};
+use crate::wire::request::decisions::{decode_halt, decode_release};
 
 /// Stops trading
 ///

@@ -14,7 +14,7 @@ use crate::domain::health::{self, Components, Health as DomainHealth};
 use crate::domain::ids::{Account, Component as ComponentName};
 use crate::domain::limits;
 use crate::domain::monitor::Monitor;
-use crate::wire::view::{Book, CheckResult, Component, Health, MissingEvidence};
+use crate::wire::answer::{Book, CheckResult, Component, Health, MissingEvidence};
 
 /// The health of the system
 ///

@@ -18,7 +18,7 @@ use crate::api::query::{Parameters, invalid, path};
 use crate::domain::execution::OrderView;
 use crate::domain::ids::{Account, OrderId, Session, Symbol};
 use crate::domain::monitor::Monitor;
-use crate::wire::view::{Order, OrderPage, OrderStatusWord};
+use crate::wire::answer::{Order, OrderPage, OrderStatusWord};
 
 /// Orders of a page, if the request does not say.
 const LIMIT_DEFAULT: usize = 100;

@@ -15,7 +15,7 @@ use crate::api::auth::Caller;
 use crate::api::html::{Escaped, FOOT, PAGE_HEADERS, head};
 use crate::clock;
 use crate::config::Scope;
-use crate::wire::view::{Account, TradingStateWord};
+use crate::wire::answer::{Account, TradingStateWord};
 
 /// Accounts that the page shows.
 const ACCOUNTS_MAX: usize = 200;

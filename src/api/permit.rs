@@ -20,7 +20,7 @@ use crate::domain::health;
 use crate::domain::health::Components;
 use crate::domain::ids::Account;
 use crate::engine::Subscription;
-use crate::wire::view::{Permit, PermitHealth};
+use crate::wire::answer::{Permit, PermitHealth};
 
 /// The longest wait, in seconds.
 const WAIT_SECONDS_MAX: u64 = 60;

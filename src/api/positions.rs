@@ -9,7 +9,7 @@ use crate::api::accounts::Selection;
 use crate::api::auth::Caller;
 use crate::api::problem::Problem;
 use crate::api::query::Parameters;
-use crate::wire::view::PositionRow;
+use crate::wire::answer::PositionRow;
 
 /// The three books side by side
 ///

@@ -3,7 +3,7 @@
 //!
 //! Invariants: one code means one status; the codes are a closed set, published in the OpenAPI
 //! document; 429 and 503 say when to try again. Deliberately absent: codes of single events (see
-//! `wire::error` and `domain::record::Refusal`), which stand inside an answer.
+//! `wire::contract::error` and `domain::record::Refusal`), which stand inside an answer.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use utoipa::openapi::{RefOr, Schema};
 
 use crate::domain::record::Refusal;
 use crate::engine::EngineError;
-use crate::wire::error::{BodyError, Code as FieldCode, RequestError};
+use crate::wire::contract::error::{BodyError, Code as FieldCode, RequestError};
 
 macro_rules! codes {
     (@retry) => { Retry::InVain };

@@ -18,7 +18,7 @@ use crate::domain::limits;
 use crate::domain::record::Decision;
 use crate::metrics::projection::AccountRow;
 use crate::metrics::{Projection, catalogue, count_common, count_family};
-use crate::wire::view::{AccountSeries, Cardinality};
+use crate::wire::answer::{AccountSeries, Cardinality};
 
 /// What stands in labels
 ///

@@ -17,7 +17,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::{Beginning, RecordCodec, RecoverError, Replay, Settled, StateCodec, States};
 use crate::journal::{DiskStorage, JournalReader, LogError, SnapshotInfo, Snapshots, Storage};
 use crate::metrics::{Format, encode, project};
-use crate::wire::view::Whole;
+use crate::wire::answer::Whole;
 
 /// Prints the state on stdout, and on stderr what it was made of.
 pub(super) fn run(arguments: &ReplayArguments) -> Result<(), Failure> {
@@ -124,7 +124,7 @@ fn fold(
 
 /// Says what the state was made of.
 fn tell(state: &Monitor, snapshot: Option<SnapshotInfo>, folded: u64, seconds: f64) {
-    let at = crate::wire::time::rfc3339(state.now());
+    let at = crate::wire::contract::time::rfc3339(state.now());
     let from = snapshot.map_or_else(
         || "the first record".to_owned(),
         |info| format!("the snapshot of record {}", info.sequence),
@@ -162,7 +162,7 @@ pub(super) fn parse_until(text: &str) -> Result<Until, String> {
     if let Ok(sequence) = text.parse() {
         return Ok(Until::Sequence(sequence));
     }
-    let time: Result<Timestamp, _> = crate::wire::time::parse_rfc3339(text);
+    let time: Result<Timestamp, _> = crate::wire::contract::time::parse_rfc3339(text);
     time.map(Until::Time)
         .map_err(|error| format!("is neither a sequence nor a time in RFC 3339, which {error}"))
 }

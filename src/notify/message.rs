@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::directive::{Directive, DirectiveId};
 use crate::domain::time::Timestamp;
-use crate::wire::view::{self, Time};
+use crate::wire::answer::{self, Time};
 
 /// One message to one target.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ struct Payload {
     #[serde(rename = "type")]
     kind: &'static str,
     timestamp: Time,
-    data: view::Directive,
+    data: answer::Directive,
 }
 
 impl Message {
@@ -34,7 +34,7 @@ impl Message {
         let payload = Payload {
             kind: directive.kind.as_str(),
             timestamp: Time(directive.at),
-            data: view::Directive::new(directive),
+            data: answer::Directive::new(directive),
         };
         Self {
             id: directive.id,

@@ -10,12 +10,12 @@ use simdutf8::basic::from_utf8;
 use crate::domain::event::Event;
 use crate::domain::limits;
 use crate::domain::warning::Warning;
-use crate::wire::error::{BodyError, Code, EventError, Flaw};
+use crate::wire::contract::error::{BodyError, Code, EventError, Flaw};
+use crate::wire::contract::intern::Names;
+use crate::wire::contract::reader::{self, Object, Stop, each_element};
+use crate::wire::contract::value::Context;
 use crate::wire::event;
-use crate::wire::flat::End;
-use crate::wire::names::Names;
-use crate::wire::object::{self, Object, Stop, each_element};
-use crate::wire::value::Context;
+use crate::wire::json::scan::End;
 
 /// What a body may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ pub fn decode_json(body: &[u8], limits: &DecodeLimits) -> Result<Decoded, BodyEr
             walk.map_err(syntax)?;
         }
         Some(_) => {
-            object::check_json(text).map_err(syntax)?;
+            reader::check_json(text).map_err(syntax)?;
             return Err(BodyError::NotAnObject);
         }
     }
@@ -188,7 +188,7 @@ impl<'a> Collector<'a> {
                 Ok(()) => Ok(()),
                 Err(error) => self.refuse(not_json(&error)),
             },
-            Some(_) => match object::check_json(line) {
+            Some(_) => match reader::check_json(line) {
                 Ok(()) => self.not_an_object(line, 0),
                 Err(error) => self.refuse(not_json(&error)),
             },
@@ -234,7 +234,7 @@ impl<'a> Collector<'a> {
     }
 
     fn not_an_object(&mut self, text: &str, outside: usize) -> Result<(), BodyError> {
-        self.check_depth(outside + object::depth(text))?;
+        self.check_depth(outside + reader::depth(text))?;
         self.refuse(Flaw::whole(Code::InvalidEvent, "is not an object"))
     }
 

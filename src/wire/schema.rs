@@ -7,13 +7,13 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::domain::limits;
-use crate::wire::alertmanager;
+use crate::wire::contract::field::Field;
+use crate::wire::contract::spec::{FieldSpec, Presence, Shape};
+use crate::wire::contract::value::{DURATION_MAX, RESERVED};
 use crate::wire::event::{KINDS, KindSpec, ROW};
-use crate::wire::field::Field;
-use crate::wire::operate::CAUSES_NAMED_MAX;
-use crate::wire::operate::{HALT, RECONCILE, RELEASE};
-use crate::wire::spec::{FieldSpec, Presence, Shape};
-use crate::wire::value::{DURATION_MAX, RESERVED};
+use crate::wire::request::decisions::CAUSES_NAMED_MAX;
+use crate::wire::request::decisions::{HALT, RECONCILE, RELEASE};
+use crate::wire::request::notification;
 
 /// The body of an ingest request: one event or an array of them.
 pub const EVENTS: &str = "Events";
@@ -63,7 +63,7 @@ pub fn schemas() -> Map<String, Json> {
     add(HALT_REQUEST, object("Sets a cause on the latch of an account, or of all.", &HALT));
     add(RELEASE_REQUEST, object("Takes causes off a latch.", &RELEASE));
     add(RECONCILE_REQUEST, object("Reconciles an open drift by hand.", &RECONCILE));
-    add(NOTIFICATION, alertmanager::schema());
+    add(NOTIFICATION, notification::schema());
     schemas
 }
 

@@ -1,5 +1,7 @@
 //! The codec as a whole: round trips, bytes from nowhere, and a recorded hour of an engine.
 
+mod equivalence;
+
 use std::io::Read;
 use std::time::Duration;
 
@@ -20,11 +22,11 @@ use crate::domain::ids::{
 };
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Amount, Decimal, Notional, Position, Price, Quantity, Side};
+use crate::wire::contract::value::DURATION_MAX;
 use crate::wire::decode::{DecodeLimits, decode_json, decode_ndjson};
 use crate::wire::encode::{encode, encode_into};
 use crate::wire::event::KINDS;
-use crate::wire::operate::{decode_halt, decode_reconcile, decode_release};
-use crate::wire::value::DURATION_MAX;
+use crate::wire::request::decisions::{decode_halt, decode_reconcile, decode_release};
 
 const LIMITS: DecodeLimits =
     DecodeLimits { events_max: 50_000, text_bytes_max: 512, depth_max: 16 };

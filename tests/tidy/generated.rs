@@ -6,8 +6,8 @@
 use serde_json::Value;
 use trading_exporter::api::{self, Code, Route};
 use trading_exporter::metrics::catalogue;
+use trading_exporter::wire::contract::spec::{FieldSpec, Presence};
 use trading_exporter::wire::event::{ENVELOPE, KINDS, KindSpec};
-use trading_exporter::wire::spec::{FieldSpec, Presence};
 
 use crate::tree;
 

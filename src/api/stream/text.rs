@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::api::problem::Problem;
 use crate::domain::directive::Directive;
 use crate::metrics::StreamEnd;
-use crate::wire::view::{self, Permit, States};
+use crate::wire::answer::{self, Permit, States};
 
 /// A client that lost its stream waits so long before it comes back.
 const RETRY_MS: u64 = 1_000;
@@ -65,7 +65,7 @@ impl Chunk {
 
     pub(super) fn push_directive(&mut self, directive: &Directive, suffix: &str) {
         self.0.extend_from_slice(format!("id: {}{suffix}\n", directive.id).as_bytes());
-        self.push(directive.kind.as_str(), &view::Directive::new(directive));
+        self.push(directive.kind.as_str(), &answer::Directive::new(directive));
     }
 
     pub(super) fn push_permit(&mut self, permit: &Permit) {

@@ -5,11 +5,11 @@ use std::time::Duration;
 use crate::domain::event::{Body, Heartbeat, Source};
 use crate::domain::health::Health;
 use crate::domain::ids::Component;
-use crate::wire::error::{Code, Flaw};
+use crate::wire::contract::error::{Code, Flaw};
+use crate::wire::contract::field::Field;
+use crate::wire::contract::reader::{Object, ObjectWriter};
+use crate::wire::contract::spec::FieldSpec;
 use crate::wire::event::{ENVELOPE, KindSpec};
-use crate::wire::field::Field;
-use crate::wire::object::{Object, ObjectWriter};
-use crate::wire::spec::FieldSpec;
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "heartbeat",

@@ -1,10 +1,10 @@
 //! The table row of a kind of event: its name, its fields, and how it is decoded.
 
 use crate::domain::event::Body;
-use crate::wire::error::Flaw;
-use crate::wire::field::{Field, FieldSet};
-use crate::wire::object::Object;
-use crate::wire::spec::{FieldSpec, names};
+use crate::wire::contract::error::Flaw;
+use crate::wire::contract::field::{Field, FieldSet};
+use crate::wire::contract::reader::Object;
+use crate::wire::contract::spec::{FieldSpec, names};
 
 /// A kind of event.
 #[derive(Debug)]

@@ -29,11 +29,11 @@ use crate::domain::ids::{Account, EventId, OrderId, Strategy, Symbol, Venue};
 use crate::domain::limits;
 use crate::domain::time::Timestamp;
 use crate::domain::units::Side;
-use crate::wire::error::{Code, Flaw};
-use crate::wire::field::Field;
-use crate::wire::object::{Object, ObjectWriter, missing};
-use crate::wire::spec::FieldSpec;
-use crate::wire::value::{SessionName, TimeNanos, TimeText, string};
+use crate::wire::contract::error::{Code, Flaw};
+use crate::wire::contract::field::Field;
+use crate::wire::contract::reader::{Object, ObjectWriter, missing};
+use crate::wire::contract::spec::FieldSpec;
+use crate::wire::contract::value::{SessionName, TimeNanos, TimeText, string};
 
 pub use kind::KindSpec;
 pub use positions::ROW;

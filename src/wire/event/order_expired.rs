@@ -1,9 +1,9 @@
 //! `order_expired`: fields, decoder, encoder.
 
 use crate::domain::event::{Body, OrderExpired};
-use crate::wire::error::Flaw;
+use crate::wire::contract::error::Flaw;
+use crate::wire::contract::reader::{Object, ObjectWriter};
 use crate::wire::event::{ENVELOPE, KindSpec, ORDER, decode_order, encode_order};
-use crate::wire::object::{Object, ObjectWriter};
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "order_expired",

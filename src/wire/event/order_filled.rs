@@ -3,11 +3,11 @@
 use crate::domain::event::{Body, Liquidity, OrderFilled};
 use crate::domain::ids::{Currency, FillId};
 use crate::domain::units::{Amount, Price, Quantity};
-use crate::wire::error::Flaw;
+use crate::wire::contract::error::Flaw;
+use crate::wire::contract::field::Field;
+use crate::wire::contract::reader::{Object, ObjectWriter};
+use crate::wire::contract::spec::FieldSpec;
 use crate::wire::event::{ENVELOPE, KindSpec, ORDER, decode_order, encode_order};
-use crate::wire::field::Field;
-use crate::wire::object::{Object, ObjectWriter};
-use crate::wire::spec::FieldSpec;
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "order_filled",

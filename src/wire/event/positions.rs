@@ -3,12 +3,12 @@
 use crate::domain::event::{Body, PositionRow, Positions, Source};
 use crate::domain::ids::Symbol;
 use crate::domain::units::{Position, Price};
-use crate::wire::error::{Code, Flaw};
+use crate::wire::contract::error::{Code, Flaw};
+use crate::wire::contract::field::{Field, FieldSet};
+use crate::wire::contract::reader::{Object, ObjectWriter, Stop, each_element, missing};
+use crate::wire::contract::spec::{FieldSpec, Presence, Shape, names};
+use crate::wire::contract::value::FetchStatus;
 use crate::wire::event::{ENVELOPE, KindSpec};
-use crate::wire::field::{Field, FieldSet};
-use crate::wire::object::{Object, ObjectWriter, Stop, each_element, missing};
-use crate::wire::spec::{FieldSpec, Presence, Shape, names};
-use crate::wire::value::FetchStatus;
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "positions",

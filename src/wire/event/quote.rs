@@ -3,11 +3,11 @@
 use crate::domain::event::{Body, Quote};
 use crate::domain::ids::Symbol;
 use crate::domain::units::{DECIMALS_MAX, Decimal, Price};
-use crate::wire::error::{Code, Flaw};
+use crate::wire::contract::error::{Code, Flaw};
+use crate::wire::contract::field::Field;
+use crate::wire::contract::reader::{Object, ObjectWriter, missing};
+use crate::wire::contract::spec::FieldSpec;
 use crate::wire::event::{ENVELOPE, KindSpec};
-use crate::wire::field::Field;
-use crate::wire::object::{Object, ObjectWriter, missing};
-use crate::wire::spec::FieldSpec;
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "quote",

@@ -2,12 +2,12 @@
 
 use crate::domain::event::{Body, Reconciled};
 use crate::domain::ids::Symbol;
-use crate::wire::error::Flaw;
+use crate::wire::contract::error::Flaw;
+use crate::wire::contract::field::Field;
+use crate::wire::contract::reader::{Object, ObjectWriter};
+use crate::wire::contract::spec::FieldSpec;
+use crate::wire::contract::value::Identifier;
 use crate::wire::event::{ENVELOPE, KindSpec};
-use crate::wire::field::Field;
-use crate::wire::object::{Object, ObjectWriter};
-use crate::wire::spec::FieldSpec;
-use crate::wire::value::Identifier;
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "reconciled",

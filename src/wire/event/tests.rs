@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::domain::ids::Session;
+use crate::wire::contract::spec::Presence;
 use crate::wire::decode::{DecodeLimits, decode_json};
 use crate::wire::encode::encode;
-use crate::wire::spec::Presence;
 use serde_json::Value as Json;
 
 /// Decodes one event, good or bad.

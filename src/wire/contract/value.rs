@@ -23,12 +23,13 @@ use crate::domain::units::{
     Amount, Decimal, Notional, NumberError, Position, Price, Quantity, Side, from_digits,
     parse_decimal, rounded,
 };
-use crate::wire::eight::{SevenBytes, number_of_seven};
-use crate::wire::names::Names;
-use crate::wire::raw::{Raw, Short};
-use crate::wire::spec::Shape;
-use crate::wire::time::{LastMinute, TimeTextError};
-use crate::wire::{digits, eight, time};
+use crate::wire::contract::intern::Names;
+use crate::wire::contract::spec::Shape;
+use crate::wire::contract::time;
+use crate::wire::contract::time::{LastMinute, TimeTextError};
+use crate::wire::json::swar::{SevenBytes, number_of_seven};
+use crate::wire::json::token::{Raw, Short};
+use crate::wire::json::{swar, write};
 
 /// Why a value was refused, as the end of a sentence that begins with the field's name.
 pub(crate) type Why = Cow<'static, str>;
@@ -90,7 +91,7 @@ fn json_string(raw: &str, bytes_max: usize) -> Result<Cow<'_, str>, Why> {
         [b'"', .., b'"'] => raw.get(1..raw.len() - 1).unwrap_or_default(),
         _ => return Err(NO_STRING),
     };
-    let text = if !eight::holds_backslash(inner.as_bytes()) {
+    let text = if !swar::holds_backslash(inner.as_bytes()) {
         Cow::Borrowed(inner)
     } else if inner.len() / 6 > bytes_max {
         // The longest escape of one byte has six: no need to unpack it to know.
@@ -138,7 +139,7 @@ fn decimal(raw: Raw<'_>, context: &mut Context) -> Result<Decimal, Why> {
 #[inline(never)]
 fn decimal_of_text(raw: Raw<'_>, context: &mut Context) -> Result<Decimal, Why> {
     if let Raw::Text(text) = raw
-        && let Some(head) = eight::padded(text.as_bytes())
+        && let Some(head) = swar::padded(text.as_bytes())
         && let Some(SevenBytes { digits, places, len }) = number_of_seven(head)
         && len == text.len()
     {
@@ -197,7 +198,7 @@ fn id_why(error: IdError) -> Why {
 
 /// Writes a JSON string.
 pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
-    if !digits::push_quoted(text.as_bytes(), out) {
+    if !write::push_quoted(text.as_bytes(), out) {
         write_any_string(text, out);
     }
 }
@@ -205,7 +206,7 @@ pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
 /// The same of one that is very short, or long, or holds what needs an escape.
 #[inline(never)]
 fn write_any_string(text: &str, out: &mut Vec<u8>) {
-    if eight::plain_len(text.as_bytes()) < text.len() {
+    if swar::plain_len(text.as_bytes()) < text.len() {
         return write_escaped(text, out);
     }
     out.push(b'"');
@@ -216,7 +217,7 @@ fn write_any_string(text: &str, out: &mut Vec<u8>) {
 fn write_escaped(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some((plain, tail)) = rest.split_at_checked(eight::plain_len(rest)) {
+    while let Some((plain, tail)) = rest.split_at_checked(swar::plain_len(rest)) {
         out.extend_from_slice(plain);
         let Some((special, after)) = tail.split_first() else { break };
         match special {
@@ -233,7 +234,7 @@ fn write_escaped(text: &str, out: &mut Vec<u8>) {
 
 /// Writes a decimal as a string, so that no reader on the way makes a float of it.
 fn write_decimal(value: Decimal, out: &mut Vec<u8>) {
-    digits::push_quoted_decimal(value, out);
+    write::push_quoted_decimal(value, out);
 }
 
 macro_rules! names {
@@ -442,7 +443,7 @@ impl Value for u64 {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        digits::push_u64(*self, out);
+        write::push_u64(*self, out);
     }
 }
 
@@ -497,7 +498,7 @@ impl Value for TimeNanos {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        digits::push_i64(self.0.as_nanos(), out);
+        write::push_i64(self.0.as_nanos(), out);
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::domain::time::{NANOS_PER_SECOND, TimeError, Timestamp};
 use crate::domain::units::{Decimal, NumberError, parse_decimal};
-use crate::wire::eight::leading_digits;
+use crate::wire::json::swar::leading_digits;
 
 /// Why a time was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +51,7 @@ pub fn parse_rfc3339(text: &str) -> Result<Timestamp, TimeTextError> {
 
 /// The minute of the time before: those of a batch are mostly of one, and it is a third of the work.
 #[derive(Debug, Default)]
-pub(super) struct LastMinute {
+pub(crate) struct LastMinute {
     /// `2026-11-22T14:30`, and its Unix seconds.
     known: Option<([u8; 16], i64)>,
 }
@@ -59,7 +59,7 @@ pub(super) struct LastMinute {
 impl LastMinute {
     /// See [`parse`].
     #[inline]
-    pub(super) fn parse(&mut self, text: &str) -> Result<Timestamp, TimeTextError> {
+    pub(crate) fn parse(&mut self, text: &str) -> Result<Timestamp, TimeTextError> {
         // Every RFC 3339 time has a colon, mostly there, and no number has one.
         if text.as_bytes().get(13) == Some(&b':') || text.contains(':') {
             self.parse_rfc3339(text)
@@ -155,7 +155,7 @@ pub fn from_unix_nanos(text: &str) -> Result<Timestamp, TimeTextError> {
 }
 
 /// The same of a number.
-pub(super) fn from_decimal_nanos(nanos: Decimal) -> Result<Timestamp, TimeTextError> {
+pub(crate) fn from_decimal_nanos(nanos: Decimal) -> Result<Timestamp, TimeTextError> {
     if nanos.scale() != 0 {
         return Err(TimeTextError::NotNanoseconds);
     }
@@ -236,7 +236,7 @@ impl Serialize for Rfc3339 {
 }
 
 /// The time of so many Unix nanoseconds.
-pub(super) fn in_range(nanos: i128) -> Result<Timestamp, TimeTextError> {
+pub(crate) fn in_range(nanos: i128) -> Result<Timestamp, TimeTextError> {
     let nanos = i64::try_from(nanos).map_err(|_| TimeError)?;
     Ok(Timestamp::from_nanos(nanos)?)
 }

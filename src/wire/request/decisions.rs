@@ -8,13 +8,13 @@ use crate::domain::audit::By;
 use crate::domain::ids::{Account, Actor, Symbol};
 use crate::domain::record::{Adopt, Decision};
 use crate::domain::state::TradingState;
+use crate::wire::contract::error::{BodyError, Flaw, RequestError};
+use crate::wire::contract::field::{Field, FieldSet};
+use crate::wire::contract::reader::{self, Object, each_element};
+use crate::wire::contract::spec::{FieldSpec, Shape, names};
+use crate::wire::contract::value::{AccountOrAll, Context, Value, Why};
 use crate::wire::decode::DecodeLimits;
-use crate::wire::error::{BodyError, Flaw, RequestError};
-use crate::wire::field::{Field, FieldSet};
-use crate::wire::object::{self, Object, each_element};
-use crate::wire::raw::Raw;
-use crate::wire::spec::{FieldSpec, Shape, names};
-use crate::wire::value::{AccountOrAll, Context, Value, Why};
+use crate::wire::json::token::Raw;
 
 /// The most causes that one release may name.
 pub(crate) const CAUSES_NAMED_MAX: usize =
@@ -191,7 +191,7 @@ fn read<'a>(
     }
     let mut object = Object::new(limits.text_bytes_max);
     if let Err(error) = object.read(text) {
-        object::check_json(text).map_err(|e| syntax(&e))?;
+        reader::check_json(text).map_err(|e| syntax(&e))?;
         // It is JSON: then it is no object, or a name in it is no text.
         let body = if error.is_data() { BodyError::NotAnObject } else { syntax(&error) };
         return Err(body.into());
@@ -243,7 +243,7 @@ impl Value for Vec<u64> {
                 Ok(id) => ids.push(id),
                 Err(why) => flaw = Some(why),
             }
-            if flaw.is_some() { Err(object::Stop) } else { Ok(()) }
+            if flaw.is_some() { Err(reader::Stop) } else { Ok(()) }
         });
         match (flaw, walk) {
             (Some(why), _) => Err(why),

@@ -6,9 +6,9 @@
 //! too, as the same pairs (a test holds that). It is here because it makes decoding an event three
 //! times as fast: a general parser finds each string's end twice and asks a visitor at every step.
 
-use crate::wire::eight::{SevenBytes, number_of_eight, number_of_seven, plain_len};
-use crate::wire::field::Field;
-use crate::wire::raw::{Raw, Short};
+use crate::wire::contract::field::Field;
+use crate::wire::json::swar::{SevenBytes, number_of_eight, number_of_seven, plain_len};
+use crate::wire::json::token::{Raw, Short};
 
 /// Where an object ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl End {
 /// Hands each pair of the flat object that begins at `from` to `visit`, and gives the place behind
 /// its end. None: it is not of this form, and what was handed over before counts for nothing.
 #[inline]
-pub(super) fn each_pair<'a>(
+pub(crate) fn each_pair<'a>(
     text: &'a str,
     from: usize,
     end: End,

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use crate::domain::limits;
-use crate::wire::field::Field;
+use crate::wire::contract::field::Field;
 
 /// Why an event (or the field of a request) was refused. The text is stable: it stands in answers
 /// and on metrics.

@@ -5,7 +5,7 @@
 //! is its high bit.
 
 /// The text `00000000`.
-pub(super) const ZEROS: u64 = ONES * b'0' as u64;
+pub(crate) const ZEROS: u64 = ONES * b'0' as u64;
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = ONES * 0x80;
@@ -42,19 +42,19 @@ const fn is_plain(byte: u8) -> bool {
 }
 
 /// Whether eight bytes stand for themselves in a JSON string.
-pub(super) const fn is_plain_word(word: u64) -> bool {
+pub(crate) const fn is_plain_word(word: u64) -> bool {
     specials(word) == 0
 }
 
 /// Whether two times eight bytes do.
-pub(super) const fn are_plain_words(first: u64, last: u64) -> bool {
+pub(crate) const fn are_plain_words(first: u64, last: u64) -> bool {
     specials(first) | specials(last) == 0
 }
 
 /// How many bytes at the head of `text` stand for themselves in a JSON string: no quote, no
 /// backslash, no control character.
 #[inline]
-pub(super) fn plain_len(text: &[u8]) -> usize {
+pub(crate) fn plain_len(text: &[u8]) -> usize {
     let (words, rest) = text.as_chunks();
     let mut len = 0;
     for word in words {
@@ -69,7 +69,7 @@ pub(super) fn plain_len(text: &[u8]) -> usize {
 
 /// Whether a backslash stands in `text`; the last eight bytes are looked at once more rather than
 /// one by one.
-pub(super) fn holds_backslash(text: &[u8]) -> bool {
+pub(crate) fn holds_backslash(text: &[u8]) -> bool {
     let Some(last) = text.last_chunk::<8>() else { return text.contains(&b'\\') };
     let (words, _) = text.as_chunks::<8>();
     let found = words
@@ -105,14 +105,14 @@ const fn number_of_first(values: u64, bits: u32) -> u32 {
 
 /// The number that eight digits make; none if one of them is no digit.
 #[inline]
-pub(super) const fn number_of_eight(text: [u8; 8]) -> Option<u32> {
+pub(crate) const fn number_of_eight(text: [u8; 8]) -> Option<u32> {
     let values = u64::from_le_bytes(text) ^ ZEROS;
     if no_digits(values) == 0 { Some(number(values)) } else { None }
 }
 
 /// The number that the digits at the head of eight bytes make, and how many they are.
 #[inline]
-pub(super) const fn leading_digits(text: [u8; 8]) -> (u32, usize) {
+pub(crate) const fn leading_digits(text: [u8; 8]) -> (u32, usize) {
     let values = u64::from_le_bytes(text) ^ ZEROS;
     match first_bits(no_digits(values)) {
         0 => (0, 0),
@@ -122,7 +122,7 @@ pub(super) const fn leading_digits(text: [u8; 8]) -> (u32, usize) {
 
 /// A text of at most seven bytes, with spaces behind it.
 #[inline]
-pub(super) fn padded(text: &[u8]) -> Option<[u8; 8]> {
+pub(crate) fn padded(text: &[u8]) -> Option<[u8; 8]> {
     let mut eight = [b' '; 8];
     let (head, end) = eight.split_at_mut_checked(text.len())?;
     head.copy_from_slice(text);
@@ -131,19 +131,19 @@ pub(super) fn padded(text: &[u8]) -> Option<[u8; 8]> {
 
 /// A JSON number without sign and exponent, of at most seven bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SevenBytes {
+pub(crate) struct SevenBytes {
     /// All digits as one number.
-    pub(super) digits: u32,
+    pub(crate) digits: u32,
     /// How many of them stand behind the point.
-    pub(super) places: u32,
+    pub(crate) places: u32,
     /// How many bytes the text has.
-    pub(super) len: usize,
+    pub(crate) len: usize,
 }
 
 /// The number at the head of eight bytes. None: it is none, or not of this form, or goes on behind
 /// them.
 #[inline]
-pub(super) const fn number_of_seven(text: [u8; 8]) -> Option<SevenBytes> {
+pub(crate) const fn number_of_seven(text: [u8; 8]) -> Option<SevenBytes> {
     let word = u64::from_le_bytes(text);
     let values = word ^ ZEROS;
     let others = no_digits(values);

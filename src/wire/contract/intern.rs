@@ -19,11 +19,11 @@ const PLACE_SHIFT: u32 = u64::BITS - SYMBOLS_MAX.ilog2();
 /// The names of the events before; by default, none is remembered.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    pub(super) accounts: Known<Account>,
-    pub(super) symbols: Known<Symbol>,
-    pub(super) currencies: Known<Currency>,
-    pub(super) strategies: Known<Strategy>,
-    pub(super) venues: Known<Venue>,
+    pub(crate) accounts: Known<Account>,
+    pub(crate) symbols: Known<Symbol>,
+    pub(crate) currencies: Known<Currency>,
+    pub(crate) strategies: Known<Strategy>,
+    pub(crate) venues: Known<Venue>,
 }
 
 impl Names {
@@ -45,7 +45,7 @@ impl Names {
 
 /// Names of one kind, each in the place that its text leads to; a newer one takes the place.
 #[derive(Debug)]
-pub(super) struct Known<T> {
+pub(crate) struct Known<T> {
     places: Vec<Option<T>>,
     places_max: usize,
 }
@@ -63,7 +63,7 @@ impl<T: Borrow<str> + Clone> Known<T> {
 
     /// The name of that text, remembered or made.
     #[inline]
-    pub(super) fn get<E>(
+    pub(crate) fn get<E>(
         &mut self,
         text: &str,
         make: impl FnOnce(&str) -> Result<T, E>,

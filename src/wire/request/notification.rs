@@ -20,9 +20,9 @@ use crate::domain::digest::digest_of;
 use crate::domain::ids::{self, Account};
 use crate::domain::limits;
 use crate::domain::state::TradingState;
-use crate::wire::error::{BodyError, Code, RequestError};
-use crate::wire::time;
-use crate::wire::value::RESERVED;
+use crate::wire::contract::error::{BodyError, Code, RequestError};
+use crate::wire::contract::time;
+use crate::wire::contract::value::RESERVED;
 
 /// Unknown actions that are named in the answer and in the log.
 const ACTIONS_NAMED_MAX: usize = 16;
@@ -144,7 +144,7 @@ pub fn decode(body: &[u8]) -> Result<Notification, RequestError> {
 }
 
 /// The schema of the body: what is read of it.
-pub(super) fn schema() -> Json {
+pub(crate) fn schema() -> Json {
     let labels = json!({ "type": "object", "additionalProperties": { "type": "string" } });
     let text = |about: &str| json!({ "type": "string", "description": about });
     json!({

@@ -6,7 +6,7 @@
 //! what copies of each part's own length cost.
 
 use crate::domain::units::Decimal;
-use crate::wire::eight::{ZEROS, are_plain_words, is_plain_word};
+use crate::wire::json::swar::{ZEROS, are_plain_words, is_plain_word};
 
 /// The most digits of a `u64`, and those of a place of 28 decimals, with the point.
 const ROOM: usize = 40;
@@ -39,7 +39,7 @@ fn push_word(word: u128, len: usize, out: &mut Vec<u8>) {
 
 /// Appends a text of 4 to 14 bytes, which needs no escapes, between quotes. False: it is none.
 #[inline]
-pub(super) fn push_quoted(text: &[u8], out: &mut Vec<u8>) -> bool {
+pub(crate) fn push_quoted(text: &[u8], out: &mut Vec<u8>) -> bool {
     let half = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
     let (start, len) = (out.len(), text.len());
     // Two pieces that may share some bytes: the last one, with the quote behind it, is laid over
@@ -87,7 +87,7 @@ const fn seven_bytes(digits: u32, places: u32) -> (u64, u32) {
 
 /// Appends an integer.
 #[expect(clippy::cast_possible_truncation, reason = "each part is below 10^8")]
-pub(in crate::wire) fn push_u64(value: u64, out: &mut Vec<u8>) {
+pub(crate) fn push_u64(value: u64, out: &mut Vec<u8>) {
     let (high, low) = (value / EIGHT_DIGITS, (value % EIGHT_DIGITS) as u32);
     if high == 0 {
         return push_first(low, out);
@@ -112,7 +112,7 @@ fn push_first(value: u32, out: &mut Vec<u8>) {
 }
 
 /// Appends an integer.
-pub(super) fn push_i64(value: i64, out: &mut Vec<u8>) {
+pub(crate) fn push_i64(value: i64, out: &mut Vec<u8>) {
     if value < 0 {
         out.push(b'-');
     }
@@ -120,7 +120,7 @@ pub(super) fn push_i64(value: i64, out: &mut Vec<u8>) {
 }
 
 /// Appends a decimal between quotes, without trailing zeros: `"187.4"`, `"-0.05"`, `"100"`.
-pub(super) fn push_quoted_decimal(value: Decimal, out: &mut Vec<u8>) {
+pub(crate) fn push_quoted_decimal(value: Decimal, out: &mut Vec<u8>) {
     let parts = value.unpack();
     match parts.lo {
         digits @ 1..SEVEN_DIGITS
@@ -186,7 +186,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::wire::eight::number_of_eight;
+    use crate::wire::json::swar::number_of_eight;
 
     fn text(push: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut out = Vec::new();

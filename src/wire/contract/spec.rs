@@ -3,9 +3,9 @@
 //! Invariant: decoder, encoder and published schema all read these rows. Deliberately absent: how
 //! a value is read (see `value`).
 
-use crate::wire::error::Code;
-use crate::wire::field::{Field, FieldSet};
-use crate::wire::value::Value;
+use crate::wire::contract::error::Code;
+use crate::wire::contract::field::{Field, FieldSet};
+use crate::wire::contract::value::Value;
 
 /// A field of a kind.
 #[derive(Clone, Copy, Debug)]

@@ -6,9 +6,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
+use crate::wire::contract::field::Field;
 use crate::wire::decode::{DecodeLimits, EventReader, decode_json, decode_ndjson};
 use crate::wire::event::KINDS;
-use crate::wire::field::Field;
 
 /// Values of every shape, good ones and bad ones, as JSON.
 const VALUES: &[&str] = &[

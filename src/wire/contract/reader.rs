@@ -13,12 +13,12 @@ use serde::de::{
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
-use crate::wire::error::{Code, Flaw};
-use crate::wire::field::{FIELDS, Field, FieldSet};
-use crate::wire::flat::{self, End, Name};
-use crate::wire::names::Names;
-use crate::wire::raw::Raw;
-use crate::wire::value::{Context, Value};
+use crate::wire::contract::error::{Code, Flaw};
+use crate::wire::contract::field::{FIELDS, Field, FieldSet};
+use crate::wire::contract::intern::Names;
+use crate::wire::contract::value::{Context, Value};
+use crate::wire::json::scan::{self, End, Name};
+use crate::wire::json::token::Raw;
 
 /// One JSON object. It is meant to be reused: reading the next one costs no allocation.
 pub(crate) struct Object<'a> {
@@ -79,7 +79,7 @@ impl<'a> Object<'a> {
     /// behind its end.
     pub(crate) fn read_flat(&mut self, text: &'a str, from: usize, end: End) -> Option<usize> {
         self.clear();
-        flat::each_pair(text, from, end, |name, raw| match name {
+        scan::each_pair(text, from, end, |name, raw| match name {
             Name::Known(field) => self.put(field, raw),
             Name::Text(name) => self.take_named(name, raw),
         })

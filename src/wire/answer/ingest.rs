@@ -7,8 +7,8 @@ use super::word::{TradingStateWord, WarningWord};
 use crate::domain::ids::Account;
 use crate::domain::state::TradingState;
 use crate::domain::warning::Warning;
-use crate::wire::digits::push_u64;
-use crate::wire::value::write_string;
+use crate::wire::contract::value::write_string;
+use crate::wire::json::write::push_u64;
 
 /// What became of the events of one request: `accepted` + `duplicates` + the length of
 /// `rejected` is the number of events sent.
