@@ -1,7 +1,7 @@
 //! The catalogue: every metric family there is, as data.
 //!
 //! One row says name, type, HELP and labels, and how the samples are read off the projection. The
-//! same rows drive HELP and TYPE, the encoder's walk, and the table of the README, so none of them
+//! same rows drive HELP and TYPE, the encoder's walk, and the table of docs/metrics.md, so none of them
 //! can disagree. To add a family is to add a row to its topic in [`families`]; to add a topic is
 //! one file and one line there.
 
@@ -166,7 +166,7 @@ pub fn all() -> impl Iterator<Item = &'static Family> {
     families::TOPICS.iter().flat_map(|topic| topic.iter())
 }
 
-/// The table of the README: one line for each family, in the order of the exposition.
+/// The table of docs/metrics.md: one line for each family, in the order of the exposition.
 #[must_use]
 pub fn markdown() -> String {
     let mut out = String::from("| metric | type | labels | meaning |\n|---|---|---|---|\n");

@@ -1,6 +1,6 @@
 """Every metric that a query may name, with its labels.
 
-The exporter's own are read from the table of the README, which a test of the code holds equal to
+The exporter's own are read from the table of docs/metrics.md, which a test of the code holds equal to
 the catalogue; the rest is what Prometheus makes itself.
 """
 
@@ -18,6 +18,7 @@ PROMETHEUS = {
     "ALERTS": TARGET
     | {"alertname", "alertstate", "severity", "account", "symbol", "drift", "component"},
 }
+TABLE = ROOT / "docs" / "metrics.md"
 ROW = re.compile(r"^\| `([a-z_]+)` \| (\w+) \| ([^|]*) \| .* \|$", re.MULTILINE)
 NAME = r"\b(?:\w+:[\w:]+|(?:trading|process|scrape)_[a-z_]+|up|ALERTS)\b"
 # A recorded series: its labels stand before the first colon.
@@ -46,9 +47,9 @@ def recorded():
     }
 
 
-def known(readme=None):
+def known(table=None):
     """The labels of each metric by its name, buckets and sums of histograms among them."""
-    text = readme or (ROOT / "README.md").read_text()
+    text = table or TABLE.read_text()
     families = PROMETHEUS | recorded()
     for name, kind, labels in ROW.findall(text):
         own = TARGET | set(re.findall(r"`(\w+)`", labels))

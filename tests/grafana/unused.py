@@ -25,7 +25,7 @@ NOT_ON_PANELS = {
 
 def findings():
     """Metrics that nobody looks at and no reason stands for, and reasons that are not needed."""
-    names = [row[0] for row in catalogue.ROW.findall((boards.ROOT / "README.md").read_text())]
+    names = [row[0] for row in catalogue.ROW.findall(catalogue.TABLE.read_text())]
     texts = [
         query.expression
         for document in boards.load().values()

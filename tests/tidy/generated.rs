@@ -21,7 +21,7 @@ pub(crate) struct Section {
 
 /// All of them.
 pub(crate) const SECTIONS: &[Section] = &[
-    Section { document: "README.md", name: "metrics", text: catalogue::markdown },
+    Section { document: "docs/metrics.md", name: "metrics", text: catalogue::markdown },
     Section { document: "docs/http-api.md", name: "envelope", text: envelope },
     Section { document: "docs/http-api.md", name: "events", text: events },
     Section { document: "docs/http-api.md", name: "paths", text: routes },
