@@ -1,7 +1,7 @@
 //! `GET /metrics`: what Prometheus scrapes.
 //!
 //! The state is copied, encoded and sent piece by piece, with turns for others in between: see
-//! [`Picture`] for how that shows one moment. A token that is confined to accounts
+//! [`ScrapeSnapshot`] for how that shows one moment. A token that is confined to accounts
 //! gets the series of those alone, and nothing of the exporter itself, whose figures move with
 //! accounts that it may not see: the length of its answer says nothing of others.
 
@@ -25,7 +25,7 @@ use crate::api::AppState;
 use crate::api::auth::Caller;
 use crate::clock;
 use crate::domain::ids::Account;
-use crate::metrics::{Budget, Exposition, Format, Picture};
+use crate::metrics::{Budget, Exposition, Format, ScrapeSnapshot, accepts_coding};
 
 /// What Prometheus scrapes
 ///
@@ -53,17 +53,17 @@ pub(super) async fn get_metrics(
     let encoding = Encoding::of(&headers);
     let body = if caller.may_see(Account::ALL) {
         let mut lent = Lent::by(&app);
-        copy(&app, &mut lent.picture, |_| true).await;
+        copy(&app, &mut lent.snapshot, |_| true).await;
         let (depth, limit) = app.engine.queue();
         app.runtime.queue(depth, limit);
-        let exposition = lent.picture.exposition(Some(&app.runtime), format);
+        let exposition = lent.snapshot.exposition(Some(&app.runtime), format);
         let body = write(&app, exposition, encoding).await;
         app.runtime.scrape_duration(clock::monotonic().saturating_duration_since(started));
         body
     } else {
-        let mut picture = confined(&app, &caller);
-        copy(&app, &mut picture, |account| caller.may_see(account.as_str())).await;
-        write(&app, picture.exposition(None, format), encoding).await
+        let mut snapshot = confined(&app, &caller);
+        copy(&app, &mut snapshot, |account| caller.may_see(account.as_str())).await;
+        write(&app, snapshot.exposition(None, format), encoding).await
     };
     let length = body.len();
     let mut response = in_pieces(app, body).into_response();
@@ -104,24 +104,24 @@ async fn give_turns(app: &AppState) {
     }
 }
 
-/// The picture that scrapes share, on loan: it goes back however a scrape ends. A second scrape at the
+/// The snapshot that scrapes share, on loan: it goes back however a scrape ends. A second scrape at the
 /// same time begins with an empty one.
 struct Lent {
-    picture: Picture,
+    snapshot: ScrapeSnapshot,
     owner: AppState,
 }
 
 impl Lent {
     fn by(app: &AppState) -> Self {
-        let picture = app.picture.lock().take();
-        let empty = || Picture::under(app.budgets.of(None));
-        Self { picture: picture.unwrap_or_else(empty), owner: app.clone() }
+        let snapshot = app.snapshot.lock().take();
+        let empty = || ScrapeSnapshot::under(app.budgets.of(None));
+        Self { snapshot: snapshot.unwrap_or_else(empty), owner: app.clone() }
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        *self.owner.picture.lock() = Some(mem::take(&mut self.picture));
+        *self.owner.snapshot.lock() = Some(mem::take(&mut self.snapshot));
     }
 }
 
@@ -136,28 +136,28 @@ impl Budgets {
     }
 }
 
-/// An empty picture for a caller who sees some accounts alone.
-fn confined(app: &AppState, caller: &Caller) -> Picture {
-    Picture::under(app.budgets.of(Some(caller.token())))
+/// An empty snapshot for a caller who sees some accounts alone.
+fn confined(app: &AppState, caller: &Caller) -> ScrapeSnapshot {
+    ScrapeSnapshot::under(app.budgets.of(Some(caller.token())))
 }
 
-/// A picture of what the caller may see.
-pub(super) async fn picture_for(app: &AppState, caller: &Caller) -> Picture {
-    let mut picture = if caller.may_see(Account::ALL) {
-        Picture::under(app.budgets.of(None))
+/// A snapshot of what the caller may see.
+pub(super) async fn snapshot_for(app: &AppState, caller: &Caller) -> ScrapeSnapshot {
+    let mut snapshot = if caller.may_see(Account::ALL) {
+        ScrapeSnapshot::under(app.budgets.of(None))
     } else {
         confined(app, caller)
     };
-    copy(app, &mut picture, |account| caller.may_see(account.as_str())).await;
-    picture
+    copy(app, &mut snapshot, |account| caller.may_see(account.as_str())).await;
+    snapshot
 }
 
-/// Takes a picture of the state as it is at one moment, with turns for others while it is prepared.
-async fn copy(app: &AppState, picture: &mut Picture, visible: impl Fn(&Account) -> bool) {
+/// Takes a snapshot of the state as it is at one moment, with turns for others while it is prepared.
+async fn copy(app: &AppState, snapshot: &mut ScrapeSnapshot, visible: impl Fn(&Account) -> bool) {
     for _ in 0..PASSES_MAX {
         let mut copied = 0;
         loop {
-            let step = app.engine.read(|monitor| picture.catch_up(monitor, &visible));
+            let step = app.engine.read(|monitor| snapshot.catch_up(monitor, &visible));
             copied += step.copied;
             give_turns(app).await;
             if step.is_last {
@@ -168,8 +168,8 @@ async fn copy(app: &AppState, picture: &mut Picture, visible: impl Fn(&Account) 
             break;
         }
     }
-    app.engine.read(|monitor| picture.take(monitor, &visible));
-    while picture.work_out() {
+    app.engine.read(|monitor| snapshot.take(monitor, &visible));
+    while snapshot.work_out() {
         give_turns(app).await;
     }
 }
@@ -228,13 +228,8 @@ impl Encoding {
     /// gzip, if the scraper takes it (RFC 9110, section 12.5.3).
     fn of(headers: &HeaderMap) -> Self {
         let values = headers.get_all(header::ACCEPT_ENCODING).iter();
-        let codings = values.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
-        let takes_gzip = codings.map(str::trim).any(|coding| {
-            let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
-            let weight = weight.trim().strip_prefix("q=").and_then(|q| q.trim().parse().ok());
-            name.trim().eq_ignore_ascii_case("gzip") && weight.is_some_and(|q: f32| q > 0.0)
-        });
-        if takes_gzip { Self::Gzip } else { Self::Identity }
+        let mut values = values.filter_map(|value| value.to_str().ok());
+        if values.any(|value| accepts_coding(value, "gzip")) { Self::Gzip } else { Self::Identity }
     }
 }
 

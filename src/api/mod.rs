@@ -68,7 +68,7 @@ pub use routes::{ROUTES, Route};
 use crate::config::Config;
 use crate::domain::audit::By;
 use crate::engine::Handle;
-use crate::metrics::{Picture, Runtime};
+use crate::metrics::{Runtime, ScrapeSnapshot};
 use layers::RequestIds;
 use metrics::Budgets;
 
@@ -101,7 +101,7 @@ pub struct Shared {
     /// Random bits that tell this process from another.
     pub process: u64,
     /// What scrapes keep from one to the next; none: one is under way, or there was none yet.
-    picture: Mutex<Option<Picture>>,
+    snapshot: Mutex<Option<ScrapeSnapshot>>,
     budgets: Budgets,
     request_ids: RequestIds,
 }
@@ -146,7 +146,7 @@ impl AppState {
             budget,
             listeners,
             process,
-            picture: Mutex::default(),
+            snapshot: Mutex::default(),
             budgets: Budgets::default(),
             request_ids: RequestIds::new(process),
         }))

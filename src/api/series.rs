@@ -9,7 +9,7 @@ use axum::{Extension, Json};
 use crate::api::AppState;
 use crate::api::auth::Caller;
 use crate::api::decide::decide;
-use crate::api::metrics::picture_for;
+use crate::api::metrics::snapshot_for;
 use crate::api::problem::{Code, Problem};
 use crate::api::query::{Parameters, required};
 use crate::domain::audit::By;
@@ -37,8 +37,8 @@ pub(super) async fn get_cardinality(
     uri: Uri,
 ) -> Result<Json<Cardinality>, Problem> {
     Parameters::parse(&uri, &[])?;
-    let picture = picture_for(&app, &caller).await;
-    Ok(Json(cardinality(picture.projection())))
+    let snapshot = snapshot_for(&app, &caller).await;
+    Ok(Json(cardinality(snapshot.projection())))
 }
 
 /// Names of folded symbols in the answer, of each account.

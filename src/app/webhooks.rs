@@ -18,7 +18,7 @@ use crate::config::{Config, StorageMode, Webhook};
 use crate::domain::directive::DirectiveId;
 use crate::domain::time::Timestamp;
 use crate::engine::{Handle, Lost, Resumed, Subscription};
-use crate::metrics::{DeliveryOutcome, Runtime, Sinks};
+use crate::metrics::{DeliveryOutcome, Runtime, WebhookMetrics};
 use crate::notify::{Courier, Seen, Told, Tools, Waiting};
 
 /// Directives between the feed and a courier: the feed holds the rest.
@@ -95,14 +95,14 @@ impl Webhooks {
                 remains.insert(name.clone(), rest);
             }
             if !webhooks.iter().any(|other| other.name == name) {
-                self.runtime.sinks().forget(&name);
+                self.runtime.webhooks().forget(&name);
             }
         }
         for webhook in webhooks {
             if self.running.iter().any(|running| running.webhook == *webhook) {
                 continue;
             }
-            self.runtime.sinks().declare(&webhook.name);
+            self.runtime.webhooks().declare(&webhook.name);
             let stop = CancellationToken::new();
             let remains = remains.remove(&webhook.name);
             let remains = remains.unwrap_or_else(|| Remains::fresh(&self.handle));
@@ -227,20 +227,20 @@ fn tools(runtime: &Arc<Runtime>) -> Tools {
     Tools {
         now: clock::now,
         elapsed: Arc::new(move || clock::monotonic().saturating_duration_since(started)),
-        observe: Arc::new(move |sink, seen| observe(runtime.sinks(), sink, seen)),
+        observe: Arc::new(move |sink, seen| observe(runtime.webhooks(), sink, seen)),
     }
 }
 
-fn observe(sinks: &Sinks, sink: &str, seen: Seen) {
+fn observe(metrics: &WebhookMetrics, sink: &str, seen: Seen) {
     match seen {
-        Seen::Delivered(at) => sinks.delivered(sink, at),
-        Seen::Failed => sinks.count(sink, DeliveryOutcome::Failed, 1),
-        Seen::Dropped(count) => sinks.count(sink, DeliveryOutcome::Dropped, count),
-        Seen::Expired => sinks.count(sink, DeliveryOutcome::Expired, 1),
-        Seen::Pending(count) => sinks.pending(sink, count),
-        Seen::BreakerOpened => sinks.breaker(sink, 1),
-        Seen::BreakerClosed => sinks.breaker(sink, 0),
-        Seen::OutboxFailed => sinks.outbox_failed(sink),
+        Seen::Delivered(at) => metrics.delivered(sink, at),
+        Seen::Failed => metrics.count(sink, DeliveryOutcome::Failed, 1),
+        Seen::Dropped(count) => metrics.count(sink, DeliveryOutcome::Dropped, count),
+        Seen::Expired => metrics.count(sink, DeliveryOutcome::Expired, 1),
+        Seen::Pending(count) => metrics.pending(sink, count),
+        Seen::BreakerOpened => metrics.breaker(sink, 1),
+        Seen::BreakerClosed => metrics.breaker(sink, 0),
+        Seen::OutboxFailed => metrics.outbox_failed(sink),
     }
 }
 

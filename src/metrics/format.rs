@@ -3,7 +3,7 @@
 //! Input: the `Accept` header. Output: [`Format`] and its exact content type. Invariant: what is
 //! claimed is what is sent.
 
-use crate::metrics::accept::Ranges;
+use crate::metrics::accept::MediaRanges;
 
 /// An exposition format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,7 +34,7 @@ impl Format {
     #[must_use]
     pub fn negotiate(accept: Option<&str>) -> Self {
         let Some(accept) = accept else { return Self::Text };
-        let ranges = Ranges::parse(accept);
+        let ranges = MediaRanges::parse(accept);
         let text = ranges.preference("text", "plain", "0.0.4");
         let open = ranges.preference("application", "openmetrics-text", "1.0.0");
         // None, not acceptable, is less than any preference.

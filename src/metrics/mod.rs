@@ -1,7 +1,7 @@
 //! What Prometheus scrapes: the catalogue of families, the projection of the state, the encoder.
 //!
 //! Input: the monitor under a read lock (copied, not encoded, there; a large one in steps, see
-//! [`Picture`]), and [`Runtime`], the
+//! [`ScrapeSnapshot`]), and [`Runtime`], the
 //! exporter's own figures. Output: one exposition in text 0.0.4 or OpenMetrics 1.0. Invariants:
 //! both formats carry the same samples; only families of the catalogue come out, each once and in
 //! one group; the same state gives the same text; NaN is never written. Deliberately absent: HTTP
@@ -20,24 +20,25 @@ pub mod projection;
 pub mod shown;
 mod weigh;
 mod budget;
-pub mod picture;
+pub mod snapshot;
 pub mod encode;
 pub mod runtime;
-mod sinks;
-mod word;
+mod webhooks;
+mod label_values;
 mod accept;
 mod labels;
 mod text;
 
+pub(crate) use accept::accepts_coding;
 pub use budget::Budget;
 pub use encode::{Exposition, encode};
 pub use format::Format;
-pub use picture::{Picture, Step};
+pub use label_values::{DeliveryOutcome, ListenerKind, NotificationOutcome, StreamEnd};
 pub use projection::{Projection, project, project_accounts};
 pub use runtime::{Build, Runtime, RuntimeError, SnapshotFigure};
-pub use sinks::Sinks;
+pub use snapshot::{ScrapeSnapshot, Step};
+pub use webhooks::WebhookMetrics;
 pub use weigh::{count_common, count_family};
-pub use word::{DeliveryOutcome, ListenerKind, NotificationOutcome, StreamEnd};
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
 //! The monitored state as rows, copied under the read lock and encoded after it. Which rows are
-//! copied when is the business of [`Picture`].
+//! copied when is the business of [`ScrapeSnapshot`].
 //!
 //! Input: `&Monitor`. Output: [`Projection`], a value that holds nothing of the monitor. Invariant:
 //! a row is there for every account and every symbol seen, so that their counters are born at 0
@@ -24,8 +24,8 @@ use crate::domain::settings::{Settings, Severity};
 use crate::domain::state::{CauseKind, Latch, TradingState};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
-use crate::metrics::picture::Picture;
 use crate::metrics::shown::{AccountFold, Weight};
+use crate::metrics::snapshot::ScrapeSnapshot;
 
 /// Everything of the state that /metrics shows.
 #[derive(Clone, Debug)]
@@ -179,10 +179,10 @@ pub fn project(monitor: &Monitor) -> Projection {
 /// [`ExporterRow`] must stay out of the exposition, see [`crate::metrics::encode()`].
 #[must_use]
 pub fn project_accounts(monitor: &Monitor, visible: impl Fn(&Account) -> bool) -> Projection {
-    let mut picture = Picture::default();
-    picture.take(monitor, &visible);
-    while picture.work_out() {}
-    picture.into_projection()
+    let mut snapshot = ScrapeSnapshot::default();
+    snapshot.take(monitor, &visible);
+    while snapshot.work_out() {}
+    snapshot.into_projection()
 }
 
 pub(super) fn exporter_row(monitor: &Monitor) -> ExporterRow {
@@ -238,7 +238,7 @@ pub(super) fn control_row(monitor: &Monitor, account: &AccountState) -> ControlR
 
 /// The row of an account without its symbols, and without what needs no lock or depends on them.
 /// Whatever it is made of must raise the mark of the account when it changes, or be the settings: see
-/// [`Picture`], which fills in the rest.
+/// [`ScrapeSnapshot`], which fills in the rest.
 pub(super) fn account_row(monitor: &Monitor, account: &AccountState) -> AccountRow {
     let (execution, books) = (&account.execution, &account.books);
     let whole = execution.whole();
@@ -280,7 +280,7 @@ pub(super) fn account_row(monitor: &Monitor, account: &AccountState) -> AccountR
 }
 
 /// The row of a symbol. Whatever it is made of must raise a mark of the symbol when it changes, or
-/// be the settings: see [`Picture`].
+/// be the settings: see [`ScrapeSnapshot`].
 pub(super) fn symbol_row(
     settings: &Settings,
     account: &AccountState,

@@ -31,8 +31,8 @@ use crate::domain::warning::Warning;
 use crate::metrics::catalogue::{Family, Kind};
 use crate::metrics::encode::Points;
 use crate::metrics::families::runtime as families;
-use crate::metrics::sinks::Sinks;
-use crate::metrics::word::{ListenerKind, NotificationOutcome, StreamEnd};
+use crate::metrics::label_values::{ListenerKind, NotificationOutcome, StreamEnd};
+use crate::metrics::webhooks::WebhookMetrics;
 
 /// Bounds of `ingest_duration`, in seconds: a sync takes milliseconds, a deadline seconds.
 const INGEST_BOUNDS: [f64; 14] =
@@ -76,7 +76,7 @@ pub struct Runtime {
     /// Without labels; a sample is there once the Watchdog came.
     watchdog_time: GaugeVec,
     watchdog_at: Mutex<Option<Reading>>,
-    sinks: Sinks,
+    webhooks: WebhookMetrics,
     listeners: IntGaugeVec,
     listeners_refused: IntCounterVec,
     streams_ended: IntCounterVec,
@@ -129,7 +129,7 @@ impl Runtime {
                 Gauge::with_opts(opts(&families::RELOAD_SUCCESS_TIME))?,
             )?,
             watchdog_at: Mutex::new(None),
-            sinks: Sinks::new(own)?,
+            webhooks: WebhookMetrics::new(own)?,
             listeners: register(
                 own,
                 IntGaugeVec::new(opts(&families::LISTENERS), families::LISTENERS.labels)?,
@@ -255,8 +255,8 @@ impl Runtime {
 
     /// The figures of webhooks.
     #[must_use]
-    pub const fn sinks(&self) -> &Sinks {
-        &self.sinks
+    pub const fn webhooks(&self) -> &WebhookMetrics {
+        &self.webhooks
     }
 
     /// Somebody stays connected.

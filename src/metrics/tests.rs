@@ -239,8 +239,8 @@ fn runtime() -> Runtime {
     let build = Build { version: "0.1.0", revision: "unknown", rustversion: "unknown" };
     let runtime = Runtime::new(&build).expect("a registry");
     runtime.declare_codes(&["conflict"]);
-    runtime.sinks().declare("engine");
-    runtime.sinks().delivered("engine", at(1_795_357_800));
+    runtime.webhooks().declare("engine");
+    runtime.webhooks().delivered("engine", at(1_795_357_800));
     runtime.watchdog(at(1_795_357_800).into());
     let snapshot = SnapshotFigure { at: at(1_795_357_800), sequence: 7, bytes: 512 };
     runtime.snapshots().stands(snapshot);

@@ -14,7 +14,7 @@ use trading_exporter::domain::record::Entry;
 use trading_exporter::domain::settings::{SeriesSettings, Settings};
 use trading_exporter::domain::state::TradingState;
 use trading_exporter::metrics::{
-    Build, Format, Picture, Runtime, catalogue, count_common, count_family,
+    Build, Format, Runtime, ScrapeSnapshot, catalogue, count_common, count_family,
 };
 
 use crate::flow::Fold;
@@ -44,15 +44,15 @@ fn filled(id: usize, account: &str, symbol: &str) -> String {
     )
 }
 
-/// All samples that a picture shows of a state: value by series.
-fn scrape(picture: &mut Picture, fold: &Fold) -> BTreeMap<String, f64> {
-    while !picture.catch_up(&fold.monitor, |_| true).is_last {}
-    picture.take(&fold.monitor, |_| true);
-    while picture.work_out() {}
+/// All samples that a snapshot shows of a state: value by series.
+fn scrape(snapshot: &mut ScrapeSnapshot, fold: &Fold) -> BTreeMap<String, f64> {
+    while !snapshot.catch_up(&fold.monitor, |_| true).is_last {}
+    snapshot.take(&fold.monitor, |_| true);
+    while snapshot.work_out() {}
     let mut text = String::new();
     let build = Build { version: "", revision: "", rustversion: "" };
     let runtime = Runtime::new(&build).expect("a registry");
-    picture.exposition(Some(&runtime), Format::Text).write_some(&mut text, usize::MAX);
+    snapshot.exposition(Some(&runtime), Format::Text).write_some(&mut text, usize::MAX);
     let samples = text.lines().filter(|line| !line.starts_with('#'));
     let mut all = BTreeMap::new();
     for sample in samples {
@@ -91,8 +91,8 @@ fn each_of_two_thousand_symbols_is_watched_and_the_exposition_keeps_its_budget()
             lines += &filled(n, "paper", &format!("S{n}"));
         }
         fold.lines(&lines);
-        let mut picture = Picture::default();
-        let samples = scrape(&mut picture, &fold);
+        let mut snapshot = ScrapeSnapshot::default();
+        let samples = scrape(&mut snapshot, &fold);
         assert!(of_state(&samples) <= max, "{max}: {}", of_state(&samples));
         assert!(of_state(&samples) > max / 2, "{max}: {}", of_state(&samples));
         let fills = samples.keys().filter(|series| series.starts_with("trading_fills_total{"));
@@ -107,13 +107,13 @@ fn each_of_two_thousand_symbols_is_watched_and_the_exposition_keeps_its_budget()
             assert!(is_drift_open(&fold, &symbol), "{symbol}");
             if n % 400 == 0 {
                 assert_eq!(fold.monitor.permit("paper").state, TradingState::Halted);
-                let samples = scrape(&mut picture, &fold);
+                let samples = scrape(&mut snapshot, &fold);
                 let severity = samples.get(&series("trading_position_drift_severity", &symbol));
                 assert_eq!(severity, Some(&3.0), "{max}: {symbol}");
             }
             fold.lines(&drift("paper", &symbol, 1_001, 1_001));
         }
-        assert!(of_state(&scrape(&mut picture, &fold)) <= max.max(100_000));
+        assert!(of_state(&scrape(&mut snapshot, &fold)) <= max.max(100_000));
     }
 }
 
@@ -123,21 +123,21 @@ fn a_halt_by_a_symbol_that_is_folded_is_shown_and_its_counters_stay_in_the_sum()
     for n in 0..100 {
         fold.lines(&filled(n, "paper", &format!("S{n}")));
     }
-    let mut picture = Picture::default();
-    let before = scrape(&mut picture, &fold);
+    let mut snapshot = ScrapeSnapshot::default();
+    let before = scrape(&mut snapshot, &fold);
     let fills = |symbol: &str| series("trading_fills_total", symbol);
     assert!(!before.contains_key(&fills("S99")), "the one first seen last is folded");
     assert!(before.contains_key(&fills("S0")));
     fold.lines(&drift("paper", "S99", 1_001, 1));
     assert_eq!(fold.monitor.permit("paper").state, TradingState::Halted);
-    let halted = scrape(&mut picture, &fold);
+    let halted = scrape(&mut snapshot, &fold);
     let severity = series("trading_position_drift_severity", "S99");
     assert_eq!(halted.get(&severity), Some(&3.0));
     assert!(!halted.contains_key(&fills("S99")));
     assert!(halted[&fills("__other__")] >= before[&fills("__other__")]);
     // The drift is over, and the cause of the halt still names it.
     fold.lines(&drift("paper", "S99", 1, 1));
-    assert_eq!(scrape(&mut picture, &fold).get(&severity), Some(&0.0));
+    assert_eq!(scrape(&mut snapshot, &fold).get(&severity), Some(&0.0));
 }
 
 #[test]
@@ -149,11 +149,11 @@ fn nothing_is_folded_below_the_budget_and_the_largest_account_pays() {
             fold.lines(&filled(n, "small", &format!("S{n}")));
         }
         if n == 50 {
-            let samples = scrape(&mut Picture::default(), &fold);
+            let samples = scrape(&mut ScrapeSnapshot::default(), &fold);
             assert!(!samples.keys().any(|series| series.contains("__other__")));
         }
     }
-    let samples = scrape(&mut Picture::default(), &fold);
+    let samples = scrape(&mut ScrapeSnapshot::default(), &fold);
     let others = samples.keys().filter(|series| series.contains("__other__"));
     assert!(others.clone().count() > 0);
     assert!(others.clone().all(|series| series.contains("large")));
@@ -162,10 +162,10 @@ fn nothing_is_folded_below_the_budget_and_the_largest_account_pays() {
 #[test]
 fn counters_of_the_sum_never_go_down_and_what_is_active_comes_back() {
     let mut fold = Fold::new(settings(3_000));
-    let mut picture = Picture::default();
+    let mut snapshot = ScrapeSnapshot::default();
     let mut before: BTreeMap<String, f64> = BTreeMap::new();
-    let mut check = |fold: &Fold, picture: &mut Picture| {
-        let samples = scrape(picture, fold);
+    let mut check = |fold: &Fold, snapshot: &mut ScrapeSnapshot| {
+        let samples = scrape(snapshot, fold);
         for (series, value) in &samples {
             let is_sum = series.contains("__other__") && series.contains("_total");
             let was = before.get(series).copied().unwrap_or_default();
@@ -177,28 +177,28 @@ fn counters_of_the_sum_never_go_down_and_what_is_active_comes_back() {
     for (n, local) in (0..400).zip(1_000..) {
         fold.lines(&filled(n, "paper", &format!("S{}", n % 120)));
         if n % 20 == 0 {
-            check(&fold, &mut picture);
+            check(&fold, &mut snapshot);
         }
         if n % 50 == 0 {
             fold.lines(&drift("paper", &format!("S{}", n % 120), local, 1));
-            check(&fold, &mut picture);
+            check(&fold, &mut snapshot);
         }
     }
     let symbols = |samples: &BTreeMap<String, f64>| {
         samples.keys().filter(|series| series.starts_with("trading_fills_total{")).count()
     };
-    let few = symbols(&check(&fold, &mut picture));
+    let few = symbols(&check(&fold, &mut snapshot));
     assert!(few < 120);
     // A larger budget: all come back, and what they added to the sum stays in it.
     fold.apply(Entry::Settings(Arc::new(settings(100_000))));
-    let all = check(&fold, &mut picture);
+    let all = check(&fold, &mut snapshot);
     assert_eq!(symbols(&all), 120 + 1);
     for n in 400..440 {
         fold.lines(&filled(n, "paper", &format!("S{}", n % 120)));
     }
-    check(&fold, &mut picture);
+    check(&fold, &mut snapshot);
     fold.apply(Entry::Settings(Arc::new(settings(2_000))));
-    assert!(symbols(&check(&fold, &mut picture)) < few);
+    assert!(symbols(&check(&fold, &mut snapshot)) < few);
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn strategies_and_venues_fold_when_no_symbol_is_left_to() {
         .expect("written");
     }
     fold.lines(&lines);
-    let samples = scrape(&mut Picture::default(), &fold);
+    let samples = scrape(&mut ScrapeSnapshot::default(), &fold);
     assert!(of_state(&samples) <= 1_500, "{}", of_state(&samples));
     let submitted = |by: &str| {
         let name = format!("trading_orders_submitted_by_{by}_total{{");
@@ -244,8 +244,8 @@ fn components_fold_last_and_one_that_is_not_well_is_shown() {
     };
     let mut fold = Fold::new(settings(3_500));
     fold.lines(&heartbeats("healthy"));
-    let mut picture = Picture::default();
-    let samples = scrape(&mut picture, &fold);
+    let mut snapshot = ScrapeSnapshot::default();
+    let samples = scrape(&mut snapshot, &fold);
     assert!(of_state(&samples) <= 3_500, "{}", of_state(&samples));
     let health = |component: &str| {
         format!(r#"trading_component_health{{account="A0",component="{component}"}}"#)
@@ -253,7 +253,7 @@ fn components_fold_last_and_one_that_is_not_well_is_shown() {
     assert_eq!((samples.get(&health("__other__")), samples.get(&health("c7"))), (Some(&0.0), None));
     assert!(samples[r#"trading_exporter_series_folded_total{label="component"}"#] >= 90.0);
     fold.lines(&heartbeats("unhealthy"));
-    let samples = scrape(&mut picture, &fold);
+    let samples = scrape(&mut snapshot, &fold);
     assert_eq!(samples.get(&health("__other__")), Some(&0.0));
     assert_eq!(samples.get(&health("c7")), Some(&3.0));
 }
@@ -266,9 +266,9 @@ fn what_is_counted_is_what_is_written() {
             fold.lines(&filled(n, "paper", &format!("S{n}")));
         }
         fold.lines(&drift("paper", "S99", 1_001, 1));
-        let mut picture = Picture::default();
-        let samples = scrape(&mut picture, &fold);
-        let projection = picture.projection();
+        let mut snapshot = ScrapeSnapshot::default();
+        let samples = scrape(&mut snapshot, &fold);
+        let projection = snapshot.projection();
         let own = projection.accounts.iter().map(|account| {
             catalogue::all().map(|family| count_family(family, account)).sum::<u64>()
         });

@@ -14,7 +14,7 @@ mod latch;
 mod in_flight;
 mod naive;
 mod permutations;
-mod pictures;
+mod scrape_snapshots;
 mod restating;
 mod session;
 mod snapshots;

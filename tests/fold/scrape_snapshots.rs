@@ -1,4 +1,4 @@
-//! A picture that was kept up to date in steps shows what one that was made anew shows: every byte,
+//! A snapshot that was kept up to date in steps shows what one that was made anew shows: every byte,
 //! whatever happened before, between and after its steps.
 
 use std::fmt::Write as _;
@@ -11,19 +11,19 @@ use trading_exporter::domain::monitor::Monitor;
 use trading_exporter::domain::record::{Decision, Entry};
 use trading_exporter::domain::settings::{Settings, WindowSettings};
 use trading_exporter::domain::state::TradingState;
-use trading_exporter::metrics::{Format, Picture, encode, project, project_accounts};
+use trading_exporter::metrics::{Format, ScrapeSnapshot, encode, project, project_accounts};
 
 use crate::flow::{Fold, decode};
 use crate::naive::any_step;
 use crate::session::recorded;
 use crate::snapshots::{CODEC, Happening, aside, settings};
 
-/// What a picture shows of a state, and what a new projection does.
-fn check(picture: &mut Picture, monitor: &Monitor) {
-    picture.take(monitor, |_| true);
-    while picture.work_out() {}
+/// What a snapshot shows of a state, and what a new projection does.
+fn check(snapshot: &mut ScrapeSnapshot, monitor: &Monitor) {
+    snapshot.take(monitor, |_| true);
+    while snapshot.work_out() {}
     let mut shown = String::new();
-    let mut exposition = picture.exposition(None, Format::OpenMetrics);
+    let mut exposition = snapshot.exposition(None, Format::OpenMetrics);
     let mut piece = String::new();
     while exposition.write_some(&mut piece, 1_000) {
         shown.push_str(&piece);
@@ -38,9 +38,9 @@ fn check(picture: &mut Picture, monitor: &Monitor) {
 }
 
 /// Takes so many steps.
-fn catch_up(picture: &mut Picture, monitor: &Monitor, steps: usize) {
+fn catch_up(snapshot: &mut ScrapeSnapshot, monitor: &Monitor, steps: usize) {
     for _ in 0..steps {
-        picture.catch_up(monitor, |_| true);
+        snapshot.catch_up(monitor, |_| true);
     }
 }
 
@@ -107,38 +107,38 @@ proptest! {
         happenings in prop::collection::vec((any_happening(), 0usize..4, any::<bool>()), 1..150),
     ) {
         let mut fold = Fold::new(settings());
-        let mut picture = Picture::default();
+        let mut snapshot = ScrapeSnapshot::default();
         for (happening, steps, is_taken) in happenings {
             happening.happen(&mut fold);
-            catch_up(&mut picture, &fold.monitor, steps);
+            catch_up(&mut snapshot, &fold.monitor, steps);
             if is_taken {
-                check(&mut picture, &fold.monitor);
+                check(&mut snapshot, &fold.monitor);
             }
         }
-        check(&mut picture, &fold.monitor);
+        check(&mut snapshot, &fold.monitor);
     }
 }
 
 #[test]
 fn the_recorded_session_is_shown_at_many_moments() {
     let mut fold = Fold::new(settings());
-    let mut picture = Picture::default();
+    let mut snapshot = ScrapeSnapshot::default();
     for (n, event) in recorded().into_iter().enumerate() {
         fold.event(event);
         if n % 9 == 0 {
             aside(n / 9).happen(&mut fold);
         }
         if n % 5 == 0 {
-            catch_up(&mut picture, &fold.monitor, 1);
+            catch_up(&mut snapshot, &fold.monitor, 1);
         }
         if n % 97 == 0 {
-            check(&mut picture, &fold.monitor);
+            check(&mut snapshot, &fold.monitor);
         }
     }
-    check(&mut picture, &fold.monitor);
+    check(&mut snapshot, &fold.monitor);
 }
 
-/// So many symbols that a picture needs steps.
+/// So many symbols that a snapshot needs steps.
 fn many_symbols(symbols: usize) -> Fold {
     let mut fold = Fold::new(Settings::default());
     let mut lines = String::new();
@@ -156,10 +156,10 @@ fn many_symbols(symbols: usize) -> Fold {
 }
 
 /// Goes through all accounts once. What each step copied.
-fn pass(picture: &mut Picture, fold: &Fold) -> Vec<usize> {
+fn pass(snapshot: &mut ScrapeSnapshot, fold: &Fold) -> Vec<usize> {
     let mut copies = Vec::new();
     loop {
-        let step = picture.catch_up(&fold.monitor, |_| true);
+        let step = snapshot.catch_up(&fold.monitor, |_| true);
         copies.push(step.copied);
         if step.is_last {
             return copies;
@@ -170,17 +170,17 @@ fn pass(picture: &mut Picture, fold: &Fold) -> Vec<usize> {
 #[test]
 fn a_step_copies_few_rows_and_only_those_that_changed() {
     let mut fold = many_symbols(1_000);
-    let mut picture = Picture::default();
-    let first = pass(&mut picture, &fold);
+    let mut snapshot = ScrapeSnapshot::default();
+    let first = pass(&mut snapshot, &fold);
     assert!(first.len() > 30 && first.iter().all(|copied| *copied <= 32), "{first:?}");
-    assert_eq!(pass(&mut picture, &fold), [0]);
+    assert_eq!(pass(&mut snapshot, &fold), [0]);
     // A row, and what there is of the account beside rows.
     fold.lines(
         r#"{"type":"order_accepted","account":"paper","order_id":"7","symbol":"S7","side":"buy"}"#,
     );
-    assert_eq!(pass(&mut picture, &fold), [1 + 16]);
+    assert_eq!(pass(&mut snapshot, &fold), [1 + 16]);
     fold.wait(1);
-    assert_eq!(pass(&mut picture, &fold), [16]);
+    assert_eq!(pass(&mut snapshot, &fold), [16]);
 }
 
 #[test]
@@ -193,51 +193,51 @@ fn accounts_that_did_not_change_are_not_copied_again() {
     };
     (0..100).for_each(|account| drop(fold.lines(&order(account, 0))));
     fold.wait(1);
-    let mut picture = Picture::default();
-    pass(&mut picture, &fold);
+    let mut snapshot = ScrapeSnapshot::default();
+    pass(&mut snapshot, &fold);
     // Those at which a step had to stop.
-    pass(&mut picture, &fold);
-    assert_eq!(pass(&mut picture, &fold), [0]);
+    pass(&mut snapshot, &fold);
+    assert_eq!(pass(&mut snapshot, &fold), [0]);
     fold.lines(&order(42, 1));
-    assert_eq!(pass(&mut picture, &fold), [1 + 16]);
-    check(&mut picture, &fold.monitor);
-    assert_eq!(pass(&mut picture, &fold), [0]);
+    assert_eq!(pass(&mut snapshot, &fold), [1 + 16]);
+    check(&mut snapshot, &fold.monitor);
+    assert_eq!(pass(&mut snapshot, &fold), [0]);
     // A latch that stands over all of them is shown all the same.
     let by = Actor::new("ops").expect("an actor").into();
     let (account, state) = (Account::all(), TradingState::Halted);
     fold.apply(Entry::Decision(Decision::Halt { account, state, reason: String::new(), by }));
-    assert_eq!(pass(&mut picture, &fold), [0]);
-    check(&mut picture, &fold.monitor);
+    assert_eq!(pass(&mut snapshot, &fold), [0]);
+    check(&mut snapshot, &fold.monitor);
 }
 
 #[test]
 fn another_state_is_never_shown_with_the_rows_of_the_one_before() {
     let mut fold = many_symbols(100);
-    let mut picture = Picture::default();
-    check(&mut picture, &fold.monitor);
+    let mut snapshot = ScrapeSnapshot::default();
+    check(&mut snapshot, &fold.monitor);
     // The state as it is read back from a snapshot, whose rows have no marks.
     let mut bytes = Vec::new();
     CODEC.encode(&fold.monitor, &mut bytes).expect("a state is written");
     fold.lines(r#"{"type":"order_cancelled","account":"paper","order_id":"7"}"#);
-    check(&mut picture, &fold.monitor);
+    check(&mut snapshot, &fold.monitor);
     let restored = CODEC.decode(&mut &bytes[..]).expect("a state is read back");
-    check(&mut picture, &restored);
+    check(&mut snapshot, &restored);
     let empty = Fold::new(Settings::default());
-    check(&mut picture, &empty.monitor);
+    check(&mut snapshot, &empty.monitor);
 }
 
 #[test]
 fn accounts_that_may_not_be_seen_are_not_copied() {
     let mut fold = Fold::new(Settings::default());
     (0..200).for_each(|n| event_at(n).happen(&mut fold));
-    let mut picture = Picture::default();
+    let mut snapshot = ScrapeSnapshot::default();
     for name in ["paper", "live"] {
         let is_visible = |account: &Account| account.as_str() == name;
-        while !picture.catch_up(&fold.monitor, is_visible).is_last {}
-        picture.take(&fold.monitor, is_visible);
-        while picture.work_out() {}
+        while !snapshot.catch_up(&fold.monitor, is_visible).is_last {}
+        snapshot.take(&fold.monitor, is_visible);
+        while snapshot.work_out() {}
         let mut shown = String::new();
-        picture.exposition(None, Format::Text).write_some(&mut shown, usize::MAX);
+        snapshot.exposition(None, Format::Text).write_some(&mut shown, usize::MAX);
         let expect = project_accounts(&fold.monitor, is_visible);
         assert_eq!(shown, encode(&expect, None, Format::Text));
     }

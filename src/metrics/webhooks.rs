@@ -8,12 +8,12 @@ use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Registry};
 use crate::domain::time::Timestamp;
 use crate::metrics::catalogue::Family;
 use crate::metrics::families::runtime as families;
+use crate::metrics::label_values::DeliveryOutcome;
 use crate::metrics::runtime::{RuntimeError, counter, opts, register};
-use crate::metrics::word::DeliveryOutcome;
 
 /// The figures of webhooks.
 #[derive(Debug)]
-pub struct Sinks {
+pub struct WebhookMetrics {
     deliveries: IntCounterVec,
     pending: IntGaugeVec,
     last_success_time: GaugeVec,
@@ -21,7 +21,7 @@ pub struct Sinks {
     outbox_errors: IntCounterVec,
 }
 
-impl Sinks {
+impl WebhookMetrics {
     pub(super) fn new(registry: &Registry) -> Result<Self, RuntimeError> {
         let gauge = |family: &Family| IntGaugeVec::new(opts(family), family.labels);
         let time = &families::WEBHOOK_LAST_SUCCESS_TIME;

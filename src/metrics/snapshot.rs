@@ -1,12 +1,12 @@
-//! The picture that a scrape shows: one moment, copied while ingest goes on.
+//! The snapshot that a scrape shows: one moment, copied while ingest goes on.
 //!
 //! A large state takes milliseconds to copy, and for as long as it is locked every event waits. So
 //! the rows of symbols and accounts are kept from one scrape to the next, and only those whose mark
 //! has risen are copied again: a few at a time, each few under a lock of its own
-//! ([`Picture::catch_up`]). What changed since then is copied under the last lock, which makes it one
-//! moment ([`Picture::take`]); what follows from it is worked out after that
-//! ([`Picture::work_out`]). Of 3,000 symbols and 2,000 events a second the longest lock
-//! is 0.08 ms, and was 5 to 9. Invariants: whatever was done before, a picture that was taken equals
+//! ([`ScrapeSnapshot::catch_up`]). What changed since then is copied under the last lock, which makes it one
+//! moment ([`ScrapeSnapshot::take`]); what follows from it is worked out after that
+//! ([`ScrapeSnapshot::work_out`]). Of 3,000 symbols and 2,000 events a second the longest lock
+//! is 0.08 ms, and was 5 to 9. Invariants: whatever was done before, a snapshot that was taken equals
 //! one that was taken from nothing; a step copies few rows. Deliberately absent: locks, and turns of
 //! others between two steps; they are the caller's.
 
@@ -45,9 +45,9 @@ const WEIGHTS_AT_ONCE: usize = 256;
 /// Rows that one step adds to the sum of what is folded.
 const SUMS_AT_ONCE: usize = 1_024;
 
-/// A picture, and what is kept of it for the next one.
+/// A snapshot, and what is kept of it for the next one.
 #[derive(Debug)]
-pub struct Picture {
+pub struct ScrapeSnapshot {
     /// What the rows were copied from: another state, or other settings, begin anew.
     origin: Option<Origin>,
     accounts: Vec<Kept>,
@@ -137,7 +137,7 @@ impl Room {
     }
 }
 
-impl Default for Picture {
+impl Default for ScrapeSnapshot {
     /// That of a state of which nothing is known.
     fn default() -> Self {
         let nothing = Monitor::new(Arc::default());
@@ -154,7 +154,7 @@ impl Default for Picture {
     }
 }
 
-impl Picture {
+impl ScrapeSnapshot {
     /// An empty one, which folds by that budget.
     #[must_use]
     pub fn under(budget: Arc<Mutex<Budget>>) -> Self {

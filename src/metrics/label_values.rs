@@ -1,0 +1,62 @@
+//! Label values of the exporter's own metrics.
+//!
+//! Invariant: a metric over one of these sets has a series for each member from the start, so that
+//! the first increment is an increase to Prometheus.
+
+use crate::domain::closed_set::closed_set;
+
+closed_set! {
+    /// The outcome of a notification from Alertmanager.
+    pub enum NotificationOutcome {
+        /// A cause was set.
+        Set = "set",
+        /// The exporter had acted on each of its alerts before.
+        Duplicate = "duplicate",
+        /// None of its alerts asked for an action.
+        Nothing = "nothing",
+        /// Refused; Alertmanager does not send it again.
+        Refused = "refused",
+        /// Not processed; Alertmanager sends it again.
+        Failed = "failed",
+    }
+}
+
+closed_set! {
+    /// The kind of a long-lived request.
+    pub enum ListenerKind {
+        /// An event stream.
+        Stream = "stream",
+        /// A request that waits for a permit to change.
+        Permit = "permit",
+    }
+}
+
+closed_set! {
+    /// The reason for which an event stream ended.
+    pub enum StreamEnd {
+        /// The client disconnected.
+        Client = "client",
+        /// The client fell further behind than the exporter buffers.
+        Slow = "slow",
+        /// The stream reached its maximum lifetime.
+        Lifetime = "lifetime",
+        /// The client's token is no longer valid.
+        Token = "token",
+        /// The process is shutting down, or the journal failed.
+        Draining = "draining",
+    }
+}
+
+closed_set! {
+    /// The outcome of a webhook, or of one attempt to deliver it.
+    pub enum DeliveryOutcome {
+        /// The target accepted it.
+        Delivered = "delivered",
+        /// One attempt failed; the webhook is retried.
+        Failed = "failed",
+        /// Given up: too many newer webhooks are waiting, or it was lost before.
+        Dropped = "dropped",
+        /// Given up: it was too old.
+        Expired = "expired",
+    }
+}
