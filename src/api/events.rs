@@ -268,7 +268,7 @@ fn check_sender(caller: &Caller, event: &mut Event) -> Result<(), &'static str> 
     if let Body::Heartbeat(heartbeat) = &mut event.body {
         return check_heartbeat(caller, heartbeat);
     }
-    let of_broker = event.is_of_broker();
+    let of_broker = event.body.sender() == Some(Source::Broker);
     let needed = if of_broker { Scope::IngestBroker } else { Scope::Ingest };
     match (caller.has(needed), of_broker) {
         (true, _) => Ok(()),

@@ -11,12 +11,12 @@ use crate::domain::directive::Outbox;
 use crate::domain::drift::{
     Adoption, Books, CompareContext, Flow, FlowKind, HaltRequest, SnapshotTime, SnapshotVerdict,
 };
-use crate::domain::event::{Body, Event, PositionAdjusted, Positions, Quote, Reconciled};
+use crate::domain::event::{Body, Event, PositionAdjusted, Positions, Quote, Reconciled, Source};
 use crate::domain::evidence::{self, Latched, Latching, Missing};
-use crate::domain::execution::Execution;
 use crate::domain::execution::anomaly::Figure;
 use crate::domain::execution::context::Context;
 use crate::domain::execution::facts::Taken;
+use crate::domain::execution::{Execution, OrderReport};
 use crate::domain::few::MostlyOne;
 use crate::domain::health::{Change, Components};
 use crate::domain::horizon::Horizon;
@@ -163,16 +163,7 @@ impl AccountState {
         let dated = scene.not_ahead(at);
         let is_skewed = dated != at;
         let effect = match &event.body {
-            Body::OrderSubmitted(_)
-            | Body::OrderAccepted(_)
-            | Body::OrderFilled(_)
-            | Body::OrderRejected(_)
-            | Body::OrderDenied(_)
-            | Body::OrderCancelled(_)
-            | Body::OrderExpired(_)
-            | Body::OrderReplaced(_)
-            | Body::FillBusted(_)
-            | Body::FillCorrected(_) => self.take_order(event, at, scene)?,
+            Body::Order(order) => self.take_order(&OrderReport::new(event, order, at), scene)?,
             Body::Quote(quote) => self.take_quote(quote, dated, scene),
             Body::Positions(positions) => {
                 let is_told = told == Some(dated);
@@ -197,7 +188,7 @@ impl AccountState {
             scene.warnings.insert(Warning::ClockSkew);
             self.note(Figure::ClockSkew, scene);
         }
-        let is_due = event.is_of_engine() && self.books.hear(dated);
+        let is_due = event.body.sender() == Some(Source::Local) && self.books.hear(dated);
         Ok(if is_due && effect == Effect::Nothing { Effect::Books } else { effect })
     }
 
@@ -350,13 +341,12 @@ impl AccountState {
 
     fn take_order(
         &mut self,
-        event: &Event,
-        at: Timestamp,
+        report: &OrderReport<'_>,
         scene: &mut Scene<'_, '_>,
     ) -> Result<Effect, Refusal> {
         let mut flows = MostlyOne::default();
         let (execution, mut context) = self.execution_side(scene, &mut flows);
-        if execution.take(event, at, &mut context)? == Taken::Duplicate {
+        if execution.take(report, &mut context)? == Taken::Duplicate {
             return Ok(Effect::Duplicate);
         }
         let moved = !flows.is_empty();

@@ -8,12 +8,13 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use proptest::sample::select;
 
 use crate::domain::event::{
     AccountEquity, Body, Event, FillBusted, FillCorrected, Heartbeat, Initiator, Liquidity,
-    OrderAccepted, OrderCancelled, OrderDenied, OrderExpired, OrderFilled, OrderRef, OrderRejected,
-    OrderReplaced, OrderSubmitted, Ordered, PositionAdjusted, PositionRow, Positions, Quote,
-    Reconciled, Source,
+    OrderAccepted, OrderCancelled, OrderDenied, OrderEvent, OrderExpired, OrderFact, OrderFilled,
+    OrderRef, OrderRejected, OrderReplaced, OrderSubmitted, Ordered, PositionAdjusted, PositionRow,
+    Positions, Quote, Reconciled, Source,
 };
 use crate::domain::health::Health;
 use crate::domain::ids::{
@@ -95,10 +96,8 @@ fn submitted() -> impl Strategy<Value = Body> {
     (order_id(), symbol(), side(), ordered, prices, rest).prop_map(
         |(order_id, symbol, side, ordered, prices, (order_type, time_in_force, reduce_only))| {
             let [expected_price, decision_price, arrival_price, limit_price] = prices;
-            Body::OrderSubmitted(OrderSubmitted {
-                order_id,
-                symbol,
-                side,
+            let order = OrderRef { order_id, symbol: Some(symbol), side: Some(side) };
+            let fact = OrderFact::Submitted(OrderSubmitted {
                 ordered,
                 expected_price,
                 decision_price,
@@ -107,19 +106,18 @@ fn submitted() -> impl Strategy<Value = Body> {
                 order_type,
                 time_in_force,
                 reduce_only,
-            })
+            });
+            Body::Order(OrderEvent { order, fact })
         },
     )
 }
 
-fn filled() -> impl Strategy<Value = Body> {
+fn filled() -> impl Strategy<Value = OrderFact> {
     let fee = (option::of(decimal().prop_map(Amount::new)), option::of(currency()));
-    let liquidity = option::of(prop_oneof![Just(Liquidity::Maker), Just(Liquidity::Taker)]);
-    let is_final = any::<bool>();
-    (order(), price(), option::of(quantity()), option::of(fill_id()), fee, liquidity, is_final)
-        .prop_map(|(order, price, quantity, fill_id, (fee, fee_currency), liquidity, is_final)| {
-            Body::OrderFilled(OrderFilled {
-                order,
+    let liquidity = option::of(select(Liquidity::ALL.as_slice()));
+    (price(), option::of(quantity()), option::of(fill_id()), fee, liquidity, any::<bool>())
+        .prop_map(|(price, quantity, fill_id, (fee, fee_currency), liquidity, is_final)| {
+            OrderFact::Filled(OrderFilled {
                 price,
                 quantity,
                 fill_id,
@@ -131,41 +129,38 @@ fn filled() -> impl Strategy<Value = Body> {
         })
 }
 
-fn corrected() -> impl Strategy<Value = Body> {
+fn corrected() -> impl Strategy<Value = OrderFact> {
     let fee = (option::of(decimal().prop_map(Amount::new)), option::of(currency()));
-    (order(), fill_id(), quantity(), price(), fee).prop_map(
-        |(order, fill_id, quantity, price, (fee, fee_currency))| {
-            let correction = FillCorrected { order, fill_id, quantity, price, fee, fee_currency };
-            Body::FillCorrected(correction)
+    (fill_id(), quantity(), price(), fee).prop_map(
+        |(fill_id, quantity, price, (fee, fee_currency))| {
+            OrderFact::FillCorrected(FillCorrected { fill_id, quantity, price, fee, fee_currency })
         },
     )
 }
 
-/// The other events of orders, and busts and corrections of their fills.
+/// The events of orders other than submissions.
 fn order_body() -> impl Strategy<Value = Body> {
-    let initiator = option::of(prop_oneof![Just(Initiator::User), Just(Initiator::Venue)]);
-    prop_oneof![
-        (order(), option::of(order_id())).prop_map(|(order, venue_order_id)| {
-            Body::OrderAccepted(OrderAccepted { order, venue_order_id })
+    let initiator = option::of(select(Initiator::ALL.as_slice()));
+    let fact = prop_oneof![
+        filled().boxed(),
+        corrected().boxed(),
+        option::of(order_id())
+            .prop_map(|venue_order_id| OrderFact::Accepted(OrderAccepted { venue_order_id })),
+        (option::of(text()), option::of(text()))
+            .prop_map(|(reason, code)| OrderFact::Rejected(OrderRejected { reason, code })),
+        option::of(text()).prop_map(|reason| OrderFact::Denied(OrderDenied { reason })),
+        (option::of(text()), initiator).prop_map(|(reason, initiator)| {
+            OrderFact::Cancelled(OrderCancelled { reason, initiator })
         }),
-        (order(), option::of(text()), option::of(text())).prop_map(|(order, reason, code)| {
-            Body::OrderRejected(OrderRejected { order, reason, code })
-        }),
-        (order(), option::of(text()))
-            .prop_map(|(order, reason)| Body::OrderDenied(OrderDenied { order, reason })),
-        (order(), option::of(text()), initiator).prop_map(|(order, reason, initiator)| {
-            Body::OrderCancelled(OrderCancelled { order, reason, initiator })
-        }),
-        order().prop_map(|order| Body::OrderExpired(OrderExpired { order })),
-        (order(), option::of(quantity()), option::of(price()), option::of(order_id())).prop_map(
-            |(order, quantity, limit_price, new_order_id)| {
-                Body::OrderReplaced(OrderReplaced { order, quantity, limit_price, new_order_id })
+        Just(OrderFact::Expired(OrderExpired)),
+        (option::of(quantity()), option::of(price()), option::of(order_id())).prop_map(
+            |(quantity, limit_price, new_order_id)| {
+                OrderFact::Replaced(OrderReplaced { quantity, limit_price, new_order_id })
             }
         ),
-        (order(), fill_id())
-            .prop_map(|(order, fill_id)| Body::FillBusted(FillBusted { order, fill_id })),
-        corrected().boxed(),
-    ]
+        fill_id().prop_map(|fill_id| OrderFact::FillBusted(FillBusted { fill_id })),
+    ];
+    (order(), fact).prop_map(|(order, fact)| Body::Order(OrderEvent { order, fact }))
 }
 
 fn positions() -> impl Strategy<Value = Body> {
@@ -224,7 +219,6 @@ fn event() -> impl Strategy<Value = Event> {
     // Boxed: the strategies of all kinds in one would overflow the stack of a test.
     let body = prop_oneof![
         submitted().boxed(),
-        filled().boxed(),
         order_body().boxed(),
         positions().boxed(),
         other_body().boxed()

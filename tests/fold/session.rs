@@ -134,25 +134,8 @@ fn every_event_twice() {
 
 /// The id of the order that an event is about; the whole session has no other events.
 fn order_id(event: &Event) -> String {
-    let order = match &event.body {
-        Body::OrderSubmitted(e) => return e.order_id.to_string(),
-        Body::OrderAccepted(e) => &e.order,
-        Body::OrderFilled(e) => &e.order,
-        Body::OrderRejected(e) => &e.order,
-        Body::OrderDenied(e) => &e.order,
-        Body::OrderCancelled(e) => &e.order,
-        Body::OrderExpired(e) => &e.order,
-        Body::OrderReplaced(e) => &e.order,
-        other @ (Body::FillBusted(_)
-        | Body::FillCorrected(_)
-        | Body::Quote(_)
-        | Body::Positions(_)
-        | Body::AccountEquity(_)
-        | Body::Heartbeat(_)
-        | Body::PositionAdjusted(_)
-        | Body::Reconciled(_)) => panic!("not in the session: {other:?}"),
-    };
-    order.order_id.to_string()
+    let Body::Order(order_event) = &event.body else { panic!("not in the session: {event:?}") };
+    order_event.order.order_id.to_string()
 }
 
 /// Puts the events of each order into another order, in the places that they had.

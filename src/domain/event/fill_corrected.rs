@@ -1,14 +1,11 @@
 //! The venue replaced quantity, price and perhaps fee of an execution (FIX ExecType G).
 
-use crate::domain::event::OrderRef;
 use crate::domain::ids::{Currency, FillId};
 use crate::domain::units::{Amount, Price, Quantity};
 
 /// The venue replaced quantity, price and perhaps fee of an execution (FIX ExecType G).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FillCorrected {
-    /// The order, and what the event says of its symbol and side.
-    pub order: OrderRef,
     /// The execution.
     pub fill_id: FillId,
     /// Its quantity from now on.

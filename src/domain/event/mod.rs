@@ -20,29 +20,86 @@ mod positions;
 mod quote;
 mod reconciled;
 
-use serde::{Deserialize, Serialize};
-
 use crate::domain::closed_set::closed_set;
 use crate::domain::ids::{Account, EventId, OrderId, Session, Strategy, Symbol, Venue};
 use crate::domain::time::Timestamp;
 use crate::domain::units::Side;
 
-pub use account_equity::AccountEquity;
-pub use fill_busted::FillBusted;
-pub use fill_corrected::FillCorrected;
-pub use heartbeat::Heartbeat;
-pub use order_accepted::OrderAccepted;
-pub use order_cancelled::OrderCancelled;
-pub use order_denied::OrderDenied;
-pub use order_expired::OrderExpired;
-pub use order_filled::OrderFilled;
-pub use order_rejected::OrderRejected;
-pub use order_replaced::OrderReplaced;
-pub use order_submitted::{OrderSubmitted, Ordered};
-pub use position_adjusted::PositionAdjusted;
-pub use positions::{PositionRow, Positions};
-pub use quote::Quote;
-pub use reconciled::Reconciled;
+pub use order_submitted::Ordered;
+pub use positions::PositionRow;
+
+/// Every kind of event: the one list of them. A name is the `type` on the wire and the module of
+/// its value, here and in `crate::wire::event`; the variant after it holds that value.
+///
+/// `for_each_kind!(callback)` calls the macro `callback!` with the list. The `order` kinds state a
+/// fact about one order and become an [`OrderFact`]; the `other` kinds become a [`Body`] each.
+macro_rules! for_each_kind {
+    ($callback:ident) => {
+        $callback! {
+            order {
+                order_submitted => Submitted(OrderSubmitted),
+                order_accepted => Accepted(OrderAccepted),
+                order_filled => Filled(OrderFilled),
+                order_rejected => Rejected(OrderRejected),
+                order_denied => Denied(OrderDenied),
+                order_cancelled => Cancelled(OrderCancelled),
+                order_expired => Expired(OrderExpired),
+                order_replaced => Replaced(OrderReplaced),
+                fill_busted => FillBusted(FillBusted),
+                fill_corrected => FillCorrected(FillCorrected),
+            }
+            other {
+                quote => Quote(Quote),
+                positions => Positions(Positions),
+                account_equity => AccountEquity(AccountEquity),
+                heartbeat => Heartbeat(Heartbeat),
+                position_adjusted => PositionAdjusted(PositionAdjusted),
+                reconciled => Reconciled(Reconciled),
+            }
+        }
+    };
+}
+pub(crate) use for_each_kind;
+
+macro_rules! declare_kinds {
+    (order { $($fact:ident => $Fact:ident($FactValue:ident),)+ }
+     other { $($other:ident => $Other:ident($OtherValue:ident),)+ }) => {
+        $(pub use $fact::$FactValue;)+
+        $(pub use $other::$OtherValue;)+
+
+        /// The `type` of every kind of event; also the label `type` of metrics.
+        pub const KINDS: [&str; <[&str]>::len(&[$(stringify!($fact),)+ $(stringify!($other),)+])] =
+            [$(stringify!($fact),)+ $(stringify!($other),)+];
+
+        /// The content of an event.
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub enum Body {
+            /// A fact about one order.
+            Order(OrderEvent),
+            $(#[doc = concat!("`", stringify!($other), "`")] $Other($OtherValue),)+
+        }
+
+        /// A fact about an order: one variant for each `type` of an order event.
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub enum OrderFact {
+            $(#[doc = concat!("`", stringify!($fact), "`")] $Fact($FactValue),)+
+        }
+
+        impl Body {
+            /// The `type` on the wire: one of [`KINDS`].
+            #[must_use]
+            pub const fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::Order(OrderEvent { fact: OrderFact::$Fact(_), .. }) => {
+                        stringify!($fact)
+                    })+
+                    $(Self::$Other(_) => stringify!($other),)+
+                }
+            }
+        }
+    };
+}
+for_each_kind!(declare_kinds);
 
 /// One event with its envelope. Equality and hash cover all that was decoded: two events are
 /// duplicates of one another when they are equal.
@@ -66,54 +123,16 @@ pub struct Event {
     pub body: Body,
 }
 
-impl Event {
-    /// Whether the engine itself speaks: what it reported before is known by now, if it reports in
-    /// order. Quotes and adjustments may come from anywhere.
-    #[must_use]
-    pub fn is_of_engine(&self) -> bool {
-        match &self.body {
-            Body::OrderSubmitted(_)
-            | Body::OrderAccepted(_)
-            | Body::OrderFilled(_)
-            | Body::OrderRejected(_)
-            | Body::OrderDenied(_)
-            | Body::OrderCancelled(_)
-            | Body::OrderExpired(_)
-            | Body::OrderReplaced(_)
-            | Body::FillBusted(_)
-            | Body::FillCorrected(_)
-            | Body::Reconciled(_) => true,
-            Body::Positions(_) => !self.is_of_broker(),
-            Body::Heartbeat(beat) => beat.component.as_str() == "engine" && !self.is_of_broker(),
-            Body::Quote(_) | Body::AccountEquity(_) | Body::PositionAdjusted(_) => false,
-        }
-    }
-
-    /// Whether the broker's side says so, and not the engine.
-    #[must_use]
-    pub fn is_of_broker(&self) -> bool {
-        match &self.body {
-            Body::Positions(positions) => positions.source == Source::Broker,
-            Body::Heartbeat(heartbeat) => heartbeat.source == Some(Source::Broker),
-            Body::OrderSubmitted(_)
-            | Body::OrderAccepted(_)
-            | Body::OrderFilled(_)
-            | Body::OrderRejected(_)
-            | Body::OrderDenied(_)
-            | Body::OrderCancelled(_)
-            | Body::OrderExpired(_)
-            | Body::OrderReplaced(_)
-            | Body::FillBusted(_)
-            | Body::FillCorrected(_)
-            | Body::Quote(_)
-            | Body::AccountEquity(_)
-            | Body::PositionAdjusted(_)
-            | Body::Reconciled(_) => false,
-        }
-    }
+/// An event about one order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OrderEvent {
+    /// The order.
+    pub order: OrderRef,
+    /// The fact that the event adds to it.
+    pub fact: OrderFact,
 }
 
-/// What an `order_*` or `fill_*` event says of its order, beside the submission.
+/// The order that an event is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OrderRef {
     /// The engine's id of the order.
@@ -124,84 +143,20 @@ pub struct OrderRef {
     pub side: Option<Side>,
 }
 
-/// What happened: one variant for each `type` on the wire.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Body {
-    /// `order_submitted`
-    OrderSubmitted(OrderSubmitted),
-    /// `order_accepted`
-    OrderAccepted(OrderAccepted),
-    /// `order_filled`
-    OrderFilled(OrderFilled),
-    /// `order_rejected`
-    OrderRejected(OrderRejected),
-    /// `order_denied`
-    OrderDenied(OrderDenied),
-    /// `order_cancelled`
-    OrderCancelled(OrderCancelled),
-    /// `order_expired`
-    OrderExpired(OrderExpired),
-    /// `order_replaced`
-    OrderReplaced(OrderReplaced),
-    /// `fill_busted`
-    FillBusted(FillBusted),
-    /// `fill_corrected`
-    FillCorrected(FillCorrected),
-    /// `quote`
-    Quote(Quote),
-    /// `positions`
-    Positions(Positions),
-    /// `account_equity`
-    AccountEquity(AccountEquity),
-    /// `heartbeat`
-    Heartbeat(Heartbeat),
-    /// `position_adjusted`
-    PositionAdjusted(PositionAdjusted),
-    /// `reconciled`
-    Reconciled(Reconciled),
-}
-
-/// The kinds of events, as `type` names them; also the label `type` of metrics.
-pub const KINDS: [&str; 16] = [
-    "order_submitted",
-    "order_accepted",
-    "order_filled",
-    "order_rejected",
-    "order_denied",
-    "order_cancelled",
-    "order_expired",
-    "order_replaced",
-    "fill_busted",
-    "fill_corrected",
-    "quote",
-    "positions",
-    "account_equity",
-    "heartbeat",
-    "position_adjusted",
-    "reconciled",
-];
-
 impl Body {
-    /// The `type` on the wire: one of [`KINDS`].
+    /// The side that sent the event; `None` if either may have. An event of the engine shows that
+    /// its earlier events have arrived too, provided that it reports in order. A quote or an
+    /// adjustment shows nothing: any process may send one.
     #[must_use]
-    pub const fn kind(&self) -> &'static str {
+    pub fn sender(&self) -> Option<Source> {
         match self {
-            Self::OrderSubmitted(_) => "order_submitted",
-            Self::OrderAccepted(_) => "order_accepted",
-            Self::OrderFilled(_) => "order_filled",
-            Self::OrderRejected(_) => "order_rejected",
-            Self::OrderDenied(_) => "order_denied",
-            Self::OrderCancelled(_) => "order_cancelled",
-            Self::OrderExpired(_) => "order_expired",
-            Self::OrderReplaced(_) => "order_replaced",
-            Self::FillBusted(_) => "fill_busted",
-            Self::FillCorrected(_) => "fill_corrected",
-            Self::Quote(_) => "quote",
-            Self::Positions(_) => "positions",
-            Self::AccountEquity(_) => "account_equity",
-            Self::Heartbeat(_) => "heartbeat",
-            Self::PositionAdjusted(_) => "position_adjusted",
-            Self::Reconciled(_) => "reconciled",
+            Self::Order(_) | Self::Reconciled(_) => Some(Source::Local),
+            Self::Positions(positions) => Some(positions.source),
+            Self::Heartbeat(Heartbeat { source: Some(Source::Broker), .. }) => Some(Source::Broker),
+            Self::Heartbeat(heartbeat) => {
+                (heartbeat.component.as_str() == "engine").then_some(Source::Local)
+            }
+            Self::Quote(_) | Self::AccountEquity(_) | Self::PositionAdjusted(_) => None,
         }
     }
 }
@@ -216,42 +171,22 @@ closed_set! {
     }
 }
 
-/// Whether an execution added or took liquidity (FIX `LastLiquidityInd`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Liquidity {
-    /// Added.
-    Maker,
-    /// Took.
-    Taker,
-}
-
-impl Liquidity {
-    /// As on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Maker => "maker",
-            Self::Taker => "taker",
-        }
+closed_set! {
+    /// Whether an execution added or took liquidity (FIX `LastLiquidityInd`).
+    pub enum Liquidity {
+        /// Added.
+        Maker = "maker",
+        /// Took.
+        Taker = "taker",
     }
 }
 
-/// Who cancelled an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Initiator {
-    /// The engine or its user.
-    User,
-    /// The venue or broker.
-    Venue,
-}
-
-impl Initiator {
-    /// As on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Venue => "venue",
-        }
+closed_set! {
+    /// Who cancelled an order.
+    pub enum Initiator {
+        /// The engine or its user.
+        User = "user",
+        /// The venue or broker.
+        Venue = "venue",
     }
 }

@@ -1,10 +1,5 @@
 //! The order expired (FIX ExecType C).
 
-use crate::domain::event::OrderRef;
-
-/// The order expired (FIX ExecType C).
+/// The order expired (FIX ExecType C). The event says no more than that.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct OrderExpired {
-    /// The order, and what the event says of its symbol and side.
-    pub order: OrderRef,
-}
+pub struct OrderExpired;

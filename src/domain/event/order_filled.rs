@@ -1,15 +1,12 @@
 //! One execution of an order (FIX ExecType F).
 
 use crate::domain::event::Liquidity;
-use crate::domain::event::OrderRef;
 use crate::domain::ids::{Currency, FillId};
 use crate::domain::units::{Amount, Price, Quantity};
 
 /// One execution of an order (FIX ExecType F).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OrderFilled {
-    /// The order, and what the event says of its symbol and side.
-    pub order: OrderRef,
     /// The price of this execution.
     pub price: Price,
     /// The quantity of this execution; missing: what explicit fills leave of the order.

@@ -1,14 +1,11 @@
 //! The venue accepted a change of the order (FIX ExecType 5).
 
-use crate::domain::event::OrderRef;
 use crate::domain::ids::OrderId;
 use crate::domain::units::{Price, Quantity};
 
 /// The venue accepted a change of the order (FIX ExecType 5).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OrderReplaced {
-    /// The order, and what the event says of its symbol and side.
-    pub order: OrderRef,
     /// The new total quantity; missing: unchanged.
     pub quantity: Option<Quantity>,
     /// The new limit price; missing: unchanged.

@@ -1,18 +1,10 @@
 //! An order that the engine sent towards its venue (FIX 35=D).
 
-use crate::domain::ids::OrderId;
-use crate::domain::ids::Symbol;
-use crate::domain::units::{Notional, Price, Quantity, Side};
+use crate::domain::units::{Notional, Price, Quantity};
 
-/// An order that the engine sent towards its venue (FIX 35=D).
+/// An order that the engine sent to its venue (FIX 35=D). On the wire it must name symbol and side.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OrderSubmitted {
-    /// The engine's id of the order.
-    pub order_id: OrderId,
-    /// The instrument.
-    pub symbol: Symbol,
-    /// Buy or sell.
-    pub side: Side,
     /// How much was ordered.
     pub ordered: Ordered,
     /// The price that the engine expected, `P_e`: the reference `expected`.

@@ -6,9 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::event::{Body, Event, FillCorrected, OrderFilled};
-use crate::domain::execution::Execution;
 use crate::domain::execution::order::Order;
+use crate::domain::execution::{Execution, OrderReport};
 use crate::domain::ids::Currency;
 use crate::domain::limits;
 use crate::domain::record::Refusal;
@@ -22,7 +21,7 @@ impl Execution {
         &self,
         symbol: Option<SymbolKey>,
         told: impl Iterator<Item = &'a Order>,
-        event: &'a Event,
+        report: &OrderReport<'a>,
     ) -> Result<(), Refusal> {
         let scope = symbol.and_then(|at| self.symbols.get(at.index()));
         let money = scope.map(|scope| &scope.counters.money);
@@ -31,7 +30,7 @@ impl Execution {
             let corrected = corrected.filter_map(|c| c.fee.as_ref());
             order.fills.all().iter().filter_map(|fill| fill.fee.as_ref()).chain(corrected)
         });
-        let fees = fees.filter_map(|(_, currency)| currency.as_ref()).chain(fee_currency(event));
+        let fees = fees.filter_map(|(_, currency)| currency.as_ref()).chain(report.fee_currency());
         let mut new = fees.filter(|c| money.is_none_or(|money| !money.contains_key(*c)));
         // Mostly all are known, and there is no set to be made.
         let Some(first) = new.next() else { return Ok(()) };
@@ -42,31 +41,5 @@ impl Execution {
             return Err(Refusal::TooManyCurrencies);
         }
         Ok(())
-    }
-}
-
-/// The currency of the fee that an event brings.
-pub(super) fn fee_currency(event: &Event) -> Option<&Currency> {
-    match &event.body {
-        Body::OrderFilled(OrderFilled { fee: Some(_), fee_currency, .. })
-        | Body::FillCorrected(FillCorrected { fee: Some(_), fee_currency, .. }) => {
-            fee_currency.as_ref()
-        }
-        Body::OrderFilled(_)
-        | Body::OrderSubmitted(_)
-        | Body::OrderAccepted(_)
-        | Body::OrderRejected(_)
-        | Body::OrderDenied(_)
-        | Body::OrderCancelled(_)
-        | Body::OrderExpired(_)
-        | Body::OrderReplaced(_)
-        | Body::FillBusted(_)
-        | Body::FillCorrected(_)
-        | Body::Quote(_)
-        | Body::Positions(_)
-        | Body::AccountEquity(_)
-        | Body::Heartbeat(_)
-        | Body::PositionAdjusted(_)
-        | Body::Reconciled(_) => None,
     }
 }

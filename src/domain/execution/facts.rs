@@ -7,28 +7,23 @@
 use std::sync::Arc;
 
 use crate::domain::event::{
-    self as event, Body, Event, FillBusted, FillCorrected, OrderFilled, OrderReplaced,
-    OrderSubmitted,
+    self as event, FillBusted, FillCorrected, OrderFact, OrderFilled, OrderSubmitted,
 };
-use crate::domain::execution::Execution;
-use crate::domain::execution::check::{
-    Novelty, check_fact, check_merge, check_names, check_range, content_of,
-};
+use crate::domain::execution::check::{Novelty, check_fact, check_merge, check_names, content_of};
 use crate::domain::execution::context::Context;
 use crate::domain::execution::counters::Outcome;
-use crate::domain::execution::currencies::fee_currency;
 use crate::domain::execution::delta::Delta;
 use crate::domain::execution::fills::{Amendment, Correction, Fill, FillDone};
 use crate::domain::execution::named::Named;
 use crate::domain::execution::order::{ByNotional, End, Order, Ordered, Replace, Submission};
-use crate::domain::execution::orders::{OrderKey, Orders};
+use crate::domain::execution::orders::OrderKey;
 use crate::domain::execution::reason;
 use crate::domain::execution::tally::{Tally, flow, freeze};
-use crate::domain::ids::{OrderId, Session, Symbol};
+use crate::domain::execution::{Execution, OrderReport};
+use crate::domain::ids::OrderId;
 use crate::domain::record::Refusal;
 use crate::domain::symbols::SymbolKey;
-use crate::domain::time::Timestamp;
-use crate::domain::units::{Decimal, Price, Side};
+use crate::domain::units::{Decimal, Price};
 
 /// So much of its notional, in thousandths, fills an order that was given by it: prices move and
 /// quantities come in steps, so that what is left buys nothing more.
@@ -43,47 +38,8 @@ pub enum Taken {
     Duplicate,
 }
 
-/// What an event says of the order that it is about.
-pub(super) struct About<'a> {
-    pub(super) order_id: &'a OrderId,
-    pub(super) symbol: Option<&'a Symbol>,
-    pub(super) side: Option<Side>,
-}
-
-impl<'a> About<'a> {
-    /// None for events that are not about an order.
-    pub(super) fn of(body: &'a Body) -> Option<Self> {
-        let order = match body {
-            Body::OrderSubmitted(e) => {
-                return Some(Self {
-                    order_id: &e.order_id,
-                    symbol: Some(&e.symbol),
-                    side: Some(e.side),
-                });
-            }
-            Body::OrderAccepted(e) => &e.order,
-            Body::OrderFilled(e) => &e.order,
-            Body::OrderRejected(e) => &e.order,
-            Body::OrderDenied(e) => &e.order,
-            Body::OrderCancelled(e) => &e.order,
-            Body::OrderExpired(e) => &e.order,
-            Body::OrderReplaced(e) => &e.order,
-            Body::FillBusted(e) => &e.order,
-            Body::FillCorrected(e) => &e.order,
-            Body::Quote(_)
-            | Body::Positions(_)
-            | Body::AccountEquity(_)
-            | Body::Heartbeat(_)
-            | Body::PositionAdjusted(_)
-            | Body::Reconciled(_) => return None,
-        };
-        Some(Self { order_id: &order.order_id, symbol: order.symbol.as_ref(), side: order.side })
-    }
-}
-
 impl Execution {
-    /// Takes an event about an order. Events about anything else are a duplicate of nothing and
-    /// change nothing.
+    /// Applies an event to the order that it is about.
     ///
     /// # Errors
     /// [`Refusal::Conflict`] when it contradicts what is known, [`Refusal::OrderTooLong`] when the
@@ -91,36 +47,35 @@ impl Execution {
     /// held, [`Refusal::TooManyCurrencies`] when the symbol has as many as are kept.
     pub fn take(
         &mut self,
-        event: &Event,
-        at: Timestamp,
+        report: &OrderReport<'_>,
         context: &mut Context<'_, '_>,
     ) -> Result<Taken, Refusal> {
-        let Some(about) = About::of(&event.body) else { return Ok(Taken::Changed) };
-        check_range(&event.body)?;
-        let session = event.session.as_ref().map(Session::as_str);
-        let digest = Orders::digest(session, about.order_id.as_str());
-        let known = self.find(digest, about.order_id, || Named::by(&about, context))?;
+        // Everything that can refuse the event is checked first: a refused event changes nothing.
+        report.check_range()?;
+        let (digest, reported) = (report.digest(), report.order);
+        let known = self.find(digest, &reported.order_id, || Named::by(reported, context))?;
         let order = known.and_then(|key| self.orders.get(key));
         if let Some(order) = order {
-            if let Err(refusal) = check_names(order, &about, context) {
-                self.dispute(known, event, Named::by(&about, context));
+            if let Err(refusal) = check_names(order, reported, context) {
+                self.dispute(known, report, Named::by(reported, context));
                 return Err(refusal);
             }
-            if check_fact(order, event, about.order_id, at)? == Novelty::Known {
+            if check_fact(order, report)? == Novelty::Known {
                 return Ok(Taken::Duplicate);
             }
         }
-        let other = self.find_joined(known, event, || Named::by(&about, context))?;
+        let other = self.find_joined(known, report, || Named::by(reported, context))?;
         let joined = other.and_then(|other| self.orders.get(other));
-        check_merge(order, joined, &about, context)?;
-        self.check_fees((order, joined), event, &about, context)?;
-        let key = known.unwrap_or_else(|| self.insert(digest, event, &about, context));
+        check_merge(order, joined, reported, context)?;
+        self.check_fees((order, joined), report, context)?;
+        let key = known.unwrap_or_else(|| self.insert(digest, report, context));
         let Some(mut order) = self.orders.lend(key) else {
             impossible!("an order that was just found or inserted is missing");
             return Ok(Taken::Changed);
         };
-        self.name(Arc::make_mut(&mut order), event, &about, context);
-        if let Body::OrderReplaced(OrderReplaced { new_order_id: Some(id), .. }) = &event.body {
+        self.name(Arc::make_mut(&mut order), report, context);
+        // The new id is joined before the fact is added: the replace is a fact of the joined order.
+        if let Some(id) = report.new_order_id() {
             self.orders.give_back(key, order);
             self.merge(key, (other, id), context);
             let Some(merged) = self.orders.lend(key) else {
@@ -130,8 +85,8 @@ impl Execution {
             order = merged;
         }
         let changed = Arc::make_mut(&mut order);
-        self.add(changed, event, at, context);
-        if matches!(event.body, Body::OrderSubmitted(_)) {
+        self.add(changed, report, context);
+        if matches!(report.fact, OrderFact::Submitted(_)) {
             self.await_acknowledgement(key, context.now);
         }
         self.settle(key, changed, context);
@@ -140,24 +95,23 @@ impl Execution {
     }
 
     /// Notes that the id of an order was submitted for another symbol, too.
-    fn dispute(&mut self, known: Option<OrderKey>, event: &Event, named: Named) {
+    fn dispute(&mut self, known: Option<OrderKey>, report: &OrderReport<'_>, named: Named) {
         let Some(order) = known.and_then(|key| self.orders.get_mut(key)) else { return };
         let is_other = order.symbol.is_some_and(|symbol| named != Named::Known(symbol));
-        order.is_disputed |= is_other && matches!(event.body, Body::OrderSubmitted(_));
+        order.is_disputed |= is_other && matches!(report.fact, OrderFact::Submitted(_));
     }
 
     /// Adds the order that an event is about.
     fn insert(
         &mut self,
         digest: u128,
-        event: &Event,
-        about: &About<'_>,
+        report: &OrderReport<'_>,
         context: &mut Context<'_, '_>,
     ) -> OrderKey {
-        let mut order = Order::new(about.order_id.clone(), event.session.clone());
+        let mut order = Order::new(report.order.order_id.clone(), report.session.cloned());
         if self.orders.find_digest(digest).is_some() {
             // Orders that share an id are told apart by their symbols from the beginning.
-            self.name(&mut order, event, about, context);
+            self.name(&mut order, report, context);
         }
         self.orders.insert_digest(digest, order, context.now)
     }
@@ -167,53 +121,47 @@ impl Execution {
     fn check_fees(
         &self,
         (one, other): (Option<&Order>, Option<&Order>),
-        event: &Event,
-        about: &About<'_>,
+        report: &OrderReport<'_>,
         context: &Context<'_, '_>,
     ) -> Result<(), Refusal> {
         let orders = one.into_iter().chain(other);
         let waits = |order: &Order| order.symbol.is_none() && !order.fills.is_empty();
-        if fee_currency(event).is_none() && !orders.clone().any(waits) {
+        if report.fee_currency().is_none() && !orders.clone().any(waits) {
             return Ok(());
         }
         let symbol = orders.clone().find_map(|order| order.symbol);
-        let symbol = symbol.or_else(|| context.symbols.get(about.symbol?));
+        let symbol = symbol.or_else(|| context.symbols.get(report.order.symbol.as_ref()?));
         // A new symbol past the bound is folded into that of the others.
         let other = || context.symbols.other().filter(|_| !context.may_grow);
         let symbol = symbol.or_else(other);
-        let is_told = symbol.is_some() || about.symbol.is_some();
+        let is_told = symbol.is_some() || report.order.symbol.is_some();
         let told = orders.filter(|order| is_told && order.symbol.is_none());
-        self.check_currencies(symbol, told, event)
+        self.check_currencies(symbol, told, report)
     }
 
     /// Notes symbol, side, strategy and venue, where they were not known. Breakdowns are a choice of
     /// the settings; the names are facts of the order in any case.
-    fn name(
-        &mut self,
-        order: &mut Order,
-        event: &Event,
-        about: &About<'_>,
-        context: &mut Context<'_, '_>,
-    ) {
+    fn name(&mut self, order: &mut Order, report: &OrderReport<'_>, context: &mut Context<'_, '_>) {
         // Checked to be the same, so there is nothing to look up; a folded one is counted.
         let is_known = order.symbol.is_some_and(|known| !context.symbols.is_other(known));
-        let symbol = about.symbol.filter(|_| !is_known).map(|symbol| context.intern(symbol));
+        let symbol =
+            report.order.symbol.as_ref().filter(|_| !is_known).map(|symbol| context.intern(symbol));
         if let Some(symbol) = symbol {
             self.open_symbol(symbol, context);
         }
         let breakdowns = context.settings.breakdowns;
-        let strategy = event.strategy.as_ref().filter(|_| breakdowns.strategy);
+        let strategy = report.strategy.filter(|_| breakdowns.strategy);
         let strategy = strategy.map(|name| self.strategies.place(name.as_str()).into());
-        let venue = event.venue.as_ref().filter(|_| breakdowns.venue);
+        let venue = report.venue.filter(|_| breakdowns.venue);
         let venue = venue.map(|name| self.venues.place(name.as_str()).into());
         order.symbol = order.symbol.or(symbol);
-        order.side = order.side.or(about.side);
+        order.side = order.side.or(report.order.side);
         order.strategy = order.strategy.or(strategy);
         order.venue = order.venue.or(venue);
-        if let Some(name) = event.strategy.as_ref().filter(|_| order.strategy_name.is_none()) {
+        if let Some(name) = report.strategy.filter(|_| order.strategy_name.is_none()) {
             order.strategy_name = Some(self.words.place(name.as_str()));
         }
-        if let Some(name) = event.venue.as_ref().filter(|_| order.venue_name.is_none()) {
+        if let Some(name) = report.venue.filter(|_| order.venue_name.is_none()) {
             order.venue_name = Some(self.words.place(name.as_str()));
         }
     }
@@ -256,16 +204,11 @@ impl Execution {
     }
 
     /// Adds the fact of a checked event.
-    fn add(
-        &mut self,
-        order: &mut Order,
-        event: &Event,
-        at: Timestamp,
-        context: &mut Context<'_, '_>,
-    ) {
-        match &event.body {
-            Body::OrderSubmitted(e) => {
-                let submission = self.submission(order, e, event, (at, context));
+    fn add(&mut self, order: &mut Order, report: &OrderReport<'_>, context: &mut Context<'_, '_>) {
+        let at = report.at;
+        match report.fact {
+            OrderFact::Submitted(e) => {
+                let submission = self.submission(order, e, report, context);
                 let known = order.submission.as_ref();
                 if known.is_none_or(|known| precedes(&submission, known)) {
                     if known.is_some() {
@@ -275,57 +218,54 @@ impl Execution {
                     order.done.settled = 0;
                 }
             }
-            Body::OrderAccepted(e) => {
+            OrderFact::Accepted(e) => {
                 order.accepted_at = Some(order.accepted_at.map_or(at, |known| known.min(at)));
                 if order.venue_order_id.is_none() {
                     order.venue_order_id.clone_from(&e.venue_order_id);
                 }
             }
-            Body::OrderFilled(e) => self.add_fill(order, fill_of(e, event, at), context),
-            Body::OrderRejected(e) => {
+            OrderFact::Filled(e) => self.add_fill(order, fill_of(e, report), context),
+            OrderFact::Rejected(e) => {
                 let reason = reason::classify(e.code.as_deref(), e.reason.as_deref());
                 let reason = u8::try_from(reason).unwrap_or(u8::MAX);
                 order.reject_reason.get_or_insert(reason);
                 let (reason, code) = (e.reason.clone(), e.code.clone());
                 end(order, End { reason, code, ..End::new(Outcome::Rejected, at) });
             }
-            Body::OrderDenied(e) => {
+            OrderFact::Denied(e) => {
                 end(order, End { reason: e.reason.clone(), ..End::new(Outcome::Denied, at) });
             }
-            Body::OrderCancelled(e) => {
+            OrderFact::Cancelled(e) => {
                 let (initiator, reason) = (e.initiator, e.reason.clone());
                 end(order, End { initiator, reason, ..End::new(Outcome::Cancelled, at) });
             }
-            Body::OrderExpired(_) => end(order, End::new(Outcome::Expired, at)),
-            Body::OrderReplaced(e) => {
+            OrderFact::Expired(_) => end(order, End::new(Outcome::Expired, at)),
+            OrderFact::Replaced(e) => {
                 let replace = Replace { at, quantity: e.quantity, limit_price: e.limit_price };
                 if !order.replaces.contains(&replace) {
                     order.replaces.push(replace);
                 }
             }
-            Body::FillBusted(e) => order.fills.amend(bust_of(e, at)),
-            Body::FillCorrected(e) => order.fills.amend(Amendment {
+            OrderFact::FillBusted(FillBusted { fill_id }) => {
+                order.fills.amend(Amendment { fill_id: fill_id.clone(), at, corrected: None });
+            }
+            OrderFact::FillCorrected(e) => order.fills.amend(Amendment {
                 fill_id: e.fill_id.clone(),
                 at,
                 corrected: Some(correction_of(e)),
             }),
-            Body::Quote(_)
-            | Body::Positions(_)
-            | Body::AccountEquity(_)
-            | Body::Heartbeat(_)
-            | Body::PositionAdjusted(_)
-            | Body::Reconciled(_) => {}
         }
     }
 
-    /// The submission that an event tells.
+    /// The submission that an event reports.
     fn submission(
         &mut self,
         order: &Order,
         submitted: &OrderSubmitted,
-        event: &Event,
-        (at, context): (Timestamp, &Context<'_, '_>),
+        report: &OrderReport<'_>,
+        context: &Context<'_, '_>,
     ) -> Submission {
+        let at = report.at;
         let quotes = order.symbol.and_then(|symbol| self.quotes.get(symbol.index()));
         let age_max = context.settings.orders.arrival_age_max;
         let told = submitted.arrival_price;
@@ -341,8 +281,8 @@ impl Execution {
             order_type,
             time_in_force,
             reduce_only: submitted.reduce_only,
-            content: content_of(submitted, event),
-            of_first_id: submitted.order_id == order.order_id,
+            content: content_of(submitted, report),
+            of_first_id: report.order.order_id == order.order_id,
         }
     }
 
@@ -435,28 +375,24 @@ fn absorb(order: &mut Order, gone: &mut Order) -> Vec<Fill> {
     doubles
 }
 
-/// The execution that an event tells.
-pub(super) fn fill_of(filled: &OrderFilled, event: &Event, at: Timestamp) -> Fill {
+/// The execution that an event reports.
+pub(super) fn fill_of(filled: &OrderFilled, report: &OrderReport<'_>) -> Fill {
     Fill {
         id: filled.fill_id.clone(),
-        at,
-        is_dated: event.time.is_some(),
+        at: report.at,
+        is_dated: report.given_time.is_some(),
         quantity: filled.quantity,
         price: filled.price,
-        side: filled.order.side,
+        side: report.order.side,
         fee: filled.fee.map(|fee| (fee.get(), filled.fee_currency.clone())),
         liquidity: filled.liquidity,
-        synthetic: event.synthetic,
+        synthetic: report.synthetic,
         is_final: filled.is_final,
         done: FillDone::default(),
     }
 }
 
-fn bust_of(event: &FillBusted, at: Timestamp) -> Amendment {
-    Amendment { fill_id: event.fill_id.clone(), at, corrected: None }
-}
-
-/// What the event puts in the place of what was reported.
+/// The terms that a correction puts in place of the reported ones.
 pub(super) fn correction_of(event: &FillCorrected) -> Correction {
     let fee = event.fee.map(|fee| (fee.get(), event.fee_currency.clone()));
     Correction { quantity: event.quantity, price: event.price, fee }

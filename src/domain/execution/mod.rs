@@ -22,6 +22,7 @@ pub mod scope;
 pub mod context;
 mod named;
 mod check;
+mod report;
 pub mod facts;
 mod currencies;
 mod tally;
@@ -57,6 +58,7 @@ use window::Window;
 use words::Words;
 
 pub use reason::REJECT_REASONS;
+pub use report::OrderReport;
 pub use scope::{Place, Scope};
 pub use view::{EndView, FillView, OrderView};
 

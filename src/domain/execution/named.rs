@@ -5,11 +5,10 @@
 //! within an account, an id stands for one order, whatever its symbol (see `check`). The ids 0 and -1
 //! never are unique: brokers give them to every order that the engine did not send.
 
-use crate::domain::event::{Body, Event};
-use crate::domain::execution::Execution;
+use crate::domain::event::{Body, Event, OrderEvent, OrderRef};
 use crate::domain::execution::context::Context;
-use crate::domain::execution::facts::About;
 use crate::domain::execution::orders::{OrderKey, Orders};
+use crate::domain::execution::{Execution, OrderReport};
 use crate::domain::ids::{OrderId, Session};
 use crate::domain::record::Refusal;
 use crate::domain::settings::IdScope;
@@ -28,8 +27,8 @@ pub(super) enum Named {
 
 impl Named {
     /// What an event tells.
-    pub(super) fn by(about: &About<'_>, context: &Context<'_, '_>) -> Self {
-        let Some(symbol) = about.symbol else { return Self::Nothing };
+    pub(super) fn by(order: &OrderRef, context: &Context<'_, '_>) -> Self {
+        let Some(symbol) = &order.symbol else { return Self::Nothing };
         // A new one past the bound is folded into that of the others.
         let folded = || context.symbols.other().filter(|_| !context.may_grow);
         context.symbols.get(symbol).or_else(folded).map_or(Self::New, Self::Known)
@@ -87,25 +86,26 @@ impl Execution {
     pub(super) fn find_joined(
         &self,
         known: Option<OrderKey>,
-        event: &Event,
+        report: &OrderReport<'_>,
         named: impl FnOnce() -> Named,
     ) -> Result<Option<OrderKey>, Refusal> {
-        let Body::OrderReplaced(replaced) = &event.body else { return Ok(None) };
-        let Some(id) = &replaced.new_order_id else { return Ok(None) };
-        let digest = Orders::digest(event.session.as_ref().map(Session::as_str), id.as_str());
+        let Some(id) = report.new_order_id() else { return Ok(None) };
         let symbol = known.and_then(|key| self.orders.get(key)).and_then(|order| order.symbol);
         let named = || symbol.map_or_else(named, Named::Known);
-        Ok(self.find(digest, id, named)?.filter(|other| Some(*other) != known))
+        Ok(self.find(report.digest_of(id), id, named)?.filter(|other| Some(*other) != known))
     }
 
     /// What a refused event contradicts, where that is the symbol of its order; none: anything else.
     #[must_use]
     pub fn explain(&self, event: &Event, symbols: &SymbolTable) -> Option<String> {
-        let about = About::of(&event.body)?;
-        let id = about.order_id;
+        let Body::Order(OrderEvent { order: OrderRef { order_id: id, symbol, .. }, .. }) =
+            &event.body
+        else {
+            return None;
+        };
         let digest = Orders::digest(event.session.as_ref().map(Session::as_str), id.as_str());
-        if let Some(twins) = self.orders.twins(digest).filter(|_| about.symbol.is_none()) {
-            let mut names = twins.keys().filter_map(|symbol| symbols.name(*symbol));
+        if let Some(twins) = self.orders.twins(digest).filter(|_| symbol.is_none()) {
+            let mut names = twins.keys().filter_map(|key| symbols.name(*key));
             let (one, other) = (names.next()?, names.next()?);
             return Some(format!(
                 "the order id {id} stands under {one} and {other}: say the symbol, for \
@@ -114,13 +114,13 @@ impl Execution {
         }
         let order = self.orders.get(self.orders.find_digest(digest)?)?;
         let known = symbols.name(order.symbol?)?;
-        if about.symbol.is_none() && order.is_disputed {
+        if symbol.is_none() && order.is_disputed {
             return Some(format!(
                 "the order id {id} stands under {known}, and was submitted for another symbol, too: \
                  say the symbol, and set orders.id_scope to symbol"
             ));
         }
-        let told = about.symbol.filter(|told| *told != known)?;
+        let told = symbol.as_ref().filter(|told| *told != known)?;
         Some(format!(
             "the order id {id} stands under {known}, and this says {told}: where a venue numbers the \
              orders of each symbol apart, set orders.id_scope to symbol"

@@ -6,7 +6,7 @@ use crate::domain::account::{AccountState, Effect, Scene};
 use crate::domain::audit::By;
 use crate::domain::directive::{DirectiveKind, Outbox};
 use crate::domain::drift::HaltRequest;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Source};
 use crate::domain::evidence::Latching;
 use crate::domain::execution::anomaly::Figure;
 use crate::domain::execution::orders::Class;
@@ -88,7 +88,7 @@ impl Monitor {
             Ok(Effect::Duplicate) | Err(_) => {}
             Ok(_) => {
                 account.horizon.remember(event, now, &settings.ingest);
-                if !event.is_of_broker() {
+                if event.body.sender() != Some(Source::Broker) {
                     account.engine_at = Some(now);
                 }
                 let before = account.last_event_at.replace(now);

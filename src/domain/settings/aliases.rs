@@ -45,7 +45,7 @@ impl Aliases {
         if self.0.is_empty() {
             return None;
         }
-        let source = if event.is_of_broker() { Source::Broker } else { Source::Local };
+        let source = event.body.sender().unwrap_or(Source::Local);
         let mut renamed = event.clone();
         let mut is_changed = false;
         each_symbol(&mut renamed.body, |symbol| {
@@ -128,27 +128,15 @@ fn stars<'t>(pattern: &str, text: &'t str) -> Option<Vec<&'t str>> {
 
 /// Every symbol that an event names.
 fn each_symbol(body: &mut Body, mut visit: impl FnMut(&mut Symbol)) {
-    let order = match body {
-        Body::OrderSubmitted(submitted) => return visit(&mut submitted.symbol),
-        Body::Quote(quote) => return visit(&mut quote.symbol),
-        Body::PositionAdjusted(adjusted) => return visit(&mut adjusted.symbol),
-        Body::Reconciled(reconciled) => return visit(&mut reconciled.symbol),
+    match body {
+        Body::Order(event) => event.order.symbol.iter_mut().for_each(visit),
+        Body::Quote(quote) => visit(&mut quote.symbol),
+        Body::PositionAdjusted(adjusted) => visit(&mut adjusted.symbol),
+        Body::Reconciled(reconciled) => visit(&mut reconciled.symbol),
         Body::Positions(positions) => {
-            return positions.rows.iter_mut().for_each(|row| visit(&mut row.symbol));
+            positions.rows.iter_mut().for_each(|row| visit(&mut row.symbol));
         }
-        Body::AccountEquity(_) | Body::Heartbeat(_) => return,
-        Body::OrderAccepted(event) => &mut event.order,
-        Body::OrderFilled(event) => &mut event.order,
-        Body::OrderRejected(event) => &mut event.order,
-        Body::OrderDenied(event) => &mut event.order,
-        Body::OrderCancelled(event) => &mut event.order,
-        Body::OrderExpired(event) => &mut event.order,
-        Body::OrderReplaced(event) => &mut event.order,
-        Body::FillBusted(event) => &mut event.order,
-        Body::FillCorrected(event) => &mut event.order,
-    };
-    if let Some(symbol) = &mut order.symbol {
-        visit(symbol);
+        Body::AccountEquity(_) | Body::Heartbeat(_) => {}
     }
 }
 

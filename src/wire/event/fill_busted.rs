@@ -1,12 +1,12 @@
 //! `fill_busted`: fields, decoder, encoder.
 
-use crate::domain::event::{Body, FillBusted};
+use crate::domain::event::{Body, FillBusted, OrderFact};
 use crate::domain::ids::FillId;
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
 use crate::wire::contract::reader::{Object, ObjectWriter};
 use crate::wire::contract::spec::FieldSpec;
-use crate::wire::event::{ENVELOPE, KindSpec, ORDER, decode_order, encode_order};
+use crate::wire::event::{ENVELOPE, KindSpec, ORDER, order_body};
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "fill_busted",
@@ -17,13 +17,11 @@ pub(super) const KIND: KindSpec = KindSpec::new(
 );
 
 fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
-    Ok(Body::FillBusted(FillBusted {
-        order: decode_order(object)?,
-        fill_id: object.required(Field::FillId)?,
-    }))
+    order_body(object, |object| {
+        Ok(OrderFact::FillBusted(FillBusted { fill_id: object.required(Field::FillId)? }))
+    })
 }
 
-pub(super) fn encode(body: &FillBusted, object: &mut ObjectWriter<'_>) {
-    encode_order(&body.order, object);
-    object.field(Field::FillId, &body.fill_id);
+pub(super) fn encode(fact: &FillBusted, object: &mut ObjectWriter<'_>) {
+    object.field(Field::FillId, &fact.fill_id);
 }

@@ -1,13 +1,13 @@
 //! `fill_corrected`: fields, decoder, encoder.
 
-use crate::domain::event::{Body, FillCorrected};
+use crate::domain::event::{Body, FillCorrected, OrderFact};
 use crate::domain::ids::{Currency, FillId};
 use crate::domain::units::{Amount, Price, Quantity};
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
 use crate::wire::contract::reader::{Object, ObjectWriter};
 use crate::wire::contract::spec::FieldSpec;
-use crate::wire::event::{ENVELOPE, KindSpec, ORDER, decode_order, encode_order};
+use crate::wire::event::{ENVELOPE, KindSpec, ORDER, order_body};
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "fill_corrected",
@@ -34,21 +34,21 @@ pub(super) const KIND: KindSpec = KindSpec::new(
 );
 
 fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
-    Ok(Body::FillCorrected(FillCorrected {
-        order: decode_order(object)?,
-        fill_id: object.required(Field::FillId)?,
-        quantity: object.required(Field::Quantity)?,
-        price: object.required(Field::Price)?,
-        fee: object.optional(Field::Fee)?,
-        fee_currency: object.optional(Field::FeeCurrency)?,
-    }))
+    order_body(object, |object| {
+        Ok(OrderFact::FillCorrected(FillCorrected {
+            fill_id: object.required(Field::FillId)?,
+            quantity: object.required(Field::Quantity)?,
+            price: object.required(Field::Price)?,
+            fee: object.optional(Field::Fee)?,
+            fee_currency: object.optional(Field::FeeCurrency)?,
+        }))
+    })
 }
 
-pub(super) fn encode(body: &FillCorrected, object: &mut ObjectWriter<'_>) {
-    encode_order(&body.order, object);
-    object.field(Field::FillId, &body.fill_id);
-    object.field(Field::Quantity, &body.quantity);
-    object.field(Field::Price, &body.price);
-    object.optional(Field::Fee, body.fee.as_ref());
-    object.optional(Field::FeeCurrency, body.fee_currency.as_ref());
+pub(super) fn encode(fact: &FillCorrected, object: &mut ObjectWriter<'_>) {
+    object.field(Field::FillId, &fact.fill_id);
+    object.field(Field::Quantity, &fact.quantity);
+    object.field(Field::Price, &fact.price);
+    object.optional(Field::Fee, fact.fee.as_ref());
+    object.optional(Field::FeeCurrency, fact.fee_currency.as_ref());
 }

@@ -2,7 +2,8 @@
 //!
 //! Input: an object taken apart. Output: an [`Event`]; and canonical JSON of one. Invariants: the
 //! decoder takes exactly the fields of the table, and the published schema is made from the same
-//! table (tests hold both). To add a kind is one new file and one line in [`KINDS`].
+//! table (tests hold both). A new kind is one more file here and a `mod` line; the list of kinds is in
+//! `crate::domain::event`.
 
 mod kind;
 mod account_equity;
@@ -24,7 +25,7 @@ mod reconciled;
 #[cfg(test)]
 mod tests;
 
-use crate::domain::event::{Body, Event, OrderRef};
+use crate::domain::event::{self, Body, Event, OrderEvent, OrderFact, OrderRef};
 use crate::domain::ids::{Account, EventId, OrderId, Strategy, Symbol, Venue};
 use crate::domain::limits;
 use crate::domain::time::Timestamp;
@@ -38,25 +39,27 @@ use crate::wire::contract::value::{SessionName, TimeNanos, TimeText, string};
 pub use kind::KindSpec;
 pub use positions::ROW;
 
-/// All kinds of events, in the order of the contract.
-pub const KINDS: [&KindSpec; 16] = [
-    &order_submitted::KIND,
-    &order_accepted::KIND,
-    &order_filled::KIND,
-    &order_rejected::KIND,
-    &order_denied::KIND,
-    &order_cancelled::KIND,
-    &order_expired::KIND,
-    &order_replaced::KIND,
-    &fill_busted::KIND,
-    &fill_corrected::KIND,
-    &quote::KIND,
-    &positions::KIND,
-    &account_equity::KIND,
-    &heartbeat::KIND,
-    &position_adjusted::KIND,
-    &reconciled::KIND,
-];
+macro_rules! declare_table {
+    (order { $($fact:ident => $Fact:ident($_fact:ident),)+ }
+     other { $($other:ident => $Other:ident($_other:ident),)+ }) => {
+        /// All kinds of events, in the order of the contract.
+        pub const KINDS: [&KindSpec; event::KINDS.len()] =
+            [$(&$fact::KIND,)+ $(&$other::KIND,)+];
+
+        fn encode_body(body: &Body, object: &mut ObjectWriter<'_>) {
+            match body {
+                Body::Order(OrderEvent { order, fact }) => {
+                    encode_order(order, object);
+                    match fact {
+                        $(OrderFact::$Fact(fact) => $fact::encode(fact, object),)+
+                    }
+                }
+                $(Body::$Other(body) => $other::encode(body, object),)+
+            }
+        }
+    };
+}
+event::for_each_kind!(declare_table);
 
 /// The fields of every event, beside `type`.
 pub const ENVELOPE: [FieldSpec; 8] = [
@@ -124,12 +127,19 @@ fn event_time(object: &mut Object<'_>) -> Result<Option<Timestamp>, Flaw> {
     Ok(object.optional::<TimeText>(Field::Time)?.map(|t| t.0))
 }
 
-fn decode_order(object: &mut Object<'_>) -> Result<OrderRef, Flaw> {
-    Ok(OrderRef {
+/// Decodes the order that an event is about, then its fact.
+#[expect(clippy::inline_always, reason = "the body is built in place instead of being copied")]
+#[inline(always)]
+fn order_body(
+    object: &mut Object<'_>,
+    fact: impl FnOnce(&mut Object<'_>) -> Result<OrderFact, Flaw>,
+) -> Result<Body, Flaw> {
+    let order = OrderRef {
         order_id: object.required(Field::OrderId)?,
         symbol: object.optional(Field::Symbol)?,
         side: object.optional(Field::Side)?,
-    })
+    };
+    Ok(Body::Order(OrderEvent { order, fact: fact(object)? }))
 }
 
 /// Writes an event as one canonical JSON object.
@@ -152,27 +162,6 @@ pub(crate) fn encode(event: &Event, out: &mut Vec<u8>) {
     }
     encode_body(&event.body, &mut object);
     object.end();
-}
-
-fn encode_body(body: &Body, object: &mut ObjectWriter<'_>) {
-    match body {
-        Body::OrderSubmitted(body) => order_submitted::encode(body, object),
-        Body::OrderAccepted(body) => order_accepted::encode(body, object),
-        Body::OrderFilled(body) => order_filled::encode(body, object),
-        Body::OrderRejected(body) => order_rejected::encode(body, object),
-        Body::OrderDenied(body) => order_denied::encode(body, object),
-        Body::OrderCancelled(body) => order_cancelled::encode(body, object),
-        Body::OrderExpired(body) => order_expired::encode(body, object),
-        Body::OrderReplaced(body) => order_replaced::encode(body, object),
-        Body::FillBusted(body) => fill_busted::encode(body, object),
-        Body::FillCorrected(body) => fill_corrected::encode(body, object),
-        Body::Quote(body) => quote::encode(body, object),
-        Body::Positions(body) => positions::encode(body, object),
-        Body::AccountEquity(body) => account_equity::encode(body, object),
-        Body::Heartbeat(body) => heartbeat::encode(body, object),
-        Body::PositionAdjusted(body) => position_adjusted::encode(body, object),
-        Body::Reconciled(body) => reconciled::encode(body, object),
-    }
 }
 
 fn encode_order(order: &OrderRef, object: &mut ObjectWriter<'_>) {

@@ -1,12 +1,12 @@
 //! `order_accepted`: fields, decoder, encoder.
 
-use crate::domain::event::{Body, OrderAccepted};
+use crate::domain::event::{Body, OrderAccepted, OrderFact};
 use crate::domain::ids::OrderId;
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
 use crate::wire::contract::reader::{Object, ObjectWriter};
 use crate::wire::contract::spec::FieldSpec;
-use crate::wire::event::{ENVELOPE, KindSpec, ORDER, decode_order, encode_order};
+use crate::wire::event::{ENVELOPE, KindSpec, ORDER, order_body};
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "order_accepted",
@@ -21,13 +21,13 @@ pub(super) const KIND: KindSpec = KindSpec::new(
 );
 
 fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
-    Ok(Body::OrderAccepted(OrderAccepted {
-        order: decode_order(object)?,
-        venue_order_id: object.optional(Field::VenueOrderId)?,
-    }))
+    order_body(object, |object| {
+        Ok(OrderFact::Accepted(OrderAccepted {
+            venue_order_id: object.optional(Field::VenueOrderId)?,
+        }))
+    })
 }
 
-pub(super) fn encode(body: &OrderAccepted, object: &mut ObjectWriter<'_>) {
-    encode_order(&body.order, object);
-    object.optional(Field::VenueOrderId, body.venue_order_id.as_ref());
+pub(super) fn encode(fact: &OrderAccepted, object: &mut ObjectWriter<'_>) {
+    object.optional(Field::VenueOrderId, fact.venue_order_id.as_ref());
 }

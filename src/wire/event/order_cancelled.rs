@@ -1,11 +1,11 @@
 //! `order_cancelled`: fields, decoder, encoder.
 
-use crate::domain::event::{Body, Initiator, OrderCancelled};
+use crate::domain::event::{Body, Initiator, OrderCancelled, OrderFact};
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
 use crate::wire::contract::reader::{Object, ObjectWriter};
 use crate::wire::contract::spec::FieldSpec;
-use crate::wire::event::{ENVELOPE, KindSpec, ORDER, decode_order, encode_order};
+use crate::wire::event::{ENVELOPE, KindSpec, ORDER, order_body};
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "order_cancelled",
@@ -26,15 +26,15 @@ pub(super) const KIND: KindSpec = KindSpec::new(
 );
 
 fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
-    Ok(Body::OrderCancelled(OrderCancelled {
-        order: decode_order(object)?,
-        reason: object.optional(Field::Reason)?,
-        initiator: object.optional(Field::Initiator)?,
-    }))
+    order_body(object, |object| {
+        Ok(OrderFact::Cancelled(OrderCancelled {
+            reason: object.optional(Field::Reason)?,
+            initiator: object.optional(Field::Initiator)?,
+        }))
+    })
 }
 
-pub(super) fn encode(body: &OrderCancelled, object: &mut ObjectWriter<'_>) {
-    encode_order(&body.order, object);
-    object.optional(Field::Reason, body.reason.as_ref());
-    object.optional(Field::Initiator, body.initiator.as_ref());
+pub(super) fn encode(fact: &OrderCancelled, object: &mut ObjectWriter<'_>) {
+    object.optional(Field::Reason, fact.reason.as_ref());
+    object.optional(Field::Initiator, fact.initiator.as_ref());
 }

@@ -1,11 +1,11 @@
 //! `order_denied`: fields, decoder, encoder.
 
-use crate::domain::event::{Body, OrderDenied};
+use crate::domain::event::{Body, OrderDenied, OrderFact};
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
 use crate::wire::contract::reader::{Object, ObjectWriter};
 use crate::wire::contract::spec::FieldSpec;
-use crate::wire::event::{ENVELOPE, KindSpec, ORDER, decode_order, encode_order};
+use crate::wire::event::{ENVELOPE, KindSpec, ORDER, order_body};
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "order_denied",
@@ -20,13 +20,11 @@ pub(super) const KIND: KindSpec = KindSpec::new(
 );
 
 fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
-    Ok(Body::OrderDenied(OrderDenied {
-        order: decode_order(object)?,
-        reason: object.optional(Field::Reason)?,
-    }))
+    order_body(object, |object| {
+        Ok(OrderFact::Denied(OrderDenied { reason: object.optional(Field::Reason)? }))
+    })
 }
 
-pub(super) fn encode(body: &OrderDenied, object: &mut ObjectWriter<'_>) {
-    encode_order(&body.order, object);
-    object.optional(Field::Reason, body.reason.as_ref());
+pub(super) fn encode(fact: &OrderDenied, object: &mut ObjectWriter<'_>) {
+    object.optional(Field::Reason, fact.reason.as_ref());
 }

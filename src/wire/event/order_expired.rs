@@ -1,9 +1,9 @@
 //! `order_expired`: fields, decoder, encoder.
 
-use crate::domain::event::{Body, OrderExpired};
+use crate::domain::event::{Body, OrderExpired, OrderFact};
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::reader::{Object, ObjectWriter};
-use crate::wire::event::{ENVELOPE, KindSpec, ORDER, decode_order, encode_order};
+use crate::wire::event::{ENVELOPE, KindSpec, ORDER, order_body};
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "order_expired",
@@ -14,9 +14,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
 );
 
 fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
-    Ok(Body::OrderExpired(OrderExpired { order: decode_order(object)? }))
+    order_body(object, |_| Ok(OrderFact::Expired(OrderExpired)))
 }
 
-pub(super) fn encode(body: &OrderExpired, object: &mut ObjectWriter<'_>) {
-    encode_order(&body.order, object);
-}
+pub(super) const fn encode(_: &OrderExpired, _: &mut ObjectWriter<'_>) {}

@@ -1,13 +1,13 @@
 //! `order_filled`: fields, decoder, encoder.
 
-use crate::domain::event::{Body, Liquidity, OrderFilled};
+use crate::domain::event::{Body, Liquidity, OrderFact, OrderFilled};
 use crate::domain::ids::{Currency, FillId};
 use crate::domain::units::{Amount, Price, Quantity};
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
 use crate::wire::contract::reader::{Object, ObjectWriter};
 use crate::wire::contract::spec::FieldSpec;
-use crate::wire::event::{ENVELOPE, KindSpec, ORDER, decode_order, encode_order};
+use crate::wire::event::{ENVELOPE, KindSpec, ORDER, order_body};
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "order_filled",
@@ -45,27 +45,27 @@ pub(super) const KIND: KindSpec = KindSpec::new(
 );
 
 fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
-    Ok(Body::OrderFilled(OrderFilled {
-        order: decode_order(object)?,
-        price: object.required(Field::Price)?,
-        quantity: object.optional(Field::Quantity)?,
-        fill_id: object.optional(Field::FillId)?,
-        fee: object.optional(Field::Fee)?,
-        fee_currency: object.optional(Field::FeeCurrency)?,
-        liquidity: object.optional(Field::Liquidity)?,
-        is_final: object.optional(Field::Final)?.unwrap_or(false),
-    }))
+    order_body(object, |object| {
+        Ok(OrderFact::Filled(OrderFilled {
+            price: object.required(Field::Price)?,
+            quantity: object.optional(Field::Quantity)?,
+            fill_id: object.optional(Field::FillId)?,
+            fee: object.optional(Field::Fee)?,
+            fee_currency: object.optional(Field::FeeCurrency)?,
+            liquidity: object.optional(Field::Liquidity)?,
+            is_final: object.optional(Field::Final)?.unwrap_or(false),
+        }))
+    })
 }
 
-pub(super) fn encode(body: &OrderFilled, object: &mut ObjectWriter<'_>) {
-    encode_order(&body.order, object);
-    object.field(Field::Price, &body.price);
-    object.optional(Field::Quantity, body.quantity.as_ref());
-    object.optional(Field::FillId, body.fill_id.as_ref());
-    object.optional(Field::Fee, body.fee.as_ref());
-    object.optional(Field::FeeCurrency, body.fee_currency.as_ref());
-    object.optional(Field::Liquidity, body.liquidity.as_ref());
-    if body.is_final {
+pub(super) fn encode(fact: &OrderFilled, object: &mut ObjectWriter<'_>) {
+    object.field(Field::Price, &fact.price);
+    object.optional(Field::Quantity, fact.quantity.as_ref());
+    object.optional(Field::FillId, fact.fill_id.as_ref());
+    object.optional(Field::Fee, fact.fee.as_ref());
+    object.optional(Field::FeeCurrency, fact.fee_currency.as_ref());
+    object.optional(Field::Liquidity, fact.liquidity.as_ref());
+    if fact.is_final {
         object.field(Field::Final, &true);
     }
 }

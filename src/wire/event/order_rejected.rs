@@ -1,11 +1,11 @@
 //! `order_rejected`: fields, decoder, encoder.
 
-use crate::domain::event::{Body, OrderRejected};
+use crate::domain::event::{Body, OrderFact, OrderRejected};
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
 use crate::wire::contract::reader::{Object, ObjectWriter};
 use crate::wire::contract::spec::FieldSpec;
-use crate::wire::event::{ENVELOPE, KindSpec, ORDER, decode_order, encode_order};
+use crate::wire::event::{ENVELOPE, KindSpec, ORDER, order_body};
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "order_rejected",
@@ -23,15 +23,15 @@ pub(super) const KIND: KindSpec = KindSpec::new(
 );
 
 fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
-    Ok(Body::OrderRejected(OrderRejected {
-        order: decode_order(object)?,
-        reason: object.optional(Field::Reason)?,
-        code: object.optional(Field::Code)?,
-    }))
+    order_body(object, |object| {
+        Ok(OrderFact::Rejected(OrderRejected {
+            reason: object.optional(Field::Reason)?,
+            code: object.optional(Field::Code)?,
+        }))
+    })
 }
 
-pub(super) fn encode(body: &OrderRejected, object: &mut ObjectWriter<'_>) {
-    encode_order(&body.order, object);
-    object.optional(Field::Reason, body.reason.as_ref());
-    object.optional(Field::Code, body.code.as_ref());
+pub(super) fn encode(fact: &OrderRejected, object: &mut ObjectWriter<'_>) {
+    object.optional(Field::Reason, fact.reason.as_ref());
+    object.optional(Field::Code, fact.code.as_ref());
 }

@@ -1,13 +1,13 @@
 //! `order_replaced`: fields, decoder, encoder.
 
-use crate::domain::event::{Body, OrderReplaced};
+use crate::domain::event::{Body, OrderFact, OrderReplaced};
 use crate::domain::ids::OrderId;
 use crate::domain::units::{Price, Quantity};
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
 use crate::wire::contract::reader::{Object, ObjectWriter};
 use crate::wire::contract::spec::FieldSpec;
-use crate::wire::event::{ENVELOPE, KindSpec, ORDER, decode_order, encode_order};
+use crate::wire::event::{ENVELOPE, KindSpec, ORDER, order_body};
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "order_replaced",
@@ -35,17 +35,17 @@ pub(super) const KIND: KindSpec = KindSpec::new(
 );
 
 fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
-    Ok(Body::OrderReplaced(OrderReplaced {
-        order: decode_order(object)?,
-        quantity: object.optional(Field::Quantity)?,
-        limit_price: object.optional(Field::LimitPrice)?,
-        new_order_id: object.optional(Field::NewOrderId)?,
-    }))
+    order_body(object, |object| {
+        Ok(OrderFact::Replaced(OrderReplaced {
+            quantity: object.optional(Field::Quantity)?,
+            limit_price: object.optional(Field::LimitPrice)?,
+            new_order_id: object.optional(Field::NewOrderId)?,
+        }))
+    })
 }
 
-pub(super) fn encode(body: &OrderReplaced, object: &mut ObjectWriter<'_>) {
-    encode_order(&body.order, object);
-    object.optional(Field::Quantity, body.quantity.as_ref());
-    object.optional(Field::LimitPrice, body.limit_price.as_ref());
-    object.optional(Field::NewOrderId, body.new_order_id.as_ref());
+pub(super) fn encode(fact: &OrderReplaced, object: &mut ObjectWriter<'_>) {
+    object.optional(Field::Quantity, fact.quantity.as_ref());
+    object.optional(Field::LimitPrice, fact.limit_price.as_ref());
+    object.optional(Field::NewOrderId, fact.new_order_id.as_ref());
 }

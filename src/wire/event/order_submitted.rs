@@ -1,6 +1,6 @@
 //! `order_submitted`: fields, decoder, encoder.
 
-use crate::domain::event::{Body, OrderSubmitted, Ordered};
+use crate::domain::event::{Body, OrderEvent, OrderFact, OrderRef, OrderSubmitted, Ordered};
 use crate::domain::ids::{OrderId, Symbol};
 use crate::domain::units::{Notional, Price, Quantity, Side};
 use crate::wire::contract::error::{Code, Flaw};
@@ -59,18 +59,22 @@ pub(super) const KIND: KindSpec = KindSpec::new(
 .with_either(&[&[Field::Quantity], &[Field::Notional]]);
 
 fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
-    Ok(Body::OrderSubmitted(OrderSubmitted {
-        order_id: object.required(Field::OrderId)?,
-        symbol: object.required(Field::Symbol)?,
-        side: object.required(Field::Side)?,
-        ordered: ordered(object)?,
-        expected_price: object.optional(Field::ExpectedPrice)?,
-        decision_price: object.optional(Field::DecisionPrice)?,
-        arrival_price: object.optional(Field::ArrivalPrice)?,
-        limit_price: object.optional(Field::LimitPrice)?,
-        order_type: object.optional(Field::OrderType)?,
-        time_in_force: object.optional(Field::TimeInForce)?,
-        reduce_only: object.optional(Field::ReduceOnly)?,
+    Ok(Body::Order(OrderEvent {
+        order: OrderRef {
+            order_id: object.required(Field::OrderId)?,
+            symbol: Some(object.required(Field::Symbol)?),
+            side: Some(object.required(Field::Side)?),
+        },
+        fact: OrderFact::Submitted(OrderSubmitted {
+            ordered: ordered(object)?,
+            expected_price: object.optional(Field::ExpectedPrice)?,
+            decision_price: object.optional(Field::DecisionPrice)?,
+            arrival_price: object.optional(Field::ArrivalPrice)?,
+            limit_price: object.optional(Field::LimitPrice)?,
+            order_type: object.optional(Field::OrderType)?,
+            time_in_force: object.optional(Field::TimeInForce)?,
+            reduce_only: object.optional(Field::ReduceOnly)?,
+        }),
     }))
 }
 
@@ -87,19 +91,16 @@ fn ordered(object: &mut Object<'_>) -> Result<Ordered, Flaw> {
     }
 }
 
-pub(super) fn encode(body: &OrderSubmitted, object: &mut ObjectWriter<'_>) {
-    object.field(Field::OrderId, &body.order_id);
-    object.field(Field::Symbol, &body.symbol);
-    object.field(Field::Side, &body.side);
-    match &body.ordered {
+pub(super) fn encode(fact: &OrderSubmitted, object: &mut ObjectWriter<'_>) {
+    match &fact.ordered {
         Ordered::Quantity(quantity) => object.field(Field::Quantity, quantity),
         Ordered::Notional(notional) => object.field(Field::Notional, notional),
     }
-    object.optional(Field::ExpectedPrice, body.expected_price.as_ref());
-    object.optional(Field::DecisionPrice, body.decision_price.as_ref());
-    object.optional(Field::ArrivalPrice, body.arrival_price.as_ref());
-    object.optional(Field::OrderType, body.order_type.as_ref());
-    object.optional(Field::LimitPrice, body.limit_price.as_ref());
-    object.optional(Field::TimeInForce, body.time_in_force.as_ref());
-    object.optional(Field::ReduceOnly, body.reduce_only.as_ref());
+    object.optional(Field::ExpectedPrice, fact.expected_price.as_ref());
+    object.optional(Field::DecisionPrice, fact.decision_price.as_ref());
+    object.optional(Field::ArrivalPrice, fact.arrival_price.as_ref());
+    object.optional(Field::OrderType, fact.order_type.as_ref());
+    object.optional(Field::LimitPrice, fact.limit_price.as_ref());
+    object.optional(Field::TimeInForce, fact.time_in_force.as_ref());
+    object.optional(Field::ReduceOnly, fact.reduce_only.as_ref());
 }
