@@ -235,8 +235,7 @@ impl AccountState {
     #[must_use]
     pub fn is_missing(&self, name: &str, now: Timestamp, settings: &Settings) -> bool {
         let missing = evidence::missing(self, now, settings);
-        let mut kinds = Missing::ALL.iter().zip(&missing);
-        kinds.any(|(kind, since)| kind.as_str() == name && since.is_some())
+        missing.iter().any(|(kind, since)| kind.as_str() == name && since.is_some())
     }
 
     /// Whether an event or the configuration named it.

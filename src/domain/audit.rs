@@ -7,8 +7,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::closed_set::closed_set;
 use crate::domain::ids::{Account, Actor};
 use crate::domain::limits;
 use crate::domain::record::Refusal;
@@ -81,68 +83,49 @@ pub struct AuditEntry {
     pub causes: Vec<u64>,
 }
 
-/// What was done or tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum AuditAction {
-    /// A cause was set.
-    Halt,
-    /// Causes were released.
-    Release,
-    /// Causes were released although one was still open.
-    ForcedRelease,
-    /// A drift was reconciled by hand.
-    Reconcile,
-    /// The engine was told to set its book right.
-    ReconcileSent,
-    /// The books agreed after the engine was told.
-    ReconcileConfirmed,
-    /// The engine was told in vain.
-    ReconcileEscalated,
-    /// A series was retired.
-    Retire,
-    /// The configuration was read again.
-    Configure,
-}
-
-impl AuditAction {
-    /// As on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Halt => "halt",
-            Self::Release => "release",
-            Self::ForcedRelease => "forced_release",
-            Self::Reconcile => "reconcile",
-            Self::ReconcileSent => "reconcile_sent",
-            Self::ReconcileConfirmed => "reconcile_confirmed",
-            Self::ReconcileEscalated => "reconcile_escalated",
-            Self::Retire => "retire",
-            Self::Configure => "configure",
-        }
+closed_set! {
+    /// An action or attempt in the audit trail.
+    pub enum AuditAction {
+        /// A cause was set.
+        Halt = "halt",
+        /// Causes were released.
+        Release = "release",
+        /// Causes were released although one was still open.
+        ForcedRelease = "forced_release",
+        /// A drift was reconciled by hand.
+        Reconcile = "reconcile",
+        /// A reconcile directive was sent to the engine.
+        ReconcileSent = "reconcile_sent",
+        /// The books agreed after a directive.
+        ReconcileConfirmed = "reconcile_confirmed",
+        /// No directive was confirmed: the drift escalated.
+        ReconcileEscalated = "reconcile_escalated",
+        /// A series was retired.
+        Retire = "retire",
+        /// The configuration was reloaded.
+        Configure = "configure",
     }
 }
 
-/// Whose lines stand together under one bound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Share {
-    /// What was decided with the scope `halt` or `release`, and carried out.
-    Decided,
-    /// What the exporter did to a latch by itself.
-    Automatic,
-    /// What was refused, or can be brought about with an ingest token.
-    Attempted,
-    /// What was tried of accounts that are not kept: anybody can invent their names.
-    Stray,
+closed_set! {
+    /// A part of the audit trail with a bound of its own.
+    pub enum Share {
+        /// Decided with the scope `halt` or `release`, and carried out.
+        Decided = "decided",
+        /// Done to a latch by the exporter itself.
+        Automatic = "automatic",
+        /// Refused, or possible with an ingest token.
+        Attempted = "attempted",
+        /// Attempted on accounts that are not kept: anybody can invent their names.
+        Stray = "stray",
+    }
 }
 
 /// The audit trail.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Audit {
-    decided: Lines,
-    automatic: Lines,
-    attempted: Lines,
-    stray: Lines,
-    /// Lines so far: their order.
+    shares: EnumMap<Share, Lines>,
+    /// Number of lines so far; it orders the lines of all shares.
     noted: u64,
 }
 
@@ -158,20 +141,13 @@ impl Audit {
     /// Adds a line.
     pub fn note(&mut self, share: Share, entry: AuditEntry) {
         self.noted += 1;
-        let lines = match share {
-            Share::Decided => &mut self.decided,
-            Share::Automatic => &mut self.automatic,
-            Share::Attempted => &mut self.attempted,
-            Share::Stray => &mut self.stray,
-        };
-        lines.push(self.noted, entry);
+        self.shares[share].push(self.noted, entry);
     }
 
     /// The lines of these accounts, newest first.
     #[must_use]
     pub fn newest(&self, is_asked_for: impl Fn(&Account) -> bool) -> Vec<&AuditEntry> {
-        let shares = [&self.decided, &self.automatic, &self.attempted, &self.stray];
-        let of = shares.into_iter().flat_map(|lines| &lines.by_account);
+        let of = self.shares.values().flat_map(|lines| &lines.by_account);
         let mut lines: Vec<&(u64, AuditEntry)> =
             of.filter(|(account, _)| is_asked_for(account)).flat_map(|(_, lines)| lines).collect();
         lines.sort_unstable_by_key(|(number, _)| std::cmp::Reverse(*number));

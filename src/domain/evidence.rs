@@ -9,44 +9,33 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use enum_map::{EnumMap, enum_map};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::account::AccountState;
+use crate::domain::closed_set::closed_set;
 use crate::domain::drift::Books;
 use crate::domain::event::Source;
 use crate::domain::settings::{Response, Settings};
 use crate::domain::state::TradingState;
 use crate::domain::time::Timestamp;
 
-/// What can be missing; the label `kind` of `trading_missing_evidence`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Missing {
-    /// The broker's positions came, local ones never did.
-    LocalBookNeverCame,
-    /// Local positions came, the broker's never did.
-    BrokerBookNeverCame,
-    /// What drift is judged by is too old.
-    BookStale,
-    /// Nothing comes from the engine.
-    EngineSilent,
+closed_set! {
+    /// Evidence that is missing: the positions of one side never came, those that drift is judged by
+    /// are too old, or the engine is silent.
+    pub enum Missing {
+        /// The broker's positions came, local ones never did.
+        LocalBookNeverCame = "local_book_never_came",
+        /// Local positions came, the broker's never did.
+        BrokerBookNeverCame = "broker_book_never_came",
+        /// A book that drift is judged by is too old.
+        BookStale = "book_stale",
+        /// The engine has sent nothing for too long.
+        EngineSilent = "engine_silent",
+    }
 }
 
 impl Missing {
-    /// All kinds.
-    pub const ALL: [Self; 4] =
-        [Self::LocalBookNeverCame, Self::BrokerBookNeverCame, Self::BookStale, Self::EngineSilent];
-
-    /// As on the wire and on metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::LocalBookNeverCame => "local_book_never_came",
-            Self::BrokerBookNeverCame => "broker_book_never_came",
-            Self::BookStale => "book_stale",
-            Self::EngineSilent => "engine_silent",
-        }
-    }
-
     /// What the settings ask for beside an alert.
     #[must_use]
     pub const fn response(self, settings: &Settings) -> Response {
@@ -91,8 +80,8 @@ impl Missing {
     }
 }
 
-/// Since when each kind of evidence is missing, by [`Missing::ALL`]; none: it is there.
-pub type MissingSince = [Option<Timestamp>; 4];
+/// The time since which each kind of evidence is missing; none: it is there.
+pub type MissingSince = EnumMap<Missing, Option<Timestamp>>;
 
 /// What is missing of an account at `now`.
 #[must_use]
@@ -109,14 +98,14 @@ pub fn missing_with(
     settings: &Settings,
 ) -> MissingSince {
     let books = &account.books;
-    Missing::ALL.map(|kind| {
-        let waits_since = match kind {
-            Missing::LocalBookNeverCame => awaited(books, Source::Local, Source::Broker),
-            Missing::BrokerBookNeverCame => awaited(books, Source::Broker, Source::Local),
-            Missing::BookStale => oldest_needed,
-            // An engine that was never heard of is waited for once its broker is.
-            Missing::EngineSilent => account.engine_at.or(books.first_at(Source::Broker)),
-        };
+    let waits_since: MissingSince = enum_map! {
+        Missing::LocalBookNeverCame => awaited(books, Source::Local, Source::Broker),
+        Missing::BrokerBookNeverCame => awaited(books, Source::Broker, Source::Local),
+        Missing::BookStale => oldest_needed,
+        // An engine that has never sent anything is waited for once its broker has.
+        Missing::EngineSilent => account.engine_at.or(books.first_at(Source::Broker)),
+    };
+    waits_since.map(|kind, waits_since| {
         let since = waits_since?.plus(kind.allowed(settings)?);
         (now > since).then_some(since)
     })
@@ -125,9 +114,8 @@ pub fn missing_with(
 /// Whether drift cannot be judged: a book is too old, or the broker's never came. Where local never
 /// came the ledger stands in for it.
 #[must_use]
-pub const fn is_unjudged(missing: &MissingSince) -> bool {
-    let [_, broker_never_came, stale, _] = missing;
-    broker_never_came.is_some() || stale.is_some()
+pub fn is_unjudged(missing: &MissingSince) -> bool {
+    missing[Missing::BrokerBookNeverCame].or(missing[Missing::BookStale]).is_some()
 }
 
 /// Since when a side is waited for: since the other one came.
@@ -164,7 +152,7 @@ impl Latched {
         settings: &Settings,
     ) -> Vec<Latching> {
         let mut latching = Vec::new();
-        for (kind, since) in Missing::ALL.into_iter().zip(missing) {
+        for (kind, since) in missing {
             if since.is_none() {
                 self.0.remove(&kind);
                 continue;

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use self::component::Reports;
 use self::report::Outcome;
+use crate::domain::closed_set::closed_set;
 use crate::domain::event::{Heartbeat, Source};
 use crate::domain::ids::Component;
 use crate::domain::limits;
@@ -25,67 +26,39 @@ use crate::domain::record::{CheckResult, Refusal};
 use crate::domain::settings::HealthSettings;
 use crate::domain::time::Timestamp;
 
-/// The state of a component or of the system, the better ones first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Health {
-    /// All is well.
-    Healthy,
-    /// Some checks fail.
-    Degraded,
-    /// Nothing is known, or nothing was heard for too long. Never counts as healthy.
-    Unknown,
-    /// Down.
-    Unhealthy,
+closed_set! {
+    /// The health of a component or of the system, best first. `unknown` never counts as healthy.
+    pub enum Health {
+        /// Every check passes.
+        Healthy = "healthy",
+        /// Some checks fail.
+        Degraded = "degraded",
+        /// There is no result yet, or none for too long.
+        Unknown = "unknown",
+        /// Down.
+        Unhealthy = "unhealthy",
+    }
 }
 
 impl Health {
-    /// As on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Healthy => "healthy",
-            Self::Degraded => "degraded",
-            Self::Unhealthy => "unhealthy",
-        }
-    }
-
-    /// As on metrics: 0 healthy, 1 degraded, 2 unknown, 3 unhealthy, so that the largest is the
+    /// The value on metrics: 0 healthy, 1 degraded, 2 unknown, 3 unhealthy. The largest is the
     /// worst.
     #[must_use]
     pub const fn code(self) -> u8 {
-        match self {
-            Self::Healthy => 0,
-            Self::Degraded => 1,
-            Self::Unknown => 2,
-            Self::Unhealthy => 3,
-        }
+        self as u8
     }
 }
 
-/// Who says how a component is. None overrules another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Witness {
-    /// A probe that the exporter runs.
-    Exporter,
-    /// The engine.
-    Local,
-    /// The broker's side.
-    Broker,
-}
-
-impl Witness {
-    /// All witnesses.
-    pub const ALL: [Self; 3] = [Self::Exporter, Self::Local, Self::Broker];
-
-    /// As on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Exporter => "exporter",
-            Self::Local => "local",
-            Self::Broker => "broker",
-        }
+closed_set! {
+    /// Who reports on a component: a probe of the exporter, the engine (`local`) or the broker's side.
+    /// No witness overrules another: the worst report counts.
+    pub enum Witness {
+        /// A probe that the exporter runs.
+        Exporter = "exporter",
+        /// The engine.
+        Local = "local",
+        /// The broker's side.
+        Broker = "broker",
     }
 }
 

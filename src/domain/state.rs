@@ -7,95 +7,63 @@
 
 use std::collections::BTreeMap;
 
+use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::audit::{By, Share};
+use crate::domain::closed_set::closed_set;
 use crate::domain::limits;
 use crate::domain::time::Timestamp;
 
-/// What an account may do.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum TradingState {
-    /// Trade.
-    #[default]
-    Active,
-    /// Only orders that reduce a position.
-    Reducing,
-    /// No new orders; cancels are always allowed.
-    Halted,
+closed_set! {
+    /// The orders that an account may send: all (`active`), only those that reduce a position
+    /// (`reducing`), or no new ones (`halted`). Cancels are always allowed.
+    pub enum TradingState {
+        /// All orders.
+        Active = "active",
+        /// Only orders that reduce a position.
+        Reducing = "reducing",
+        /// No new orders.
+        Halted = "halted",
+    }
 }
 
 impl TradingState {
-    /// As on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Reducing => "reducing",
-            Self::Halted => "halted",
-        }
-    }
-
-    /// As on metrics: 0 active, 1 reducing, 2 halted.
+    /// The value on metrics: 0 active, 1 reducing, 2 halted.
     #[must_use]
     pub const fn code(self) -> u8 {
-        match self {
-            Self::Active => 0,
-            Self::Reducing => 1,
-            Self::Halted => 2,
-        }
+        self as u8
     }
 }
 
-/// What kind of thing set a cause; the label `cause` of metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CauseKind {
-    /// A confirmed CRITICAL drift.
-    Drift,
-    /// An operator.
-    Operator,
-    /// An Alertmanager notification.
-    Alertmanager,
-    /// A risk limit.
-    Risk,
-    /// An unhealthy component configured to halt.
-    Component,
-    /// More symbols than are watched.
-    NotMonitored,
-    /// A book that never came or is too old, an engine of which nothing comes, if configured so.
-    MissingEvidence,
+/// No cause asks for anything: an account may trade.
+impl Default for TradingState {
+    fn default() -> Self {
+        Self::Active
+    }
+}
+
+closed_set! {
+    /// The origin of a cause.
+    pub enum CauseKind {
+        /// A confirmed CRITICAL drift.
+        Drift = "drift",
+        /// An operator.
+        Operator = "operator",
+        /// An Alertmanager notification.
+        Alertmanager = "alertmanager",
+        /// A risk limit.
+        Risk = "risk",
+        /// An unhealthy component that is configured to halt.
+        Component = "component",
+        /// The account has more symbols than are watched.
+        NotMonitored = "not_monitored",
+        /// A book that never came or is too old, or a silent engine, if configured to latch.
+        MissingEvidence = "missing_evidence",
+    }
 }
 
 impl CauseKind {
-    /// All kinds.
-    pub const ALL: [Self; 7] = [
-        Self::Drift,
-        Self::Operator,
-        Self::Alertmanager,
-        Self::Risk,
-        Self::Component,
-        Self::NotMonitored,
-        Self::MissingEvidence,
-    ];
-
-    /// As on the wire and on metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Drift => "drift",
-            Self::Operator => "operator",
-            Self::Alertmanager => "alertmanager",
-            Self::Risk => "risk",
-            Self::Component => "component",
-            Self::NotMonitored => "not_monitored",
-            Self::MissingEvidence => "missing_evidence",
-        }
-    }
-
     /// Where its lines stand in the audit trail.
     #[must_use]
     pub const fn share(self) -> Share {
@@ -179,7 +147,7 @@ pub struct Latch {
     causes: BTreeMap<u64, Cause>,
     changes: u64,
     changed_at: Option<Timestamp>,
-    halts: BTreeMap<CauseKind, u64>,
+    halts: EnumMap<CauseKind, u64>,
     releases: u64,
 }
 
@@ -213,10 +181,10 @@ impl Latch {
         self.changed_at
     }
 
-    /// How often a cause of that kind was set.
+    /// Number of causes set so far, by kind.
     #[must_use]
-    pub fn halts(&self, kind: CauseKind) -> u64 {
-        self.halts.get(&kind).copied().unwrap_or(0)
+    pub const fn halts(&self) -> &EnumMap<CauseKind, u64> {
+        &self.halts
     }
 
     /// How often a release took causes off.
@@ -234,7 +202,7 @@ impl Latch {
         }
         self.changes += 1;
         self.changed_at = Some(cause.set_at);
-        *self.halts.entry(cause.kind).or_default() += 1;
+        self.halts[cause.kind] += 1;
         if self.causes.len() >= limits::CAUSES_MAX {
             let newest = self.causes.values_mut().rev().find(|c| c.kind == cause.kind);
             if let Some(newest) = newest {

@@ -8,6 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use enum_map::EnumMap;
+
 use crate::domain::account::AccountState;
 use crate::domain::drift::{DriftType, DriftView, PositionView, ReconcileOutcome};
 use crate::domain::event::Source;
@@ -26,6 +28,9 @@ use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
 use crate::metrics::shown::{AccountFold, Weight};
 use crate::metrics::snapshot::ScrapeSnapshot;
+
+/// Numbers of drifts.
+pub type DriftCounts = EnumMap<DriftType, EnumMap<Severity, u64>>;
 
 /// Everything of the state that /metrics shows.
 #[derive(Clone, Debug)]
@@ -47,8 +52,8 @@ pub struct ControlRow {
     pub state: TradingState,
     /// When either latch last changed.
     pub changed_at: Option<Timestamp>,
-    /// Causes set on its own latch, by `CauseKind::ALL`.
-    pub halts: [u64; CauseKind::ALL.len()],
+    /// Causes set on its own latch.
+    pub halts: EnumMap<CauseKind, u64>,
     /// Releases of its own latch.
     pub releases: u64,
     /// Its own components.
@@ -90,12 +95,12 @@ pub struct AccountRow {
     pub slippage: [Histogram; 3],
     /// Anomaly levels of the account as a whole, by `Figure::ALL`: 0 none, 1 warning, 2 critical.
     pub anomalies: [u8; Figure::ALL.len()],
-    /// Drifts that are open, by `DriftType::ALL` and `Severity::ALL`.
-    pub drifts_open: [[u64; 3]; 4],
-    /// Drifts confirmed so far, by `DriftType::ALL` and `Severity::ALL`.
-    pub drifts_total: [[u64; 3]; 4],
-    /// Reconciliations so far, by `ReconcileOutcome::ALL`.
-    pub reconciliations: [u64; 5],
+    /// Drifts that are open.
+    pub drifts_open: DriftCounts,
+    /// Drifts confirmed so far.
+    pub drifts_total: DriftCounts,
+    /// Reconciliations so far.
+    pub reconciliations: EnumMap<ReconcileOutcome, u64>,
     /// Time of the newest local and broker snapshot.
     pub snapshots: [Option<Timestamp>; 2],
     /// By how many nanoseconds the newest local and broker list lag.
@@ -104,7 +109,7 @@ pub struct AccountRow {
     pub flows_dropped: u64,
     /// Fetches of the local and the broker's book that failed.
     pub fetch_failures: [u64; 2],
-    /// Since when evidence is missing, by `Missing::ALL`.
+    /// Since when evidence is missing.
     pub missing: MissingSince,
     /// Receive time of the last event.
     pub last_event_at: Option<Timestamp>,
@@ -213,7 +218,7 @@ pub(super) fn common_row(monitor: &Monitor) -> ControlRow {
         account: Account::all(),
         state: latch.state(),
         changed_at: latch.changed_at(),
-        halts: CauseKind::ALL.map(|kind| latch.halts(kind)),
+        halts: *latch.halts(),
         releases: latch.releases(),
         system: (!components.is_empty()).then_some(system),
         components,
@@ -228,7 +233,7 @@ pub(super) fn control_row(monitor: &Monitor, account: &AccountState) -> ControlR
         account: account.name.clone(),
         state: own.state().max(common.state()),
         changed_at: own.changed_at().max(common.changed_at()),
-        halts: CauseKind::ALL.map(|kind| own.halts(kind)),
+        halts: *own.halts(),
         releases: own.releases(),
         components: account.components.views(&settings.health).collect(),
         system: Some(health::system(&account.components, monitor.probes(), &settings.health)),
@@ -262,16 +267,15 @@ pub(super) fn account_row(monitor: &Monitor, account: &AccountState) -> AccountR
         fill: execution.fill_histogram().clone(),
         slippage: execution.slippage_histograms().clone(),
         anomalies: levels(whole.anomalies()),
-        drifts_open: [[0; 3]; 4],
-        drifts_total: DriftType::ALL
-            .map(|drift| Severity::ALL.map(|severity| books.drifts_total(drift, severity))),
-        reconciliations: ReconcileOutcome::ALL.map(|o| books.reconciliations_total(o)),
+        drifts_open: DriftCounts::default(),
+        drifts_total: *books.drifts_total(),
+        reconciliations: *books.reconciliations_total(),
         snapshots: [Source::Local, Source::Broker].map(|source| books.snapshot_at(source)),
         lags: [Source::Local, Source::Broker].map(|source| books.lag(source)),
         flows_dropped: books.flows_dropped(),
         fetch_failures: [Source::Local, Source::Broker]
             .map(|source| books.fetch_failures(source).total),
-        missing: [None; 4],
+        missing: MissingSince::default(),
         last_event_at: account.last_event_at,
         not_monitored: account.symbols.folded(),
         fold: AccountFold { subjects, ..AccountFold::default() },
@@ -329,16 +333,13 @@ fn levels(standings: &[Standing]) -> [u8; Figure::ALL.len()] {
     levels
 }
 
-/// Drifts that are open, by `DriftType::ALL` and `Severity::ALL`.
-pub(super) fn drifts_open(symbols: &[SymbolRow]) -> [[u64; 3]; 4] {
-    let mut open = [[0; 3]; 4];
+/// Drifts that are open.
+pub(super) fn drifts_open(symbols: &[SymbolRow]) -> DriftCounts {
+    let mut open = DriftCounts::default();
     let drifts = symbols.iter().filter_map(|row| row.drift.as_ref());
     for drift in drifts.filter(|drift| drift.state.is_open()) {
-        let by_type = DriftType::ALL.iter().position(|known| *known == drift.drift_type);
-        let by_severity = Severity::ALL.iter().position(|known| Some(*known) == drift.severity);
-        let count = by_type.and_then(|at| open.get_mut(at)).zip(by_severity);
-        if let Some(count) = count.and_then(|(of_type, at)| of_type.get_mut(at)) {
-            *count += 1;
+        if let Some(severity) = drift.severity {
+            open[drift.drift_type][severity] += 1;
         }
     }
     open

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use enum_map::{EnumMap, enum_map};
+
 use crate::domain::drift::{
     Action, Attribution, DriftState, DriftType, DriftView, LedgerBasis, PositionView,
 };
@@ -19,7 +21,7 @@ use crate::domain::pattern::Pattern;
 use crate::domain::settings::{
     AnomalyRules, DriftRules, Override, PerSeverity, Settings, Severity,
 };
-use crate::domain::state::TradingState;
+use crate::domain::state::{CauseKind, TradingState};
 use crate::domain::time::Timestamp;
 use crate::domain::units::Decimal;
 use crate::metrics::catalogue::{self, Family, Kind};
@@ -170,7 +172,7 @@ fn control(account: Account) -> ControlRow {
         account,
         state: TradingState::Halted,
         changed_at: Some(at(1_763_821_800)),
-        halts: [1, 0, 0, 0, 0, 0, 0],
+        halts: enum_map! { CauseKind::Drift => 1, _ => 0 },
         releases: 0,
         components: vec![component],
         system: Some(Health::Healthy),
@@ -205,15 +207,15 @@ fn account(name: &str) -> AccountRow {
         fill: histogram(&LATENCY_BOUNDS, &[0.4, 0.4, 90.0]),
         slippage: [(); 3].map(|()| histogram(&SLIPPAGE_BOUNDS, &[-1.5, 1.5, 99.0])),
         anomalies: [1; Figure::ALL.len()],
-        drifts_open: [[0; 3]; 4],
-        drifts_total: [[1; 3]; 4],
-        reconciliations: [0; 5],
+        drifts_open: EnumMap::default(),
+        drifts_total: EnumMap::from_fn(|_| EnumMap::from_fn(|_| 1)),
+        reconciliations: EnumMap::default(),
         snapshots: [Some(at(1_763_821_806)), Some(at(1_763_821_807))],
         lags: [Some(0), Some(600_000_000)],
         flows_dropped: 0,
         not_monitored: 0,
         fetch_failures: [0, 1],
-        missing: [None; 4],
+        missing: EnumMap::default(),
         fold: AccountFold::default(),
         last_event_at: Some(at(1_763_821_807)),
     }

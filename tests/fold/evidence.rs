@@ -1,7 +1,7 @@
 //! Missing evidence: books that never came or grew old, an engine gone quiet, silent components;
 //! that each is seen, and latched where the settings ask for it.
 
-use trading_exporter::domain::evidence::{Missing, missing};
+use trading_exporter::domain::evidence::missing;
 use trading_exporter::domain::ids::{Account, Actor};
 use trading_exporter::domain::record::{Decision, Entry, Refusal, Verdict};
 use trading_exporter::domain::settings::{Response, Settings};
@@ -27,8 +27,7 @@ const ENGINE_LIVES: &str = r#"{"type":"heartbeat","account":"paper","component":
 fn names(fold: &Fold) -> Vec<&'static str> {
     let account = fold.monitor.account("paper").expect("known");
     let since = missing(account, fold.monitor.now(), fold.monitor.settings());
-    let kinds = Missing::ALL.into_iter().zip(since);
-    kinds.filter_map(|(kind, since)| since.map(|_| kind.as_str())).collect()
+    since.into_iter().filter_map(|(kind, since)| since.map(|_| kind.as_str())).collect()
 }
 
 fn state(fold: &Fold) -> TradingState {

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
 use super::confirm::Drift;
@@ -20,8 +21,8 @@ use crate::domain::time::{Timestamp, nanos};
 pub(super) struct History {
     entries: VecDeque<Entry>,
     last_id: u64,
-    drifts: BTreeMap<(DriftType, Severity), u64>,
-    reconciliations: BTreeMap<ReconcileOutcome, u64>,
+    drifts: EnumMap<DriftType, EnumMap<Severity, u64>>,
+    reconciliations: EnumMap<ReconcileOutcome, u64>,
     /// When MINOR drifts of a symbol were reconciled, oldest first: no more than the budget allows.
     repairs: BTreeMap<SymbolKey, VecDeque<Timestamp>>,
 }
@@ -67,12 +68,12 @@ impl History {
 
     /// Counts a drift that was confirmed, or became more severe.
     pub(super) fn count_drift(&mut self, drift_type: DriftType, severity: Severity) {
-        *self.drifts.entry((drift_type, severity)).or_default() += 1;
+        self.drifts[drift_type][severity] += 1;
     }
 
     /// Counts a reconciliation.
     pub(super) fn count_reconciliation(&mut self, outcome: ReconcileOutcome) {
-        *self.reconciliations.entry(outcome).or_default() += 1;
+        self.reconciliations[outcome] += 1;
     }
 
     /// A drift of a symbol is reconciled: by a directive, or by adopting the broker's side.
@@ -103,13 +104,11 @@ impl History {
         self.repairs.remove(&key);
     }
 
-    /// Drifts counted so far.
-    pub(super) fn drifts(&self, drift_type: DriftType, severity: Severity) -> u64 {
-        self.drifts.get(&(drift_type, severity)).copied().unwrap_or(0)
+    pub(super) const fn drifts(&self) -> &EnumMap<DriftType, EnumMap<Severity, u64>> {
+        &self.drifts
     }
 
-    /// Reconciliations counted so far.
-    pub(super) fn reconciliations(&self, outcome: ReconcileOutcome) -> u64 {
-        self.reconciliations.get(&outcome).copied().unwrap_or(0)
+    pub(super) const fn reconciliations(&self) -> &EnumMap<ReconcileOutcome, u64> {
+        &self.reconciliations
     }
 }

@@ -5,56 +5,30 @@
 //! wins, and of equal ones the first by [`Test`]; what cannot be valued is never within tolerance.
 //! Deliberately absent: what earlier comparisons said (see `confirm`).
 
-use serde::{Deserialize, Serialize};
-
 use super::classify::Size;
 use super::{DriftType, Market};
+use crate::domain::closed_set::closed_set;
 use crate::domain::settings::{DriftRules, DriftSettings, Instrument, PerSeverity, Rate, Severity};
 use crate::domain::units::Decimal;
 
-/// Which test made a difference as severe as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Test {
-    /// The quantity by which the books differ.
-    Quantity,
-    /// What that is worth (of a price mismatch: the difference of the averages).
-    Value,
-    /// The quantity as a fraction of the larger position.
-    Relative,
-    /// Long on one side, short on the other: at least MODERATE.
-    SignFlip,
-    /// The value cannot be told: at least MODERATE for an unknown or a ghost position, else MINOR.
-    ValueUnknown,
-    /// Nobody confirmed the reconciliation: at least MODERATE until it clears.
-    ReconcileFailed,
-    /// The symbol was reconciled too often: at least MODERATE until it clears.
-    ReconcileBudget,
-}
-
-impl Test {
-    /// All tests.
-    pub const ALL: [Self; 7] = [
-        Self::Quantity,
-        Self::Value,
-        Self::Relative,
-        Self::SignFlip,
-        Self::ValueUnknown,
-        Self::ReconcileFailed,
-        Self::ReconcileBudget,
-    ];
-
-    /// As on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Quantity => "quantity",
-            Self::Value => "value",
-            Self::Relative => "relative",
-            Self::SignFlip => "sign_flip",
-            Self::ValueUnknown => "value_unknown",
-            Self::ReconcileFailed => "reconcile_failed",
-            Self::ReconcileBudget => "reconcile_budget",
-        }
+closed_set! {
+    /// The test that set the severity of a drift: by quantity, by value, by fraction of the position;
+    /// long against short; no known value; no directive confirmed; a symbol reconciled too often.
+    pub enum Test {
+        /// The quantity by which the books differ.
+        Quantity = "quantity",
+        /// The value of that quantity; for a price mismatch, of the difference of the averages.
+        Value = "value",
+        /// The quantity as a fraction of the larger position.
+        Relative = "relative",
+        /// Long on one side, short on the other: at least MODERATE.
+        SignFlip = "sign_flip",
+        /// No value is known: at least MODERATE for an unknown or a ghost position, else MINOR.
+        ValueUnknown = "value_unknown",
+        /// No reconcile directive was confirmed: at least MODERATE until it clears.
+        ReconcileFailed = "reconcile_failed",
+        /// The symbol was reconciled too often: at least MODERATE until it clears.
+        ReconcileBudget = "reconcile_budget",
     }
 }
 

@@ -30,6 +30,7 @@ mod scenario;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::closed_set::closed_set;
 use crate::domain::directive::DirectiveId;
 use crate::domain::ids::Symbol;
 use crate::domain::settings::Severity;
@@ -43,67 +44,40 @@ pub use compare::CompareContext;
 pub use judge::Test;
 pub use snapshot::{FetchFailures, SnapshotTime, SnapshotVerdict};
 
-/// How the books differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum DriftType {
-    /// Both hold, quantities differ.
-    QuantityMismatch,
-    /// Quantities agree, average entry prices differ.
-    PriceMismatch,
-    /// The broker holds, local does not.
-    UnknownPosition,
-    /// Local holds, the broker does not.
-    GhostPosition,
-}
-
-impl DriftType {
-    /// All types.
-    pub const ALL: [Self; 4] =
-        [Self::QuantityMismatch, Self::PriceMismatch, Self::UnknownPosition, Self::GhostPosition];
-
-    /// As on the wire and in the label `drift`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::QuantityMismatch => "quantity_mismatch",
-            Self::PriceMismatch => "price_mismatch",
-            Self::UnknownPosition => "unknown_position",
-            Self::GhostPosition => "ghost_position",
-        }
+closed_set! {
+    /// How the local and the broker's book differ.
+    pub enum DriftType {
+        /// Both hold a position, of different quantities.
+        QuantityMismatch = "quantity_mismatch",
+        /// Quantities agree, average entry prices differ.
+        PriceMismatch = "price_mismatch",
+        /// The broker holds a position, local does not.
+        UnknownPosition = "unknown_position",
+        /// Local holds a position, the broker does not.
+        GhostPosition = "ghost_position",
     }
 }
 
-/// The state of a difference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum DriftState {
-    /// It may be in flight, or the snapshots do not allow a judgement: severity gauge 0.
-    Pending,
-    /// Seen, not yet by enough comparisons.
-    Unconfirmed,
-    /// Confirmed.
-    Open,
-    /// A directive went to the engine.
-    Reconciling,
-    /// Within tolerance again.
-    Cleared,
-    /// Never more than within tolerance: shown, and no drift.
-    WithinTolerance,
+closed_set! {
+    /// The state of a difference: in flight, seen, confirmed, a directive sent, gone. One that was
+    /// never beyond tolerance is no drift.
+    pub enum DriftState {
+        /// Fills in flight may explain it, or the snapshots do not allow a judgement yet.
+        Pending = "pending",
+        /// Seen by too few comparisons to act on.
+        Unconfirmed = "unconfirmed",
+        /// Confirmed.
+        Open = "open",
+        /// A reconcile directive was sent to the engine.
+        Reconciling = "reconciling",
+        /// Within tolerance again.
+        Cleared = "cleared",
+        /// Never beyond tolerance: shown, but no drift.
+        WithinTolerance = "within_tolerance",
+    }
 }
 
 impl DriftState {
-    /// As on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Unconfirmed => "unconfirmed",
-            Self::Open => "open",
-            Self::Reconciling => "reconciling",
-            Self::Cleared => "cleared",
-            Self::WithinTolerance => "within_tolerance",
-        }
-    }
-
     /// Confirmed and not cleared: what the filter `state=open` means.
     #[must_use]
     pub const fn is_open(self) -> bool {
@@ -111,70 +85,39 @@ impl DriftState {
     }
 }
 
-/// Which side is probably wrong, judged by the ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Attribution {
-    /// The ledger agrees with the broker.
-    EngineMissedFill,
-    /// The ledger agrees with local.
-    ExternalOrUnreportedTrade,
-    /// It agrees with neither.
-    Unexplained,
-}
-
-impl Attribution {
-    /// As on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::EngineMissedFill => "engine_missed_fill",
-            Self::ExternalOrUnreportedTrade => "external_or_unreported_trade",
-            Self::Unexplained => "unexplained",
-        }
+closed_set! {
+    /// The side that is probably wrong, judged by the ledger.
+    pub enum Attribution {
+        /// The ledger agrees with the broker.
+        EngineMissedFill = "engine_missed_fill",
+        /// The ledger agrees with local.
+        ExternalOrUnreportedTrade = "external_or_unreported_trade",
+        /// The ledger agrees with neither side.
+        Unexplained = "unexplained",
     }
 }
 
-/// What a drift looks like beside another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Hint {
-    /// A ghost and an unknown position of equal quantity appeared together: perhaps the two sides
-    /// spell one symbol in two ways.
-    SamePositionTwoNames,
-}
-
-impl Hint {
-    /// As on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SamePositionTwoNames => "same_position_two_names",
-        }
+closed_set! {
+    /// A resemblance of two drifts, as a hint for people. `same_position_two_names`: a ghost and an
+    /// unknown position of equal quantity appeared together, so perhaps the two sides spell one
+    /// symbol in two ways.
+    pub enum Hint {
+        /// One position under two spellings of its symbol.
+        SamePositionTwoNames = "same_position_two_names",
     }
 }
 
-/// What is done about a drift of its latest severity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Action {
-    /// Nothing (not confirmed).
-    None,
-    /// A reconcile directive.
-    Reconcile,
-    /// An alert.
-    Alert,
-    /// A halt, and an alert.
-    Halt,
-}
-
-impl Action {
-    /// As on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Reconcile => "reconcile",
-            Self::Alert => "alert",
-            Self::Halt => "halt",
-        }
+closed_set! {
+    /// The response to a drift of its latest severity.
+    pub enum Action {
+        /// None: not confirmed.
+        None = "none",
+        /// A reconcile directive.
+        Reconcile = "reconcile",
+        /// An alert.
+        Alert = "alert",
+        /// A halt, and an alert.
+        Halt = "halt",
     }
 }
 
@@ -336,55 +279,29 @@ pub struct PositionView {
     pub offset: Decimal,
 }
 
-/// Where a ledger starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum LedgerBasis {
-    /// No complete broker snapshot yet: it started at 0.
-    AssumedFlat,
-    /// At a complete broker snapshot, a reconciliation or an adoption.
-    Anchored,
-}
-
-impl LedgerBasis {
-    /// As on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AssumedFlat => "assumed_flat",
-            Self::Anchored => "anchored",
-        }
+closed_set! {
+    /// The starting point of a ledger: 0, or a complete broker snapshot, a reconciliation or an
+    /// adoption.
+    pub enum LedgerBasis {
+        /// At 0: no complete broker snapshot yet.
+        AssumedFlat = "assumed_flat",
+        /// At a complete broker snapshot, a reconciliation or an adoption.
+        Anchored = "anchored",
     }
 }
 
-/// How a reconciliation ended; the label `outcome` of `trading_reconciliations_total`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum ReconcileOutcome {
-    /// A directive was sent.
-    Sent,
-    /// The books agreed after a directive.
-    Confirmed,
-    /// Nobody confirmed any of the tries: the drift escalated.
-    Escalated,
-    /// By hand, the broker's side was taken.
-    AdoptedBroker,
-    /// By hand, the difference was accepted.
-    AdoptedLocal,
-}
-
-impl ReconcileOutcome {
-    /// All outcomes.
-    pub const ALL: [Self; 5] =
-        [Self::Sent, Self::Confirmed, Self::Escalated, Self::AdoptedBroker, Self::AdoptedLocal];
-
-    /// As on metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Sent => "sent",
-            Self::Confirmed => "confirmed",
-            Self::Escalated => "escalated",
-            Self::AdoptedBroker => "adopted_broker",
-            Self::AdoptedLocal => "adopted_local",
-        }
+closed_set! {
+    /// The outcome of a reconciliation.
+    pub enum ReconcileOutcome {
+        /// A directive was sent.
+        Sent = "sent",
+        /// The books agreed after a directive.
+        Confirmed = "confirmed",
+        /// No directive was confirmed: the drift escalated.
+        Escalated = "escalated",
+        /// By hand: local takes the broker's side.
+        AdoptedBroker = "adopted_broker",
+        /// By hand: the difference was accepted.
+        AdoptedLocal = "adopted_local",
     }
 }

@@ -4,6 +4,8 @@
 //! Invariant: everything comes in the order of symbol keys, drifts of the past in the order in
 //! which they were confirmed. Deliberately absent: changing anything.
 
+use enum_map::EnumMap;
+
 use super::books::Books;
 use super::confirm::Drift;
 use super::snapshot::{Book, FetchFailures, SnapshotTime};
@@ -135,15 +137,15 @@ impl Books {
         self.lines.mark(key)
     }
 
-    /// Drifts confirmed so far of a type, by the severity at confirmation or escalation.
+    /// Number of drifts confirmed so far, by type and by the severity at confirmation or escalation.
     #[must_use]
-    pub fn drifts_total(&self, drift: DriftType, severity: Severity) -> u64 {
-        self.history.drifts(drift, severity)
+    pub const fn drifts_total(&self) -> &EnumMap<DriftType, EnumMap<Severity, u64>> {
+        self.history.drifts()
     }
 
-    /// Reconciliations so far by outcome.
+    /// Number of reconciliations so far, by outcome.
     #[must_use]
-    pub fn reconciliations_total(&self, outcome: ReconcileOutcome) -> u64 {
-        self.history.reconciliations(outcome)
+    pub const fn reconciliations_total(&self) -> &EnumMap<ReconcileOutcome, u64> {
+        self.history.reconciliations()
     }
 }

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
+use crate::domain::closed_set::closed_set;
 use crate::domain::settings::Unit;
 use crate::domain::settings::in_flight::InFlightSettings;
 use crate::domain::units::Decimal;
@@ -96,29 +95,15 @@ pub struct PerSeverity<T> {
     pub critical: T,
 }
 
-/// The severity of a drift.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Severity {
-    /// Reconciled automatically.
-    Minor,
-    /// Alerted.
-    Moderate,
-    /// Halts trading.
-    Critical,
-}
-
-impl Severity {
-    /// All severities, mildest first.
-    pub const ALL: [Self; 3] = [Self::Minor, Self::Moderate, Self::Critical];
-
-    /// The value of the label `severity`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Minor => "minor",
-            Self::Moderate => "moderate",
-            Self::Critical => "critical",
-        }
+closed_set! {
+    /// The severity of a drift, mildest first.
+    pub enum Severity {
+        /// Reconciled automatically.
+        Minor = "minor",
+        /// Alerted.
+        Moderate = "moderate",
+        /// Halts trading.
+        Critical = "critical",
     }
 }
 

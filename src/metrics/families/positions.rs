@@ -1,21 +1,21 @@
 //! The three books, their drift, and what was done about it.
 
 use super::{ACCOUNT, SYMBOL};
-use crate::domain::drift::{DriftType, DriftView, ReconcileOutcome};
-use crate::domain::evidence::{Missing, is_unjudged};
+use crate::domain::drift::DriftView;
+use crate::domain::evidence::is_unjudged;
 use crate::domain::settings::Severity;
 use crate::domain::time::seconds;
 use crate::metrics::catalogue::{Family, Source};
 use crate::metrics::encode::Points;
-use crate::metrics::projection::SymbolRow;
+use crate::metrics::projection::{DriftCounts, SymbolRow};
 
 const SYMBOL_DRIFT: &[&str] = &["account", "symbol", "drift"];
 const DRIFT_SEVERITY: &[&str] = &["account", "drift", "severity"];
 
 /// One sample for each type and severity.
-fn by_severity(counts: &[[u64; 3]; 4], points: &mut Points<'_>) {
-    for (drift, counts) in DriftType::ALL.iter().zip(counts) {
-        for (severity, count) in Severity::ALL.iter().zip(counts) {
+fn by_severity(counts: &DriftCounts, points: &mut Points<'_>) {
+    for (drift, counts) in counts {
+        for (severity, count) in counts {
             points.count(&[drift.as_str(), severity.as_str()], *count);
         }
     }
@@ -96,7 +96,7 @@ pub const FAMILIES: &[Family] = &[
         "Whether evidence is missing, by kind: 1 missing, 0 not.",
         &["account", "kind"],
         Source::Account(|a, p| {
-            for (kind, since) in Missing::ALL.iter().zip(&a.missing) {
+            for (kind, since) in &a.missing {
                 p.count(&[kind.as_str()], u64::from(since.is_some()));
             }
         }),
@@ -146,7 +146,7 @@ pub const FAMILIES: &[Family] = &[
         "Number of reconciliations by outcome.",
         &["account", "outcome"],
         Source::Account(|a, p| {
-            for (outcome, count) in ReconcileOutcome::ALL.iter().zip(&a.reconciliations) {
+            for (outcome, count) in &a.reconciliations {
                 p.count(&[outcome.as_str()], *count);
             }
         }),

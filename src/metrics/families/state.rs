@@ -1,7 +1,6 @@
 //! Whether each account may trade; `account="*"` is the latch for all of them.
 
 use super::ACCOUNT;
-use crate::domain::state::CauseKind;
 use crate::metrics::catalogue::{Family, Source};
 
 /// Families about the trading state.
@@ -18,7 +17,7 @@ pub const FAMILIES: &[Family] = &[
         "Number of causes set on the account's own latch, by kind of cause.",
         &["account", "cause"],
         Source::Control(|c, p| {
-            for (cause, count) in CauseKind::ALL.iter().zip(&c.halts) {
+            for (cause, count) in &c.halts {
                 p.count(&[cause.as_str()], *count);
             }
         }),

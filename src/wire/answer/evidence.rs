@@ -7,7 +7,7 @@ use super::scalar::{Time, age_seconds};
 use super::word::{MissingWord, ResponseWord, SourceWord};
 use crate::domain::account::AccountState;
 use crate::domain::event::Source;
-use crate::domain::evidence::{Missing, missing};
+use crate::domain::evidence::missing;
 use crate::domain::settings::Settings;
 use crate::domain::time::Timestamp;
 
@@ -81,8 +81,7 @@ impl MissingEvidence {
         settings: &'a Settings,
     ) -> impl Iterator<Item = Self> + 'a {
         let since = missing(account, now, settings);
-        let missing = Missing::ALL.into_iter().zip(since);
-        missing.filter_map(|(kind, since)| {
+        since.into_iter().filter_map(|(kind, since)| {
             Some(Self {
                 account: account.name.to_string(),
                 kind: kind.into(),

@@ -24,8 +24,8 @@ fn adopting_the_broker_sets_local_until_its_next_snapshot() {
     assert_eq!(world.ledger("X"), "103", "anchored, plus what came since");
     let key = world.key("X");
     assert!(!world.books.is_drift_open(key));
-    assert_eq!(world.books.reconciliations_total(ReconcileOutcome::AdoptedBroker), 1);
-    assert_eq!(world.books.reconciliations_total(ReconcileOutcome::Confirmed), 0);
+    assert_eq!(world.books.reconciliations_total()[ReconcileOutcome::AdoptedBroker], 1);
+    assert_eq!(world.books.reconciliations_total()[ReconcileOutcome::Confirmed], 0);
     let history = world.history();
     assert_eq!(
         history.first().and_then(|drift| drift.resolution),

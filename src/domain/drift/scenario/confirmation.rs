@@ -143,7 +143,7 @@ fn what_is_done_follows_the_latest_severity() {
             "open critical quantity_mismatch 12",
         ]
     );
-    let total = |severity| world.books.drifts_total(DriftType::QuantityMismatch, severity);
+    let total = |severity| world.books.drifts_total()[DriftType::QuantityMismatch][severity];
     assert_eq!(Severity::ALL.map(total), [0, 1, 2]);
 }
 

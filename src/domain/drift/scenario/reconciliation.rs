@@ -17,7 +17,7 @@ fn reconciling() -> World {
 }
 
 fn counts(world: &World) -> [u64; 5] {
-    ReconcileOutcome::ALL.map(|outcome| world.books.reconciliations_total(outcome))
+    world.books.reconciliations_total().into_array()
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn three_tries_then_moderate() {
     assert_eq!(counts(&world), [3, 0, 1, 0, 0]);
     let drift = world.drift("X").expect("a drift");
     assert_eq!((drift.attempts, drift.action.as_str()), (3, "alert"));
-    let total = |severity| world.books.drifts_total(DriftType::QuantityMismatch, severity);
+    let total = |severity| world.books.drifts_total()[DriftType::QuantityMismatch][severity];
     assert_eq!(Severity::ALL.map(total), [1, 1, 0]);
     // It stays MODERATE until it clears, and is not sent again.
     world.at(390.0).both("X 102", "X 100").expect("X", "open moderate quantity_mismatch 2");
