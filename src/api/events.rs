@@ -16,8 +16,8 @@ use crate::api::problem::{Code, Problem};
 use crate::api::query::Parameters;
 use crate::clock;
 use crate::config::Scope;
+use crate::domain::compact::OneOrMany;
 use crate::domain::event::{Body, Event, Heartbeat, Source};
-use crate::domain::few::MostlyOne;
 use crate::domain::ids::Account;
 use crate::domain::record::{Entry, Refusal, Verdict};
 use crate::domain::warning::Warning;
@@ -122,7 +122,7 @@ async fn take(app: &AppState, caller: &Caller, request: Request) -> Result<Inges
 struct Batch {
     entries: Vec<Entry>,
     /// Place in the body and `type` of each entry.
-    places: MostlyOne<(usize, &'static str)>,
+    places: OneOrMany<(usize, &'static str)>,
     /// Those of the entries.
     accounts: Vec<Account>,
     rejected: Vec<Rejection>,
@@ -134,13 +134,13 @@ impl Batch {
         let received_at = clock::now();
         let mut batch = Self {
             entries: Vec::with_capacity(decoded.events.len()),
-            places: MostlyOne::default(),
+            places: OneOrMany::default(),
             accounts: Vec::with_capacity(1),
             rejected: Vec::new(),
             warnings: decoded.warnings,
         };
         let mut forbidden = None;
-        let mut received: MostlyOne<(&'static str, u64)> = MostlyOne::default();
+        let mut received: OneOrMany<(&'static str, u64)> = OneOrMany::default();
         // Gathered for many, for it costs three allocations.
         let delays = (decoded.events.len() > 1).then(|| app.runtime.delays());
         for (index, mut event) in decoded.events {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::compact::OneOrMany;
 use crate::domain::directive::Outbox;
 use crate::domain::drift::{
     Adoption, Books, CompareContext, Flow, FlowKind, HaltRequest, SnapshotTime, SnapshotVerdict,
@@ -17,16 +18,15 @@ use crate::domain::execution::anomaly::Figure;
 use crate::domain::execution::context::Context;
 use crate::domain::execution::facts::Taken;
 use crate::domain::execution::{Execution, OrderReport};
-use crate::domain::few::MostlyOne;
 use crate::domain::health::{Change, Components};
 use crate::domain::horizon::Horizon;
 use crate::domain::ids::{Account, Symbol};
-use crate::domain::marks::Mark;
 use crate::domain::record::Refusal;
 use crate::domain::settings::{Settings, Severity};
 use crate::domain::state::{Cause, Latch, TradingState};
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
+use crate::domain::versions::Version;
 use crate::domain::warning::{Warning, Warnings};
 
 /// Everything known of one account.
@@ -56,9 +56,9 @@ pub struct AccountState {
     pub latched: Latched,
     /// An alert halted it before anybody named it, and the halt stands.
     pub is_halted_unknown: bool,
-    /// Raised by whoever can change any of it.
+    /// Bumped before any part of it is handed out mutable.
     #[serde(skip)]
-    mark: Mark,
+    version: Version,
 }
 
 /// What an account is handed with each record.
@@ -134,20 +134,20 @@ impl AccountState {
             engine_at: None,
             latched: Latched::default(),
             is_halted_unknown: false,
-            mark: Mark::default(),
+            version: Version::default(),
         }
     }
 
-    /// The account, to change it: its mark is raised.
-    pub(super) const fn marked(&mut self) -> &mut Self {
-        self.mark.raise();
+    /// The account, mutable. Bumps its version.
+    pub(super) const fn bumped(&mut self) -> &mut Self {
+        self.version.bump();
         self
     }
 
-    /// A number that is another one when anything of the account may have changed.
+    /// The version of the account: it changes whenever any part of it may have changed.
     #[must_use]
-    pub const fn mark(&self) -> u64 {
-        self.mark.get()
+    pub const fn version(&self) -> u64 {
+        self.version.get()
     }
 
     /// Takes an event whose id is new.
@@ -194,7 +194,7 @@ impl AccountState {
 
     /// Notes something that must not happen, as an anomaly of the account.
     pub fn note(&mut self, figure: Figure, scene: &mut Scene<'_, '_>) {
-        let mut flows = MostlyOne::default();
+        let mut flows = OneOrMany::default();
         let (execution, mut context) = self.execution_side(scene, &mut flows);
         execution.note(figure, None, &mut context);
     }
@@ -208,7 +208,7 @@ impl AccountState {
                 self.note(Figure::HaltOfUnknownAccount, scene);
             }
         }
-        let mut flows = MostlyOne::default();
+        let mut flows = OneOrMany::default();
         let (execution, mut context) = self.execution_side(scene, &mut flows);
         execution.tick(&mut context);
         self.horizon.forget_old(scene.now, &scene.settings.ingest);
@@ -343,7 +343,7 @@ impl AccountState {
         report: &OrderReport<'_>,
         scene: &mut Scene<'_, '_>,
     ) -> Result<Effect, Refusal> {
-        let mut flows = MostlyOne::default();
+        let mut flows = OneOrMany::default();
         let (execution, mut context) = self.execution_side(scene, &mut flows);
         if execution.take(report, &mut context)? == Taken::Duplicate {
             return Ok(Effect::Duplicate);
@@ -359,7 +359,7 @@ impl AccountState {
     }
 
     fn take_quote(&mut self, quote: &Quote, at: Timestamp, scene: &mut Scene<'_, '_>) -> Effect {
-        let mut flows = MostlyOne::default();
+        let mut flows = OneOrMany::default();
         let (execution, mut context) = self.execution_side(scene, &mut flows);
         let key = context.intern(&quote.symbol);
         execution.quote(key, at, quote.mid, &context);
@@ -417,7 +417,7 @@ impl AccountState {
     fn execution_side<'a, 'b>(
         &'a mut self,
         scene: &'a mut Scene<'_, 'b>,
-        flows: &'a mut MostlyOne<(SymbolKey, Flow)>,
+        flows: &'a mut OneOrMany<(SymbolKey, Flow)>,
     ) -> (&'a mut Execution, Context<'a, 'b>) {
         let context = Context {
             now: scene.now,

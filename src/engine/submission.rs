@@ -3,7 +3,7 @@
 //! Encoding costs about as much as decoding, and this way it is done in parallel: the writer only
 //! copies. It also tells how many bytes wait in the queue.
 
-use crate::domain::few::MostlyOne;
+use crate::domain::compact::OneOrMany;
 use crate::domain::ids::Account;
 use crate::domain::record::Entry;
 use crate::engine::codec::RecordCodec;
@@ -17,7 +17,7 @@ const ENTRY_BYTES_USUAL: usize = 256;
 pub struct Submission {
     entries: Vec<Entry>,
     /// Where the bytes of each entry end; most requests have one.
-    ends: MostlyOne<usize>,
+    ends: OneOrMany<usize>,
     bytes: Vec<u8>,
     accounts: Vec<Account>,
     room: Room,

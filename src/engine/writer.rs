@@ -15,9 +15,9 @@ use std::time::Duration;
 use parking_lot::{RwLock, RwLockWriteGuard};
 
 use crate::domain::clock::{Moment, OwnClock, Reading, is_news};
+use crate::domain::compact::OneOrMany;
 use crate::domain::directive::Directive;
 use crate::domain::event::Body;
-use crate::domain::few::MostlyOne;
 use crate::domain::ids::Account;
 use crate::domain::limits;
 use crate::domain::monitor::Monitor;
@@ -98,7 +98,7 @@ struct Planned {
 }
 
 /// Most requests have one entry.
-type Stamps = MostlyOne<Option<Stamp>>;
+type Stamps = OneOrMany<Option<Stamp>>;
 
 /// What makes a record of an entry, beside the time of its batch.
 #[derive(Clone, Copy)]

@@ -349,20 +349,20 @@ impl Kept {
         if !room.take() {
             return Some(from);
         }
-        if self.mark == Some(account.mark()) {
+        if self.mark == Some(account.version()) {
             return None;
         }
         if from == 0 {
-            self.began_at = account.mark();
+            self.began_at = account.version();
         }
         let stopped_at = self.catch_up_symbols(monitor.settings(), account, labels, from, room);
         // Only if nothing changed since the first of them was looked at, all of it is of one moment.
-        if stopped_at.is_none() && self.began_at == account.mark() {
+        if stopped_at.is_none() && self.began_at == account.version() {
             let (row, whole) = (account_row(monitor, account), account.execution.whole());
             labels.set_breakdowns(&row);
             self.whole = Some(row);
             self.slippages = Some(Reference::ALL.map(|reference| whole.slippages(reference)));
-            self.mark = Some(account.mark());
+            self.mark = Some(account.version());
             room.copies = room.copies.saturating_sub(WHOLE_ROWS);
         }
         stopped_at
@@ -434,5 +434,5 @@ impl Seen {
 
 /// A number that is another one when the row of the symbol may be.
 fn mark(account: &AccountState, key: SymbolKey) -> u64 {
-    account.execution.mark(key) + account.books.mark(key)
+    account.execution.version(key) + account.books.version(key)
 }

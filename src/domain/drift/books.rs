@@ -21,19 +21,19 @@ use crate::domain::digest::digest_of;
 use crate::domain::event::{Positions, Source};
 use crate::domain::ids::Symbol;
 use crate::domain::limits::FLOWS_AT_ONCE_MAX;
-use crate::domain::marks::MarkedMap;
 use crate::domain::record::Refusal;
 use crate::domain::settings::InFlightSettings;
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, exact, is_flat};
+use crate::domain::versions::VersionedMap;
 
 /// The books of one account.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Books {
     pub(super) local: SideBooks,
     pub(super) broker: SideBooks,
-    pub(super) lines: MarkedMap<Line>,
+    pub(super) lines: VersionedMap<Line>,
     /// Time of the first complete broker snapshot: a symbol seen later was flat then.
     pub(super) anchor: Option<Timestamp>,
     pub(super) dirty: BTreeSet<SymbolKey>,
@@ -231,7 +231,7 @@ impl Books {
 
     /// A side, to change it: what it says of any symbol may be another thing then.
     const fn side_mut(&mut self, source: Source) -> &mut SideBooks {
-        self.lines.raise_all();
+        self.lines.bump_all();
         match source {
             Source::Local => &mut self.local,
             Source::Broker => &mut self.broker,

@@ -131,10 +131,10 @@ impl Books {
         is_needed.then(|| pair.local.at.dated().min(pair.broker.at.dated()))
     }
 
-    /// A number that is another one when a book of the symbol may have changed.
+    /// The version of a symbol's books: it changes whenever they may have changed.
     #[must_use]
-    pub fn mark(&self, key: SymbolKey) -> u64 {
-        self.lines.mark(key)
+    pub fn version(&self, key: SymbolKey) -> u64 {
+        self.lines.version(key)
     }
 
     /// Number of drifts confirmed so far, by type and by the severity at confirmation or escalation.

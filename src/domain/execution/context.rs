@@ -1,9 +1,9 @@
 //! What the execution side is handed with each event: settings, names, and where to put results.
 
+use crate::domain::compact::OneOrMany;
 use crate::domain::directive::{DirectiveKind, Outbox};
 use crate::domain::drift::Flow;
 use crate::domain::execution::anomaly::Change;
-use crate::domain::few::MostlyOne;
 use crate::domain::ids::{Account, Symbol};
 use crate::domain::settings::Settings;
 use crate::domain::symbols::{SymbolKey, SymbolTable};
@@ -25,7 +25,7 @@ pub struct Context<'a, 'b> {
     /// Where directives go.
     pub outbox: &'a mut Outbox<'b>,
     /// Where changes of positions go.
-    pub flows: &'a mut MostlyOne<(SymbolKey, Flow)>,
+    pub flows: &'a mut OneOrMany<(SymbolKey, Flow)>,
 }
 
 impl Context<'_, '_> {

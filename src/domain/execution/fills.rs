@@ -6,10 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::compact::ThinVec;
 use crate::domain::digest::{ByDigest, digest_of};
 use crate::domain::event::Liquidity;
 use crate::domain::execution::terms::TermsKey;
-use crate::domain::few::Few;
 use crate::domain::ids::{Currency, FillId};
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, Price, Quantity, Side, exact};
@@ -21,7 +21,7 @@ const SEARCHED_MAX: usize = 16;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Fills {
     all: Vec<Fill>,
-    amendments: Few<Amendment>,
+    amendments: ThinVec<Amendment>,
     /// Executions without a quantity of their own.
     rests: u32,
     /// Sums over all, as reported.

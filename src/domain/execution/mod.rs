@@ -40,11 +40,11 @@ use serde::{Deserialize, Serialize};
 use crate::domain::drift::Market;
 use crate::domain::execution::context::Context;
 use crate::domain::ids::OrderId;
-use crate::domain::marks::MarkedRows;
 use crate::domain::settings::{IdScope, RuleIndex, Settings};
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, Price, exact};
+use crate::domain::versions::VersionedRows;
 
 use anomaly::{Figure, Observation};
 use coin_fees::CoinFees;
@@ -74,8 +74,8 @@ pub const SLIPPAGE_BOUNDS: [f64; 13] =
 pub struct Execution {
     orders: Orders,
     whole: Scope,
-    symbols: MarkedRows<Scope>,
-    open: MarkedRows<OpenOrders>,
+    symbols: VersionedRows<Scope>,
+    open: VersionedRows<OpenOrders>,
     quotes: Vec<Quotes>,
     instruments: Vec<RuleIndex>,
     /// Within what the ids of its orders are unique.
@@ -137,8 +137,8 @@ impl Default for Execution {
         Self {
             orders: Orders::default(),
             whole: Scope::default(),
-            symbols: MarkedRows::default(),
-            open: MarkedRows::default(),
+            symbols: VersionedRows::default(),
+            open: VersionedRows::default(),
             quotes: Vec::new(),
             instruments: Vec::new(),
             id_scope: IdScope::Account,

@@ -8,12 +8,12 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::compact::{NonMaxU32, OneOrMany, ThinVec};
 use crate::domain::event::Initiator;
 use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::fills::{Effective, Executed, Fills};
 use crate::domain::execution::slippage::slippage_bps;
 use crate::domain::execution::window::EntryKey;
-use crate::domain::few::{Few, MostlyOne, Place32};
 use crate::domain::ids::{OrderId, Session};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
@@ -25,7 +25,7 @@ pub struct Order {
     /// The first id of its replace chain.
     pub order_id: OrderId,
     /// The other ids of the chain.
-    pub aliases: Few<OrderId>,
+    pub aliases: ThinVec<OrderId>,
     /// The run of the engine.
     pub session: Option<Session>,
     /// The instrument, once any fact told it.
@@ -33,13 +33,13 @@ pub struct Order {
     /// Buy or sell, once any fact told it.
     pub side: Option<Side>,
     /// Place of its strategy among the account's breakdowns.
-    pub strategy: Option<Place32>,
+    pub strategy: Option<NonMaxU32>,
     /// Place of its venue among the account's breakdowns.
-    pub venue: Option<Place32>,
+    pub venue: Option<NonMaxU32>,
     /// Its strategy among the account's words, also when it is not broken down.
-    pub strategy_name: Option<Place32>,
+    pub strategy_name: Option<NonMaxU32>,
     /// Its venue among the account's words.
-    pub venue_name: Option<Place32>,
+    pub venue_name: Option<NonMaxU32>,
     /// The venue's id of it.
     pub venue_order_id: Option<OrderId>,
     /// The submission.
@@ -49,9 +49,9 @@ pub struct Order {
     /// Executions, busts and corrections.
     pub fills: Fills,
     /// Accepted changes.
-    pub replaces: Few<Replace>,
+    pub replaces: ThinVec<Replace>,
     /// Terminal facts.
-    pub ends: Few<End>,
+    pub ends: ThinVec<End>,
     /// Why it was rejected: place in `REJECT_REASONS`.
     pub reject_reason: Option<u8>,
     /// Its id was submitted for another symbol, too, and refused: a fact that says no symbol may be
@@ -73,9 +73,9 @@ pub struct Submission {
     /// The price when the strategy decided.
     pub decision_price: Option<Price>,
     /// Its type among the account's words.
-    pub order_type: Option<Place32>,
+    pub order_type: Option<NonMaxU32>,
     /// Its time in force among the account's words.
-    pub time_in_force: Option<Place32>,
+    pub time_in_force: Option<NonMaxU32>,
     /// Whether it may only reduce a position.
     pub reduce_only: Option<bool>,
     /// What was sent, to tell a duplicate from a conflict.
@@ -213,7 +213,7 @@ impl Order {
     pub fn new(order_id: OrderId, session: Option<Session>) -> Self {
         Self {
             order_id,
-            aliases: Few::default(),
+            aliases: ThinVec::default(),
             session,
             symbol: None,
             side: None,
@@ -225,8 +225,8 @@ impl Order {
             submission: None,
             accepted_at: None,
             fills: Fills::default(),
-            replaces: Few::default(),
-            ends: Few::default(),
+            replaces: ThinVec::default(),
+            ends: ThinVec::default(),
             reject_reason: None,
             is_disputed: false,
             done: Done::default(),
@@ -289,9 +289,9 @@ impl Order {
     /// those are the ones that came since the order was last settled whole; else all.
     #[must_use]
     #[inline]
-    pub fn unsettled(&self) -> MostlyOne<(usize, Effective)> {
+    pub fn unsettled(&self) -> OneOrMany<(usize, Effective)> {
         if self.fills.is_empty() {
-            return MostlyOne::default();
+            return OneOrMany::default();
         }
         if self.fills.is_plain() {
             let fills = self.fills.all().iter().enumerate().skip(self.done.settled as usize);

@@ -4,6 +4,7 @@
 //! Invariants: what was counted is never counted again; counters never go down, what is taken away
 //! is counted apart; windows are amended in place. Everything waits until the order's symbol is known.
 
+use crate::domain::compact::OneOrMany;
 use crate::domain::execution::Execution;
 use crate::domain::execution::anomaly::{self, Change, Figure, Observation};
 use crate::domain::execution::context::Context;
@@ -16,7 +17,6 @@ use crate::domain::execution::reason::REJECT_REASONS;
 use crate::domain::execution::scope::{Place, Scope};
 use crate::domain::execution::tally::{Tally, move_position};
 use crate::domain::execution::window::{Entry, Packed};
-use crate::domain::few::MostlyOne;
 use crate::domain::settings::{AnomalyRules, Instrument, Levels, Rate};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::{Timestamp, latency, seconds};
@@ -86,7 +86,7 @@ impl Execution {
     fn price_fills(
         &mut self,
         order: &Order,
-        fills: &MostlyOne<(usize, Effective)>,
+        fills: &OneOrMany<(usize, Effective)>,
         symbol: SymbolKey,
     ) {
         let Some(quotes) = self.quotes.get_mut(symbol.index()) else { return };

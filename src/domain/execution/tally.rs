@@ -9,6 +9,7 @@
 //! was restated that follows from its report. One that was restated keeps it (`FillDone::stated`),
 //! and it is written down before a report or the references of the order change ([`freeze`]).
 
+use crate::domain::compact::OneOrMany;
 use crate::domain::drift::{Flow, FlowKind};
 use crate::domain::execution::coin_fees::CoinFees;
 use crate::domain::execution::context::Context;
@@ -17,7 +18,6 @@ use crate::domain::execution::fills::{Amendment, Effective, Fee, Fill, Stated, s
 use crate::domain::execution::order::{Order, Standing};
 use crate::domain::execution::slippage::slippage_bps;
 use crate::domain::execution::terms::{Terms, TermsKey, TermsTable};
-use crate::domain::few::MostlyOne;
 use crate::domain::ids::Currency;
 use crate::domain::settings::{Instrument, Reference};
 use crate::domain::symbols::SymbolKey;
@@ -35,9 +35,9 @@ pub(super) struct Tally {
     /// Change of the executed quantity; negative: taken away.
     pub(super) quantity: Decimal,
     /// Changes of money by currency.
-    pub(super) money: MostlyOne<(Currency, MoneyChange)>,
+    pub(super) money: OneOrMany<(Currency, MoneyChange)>,
     /// Slippage of single executions.
-    pub(super) slippage: MostlyOne<Measured>,
+    pub(super) slippage: OneOrMany<Measured>,
 }
 
 /// Slippage of a quantity executed for a notional, in basis points by `Reference::ALL`.
@@ -55,7 +55,7 @@ type Measure = (Side, [Option<Price>; 3]);
 /// that was taken in the base of the instrument comes off what arrived, unless an adjustment told it.
 pub(super) fn move_position(
     order: &mut Order,
-    fills: &MostlyOne<(usize, Effective)>,
+    fills: &OneOrMany<(usize, Effective)>,
     (symbol, instrument): (SymbolKey, &Instrument),
     coin_fees: &mut CoinFees,
     context: &mut Context<'_, '_>,
@@ -163,7 +163,7 @@ impl Tally {
     /// counted before. Synthetic ones count nowhere.
     pub(super) fn of(
         order: &mut Order,
-        fills: &MostlyOne<(usize, Effective)>,
+        fills: &OneOrMany<(usize, Effective)>,
         (table, key): (&TermsTable, TermsKey),
     ) -> Self {
         let mut tally = Self::default();

@@ -1,5 +1,6 @@
 //! What the API and the exposition read of the execution side.
 
+use crate::domain::compact::NonMaxU32;
 use crate::domain::event::{Initiator, Liquidity};
 use crate::domain::execution::anomaly::AnomalyView;
 use crate::domain::execution::counters::Outcome;
@@ -8,7 +9,6 @@ use crate::domain::execution::histogram::{Exemplar, Histogram};
 use crate::domain::execution::order::{End, Order};
 use crate::domain::execution::orders::{Class, OrderKey, Orders};
 use crate::domain::execution::{Execution, REJECT_REASONS, Scope};
-use crate::domain::few::Place32;
 use crate::domain::ids::{Currency, FillId, OrderId, Session, Symbol};
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
@@ -137,8 +137,8 @@ impl Execution {
     /// A number that is another one when what is known of the symbol, or its open orders, may have
     /// changed.
     #[must_use]
-    pub fn mark(&self, key: SymbolKey) -> u64 {
-        self.symbols.mark(key) + self.open.mark(key)
+    pub fn version(&self, key: SymbolKey) -> u64 {
+        self.symbols.version(key) + self.open.version(key)
     }
 
     /// Strategies by name, if broken down.
@@ -293,7 +293,7 @@ impl Execution {
         let order = self.orders.get(key)?;
         let standing = order.standing();
         let submission = order.submission.as_ref();
-        let word = |place: Option<Place32>| self.words.get(place?).map(str::to_owned);
+        let word = |place: Option<NonMaxU32>| self.words.get(place?).map(str::to_owned);
         let reject_reason = order.reject_reason.map(usize::from);
         Some(OrderView {
             order_id: order.order_id.clone(),

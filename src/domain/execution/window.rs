@@ -8,16 +8,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::compact::NonMaxU32;
 use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::figures::{Figures, MeanFigure, SlippageFigures};
 use crate::domain::execution::sums::{GridPoint, GridSum, NanoSum, count, ratio};
-use crate::domain::few::Place32;
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, decimal_ratio, exact, exact_sum};
 
 /// The place of an entry in its window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EntryKey(Place32);
+pub struct EntryKey(NonMaxU32);
 
 /// Not a place.
 const NONE: u32 = u32::MAX;

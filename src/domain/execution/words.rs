@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::few::Place32;
+use crate::domain::compact::NonMaxU32;
 use crate::domain::ids::Symbol;
 use crate::domain::limits;
 
@@ -23,7 +23,7 @@ pub(super) struct Words {
 
 impl Words {
     /// The place of a word, made if need be.
-    pub(super) fn place(&mut self, word: &str) -> Place32 {
+    pub(super) fn place(&mut self, word: &str) -> NonMaxU32 {
         if let Some(place) = self.places.get(word) {
             return (*place).into();
         }
@@ -39,7 +39,7 @@ impl Words {
 
     /// The word at a place.
     #[must_use]
-    pub(super) fn get(&self, place: Place32) -> Option<&str> {
+    pub(super) fn get(&self, place: NonMaxU32) -> Option<&str> {
         self.all.get(place.get() as usize).map(|word| &**word)
     }
 }

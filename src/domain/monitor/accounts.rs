@@ -1,4 +1,4 @@
-//! The accounts by name. Whoever can change one has raised its mark.
+//! The accounts by name. Every method that hands out a mutable account has bumped its version.
 //!
 //! Input: names. Output: states. Deliberately absent: what an account is.
 
@@ -26,7 +26,7 @@ impl Accounts {
 
     /// The state of an account, to change it.
     pub(super) fn get_mut(&mut self, name: &Account) -> Option<&mut AccountState> {
-        self.0.get_mut(name).map(AccountState::marked)
+        self.0.get_mut(name).map(AccountState::bumped)
     }
 
     /// The state of an account, to change it; made if need be.
@@ -35,7 +35,7 @@ impl Accounts {
         name: &Account,
         state: impl FnOnce() -> AccountState,
     ) -> &mut AccountState {
-        self.0.entry(name.clone()).or_insert_with(state).marked()
+        self.0.entry(name.clone()).or_insert_with(state).bumped()
     }
 
     /// Forgets an account.
@@ -50,7 +50,7 @@ impl Accounts {
 
     /// The same, to change them.
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut AccountState> {
-        self.0.values_mut().map(AccountState::marked)
+        self.0.values_mut().map(AccountState::bumped)
     }
 
     /// Whether there is an account of that name.

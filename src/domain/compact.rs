@@ -1,7 +1,15 @@
-//! Lists that are mostly empty, and places that are mostly taken: small, for there are a million
-//! orders of them.
+//! Compact collections for values of which there are many.
 //!
-//! Input and output: values. Stored as what they stand for: a list, a number.
+//! A million orders may be held at once, and a batch may hold tens of thousands of events. Most of
+//! their lists are empty or have one element, and those must cost next to nothing.
+//!
+//! Input and output: plain values. Stored as the list or number that they hold.
+//!
+//! # Design
+//! Own code, because no crate fits: `smallvec` keeps its elements inline, so an empty list of orders'
+//! facts would be larger than the [`Vec`] that it replaces; `thin-vec` allocates room for four
+//! elements with the first, while most of our non-empty lists have one; `nonmax` would save ten lines.
+//! Each type here is a few lines of safe code over `Vec` and `Option`.
 
 use std::iter::Chain;
 use std::num::NonZeroU32;
@@ -10,20 +18,20 @@ use std::{option, vec};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A list that is mostly empty: as long as it is, it takes the room of a pointer.
+/// A list that is usually empty: then it has the size of one pointer.
 #[derive(Clone, Debug)]
-#[expect(clippy::box_collection, reason = "a vector takes three times as much while it is empty")]
-pub struct Few<T>(Option<Box<Vec<T>>>);
+#[expect(clippy::box_collection, reason = "an empty Vec is three times as large")]
+pub struct ThinVec<T>(Option<Box<Vec<T>>>);
 
-impl<T> Few<T> {
-    /// Adds one at the end.
+impl<T> ThinVec<T> {
+    /// Adds an element at the end.
     pub fn push(&mut self, value: T) {
-        // Most that are not empty hold one, and a vector would begin with four.
+        // Most non-empty lists have one element. Vec would start with room for four.
         let list = self.0.get_or_insert_with(|| Box::new(Vec::with_capacity(1)));
         list.push(value);
     }
 
-    /// Moves all of `other` to the end.
+    /// Moves all elements of `other` to the end.
     pub fn append(&mut self, other: &mut Self) {
         if let Some(mut other) = other.0.take() {
             self.0.get_or_insert_default().append(&mut other);
@@ -31,13 +39,13 @@ impl<T> Few<T> {
     }
 }
 
-impl<T> Default for Few<T> {
+impl<T> Default for ThinVec<T> {
     fn default() -> Self {
         Self(None)
     }
 }
 
-impl<T> Deref for Few<T> {
+impl<T> Deref for ThinVec<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
@@ -45,34 +53,34 @@ impl<T> Deref for Few<T> {
     }
 }
 
-impl<T> DerefMut for Few<T> {
+impl<T> DerefMut for ThinVec<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         self.0.as_deref_mut().map_or(&mut [], Vec::as_mut_slice)
     }
 }
 
-impl<T: Serialize> Serialize for Few<T> {
+impl<T: Serialize> Serialize for ThinVec<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         (**self).serialize(serializer)
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for ThinVec<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let list = Vec::deserialize(deserializer)?;
         Ok(Self((!list.is_empty()).then(|| Box::new(list))))
     }
 }
 
-/// A list that mostly holds one: as long as it does, nothing is allocated for it.
+/// A list that usually has one element: then it allocates nothing.
 #[derive(Clone, Debug)]
-pub struct MostlyOne<T> {
+pub struct OneOrMany<T> {
     first: Option<T>,
     others: Vec<T>,
 }
 
-impl<T> MostlyOne<T> {
-    /// Adds one at the end.
+impl<T> OneOrMany<T> {
+    /// Adds an element at the end.
     #[inline]
     pub fn push(&mut self, value: T) {
         if self.first.is_none() {
@@ -82,38 +90,38 @@ impl<T> MostlyOne<T> {
         }
     }
 
-    /// Whether there is none.
+    /// Whether the list is empty.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.first.is_none()
     }
 
-    /// The first.
+    /// The first element.
     #[must_use]
     pub const fn first(&self) -> Option<&T> {
         self.first.as_ref()
     }
 
-    /// All, from the first.
+    /// The elements in order.
     #[inline]
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.first.iter().chain(&self.others)
     }
 
-    /// The same, to change them.
+    /// The elements in order, mutable.
     #[inline]
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.first.iter_mut().chain(&mut self.others)
     }
 }
 
-impl<T> Default for MostlyOne<T> {
+impl<T> Default for OneOrMany<T> {
     fn default() -> Self {
         Self { first: None, others: Vec::new() }
     }
 }
 
-impl<T> IntoIterator for MostlyOne<T> {
+impl<T> IntoIterator for OneOrMany<T> {
     type Item = T;
     type IntoIter = Chain<option::IntoIter<T>, vec::IntoIter<T>>;
 
@@ -123,7 +131,7 @@ impl<T> IntoIterator for MostlyOne<T> {
     }
 }
 
-impl<T> FromIterator<T> for MostlyOne<T> {
+impl<T> FromIterator<T> for OneOrMany<T> {
     #[inline]
     fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
         let mut values = values.into_iter();
@@ -131,29 +139,30 @@ impl<T> FromIterator<T> for MostlyOne<T> {
     }
 }
 
-/// A place in a table: without one, an option of it takes no more room.
+/// A number below `u32::MAX`. An `Option` of it takes no more room than the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "u32", into = "u32")]
-pub struct Place32(NonZeroU32);
+pub struct NonMaxU32(NonZeroU32);
 
-impl Place32 {
-    /// The place as a number.
+impl NonMaxU32 {
+    /// The number.
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0.get() - 1
     }
 }
 
-/// The last number stands for the one before it: no table is as long.
-impl From<u32> for Place32 {
-    fn from(place: u32) -> Self {
-        Self(NonZeroU32::MIN.saturating_add(place))
+/// `u32::MAX` becomes the number before it. The numbers are places in tables, and no table is that
+/// long.
+impl From<u32> for NonMaxU32 {
+    fn from(number: u32) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(number))
     }
 }
 
-impl From<Place32> for u32 {
-    fn from(place: Place32) -> Self {
-        place.get()
+impl From<NonMaxU32> for u32 {
+    fn from(number: NonMaxU32) -> Self {
+        number.get()
     }
 }
 
@@ -162,8 +171,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_are_a_list() {
-        let (mut one, mut other) = (Few::default(), Few::default());
+    fn a_thin_vec_is_a_list() {
+        let (mut one, mut other) = (ThinVec::default(), ThinVec::default());
         one.append(&mut other);
         assert!(one.is_empty());
         other.push(1);
@@ -173,27 +182,28 @@ mod tests {
         assert_eq!((&*one, &*other), ([0, 1, 2].as_slice(), [].as_slice()));
         one.iter_mut().for_each(|number| *number += 1);
         assert_eq!(&*one, [1, 2, 3]);
+        assert_eq!(size_of::<ThinVec<u64>>(), size_of::<usize>());
     }
 
     #[test]
-    fn mostly_one_is_a_list() {
-        let mut list = MostlyOne::default();
+    fn one_or_many_is_a_list() {
+        let mut list = OneOrMany::default();
         for number in 0..3 {
             assert_eq!(list.is_empty(), number == 0);
             list.push(number);
         }
         list.iter_mut().for_each(|number| *number += 1);
         assert_eq!(list.iter().copied().collect::<Vec<_>>(), [1, 2, 3]);
-        assert_eq!(list.iter().collect::<MostlyOne<_>>().iter().count(), 3);
+        assert_eq!(list.iter().collect::<OneOrMany<_>>().iter().count(), 3);
         assert_eq!(list.first(), Some(&1));
         assert_eq!(list.into_iter().collect::<Vec<_>>(), [1, 2, 3]);
     }
 
     #[test]
-    fn places_are_what_they_were() {
-        for place in [0, 1, u32::MAX - 1] {
-            assert_eq!(Place32::from(place).get(), place);
+    fn a_non_max_number_reads_back() {
+        for number in [0, 1, u32::MAX - 1] {
+            assert_eq!(NonMaxU32::from(number).get(), number);
         }
-        assert_eq!(size_of::<Option<Place32>>(), size_of::<u32>());
+        assert_eq!(size_of::<Option<NonMaxU32>>(), size_of::<u32>());
     }
 }

@@ -1,9 +1,9 @@
-//! Tables by symbol that tell which of their rows may have changed.
+//! Per-symbol tables with a version for each row.
 //!
-//! Input: changes of rows. Output: a mark for each row. Whoever keeps a copy of some rows keeps their
-//! marks too, and has to copy only those again whose mark is another. Invariants: whoever can change
-//! a row has raised its mark; marks only rise. They are no part of the state: not stored, not shown,
-//! and a state that was read back begins anew.
+//! Input: changes of rows. Output: a version for each row. A reader that caches rows compares
+//! versions, and copies only the rows whose version changed. Invariants: every method that hands out
+//! a mutable row has bumped its version; versions only rise. Versions are not part of the state: they
+//! are neither stored nor shown, and start again at 0 in a state that was restored.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::symbols::SymbolKey;
 
-/// A number that is raised with each change of what it stands beside.
+/// A number that is bumped with every change of the value beside it.
 #[derive(Clone, Copy, Default)]
-pub struct Mark(u64);
+pub struct Version(u64);
 
-impl Mark {
-    /// Raises it.
-    pub const fn raise(&mut self) {
+impl Version {
+    /// Bumps the version.
+    pub const fn bump(&mut self) {
         self.0 += 1;
     }
 
@@ -29,31 +29,33 @@ impl Mark {
     }
 }
 
-impl fmt::Debug for Mark {
-    /// Nothing of a state: two that are equal have changed differently often.
+impl fmt::Debug for Version {
+    /// Without the number: equal states may have different versions.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Mark")
+        f.write_str("Version")
     }
 }
 
-/// A number for each row, raised with each change.
+/// A version for each row, plus one that counts for all rows.
 #[derive(Clone, Default)]
-struct Marks {
+struct RowVersions {
     each: Vec<u64>,
     all: u64,
 }
 
-impl Marks {
-    fn raise(&mut self, row: usize) {
+impl RowVersions {
+    fn bump(&mut self, row: usize) {
         if self.each.len() <= row {
             self.each.resize(row + 1, 0);
         }
-        if let Some(mark) = self.each.get_mut(row) {
-            *mark += 1;
-        }
+        let Some(version) = self.each.get_mut(row) else {
+            impossible!("the table was just resized to hold the row");
+            return;
+        };
+        *version += 1;
     }
 
-    const fn raise_all(&mut self) {
+    const fn bump_all(&mut self) {
         self.all += 1;
     }
 
@@ -62,119 +64,119 @@ impl Marks {
     }
 }
 
-impl fmt::Debug for Marks {
-    /// Nothing, as of one.
+impl fmt::Debug for RowVersions {
+    /// Without the numbers, as for a single [`Version`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Marks")
+        f.write_str("RowVersions")
     }
 }
 
-/// A row for each key up to the highest, one after the other.
+/// A row for every key up to the highest, in one flat table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct MarkedRows<T> {
+pub struct VersionedRows<T> {
     rows: Vec<T>,
     #[serde(skip)]
-    marks: Marks,
+    versions: RowVersions,
 }
 
-impl<T> Default for MarkedRows<T> {
+impl<T> Default for VersionedRows<T> {
     fn default() -> Self {
-        Self { rows: Vec::new(), marks: Marks::default() }
+        Self { rows: Vec::new(), versions: RowVersions::default() }
     }
 }
 
-impl<T> MarkedRows<T> {
+impl<T> VersionedRows<T> {
     /// The row at a place.
     #[must_use]
     pub fn get(&self, at: usize) -> Option<&T> {
         self.rows.get(at)
     }
 
-    /// The row at a place, to change it.
+    /// The row at a place, mutable.
     #[must_use]
     pub fn get_mut(&mut self, at: usize) -> Option<&mut T> {
         let row = self.rows.get_mut(at);
         if row.is_some() {
-            self.marks.raise(at);
+            self.versions.bump(at);
         }
         row
     }
 
-    /// All rows, to change them.
+    /// All rows, mutable.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.marks.raise_all();
+        self.versions.bump_all();
         self.rows.iter_mut()
     }
 
-    /// How many rows there are.
+    /// Number of rows.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether there is none.
+    /// Whether the table is empty.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// Makes rows up to that length.
+    /// Adds rows up to `len`.
     pub fn grow(&mut self, len: usize, row: impl FnMut() -> T) {
         for at in self.rows.len()..len {
-            self.marks.raise(at);
+            self.versions.bump(at);
         }
         self.rows.resize_with(len.max(self.rows.len()), row);
     }
 
-    /// The mark of a row, or of where one would be.
+    /// The version of a row, or of the place where it would be.
     #[must_use]
-    pub fn mark(&self, key: SymbolKey) -> u64 {
-        self.marks.get(key.index())
+    pub fn version(&self, key: SymbolKey) -> u64 {
+        self.versions.get(key.index())
     }
 }
 
-/// Rows of some keys, in the order of keys.
+/// Rows for some of the keys, in the order of keys.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct MarkedMap<T> {
+pub struct VersionedMap<T> {
     rows: BTreeMap<SymbolKey, T>,
     #[serde(skip)]
-    marks: Marks,
+    versions: RowVersions,
 }
 
-impl<T> Default for MarkedMap<T> {
+impl<T> Default for VersionedMap<T> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), marks: Marks::default() }
+        Self { rows: BTreeMap::new(), versions: RowVersions::default() }
     }
 }
 
-impl<T> MarkedMap<T> {
+impl<T> VersionedMap<T> {
     /// The row of a key.
     #[must_use]
     pub fn get(&self, key: &SymbolKey) -> Option<&T> {
         self.rows.get(key)
     }
 
-    /// The row of a key, to change it.
+    /// The row of a key, mutable.
     #[must_use]
     pub fn get_mut(&mut self, key: &SymbolKey) -> Option<&mut T> {
         let row = self.rows.get_mut(key);
         if row.is_some() {
-            self.marks.raise(key.index());
+            self.versions.bump(key.index());
         }
         row
     }
 
-    /// The row of a key, to change it; made if need be.
+    /// The row of a key, mutable; made from `row` if there is none.
     pub fn or_insert_with(&mut self, key: SymbolKey, row: impl FnOnce() -> T) -> &mut T {
-        self.marks.raise(key.index());
+        self.versions.bump(key.index());
         self.rows.entry(key).or_insert_with(row)
     }
 
-    /// Takes the row of a key out.
+    /// Removes the row of a key.
     pub fn remove(&mut self, key: &SymbolKey) -> Option<T> {
-        self.marks.raise(key.index());
+        self.versions.bump(key.index());
         self.rows.remove(key)
     }
 
@@ -188,21 +190,21 @@ impl<T> MarkedMap<T> {
         self.rows.iter()
     }
 
-    /// The same, to change them.
+    /// The rows with their keys, in order, mutable.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&SymbolKey, &mut T)> {
-        self.marks.raise_all();
+        self.versions.bump_all();
         self.rows.iter_mut()
     }
 
-    /// Raises all marks: what stands beside the rows has changed.
-    pub const fn raise_all(&mut self) {
-        self.marks.raise_all();
+    /// Bumps all versions, because a value that the rows depend on has changed.
+    pub const fn bump_all(&mut self) {
+        self.versions.bump_all();
     }
 
-    /// The mark of a key, whether it has a row or not.
+    /// The version of a key, whether or not it has a row.
     #[must_use]
-    pub fn mark(&self, key: SymbolKey) -> u64 {
-        self.marks.get(key.index())
+    pub fn version(&self, key: SymbolKey) -> u64 {
+        self.versions.get(key.index())
     }
 }
 
@@ -212,25 +214,25 @@ mod tests {
     use crate::domain::ids::Symbol;
     use crate::domain::symbols::SymbolTable;
 
-    /// Which of three keys `change` marks.
-    fn marked<T>(
+    /// Whether `change` bumps the version of each of three keys.
+    fn bumped<T>(
         table: &mut T,
-        mark: impl Fn(&T, SymbolKey) -> u64,
+        version: impl Fn(&T, SymbolKey) -> u64,
         change: impl FnOnce(&mut T, [SymbolKey; 3]),
     ) -> [bool; 3] {
         let mut symbols = SymbolTable::default();
         let keys = ["A", "B", "C"].map(|name| symbols.intern(&Symbol::new(name).unwrap(), || true));
-        let before = keys.map(|key| mark(table, key));
+        let before = keys.map(|key| version(table, key));
         change(table, keys);
         let mut keys = keys.into_iter().zip(before);
-        [(); 3].map(|()| keys.next().is_some_and(|(key, before)| mark(table, key) > before))
+        [(); 3].map(|()| keys.next().is_some_and(|(key, before)| version(table, key) > before))
     }
 
     #[test]
-    fn rows_that_can_be_changed_are_marked() {
-        let mut rows = MarkedRows::default();
-        let mut check = |change: fn(&mut MarkedRows<u8>), expect: [bool; 3]| {
-            assert_eq!(marked(&mut rows, MarkedRows::mark, |rows, _| change(rows)), expect);
+    fn a_row_handed_out_mutable_has_a_new_version() {
+        let mut rows = VersionedRows::default();
+        let mut check = |change: fn(&mut VersionedRows<u8>), expect: [bool; 3]| {
+            assert_eq!(bumped(&mut rows, VersionedRows::version, |rows, _| change(rows)), expect);
         };
         check(|rows| assert_eq!(rows.get_mut(0), None), [false; 3]);
         check(|rows| rows.grow(2, || 7), [true, true, false]);
@@ -242,11 +244,11 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_a_map_are_marked_too() {
-        let mut rows = MarkedMap::default();
-        let mut check = |change: fn(&mut MarkedMap<u8>, SymbolKey), expect: [bool; 3]| {
-            let change = |rows: &mut MarkedMap<u8>, [_, b, _]: [SymbolKey; 3]| change(rows, b);
-            assert_eq!(marked(&mut rows, MarkedMap::mark, change), expect);
+    fn a_mutable_row_of_a_map_has_a_new_version() {
+        let mut rows = VersionedMap::default();
+        let mut check = |change: fn(&mut VersionedMap<u8>, SymbolKey), expect: [bool; 3]| {
+            let change = |rows: &mut VersionedMap<u8>, [_, b, _]: [SymbolKey; 3]| change(rows, b);
+            assert_eq!(bumped(&mut rows, VersionedMap::version, change), expect);
         };
         check(|rows, b| assert_eq!(rows.get_mut(&b), None), [false; 3]);
         check(|rows, b| *rows.or_insert_with(b, || 7) = 8, [false, true, false]);
@@ -255,6 +257,6 @@ mod tests {
         check(|rows, b| assert_eq!(rows.iter().collect::<Vec<_>>(), [(&b, &9)]), [false; 3]);
         check(|rows, b| assert_eq!(rows.remove(&b), Some(9)), [false, true, false]);
         check(|rows, _| drop(rows.iter_mut()), [true; 3]);
-        check(|rows, _| rows.raise_all(), [true; 3]);
+        check(|rows, _| rows.bump_all(), [true; 3]);
     }
 }
