@@ -4,13 +4,48 @@
 
 use std::fmt::Write as _;
 
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde_json::Value as Json;
 
-use crate::api::html::{Escaped, FOOT, head};
+use crate::api::AppState;
+use crate::api::html::{Escaped, FOOT, PAGE_HEADERS, head};
 use crate::api::problem::Code;
 
+/// The OpenAPI document and its page, rendered once; requests share the bytes.
+pub(super) struct Published {
+    /// The document of a server with tokens.
+    pub(super) document: Bytes,
+    /// The document of a server without: no path needs a token.
+    pub(super) open_document: Bytes,
+    pub(super) page: Bytes,
+}
+
+/// The OpenAPI 3.1 document
+#[utoipa::path(
+    get, path = "/api/v1/openapi.json", tag = "process",
+    responses((status = 200, description = "This document", body = Object, content_type = "application/json")),
+)]
+pub(super) async fn get_document(State(app): State<AppState>) -> Response {
+    let json = HeaderValue::from_static("application/json");
+    let is_open = app.config.load().tokens.is_empty();
+    let Published { document, open_document, .. } = &*app.published;
+    let document = if is_open { open_document } else { document };
+    ([(header::CONTENT_TYPE, json)], Bytes::clone(document)).into_response()
+}
+
+/// A page to read the document
+#[utoipa::path(
+    get, path = "/api/v1/docs", tag = "process",
+    responses((status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8")),
+)]
+pub(super) async fn get_docs(State(app): State<AppState>) -> Response {
+    (PAGE_HEADERS, app.published.page.clone()).into_response()
+}
+
 /// Renders the document.
-#[must_use]
 pub(super) fn render(document: &Json) -> String {
     let mut page = head("trading-exporter API");
     let info = document.get("info");

@@ -6,27 +6,18 @@
 
 use std::sync::LazyLock;
 
-use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderName, Method, StatusCode, header};
 use bytes::Bytes;
 use serde_json::{Map, Value as Json, json};
 use utoipa::OpenApi;
 
-use crate::api::AppState;
 use crate::api::auth::Access;
-use crate::api::docs;
-use crate::api::html::PAGE_HEADERS;
+use crate::api::docs::{self, Published};
 use crate::api::problem::{Code, PROBLEM_JSON, ProblemBody};
-use crate::api::routes::{ROUTES, Route};
-use crate::api::{
-    accounts, alertmanager, anomalies, audit, drift, events, execution, halts, health, metrics,
-    orders, page, permit, positions, probes, runbooks, series, stream,
-};
-use crate::wire::answer;
-use crate::wire::schema;
+use crate::api::routes::{Operations, ROUTES, Route};
+use crate::wire::{answer, schema};
 
-/// What the handlers say of themselves.
+/// The parts of the document that belong to no route.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -42,77 +33,42 @@ use crate::wire::schema;
         (name = "operate", description = "Decisions of operators"),
         (name = "process", description = "The process itself, and pages for people"),
     ),
-    paths(
-        events::post_events,
-        execution::get_execution,
-        orders::get_orders,
-        orders::get_order,
-        anomalies::get_anomalies,
-        positions::get_positions,
-        drift::get_drift,
-        drift::get_drift_history,
-        health::get_health,
-        health::get_health_history,
-        accounts::get_accounts,
-        permit::get_permit,
-        stream::get_stream,
-        audit::get_audit,
-        series::get_cardinality,
-        halts::post_halt,
-        halts::post_release,
-        alertmanager::post_notification,
-        drift::post_reconcile,
-        series::delete_series,
-        metrics::get_metrics,
-        probes::get_healthy,
-        probes::get_ready,
-        probes::post_reload,
-        page::get_page,
-        runbooks::get_runbooks,
-        get_document,
-        get_docs,
-    ),
     components(schemas(ProblemBody, answer::TradingStateWord, answer::Directive)),
 )]
-struct Described;
+struct Preamble;
 
 static DOCUMENT: LazyLock<Json> = LazyLock::new(assemble);
-static DOCUMENT_BYTES: LazyLock<Bytes> =
-    LazyLock::new(|| serde_json::to_vec(&*DOCUMENT).unwrap_or_default().into());
-static OPEN_DOCUMENT_BYTES: LazyLock<Bytes> =
-    LazyLock::new(|| serde_json::to_vec(&without_security(&DOCUMENT)).unwrap_or_default().into());
-static DOCS: LazyLock<Bytes> = LazyLock::new(|| docs::render(&DOCUMENT).into());
 
-/// The document.
+/// The document. It is assembled once.
 #[must_use]
 pub fn document() -> &'static Json {
     &DOCUMENT
 }
 
-/// The OpenAPI 3.1 document
-#[utoipa::path(
-    get, path = "/api/v1/openapi.json", tag = "process",
-    responses((status = 200, description = "This document", body = Object, content_type = "application/json")),
-)]
-pub(super) async fn get_document(State(app): State<AppState>) -> Response {
-    let json = HeaderValue::from_static("application/json");
-    let is_open = app.config.load().tokens.is_empty();
-    let document = if is_open { &OPEN_DOCUMENT_BYTES } else { &DOCUMENT_BYTES };
-    ([(header::CONTENT_TYPE, json)], Bytes::clone(document)).into_response()
+/// The document and its page, as the handlers send them.
+pub(super) fn publish() -> Published {
+    Published {
+        document: to_bytes(&DOCUMENT),
+        open_document: to_bytes(&without_security(&DOCUMENT)),
+        page: docs::render(&DOCUMENT).into(),
+    }
 }
 
-/// A page to read the document
-#[utoipa::path(
-    get, path = "/api/v1/docs", tag = "process",
-    responses((status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8")),
-)]
-pub(super) async fn get_docs() -> Response {
-    (PAGE_HEADERS, DOCS.clone()).into_response()
+fn to_bytes(document: &Json) -> Bytes {
+    let Ok(bytes) = serde_json::to_vec(document) else {
+        impossible!("a JSON value always serializes");
+        return Bytes::new();
+    };
+    bytes.into()
 }
 
 fn assemble() -> Json {
-    // What is derived is always JSON; a test reads it.
-    let mut document = serde_json::to_value(Described::openapi()).unwrap_or_default();
+    let mut openapi = Preamble::openapi();
+    openapi.merge(Operations::openapi());
+    let Ok(mut document) = serde_json::to_value(openapi) else {
+        impossible!("a derived document always serializes");
+        return Json::Null;
+    };
     if let Some(info) = object_at(&mut document, "/info") {
         info.insert("version".into(), env!("CARGO_PKG_VERSION").into());
         info.remove("license");
@@ -129,7 +85,7 @@ fn assemble() -> Json {
         });
         components.insert("securitySchemes".into(), json!({ "bearer": bearer }));
     }
-    for route in ROUTES {
+    for route in ROUTES.iter() {
         if let Some(operation) = object_at(&mut document, &place(route)) {
             complete(operation, route);
         }
@@ -140,7 +96,7 @@ fn assemble() -> Json {
 /// The document of a server without tokens: nothing needs one.
 fn without_security(document: &Json) -> Json {
     let mut document = document.clone();
-    for route in ROUTES {
+    for route in ROUTES.iter() {
         if let Some(operation) = object_at(&mut document, &place(route)) {
             operation.insert("security".into(), json!([]));
         }
@@ -179,7 +135,7 @@ fn complete(operation: &mut Map<String, Json>, route: &Route) {
             schema.insert("minLength".into(), usize::from(is_required).into());
         }
     }
-    let body = match route.path {
+    let body = match route.path.as_str() {
         "/api/v1/events" => Some(schema::EVENTS),
         "/api/v1/halts" => Some(schema::HALT_REQUEST),
         "/api/v1/halts/release" => Some(schema::RELEASE_REQUEST),
@@ -224,17 +180,17 @@ fn refusals(route: &Route, has_body: bool) -> Vec<StatusCode> {
     if route.access != Access::Public {
         statuses.push(StatusCode::FORBIDDEN);
     }
-    if route.method == axum::http::Method::POST {
+    if route.method == Method::POST {
         statuses.extend([StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE]);
     }
     if has_body {
         statuses.push(StatusCode::REQUEST_TIMEOUT);
     }
-    let submits = !matches!(route.method, axum::http::Method::GET) && api;
+    let submits = !matches!(route.method, Method::GET) && api;
     if submits {
         statuses.push(StatusCode::UNPROCESSABLE_ENTITY);
     }
-    if submits || matches!(route.path, "/-/ready" | "/api/v1/permit" | "/api/v1/stream") {
+    if submits || matches!(route.path.as_str(), "/-/ready" | "/api/v1/permit" | "/api/v1/stream") {
         statuses.push(StatusCode::SERVICE_UNAVAILABLE);
     }
     statuses

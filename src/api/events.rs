@@ -41,7 +41,7 @@ pub(super) const EVENTS_PATH: &str = "/api/v1/events";
 /// # Errors
 /// See [`Problem`].
 #[utoipa::path(
-    post, path = "/api/v1/events", tag = "ingest",
+    post, path = EVENTS_PATH, tag = "ingest",
     request_body(content(
         (inline(EventsBody) = "application/json"),
         (String = "application/x-ndjson"),

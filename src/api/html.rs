@@ -57,6 +57,8 @@ pub(super) const FOOT: &str = "</main>\n</body>\n</html>\n";
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
     use sha2::{Digest, Sha256};
 
     use super::*;
@@ -75,25 +77,8 @@ mod tests {
 
     #[test]
     fn the_policy_names_the_style() {
-        let digest = format!("'sha256-{}'", base64(&Sha256::digest(STYLE)));
+        let digest = format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(STYLE)));
         let policy = PAGE_HEADERS[1].1;
         assert!(policy.contains(&digest), "the style changed: its digest is {digest}");
-    }
-
-    fn base64(bytes: &[u8]) -> String {
-        const DIGITS: &[u8; 64] =
-            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let group = |chunk: &[u8]| {
-            let byte = |i: usize| u32::from(chunk.get(i).copied().unwrap_or_default());
-            let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-            let digit = move |i: usize| {
-                if i > chunk.len() {
-                    return '=';
-                }
-                char::from(DIGITS[(bits >> (18 - 6 * i) & 63) as usize])
-            };
-            (0..4).map(digit).collect::<String>()
-        };
-        bytes.chunks(3).map(group).collect()
     }
 }

@@ -38,15 +38,15 @@ mod metrics;
 mod probes;
 mod html;
 mod page;
-mod document;
 mod docs;
 mod routes;
+mod document;
 mod front;
 
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -69,6 +69,7 @@ use crate::config::Config;
 use crate::domain::audit::By;
 use crate::engine::Handle;
 use crate::metrics::{Runtime, ScrapeSnapshot};
+use docs::Published;
 use layers::RequestIds;
 use metrics::Budgets;
 
@@ -104,6 +105,7 @@ pub struct Shared {
     snapshot: Mutex<Option<ScrapeSnapshot>>,
     budgets: Budgets,
     request_ids: RequestIds,
+    published: LazyLock<Published>,
 }
 
 impl Deref for AppState {
@@ -149,6 +151,7 @@ impl AppState {
             snapshot: Mutex::default(),
             budgets: Budgets::default(),
             request_ids: RequestIds::new(process),
+            published: LazyLock::new(document::publish),
         }))
     }
 }
@@ -156,12 +159,12 @@ impl AppState {
 /// The routes, for [`Front`].
 pub fn router(state: AppState) -> Router {
     let routes = ROUTES.iter().fold(Router::new(), |router, route| {
-        let mut handler = (route.handler)();
+        let mut handler = route.handler();
         if route.method == Method::POST {
             handler = handler.route_layer(encoded::DecompressEncoded);
         }
         let access = (state.clone(), route.access);
-        router.route(route.path, handler.route_layer(from_fn_with_state(access, admit)))
+        router.route(&route.path, handler.route_layer(from_fn_with_state(access, admit)))
     });
     routes
         .fallback(no_such_path)

@@ -1,14 +1,19 @@
-//! Every path of the server, its method, who may call it, and what answers.
+//! Every path of the server, with the access it needs: the one list of routes.
 //!
-//! One line for each: the router, the scopes and the OpenAPI document all follow this table.
+//! A line of `routes!` names the access and the handler. Method and path are in the handler's
+//! `#[utoipa::path]`, next to its description. The router, the scopes and the OpenAPI document all
+//! come from this list, so one more route is one line here.
+
+use std::sync::LazyLock;
 
 use axum::http::Method;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use utoipa::OpenApi;
 
 use crate::api::AppState;
 use crate::api::auth::Access;
 use crate::api::{
-    accounts, alertmanager, anomalies, audit, document, drift, events, execution, halts, health,
+    accounts, alertmanager, anomalies, audit, docs, drift, events, execution, halts, health,
     metrics, orders, page, permit, positions, probes, runbooks, series, stream,
 };
 use crate::config::Scope;
@@ -16,25 +21,70 @@ use crate::config::Scope;
 /// One path with one method.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// The method.
+    /// The method. A path that takes GET also answers HEAD.
     pub method: Method,
-    /// The path, with `{parameters}`.
-    pub path: &'static str,
+    /// The path, with `{parameters}` as in OpenAPI.
+    pub path: String,
     /// Who may call it.
     pub access: Access,
-    /// What answers.
-    pub handler: fn() -> MethodRouter<AppState>,
+    handler: fn(MethodFilter) -> MethodRouter<AppState>,
 }
 
 impl Route {
-    const fn new(
-        method: Method,
-        path: &'static str,
-        access: Access,
-        handler: fn() -> MethodRouter<AppState>,
-    ) -> Self {
-        Self { method, path, access, handler }
+    /// The handler, for the route's own method.
+    pub(super) fn handler(&self) -> MethodRouter<AppState> {
+        let Ok(filter) = MethodFilter::try_from(self.method.clone()) else {
+            impossible!("every method of OpenAPI is one that axum routes");
+            return MethodRouter::new();
+        };
+        (self.handler)(filter)
     }
+}
+
+/// Makes [`ROUTES`] and [`Operations`] from one list of `ACCESS module::handler`.
+macro_rules! routes {
+    ($($access:ident $module:ident::$handler:ident;)+) => {
+        /// The descriptions of all handlers, as utoipa derives them.
+        #[derive(OpenApi)]
+        #[openapi(paths($($module::$handler),+))]
+        pub(super) struct Operations;
+
+        /// Every path of the server.
+        pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+            let operations = Operations::openapi();
+            let routes = [$(
+                route(&operations, stringify!($handler), $access, |filter| {
+                    on(filter, $module::$handler)
+                }),
+            )+];
+            routes.into_iter().flatten().collect()
+        });
+    };
+}
+
+/// The route of a handler. utoipa names an operation after its handler, so that name finds the
+/// method and the path.
+fn route(
+    operations: &utoipa::openapi::OpenApi,
+    name: &str,
+    access: Access,
+    handler: fn(MethodFilter) -> MethodRouter<AppState>,
+) -> Option<Route> {
+    let found = operations.paths.paths.iter().find_map(|(path, item)| {
+        let methods =
+            [(Method::GET, &item.get), (Method::POST, &item.post), (Method::DELETE, &item.delete)];
+        let is_named = |operation: &utoipa::openapi::path::Operation| {
+            operation.operation_id.as_deref() == Some(name)
+        };
+        let mut methods = methods.into_iter();
+        let (method, _) =
+            methods.find(|(_, operation)| operation.as_ref().is_some_and(is_named))?;
+        Some(Route { method, path: path.clone(), access, handler })
+    });
+    if found.is_none() {
+        impossible!("every handler of the list is described with GET, POST or DELETE");
+    }
+    found
 }
 
 const PUBLIC: Access = Access::Public;
@@ -47,39 +97,42 @@ const RELEASE: Access = Access::AnyOf(&[Scope::Release]);
 const RECONCILE: Access = Access::AnyOf(&[Scope::Ingest, Scope::Release]);
 const RELOAD: Access = Access::Unconfined(&[Scope::Release]);
 
-/// Every path of the server.
-#[rustfmt::skip]
-pub const ROUTES: &[Route] = &[
-    Route::new(Method::POST, events::EVENTS_PATH, INGEST, || post(events::post_events)),
+routes! {
+    // Events in.
+    INGEST    events::post_events;
 
-    Route::new(Method::GET, "/api/v1/execution", READ, || get(execution::get_execution)),
-    Route::new(Method::GET, "/api/v1/orders", READ, || get(orders::get_orders)),
-    Route::new(Method::GET, "/api/v1/orders/{account}/{order_id}", READ, || get(orders::get_order)),
-    Route::new(Method::GET, "/api/v1/anomalies", READ, || get(anomalies::get_anomalies)),
-    Route::new(Method::GET, "/api/v1/positions", READ, || get(positions::get_positions)),
-    Route::new(Method::GET, "/api/v1/drift", READ, || get(drift::get_drift)),
-    Route::new(Method::GET, "/api/v1/drift/history", READ, || get(drift::get_drift_history)),
-    Route::new(Method::GET, "/api/v1/health", READ, || get(health::get_health)),
-    Route::new(Method::GET, "/api/v1/health/{component}/history", READ, || get(health::get_health_history)),
-    Route::new(Method::GET, "/api/v1/accounts", READ, || get(accounts::get_accounts)),
-    Route::new(Method::GET, "/api/v1/permit", READ, || get(permit::get_permit)),
-    Route::new(Method::GET, "/api/v1/stream", READ, || get(stream::get_stream)),
-    Route::new(Method::GET, "/api/v1/audit", READ, || get(audit::get_audit)),
-    Route::new(Method::GET, "/api/v1/status/cardinality", READ, || get(series::get_cardinality)),
+    // The state.
+    READ      execution::get_execution;
+    READ      orders::get_orders;
+    READ      orders::get_order;
+    READ      anomalies::get_anomalies;
+    READ      positions::get_positions;
+    READ      drift::get_drift;
+    READ      drift::get_drift_history;
+    READ      health::get_health;
+    READ      health::get_health_history;
+    READ      accounts::get_accounts;
+    READ      permit::get_permit;
+    READ      stream::get_stream;
+    READ      audit::get_audit;
+    READ      series::get_cardinality;
 
-    Route::new(Method::POST, "/api/v1/halts", HALT, || post(halts::post_halt)),
-    Route::new(Method::POST, "/api/v1/halts/release", RELEASE, || post(halts::post_release)),
-    Route::new(Method::POST, "/api/v1/alertmanager", HALT, || post(alertmanager::post_notification)),
-    Route::new(Method::POST, "/api/v1/drift/reconcile", RECONCILE, || post(drift::post_reconcile)),
-    Route::new(Method::DELETE, "/api/v1/series", RELEASE, || delete(series::delete_series)),
+    // Decisions of operators, and of Alertmanager.
+    HALT      halts::post_halt;
+    RELEASE   halts::post_release;
+    HALT      alertmanager::post_notification;
+    RECONCILE drift::post_reconcile;
+    RELEASE   series::delete_series;
 
-    Route::new(Method::GET, "/metrics", METRICS, || get(metrics::get_metrics)),
-    Route::new(Method::GET, "/-/healthy", PUBLIC, || get(probes::get_healthy)),
-    Route::new(Method::GET, "/-/ready", PUBLIC, || get(probes::get_ready)),
-    Route::new(Method::POST, "/-/reload", RELOAD, || post(probes::post_reload)),
+    // The process, as Prometheus has it.
+    METRICS   metrics::get_metrics;
+    PUBLIC    probes::get_healthy;
+    PUBLIC    probes::get_ready;
+    RELOAD    probes::post_reload;
 
-    Route::new(Method::GET, "/", PUBLIC, || get(page::get_page)),
-    Route::new(Method::GET, "/runbooks", PUBLIC, || get(runbooks::get_runbooks)),
-    Route::new(Method::GET, "/api/v1/openapi.json", PUBLIC, || get(document::get_document)),
-    Route::new(Method::GET, "/api/v1/docs", PUBLIC, || get(document::get_docs)),
-];
+    // Pages for people.
+    PUBLIC    page::get_page;
+    PUBLIC    runbooks::get_runbooks;
+    PUBLIC    docs::get_document;
+    PUBLIC    docs::get_docs;
+}

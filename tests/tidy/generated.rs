@@ -78,7 +78,7 @@ fn routes() -> String {
 
 fn route(route: &Route) -> String {
     let method = route.method.as_str();
-    let operation = &api::document()["paths"][route.path][method.to_lowercase()];
+    let operation = &api::document()["paths"][&route.path][method.to_lowercase()];
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let parameters: Vec<String> = list(&operation["parameters"])
         .iter()
