@@ -265,7 +265,7 @@ impl App {
         let reload: api::Reload = Arc::new(move |by| Box::pin(reload.clone().reload(by)));
         let give_way = std::thread::yield_now;
         let state = AppState::new(handle.clone(), config, runtime, reload, give_way, process);
-        let service = api::Front::new(state);
+        let service = api::ApiService::new(state);
         if let Ok(address) = listener.local_addr() {
             tracing::info!(%address, "listening");
         }

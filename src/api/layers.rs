@@ -1,35 +1,30 @@
-//! What stands around every answer: a request id, a trace span, headers, and a net for panics.
+//! The parts of a request's way that leave its body alone: request id, span, log line, headers.
 //!
 //! Invariants: a span holds the route, never the path as sent, its query, a header or a body; a
-//! request id from outside is taken only if it is short and plain.
+//! request id from outside is accepted only if it is short and plain. The order of the parts is in
+//! [`service`](crate::api::service).
 
-use std::any::Any;
-use std::future::Future;
 use std::io::Write;
-use std::panic::AssertUnwindSafe;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use futures_util::FutureExt;
-use tracing::{Instrument, Span};
+use axum::response::Response;
+use tower_http::request_id::{MakeRequestId, RequestId};
+use tracing::Span;
 
 use crate::api::AppState;
 use crate::api::events::EVENTS_PATH;
-use crate::api::leftover;
-use crate::api::problem::{Code, Problem};
-use crate::clock;
+use crate::api::problem::Code;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// No number of 64 bits has more.
+/// Decimal digits of the largest `u64`.
 const DIGITS_MAX: usize = 20;
 
-/// Ids of requests: 64 random bits of this process, and a number.
+/// Makes request ids: 64 random bits of this process, and a number.
 #[derive(Debug)]
 pub(super) struct RequestIds {
     process: String,
@@ -37,8 +32,6 @@ pub(super) struct RequestIds {
 }
 
 impl RequestIds {
-    /// Ids that start with these bits.
-    #[must_use]
     pub(super) fn new(process: u64) -> Self {
         Self { process: format!("{process:016x}-"), next: AtomicU64::new(1) }
     }
@@ -47,84 +40,68 @@ impl RequestIds {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let mut id = Vec::with_capacity(self.process.len() + DIGITS_MAX);
         id.extend_from_slice(self.process.as_bytes());
-        write!(id, "{number}").ok();
-        HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("unknown"))
-    }
-}
-
-/// The one layer around all routes: see [`around`].
-///
-/// One layer and not one for each purpose: a layer of axum boxes the service behind it for every
-/// request, and five of them cost more than the rest of the way to the handler.
-pub(super) async fn around_routes(
-    State(app): State<AppState>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let matched = request.extensions().get::<MatchedPath>().cloned();
-    let route = matched.as_ref().map_or("none", MatchedPath::as_str);
-    around(app, route, request, |request| next.run(request)).await
-}
-
-/// What stands around every answer. It names the request and follows it with a span, sees to the
-/// rest of its body, catches panics, and gives the answer its headers and its name.
-///
-/// Not an `async fn`, nor are those on the way of events: each would hold its request, and the future
-/// of what it waits for, twice over, and the whole is copied for every request.
-pub(super) fn around<F: Future<Output = Response>>(
-    app: AppState,
-    route: &str,
-    request: Request,
-    answer: impl FnOnce(Request) -> F,
-) -> impl Future<Output = Response> {
-    let sent = request.headers().get(&REQUEST_ID).filter(|id| is_plain(id)).cloned();
-    let id = sent.unwrap_or_else(|| app.request_ids.next());
-    let span = span(&id, request.method(), route);
-    let started = clock::monotonic();
-    async move {
-        let answer = |request| {
-            let answer = AssertUnwindSafe(answer(request)).catch_unwind();
-            answer.map(|caught| caught.unwrap_or_else(|defect| panicked(&*defect)))
+        let written = write!(id, "{number}");
+        let Ok(value) = HeaderValue::from_bytes(&id) else {
+            impossible!("hexadecimal, a dash and digits are a header value");
+            return HeaderValue::from_static("unknown");
         };
-        let mut response = leftover::take(&app, request, answer).await;
-        log(&id, &response, clock::monotonic().saturating_duration_since(started));
-        secure(response.headers_mut(), id);
-        response
+        invariant!(written.is_ok(), "memory takes what is written");
+        value
     }
-    .instrument(span)
 }
 
-/// The span of a request. That of events stands below the usual level: hundreds of thousands come
-/// in a second, nothing is logged on their way, and to write a span down costs as much as to fold
-/// an event. What is logged of their answers names the request itself.
-fn span(id: &HeaderValue, method: &Method, route: &str) -> Span {
-    let id = id.to_str().unwrap_or_default();
+impl MakeRequestId for AppState {
+    fn make_request_id<B>(&mut self, _: &Request<B>) -> Option<RequestId> {
+        Some(RequestId::new(self.request_ids.next()))
+    }
+}
+
+/// The id of a request: the client's if it is plain, or else a new one.
+pub(super) fn request_id(app: &AppState, headers: &HeaderMap) -> HeaderValue {
+    let sent = headers.get(&REQUEST_ID).filter(|id| is_plain(id)).cloned();
+    sent.unwrap_or_else(|| app.request_ids.next())
+}
+
+/// Removes an id that is not plain, so that the request gets one of ours.
+pub(super) fn remove_odd_request_id(mut request: Request) -> Request {
+    if request.headers().get(&REQUEST_ID).is_some_and(|id| !is_plain(id)) {
+        request.headers_mut().remove(&REQUEST_ID);
+    }
+    request
+}
+
+/// At most 128 characters, none of which means anything in a log or a header.
+fn is_plain(id: &HeaderValue) -> bool {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
+    (1..=128).contains(&id.len()) && id.as_bytes().iter().all(plain)
+}
+
+/// The span of a request. The span of an event request is at debug level: hundreds of thousands
+/// arrive in a second, nothing is logged while they are handled, and recording a span costs as much
+/// as folding an event. The log line of a failed event request names the request itself.
+pub(super) fn span(id: Option<&HeaderValue>, method: &Method, route: &str) -> Span {
+    let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
     if route == EVENTS_PATH {
         return tracing::debug_span!("request", id, %method, route);
     }
     tracing::info_span!("request", id, %method, route)
 }
 
-/// Once for each answer: what went wrong by our fault, and the rest for those who look closely.
-fn log(id: &HeaderValue, response: &Response, took: Duration) {
+/// Logs an answer, once: a failure of the exporter as a warning, any other answer at debug level.
+pub(super) fn log(response: &Response, took: Duration) {
     let status = response.status();
     let code = response.extensions().get::<Code>().map(|code| code.as_str());
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     if status.is_server_error() {
-        let request = id.to_str().unwrap_or_default();
+        let request = response.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok());
         tracing::warn!(request, status = status.as_u16(), code, took_ms, "refused");
     } else {
         tracing::debug!(status = status.as_u16(), code, took_ms, "answered");
     }
 }
 
-fn is_plain(id: &HeaderValue) -> bool {
-    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
-    (1..=128).contains(&id.len()) && id.as_bytes().iter().all(plain)
-}
-
-/// Headers of every answer that has none of its own: nothing is cached, framed, sniffed or run. With
-/// places for the two that nearly every answer has.
+/// Headers of every answer that does not set them itself: nothing is cached, framed, sniffed or
+/// run. The two without a value reserve the slots for headers that nearly every answer has.
 static SECURE: LazyLock<HeaderMap> = LazyLock::new(|| {
     let headers = [
         (header::CACHE_CONTROL, "no-store"),
@@ -138,27 +115,20 @@ static SECURE: LazyLock<HeaderMap> = LazyLock::new(|| {
     HeaderMap::from_iter(headers.map(|(name, value)| (name, HeaderValue::from_static(value))))
 });
 
-/// Gives an answer the headers of [`SECURE`], and its name. A copy of them takes those that the answer
-/// has: to add five to one costs thrice as much as to add one to five, and the copy has no room for
-/// another without growing, but for those that it has a place for.
-fn secure(headers: &mut HeaderMap, id: HeaderValue) {
+/// Adds the headers of [`SECURE`], and the request id if it is given.
+///
+/// Hot path: it starts from a clone of `SECURE` and moves the answer's own headers into it. An
+/// answer has one or two of its own, and to insert those is cheaper than to insert five. The map
+/// does not grow either, since `SECURE` has the slots.
+pub(super) fn secure(headers: &mut HeaderMap, id: Option<HeaderValue>) {
     let mut own = std::mem::replace(headers, SECURE.clone());
-    match own.remove(header::CONTENT_TYPE) {
-        Some(kind) => headers.insert(header::CONTENT_TYPE, kind),
-        None => headers.remove(header::CONTENT_TYPE),
+    let mut fill = |name: HeaderName, value: Option<HeaderValue>| match value {
+        Some(value) => headers.insert(name, value),
+        None => headers.remove(name),
     };
-    headers.insert(REQUEST_ID, id);
+    fill(header::CONTENT_TYPE, own.remove(header::CONTENT_TYPE));
+    fill(REQUEST_ID, id);
     if !own.is_empty() {
         headers.extend(own);
     }
-}
-
-/// The answer when a handler panicked: the defect is logged, and told without its message.
-fn panicked(defect: &(dyn Any + Send)) -> Response {
-    let message = defect
-        .downcast_ref::<&str>()
-        .map(|text| String::from(*text))
-        .or_else(|| defect.downcast_ref::<String>().cloned());
-    tracing::error!(message = message.unwrap_or_default(), "a handler panicked");
-    Problem::new(Code::Internal, "a defect of the exporter; it is in its log").into_response()
 }

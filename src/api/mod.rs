@@ -6,8 +6,8 @@
 //! `crate::app`), what events mean (see `crate::wire` and `crate::domain`).
 //!
 //! ```text
-//! name, trace, headers, panics > route > authorize, bound > decompress > handler > engine
-//!                              \______ plain events: see `front` ______/
+//! id, span, headers, drain, panics > route > admission > decompress > handler > engine
+//!                                   \__ plain events: see `service` __/
 //! ```
 
 mod problem;
@@ -15,8 +15,8 @@ mod auth;
 mod query;
 mod body;
 mod layers;
-mod leftover;
-mod encoded;
+mod drain;
+mod decompress;
 mod decide;
 mod events;
 mod execution;
@@ -41,7 +41,7 @@ mod page;
 mod docs;
 mod routes;
 mod document;
-mod front;
+mod service;
 
 use std::future::Future;
 use std::ops::Deref;
@@ -50,20 +50,15 @@ use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use axum::Router;
-use axum::extract::{Request, State};
-use axum::http::Method;
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
 use parking_lot::Mutex;
 
 pub use auth::Access;
 pub use body::Budget;
 pub use document::document;
-pub use front::Front;
 pub use listeners::Listeners;
 pub use problem::{Code, Problem};
 pub use routes::{ROUTES, Route};
+pub use service::ApiService;
 
 use crate::config::Config;
 use crate::domain::audit::By;
@@ -154,47 +149,4 @@ impl AppState {
             published: LazyLock::new(document::publish),
         }))
     }
-}
-
-/// The routes, for [`Front`].
-pub fn router(state: AppState) -> Router {
-    let routes = ROUTES.iter().fold(Router::new(), |router, route| {
-        let mut handler = route.handler();
-        if route.method == Method::POST {
-            handler = handler.route_layer(encoded::DecompressEncoded);
-        }
-        let access = (state.clone(), route.access);
-        router.route(&route.path, handler.route_layer(from_fn_with_state(access, admit)))
-    });
-    routes
-        .fallback(no_such_path)
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn_with_state(state.clone(), layers::around_routes))
-        .with_state(state)
-}
-
-/// The layer of one path: who may call it, which the handler finds as an extension, and how large a
-/// body may be as it is sent.
-///
-/// # Errors
-/// See [`auth::authorize`] and [`body::bound_encoded`].
-async fn admit(
-    State((app, access)): State<(AppState, Access)>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    let caller = auth::authorize(&app, access, request.headers())?;
-    request.extensions_mut().insert(caller);
-    if request.method() == Method::POST {
-        request = body::bound_encoded(&app, request)?;
-    }
-    Ok(next.run(request).await)
-}
-
-async fn no_such_path() -> Problem {
-    Problem::new(Code::UnknownPath, "there is nothing at this path: see /api/v1/docs")
-}
-
-async fn method_not_allowed() -> Problem {
-    Problem::new(Code::MethodNotAllowed, "see the header Allow")
 }

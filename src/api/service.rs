@@ -1,0 +1,459 @@
+//! The way of a request through the API: the order of all that surrounds a handler.
+//!
+//! | step | what it does |
+//! |---|---|
+//! | 1 sensitive header | `Authorization` is hidden in debug output |
+//! | 2 request id | the client's, if it is short and plain, or else one of ours; the answer repeats it |
+//! | 3 span | method, route and request id; one log line when the answer is ready |
+//! | 4 headers | nothing is cached, framed, sniffed or run |
+//! | 5 drain | reads the rest of a body that was refused, so that the client can read the answer |
+//! | 6 panic net | a handler that panics answers 500, and the connection lives on |
+//! | 7 admission | the token first, then encoding and size as sent: [`admit`] |
+//! | 8 encodings | the body is decompressed; a large JSON or HTML answer is compressed |
+//! | 9 handler | reads the body within its own limits of size, time and memory |
+//!
+//! # Design
+//!
+//! [`router`] is built of layers of `tower_http`, and serves every route. Plain ingest, `POST` of
+//! events that are not compressed, is nearly all of the traffic, and layers are too expensive for
+//! it: each route is a boxed service that is cloned for every request, and a request id in an
+//! extension or a body in a box is an allocation. [`ingest`] therefore calls the same steps as
+//! functions. It skips step 1, as nothing on its way prints headers, and step 8, which it does not
+//! need. Steps 5 to 7 are the same code on both ways, and a test sends the same requests both ways
+//! and compares the answers.
+//!
+//! Time limits are not layers: the limit on a body can be reloaded and covers the body as a whole
+//! (see `body`), and a client that waits for a permit or follows a stream has chosen its time.
+//! `crate::app` limits the time of a head and of an idle connection.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{Extensions, HeaderMap, Method, StatusCode, Version, header};
+use axum::middleware::{Next, from_fn_with_state, map_request};
+use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
+use futures_util::FutureExt;
+use hyper::body::Incoming;
+use tower::{Service, ServiceBuilder};
+use tower_http::CompressionLevel;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{Predicate, SizeAbove};
+use tower_http::decompression::RequestDecompressionLayer;
+use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
+use tower_http::trace::TraceLayer;
+use tracing::{Instrument, Span};
+
+use crate::api::auth::{Access, Caller};
+use crate::api::decompress::gunzip;
+use crate::api::events::{self, EVENTS_PATH};
+use crate::api::layers::{self, REQUEST_ID};
+use crate::api::problem::{Code, Problem};
+use crate::api::routes::{self, ROUTES, Route};
+use crate::api::{AppState, auth, body, drain};
+use crate::clock;
+
+/// Answers that are smaller are sent as they are: a packet more or less is no gain.
+const COMPRESSED_BYTES_MIN: u64 = 1024;
+
+/// The service of a connection. Clones share one state.
+#[derive(Clone)]
+pub struct ApiService {
+    app: AppState,
+    router: Router,
+}
+
+impl fmt::Debug for ApiService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiService").field("app", &self.app).finish_non_exhaustive()
+    }
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+impl ApiService {
+    /// Serves every route.
+    #[must_use]
+    pub fn new(app: AppState) -> Self {
+        Self { router: router(app.clone()), app }
+    }
+
+    fn answer(&self, request: Request) -> Answer {
+        if is_plain_ingest(&request) {
+            return Box::pin(ingest(self.app.clone(), request).map(Ok));
+        }
+        Box::pin(self.router.clone().call(request))
+    }
+}
+
+impl hyper::service::Service<hyper::Request<Incoming>> for ApiService {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn call(&self, request: hyper::Request<Incoming>) -> Answer {
+        self.answer(request.map(Body::new))
+    }
+}
+
+/// Whether a request brings events in a body that is not encoded.
+fn is_plain_ingest(request: &Request) -> bool {
+    request.method() == Method::POST
+        && request.uri().path() == EVENTS_PATH
+        && !request.headers().contains_key(header::CONTENT_ENCODING)
+}
+
+/// The routes with their layers, outermost first.
+fn router(app: AppState) -> Router {
+    let around = ServiceBuilder::new()
+        .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]))
+        // The layer after it keeps an id that is there, and would log and repeat any text.
+        .map_request(layers::remove_odd_request_id)
+        .layer(SetRequestIdLayer::new(REQUEST_ID, app.clone()))
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(|request: &Request| {
+                    let route = request.extensions().get::<MatchedPath>();
+                    let route = route.map_or("none", MatchedPath::as_str);
+                    let id = request.headers().get(REQUEST_ID);
+                    layers::span(id, request.method(), route)
+                })
+                .on_request(())
+                .on_response(|response: &Response, took: Duration, _: &Span| {
+                    layers::log(response, took);
+                })
+                .on_body_chunk(())
+                .on_eos(())
+                .on_failure(()),
+        )
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .map_response(|mut response: Response| {
+            layers::secure(response.headers_mut(), None);
+            response
+        })
+        .layer(from_fn_with_state(app.clone(), drain_layer))
+        .layer(CatchPanicLayer::custom(panicked));
+    let add =
+        |router: Router<AppState>, route: &Route| router.route(&route.path, layered(&app, route));
+    ROUTES
+        .iter()
+        .fold(Router::new(), add)
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(around)
+        .with_state(app)
+}
+
+/// A handler with the layers of its route. A layer that is added later runs earlier.
+fn layered(app: &AppState, route: &Route) -> MethodRouter<AppState> {
+    let handler = route.handler();
+    let handler = if route.method == Method::GET {
+        // Only GET: the layer answers 406 to a client that refuses every encoding, which is no
+        // answer to a decision that was carried out.
+        let predicate = SizeAbove::new(COMPRESSED_BYTES_MIN).and(is_document);
+        let compression = CompressionLayer::new().quality(CompressionLevel::Fastest);
+        handler.route_layer(compression.compress_when(predicate))
+    } else {
+        // After `admit` one known encoding is left. gzip is ours, the layer does zstd.
+        handler.route_layer(RequestDecompressionLayer::new()).route_layer(map_request(gunzip))
+    };
+    handler.route_layer(from_fn_with_state((app.clone(), route.access), admission_layer))
+}
+
+/// JSON and HTML. `/metrics` compresses its answer itself, piece by piece; an event stream must
+/// not be held back in a compressor.
+fn is_document(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
+    kind.starts_with(b"application/json") || kind.starts_with(b"text/html")
+}
+
+async fn drain_layer(State(app): State<AppState>, request: Request, next: Next) -> Response {
+    drain::drained(&app, request, |request| next.run(request)).await
+}
+
+/// Admits a request to a route. The handler finds the caller as an extension.
+async fn admission_layer(
+    State((app, access)): State<(AppState, Access)>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let (caller, mut request) = admit(&app, access, request)?;
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
+/// Checks a request before a byte of its body is read: first who asks, so that a stranger learns
+/// nothing more, then the encoding and the size as sent.
+///
+/// # Errors
+/// See [`auth::authorize`] and [`body::bound_encoded`].
+fn admit(app: &AppState, access: Access, request: Request) -> Result<(Caller, Request), Problem> {
+    let caller = auth::authorize(app, access, request.headers())?;
+    if request.method() != Method::POST {
+        return Ok((caller, request));
+    }
+    Ok((caller, body::bound_encoded(app, request)?))
+}
+
+/// Serves plain ingest: the steps of [`router`] in the same order, as functions.
+///
+/// Hot path. This is no `async fn`, nor are the functions that it calls with the request: an
+/// `async fn` holds its arguments and the future that it waits for twice, and the whole is copied
+/// for every request.
+fn ingest(app: AppState, request: Request) -> impl Future<Output = Response> {
+    let id = layers::request_id(&app, request.headers());
+    let span = layers::span(Some(&id), request.method(), EVENTS_PATH);
+    let started = clock::monotonic();
+    async move {
+        let answer = |request| {
+            let answer = AssertUnwindSafe(ingest_admitted(&app, request)).catch_unwind();
+            answer.map(|caught| caught.unwrap_or_else(panicked))
+        };
+        let mut response = drain::drained(&app, request, answer).await;
+        layers::secure(response.headers_mut(), Some(id));
+        layers::log(&response, clock::monotonic().saturating_duration_since(started));
+        response
+    }
+    .instrument(span)
+}
+
+async fn ingest_admitted(app: &AppState, request: Request) -> Response {
+    match admit(app, routes::INGEST, request) {
+        Ok((caller, request)) => events::ingest(app, &caller, request).await.into_response(),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// The answer of a handler that panicked. The message goes to the log and not to the client.
+fn panicked(defect: Box<dyn Any + Send>) -> Response {
+    let message = match defect.downcast::<String>() {
+        Ok(text) => *text,
+        Err(defect) => defect.downcast_ref::<&str>().copied().unwrap_or_default().to_owned(),
+    };
+    tracing::error!(message, "a handler panicked");
+    Problem::new(Code::Internal, "a bug in the exporter; its log has the details").into_response()
+}
+
+async fn no_such_path() -> Problem {
+    Problem::new(Code::UnknownPath, "there is nothing at this path: see /api/v1/docs")
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(Code::MethodNotAllowed, "see the header Allow")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::future::ready;
+    use std::io::{self, Read};
+    use std::sync::Arc;
+
+    use arc_swap::ArcSwap;
+    use axum::http::{HeaderMap, StatusCode};
+    use bytes::Bytes;
+    use futures_util::{StreamExt, stream};
+    use http_body_util::BodyExt;
+
+    use crate::api::Code;
+    use crate::config::{Config, Environment};
+    use crate::domain::monitor::Monitor;
+    use crate::domain::settings::Settings;
+    use crate::engine::Handle;
+    use crate::metrics::{Build, Runtime};
+
+    /// Tokens are `password` for ingest alone, `123456` to read and scrape.
+    const CONFIG: &str = "
+web:
+  body_bytes_max: 2KiB
+tokens:
+  - {name: engine, scopes: [ingest],
+     sha256: 5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8}
+  - {name: desk, scopes: [read, metrics],
+     sha256: 8d969eef6ecad3c29a3a629280e686cf0c3f5d5a86aff3ca12020c923adc6c92}
+";
+
+    const ENGINE: (&str, &str) = ("authorization", "Bearer password");
+    const JSON: (&str, &str) = ("content-type", "application/json");
+    const NDJSON: (&str, &str) = ("content-type", "application/x-ndjson");
+
+    fn service() -> ApiService {
+        let config = Config::parse(CONFIG, &Environment::default()).unwrap();
+        let build = Build { version: "0", revision: "0", rustversion: "0" };
+        let engine = Handle::new(Monitor::new(Arc::new(Settings::default())));
+        ApiService::new(AppState::new(
+            engine,
+            Arc::new(ArcSwap::from_pointee(config)),
+            Arc::new(Runtime::new(&build).unwrap()),
+            Arc::new(|_| Box::pin(async { Ok(()) })),
+            || (),
+            7,
+        ))
+    }
+
+    /// What a client sees of an answer, and what the log does.
+    #[derive(Debug, PartialEq)]
+    struct Seen {
+        status: StatusCode,
+        headers: HeaderMap,
+        code: Option<Code>,
+        body: String,
+    }
+
+    async fn seen(answer: impl Future<Output = Result<Response, Infallible>>) -> Seen {
+        let (mut parts, body) = answer.await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        // The router sets it; hyper does when it sends an answer that has none.
+        if let Some(length) = parts.headers.remove(header::CONTENT_LENGTH) {
+            assert_eq!(length, body.len().to_string());
+        }
+        let code = parts.extensions.get::<Code>().copied();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        Seen { status: parts.status, headers: parts.headers, code, body }
+    }
+
+    fn heartbeat(id: &str) -> String {
+        format!(
+            r#"{{"type":"heartbeat","account":"paper","component":"engine","event_id":"{id}","time":"2026-11-22T15:00:00Z"}}"#
+        )
+    }
+
+    fn post(target: &str, headers: &[(&str, &str)], body: Body) -> Request {
+        let request = Request::post(target);
+        let add = |request: axum::http::request::Builder, (name, value): &(&str, &str)| {
+            request.header(*name, *value)
+        };
+        headers.iter().fold(request, add).body(body).unwrap()
+    }
+
+    /// Both ways, each into an exporter of its own, which gets all requests in turn.
+    struct Ways {
+        direct: ApiService,
+        routed: ApiService,
+    }
+
+    impl Ways {
+        async fn check(&self, request: impl Fn() -> Request, expect: u16) {
+            assert!(is_plain_ingest(&request()), "{:?} goes past the router", request());
+            let past = seen(self.direct.answer(request())).await;
+            let routed = seen(self.routed.router.clone().call(request())).await;
+            assert_eq!(past, routed, "{:?}", request());
+            assert_eq!(past.status, expect, "{past:?}");
+        }
+
+        /// With the token of an engine.
+        async fn check_body(&self, kind: (&str, &str), body: &str, expect: u16) {
+            let request = || post(EVENTS_PATH, &[ENGINE, kind], Body::from(body.to_owned()));
+            self.check(request, expect).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn both_ways_give_the_same_answer() {
+        let ways = Ways { direct: service(), routed: service() };
+        let (one, two) = (heartbeat("1"), heartbeat("2"));
+        let broken = r#"{"type":"heartbeat"}"#;
+        ways.check_body(JSON, &one, 200).await;
+        ways.check_body(JSON, &one, 200).await;
+        ways.check_body(NDJSON, &format!("{one}\n{two}\n"), 200).await;
+        ways.check_body(JSON, &format!("[{two},{broken}]"), 207).await;
+        ways.check_body(JSON, broken, 422).await;
+        ways.check_body(JSON, "{", 400).await;
+        ways.check_body(JSON, "", 400).await;
+        ways.check_body(("content-type", "text/plain"), &one, 415).await;
+        ways.check_body(JSON, &"x".repeat(4096), 413).await;
+        ways.check_body(JSON, &"x".repeat(64 * 1024), 413).await;
+
+        let with = |headers: &'static [(&'static str, &'static str)]| {
+            let one = one.clone();
+            move || post(EVENTS_PATH, headers, Body::from(one.clone()))
+        };
+        ways.check(with(&[JSON]), 401).await;
+        ways.check(with(&[JSON, ("authorization", "Bearer unknown")]), 401).await;
+        ways.check(with(&[JSON, ("authorization", "Bearer 123456")]), 403).await;
+        ways.check(with(&[JSON, ("authorization", "Basic eDpwYXNzd29yZA==")]), 200).await;
+        ways.check(with(&[JSON, ENGINE, ("x-request-id", "mine")]), 200).await;
+        ways.check(with(&[JSON, ENGINE, ("x-request-id", "not one")]), 200).await;
+        let target = format!("{EVENTS_PATH}?dry_run=1");
+        ways.check(|| post(&target, &[JSON, ENGINE], Body::from(one.clone())), 400).await;
+    }
+
+    #[tokio::test]
+    async fn both_ways_read_bodies_without_a_length_alike() {
+        let ways = Ways { direct: service(), routed: service() };
+        let check = async |frame: fn(usize) -> Option<io::Result<Bytes>>, expect| {
+            let request = || {
+                let frames = stream::iter(0..).scan((), move |(), n| ready(frame(n)));
+                post(EVENTS_PATH, &[ENGINE, JSON], Body::from_stream(frames))
+            };
+            ways.check(request, expect).await;
+        };
+        check(|n| (n == 0).then(|| Ok(heartbeat("3").into())), 200).await;
+        check(|n| (n < 2).then(|| Ok(vec![b' '; 2000].into())), 413).await;
+        check(
+            |n| Some(if n == 0 { Ok("[".into()) } else { Err(io::ErrorKind::InvalidData.into()) }),
+            400,
+        )
+        .await;
+        check(|n| if n == 0 { panic!("a defect") } else { None }, 500).await;
+    }
+
+    #[tokio::test]
+    async fn the_rest_goes_through_the_router() {
+        let service = service();
+        let check = async |request: Request, expect: u16| {
+            assert!(!is_plain_ingest(&request), "{request:?}");
+            let found = seen(service.answer(request)).await;
+            assert_eq!(found.status, expect, "{found:?}");
+        };
+        let encoded = ("content-encoding", "gzip");
+        check(post(EVENTS_PATH, &[ENGINE, JSON, encoded], Body::from("{}")), 400).await;
+        check(Request::get(EVENTS_PATH).body(Body::empty()).unwrap(), 405).await;
+        check(Request::get("/-/healthy").body(Body::empty()).unwrap(), 200).await;
+        check(post("/api/v1/event", &[ENGINE, JSON], Body::from("{}")), 404).await;
+    }
+
+    #[tokio::test]
+    async fn large_documents_are_compressed_once_for_clients_that_accept_it() {
+        let service = service();
+        let get = async |path: &str, accept: Option<&str>| {
+            let request = Request::get(path).header(ENGINE.0, "Bearer 123456");
+            let request = match accept {
+                Some(accept) => request.header("accept-encoding", accept),
+                None => request,
+            };
+            service.answer(request.body(Body::empty()).unwrap()).await.unwrap()
+        };
+        let check = async |path: &str, accept: Option<&str>, expect: &[&str]| {
+            let response = get(path, accept).await;
+            assert_eq!(response.status(), 200, "{path}");
+            let encodings = response.headers().get_all("content-encoding");
+            assert_eq!(encodings.iter().collect::<Vec<_>>(), expect, "{path} {accept:?}");
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            if !expect.is_empty() {
+                let mut plain = String::new();
+                flate2::read::GzDecoder::new(&body[..]).read_to_string(&mut plain).unwrap();
+                assert!(plain.starts_with(['{', '<', '#']), "{path}: {plain}");
+            }
+        };
+        check("/api/v1/openapi.json", Some("gzip"), &["gzip"]).await;
+        check("/api/v1/docs", Some("zstd, gzip;q=0.5"), &["gzip"]).await;
+        check("/api/v1/openapi.json", None, &[]).await;
+        check("/api/v1/openapi.json", Some("br"), &[]).await;
+        check("/metrics", Some("gzip"), &["gzip"]).await;
+        check("/-/healthy", Some("gzip"), &[]).await;
+        let stream = get("/api/v1/stream", Some("gzip")).await;
+        assert!(!stream.headers().contains_key("content-encoding"));
+    }
+}
