@@ -5,7 +5,7 @@
 //! | task | owner | ends |
 //! |---|---|---|
 //! | writer (a thread) | `Engine` | when told to stop, after it committed what waits |
-//! | preparer of segments (a thread) | the log | when the writer has ended |
+//! | preallocator of segments (a thread) | the log | when the writer has ended |
 //! | accept loop and connections | `App` | when the drain begins, within `web.drain_timeout` |
 //! | ticks, directives, reloads, probes, webhooks, snapshots | `App` | when the connections have ended |
 //!

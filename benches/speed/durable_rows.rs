@@ -56,9 +56,9 @@ pub(crate) fn open(folder: &Path, sync: SyncMode) -> LocalLog {
     let storage = DiskStorage::open_or_create(folder).expect("a folder");
     let options = LocalOptions { sync, ..LocalOptions::default() };
     let mut log = LocalLog::open(Arc::new(storage), options).expect("a log");
-    let preparer = log.preparer();
+    let preallocator = log.preallocator();
     // It ends with the log.
-    thread::spawn(move || preparer.run());
+    thread::spawn(move || preallocator.run());
     log
 }
 

@@ -64,11 +64,11 @@ fn open_local(storage: &StorageConfig, runtime: &Arc<Runtime>) -> Result<LocalLo
             "a batch that was never acknowledged was cut short by a crash, and set aside"
         );
     }
-    let preparer = log.preparer();
+    let preallocator = log.preallocator();
     std::thread::Builder::new()
-        .name("preparer".into())
-        .spawn(move || preparer.run())
-        .map_err(|source| AppError::SetUp { what: "the preparer of segments", source })?;
+        .name("preallocator".into())
+        .spawn(move || preallocator.run())
+        .map_err(|source| AppError::SetUp { what: "the preallocator of segments", source })?;
     let (first, last) = (log.first_sequence(), log.last_sequence());
     tracing::info!(path = %path.display(), first, last, "the journal is open");
     Ok(log)
@@ -106,8 +106,8 @@ impl EventLog for Counted {
         self.count(result)
     }
 
-    fn look_after_place(&mut self) -> Result<(), LogError> {
-        let result = self.log.look_after_place();
+    fn check_in_place(&mut self) -> Result<(), LogError> {
+        let result = self.log.check_in_place();
         self.count(result)
     }
 

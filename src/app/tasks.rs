@@ -51,7 +51,7 @@ pub(super) async fn look_after_journal(handle: Handle, stop: CancellationToken) 
     let mut every = tokio::time::interval(LOOK);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(every.tick()).await.is_some() {
-        match handle.with_log(|log| log.look_after_place()).await {
+        match handle.with_log(|log| log.check_in_place()).await {
             Ok(()) => {}
             Err(LogErrand::Log(error)) => {
                 tracing::error!(error = chain(&error), "the journal was moved or removed");

@@ -529,8 +529,8 @@ mod tests {
             self.1.sync()
         }
 
-        fn look_after_place(&mut self) -> Result<(), LogError> {
-            self.1.look_after_place()
+        fn check_in_place(&mut self) -> Result<(), LogError> {
+            self.1.check_in_place()
         }
 
         fn first_sequence(&self) -> u64 {

@@ -166,7 +166,7 @@ fn a_repair_can_be_cut_short() {
     for at in 0..40 {
         let storage = written.copy(at);
         storage.damage(&name, |bytes| bytes[700] ^= 1);
-        storage.fail_at(storage.operations() + at, super::Fault::PowerCut);
+        storage.fail_at(storage.operations() + at, super::StorageFault::PowerCut);
         let shared: Arc<dyn Storage> = Arc::new(storage.clone());
         repair(&shared).ok();
         storage.cut_power();

@@ -2,14 +2,14 @@
 //!
 //! Input: the segments of a directory that is locked. Output: the place of the next frame, or what is
 //! damaged. Invariant: only the last segment is read, and the one before it if the last is empty.
-//! Deliberately absent: any change of a segment (see [`super::mend`]).
+//! Deliberately absent: any change of a segment (see [`super::quarantine`]).
 
 use std::collections::VecDeque;
 use std::io;
 
-use super::frame::{Digest, Header, SECTOR};
-use super::segment::{Link, Scan, Segment, SegmentName};
-use super::spare::TEMPORARY_SUFFIX;
+use super::frame::{Digest, FrameHeader, SECTOR};
+use super::preallocate::TEMPORARY_SUFFIX;
+use super::segment::{ChainLink, Segment, SegmentName, SegmentScan};
 use super::storage::{Lock, Storage, create_durably, is_full};
 use super::tail::{Tail, judge};
 use super::{LogError, failed};
@@ -59,14 +59,14 @@ pub(super) fn first_received_at(storage: &dyn Storage, segment: &Segment) -> Res
     let mut sector = [0; SECTOR];
     let file = storage.open(&segment.name.to_string()).map_err(failed(doing))?;
     file.read_at(&mut sector, 0).map_err(failed(doing))?;
-    let header = Header::parse(&sector);
+    let header = FrameHeader::parse(&sector);
     let place = || segment.place(storage);
     let header = header.map_err(|what| LogError::Corrupt { place: place(), what })?;
     Ok(header.received_at_nanos)
 }
 
 /// Where a log ends.
-pub(super) struct End {
+pub(super) struct LogEnd {
     /// The last segment.
     pub(super) segment: Segment,
     /// The end of its last frame.
@@ -82,14 +82,14 @@ pub(super) struct End {
 
 /// Finds the end of the log, reading its last segment; and the one before it if the last one is
 /// empty. At least one segment exists.
-pub(super) fn find_end(storage: &dyn Storage, segments: &[Segment]) -> Result<End, LogError> {
+pub(super) fn find_end(storage: &dyn Storage, segments: &[Segment]) -> Result<LogEnd, LogError> {
     let Some((last, before)) = segments.split_last() else {
         let (place, what) = (storage.place(""), "there is no segment".into());
         return Err(LogError::Corrupt { place, what });
     };
     let next_sequence = last.name.first_sequence;
-    let unknown = Link { next_sequence, digest: (next_sequence == 1).then_some([0; 32]) };
-    let mut scan = Scan::new(storage, last, unknown)?;
+    let unknown = ChainLink { next_sequence, digest: (next_sequence == 1).then_some([0; 32]) };
+    let mut scan = SegmentScan::new(storage, last, unknown)?;
     let doubtful_from = walk(&mut scan)?;
     if scan.offset == 0
         && let Some(previous) = before.last()
@@ -108,11 +108,11 @@ pub(super) fn find_end(storage: &dyn Storage, segments: &[Segment]) -> Result<En
     };
     let last_sequence = scan.link.next_sequence - 1;
     let offset = scan.offset;
-    Ok(End { segment: *last, offset, digest, last_sequence, doubtful_from, torn_until })
+    Ok(LogEnd { segment: *last, offset, digest, last_sequence, doubtful_from, torn_until })
 }
 
 /// Walks to the last intact frame. Returns where the first one begins that may not be on the disk.
-fn walk(scan: &mut Scan) -> Result<u64, LogError> {
+fn walk(scan: &mut SegmentScan) -> Result<u64, LogError> {
     let mut doubtful: VecDeque<(u64, u64)> = VecDeque::new();
     let mut begins = scan.offset;
     while let Some((header, _)) = scan.next()? {
@@ -127,10 +127,10 @@ fn walk(scan: &mut Scan) -> Result<u64, LogError> {
 
 /// The link to what follows a segment that was left for another one, which begins at `next`: all
 /// that was acknowledged before stands in it.
-fn end_of_full(storage: &dyn Storage, segment: &Segment, next: u64) -> Result<Link, LogError> {
+fn end_of_full(storage: &dyn Storage, segment: &Segment, next: u64) -> Result<ChainLink, LogError> {
     let next_sequence = segment.name.first_sequence;
     let digest = (next_sequence == 1).then_some([0; 32]);
-    let mut scan = Scan::new(storage, segment, Link { next_sequence, digest })?;
+    let mut scan = SegmentScan::new(storage, segment, ChainLink { next_sequence, digest })?;
     while scan.link.next_sequence < next {
         if scan.next()?.is_none() {
             let due = scan.link.next_sequence;

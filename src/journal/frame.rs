@@ -48,7 +48,7 @@ pub(super) type Digest = [u8; 32];
 
 /// What stands in front of the records.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub(super) struct FrameHeader {
     pub(super) first_sequence: u64,
     pub(super) count: u32,
     pub(super) payload_bytes: u64,
@@ -64,7 +64,7 @@ pub(super) struct Header {
     pub(super) previous: Digest,
 }
 
-impl Header {
+impl FrameHeader {
     /// Bytes of the whole frame; none when no file is that large.
     pub(super) fn frame_bytes(&self) -> Option<u64> {
         let padded = self.payload_bytes.checked_add((HEADER_BYTES + CRC_BYTES) as u64)?;
@@ -80,7 +80,7 @@ impl Header {
         let mut bytes = [0; HEADER_BYTES];
         let relaxed = if self.relaxed { FLAG_RELAXED } else { 0 };
         let reserve = if self.room == Room::Reserve { FLAG_RESERVE } else { 0 };
-        let mut put = Put { bytes: &mut bytes, offset: 0 };
+        let mut put = HeaderWriter { bytes: &mut bytes, offset: 0 };
         put.bytes(&MAGIC);
         put.bytes(&[VERSION]);
         put.bytes(&(relaxed | reserve).to_le_bytes());
@@ -104,7 +104,7 @@ impl Header {
         let cut = || String::from("its header is cut short");
         let header = sector.first_chunk::<HEADER_BYTES>().ok_or_else(cut)?;
         let (covered, crc) = header.split_last_chunk::<CRC_BYTES>().ok_or_else(cut)?;
-        let mut take = Take(covered);
+        let mut take = HeaderReader(covered);
         let magic = take.bytes::<3>();
         if magic != MAGIC {
             return Err("no batch begins here".into());
@@ -135,12 +135,12 @@ impl Header {
 }
 
 /// Writes field after field.
-struct Put<'b> {
+struct HeaderWriter<'b> {
     bytes: &'b mut [u8; HEADER_BYTES],
     offset: usize,
 }
 
-impl Put<'_> {
+impl HeaderWriter<'_> {
     fn bytes(&mut self, value: &[u8]) {
         let end = self.offset + value.len();
         // The fields add up to less than the header.
@@ -152,9 +152,9 @@ impl Put<'_> {
 }
 
 /// Reads field after field; the fields add up to less than the header.
-struct Take<'b>(&'b [u8]);
+struct HeaderReader<'b>(&'b [u8]);
 
-impl Take<'_> {
+impl HeaderReader<'_> {
     fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let Some((value, rest)) = self.0.split_first_chunk::<N>() else { return [0; N] };
         self.0 = rest;
@@ -164,7 +164,7 @@ impl Take<'_> {
 
 /// What a frame says of the log around it.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct FrameContext {
     pub(super) relaxed: bool,
     pub(super) synced_sequence: u64,
     pub(super) file_bytes: u64,
@@ -185,9 +185,13 @@ pub(super) fn frame_bytes(batch: &Batch) -> Result<u64, LogError> {
 ///
 /// # Errors
 /// [`LogError::Full`] for a batch of more records, or a record of more bytes, than 32 bits count.
-pub(super) fn encode(batch: &Batch, place: &Place, out: &mut Vec<u8>) -> Result<Digest, LogError> {
+pub(super) fn encode(
+    batch: &Batch,
+    place: &FrameContext,
+    out: &mut Vec<u8>,
+) -> Result<Digest, LogError> {
     let count = u32::try_from(batch.len()).map_err(|_| LogError::Full)?;
-    let header = Header {
+    let header = FrameHeader {
         first_sequence: batch.first_sequence(),
         count,
         payload_bytes: (batch.len() * LENGTH_BYTES + batch.size_bytes()) as u64,
@@ -214,12 +218,12 @@ pub(super) fn encode(batch: &Batch, place: &Place, out: &mut Vec<u8>) -> Result<
 
 /// The digest of a frame whose records nobody needs: of its header, and of the CRC of its payload.
 /// `crc` are the bytes at [`crc_offset`].
-pub(super) fn digest_of(sector: &[u8], crc: [u8; CRC_BYTES]) -> Option<Digest> {
+pub(super) fn digest_of_header(sector: &[u8], crc: [u8; CRC_BYTES]) -> Option<Digest> {
     sector.first_chunk::<HEADER_BYTES>().map(|header| digest(header, crc))
 }
 
 /// Where the CRC of the payload is, counted from the first byte of the frame.
-pub(super) const fn crc_offset(header: &Header) -> u64 {
+pub(super) const fn crc_offset(header: &FrameHeader) -> u64 {
     (HEADER_BYTES as u64).saturating_add(header.payload_bytes)
 }
 
@@ -228,7 +232,7 @@ pub(super) const fn crc_offset(header: &Header) -> u64 {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn decode(header: &Header, frame: &[u8]) -> Result<(Batch, Digest), String> {
+pub(super) fn decode(header: &FrameHeader, frame: &[u8]) -> Result<(Batch, Digest), String> {
     let cut = || String::from("it is cut short");
     let (head, rest) = frame.split_first_chunk::<HEADER_BYTES>().ok_or_else(cut)?;
     let payload_bytes = usize::try_from(header.payload_bytes).map_err(|_| cut())?;
@@ -262,8 +266,8 @@ mod tests {
 
     use proptest::prelude::*;
 
-    fn place() -> Place {
-        Place { relaxed: false, synced_sequence: 6, file_bytes: 1 << 20, previous: [7; 32] }
+    fn place() -> FrameContext {
+        FrameContext { relaxed: false, synced_sequence: 6, file_bytes: 1 << 20, previous: [7; 32] }
     }
 
     fn batch(records: &[Vec<u8>], room: Room) -> Batch {
@@ -283,11 +287,11 @@ mod tests {
             bit: prop::sample::Index,
         ) {
             let room = if reserve { Room::Reserve } else { Room::Ordinary };
-            let (batch, place) = (batch(&records, room), Place { relaxed, ..place() });
+            let (batch, place) = (batch(&records, room), FrameContext { relaxed, ..place() });
             let mut bytes = Vec::new();
             let digest = encode(&batch, &place, &mut bytes).unwrap();
             prop_assert_eq!(bytes.len() as u64, frame_bytes(&batch).unwrap());
-            let header = Header::parse(&bytes).unwrap();
+            let header = FrameHeader::parse(&bytes).unwrap();
             prop_assert_eq!(header.frame_bytes(), Some(bytes.len() as u64));
             prop_assert_eq!(header.relaxed, relaxed);
             prop_assert_eq!(decode(&header, &bytes).unwrap(), (batch.clone(), digest));
@@ -295,7 +299,7 @@ mod tests {
             let used = HEADER_BYTES + usize::try_from(header.payload_bytes).unwrap() + CRC_BYTES;
             let bit = bit.index(used * 8);
             bytes[bit / 8] ^= 1 << (bit % 8);
-            let read = Header::parse(&bytes).and_then(|header| decode(&header, &bytes));
+            let read = FrameHeader::parse(&bytes).and_then(|header| decode(&header, &bytes));
             prop_assert!(read.is_err(), "bit {} of {}", bit, used * 8);
         }
     }
@@ -310,7 +314,7 @@ mod tests {
             let covered = HEADER_BYTES - CRC_BYTES;
             let crc = crc32c::crc32c(&bytes[..covered]);
             bytes[covered..HEADER_BYTES].copy_from_slice(&crc.to_le_bytes());
-            let error = Header::parse(&bytes).unwrap_err();
+            let error = FrameHeader::parse(&bytes).unwrap_err();
             assert!(error.contains(expect), "{error}");
         };
         check(0, b'X', "no batch begins here");
@@ -322,7 +326,7 @@ mod tests {
     fn lengths_that_do_not_add_up_are_refused() {
         let mut bytes = Vec::new();
         encode(&batch(&[vec![1, 2], vec![3]], Room::Ordinary), &place(), &mut bytes).unwrap();
-        let header = Header::parse(&bytes).unwrap();
+        let header = FrameHeader::parse(&bytes).unwrap();
         let check = |lengths: [u32; 2]| {
             let mut bytes = bytes.clone();
             let payload = HEADER_BYTES..HEADER_BYTES + 11;

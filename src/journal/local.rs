@@ -4,17 +4,17 @@
 //! Invariants: one log has the directory; only the last segment can end in a tear, for a new one
 //! begins when the one before it is synced; a batch is written to no sector of another one; after
 //! a failure nothing is tried. Deliberately absent: threads and clocks. The spare is made by whoever
-//! runs the [`Preparer`], and times are those of the batches.
+//! runs the [`Preallocator`], and times are those of the batches.
 
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::end::{find_end, first_received_at, first_segment, remove_temporaries, take_lock};
-use super::frame::{self, Digest, FRAME_BYTES_MIN, Place, SECTOR_BYTES};
-use super::mend::{self, Span, TornTail};
+use super::frame::{self, Digest, FRAME_BYTES_MIN, FrameContext, SECTOR_BYTES};
+use super::preallocate::{PreallocatedKind, Preallocation, Preallocator, SPARE};
+use super::quarantine::{self, ByteSpan, TornTail};
 use super::segment::{self, Segment, SegmentName};
-use super::spare::{Kind, Preparer, SPARE, Spares};
 use super::storage::{Lock, Storage, StoredFile, create_durably, is_full};
 use super::{Batch, Durability, EventLog, LogError, Retention, Room, failed};
 
@@ -77,7 +77,7 @@ pub struct LocalLog {
     synced_sequence: u64,
     /// Receive time of the batch that was synced last, or that came first.
     synced_at_nanos: Option<i64>,
-    spares: Spares,
+    preallocated: Preallocation,
     /// Receive time of the batch at which there was no room for a file.
     missed_at_nanos: Option<i64>,
     /// Receive time of the batch at which missing files were asked for last.
@@ -117,8 +117,9 @@ impl LocalLog {
         }
         let end = find_end(&*storage, &segments)?;
         let names = storage.names().map_err(failed("reading the directory"))?;
-        let spares = Spares::new(Arc::clone(&storage), &names, segment_bytes, reserve_bytes)
-            .map_err(failed("opening a spare segment"))?;
+        let preallocated =
+            Preallocation::new(Arc::clone(&storage), &names, segment_bytes, reserve_bytes)
+                .map_err(failed("opening a spare segment"))?;
         let last = end.segment;
         let file = storage.open(&last.name.to_string()).map_err(failed("opening a segment"))?;
         let mut log = Self {
@@ -131,7 +132,7 @@ impl LocalLog {
             last_sequence: end.last_sequence,
             synced_sequence: 0,
             synced_at_nanos: None,
-            spares,
+            preallocated,
             missed_at_nanos: None,
             asked_at_nanos: None,
             buffer: Vec::new(),
@@ -139,11 +140,12 @@ impl LocalLog {
             failed: false,
             _lock: lock,
         };
-        log.torn = log.mend(end.torn_until)?;
+        log.torn = log.quarantine_torn_tail(end.torn_until)?;
         // A process that ended may have left pages that the disk does not have yet, and one whose sync
         // failed pages that it never gets by itself.
-        let doubtful = Span { from: end.doubtful_from, until: end.offset };
-        mend::write_again(&*log.file, doubtful).map_err(failed("writing the last batch again"))?;
+        let doubtful = ByteSpan { from: end.doubtful_from, until: end.offset };
+        quarantine::rewrite(&*log.file, doubtful)
+            .map_err(failed("writing the last batch again"))?;
         log.file.sync().map_err(failed("syncing the last segment"))?;
         log.storage.sync_names().map_err(failed("syncing the directory"))?;
         log.synced_sequence = log.last_sequence;
@@ -151,11 +153,11 @@ impl LocalLog {
         Ok(log)
     }
 
-    /// From now on spare segments are made by whoever runs the preparer, on a thread of its own.
-    pub fn preparer(&mut self) -> Preparer {
-        let preparer = self.spares.in_background();
-        self.spares.ask(Kind::Spare);
-        preparer
+    /// From now on spare segments are made by whoever runs the preallocator, on a thread of its own.
+    pub fn preallocator(&mut self) -> Preallocator {
+        let preallocator = self.preallocated.start_background();
+        self.preallocated.request(PreallocatedKind::Spare);
+        preallocator
     }
 
     /// The torn tail that was set aside when the log was opened.
@@ -169,18 +171,18 @@ impl LocalLog {
     /// # Errors
     /// [`LogError::Failed`] when the directory cannot be read.
     pub fn torn_tails(&self) -> Result<usize, LogError> {
-        Ok(mend::torn_files(&*self.storage)?.len())
+        Ok(quarantine::torn_tail_files(&*self.storage)?.len())
     }
 
     /// Sets a torn tail aside, if there is one. On a full disk the spare makes room for it.
-    fn mend(&mut self, until: Option<u64>) -> Result<Option<TornTail>, LogError> {
+    fn quarantine_torn_tail(&mut self, until: Option<u64>) -> Result<Option<TornTail>, LogError> {
         let (Some(until), Some(segment)) = (until, self.segments.last()) else { return Ok(None) };
-        let span = Span { from: self.end, until };
-        match mend::mend(&*self.storage, segment, span) {
-            Err(LogError::Full) if self.spares.ready(Kind::Spare).is_some() => {
+        let span = ByteSpan { from: self.end, until };
+        match quarantine::quarantine_torn_tail(&*self.storage, segment, span) {
+            Err(LogError::Full) if self.preallocated.ready(PreallocatedKind::Spare).is_some() => {
                 self.storage.remove(SPARE).map_err(failed("removing the spare segment"))?;
-                self.spares.used(Kind::Spare);
-                mend::mend(&*self.storage, segment, span).map(Some)
+                self.preallocated.mark_used(PreallocatedKind::Spare);
+                quarantine::quarantine_torn_tail(&*self.storage, segment, span).map(Some)
             }
             result => result.map(Some),
         }
@@ -188,7 +190,7 @@ impl LocalLog {
 
     /// Makes the reserve, if it is missing. A full disk is no reason not to start.
     fn make_ready(&mut self) -> Result<(), LogError> {
-        match self.spares.get(Kind::Reserve) {
+        match self.preallocated.get(PreallocatedKind::Reserve) {
             Err(error) if !is_full(&error) => Err(failed("making the reserve")(error)),
             _ => Ok(()),
         }
@@ -204,7 +206,7 @@ impl LocalLog {
     fn append_frame(&mut self, batch: &Batch) -> Result<(), LogError> {
         self.make_room(batch)?;
         let relaxed = self.durability() == Durability::Relaxed;
-        let place = Place {
+        let place = FrameContext {
             relaxed,
             synced_sequence: self.synced_sequence,
             file_bytes: self.active().size_bytes,
@@ -255,12 +257,12 @@ impl LocalLog {
         }
         let made = self.spare_of(bytes, batch.received_at_nanos());
         match made {
-            Ok((name, size_bytes)) => self.roll(name, size_bytes, Kind::Spare),
+            Ok((name, size_bytes)) => self.roll(name, size_bytes, PreallocatedKind::Spare),
             Err(error) if is_full(&error) => {
-                let reserve_bytes = self.spares.bytes_of(Kind::Reserve);
-                match self.spares.ready(Kind::Reserve) {
+                let reserve_bytes = self.preallocated.bytes_of(PreallocatedKind::Reserve);
+                match self.preallocated.ready(PreallocatedKind::Reserve) {
                     Some(name) if batch.room() == Room::Reserve && bytes <= reserve_bytes => {
-                        self.roll(name, reserve_bytes, Kind::Reserve)
+                        self.roll(name, reserve_bytes, PreallocatedKind::Reserve)
                     }
                     _ => Err(LogError::Full),
                 }
@@ -271,12 +273,14 @@ impl LocalLog {
 
     /// A new segment of at least that many bytes: its name until now, and its bytes.
     fn spare_of(&mut self, bytes: u64, now_nanos: i64) -> io::Result<(&'static str, u64)> {
-        if self.spares.ready(Kind::Spare).is_none() && is_recent(self.missed_at_nanos, now_nanos) {
+        if self.preallocated.ready(PreallocatedKind::Spare).is_none()
+            && is_recent(self.missed_at_nanos, now_nanos)
+        {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let made = if bytes <= self.options.segment_bytes {
             let segment_bytes = self.options.segment_bytes;
-            self.spares.get(Kind::Spare).map(|name| (name, segment_bytes))
+            self.preallocated.get(PreallocatedKind::Spare).map(|name| (name, segment_bytes))
         } else {
             // Larger than any spare.
             create_durably(&*self.storage, "large.tmp", "large", bytes).map(|()| ("large", bytes))
@@ -289,22 +293,27 @@ impl LocalLog {
 
     /// Asks for what is missing, in the background, so that it is there when it is needed.
     fn look_ahead(&mut self, now_nanos: i64) -> Result<(), LogError> {
-        let missing = self.spares.missing().map_err(failed("making a segment"))?;
+        let missing = self.preallocated.missing().map_err(failed("making a segment"))?;
         if missing.is_empty() || is_recent(self.asked_at_nanos, now_nanos) {
             return Ok(());
         }
         self.asked_at_nanos = Some(now_nanos);
         for kind in missing {
-            self.spares.ask(kind);
+            self.preallocated.request(kind);
         }
         Ok(())
     }
 
     /// Goes on in another segment. What stands in the one before is synced first, so that only the
     /// last segment can be torn.
-    fn roll(&mut self, name: &str, size_bytes: u64, kind: Kind) -> Result<(), LogError> {
+    fn roll(
+        &mut self,
+        name: &str,
+        size_bytes: u64,
+        kind: PreallocatedKind,
+    ) -> Result<(), LogError> {
         self.sync_batches()?;
-        let reserve = kind == Kind::Reserve;
+        let reserve = kind == PreallocatedKind::Reserve;
         let next = SegmentName { first_sequence: self.last_sequence + 1, reserve };
         let doing = "beginning a segment";
         if self.active().name.first_sequence == next.first_sequence {
@@ -316,9 +325,9 @@ impl LocalLog {
         self.file = self.storage.open(&next.to_string()).map_err(failed(doing))?;
         self.segments.push(Segment { name: next, size_bytes });
         self.end = 0;
-        self.spares.used(kind);
+        self.preallocated.mark_used(kind);
         self.missed_at_nanos = None;
-        self.spares.ask(Kind::Spare);
+        self.preallocated.request(PreallocatedKind::Spare);
         Ok(())
     }
 
@@ -367,7 +376,7 @@ impl EventLog for LocalLog {
         self.finally(Self::sync_batches)
     }
 
-    fn look_after_place(&mut self) -> Result<(), LogError> {
+    fn check_in_place(&mut self) -> Result<(), LogError> {
         let doing = "looking whether the directory, its lock and the last segment are in place";
         self.finally(|log| {
             let name = log.active().name.to_string();
@@ -437,7 +446,7 @@ impl EventLog for LocalLog {
 
     fn size_bytes(&self) -> u64 {
         let segments: u64 = self.segments.iter().map(|segment| segment.size_bytes).sum();
-        segments + self.spares.size_bytes()
+        segments + self.preallocated.size_bytes()
     }
 
     fn durability(&self) -> Durability {

@@ -58,7 +58,7 @@ impl EventLog for MemoryLog {
         Ok(())
     }
 
-    fn look_after_place(&mut self) -> Result<(), LogError> {
+    fn check_in_place(&mut self) -> Result<(), LogError> {
         Ok(())
     }
 

@@ -14,8 +14,8 @@ mod sim;
 mod frame;
 mod segment;
 mod tail;
-mod spare;
-mod mend;
+mod preallocate;
+mod quarantine;
 mod end;
 mod local;
 mod reader;
@@ -31,14 +31,12 @@ pub use disk::DiskStorage;
 pub use frame::{FRAME_BYTES_MIN, SECTOR_BYTES};
 pub use local::{LocalLog, LocalOptions, SyncMode, SyncTimer};
 pub use memory::MemoryLog;
-pub use mend::TornTail;
+pub use preallocate::Preallocator;
+pub use quarantine::TornTail;
 pub use reader::{JournalReader, TailState, Verified};
 pub use repair::{Repaired, repair};
-pub use sim::{Fault, Operation, SimStorage};
-pub use snapshots::{
-    GENERATIONS, Reader as SnapshotReader, SnapshotError, SnapshotInfo, Snapshots,
-};
-pub use spare::Preparer;
+pub use sim::{SimStorage, StorageFault, StorageOperation};
+pub use snapshots::{GENERATIONS, SnapshotError, SnapshotInfo, SnapshotReader, Snapshots};
 pub use storage::{FileId, Lock, Storage, StoredFile};
 
 /// Where batches go. There is one writer, so a log is owned by it and needs no lock.
@@ -70,7 +68,7 @@ pub trait EventLog: Send {
     ///
     /// # Errors
     /// [`LogError::Failed`], which is final as in [`EventLog::append`].
-    fn look_after_place(&mut self) -> Result<(), LogError>;
+    fn check_in_place(&mut self) -> Result<(), LogError>;
 
     /// Visits the batches that hold the records from sequence `from` on, oldest first. The first
     /// batch may begin with earlier records. An error of `visit` ends the replay and is returned.

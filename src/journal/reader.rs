@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use super::frame::Header;
-use super::mend::torn_files;
-use super::segment::{Link, Scan, Segment};
+use super::frame::FrameHeader;
+use super::quarantine::torn_tail_files;
+use super::segment::{ChainLink, Segment, SegmentScan};
 use super::storage::Storage;
 use super::tail::{Tail, judge};
 use super::{Batch, LogError, failed};
@@ -118,7 +118,7 @@ impl JournalReader {
         }
         let wanted = self.segments.partition_point(|s| s.name.first_sequence <= from);
         let segments = self.segments.get(wanted.saturating_sub(1)..).unwrap_or_default();
-        let mut visit = |_: &Header, batch: &Batch| {
+        let mut visit = |_: &FrameHeader, batch: &Batch| {
             if batch.next_sequence() > from { visit(batch) } else { Ok(()) }
         };
         match walk(&*self.storage, segments, &mut visit)? {
@@ -133,7 +133,7 @@ impl JournalReader {
     /// [`LogError::Corrupt`] at the first thing that is not what was written.
     pub fn verify(&self) -> Result<Verified, LogError> {
         let (mut batches, mut received_at_nanos) = (0, None);
-        let mut count = |_: &Header, batch: &Batch| {
+        let mut count = |_: &FrameHeader, batch: &Batch| {
             batches += 1;
             let newest = batch.received_at_nanos();
             received_at_nanos =
@@ -152,7 +152,7 @@ impl JournalReader {
             last_sequence: next_sequence - 1,
             received_at_nanos,
             tail,
-            torn_files: torn_files(&*self.storage)?.len(),
+            torn_files: torn_tail_files(&*self.storage)?.len(),
         })
     }
 }
@@ -161,10 +161,10 @@ impl JournalReader {
 pub(super) fn walk(
     storage: &dyn Storage,
     segments: &[Segment],
-    visit: &mut dyn FnMut(&Header, &Batch) -> Result<(), LogError>,
+    visit: &mut dyn FnMut(&FrameHeader, &Batch) -> Result<(), LogError>,
 ) -> Result<Walked, LogError> {
     let first = segments.first().map_or(1, |segment| segment.name.first_sequence);
-    let mut link = Link { next_sequence: first, digest: (first == 1).then_some([0; 32]) };
+    let mut link = ChainLink { next_sequence: first, digest: (first == 1).then_some([0; 32]) };
     let mut tail = TailState::Clean;
     for (number, segment) in segments.iter().enumerate() {
         let damaged = |offset: u64, error: LogError| {
@@ -174,7 +174,7 @@ pub(super) fn walk(
                 Err(error)
             }
         };
-        let mut scan = match Scan::new(storage, segment, link) {
+        let mut scan = match SegmentScan::new(storage, segment, link) {
             Ok(scan) => scan,
             Err(error) => return damaged(0, error),
         };
@@ -199,9 +199,9 @@ enum Stopped {
 
 /// Walks over one segment; the one after it begins with `next`, if there is one.
 fn walk_one(
-    scan: &mut Scan,
+    scan: &mut SegmentScan,
     next: Option<u64>,
-    visit: &mut dyn FnMut(&Header, &Batch) -> Result<(), LogError>,
+    visit: &mut dyn FnMut(&FrameHeader, &Batch) -> Result<(), LogError>,
 ) -> Result<TailState, Stopped> {
     let mut looks = 0;
     loop {

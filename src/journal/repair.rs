@@ -8,10 +8,10 @@
 use std::sync::Arc;
 
 use super::end::take_lock;
-use super::frame::{Header, SECTOR, SECTOR_BYTES};
-use super::mend::{Span, set_aside};
+use super::frame::{FrameHeader, SECTOR, SECTOR_BYTES};
+use super::quarantine::{ByteSpan, quarantine};
 use super::reader::{Damage, Walked, walk};
-use super::segment::{Segment, Window};
+use super::segment::{FileWindow, Segment};
 use super::snapshots::set_newer_aside;
 use super::storage::Storage;
 use super::tail::used_until;
@@ -94,7 +94,7 @@ fn lengthen(
     let file = storage.open(&segment.name.to_string()).map_err(failed(doing))?;
     let mut sector = [0; SECTOR];
     file.read_at(&mut sector, 0).map_err(failed(doing))?;
-    let Ok(header) = Header::parse(&sector) else { return Ok(false) };
+    let Ok(header) = FrameHeader::parse(&sector) else { return Ok(false) };
     let Some(missing) = header.file_bytes.checked_sub(segment.size_bytes).filter(|n| *n > 0) else {
         return Ok(false);
     };
@@ -118,7 +118,7 @@ fn drop_from(
         let name = segment.name.to_string();
         if number == damage.segment && damage.offset > 0 {
             if let Some(span) = used_after(storage, segment, damage.offset)? {
-                dropped.push(set_aside(storage, segment.name, span, DROPPED_SUFFIX)?);
+                dropped.push(quarantine(storage, segment.name, span, DROPPED_SUFFIX)?);
             }
             continue;
         }
@@ -136,10 +136,10 @@ fn used_after(
     storage: &dyn Storage,
     segment: &Segment,
     offset: u64,
-) -> Result<Option<Span>, LogError> {
+) -> Result<Option<ByteSpan>, LogError> {
     let doing = "reading a segment";
     let file = storage.open(&segment.name.to_string()).map_err(failed(doing))?;
-    let mut window = Window::new(file, segment.size_bytes);
+    let mut window = FileWindow::new(file, segment.size_bytes);
     let until = used_until(&mut window, offset).map_err(failed(doing))?;
-    Ok(until.map(|until| Span { from: offset, until }))
+    Ok(until.map(|until| ByteSpan { from: offset, until }))
 }

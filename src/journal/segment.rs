@@ -9,7 +9,9 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use super::frame::{CRC_BYTES, Digest, Header, SECTOR_BYTES, crc_offset, decode, digest_of};
+use super::frame::{
+    CRC_BYTES, Digest, FrameHeader, SECTOR_BYTES, crc_offset, decode, digest_of_header,
+};
 use super::storage::{Storage, StoredFile};
 use super::{Batch, LogError, failed};
 
@@ -76,7 +78,7 @@ impl Segment {
 
 /// What a frame must follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Link {
+pub(super) struct ChainLink {
     /// The sequence that is due.
     pub(super) next_sequence: u64,
     /// Digest of the batch before; none when that batch is not known, and the frame is believed.
@@ -84,14 +86,14 @@ pub(super) struct Link {
 }
 
 /// A file, seen through a buffer.
-pub(super) struct Window {
+pub(super) struct FileWindow {
     file: Arc<dyn StoredFile>,
     size_bytes: u64,
     buffer: Vec<u8>,
     start: u64,
 }
 
-impl Window {
+impl FileWindow {
     pub(super) fn new(file: Arc<dyn StoredFile>, size_bytes: u64) -> Self {
         Self { file, size_bytes, buffer: Vec::new(), start: 0 }
     }
@@ -129,18 +131,18 @@ impl Window {
 /// What stands at an offset.
 pub(super) enum Found {
     /// A frame with right checksums, its digest, and how many bytes it takes up.
-    Frame { header: Header, batch: Batch, digest: Digest, frame_bytes: u64 },
+    Frame { header: FrameHeader, batch: Batch, digest: Digest, frame_bytes: u64 },
     /// Anything else.
     Other,
 }
 
 /// What stands at a sector.
-pub(super) fn read_frame(window: &mut Window, offset: u64) -> io::Result<Found> {
+pub(super) fn read_frame(window: &mut FileWindow, offset: u64) -> io::Result<Found> {
     let left = window.size_bytes().saturating_sub(offset);
     if left < SECTOR_BYTES {
         return Ok(Found::Other);
     }
-    let Ok(header) = Header::parse(window.bytes(offset, SECTOR_BYTES)?) else {
+    let Ok(header) = FrameHeader::parse(window.bytes(offset, SECTOR_BYTES)?) else {
         return Ok(Found::Other);
     };
     let Some(frame_bytes) = header.frame_bytes().filter(|bytes| *bytes <= left) else {
@@ -153,15 +155,15 @@ pub(super) fn read_frame(window: &mut Window, offset: u64) -> io::Result<Found> 
 }
 
 /// Reads the intact frames of one segment.
-pub(super) struct Scan {
-    pub(super) window: Window,
+pub(super) struct SegmentScan {
+    pub(super) window: FileWindow,
     /// Where the next frame begins.
     pub(super) offset: u64,
-    pub(super) link: Link,
+    pub(super) link: ChainLink,
     place: String,
 }
 
-impl Scan {
+impl SegmentScan {
     /// A scan of a segment whose first frame must follow `link`.
     ///
     /// # Errors
@@ -169,7 +171,7 @@ impl Scan {
     pub(super) fn new(
         storage: &dyn Storage,
         segment: &Segment,
-        link: Link,
+        link: ChainLink,
     ) -> Result<Self, LogError> {
         let name = segment.name.to_string();
         let place = storage.place(&name);
@@ -183,18 +185,18 @@ impl Scan {
             return Err(LogError::Corrupt { place, what });
         }
         let file = storage.open(&name).map_err(failed("opening a segment"))?;
-        Ok(Self { window: Window::new(file, segment.size_bytes), offset: 0, link, place })
+        Ok(Self { window: FileWindow::new(file, segment.size_bytes), offset: 0, link, place })
     }
 
     /// The next batch; none after the last intact frame.
     ///
     /// # Errors
     /// [`LogError::Corrupt`] when an intact frame does not belong where it stands.
-    pub(super) fn next(&mut self) -> Result<Option<(Header, Batch)>, LogError> {
+    pub(super) fn next(&mut self) -> Result<Option<(FrameHeader, Batch)>, LogError> {
         let found =
             read_frame(&mut self.window, self.offset).map_err(failed("reading a segment"))?;
         let Found::Frame { header, batch, digest, frame_bytes } = found else { return Ok(None) };
-        let Link { next_sequence, digest: previous } = self.link;
+        let ChainLink { next_sequence, digest: previous } = self.link;
         if header.first_sequence != next_sequence {
             let found = header.first_sequence;
             return Err(self.corrupt(format!("it begins at {found}, not at {next_sequence}")));
@@ -206,7 +208,7 @@ impl Scan {
         if made != is {
             return Err(self.corrupt(format!("the file had {made} bytes, and has {is}")));
         }
-        self.link = Link { next_sequence: header.next_sequence(), digest: Some(digest) };
+        self.link = ChainLink { next_sequence: header.next_sequence(), digest: Some(digest) };
         self.offset += frame_bytes;
         Ok(Some((header, batch)))
     }
@@ -232,11 +234,11 @@ pub(super) fn digest_at(storage: &dyn Storage, sequence: u64) -> Result<Option<D
         return Ok(None);
     };
     let file = storage.open(&segment.name.to_string()).map_err(failed(doing))?;
-    let mut window = Window::new(file, segment.size_bytes);
+    let mut window = FileWindow::new(file, segment.size_bytes);
     let mut offset = 0;
     while offset + SECTOR_BYTES <= window.size_bytes() {
         let sector = window.bytes(offset, SECTOR_BYTES).map_err(failed(doing))?;
-        let Ok(header) = Header::parse(sector) else { return Ok(None) };
+        let Ok(header) = FrameHeader::parse(sector) else { return Ok(None) };
         let left = window.size_bytes() - offset;
         let Some(frame_bytes) = header.frame_bytes().filter(|bytes| *bytes <= left) else {
             return Ok(None);
@@ -245,7 +247,7 @@ pub(super) fn digest_at(storage: &dyn Storage, sequence: u64) -> Result<Option<D
             let crc = window.bytes(offset + crc_offset(&header), CRC_BYTES as u64);
             let crc = crc.map_err(failed(doing))?.first_chunk().copied().unwrap_or_default();
             let sector = window.bytes(offset, SECTOR_BYTES).map_err(failed(doing))?;
-            return Ok(digest_of(sector, crc));
+            return Ok(digest_of_header(sector, crc));
         }
         offset += frame_bytes;
     }
@@ -271,12 +273,12 @@ pub(super) fn replay(
     let segments = segments.get(wanted..).unwrap_or_default();
     let next_sequence = segments.first().map_or(1, |s| s.name.first_sequence);
     let digest = (next_sequence == 1).then_some([0; 32]);
-    let mut link = Link { next_sequence, digest };
+    let mut link = ChainLink { next_sequence, digest };
     for (n, segment) in segments.iter().enumerate() {
         if link.next_sequence > last_sequence {
             return Ok(());
         }
-        let mut scan = Scan::new(storage, segment, link)?;
+        let mut scan = SegmentScan::new(storage, segment, link)?;
         let end = segments.get(n + 1).map_or(last_sequence + 1, |next| next.name.first_sequence);
         while scan.link.next_sequence < end {
             let Some((_, batch)) = scan.next()? else {

@@ -19,7 +19,7 @@ const GONE: &str = "the power is gone";
 
 /// What an operation does to the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
+pub enum StorageOperation {
     /// A file was made.
     Create,
     /// A file was written to.
@@ -36,7 +36,7 @@ pub enum Operation {
 
 /// What happens at the chosen operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum StorageFault {
     /// It fails; what comes after works again.
     Error,
     /// The power goes while it is done: it may have been done in part. Nothing works until
@@ -46,7 +46,7 @@ pub enum Fault {
 
 /// A simulated directory; clones are the same one.
 #[derive(Clone)]
-pub struct SimStorage(Arc<Mutex<Disk>>);
+pub struct SimStorage(Arc<Mutex<SimDisk>>);
 
 impl std::fmt::Debug for SimStorage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -54,10 +54,10 @@ impl std::fmt::Debug for SimStorage {
     }
 }
 
-struct Disk {
-    random: Random,
+struct SimDisk {
+    random: SplitMix64,
     /// Files by number; names point to them.
-    files: BTreeMap<u64, Content>,
+    files: BTreeMap<u64, SimContent>,
     next_file: u64,
     names: BTreeMap<String, u64>,
     /// What the names were when they were synced last, and what was done to them since.
@@ -67,13 +67,13 @@ struct Disk {
     boot: u64,
     locked: bool,
     dark: bool,
-    operations: Vec<Operation>,
-    fault: Option<(u64, Fault)>,
+    operations: Vec<StorageOperation>,
+    fault: Option<(u64, StorageFault)>,
     capacity_bytes: Option<u64>,
 }
 
 #[derive(Default)]
-struct Content {
+struct SimContent {
     bytes: Vec<u8>,
     synced: Vec<u8>,
     /// Sectors of `bytes` that may differ from `synced`.
@@ -100,10 +100,10 @@ impl NameChange {
     }
 }
 
-/// The generator `SplitMix64`: small, and the same everywhere.
-struct Random(u64);
+/// The generator SplitMix64: small, and the same everywhere.
+struct SplitMix64(u64);
 
-impl Random {
+impl SplitMix64 {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -122,8 +122,8 @@ impl SimStorage {
     /// An empty directory whose power cuts are decided by `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(Disk {
-            random: Random(seed),
+        Self(Arc::new(Mutex::new(SimDisk {
+            random: SplitMix64(seed),
             files: BTreeMap::new(),
             next_file: 0,
             names: BTreeMap::new(),
@@ -138,7 +138,7 @@ impl SimStorage {
         })))
     }
 
-    fn disk(&self) -> MutexGuard<'_, Disk> {
+    fn disk(&self) -> MutexGuard<'_, SimDisk> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -150,7 +150,7 @@ impl SimStorage {
 
     /// What they were.
     #[must_use]
-    pub fn history(&self) -> Vec<Operation> {
+    pub fn history(&self) -> Vec<StorageOperation> {
         self.disk().operations.clone()
     }
 
@@ -166,7 +166,7 @@ impl SimStorage {
     }
 
     /// Plans a fault for the operation of that number, counted from 0 as [`Self::operations`] does.
-    pub fn fail_at(&self, operation: u64, fault: Fault) {
+    pub fn fail_at(&self, operation: u64, fault: StorageFault) {
         self.disk().fault = Some((operation, fault));
     }
 
@@ -221,7 +221,7 @@ impl SimStorage {
         other.next_file = disk.next_file;
         for (number, content) in &disk.files {
             let bytes = content.bytes.clone();
-            let content = Content { synced: bytes.clone(), bytes, dirty: BTreeSet::new() };
+            let content = SimContent { synced: bytes.clone(), bytes, dirty: BTreeSet::new() };
             other.files.insert(*number, content);
         }
         drop(other);
@@ -229,7 +229,7 @@ impl SimStorage {
     }
 }
 
-impl Disk {
+impl SimDisk {
     fn used_bytes(&self) -> u64 {
         let files: BTreeSet<u64> = self.names.values().copied().collect();
         files.iter().filter_map(|f| self.files.get(f)).map(|c| c.bytes.len() as u64).sum()
@@ -240,18 +240,18 @@ impl Disk {
     fn begin(
         &mut self,
         boot: u64,
-        operation: Operation,
+        operation: StorageOperation,
         before: impl FnOnce(&mut Self),
     ) -> io::Result<()> {
         self.alive(boot)?;
         let number = self.operations.len() as u64;
         self.operations.push(operation);
         match self.fault {
-            Some((at, Fault::Error)) if at == number => {
+            Some((at, StorageFault::Error)) if at == number => {
                 self.fault = None;
                 Err(io::Error::other("a planned failure"))
             }
-            Some((at, Fault::PowerCut)) if at == number => {
+            Some((at, StorageFault::PowerCut)) if at == number => {
                 before(self);
                 self.cut_power();
                 Err(io::Error::other(GONE))
@@ -283,7 +283,7 @@ impl Disk {
         self.names.get(name).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn content(&mut self, file: u64) -> io::Result<&mut Content> {
+    fn content(&mut self, file: u64) -> io::Result<&mut SimContent> {
         self.files.get_mut(&file).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
@@ -295,7 +295,7 @@ impl Disk {
     fn set(&mut self, name: &str, size: usize) -> u64 {
         let file = self.next_file;
         self.next_file += 1;
-        let mut content = Content::default();
+        let mut content = SimContent::default();
         content.write(&vec![0; size], 0);
         self.files.insert(file, content);
         self.change_names(NameChange::Set(name.to_owned(), file));
@@ -303,7 +303,7 @@ impl Disk {
     }
 }
 
-impl Content {
+impl SimContent {
     fn write(&mut self, bytes: &[u8], offset: usize) {
         let end = offset + bytes.len();
         if self.bytes.len() < end {
@@ -333,7 +333,7 @@ impl Content {
     }
 
     /// The power is gone: each dirty sector is as it was synced, or as it was written.
-    fn lose(&mut self, random: &mut Random) {
+    fn lose(&mut self, random: &mut SplitMix64) {
         if !self.dirty.is_empty() && self.bytes.len() != self.synced.len() && random.below(2) == 0 {
             let length = self.bytes.len();
             self.synced.resize(length, 0);
@@ -409,7 +409,7 @@ impl Storage for SimStorage {
         let size = usize::try_from(size_bytes).map_err(io::Error::other)?;
         let mut disk = self.disk();
         let boot = disk.boot;
-        disk.begin(boot, Operation::Create, |disk| {
+        disk.begin(boot, StorageOperation::Create, |disk| {
             disk.set(name, size);
         })?;
         if disk.capacity_bytes.is_some_and(|max| disk.used_bytes() + size_bytes > max) {
@@ -425,7 +425,7 @@ impl Storage for SimStorage {
         disk.file_of(from)?;
         let boot = disk.boot;
         let change = || NameChange::Rename(from.to_owned(), to.to_owned());
-        disk.begin(boot, Operation::Rename, |disk| disk.change_names(change()))?;
+        disk.begin(boot, StorageOperation::Rename, |disk| disk.change_names(change()))?;
         disk.change_names(change());
         Ok(())
     }
@@ -435,7 +435,7 @@ impl Storage for SimStorage {
         disk.file_of(name)?;
         let boot = disk.boot;
         let change = || NameChange::Remove(name.to_owned());
-        disk.begin(boot, Operation::Remove, |disk| disk.change_names(change()))?;
+        disk.begin(boot, StorageOperation::Remove, |disk| disk.change_names(change()))?;
         disk.change_names(change());
         Ok(())
     }
@@ -443,7 +443,7 @@ impl Storage for SimStorage {
     fn sync_names(&self) -> io::Result<()> {
         let mut disk = self.disk();
         let boot = disk.boot;
-        let begun = disk.begin(boot, Operation::SyncNames, |_| ());
+        let begun = disk.begin(boot, StorageOperation::SyncNames, |_| ());
         if begun.is_err() && !disk.dark {
             disk.unsynced.clear();
         }
@@ -494,7 +494,7 @@ impl StoredFile for SimFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
         let mut disk = self.storage.disk();
-        disk.begin(self.boot, Operation::Write, |disk| {
+        disk.begin(self.boot, StorageOperation::Write, |disk| {
             if let Ok(content) = disk.content(self.file) {
                 content.write(bytes, offset);
             }
@@ -514,7 +514,7 @@ impl StoredFile for SimFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut disk = self.storage.disk();
-        let begun = disk.begin(self.boot, Operation::Sync, |_| ());
+        let begun = disk.begin(self.boot, StorageOperation::Sync, |_| ());
         if begun.is_err() && !disk.dark {
             disk.content(self.file)?.forget_dirty();
         }

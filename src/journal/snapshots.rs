@@ -161,11 +161,11 @@ impl Snapshots {
         state: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
         let file = self.storage.create(TEMPORARY, 0)?;
-        let body = BodyWriter { file: file.as_ref(), bytes: Vec::new(), stored_bytes: 0 };
+        let body = SnapshotBodyWriter { file: file.as_ref(), bytes: Vec::new(), stored_bytes: 0 };
         let encoder = zstd::stream::write::Encoder::new(body, COMPRESSION_LEVEL)?;
-        let mut hashing = Hashing { inner: encoder, hasher: Sha256::new(), bytes: 0 };
+        let mut hashing = HashingWriter { inner: encoder, hasher: Sha256::new(), bytes: 0 };
         state(&mut hashing)?;
-        let Hashing { inner, hasher, bytes: state_bytes } = hashing;
+        let HashingWriter { inner, hasher, bytes: state_bytes } = hashing;
         let mut body = inner.finish()?;
         body.write_out()?;
         let info = SnapshotInfo {
@@ -196,11 +196,11 @@ impl Snapshots {
         }
     }
 
-    /// Opens a snapshot to read it. What was read is worth nothing before [`Reader::finish`].
+    /// Opens a snapshot to read it. What was read is worth nothing before [`SnapshotReader::finish`].
     ///
     /// # Errors
     /// See [`SnapshotError`].
-    pub fn open(&self, sequence: u64) -> Result<Reader, SnapshotError> {
+    pub fn open(&self, sequence: u64) -> Result<SnapshotReader, SnapshotError> {
         let name = name(sequence);
         let place = self.storage.place(&name);
         let failed = |e| self.failed("read", &name, e);
@@ -227,10 +227,11 @@ impl Snapshots {
         if info.batch_digest.zip(in_log).is_some_and(|(own, log)| own != log) {
             return Err(SnapshotError::Foreign { place });
         }
-        let body = BodyReader { file, offset: HEADER_BYTES as u64, left: info.stored_bytes };
+        let body =
+            SnapshotBodyReader { file, offset: HEADER_BYTES as u64, left: info.stored_bytes };
         let body = io::BufReader::with_capacity(CHUNK_BYTES, body);
         let decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(failed)?;
-        Ok(Reader { decoder, hasher: Sha256::new(), bytes: 0, info, place })
+        Ok(SnapshotReader { decoder, hasher: Sha256::new(), bytes: 0, info, place })
     }
 
     /// Removes what is left of a write that a crash cut short.
@@ -282,21 +283,21 @@ impl Snapshots {
 }
 
 /// The bytes of a snapshot.
-pub struct Reader {
-    decoder: zstd::stream::read::Decoder<'static, io::BufReader<BodyReader>>,
+pub struct SnapshotReader {
+    decoder: zstd::stream::read::Decoder<'static, io::BufReader<SnapshotBodyReader>>,
     hasher: Sha256,
     bytes: u64,
     info: SnapshotInfo,
     place: String,
 }
 
-impl fmt::Debug for Reader {
+impl fmt::Debug for SnapshotReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader").field("info", &self.info).finish_non_exhaustive()
+        f.debug_struct("SnapshotReader").field("info", &self.info).finish_non_exhaustive()
     }
 }
 
-impl Reader {
+impl SnapshotReader {
     /// What its header says.
     #[must_use]
     pub const fn info(&self) -> SnapshotInfo {
@@ -333,7 +334,7 @@ impl Reader {
     }
 }
 
-impl Read for Reader {
+impl Read for SnapshotReader {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         // Not one byte more than the header promised: what was damaged may unpack to anything.
         let left = usize::try_from(self.info.state_bytes - self.bytes).unwrap_or(usize::MAX);
@@ -350,13 +351,13 @@ impl Read for Reader {
 }
 
 /// Hashes what passes.
-struct Hashing<W> {
+struct HashingWriter<W> {
     inner: W,
     hasher: Sha256,
     bytes: u64,
 }
 
-impl<W: Write> Write for Hashing<W> {
+impl<W: Write> Write for HashingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(bytes)?;
         self.hasher.update(bytes.get(..written).unwrap_or_default());
@@ -370,13 +371,13 @@ impl<W: Write> Write for Hashing<W> {
 }
 
 /// Writes behind the header, in chunks.
-struct BodyWriter<'a> {
+struct SnapshotBodyWriter<'a> {
     file: &'a dyn StoredFile,
     bytes: Vec<u8>,
     stored_bytes: u64,
 }
 
-impl BodyWriter<'_> {
+impl SnapshotBodyWriter<'_> {
     fn write_out(&mut self) -> io::Result<()> {
         self.file.write_at(&self.bytes, HEADER_BYTES as u64 + self.stored_bytes)?;
         self.stored_bytes += self.bytes.len() as u64;
@@ -385,7 +386,7 @@ impl BodyWriter<'_> {
     }
 }
 
-impl Write for BodyWriter<'_> {
+impl Write for SnapshotBodyWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.bytes.extend_from_slice(bytes);
         if self.bytes.len() >= CHUNK_BYTES {
@@ -400,13 +401,13 @@ impl Write for BodyWriter<'_> {
 }
 
 /// Reads behind the header.
-struct BodyReader {
+struct SnapshotBodyReader {
     file: Arc<dyn StoredFile>,
     offset: u64,
     left: u64,
 }
 
-impl Read for BodyReader {
+impl Read for SnapshotBodyReader {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let room = bytes.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
         let part = bytes.get_mut(..room).unwrap_or_default();

@@ -8,8 +8,8 @@
 
 use std::io;
 
-use super::frame::{Header, SECTOR_BYTES};
-use super::segment::{Found, Window, read_frame};
+use super::frame::{FrameHeader, SECTOR_BYTES};
+use super::segment::{FileWindow, Found, read_frame};
 
 /// Bytes looked at in one go.
 const STRIDE_BYTES: u64 = 64 << 10;
@@ -32,10 +32,10 @@ pub(super) enum Tail {
 }
 
 /// Judges what stands from `end` on, where the frame with `next_sequence` would begin.
-pub(super) fn judge(window: &mut Window, end: u64, next_sequence: u64) -> io::Result<Tail> {
+pub(super) fn judge(window: &mut FileWindow, end: u64, next_sequence: u64) -> io::Result<Tail> {
     let Some(until) = used_until(window, end)? else { return Ok(Tail::Clean) };
     let corrupt = |what: String| Ok(Tail::Corrupt { what });
-    if let Some((offset, sequence)) = contradiction(window, end, until, next_sequence)? {
+    if let Some((offset, sequence)) = later_synced_frame(window, end, until, next_sequence)? {
         return corrupt(format!(
             "batch {next_sequence} is damaged, and an intact batch that was written after it was \
              synced ({sequence}) stands at offset {offset}"
@@ -45,7 +45,7 @@ pub(super) fn judge(window: &mut Window, end: u64, next_sequence: u64) -> io::Re
     if is_zero(sector) {
         return Ok(Tail::Torn { until });
     }
-    let header = match Header::parse(sector) {
+    let header = match FrameHeader::parse(sector) {
         Ok(header) => header,
         Err(what) => return corrupt(what),
     };
@@ -67,7 +67,7 @@ pub(super) fn judge(window: &mut Window, end: u64, next_sequence: u64) -> io::Re
 }
 
 /// The end of the last sector from `end` on that is not zeros.
-pub(super) fn used_until(window: &mut Window, end: u64) -> io::Result<Option<u64>> {
+pub(super) fn used_until(window: &mut FileWindow, end: u64) -> io::Result<Option<u64>> {
     let mut until = None;
     let mut offset = end;
     while offset < window.size_bytes() {
@@ -85,8 +85,8 @@ pub(super) fn used_until(window: &mut Window, end: u64) -> io::Result<Option<u64
 
 /// An intact frame after `end` that was written when the record that is missing there had been
 /// synced: its offset and sequence.
-fn contradiction(
-    window: &mut Window,
+fn later_synced_frame(
+    window: &mut FileWindow,
     end: u64,
     until: u64,
     next_sequence: u64,
@@ -103,7 +103,7 @@ fn contradiction(
     Ok(None)
 }
 
-fn has_zero_sector(window: &mut Window, from: u64, to: u64) -> io::Result<bool> {
+fn has_zero_sector(window: &mut FileWindow, from: u64, to: u64) -> io::Result<bool> {
     let mut offset = from;
     while offset < to {
         if is_zero(window.bytes(offset, SECTOR_BYTES)?) {

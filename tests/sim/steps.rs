@@ -6,7 +6,7 @@ use trading_exporter::domain::ids::{Account, Actor, Component};
 use trading_exporter::domain::record::{CheckResult, Decision, Entry};
 use trading_exporter::domain::state::TradingState;
 use trading_exporter::engine::Archive;
-use trading_exporter::journal::{Fault, JournalReader, LogError, Retention, Storage};
+use trading_exporter::journal::{JournalReader, LogError, Retention, Storage, StorageFault};
 
 use crate::engines::entries;
 use crate::world::World;
@@ -147,7 +147,7 @@ impl World {
             self.fill(10);
         }
         let state = self.exporter.monitor.read().clone();
-        self.disk.fail_at(self.disk.operations() + operations, Fault::PowerCut);
+        self.disk.fail_at(self.disk.operations() + operations, StorageFault::PowerCut);
         self.snapshot_of(&state).is_err()
     }
 
@@ -189,7 +189,8 @@ impl World {
 
     /// One of the next operations fails, or the power goes in it.
     fn something_will_fail(&mut self) {
-        let fault = if self.random.chance(3) { Fault::Error } else { Fault::PowerCut };
+        let fault =
+            if self.random.chance(3) { StorageFault::Error } else { StorageFault::PowerCut };
         let at = self.disk.operations() + self.random.below(12);
         self.disk.fail_at(at, fault);
         self.engines_send();

@@ -71,7 +71,7 @@ impl EventLog for TestLog {
         Ok(())
     }
 
-    fn look_after_place(&mut self) -> Result<(), LogError> {
+    fn check_in_place(&mut self) -> Result<(), LogError> {
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::journal::conformance::{batch, replayed};
-use crate::journal::{Fault, JournalReader, Operation, SimStorage, TailState};
+use crate::journal::{JournalReader, SimStorage, StorageFault, StorageOperation, TailState};
 
 /// Small enough that a few batches need many.
 const SEGMENT_BYTES: u64 = 4 * 1024;
@@ -113,12 +113,12 @@ fn a_power_cut_at_any_operation_loses_nothing_acknowledged() {
     for at in 0..operations {
         for seed in 0..4 {
             let storage = SimStorage::new(seed);
-            storage.fail_at(at, Fault::PowerCut);
+            storage.fail_at(at, StorageFault::PowerCut);
             let told = open(&storage, SyncMode::EveryBatch).map(|mut log| tell(&mut log, 20));
             let (acknowledged, tried) = told.unwrap_or_default();
             storage.reboot();
             check_recovered(&storage, &acknowledged, tried.as_ref());
-            torn += mend::torn_files(&storage).unwrap().len();
+            torn += quarantine::torn_tail_files(&storage).unwrap().len();
         }
     }
     assert!(torn > 20, "only {torn} torn tails in {operations} operations");
@@ -133,12 +133,12 @@ fn a_power_cut_while_mending_loses_nothing_and_keeps_the_evidence() {
         let mut log = open_synced(&storage);
         let (acknowledged, _) = tell(&mut log, 3);
         let tried = batch(log.last_sequence() + 1, 9, &[&[1; 1400]]);
-        storage.fail_at(storage.operations() + 1, Fault::PowerCut);
+        storage.fail_at(storage.operations() + 1, StorageFault::PowerCut);
         log.append(&tried).unwrap_err();
         drop(log);
         storage.reboot();
         let at = storage.operations() + seed % 10;
-        storage.fail_at(at, Fault::PowerCut);
+        storage.fail_at(at, StorageFault::PowerCut);
         let again = open(&storage, SyncMode::EveryBatch);
         mended += usize::from(again.is_err());
         drop(again);
@@ -156,7 +156,7 @@ fn a_failure_is_final_and_loses_nothing_acknowledged() {
     let mut failures = 0;
     for at in 0..all.operations() {
         let storage = SimStorage::new(at);
-        storage.fail_at(at, Fault::Error);
+        storage.fail_at(at, StorageFault::Error);
         let (mut acknowledged, mut tried) = (Vec::new(), None);
         if let Ok(mut log) = open(&storage, SyncMode::EveryBatch) {
             (acknowledged, tried) = tell(&mut log, 20);
@@ -189,7 +189,7 @@ fn a_batch_that_a_failed_sync_left_behind_is_brought_to_the_disk() {
         let storage = SimStorage::new(seed);
         let mut log = open_synced(&storage);
         let (mut known, _) = tell(&mut log, 3);
-        storage.fail_at(storage.operations() + 1, Fault::Error);
+        storage.fail_at(storage.operations() + 1, StorageFault::Error);
         let (_, tried) = tell(&mut log, 1);
         drop(log);
         storage.reboot();
@@ -214,11 +214,11 @@ fn a_batch_costs_one_sync() {
         log.append(&story(n, log.last_sequence() + 1)).unwrap();
         let done = storage.history()[before..].to_vec();
         if segments(&storage).len() == segments_before {
-            assert_eq!(done, [Operation::Write, Operation::Sync]);
+            assert_eq!(done, [StorageOperation::Write, StorageOperation::Sync]);
         } else {
-            use Operation::{Create, Rename, Sync, SyncNames, Write};
+            use StorageOperation::{Create, Rename, Sync, SyncNames, Write};
             let made = [Create, Sync, Rename, SyncNames, Rename, SyncNames, Write, Sync];
-            assert_eq!(done, made, "without a preparer the segment is made first");
+            assert_eq!(done, made, "without a preallocator the segment is made first");
         }
     }
 }
@@ -333,7 +333,7 @@ fn a_sync_is_due_by_the_times_of_batches() {
     let mut syncs = |at: i64| {
         let before = storage.history().len();
         log.append(&batch(log.last_sequence() + 1, at, &[b"x"])).unwrap();
-        storage.history()[before..].contains(&Operation::Sync)
+        storage.history()[before..].contains(&StorageOperation::Sync)
     };
     let found: Vec<i64> = (10..30).filter(|second| syncs(*second)).collect();
     assert_eq!(found, [15, 20, 25]);
@@ -350,7 +350,7 @@ fn segments_are_dropped_oldest_first_whatever_happens() {
     drop(log);
     let last_first = first(&sequence);
     for at in 0..12 {
-        for fault in [Fault::Error, Fault::PowerCut] {
+        for fault in [StorageFault::Error, StorageFault::PowerCut] {
             let storage = told.copy(at);
             let mut log = open_synced(&storage);
             storage.fail_at(storage.operations() + at, fault);

@@ -16,7 +16,7 @@ const CHUNK_BYTES: u64 = 1 << 20;
 
 /// Bytes of a file: from an offset up to another.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
+pub(super) struct ByteSpan {
     pub(super) from: u64,
     pub(super) until: u64,
 }
@@ -35,13 +35,13 @@ pub struct TornTail {
 }
 
 /// Sets a torn tail aside.
-pub(super) fn mend(
+pub(super) fn quarantine_torn_tail(
     storage: &dyn Storage,
     segment: &Segment,
-    span: Span,
+    span: ByteSpan,
 ) -> Result<TornTail, LogError> {
-    let kept_as = set_aside(storage, segment.name, span, TORN_SUFFIX)?;
-    for old in too_many(&torn_files(storage)?) {
+    let kept_as = quarantine(storage, segment.name, span, TORN_SUFFIX)?;
+    for old in too_many(&torn_tail_files(storage)?) {
         storage.remove(old).map_err(failed("removing the oldest torn tail"))?;
     }
     Ok(TornTail {
@@ -53,7 +53,7 @@ pub(super) fn mend(
 }
 
 /// The files of torn tails, oldest first.
-pub(super) fn torn_files(storage: &dyn Storage) -> Result<Vec<String>, LogError> {
+pub(super) fn torn_tail_files(storage: &dyn Storage) -> Result<Vec<String>, LogError> {
     let mut names = storage.names().map_err(failed("reading the directory"))?;
     names.retain(|name| name.ends_with(TORN_SUFFIX));
     names.sort_unstable();
@@ -65,10 +65,10 @@ fn too_many(torn: &[String]) -> impl Iterator<Item = &String> {
 }
 
 /// Copies a part of a segment into a file whose name ends with `suffix`, and zeroes it. The name.
-pub(super) fn set_aside(
+pub(super) fn quarantine(
     storage: &dyn Storage,
     segment: SegmentName,
-    span: Span,
+    span: ByteSpan,
     suffix: &str,
 ) -> Result<String, LogError> {
     let file = storage.open(&segment.to_string()).map_err(failed("opening a segment"))?;
@@ -92,7 +92,7 @@ pub(super) fn set_aside(
 
 /// Writes what can be read there once more, so that a sync brings it to the disk. After a sync that
 /// failed the system shows pages that the disk does not have, and takes them for clean.
-pub(super) fn write_again(file: &dyn StoredFile, span: Span) -> std::io::Result<()> {
+pub(super) fn rewrite(file: &dyn StoredFile, span: ByteSpan) -> std::io::Result<()> {
     each_chunk(span, |offset, chunk| {
         file.read_at(chunk, offset)?;
         file.write_at(chunk, offset)
@@ -102,7 +102,7 @@ pub(super) fn write_again(file: &dyn StoredFile, span: Span) -> std::io::Result<
 fn copy(
     storage: &dyn Storage,
     from: &dyn StoredFile,
-    span: Span,
+    span: ByteSpan,
     name: &str,
 ) -> std::io::Result<()> {
     let to = storage.create(name, span.until - span.from)?;
@@ -113,7 +113,7 @@ fn copy(
     to.sync()
 }
 
-fn zero(file: &dyn StoredFile, span: Span) -> std::io::Result<()> {
+fn zero(file: &dyn StoredFile, span: ByteSpan) -> std::io::Result<()> {
     each_chunk(span, |offset, chunk| {
         chunk.fill(0);
         file.write_at(chunk, offset)
@@ -122,7 +122,7 @@ fn zero(file: &dyn StoredFile, span: Span) -> std::io::Result<()> {
 }
 
 fn each_chunk(
-    span: Span,
+    span: ByteSpan,
     mut visit: impl FnMut(u64, &mut [u8]) -> std::io::Result<()>,
 ) -> std::io::Result<()> {
     let mut chunk = Vec::new();

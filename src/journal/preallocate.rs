@@ -2,7 +2,7 @@
 //!
 //! Input: wishes of the log. Output: files of zeros, durable under their names before anybody is
 //! told. Invariants: at most one file is made at a time, under a temporary name; a file that is
-//! ready needs no more room. Made in the background by whoever runs the [`Preparer`]; while nobody
+//! ready needs no more room. Made in the background by whoever runs the [`Preallocator`]; while nobody
 //! does, the log makes them itself when it needs them.
 
 use std::io;
@@ -20,12 +20,12 @@ pub(super) const TEMPORARY_SUFFIX: &str = ".tmp";
 
 /// A file to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum PreallocatedKind {
     Spare,
     Reserve,
 }
 
-impl Kind {
+impl PreallocatedKind {
     const fn name(self) -> &'static str {
         match self {
             Self::Spare => SPARE,
@@ -36,63 +36,63 @@ impl Kind {
 
 /// How far a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum PreallocationState {
     Missing,
     Asked,
     Ready,
 }
 
-struct Job {
-    kind: Kind,
+struct PreallocationJob {
+    kind: PreallocatedKind,
     size_bytes: u64,
 }
 
-struct Done {
-    kind: Kind,
+struct PreallocationResult {
+    kind: PreallocatedKind,
     result: io::Result<()>,
 }
 
 /// Makes segments ready in the background: run it on a thread of its own.
-pub struct Preparer {
+pub struct Preallocator {
     storage: Arc<dyn Storage>,
-    jobs: Receiver<Job>,
-    done: Sender<Done>,
+    jobs: Receiver<PreallocationJob>,
+    done: Sender<PreallocationResult>,
 }
 
-impl std::fmt::Debug for Preparer {
+impl std::fmt::Debug for Preallocator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Preparer").finish_non_exhaustive()
+        f.debug_struct("Preallocator").finish_non_exhaustive()
     }
 }
 
-impl Preparer {
+impl Preallocator {
     /// Makes what the log asks for, until the log is gone. It blocks.
     pub fn run(self) {
-        for Job { kind, size_bytes } in self.jobs {
+        for PreallocationJob { kind, size_bytes } in self.jobs {
             let result = make(&*self.storage, kind, size_bytes);
-            if self.done.send(Done { kind, result }).is_err() {
+            if self.done.send(PreallocationResult { kind, result }).is_err() {
                 return;
             }
         }
     }
 }
 
-fn make(storage: &dyn Storage, kind: Kind, size_bytes: u64) -> io::Result<()> {
+fn make(storage: &dyn Storage, kind: PreallocatedKind, size_bytes: u64) -> io::Result<()> {
     let name = kind.name();
     create_durably(storage, &format!("{name}{TEMPORARY_SUFFIX}"), name, size_bytes)
 }
 
 /// The log's side: what is ready, and what was asked for.
-pub(super) struct Spares {
+pub(super) struct Preallocation {
     storage: Arc<dyn Storage>,
     segment_bytes: u64,
     reserve_bytes: u64,
-    spare: State,
-    reserve: State,
-    background: Option<(Sender<Job>, Receiver<Done>)>,
+    spare: PreallocationState,
+    reserve: PreallocationState,
+    background: Option<(Sender<PreallocationJob>, Receiver<PreallocationResult>)>,
 }
 
-impl Spares {
+impl Preallocation {
     /// Takes over what earlier lives left ready, by their sizes; a file of another size is removed.
     pub(super) fn new(
         storage: Arc<dyn Storage>,
@@ -102,56 +102,60 @@ impl Spares {
     ) -> io::Result<Self> {
         let left = |name: &str, size_bytes: u64| {
             if !names.iter().any(|n| n == name) {
-                return Ok(State::Missing);
+                return Ok(PreallocationState::Missing);
             }
             if storage.open(name)?.size_bytes()? == size_bytes {
-                return Ok(State::Ready);
+                return Ok(PreallocationState::Ready);
             }
             storage.remove(name)?;
-            Ok::<_, io::Error>(State::Missing)
+            Ok::<_, io::Error>(PreallocationState::Missing)
         };
         let spare = left(SPARE, segment_bytes)?;
         let reserve = left(RESERVE, reserve_bytes)?;
         Ok(Self { storage, segment_bytes, reserve_bytes, spare, reserve, background: None })
     }
 
-    /// From now on files are made by whoever runs the preparer.
-    pub(super) fn in_background(&mut self) -> Preparer {
+    /// From now on files are made by whoever runs the preallocator.
+    pub(super) fn start_background(&mut self) -> Preallocator {
         let (jobs, wanted) = channel();
         let (told, done) = channel();
         self.background = Some((jobs, done));
-        Preparer { storage: Arc::clone(&self.storage), jobs: wanted, done: told }
+        Preallocator { storage: Arc::clone(&self.storage), jobs: wanted, done: told }
     }
 
     /// Bytes of the files that are ready.
     pub(super) const fn size_bytes(&self) -> u64 {
-        let spare = if matches!(self.spare, State::Ready) { self.segment_bytes } else { 0 };
-        let reserve = if matches!(self.reserve, State::Ready) { self.reserve_bytes } else { 0 };
+        let spare =
+            if matches!(self.spare, PreallocationState::Ready) { self.segment_bytes } else { 0 };
+        let reserve =
+            if matches!(self.reserve, PreallocationState::Ready) { self.reserve_bytes } else { 0 };
         spare + reserve
     }
 
     /// Bytes of a file of that kind.
-    pub(super) const fn bytes_of(&self, kind: Kind) -> u64 {
+    pub(super) const fn bytes_of(&self, kind: PreallocatedKind) -> u64 {
         match kind {
-            Kind::Spare => self.segment_bytes,
-            Kind::Reserve => self.reserve_bytes,
+            PreallocatedKind::Spare => self.segment_bytes,
+            PreallocatedKind::Reserve => self.reserve_bytes,
         }
     }
 
     /// What is neither there nor asked for.
-    pub(super) fn missing(&mut self) -> io::Result<Vec<Kind>> {
-        self.hear()?;
-        let mut kinds = vec![Kind::Reserve, Kind::Spare];
-        kinds.retain(|kind| *self.state_of(*kind) == State::Missing);
+    pub(super) fn missing(&mut self) -> io::Result<Vec<PreallocatedKind>> {
+        self.receive_results()?;
+        let mut kinds = vec![PreallocatedKind::Reserve, PreallocatedKind::Spare];
+        kinds.retain(|kind| *self.state_of(*kind) == PreallocationState::Missing);
         Ok(kinds)
     }
 
-    /// Asks for a file, to be had later; without a preparer this does nothing.
-    pub(super) fn ask(&mut self, kind: Kind) {
+    /// Asks for a file, to be had later; without a preallocator this does nothing.
+    pub(super) fn request(&mut self, kind: PreallocatedKind) {
         let size_bytes = self.bytes_of(kind);
         let Some((jobs, _)) = &self.background else { return };
-        if *self.state_of(kind) == State::Missing && jobs.send(Job { kind, size_bytes }).is_ok() {
-            *self.state(kind) = State::Asked;
+        if *self.state_of(kind) == PreallocationState::Missing
+            && jobs.send(PreallocationJob { kind, size_bytes }).is_ok()
+        {
+            *self.state(kind) = PreallocationState::Asked;
         }
     }
 
@@ -159,64 +163,65 @@ impl Spares {
     ///
     /// # Errors
     /// As the system says: the file is then missing.
-    pub(super) fn get(&mut self, kind: Kind) -> io::Result<&'static str> {
-        self.ask(kind);
-        while *self.state_of(kind) == State::Asked {
+    pub(super) fn get(&mut self, kind: PreallocatedKind) -> io::Result<&'static str> {
+        self.request(kind);
+        while *self.state_of(kind) == PreallocationState::Asked {
             let Some((_, done)) = &self.background else { break };
             match done.recv() {
-                Ok(done) if done.kind == kind => self.note(done)?,
-                Ok(other) => self.note_other(other)?,
-                // The preparer is gone, whatever it was doing.
-                Err(_) => *self.state(kind) = State::Missing,
+                Ok(done) if done.kind == kind => self.record(done)?,
+                Ok(other) => self.record_unawaited(other)?,
+                // The preallocator is gone, whatever it was doing.
+                Err(_) => *self.state(kind) = PreallocationState::Missing,
             }
         }
-        if *self.state_of(kind) == State::Missing {
+        if *self.state_of(kind) == PreallocationState::Missing {
             make(&*self.storage, kind, self.bytes_of(kind))?;
-            *self.state(kind) = State::Ready;
+            *self.state(kind) = PreallocationState::Ready;
         }
         Ok(kind.name())
     }
 
     /// The name of the file if it is ready now.
-    pub(super) fn ready(&mut self, kind: Kind) -> Option<&'static str> {
-        (*self.state_of(kind) == State::Ready).then_some(kind.name())
+    pub(super) fn ready(&mut self, kind: PreallocatedKind) -> Option<&'static str> {
+        (*self.state_of(kind) == PreallocationState::Ready).then_some(kind.name())
     }
 
     /// The file has become a segment.
-    pub(super) fn used(&mut self, kind: Kind) {
-        *self.state(kind) = State::Missing;
+    pub(super) fn mark_used(&mut self, kind: PreallocatedKind) {
+        *self.state(kind) = PreallocationState::Missing;
     }
 
     /// Notes what was made meanwhile.
-    fn hear(&mut self) -> io::Result<()> {
+    fn receive_results(&mut self) -> io::Result<()> {
         while let Some(done) = self.background.as_ref().and_then(|(_, done)| done.try_recv().ok()) {
-            self.note_other(done)?;
+            self.record_unawaited(done)?;
         }
         Ok(())
     }
 
     /// Notes a file that nobody waits for: want of room is told when somebody does.
-    fn note_other(&mut self, done: Done) -> io::Result<()> {
-        self.note(done).or_else(|error| if is_full(&error) { Ok(()) } else { Err(error) })
+    fn record_unawaited(&mut self, done: PreallocationResult) -> io::Result<()> {
+        self.record(done).or_else(|error| if is_full(&error) { Ok(()) } else { Err(error) })
     }
 
-    fn note(&mut self, done: Done) -> io::Result<()> {
+    fn record(&mut self, done: PreallocationResult) -> io::Result<()> {
         let ready = done.result.is_ok();
-        *self.state(done.kind) = if ready { State::Ready } else { State::Missing };
+        *self.state(done.kind) =
+            if ready { PreallocationState::Ready } else { PreallocationState::Missing };
         done.result
     }
 
-    const fn state_of(&self, kind: Kind) -> &State {
+    const fn state_of(&self, kind: PreallocatedKind) -> &PreallocationState {
         match kind {
-            Kind::Spare => &self.spare,
-            Kind::Reserve => &self.reserve,
+            PreallocatedKind::Spare => &self.spare,
+            PreallocatedKind::Reserve => &self.reserve,
         }
     }
 
-    const fn state(&mut self, kind: Kind) -> &mut State {
+    const fn state(&mut self, kind: PreallocatedKind) -> &mut PreallocationState {
         match kind {
-            Kind::Spare => &mut self.spare,
-            Kind::Reserve => &mut self.reserve,
+            PreallocatedKind::Spare => &mut self.spare,
+            PreallocatedKind::Reserve => &mut self.reserve,
         }
     }
 }
@@ -241,18 +246,18 @@ mod tests {
             batches.inspect(|batch| log.append(batch).unwrap()).collect()
         };
         let mut log = open();
-        let preparer = log.preparer();
+        let preallocator = log.preallocator();
         let mut batches = std::thread::scope(|scope| {
-            scope.spawn(|| preparer.run());
+            scope.spawn(|| preallocator.run());
             let batches = tell(&mut log);
             assert_eq!(replayed(&log, 1).unwrap(), batches);
-            // The preparer ends when the log does.
+            // The preallocator ends when the log does.
             drop(log);
             batches
         });
         let mut log = open();
-        // A preparer that is gone is no reason to stop.
-        drop(log.preparer());
+        // A preallocator that is gone is no reason to stop.
+        drop(log.preallocator());
         batches.extend(tell(&mut log));
         assert_eq!(replayed(&log, 1).unwrap(), batches);
     }
