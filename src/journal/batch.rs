@@ -1,29 +1,30 @@
-//! A batch: records as bytes, end to end in one buffer, written with one sync.
+//! A batch: encoded records, end to end in one buffer, written as one frame with one sync.
 //!
-//! Invariant: records stand in sequence, and all of them were received at one time.
+//! Invariants: the sequences of its records have no gap; all records have one receive time.
 
 use crate::journal::Room;
 
-/// Records as bytes, written together.
+/// Encoded records that are written together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     first_sequence: u64,
     received_at_nanos: i64,
     room: Room,
     bytes: Vec<u8>,
-    /// Where each record ends in `bytes`.
+    /// End offset of each record in `bytes`.
     ends: Vec<usize>,
 }
 
 impl Batch {
-    /// An empty batch whose first record will have that sequence; all of its records were received
-    /// at `received_at_nanos` since the Unix epoch.
+    /// An empty batch whose first record will have `first_sequence`. `received_at_nanos` is the
+    /// receive time of all its records, in nanoseconds since the Unix epoch.
     #[must_use]
     pub const fn new(first_sequence: u64, received_at_nanos: i64, room: Room) -> Self {
         Self { first_sequence, received_at_nanos, room, bytes: Vec::new(), ends: Vec::new() }
     }
 
-    /// A batch of records that stand end to end in `bytes`; none when their lengths do not add up.
+    /// A batch of records that are end to end in `bytes`. `None` if `lengths` do not add up to the
+    /// length of `bytes`.
     pub(super) fn from_parts(
         first_sequence: u64,
         received_at_nanos: i64,
@@ -42,7 +43,7 @@ impl Batch {
         (end == batch.bytes.len()).then_some(batch)
     }
 
-    /// Adds the record that `write` appends to the buffer.
+    /// Adds the record that `write` appends to its argument.
     pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.bytes);
         self.ends.push(self.bytes.len());
@@ -60,25 +61,25 @@ impl Batch {
         self.first_sequence + self.ends.len() as u64
     }
 
-    /// When the records were received, in nanoseconds since the Unix epoch.
+    /// Receive time of the records, in nanoseconds since the Unix epoch.
     #[must_use]
     pub const fn received_at_nanos(&self) -> i64 {
         self.received_at_nanos
     }
 
-    /// From what room it may be written.
+    /// The room on the disk that it may use.
     #[must_use]
     pub const fn room(&self) -> Room {
         self.room
     }
 
-    /// How many records it holds.
+    /// Number of records.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether it holds none.
+    /// Whether it has no record.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.ends.is_empty()
@@ -98,7 +99,14 @@ impl Batch {
     /// The records in sequence.
     pub fn records(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, end)| self.bytes.get(start..*end).unwrap_or_default())
+        starts.zip(&self.ends).map(|(start, end)| {
+            let record = self.bytes.get(start..*end);
+            invariant!(
+                record.is_some(),
+                "each record ends within the buffer, after the one before"
+            );
+            record.unwrap_or_default()
+        })
     }
 }
 
@@ -107,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_come_back_as_they_went_in() {
+    fn a_batch_returns_the_records_that_were_pushed() {
         let check = |records: &[&[u8]]| {
             let mut batch = Batch::new(7, 1, Room::Ordinary);
             for record in records {

@@ -1,4 +1,4 @@
-//! What every log does, whatever it keeps batches on: one suite, run against each implementation.
+//! One conformance suite for all implementations of [`EventLog`].
 
 use super::{
     Batch, Durability, EventLog, LocalLog, LocalOptions, LogError, MemoryLog, Retention, Room,
@@ -6,7 +6,7 @@ use super::{
 };
 use std::sync::Arc;
 
-/// A batch whose records have these bytes, received at second `at`.
+/// A batch with these records, received at second `at`.
 pub(super) fn batch(first: u64, at: i64, records: &[&[u8]]) -> Batch {
     let mut batch = Batch::new(first, at * 1_000_000_000, Room::Ordinary);
     for record in records {
@@ -15,7 +15,7 @@ pub(super) fn batch(first: u64, at: i64, records: &[&[u8]]) -> Batch {
     batch
 }
 
-/// What comes back from sequence `from` on.
+/// The batches that a replay from sequence `from` visits.
 pub(super) fn replayed(log: &dyn EventLog, from: u64) -> Result<Vec<Batch>, LogError> {
     let mut batches = Vec::new();
     log.replay(from, &mut |batch| {
@@ -45,14 +45,14 @@ fn filled(mut log: Box<dyn EventLog>) -> (Box<dyn EventLog>, Vec<Batch>) {
     (log, batches)
 }
 
-fn an_empty_log_says_so(log: &dyn EventLog) {
+fn an_empty_log_replays_nothing(log: &dyn EventLog) {
     assert_eq!((log.first_sequence(), log.last_sequence()), (1, 0));
     assert_eq!(replayed(log, 1).unwrap(), []);
     assert!(matches!(replayed(log, 0), Err(LogError::Gone { first: 1 })));
     assert_eq!(log.due_before(&Retention { bytes_max: Some(0), ..Default::default() }).unwrap(), 1);
 }
 
-fn batches_come_back_from_any_sequence(log: Box<dyn EventLog>) {
+fn batches_are_replayed_from_any_sequence(log: Box<dyn EventLog>) {
     let (log, batches) = filled(log);
     let check = |from: u64, expect: &[Batch]| {
         assert_eq!(replayed(&*log, from).unwrap(), expect, "from {from}");
@@ -67,7 +67,7 @@ fn batches_come_back_from_any_sequence(log: Box<dyn EventLog>) {
     assert_eq!((log.first_sequence(), log.last_sequence()), (1, 7));
 }
 
-fn gaps_and_repetitions_are_refused_and_change_nothing(log: Box<dyn EventLog>) {
+fn gaps_and_repetitions_are_rejected_without_effect(log: Box<dyn EventLog>) {
     let (mut log, batches) = filled(log);
     for found in [0, 1, 7, 9] {
         let error = log.append(&batch(found, 9, &[b"x"])).unwrap_err();
@@ -81,7 +81,7 @@ fn gaps_and_repetitions_are_refused_and_change_nothing(log: Box<dyn EventLog>) {
     assert_eq!(log.last_sequence(), 8);
 }
 
-fn an_empty_batch_is_nothing(mut log: Box<dyn EventLog>) {
+fn an_empty_batch_is_ignored(mut log: Box<dyn EventLog>) {
     log.append(&batch(1, 1, &[])).unwrap();
     log.append(&batch(1, 1, &[b"a"])).unwrap();
     log.append(&batch(9, 1, &[])).unwrap();
@@ -100,7 +100,7 @@ fn an_error_of_the_visitor_ends_the_replay(log: Box<dyn EventLog>) {
     assert_eq!(seen, 2);
 }
 
-fn what_is_dropped_is_gone_and_the_newest_stays(log: Box<dyn EventLog>) {
+fn dropped_records_are_gone_and_the_newest_stays(log: Box<dyn EventLog>) {
     let (mut log, batches) = filled(log);
     for sequence in [0, 1, 5, 7, 8, 99] {
         let before = log.size_bytes();
@@ -122,7 +122,7 @@ fn what_is_dropped_is_gone_and_the_newest_stays(log: Box<dyn EventLog>) {
     assert_eq!(replayed(&*log, 8).unwrap(), [batch(8, 9, &[b"x"])]);
 }
 
-fn retention_says_what_is_due_and_drops_nothing(log: Box<dyn EventLog>) {
+fn retention_is_computed_without_dropping_records(log: Box<dyn EventLog>) {
     let (mut log, _) = filled(log);
     let none = Retention::default();
     assert_eq!(log.due_before(&none).unwrap(), 1);
@@ -141,28 +141,28 @@ fn retention_says_what_is_due_and_drops_nothing(log: Box<dyn EventLog>) {
     assert!(sequence > 1);
     assert_eq!(log.first_sequence(), 1);
     log.drop_before(sequence).unwrap();
-    assert_eq!(log.first_sequence(), sequence, "a bound of retention is one of segments");
+    assert_eq!(log.first_sequence(), sequence, "retention returns the start of a segment");
 }
 
-/// Runs the suite against the logs that `make` makes, each of them empty.
-fn conforms(make: impl Fn() -> Box<dyn EventLog>, durability: Durability) {
-    an_empty_log_says_so(&*make());
-    batches_come_back_from_any_sequence(make());
-    gaps_and_repetitions_are_refused_and_change_nothing(make());
-    an_empty_batch_is_nothing(make());
+/// Runs the suite. `make` returns a new empty log each time.
+fn check_conformance(make: impl Fn() -> Box<dyn EventLog>, durability: Durability) {
+    an_empty_log_replays_nothing(&*make());
+    batches_are_replayed_from_any_sequence(make());
+    gaps_and_repetitions_are_rejected_without_effect(make());
+    an_empty_batch_is_ignored(make());
     an_error_of_the_visitor_ends_the_replay(make());
-    what_is_dropped_is_gone_and_the_newest_stays(make());
-    retention_says_what_is_due_and_drops_nothing(make());
+    dropped_records_are_gone_and_the_newest_stays(make());
+    retention_is_computed_without_dropping_records(make());
     assert_eq!(make().durability(), durability);
 }
 
 #[test]
-fn the_log_in_memory_conforms() {
-    conforms(|| Box::new(MemoryLog::new(1 << 20)), Durability::Memory);
+fn the_memory_log_conforms() {
+    check_conformance(|| Box::new(MemoryLog::new(1 << 20)), Durability::Memory);
 }
 
 #[test]
-fn the_local_log_conforms_on_segments_of_any_size() {
+fn the_local_log_conforms_with_segments_of_any_size() {
     for segment_bytes in [512, 1024, 2048] {
         let options = LocalOptions { segment_bytes, ..LocalOptions::default() };
         let make = || {
@@ -170,7 +170,7 @@ fn the_local_log_conforms_on_segments_of_any_size() {
             let log = LocalLog::open(storage, options.clone()).unwrap();
             Box::new(log) as Box<dyn EventLog>
         };
-        conforms(make, Durability::Synced);
+        check_conformance(make, Durability::Synced);
     }
 }
 
@@ -185,5 +185,5 @@ fn the_local_log_conforms_on_a_disk() {
         let log = LocalLog::open(Arc::new(storage), options).unwrap();
         Box::new(log) as Box<dyn EventLog>
     };
-    conforms(make, Durability::Synced);
+    check_conformance(make, Durability::Synced);
 }

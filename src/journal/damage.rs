@@ -1,4 +1,5 @@
-//! Damage of every kind: a journal is never silently shorter, and a repair keeps what it can.
+//! Damaged journals: a journal is never silently shorter, and a repair keeps all records before the
+//! damage.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use super::{
     Batch, EventLog, JournalReader, LocalLog, LocalOptions, LogError, SimStorage, Storage, repair,
 };
 
-/// Flips and cuts that are tried.
+/// Cases of the property test: flipped bits and truncations.
 const DAMAGES: u32 = 500;
 
 fn open(storage: &SimStorage) -> Result<LocalLog, LogError> {
@@ -30,7 +31,7 @@ fn written() -> (SimStorage, Vec<Batch>) {
     let mut log = open(&storage).unwrap();
     let batches: Vec<Batch> = (0..40_u64)
         .map(|n| {
-            // No record has a run of zeros: a sector of zeros is what a tear leaves.
+            // No record has a sector of zeros, which a torn tail would have.
             let filler =
                 vec![u8::try_from(n + 1).unwrap(); usize::try_from(n * 97 % 1_900).unwrap()];
             let next =
@@ -43,7 +44,8 @@ fn written() -> (SimStorage, Vec<Batch>) {
     (storage, batches)
 }
 
-/// What comes back: everything, or an error that names a segment.
+/// Opening and replaying gives every batch, or an error that names a segment. Returns whether it gave
+/// every batch.
 fn check_not_silently_shorter(storage: &SimStorage, batches: &[Batch], what: &str) -> bool {
     let read = open(storage).and_then(|log| replayed(&log, 1));
     match read {
@@ -59,7 +61,7 @@ fn check_not_silently_shorter(storage: &SimStorage, batches: &[Batch], what: &st
     }
 }
 
-/// A repair keeps a prefix, every dropped byte, and a journal that goes on.
+/// After a repair the journal holds a prefix of the batches, and accepts new ones.
 fn check_repair(storage: &SimStorage, batches: &[Batch], what: &str) {
     let shared: Arc<dyn Storage> = Arc::new(storage.clone());
     repair(&shared).unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -77,7 +79,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: DAMAGES, ..ProptestConfig::default() })]
 
     #[test]
-    fn flips_and_cuts_are_never_silent(
+    fn flipped_bits_and_truncations_are_never_silent(
         segment: prop::sample::Index,
         place: prop::sample::Index,
         cut: bool,
@@ -100,9 +102,9 @@ proptest! {
     }
 }
 
-/// Each bit of the last batch: it is acknowledged, and nothing stands after it that says so.
+/// No later frame proves that the last batch was synced, so its own bytes must show the damage.
 #[test]
-fn the_last_batch_is_not_taken_for_a_tear() {
+fn damage_in_the_last_batch_is_not_taken_for_a_torn_tail() {
     let (written, batches) = written();
     let name = segments(&written).pop().unwrap();
     let bytes = written.read(&name);
@@ -119,15 +121,15 @@ fn the_last_batch_is_not_taken_for_a_tear() {
 }
 
 #[test]
-fn a_segment_that_is_lost_is_missed() {
+fn a_missing_segment_is_reported() {
     let (written, batches) = written();
     let names = segments(&written);
     for lost in &names[..names.len() - 1] {
         let storage = written.copy(0);
         storage.lose(lost);
         let read = open(&storage).and_then(|log| replayed(&log, 1));
-        let told = matches!(&read, Err(LogError::Corrupt { .. } | LogError::Gone { .. }));
-        assert!(told, "{lost}: {read:?}");
+        let reported = matches!(&read, Err(LogError::Corrupt { .. } | LogError::Gone { .. }));
+        assert!(reported, "{lost}: {read:?}");
         if *lost != names[0] {
             check_repair(&storage, &batches, lost);
         }
@@ -135,7 +137,7 @@ fn a_segment_that_is_lost_is_missed() {
 }
 
 #[test]
-fn batches_of_another_journal_are_not_taken() {
+fn batches_of_another_journal_are_rejected() {
     let (one, batches) = written();
     let other = {
         let storage = SimStorage::new(7);
@@ -158,9 +160,9 @@ fn batches_of_another_journal_are_not_taken() {
     }
 }
 
-/// A repair that a power cut ends is done again.
+/// A repair that a power cut interrupted can be run again.
 #[test]
-fn a_repair_can_be_cut_short() {
+fn a_repair_can_be_interrupted() {
     let (written, batches) = written();
     let name = segments(&written)[2].clone();
     for at in 0..40 {

@@ -1,8 +1,8 @@
-//! A real directory.
+//! [`Storage`] on a directory of the file system.
 //!
-//! Invariants: files and directories made here are for their owner alone, for they hold positions;
-//! a file that was made has its room on the disk, so that writing inside it needs none. Syncing is
-//! `fdatasync` for files and `fsync` for the directory.
+//! Invariants: only the owner can read the files and directories made here, because they hold
+//! positions; a new file has all its blocks allocated, so that writing inside it cannot fail for want
+//! of room. A sync is `fdatasync` for files and `fsync` for the directory.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -19,9 +19,9 @@ use super::storage::{FileId, Lock, Storage, StoredFile};
 const LOCK: &str = "lock";
 /// Zeros written at one time.
 const ZEROS_BYTES: usize = 256 << 10;
-/// Zeros written before they are synced, so that the disk is never busy with them for long: batches of
-/// 16 KiB, synced one by one beside it, come to 0.95 of those on a disk that does nothing else, where
-/// they came to 0.75 to 0.92 with 8 MiB.
+/// Zeros written between two syncs. The writer syncs batches on the same disk at the same time, and
+/// each of its syncs waits until the disk has written the zeros queued before it. Small enough that
+/// this wait is short; `benches/speed` measures it (docs/performance.md).
 const ZEROS_UNSYNCED_BYTES_MAX: usize = 1 << 20;
 
 /// A directory of the file system.
@@ -29,7 +29,7 @@ pub struct DiskStorage {
     path: PathBuf,
     /// The directory itself, to sync its names.
     directory: File,
-    /// The lock that this process took.
+    /// Identity of the lock file that this process locked.
     locked: OnceLock<FileId>,
 }
 
@@ -52,7 +52,7 @@ impl DiskStorage {
         Ok(Self { path: path.to_owned(), directory, locked: OnceLock::new() })
     }
 
-    /// Opens a directory, and makes it if it does not exist.
+    /// Opens a directory, and creates it durably if it does not exist.
     ///
     /// # Errors
     /// As the system says.
@@ -88,7 +88,7 @@ impl Storage for DiskStorage {
     }
 
     fn names(&self) -> io::Result<Vec<String>> {
-        // A name that is not text is none of ours.
+        // Our names are UTF-8, so skip all others.
         let name = |entry: io::Result<std::fs::DirEntry>| {
             entry.map(|entry| entry.file_name().into_string().ok()).transpose()
         };
@@ -99,7 +99,7 @@ impl Storage for DiskStorage {
         let path = self.path.join(name);
         match OpenOptions::new().read(true).write(true).open(&path) {
             Ok(file) => Ok(Arc::new(DiskFile(file))),
-            // A copy to be read is not always one to be written.
+            // `journal verify` and `replay` may read a copy that they cannot write.
             Err(error) if is_read_only(&error) => Ok(Arc::new(DiskFile(File::open(path)?))),
             Err(error) => Err(error),
         }
@@ -111,7 +111,7 @@ impl Storage for DiskStorage {
         let options = options.read(true).write(true).create(true).truncate(true).mode(0o600);
         let file = options.open(&path)?;
         if let Err(error) = fill(&file, size_bytes) {
-            // Half a file would only take room.
+            // An unfinished file would only use up room.
             std::fs::remove_file(&path).ok();
             return Err(error);
         }
@@ -143,8 +143,9 @@ impl Storage for DiskStorage {
     }
 }
 
-/// Takes room for that many bytes, at once and without writing if the file system can, and writes
-/// zeros over it: a write to room that was only taken would still change the file's metadata.
+/// Allocates `size_bytes`, in one step where the file system can, and then writes zeros over them. A
+/// later write to blocks that were only allocated would still change metadata, and so cost a journal
+/// commit of the file system at each sync.
 fn fill(mut file: &File, size_bytes: u64) -> io::Result<()> {
     if size_bytes == 0 {
         return Ok(());
@@ -173,12 +174,11 @@ fn file_id(metadata: &Metadata) -> FileId {
     FileId { device: metadata.dev(), inode: metadata.ino() }
 }
 
-/// Whether a file may be read although it may not be written.
+/// Whether a file cannot be written but may be readable.
 fn is_read_only(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
-/// A file of the file system.
 struct DiskFile(File);
 
 impl StoredFile for DiskFile {

@@ -1,6 +1,6 @@
-//! Where a log ends, and what it begins with.
+//! Opening a log: the lock, leftovers of a crash, the first segment, and where the log ends.
 //!
-//! Input: the segments of a directory that is locked. Output: the place of the next frame, or what is
+//! Input: the segments of a locked directory. Output: the position of the next frame, or what is
 //! damaged. Invariant: only the last segment is read, and the one before it if the last is empty.
 //! Deliberately absent: any change of a segment (see [`super::quarantine`]).
 
@@ -12,14 +12,14 @@ use super::preallocate::TEMPORARY_SUFFIX;
 use super::segment::{ChainLink, Segment, SegmentName, SegmentScan};
 use super::storage::{Lock, Storage, create_durably, is_full};
 use super::tail::{Tail, judge};
-use super::{LogError, failed};
+use super::{LogError, failed, file_names};
 
-/// Want of room, or a failure while `doing`.
+/// [`LogError::Full`] if the disk is full, a failure while `doing` otherwise. For `map_err`.
 pub(super) fn full_or_failed(doing: &'static str) -> impl FnOnce(io::Error) -> LogError {
     move |error| if is_full(&error) { LogError::Full } else { failed(doing)(error) }
 }
 
-/// Takes the directory for oneself.
+/// Locks the directory.
 pub(super) fn take_lock(storage: &dyn Storage) -> Result<Lock, LogError> {
     storage.lock().map_err(|error| {
         if error.kind() == io::ErrorKind::WouldBlock {
@@ -29,22 +29,21 @@ pub(super) fn take_lock(storage: &dyn Storage) -> Result<Lock, LogError> {
     })
 }
 
-/// Removes what a crash left half made.
+/// Removes files that a crash left unfinished.
 pub(super) fn remove_temporaries(storage: &dyn Storage) -> Result<(), LogError> {
-    let names = storage.names().map_err(failed("reading the directory"))?;
-    for name in names.iter().filter(|name| is_temporary(name)) {
-        storage.remove(name).map_err(failed("removing what was half made"))?;
+    for name in file_names(storage)?.iter().filter(|name| is_temporary(name)) {
+        storage.remove(name).map_err(failed("removing an unfinished file"))?;
     }
     Ok(())
 }
 
-/// Temporary files of ours alone: others may stand in the directory too.
+/// Whether it is a temporary file of the log: the directory may also hold files of others.
 fn is_temporary(name: &str) -> bool {
     let stem = name.strip_suffix(TEMPORARY_SUFFIX).unwrap_or_default();
     name == "large" || ["spare", "reserve", "large"].contains(&stem) || stem.starts_with("seg-")
 }
 
-/// Makes the segment that a journal begins with.
+/// Makes the first segment of a new journal.
 pub(super) fn first_segment(storage: &dyn Storage, size_bytes: u64) -> Result<Segment, LogError> {
     let name = SegmentName { first_sequence: 1, reserve: false };
     let temporary = format!("{name}{TEMPORARY_SUFFIX}");
@@ -55,46 +54,44 @@ pub(super) fn first_segment(storage: &dyn Storage, size_bytes: u64) -> Result<Se
 
 /// Receive time of the first batch of a segment.
 pub(super) fn first_received_at(storage: &dyn Storage, segment: &Segment) -> Result<i64, LogError> {
-    let doing = "reading a segment";
+    let reading = "reading a segment";
     let mut sector = [0; SECTOR];
-    let file = storage.open(&segment.name.to_string()).map_err(failed(doing))?;
-    file.read_at(&mut sector, 0).map_err(failed(doing))?;
-    let header = FrameHeader::parse(&sector);
-    let place = || segment.place(storage);
-    let header = header.map_err(|what| LogError::Corrupt { place: place(), what })?;
-    Ok(header.received_at_nanos)
+    segment.open(storage, reading)?.read_at(&mut sector, 0).map_err(failed(reading))?;
+    match FrameHeader::parse(&sector) {
+        Ok(header) => Ok(header.received_at_nanos),
+        Err(what) => Err(LogError::Corrupt { place: segment.place(storage), what }),
+    }
 }
 
 /// Where a log ends.
 pub(super) struct LogEnd {
     /// The last segment.
     pub(super) segment: Segment,
-    /// The end of its last frame.
+    /// Where the last frame ends in that segment.
     pub(super) offset: u64,
+    /// Digest of the newest batch.
     pub(super) digest: Digest,
     pub(super) last_sequence: u64,
-    /// From here on nobody knows whether what can be read is on the disk: frames that no later frame
-    /// says to have been synced.
-    pub(super) doubtful_from: u64,
-    /// The end of what is torn, if something is.
+    /// Where the first frame begins that may be in the page cache alone: no later frame confirms
+    /// that it was synced.
+    pub(super) unconfirmed_from: u64,
+    /// Where the torn tail ends; none if nothing is torn.
     pub(super) torn_until: Option<u64>,
 }
 
-/// Finds the end of the log, reading its last segment; and the one before it if the last one is
-/// empty. At least one segment exists.
+/// Finds the end of a log that has at least one segment.
 pub(super) fn find_end(storage: &dyn Storage, segments: &[Segment]) -> Result<LogEnd, LogError> {
     let Some((last, before)) = segments.split_last() else {
+        impossible!("a log that is open has a segment");
         let (place, what) = (storage.place(""), "there is no segment".into());
         return Err(LogError::Corrupt { place, what });
     };
-    let next_sequence = last.name.first_sequence;
-    let unknown = ChainLink { next_sequence, digest: (next_sequence == 1).then_some([0; 32]) };
-    let mut scan = SegmentScan::new(storage, last, unknown)?;
-    let doubtful_from = walk(&mut scan)?;
+    let mut scan = SegmentScan::new(storage, last, ChainLink::before(last))?;
+    let unconfirmed_from = scan_to_end(&mut scan)?;
     if scan.offset == 0
         && let Some(previous) = before.last()
     {
-        scan.link = end_of_full(storage, previous, next_sequence)?;
+        scan.link = link_after(storage, previous, last.name.first_sequence)?;
     }
     let tail = judge(&mut scan.window, scan.offset, scan.link.next_sequence)
         .map_err(failed("reading a segment"))?;
@@ -108,39 +105,35 @@ pub(super) fn find_end(storage: &dyn Storage, segments: &[Segment]) -> Result<Lo
     };
     let last_sequence = scan.link.next_sequence - 1;
     let offset = scan.offset;
-    Ok(LogEnd { segment: *last, offset, digest, last_sequence, doubtful_from, torn_until })
+    Ok(LogEnd { segment: *last, offset, digest, last_sequence, unconfirmed_from, torn_until })
 }
 
-/// Walks to the last intact frame. Returns where the first one begins that may not be on the disk.
-fn walk(scan: &mut SegmentScan) -> Result<u64, LogError> {
-    let mut doubtful: VecDeque<(u64, u64)> = VecDeque::new();
+/// Scans to the last intact frame. Returns where the first unconfirmed frame begins.
+fn scan_to_end(scan: &mut SegmentScan) -> Result<u64, LogError> {
+    let mut unconfirmed: VecDeque<(u64, u64)> = VecDeque::new();
     let mut begins = scan.offset;
     while let Some((header, _)) = scan.next()? {
-        while doubtful.front().is_some_and(|(first, _)| *first <= header.synced_sequence) {
-            doubtful.pop_front();
+        while unconfirmed.front().is_some_and(|(first, _)| *first <= header.synced_sequence) {
+            unconfirmed.pop_front();
         }
-        doubtful.push_back((header.first_sequence, begins));
+        unconfirmed.push_back((header.first_sequence, begins));
         begins = scan.offset;
     }
-    Ok(doubtful.front().map_or(begins, |(_, begins)| *begins))
+    Ok(unconfirmed.front().map_or(begins, |(_, begins)| *begins))
 }
 
-/// The link to what follows a segment that was left for another one, which begins at `next`: all
-/// that was acknowledged before stands in it.
-fn end_of_full(storage: &dyn Storage, segment: &Segment, next: u64) -> Result<ChainLink, LogError> {
-    let next_sequence = segment.name.first_sequence;
-    let digest = (next_sequence == 1).then_some([0; 32]);
-    let mut scan = SegmentScan::new(storage, segment, ChainLink { next_sequence, digest })?;
+/// The link from the last batch of a segment to `next`, the first sequence of the segment after it.
+/// The log moved on to that one, so every batch before `next` was acknowledged and must be here.
+fn link_after(storage: &dyn Storage, segment: &Segment, next: u64) -> Result<ChainLink, LogError> {
+    let mut scan = SegmentScan::new(storage, segment, ChainLink::before(segment))?;
     while scan.link.next_sequence < next {
         if scan.next()?.is_none() {
-            let due = scan.link.next_sequence;
-            return Err(scan.corrupt(format!("batch {due} is missing or damaged")));
+            return Err(scan.missing_batch());
         }
     }
     if scan.link.next_sequence > next {
-        return Err(
-            scan.corrupt(format!("it holds batch {next}, which another segment begins with"))
-        );
+        let what = format!("it holds batch {next}, which another segment begins with");
+        return Err(scan.corrupt(what));
     }
     Ok(scan.link)
 }

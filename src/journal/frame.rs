@@ -1,52 +1,52 @@
-//! A batch as bytes on disk: one frame, whole sectors.
+//! Frame: the form of a batch on disk. It begins and ends at sector boundaries.
 //!
 //! All integers are little-endian. A frame is a header of 96 bytes, the payload, the payload's
-//! CRC-32C, and zeros up to a whole sector:
+//! CRC-32C, and zeros up to a whole sector. The header:
 //!
-//! | offset | bytes | what |
+//! | offset | bytes | field |
 //! |---|---|---|
 //! | 0 | 3 | `TXJ` |
 //! | 3 | 1 | version of the format, 1 |
-//! | 4 | 4 | flags: bit 0 the batch was not synced before it was acknowledged, bit 1 the reserve |
+//! | 4 | 4 | flags: bit 0 acknowledged before it was synced, bit 1 batch of the reserve |
 //! | 8 | 8 | sequence of the first record |
 //! | 16 | 4 | number of records |
 //! | 20 | 8 | bytes of the payload |
 //! | 28 | 8 | receive time, nanoseconds since the Unix epoch, signed |
 //! | 36 | 8 | sequence of the newest record that was synced when this frame was written |
 //! | 44 | 8 | bytes of the file that the frame was written into |
-//! | 52 | 32 | digest of the batch before it; zeros for the first one |
+//! | 52 | 32 | digest of the previous batch; zeros for the first one |
 //! | 84 | 8 | zeros |
 //! | 92 | 4 | CRC-32C of the 92 bytes before it |
 //!
 //! The payload is one length of 4 bytes for each record, then the records end to end. The digest of
-//! a batch is the SHA-256 of its header and the payload's CRC: it chains the batches, so that none
-//! can be missing, doubled or of another journal. It guards against accidents, not against forgery.
+//! a batch is the SHA-256 of its header and the payload's CRC. Each header holds the digest of the
+//! batch before it, so a batch that is missing, doubled or from another journal is detected. The
+//! digest guards against accidents, not against forgery.
 
 use sha2::{Digest as _, Sha256};
 
 use super::{Batch, LogError, Room};
 
-/// The unit that a disk writes whole or not at all.
+/// Bytes of a sector: a disk writes a sector whole or not at all.
 pub const SECTOR_BYTES: u64 = SECTOR as u64;
-/// The same, for buffers.
+/// [`SECTOR_BYTES`] as the length of a buffer.
 pub(super) const SECTOR: usize = 512;
-/// The least that a frame takes up.
+/// Bytes of the smallest frame.
 pub const FRAME_BYTES_MIN: u64 = SECTOR_BYTES;
 
 const MAGIC: [u8; 3] = *b"TXJ";
-/// The version that is written. Earlier ones stay readable.
+/// The version that is written. Earlier versions stay readable.
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 96;
-/// Bytes of a CRC-32C.
 pub(super) const CRC_BYTES: usize = 4;
 const LENGTH_BYTES: usize = 4;
 const FLAG_RELAXED: u32 = 1;
 const FLAG_RESERVE: u32 = 2;
 
-/// The digest of a batch.
+/// SHA-256 of a batch's header and its payload's CRC.
 pub(super) type Digest = [u8; 32];
 
-/// What stands in front of the records.
+/// The first 96 bytes of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FrameHeader {
     pub(super) first_sequence: u64,
@@ -54,18 +54,19 @@ pub(super) struct FrameHeader {
     pub(super) payload_bytes: u64,
     pub(super) received_at_nanos: i64,
     pub(super) room: Room,
-    /// Further batches may have been written before this one was synced.
+    /// Whether the batch was acknowledged before it was synced, so that later frames may be on the
+    /// disk without it.
     pub(super) relaxed: bool,
     /// Sequence of the newest record that was synced when this frame was written.
     pub(super) synced_sequence: u64,
-    /// Bytes of the file that it was written into.
+    /// Bytes of the file that the frame was written into.
     pub(super) file_bytes: u64,
-    /// Digest of the batch before it.
+    /// Digest of the previous batch.
     pub(super) previous: Digest,
 }
 
 impl FrameHeader {
-    /// Bytes of the whole frame; none when no file is that large.
+    /// Bytes of the whole frame. `None` if they do not fit in 64 bits.
     pub(super) fn frame_bytes(&self) -> Option<u64> {
         let padded = self.payload_bytes.checked_add((HEADER_BYTES + CRC_BYTES) as u64)?;
         padded.checked_next_multiple_of(SECTOR_BYTES)
@@ -80,61 +81,61 @@ impl FrameHeader {
         let mut bytes = [0; HEADER_BYTES];
         let relaxed = if self.relaxed { FLAG_RELAXED } else { 0 };
         let reserve = if self.room == Room::Reserve { FLAG_RESERVE } else { 0 };
-        let mut put = HeaderWriter { bytes: &mut bytes, offset: 0 };
-        put.bytes(&MAGIC);
-        put.bytes(&[VERSION]);
-        put.bytes(&(relaxed | reserve).to_le_bytes());
-        put.bytes(&self.first_sequence.to_le_bytes());
-        put.bytes(&self.count.to_le_bytes());
-        put.bytes(&self.payload_bytes.to_le_bytes());
-        put.bytes(&self.received_at_nanos.to_le_bytes());
-        put.bytes(&self.synced_sequence.to_le_bytes());
-        put.bytes(&self.file_bytes.to_le_bytes());
-        put.bytes(&self.previous);
+        let mut fields = HeaderWriter { bytes: &mut bytes, offset: 0 };
+        fields.bytes(&MAGIC);
+        fields.bytes(&[VERSION]);
+        fields.bytes(&(relaxed | reserve).to_le_bytes());
+        fields.bytes(&self.first_sequence.to_le_bytes());
+        fields.bytes(&self.count.to_le_bytes());
+        fields.bytes(&self.payload_bytes.to_le_bytes());
+        fields.bytes(&self.received_at_nanos.to_le_bytes());
+        fields.bytes(&self.synced_sequence.to_le_bytes());
+        fields.bytes(&self.file_bytes.to_le_bytes());
+        fields.bytes(&self.previous);
         let (covered, crc) = bytes.split_at_mut(HEADER_BYTES - CRC_BYTES);
         crc.copy_from_slice(&crc32c::crc32c(covered).to_le_bytes());
         bytes
     }
 
-    /// Reads a header.
+    /// Reads and checks a header.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The defect, as part of a sentence about the batch.
     pub(super) fn parse(sector: &[u8]) -> Result<Self, String> {
         let cut = || String::from("its header is cut short");
         let header = sector.first_chunk::<HEADER_BYTES>().ok_or_else(cut)?;
         let (covered, crc) = header.split_last_chunk::<CRC_BYTES>().ok_or_else(cut)?;
-        let mut take = HeaderReader(covered);
-        let magic = take.bytes::<3>();
+        let mut fields = FieldReader(covered);
+        let magic = fields.bytes::<3>();
         if magic != MAGIC {
             return Err("no batch begins here".into());
         }
         if crc32c::crc32c(covered) != u32::from_le_bytes(*crc) {
             return Err("the checksum of its header is wrong".into());
         }
-        let [version] = take.bytes();
+        let [version] = fields.bytes();
         if version != VERSION {
             return Err(format!("it has version {version}, and only {VERSION} is known"));
         }
-        let flags = u32::from_le_bytes(take.bytes());
+        let flags = u32::from_le_bytes(fields.bytes());
         if flags & !(FLAG_RELAXED | FLAG_RESERVE) != 0 {
             return Err(format!("it has unknown flags: {flags:#x}"));
         }
         Ok(Self {
-            first_sequence: u64::from_le_bytes(take.bytes()),
-            count: u32::from_le_bytes(take.bytes()),
-            payload_bytes: u64::from_le_bytes(take.bytes()),
-            received_at_nanos: i64::from_le_bytes(take.bytes()),
+            first_sequence: u64::from_le_bytes(fields.bytes()),
+            count: u32::from_le_bytes(fields.bytes()),
+            payload_bytes: u64::from_le_bytes(fields.bytes()),
+            received_at_nanos: i64::from_le_bytes(fields.bytes()),
             room: if flags & FLAG_RESERVE == 0 { Room::Ordinary } else { Room::Reserve },
             relaxed: flags & FLAG_RELAXED != 0,
-            synced_sequence: u64::from_le_bytes(take.bytes()),
-            file_bytes: u64::from_le_bytes(take.bytes()),
-            previous: take.bytes(),
+            synced_sequence: u64::from_le_bytes(fields.bytes()),
+            file_bytes: u64::from_le_bytes(fields.bytes()),
+            previous: fields.bytes(),
         })
     }
 }
 
-/// Writes field after field.
+/// Writes the fields of a header one after the other.
 struct HeaderWriter<'b> {
     bytes: &'b mut [u8; HEADER_BYTES],
     offset: usize,
@@ -143,26 +144,30 @@ struct HeaderWriter<'b> {
 impl HeaderWriter<'_> {
     fn bytes(&mut self, value: &[u8]) {
         let end = self.offset + value.len();
-        // The fields add up to less than the header.
         if let Some(target) = self.bytes.get_mut(self.offset..end) {
             target.copy_from_slice(value);
+        } else {
+            impossible!("the fields add up to less than the header");
         }
         self.offset = end;
     }
 }
 
-/// Reads field after field; the fields add up to less than the header.
-struct HeaderReader<'b>(&'b [u8]);
+/// Reads the fields of a header one after the other. They must add up to no more than the header.
+pub(super) struct FieldReader<'b>(pub(super) &'b [u8]);
 
-impl HeaderReader<'_> {
-    fn bytes<const N: usize>(&mut self) -> [u8; N] {
-        let Some((value, rest)) = self.0.split_first_chunk::<N>() else { return [0; N] };
+impl FieldReader<'_> {
+    pub(super) fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        let Some((value, rest)) = self.0.split_first_chunk::<N>() else {
+            impossible!("the fields of a header add up to no more than the header");
+            return [0; N];
+        };
         self.0 = rest;
         *value
     }
 }
 
-/// What a frame says of the log around it.
+/// The fields of a header that depend on the log, not on the batch. See [`FrameHeader`].
 #[derive(Clone, Debug)]
 pub(super) struct FrameContext {
     pub(super) relaxed: bool,
@@ -171,23 +176,23 @@ pub(super) struct FrameContext {
     pub(super) previous: Digest,
 }
 
-/// Bytes of the frame of a batch.
+/// Bytes that the frame of a batch will have.
 ///
 /// # Errors
-/// [`LogError::Full`] when no file is that large.
+/// [`LogError::Full`] if they do not fit in 64 bits.
 pub(super) fn frame_bytes(batch: &Batch) -> Result<u64, LogError> {
     let table = batch.len().saturating_mul(LENGTH_BYTES);
     let bytes = table.saturating_add(batch.size_bytes()).saturating_add(HEADER_BYTES + CRC_BYTES);
     (bytes as u64).checked_next_multiple_of(SECTOR_BYTES).ok_or(LogError::Full)
 }
 
-/// Writes the frame of a batch into `out`, in place of what is there. The batch's digest.
+/// Replaces the content of `out` with the frame of a batch. Returns the batch's digest.
 ///
 /// # Errors
-/// [`LogError::Full`] for a batch of more records, or a record of more bytes, than 32 bits count.
+/// [`LogError::Full`] if the number of records or the length of a record exceeds 32 bits.
 pub(super) fn encode(
     batch: &Batch,
-    place: &FrameContext,
+    context: &FrameContext,
     out: &mut Vec<u8>,
 ) -> Result<Digest, LogError> {
     let count = u32::try_from(batch.len()).map_err(|_| LogError::Full)?;
@@ -197,10 +202,10 @@ pub(super) fn encode(
         payload_bytes: (batch.len() * LENGTH_BYTES + batch.size_bytes()) as u64,
         received_at_nanos: batch.received_at_nanos(),
         room: batch.room(),
-        relaxed: place.relaxed,
-        synced_sequence: place.synced_sequence,
-        file_bytes: place.file_bytes,
-        previous: place.previous,
+        relaxed: context.relaxed,
+        synced_sequence: context.synced_sequence,
+        file_bytes: context.file_bytes,
+        previous: context.previous,
     };
     let header = header.to_bytes();
     out.clear();
@@ -210,28 +215,29 @@ pub(super) fn encode(
         out.extend_from_slice(&length.to_le_bytes());
     }
     out.extend_from_slice(batch.bytes());
-    let crc = crc32c::crc32c(out.get(HEADER_BYTES..).unwrap_or_default()).to_le_bytes();
+    let (_, payload) = out.split_at(header.len());
+    let crc = crc32c::crc32c(payload).to_le_bytes();
     out.extend_from_slice(&crc);
     out.resize(out.len().next_multiple_of(SECTOR), 0);
     Ok(digest(&header, crc))
 }
 
-/// The digest of a frame whose records nobody needs: of its header, and of the CRC of its payload.
-/// `crc` are the bytes at [`crc_offset`].
+/// The digest of a frame whose payload was not read. `sector` begins with the header, `crc` are the
+/// bytes at [`crc_offset`].
 pub(super) fn digest_of_header(sector: &[u8], crc: [u8; CRC_BYTES]) -> Option<Digest> {
     sector.first_chunk::<HEADER_BYTES>().map(|header| digest(header, crc))
 }
 
-/// Where the CRC of the payload is, counted from the first byte of the frame.
+/// Offset of the payload's CRC from the first byte of the frame.
 pub(super) const fn crc_offset(header: &FrameHeader) -> u64 {
     (HEADER_BYTES as u64).saturating_add(header.payload_bytes)
 }
 
-/// Reads the payload of a frame, which begins after the header in `frame`. The batch, and its
-/// digest.
+/// Reads and checks the payload of a frame. `frame` begins with the header that was parsed. Returns
+/// the batch and its digest.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The defect, as part of a sentence about the batch.
 pub(super) fn decode(header: &FrameHeader, frame: &[u8]) -> Result<(Batch, Digest), String> {
     let cut = || String::from("it is cut short");
     let (head, rest) = frame.split_first_chunk::<HEADER_BYTES>().ok_or_else(cut)?;
@@ -266,7 +272,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    fn place() -> FrameContext {
+    fn context() -> FrameContext {
         FrameContext { relaxed: false, synced_sequence: 6, file_bytes: 1 << 20, previous: [7; 32] }
     }
 
@@ -280,16 +286,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_batch_comes_back_and_no_flipped_bit_goes_unseen(
+        fn a_frame_round_trips_and_every_flipped_bit_is_detected(
             records in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..20),
             reserve: bool,
             relaxed: bool,
             bit: prop::sample::Index,
         ) {
             let room = if reserve { Room::Reserve } else { Room::Ordinary };
-            let (batch, place) = (batch(&records, room), FrameContext { relaxed, ..place() });
+            let (batch, context) = (batch(&records, room), FrameContext { relaxed, ..context() });
             let mut bytes = Vec::new();
-            let digest = encode(&batch, &place, &mut bytes).unwrap();
+            let digest = encode(&batch, &context, &mut bytes).unwrap();
             prop_assert_eq!(bytes.len() as u64, frame_bytes(&batch).unwrap());
             let header = FrameHeader::parse(&bytes).unwrap();
             prop_assert_eq!(header.frame_bytes(), Some(bytes.len() as u64));
@@ -307,7 +313,7 @@ mod tests {
     #[test]
     fn later_versions_and_flags_are_refused() {
         let mut bytes = Vec::new();
-        encode(&batch(&[], Room::Ordinary), &place(), &mut bytes).unwrap();
+        encode(&batch(&[], Room::Ordinary), &context(), &mut bytes).unwrap();
         let check = |offset: usize, value: u8, expect: &str| {
             let mut bytes = bytes.clone();
             bytes[offset] = value;
@@ -325,7 +331,7 @@ mod tests {
     #[test]
     fn lengths_that_do_not_add_up_are_refused() {
         let mut bytes = Vec::new();
-        encode(&batch(&[vec![1, 2], vec![3]], Room::Ordinary), &place(), &mut bytes).unwrap();
+        encode(&batch(&[vec![1, 2], vec![3]], Room::Ordinary), &context(), &mut bytes).unwrap();
         let header = FrameHeader::parse(&bytes).unwrap();
         let check = |lengths: [u32; 2]| {
             let mut bytes = bytes.clone();

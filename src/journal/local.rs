@@ -1,10 +1,10 @@
 //! The log on the local disk: segments in one directory.
 //!
-//! Input: batches. Output: one frame and one sync for each, into room that was made before.
-//! Invariants: one log has the directory; only the last segment can end in a tear, for a new one
-//! begins when the one before it is synced; a batch is written to no sector of another one; after
-//! a failure nothing is tried. Deliberately absent: threads and clocks. The spare is made by whoever
-//! runs the [`Preallocator`], and times are those of the batches.
+//! Input: batches. Output: one frame and one sync for each, into a file that was preallocated.
+//! Invariants: a directory belongs to one log; only the last segment can have a torn tail, because a
+//! new one begins only after the one before it is synced; no two batches share a sector; after a
+//! failure the log does nothing more. Deliberately absent: threads and clocks. Spare segments are
+//! made on the thread that runs the [`Preallocator`], and time is the receive time of batches.
 
 use std::io;
 use std::sync::Arc;
@@ -12,17 +12,18 @@ use std::time::{Duration, Instant};
 
 use super::end::{find_end, first_received_at, first_segment, remove_temporaries, take_lock};
 use super::frame::{self, Digest, FRAME_BYTES_MIN, FrameContext, SECTOR_BYTES};
-use super::preallocate::{PreallocatedKind, Preallocation, Preallocator, SPARE};
+use super::preallocate::{PreallocatedKind, Preallocation, Preallocator};
 use super::quarantine::{self, ByteSpan, TornTail};
 use super::segment::{self, Segment, SegmentName};
 use super::storage::{Lock, Storage, StoredFile, create_durably, is_full};
-use super::{Batch, Durability, EventLog, LogError, Retention, Room, failed};
+use super::{Batch, Durability, EventLog, LogError, Retention, Room, failed, file_names};
 
-/// Bytes of the reserve: room for thousands of halts and releases.
+/// Bytes of the reserve: enough for thousands of halts and releases.
 const RESERVE_BYTES_MAX: u64 = 4 << 20;
-/// Bytes of the frame buffer that are kept between batches.
+/// Capacity of the frame buffer that is kept between batches.
 const BUFFER_BYTES_MAX: usize = 4 << 20;
-/// A file that could not be made is tried again after this, by the times of batches.
+/// How long to wait before making a file again after the disk was full. Measured by the receive times
+/// of batches.
 const RETRY_AFTER_NANOS: i64 = 1_000_000_000;
 
 /// When a batch is synced.
@@ -30,28 +31,28 @@ const RETRY_AFTER_NANOS: i64 = 1_000_000_000;
 pub enum SyncMode {
     /// Before it is acknowledged.
     EveryBatch,
-    /// With the first batch received so long after the last sync: what is acknowledged meanwhile is
-    /// lost in a power cut.
+    /// With the first batch that is received this long after the last sync. A power cut loses the
+    /// batches acknowledged since that sync.
     Interval(Duration),
 }
 
-/// Tells how long each sync of a batch took. The clock is handed in: nothing here reads one.
+/// Measures how long each sync takes. The caller passes the clock in, because the journal reads none.
 #[derive(Clone)]
 pub struct SyncTimer {
-    /// A clock that does not go back.
+    /// A monotonic clock.
     pub now: fn() -> Instant,
-    /// Is told the duration of each sync, also of one that failed.
+    /// Receives the duration of each sync, failed ones included.
     pub observe: Arc<dyn Fn(Duration) + Send + Sync>,
 }
 
-/// How a log is kept.
+/// Options of a [`LocalLog`].
 #[derive(Clone)]
 pub struct LocalOptions {
-    /// Bytes of a segment; rounded up to whole sectors. A larger batch gets one of its own.
+    /// Bytes of a segment; rounded up to whole sectors. A larger batch gets a segment of its own.
     pub segment_bytes: u64,
     /// When a batch is synced.
     pub sync: SyncMode,
-    /// Who is told how long that takes.
+    /// Measures the syncs.
     pub timer: Option<SyncTimer>,
 }
 
@@ -61,27 +62,27 @@ impl Default for LocalOptions {
     }
 }
 
-/// The log on the local disk.
+/// A log in a directory of the local disk.
 pub struct LocalLog {
     storage: Arc<dyn Storage>,
     options: LocalOptions,
-    /// Oldest first; the last one is written to.
+    /// Oldest first. Never empty; the last one is active: batches are written to it.
     segments: Vec<Segment>,
     file: Arc<dyn StoredFile>,
-    /// Where the next frame goes.
+    /// Offset of the next frame in the active segment.
     end: u64,
     /// Digest of the newest batch.
     digest: Digest,
     last_sequence: u64,
-    /// Sequence of the newest record that is synced.
+    /// Sequence of the newest synced record.
     synced_sequence: u64,
-    /// Receive time of the batch that was synced last, or that came first.
+    /// Receive time of the batch that was synced last; before the first sync, of the first batch.
     synced_at_nanos: Option<i64>,
     preallocated: Preallocation,
-    /// Receive time of the batch at which there was no room for a file.
+    /// Receive time of the batch for which no segment could be made.
     missed_at_nanos: Option<i64>,
-    /// Receive time of the batch at which missing files were asked for last.
-    asked_at_nanos: Option<i64>,
+    /// Receive time of the batch at which missing files were last requested.
+    requested_at_nanos: Option<i64>,
     buffer: Vec<u8>,
     torn: Option<TornTail>,
     failed: bool,
@@ -98,12 +99,12 @@ impl std::fmt::Debug for LocalLog {
 }
 
 impl LocalLog {
-    /// Takes the directory, finds the end of the log, and sets a torn tail aside. Only the last
-    /// segment is read: what stands before it is checked when it is replayed.
+    /// Locks the directory, finds the end of the log and quarantines a torn tail. Only the last
+    /// segment is read: earlier ones are checked when they are replayed.
     ///
     /// # Errors
     /// [`LogError::InUse`]; [`LogError::Corrupt`]: nothing was changed, see [`super::repair`];
-    /// [`LogError::Full`] when there is no room for a first segment; [`LogError::Failed`].
+    /// [`LogError::Full`] if there is no room for a first segment; [`LogError::Failed`].
     pub fn open(storage: Arc<dyn Storage>, options: LocalOptions) -> Result<Self, LogError> {
         let lock = take_lock(&*storage)?;
         remove_temporaries(&*storage)?;
@@ -116,12 +117,11 @@ impl LocalLog {
             segments.push(first_segment(&*storage, segment_bytes)?);
         }
         let end = find_end(&*storage, &segments)?;
-        let names = storage.names().map_err(failed("reading the directory"))?;
+        let names = file_names(&*storage)?;
         let preallocated =
             Preallocation::new(Arc::clone(&storage), &names, segment_bytes, reserve_bytes)
                 .map_err(failed("opening a spare segment"))?;
-        let last = end.segment;
-        let file = storage.open(&last.name.to_string()).map_err(failed("opening a segment"))?;
+        let file = end.segment.open(&*storage, "opening a segment")?;
         let mut log = Self {
             storage,
             options,
@@ -134,53 +134,55 @@ impl LocalLog {
             synced_at_nanos: None,
             preallocated,
             missed_at_nanos: None,
-            asked_at_nanos: None,
+            requested_at_nanos: None,
             buffer: Vec::new(),
             torn: None,
             failed: false,
             _lock: lock,
         };
         log.torn = log.quarantine_torn_tail(end.torn_until)?;
-        // A process that ended may have left pages that the disk does not have yet, and one whose sync
-        // failed pages that it never gets by itself.
-        let doubtful = ByteSpan { from: end.doubtful_from, until: end.offset };
-        quarantine::rewrite(&*log.file, doubtful)
+        // A process that died may have left frames in the page cache that are not on the disk. If its
+        // last sync failed, the kernel counts those pages as clean and would never write them, so
+        // write them again before the sync.
+        let unconfirmed = ByteSpan { from: end.unconfirmed_from, until: end.offset };
+        quarantine::rewrite(&*log.file, unconfirmed)
             .map_err(failed("writing the last batch again"))?;
         log.file.sync().map_err(failed("syncing the last segment"))?;
         log.storage.sync_names().map_err(failed("syncing the directory"))?;
         log.synced_sequence = log.last_sequence;
-        log.make_ready()?;
+        log.make_reserve()?;
         Ok(log)
     }
 
-    /// From now on spare segments are made by whoever runs the preallocator, on a thread of its own.
+    /// From now on segments are made on the thread that runs the returned preallocator.
     pub fn preallocator(&mut self) -> Preallocator {
         let preallocator = self.preallocated.start_background();
         self.preallocated.request(PreallocatedKind::Spare);
         preallocator
     }
 
-    /// The torn tail that was set aside when the log was opened.
+    /// The torn tail that was quarantined when the log was opened.
     #[must_use]
     pub const fn torn(&self) -> Option<&TornTail> {
         self.torn.as_ref()
     }
 
-    /// How many torn tails are kept in the directory.
+    /// Number of torn tails kept in the directory.
     ///
     /// # Errors
-    /// [`LogError::Failed`] when the directory cannot be read.
+    /// [`LogError::Failed`] if the directory cannot be read.
     pub fn torn_tails(&self) -> Result<usize, LogError> {
         Ok(quarantine::torn_tail_files(&*self.storage)?.len())
     }
 
-    /// Sets a torn tail aside, if there is one. On a full disk the spare makes room for it.
+    /// Quarantines a torn tail, if there is one. On a full disk, removing the spare makes room for it.
     fn quarantine_torn_tail(&mut self, until: Option<u64>) -> Result<Option<TornTail>, LogError> {
         let (Some(until), Some(segment)) = (until, self.segments.last()) else { return Ok(None) };
         let span = ByteSpan { from: self.end, until };
         match quarantine::quarantine_torn_tail(&*self.storage, segment, span) {
             Err(LogError::Full) if self.preallocated.ready(PreallocatedKind::Spare).is_some() => {
-                self.storage.remove(SPARE).map_err(failed("removing the spare segment"))?;
+                let spare = PreallocatedKind::Spare.name();
+                self.storage.remove(spare).map_err(failed("removing the spare segment"))?;
                 self.preallocated.mark_used(PreallocatedKind::Spare);
                 quarantine::quarantine_torn_tail(&*self.storage, segment, span).map(Some)
             }
@@ -188,31 +190,34 @@ impl LocalLog {
         }
     }
 
-    /// Makes the reserve, if it is missing. A full disk is no reason not to start.
-    fn make_ready(&mut self) -> Result<(), LogError> {
+    /// Makes the reserve, if it is missing. The log also opens on a full disk, without a reserve.
+    fn make_reserve(&mut self) -> Result<(), LogError> {
         match self.preallocated.get(PreallocatedKind::Reserve) {
             Err(error) if !is_full(&error) => Err(failed("making the reserve")(error)),
             _ => Ok(()),
         }
     }
 
-    /// The segment that is written to.
+    /// The segment that batches are written to.
     fn active(&self) -> Segment {
-        // There is always one: `open` makes the first, and none but the oldest are dropped.
-        let none = SegmentName { first_sequence: self.last_sequence + 1, reserve: false };
-        self.segments.last().copied().unwrap_or(Segment { name: none, size_bytes: 0 })
+        let Some(active) = self.segments.last().copied() else {
+            impossible!("`open` makes the first segment, and the last one is never dropped");
+            let name = SegmentName { first_sequence: self.last_sequence + 1, reserve: false };
+            return Segment { name, size_bytes: 0 };
+        };
+        active
     }
 
     fn append_frame(&mut self, batch: &Batch) -> Result<(), LogError> {
         self.make_room(batch)?;
         let relaxed = self.durability() == Durability::Relaxed;
-        let place = FrameContext {
+        let context = FrameContext {
             relaxed,
             synced_sequence: self.synced_sequence,
             file_bytes: self.active().size_bytes,
             previous: self.digest,
         };
-        let digest = frame::encode(batch, &place, &mut self.buffer)?;
+        let digest = frame::encode(batch, &context, &mut self.buffer)?;
         self.file.write_at(&self.buffer, self.end).map_err(failed("writing a batch"))?;
         self.end += self.buffer.len() as u64;
         self.digest = digest;
@@ -246,17 +251,16 @@ impl LocalLog {
         Ok(())
     }
 
-    /// Sees to it that the active segment has room for the batch, and that the batch may use it.
+    /// Makes sure that the active segment has room for the batch, and that the batch may use it.
     fn make_room(&mut self, batch: &Batch) -> Result<(), LogError> {
         let bytes = frame::frame_bytes(batch)?;
         let active = self.active();
-        let may = !active.name.reserve || batch.room() == Room::Reserve;
+        let allowed = !active.name.reserve || batch.room() == Room::Reserve;
         let fits = self.end.checked_add(bytes).is_some_and(|end| end <= active.size_bytes);
-        if may && fits {
-            return self.look_ahead(batch.received_at_nanos());
+        if allowed && fits {
+            return self.request_missing(batch.received_at_nanos());
         }
-        let made = self.spare_of(bytes, batch.received_at_nanos());
-        match made {
+        match self.next_segment(bytes, batch.received_at_nanos()) {
             Ok((name, size_bytes)) => self.roll(name, size_bytes, PreallocatedKind::Spare),
             Err(error) if is_full(&error) => {
                 let reserve_bytes = self.preallocated.bytes_of(PreallocatedKind::Reserve);
@@ -271,8 +275,9 @@ impl LocalLog {
         }
     }
 
-    /// A new segment of at least that many bytes: its name until now, and its bytes.
-    fn spare_of(&mut self, bytes: u64, now_nanos: i64) -> io::Result<(&'static str, u64)> {
+    /// A file for the next segment, of at least that many bytes. Returns its temporary name and its
+    /// bytes.
+    fn next_segment(&mut self, bytes: u64, now_nanos: i64) -> io::Result<(&'static str, u64)> {
         if self.preallocated.ready(PreallocatedKind::Spare).is_none()
             && is_recent(self.missed_at_nanos, now_nanos)
         {
@@ -282,7 +287,7 @@ impl LocalLog {
             let segment_bytes = self.options.segment_bytes;
             self.preallocated.get(PreallocatedKind::Spare).map(|name| (name, segment_bytes))
         } else {
-            // Larger than any spare.
+            // The batch is larger than a spare.
             create_durably(&*self.storage, "large.tmp", "large", bytes).map(|()| ("large", bytes))
         };
         if made.is_err() {
@@ -291,21 +296,21 @@ impl LocalLog {
         made
     }
 
-    /// Asks for what is missing, in the background, so that it is there when it is needed.
-    fn look_ahead(&mut self, now_nanos: i64) -> Result<(), LogError> {
+    /// Requests missing files in the background, so that they are ready when they are needed.
+    fn request_missing(&mut self, now_nanos: i64) -> Result<(), LogError> {
         let missing = self.preallocated.missing().map_err(failed("making a segment"))?;
-        if missing.is_empty() || is_recent(self.asked_at_nanos, now_nanos) {
+        if missing.is_empty() || is_recent(self.requested_at_nanos, now_nanos) {
             return Ok(());
         }
-        self.asked_at_nanos = Some(now_nanos);
+        self.requested_at_nanos = Some(now_nanos);
         for kind in missing {
             self.preallocated.request(kind);
         }
         Ok(())
     }
 
-    /// Goes on in another segment. What stands in the one before is synced first, so that only the
-    /// last segment can be torn.
+    /// Makes a file the active segment. The segment before it is synced first, so that only the last
+    /// segment can have a torn tail.
     fn roll(
         &mut self,
         name: &str,
@@ -317,8 +322,8 @@ impl LocalLog {
         let next = SegmentName { first_sequence: self.last_sequence + 1, reserve };
         let doing = "beginning a segment";
         if self.active().name.first_sequence == next.first_sequence {
-            // Nothing was written into it: the name of the reserve may be in the way of its own.
-            self.discard_active()?;
+            // The active segment is empty, and its name may be the one that the new segment gets.
+            self.remove_active()?;
         }
         self.storage.rename(name, &next.to_string()).map_err(failed(doing))?;
         self.storage.sync_names().map_err(failed(doing))?;
@@ -331,23 +336,27 @@ impl LocalLog {
         Ok(())
     }
 
-    /// Removes the active segment, which is empty.
-    fn discard_active(&mut self) -> Result<(), LogError> {
-        let Some(empty) = self.segments.pop() else { return Ok(()) };
+    /// Removes the active segment, which must be empty.
+    fn remove_active(&mut self) -> Result<(), LogError> {
+        let Some(empty) = self.segments.pop() else {
+            impossible!("a log always has an active segment");
+            return Ok(());
+        };
         let doing = "removing an empty segment";
         self.storage.remove(&empty.name.to_string()).map_err(failed(doing))?;
         self.storage.sync_names().map_err(failed(doing))
     }
 
-    /// Runs what may fail for good, and remembers that it did.
-    fn finally<T>(
+    /// Runs an operation, unless an earlier one failed. A failure makes the log fail for good.
+    fn unless_failed<T>(
         &mut self,
         run: impl FnOnce(&mut Self) -> Result<T, LogError>,
     ) -> Result<T, LogError> {
         if self.failed {
-            let source =
-                io::Error::other("it failed before, and only a restart tells what is kept");
-            return Err(LogError::Failed { doing: "taking a batch", source });
+            let source = io::Error::other(
+                "it failed before, and only a restart can tell what is on the disk",
+            );
+            return Err(LogError::Failed { doing: "accepting a batch", source });
         }
         let result = run(self);
         self.failed = matches!(
@@ -360,7 +369,7 @@ impl LocalLog {
 
 impl EventLog for LocalLog {
     fn append(&mut self, batch: &Batch) -> Result<(), LogError> {
-        self.finally(|log| {
+        self.unless_failed(|log| {
             let expected = log.last_sequence + 1;
             if batch.is_empty() {
                 return Ok(());
@@ -373,12 +382,12 @@ impl EventLog for LocalLog {
     }
 
     fn sync(&mut self) -> Result<(), LogError> {
-        self.finally(Self::sync_batches)
+        self.unless_failed(Self::sync_batches)
     }
 
     fn check_in_place(&mut self) -> Result<(), LogError> {
-        let doing = "looking whether the directory, its lock and the last segment are in place";
-        self.finally(|log| {
+        let doing = "checking that the directory, its lock and the last segment are in place";
+        self.unless_failed(|log| {
             let name = log.active().name.to_string();
             if log.storage.is_in_place(&name, &*log.file).map_err(failed(doing))? {
                 return Ok(());
@@ -405,13 +414,13 @@ impl EventLog for LocalLog {
     }
 
     fn drop_before(&mut self, sequence: u64) -> Result<(), LogError> {
-        self.finally(|log| {
-            // A segment goes when the one after it begins early enough, and holds something: the
-            // newest batch is what the next one is chained to.
+        self.unless_failed(|log| {
+            // Drop a segment only if the one after it begins early enough and is not empty: the newest
+            // batch must stay, because the next one holds its digest.
             let kept = sequence.min(log.last_sequence);
             let later = log.segments.iter().skip(1);
             let dropped = later.take_while(|s| s.name.first_sequence <= kept).count();
-            // Oldest first, each for good: a crash in between leaves no gap.
+            // Oldest first, each durably, so that a crash in between leaves no gap.
             for segment in log.segments.drain(..dropped) {
                 let name = segment.name.to_string();
                 log.storage.remove(&name).map_err(failed("dropping a segment"))?;
@@ -425,7 +434,10 @@ impl EventLog for LocalLog {
         let mut bytes = self.size_bytes();
         let mut due = self.first_sequence();
         for pair in self.segments.windows(2) {
-            let [old, next] = pair else { break };
+            let [old, next] = pair else {
+                impossible!("`windows(2)` yields pairs");
+                break;
+            };
             let next_sequence = next.name.first_sequence;
             if next_sequence > self.last_sequence {
                 break;
@@ -457,7 +469,7 @@ impl EventLog for LocalLog {
     }
 }
 
-/// Whether that was too short a time ago to try again.
+/// Whether it is too early to try again.
 fn is_recent(at_nanos: Option<i64>, now_nanos: i64) -> bool {
     at_nanos.is_some_and(|at| now_nanos.saturating_sub(at) < RETRY_AFTER_NANOS)
 }

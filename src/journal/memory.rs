@@ -1,13 +1,13 @@
-//! A log in memory: for `--storage.mode=memory`, where a restart forgets everything, and for tests.
+//! A log in memory: for `--storage.mode=memory` and for tests. A restart loses everything.
 //!
-//! Invariant: it holds at most the bytes it was given; past that the oldest batches go, whole.
-//! It never fails and is never full.
+//! Invariants: it holds at most `bytes_max` bytes and drops the oldest batches beyond that; it never
+//! fails and is never full.
 
 use std::collections::VecDeque;
 
 use crate::journal::{Batch, Durability, EventLog, LogError, Retention};
 
-/// A log that lives as long as the process.
+/// A log that ends with the process.
 #[derive(Debug)]
 pub struct MemoryLog {
     batches: VecDeque<Batch>,
@@ -23,16 +23,15 @@ impl MemoryLog {
         Self { batches: VecDeque::new(), bytes: 0, bytes_max, last_sequence: 0 }
     }
 
-    /// Drops the oldest batch.
     fn drop_oldest(&mut self) {
         if let Some(oldest) = self.batches.pop_front() {
-            self.bytes -= cost(&oldest);
+            self.bytes -= memory_bytes(&oldest);
         }
     }
 }
 
-/// What a batch costs: its bytes, and what is kept of each record beside them.
-const fn cost(batch: &Batch) -> usize {
+/// Memory of a batch: its records, and the offset of each.
+const fn memory_bytes(batch: &Batch) -> usize {
     size_of::<Batch>() + batch.size_bytes() + batch.len() * size_of::<usize>()
 }
 
@@ -46,7 +45,7 @@ impl EventLog for MemoryLog {
             return Err(LogError::OutOfSequence { expected, found: batch.first_sequence() });
         }
         self.last_sequence = batch.next_sequence() - 1;
-        self.bytes += cost(batch);
+        self.bytes += memory_bytes(batch);
         self.batches.push_back(batch.clone());
         while self.bytes > self.bytes_max {
             self.drop_oldest();
@@ -97,7 +96,7 @@ impl EventLog for MemoryLog {
             let too_large = retention.bytes_max.is_some_and(|max| bytes > max);
             let after = retention.received_after_nanos;
             let too_old = after.is_some_and(|after| batch.received_at_nanos() < after);
-            bytes -= cost(batch) as u64;
+            bytes -= memory_bytes(batch) as u64;
             too_large || too_old
         };
         let due = self.batches.iter().take_while(is_due).last().map(Batch::next_sequence);
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn gaps_and_repetitions_are_refused() {
+    fn gaps_and_repetitions_are_rejected() {
         let mut log = MemoryLog::new(1 << 20);
         log.append(&batch(1, &[b"a"])).unwrap();
         for found in [1, 3] {
@@ -166,8 +165,8 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_batches_go_first_and_the_log_says_so() {
-        let one = cost(&batch(1, &[b"0123456789"]));
+    fn the_oldest_batches_are_dropped_first_and_reported_as_gone() {
+        let one = memory_bytes(&batch(1, &[b"0123456789"]));
         let mut log = MemoryLog::new(2 * one);
         for sequence in 1..=5 {
             log.append(&batch(sequence, &[b"0123456789"])).unwrap();

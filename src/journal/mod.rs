@@ -1,10 +1,11 @@
-//! The log behind the engine: batches of records as bytes, in sequence, made durable one by one.
+//! The write-ahead log of the engine: batches of records as bytes, in sequence, each made durable
+//! before it is acknowledged.
 //!
-//! Input: [`Batch`]es from the single writer. Output: the same bytes at a replay. Invariants:
-//! sequences are 1, 2, 3 ... without gaps; what `append` acknowledged comes back in order, or the
-//! log says that it does not; a batch is kept whole or not at all. Deliberately absent: what the
-//! bytes mean (see `crate::engine::codec`), and anything that reads a clock or spawns a thread.
-//! `docs/journal.md` has the format on disk.
+//! Input: [`Batch`]es from the single writer. Output: the same bytes in a replay. Invariants:
+//! sequences are 1, 2, 3 ... without gaps; a replay returns every acknowledged batch in order, or
+//! reports the damage; a batch is kept whole or not at all. Deliberately absent: the meaning of the
+//! bytes (see `crate::engine::codec`), and anything that reads a clock or spawns a thread.
+//! `docs/journal.md` describes the format on disk.
 
 mod batch;
 mod memory;
@@ -39,32 +40,32 @@ pub use sim::{SimStorage, StorageFault, StorageOperation};
 pub use snapshots::{GENERATIONS, SnapshotError, SnapshotInfo, SnapshotReader, Snapshots};
 pub use storage::{FileId, Lock, Storage, StoredFile};
 
-/// Where batches go. There is one writer, so a log is owned by it and needs no lock.
+/// A log of batches. The single writer owns it, so it needs no lock.
 ///
-/// Batches come in two kinds of [`Room`]. A full log takes no ordinary batch ([`LogError::Full`]),
-/// and still takes those of the reserve, which hold decisions of operators: `append` is all that a
-/// caller needs, the log finds the room. A batch of the reserve has its place in the one sequence
-/// like any other.
+/// Each batch says which [`Room`] it may use. A full log refuses ordinary batches with
+/// [`LogError::Full`] and still accepts batches of the reserve, which hold decisions of operators.
+/// Callers only call `append`; the log finds the room. Batches of both kinds share one sequence.
 pub trait EventLog: Send {
-    /// Appends a batch. Upon return it survives whatever the log promises to survive; see
-    /// [`EventLog::durability`]. An empty batch is nothing.
+    /// Appends a batch. When this returns, the batch is as durable as [`EventLog::durability`]
+    /// says. An empty batch is ignored.
     ///
     /// # Errors
     /// [`LogError::Full`]: nothing of the batch is kept, and a later append may succeed.
-    /// [`LogError::OutOfSequence`]: the caller's mistake, nothing is kept.
-    /// Any other error is final: whether the batch is kept is unknown, and the log takes no more.
+    /// [`LogError::OutOfSequence`]: a bug of the caller, nothing is kept.
+    /// Any other error is final: it is unknown whether the batch is kept, and every later append
+    /// fails.
     fn append(&mut self, batch: &Batch) -> Result<(), LogError>;
 
-    /// Makes everything appended as durable as the log can, also where `append` does not wait for
-    /// it. Whoever keeps something that must not be newer than the log (a snapshot), or ends, calls
-    /// this first.
+    /// Syncs everything that was appended, also where `append` does not wait for a sync. Call it
+    /// before the process ends, and before writing anything that must not be newer than the log,
+    /// such as a snapshot.
     ///
     /// # Errors
     /// As [`EventLog::append`], without `Full` and `OutOfSequence`.
     fn sync(&mut self) -> Result<(), LogError>;
 
-    /// Looks whether the log still is where its name says, so that what is appended can be found by
-    /// the next start, and nobody else has taken its place.
+    /// Checks that the directory, its lock and the last segment still have their names. If somebody
+    /// moved or replaced them, the next start would not find the batches appended now.
     ///
     /// # Errors
     /// [`LogError::Failed`], which is final as in [`EventLog::append`].
@@ -74,67 +75,66 @@ pub trait EventLog: Send {
     /// batch may begin with earlier records. An error of `visit` ends the replay and is returned.
     ///
     /// # Errors
-    /// [`LogError::Gone`] when records from `from` on were dropped; [`LogError::Corrupt`] when
-    /// what is kept is not what was written; [`LogError::Failed`] when it cannot be read.
+    /// [`LogError::Gone`] if records from `from` on were dropped; [`LogError::Corrupt`] if the log
+    /// does not hold what was written; [`LogError::Failed`] if it cannot be read.
     fn replay(
         &self,
         from: u64,
         visit: &mut dyn FnMut(&Batch) -> Result<(), LogError>,
     ) -> Result<(), LogError>;
 
-    /// Sequence of the oldest record kept; of the next one when none is.
+    /// Sequence of the oldest record kept. If the log is empty, the sequence of the next record.
     fn first_sequence(&self) -> u64;
 
-    /// Sequence of the newest record kept, or 0.
+    /// Sequence of the newest record kept. If nothing was ever appended, 0.
     fn last_sequence(&self) -> u64;
 
-    /// Drops records before `sequence`, in whole segments and never more than asked: fewer go, or
-    /// none, where a segment also holds later records. Whoever calls it has kept what it needs of
-    /// them. The newest record always stays.
+    /// Drops whole segments that hold only records before `sequence`. A segment that also holds
+    /// later records stays, and so does the newest record. The caller must have saved what it needs
+    /// of the dropped records.
     ///
     /// # Errors
     /// [`LogError::Failed`], which is final as in [`EventLog::append`].
     fn drop_before(&mut self, sequence: u64) -> Result<(), LogError>;
 
-    /// The sequence before which `retention` wants records dropped: that of the oldest record it
-    /// keeps. Nothing is dropped by asking.
+    /// Sequence of the oldest record that `retention` keeps: pass it to [`EventLog::drop_before`].
     ///
     /// # Errors
-    /// [`LogError::Corrupt`] or [`LogError::Failed`] when the age of records cannot be read.
+    /// [`LogError::Corrupt`] or [`LogError::Failed`] if the receive time of records cannot be read.
     fn due_before(&self, retention: &Retention) -> Result<u64, LogError>;
 
-    /// Bytes that the log takes up.
+    /// Bytes that the log occupies, preallocated files included.
     fn size_bytes(&self) -> u64;
 
-    /// What an acknowledged batch survives.
+    /// The worst failure that an acknowledged batch survives.
     fn durability(&self) -> Durability;
 }
 
-/// From what room a batch is written.
+/// The room on the disk that a batch may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
-    /// What is left beside the reserve.
+    /// Everything but the reserve.
     Ordinary,
-    /// The reserve too: halts and releases are recorded although the log is full.
+    /// The reserve too, so that halts and releases are recorded although the log is full.
     Reserve,
 }
 
-/// What an acknowledged batch survives.
+/// The worst failure that an acknowledged batch survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// Nothing: it is in memory.
+    /// None: batches are in memory.
     Memory,
-    /// The end of the process; a power cut may take the newest ones.
+    /// A crash of the process. A power cut may lose the newest batches.
     Relaxed,
     /// A power cut.
     Synced,
 }
 
 impl Durability {
-    /// All of them.
+    /// From the weakest to the strongest.
     pub const ALL: [Self; 3] = [Self::Memory, Self::Relaxed, Self::Synced];
 
-    /// As in metrics and logs.
+    /// The word in labels and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -145,62 +145,76 @@ impl Durability {
     }
 }
 
-/// How much of the log is kept. A bound that is none does not count.
+/// How much of the log is kept. A bound of `None` does not apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Bytes of all segments.
+    /// Bytes of all segments; the oldest are dropped first.
     pub bytes_max: Option<u64>,
-    /// Records received before this, in nanoseconds since the Unix epoch, may go.
+    /// Records received before this time may be dropped. Nanoseconds since the Unix epoch.
     pub received_after_nanos: Option<i64>,
 }
 
-/// Why the log did not do as asked.
+/// Why an operation of the log failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// Writing, syncing or reading failed. Never retried: after a failed sync nobody knows what
-    /// the disk holds.
+    /// A write, a sync or a read failed. Never retried: after a failed sync it is unknown what the
+    /// disk holds.
     #[error("the log failed while {doing}")]
     Failed {
-        /// What was being done.
+        /// The operation, as a gerund: "syncing a batch".
         doing: &'static str,
-        /// Why it failed.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
-    /// There is no room.
+    /// The disk is full.
     #[error("the log is full")]
     Full,
-    /// Another process writes to it.
+    /// Another process has locked the directory.
     #[error("the log in {place} is in use by another process")]
     InUse {
-        /// Where it is.
+        /// The directory.
         place: String,
     },
-    /// What is kept is not what was written.
+    /// The log does not hold what was written.
     #[error("the log is corrupt at {place}: {what}")]
     Corrupt {
-        /// Where: a file and an offset, or a sequence.
+        /// A file and an offset, or a sequence.
         place: String,
-        /// What is wrong with it.
+        /// The defect.
         what: String,
     },
-    /// Records asked for were dropped.
+    /// The requested records were dropped.
     #[error("records before {first} are no longer kept")]
     Gone {
         /// Sequence of the oldest record kept.
         first: u64,
     },
     /// A batch does not follow the one before it.
-    #[error("a batch begins at {found}, not at {expected}")]
+    #[error("a batch begins at record {found}, expected record {expected}")]
     OutOfSequence {
-        /// The sequence that was due.
+        /// The sequence after the newest record.
         expected: u64,
-        /// The one found.
+        /// First sequence of the batch.
         found: u64,
     },
 }
 
-/// The failure of something that was being done, for `map_err`.
+/// [`LogError::Failed`] while `doing`. For `map_err`.
 fn failed(doing: &'static str) -> impl FnOnce(std::io::Error) -> LogError {
     move |source| LogError::Failed { doing, source }
+}
+
+/// The names of all files in the directory, in no order.
+fn file_names(storage: &dyn Storage) -> Result<Vec<String>, LogError> {
+    storage.names().map_err(failed("reading the directory"))
+}
+
+/// Digits of a sequence in a file name. Padded with zeros, names sort like sequences.
+const SEQUENCE_DIGITS: usize = 20;
+
+/// The sequence that exactly [`SEQUENCE_DIGITS`] digits of a file name spell.
+fn parse_sequence(digits: &str) -> Option<u64> {
+    let plain = digits.len() == SEQUENCE_DIGITS && digits.bytes().all(|b| b.is_ascii_digit());
+    digits.parse().ok().filter(|_| plain)
 }

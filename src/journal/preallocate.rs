@@ -1,45 +1,50 @@
-//! Segments made ready: one spare ahead, and the reserve.
+//! Segments made before they are needed: one spare, and the reserve.
 //!
-//! Input: wishes of the log. Output: files of zeros, durable under their names before anybody is
-//! told. Invariants: at most one file is made at a time, under a temporary name; a file that is
-//! ready needs no more room. Made in the background by whoever runs the [`Preallocator`]; while nobody
-//! does, the log makes them itself when it needs them.
+//! Input: requests of the log. Output: files of zeros, reported as ready only when they are durable
+//! under their names. Invariants: at most one file is made at a time, under a temporary name; using
+//! a file that is ready needs no more room on the disk. Files are made on the thread that runs the
+//! [`Preallocator`]; without one, the log makes them itself when it needs them.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use enum_map::{Enum, EnumMap};
+
 use super::storage::{Storage, create_durably, is_full};
 
-/// The name of the segment made ready.
-pub(super) const SPARE: &str = "spare";
-/// The name of the segment that only the reserve may use.
-pub(super) const RESERVE: &str = "reserve";
-/// What a file is called until it is ready; what is left of it after a crash is removed.
+/// Suffix of a file that is not ready. A crash may leave such files; the next start removes them.
 pub(super) const TEMPORARY_SUFFIX: &str = ".tmp";
 
-/// A file to be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A file made ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(super) enum PreallocatedKind {
+    /// The next segment.
     Spare,
+    /// The segment that only batches of the reserve may use.
     Reserve,
 }
 
 impl PreallocatedKind {
-    const fn name(self) -> &'static str {
+    /// Its name in the directory while it is ready.
+    pub(super) const fn name(self) -> &'static str {
         match self {
-            Self::Spare => SPARE,
-            Self::Reserve => RESERVE,
+            Self::Spare => "spare",
+            Self::Reserve => "reserve",
         }
     }
 }
 
-/// How far a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PreallocationState {
     Missing,
-    Asked,
+    Requested,
     Ready,
+}
+
+struct PreallocatedFile {
+    size_bytes: u64,
+    state: PreallocationState,
 }
 
 struct PreallocationJob {
@@ -52,11 +57,11 @@ struct PreallocationResult {
     result: io::Result<()>,
 }
 
-/// Makes segments ready in the background: run it on a thread of its own.
+/// Makes segments in the background: run it on a thread of its own.
 pub struct Preallocator {
     storage: Arc<dyn Storage>,
     jobs: Receiver<PreallocationJob>,
-    done: Sender<PreallocationResult>,
+    results: Sender<PreallocationResult>,
 }
 
 impl std::fmt::Debug for Preallocator {
@@ -66,11 +71,11 @@ impl std::fmt::Debug for Preallocator {
 }
 
 impl Preallocator {
-    /// Makes what the log asks for, until the log is gone. It blocks.
+    /// Makes the files that the log requests, until the log is dropped. It blocks.
     pub fn run(self) {
         for PreallocationJob { kind, size_bytes } in self.jobs {
             let result = make(&*self.storage, kind, size_bytes);
-            if self.done.send(PreallocationResult { kind, result }).is_err() {
+            if self.results.send(PreallocationResult { kind, result }).is_err() {
                 return;
             }
         }
@@ -82,147 +87,130 @@ fn make(storage: &dyn Storage, kind: PreallocatedKind, size_bytes: u64) -> io::R
     create_durably(storage, &format!("{name}{TEMPORARY_SUFFIX}"), name, size_bytes)
 }
 
-/// The log's side: what is ready, and what was asked for.
+/// The log's side: which files are ready, and which were requested.
 pub(super) struct Preallocation {
     storage: Arc<dyn Storage>,
-    segment_bytes: u64,
-    reserve_bytes: u64,
-    spare: PreallocationState,
-    reserve: PreallocationState,
+    files: EnumMap<PreallocatedKind, PreallocatedFile>,
     background: Option<(Sender<PreallocationJob>, Receiver<PreallocationResult>)>,
 }
 
 impl Preallocation {
-    /// Takes over what earlier lives left ready, by their sizes; a file of another size is removed.
+    /// Adopts the files that an earlier process left ready. A file of another size is removed.
     pub(super) fn new(
         storage: Arc<dyn Storage>,
         names: &[String],
         segment_bytes: u64,
         reserve_bytes: u64,
     ) -> io::Result<Self> {
-        let left = |name: &str, size_bytes: u64| {
-            if !names.iter().any(|n| n == name) {
-                return Ok(PreallocationState::Missing);
+        let left = |kind: PreallocatedKind, size_bytes: u64| {
+            let name = kind.name();
+            let mut file = PreallocatedFile { size_bytes, state: PreallocationState::Missing };
+            if names.iter().any(|n| n == name) {
+                if storage.open(name)?.size_bytes()? == size_bytes {
+                    file.state = PreallocationState::Ready;
+                } else {
+                    storage.remove(name)?;
+                }
             }
-            if storage.open(name)?.size_bytes()? == size_bytes {
-                return Ok(PreallocationState::Ready);
-            }
-            storage.remove(name)?;
-            Ok::<_, io::Error>(PreallocationState::Missing)
+            Ok::<_, io::Error>(file)
         };
-        let spare = left(SPARE, segment_bytes)?;
-        let reserve = left(RESERVE, reserve_bytes)?;
-        Ok(Self { storage, segment_bytes, reserve_bytes, spare, reserve, background: None })
+        let spare = left(PreallocatedKind::Spare, segment_bytes)?;
+        let reserve = left(PreallocatedKind::Reserve, reserve_bytes)?;
+        let files = EnumMap::from_array([spare, reserve]);
+        Ok(Self { storage, files, background: None })
     }
 
-    /// From now on files are made by whoever runs the preallocator.
+    /// From now on files are made on the thread that runs the returned preallocator.
     pub(super) fn start_background(&mut self) -> Preallocator {
-        let (jobs, wanted) = channel();
-        let (told, done) = channel();
-        self.background = Some((jobs, done));
-        Preallocator { storage: Arc::clone(&self.storage), jobs: wanted, done: told }
+        let (job_sender, jobs) = channel();
+        let (results, result_receiver) = channel();
+        self.background = Some((job_sender, result_receiver));
+        Preallocator { storage: Arc::clone(&self.storage), jobs, results }
     }
 
     /// Bytes of the files that are ready.
-    pub(super) const fn size_bytes(&self) -> u64 {
-        let spare =
-            if matches!(self.spare, PreallocationState::Ready) { self.segment_bytes } else { 0 };
-        let reserve =
-            if matches!(self.reserve, PreallocationState::Ready) { self.reserve_bytes } else { 0 };
-        spare + reserve
+    pub(super) fn size_bytes(&self) -> u64 {
+        let ready = self.files.values().filter(|file| file.state == PreallocationState::Ready);
+        ready.map(|file| file.size_bytes).sum()
     }
 
-    /// Bytes of a file of that kind.
-    pub(super) const fn bytes_of(&self, kind: PreallocatedKind) -> u64 {
-        match kind {
-            PreallocatedKind::Spare => self.segment_bytes,
-            PreallocatedKind::Reserve => self.reserve_bytes,
-        }
+    /// Bytes of a file of that kind, ready or not.
+    pub(super) fn bytes_of(&self, kind: PreallocatedKind) -> u64 {
+        self.files[kind].size_bytes
     }
 
-    /// What is neither there nor asked for.
+    /// The files that are neither ready nor requested, the reserve first.
     pub(super) fn missing(&mut self) -> io::Result<Vec<PreallocatedKind>> {
         self.receive_results()?;
         let mut kinds = vec![PreallocatedKind::Reserve, PreallocatedKind::Spare];
-        kinds.retain(|kind| *self.state_of(*kind) == PreallocationState::Missing);
+        kinds.retain(|kind| self.files[*kind].state == PreallocationState::Missing);
         Ok(kinds)
     }
 
-    /// Asks for a file, to be had later; without a preallocator this does nothing.
+    /// Requests a missing file from the background thread. Does nothing if there is no such thread.
     pub(super) fn request(&mut self, kind: PreallocatedKind) {
-        let size_bytes = self.bytes_of(kind);
         let Some((jobs, _)) = &self.background else { return };
-        if *self.state_of(kind) == PreallocationState::Missing
-            && jobs.send(PreallocationJob { kind, size_bytes }).is_ok()
+        let PreallocatedFile { size_bytes, state } = &mut self.files[kind];
+        if *state == PreallocationState::Missing
+            && jobs.send(PreallocationJob { kind, size_bytes: *size_bytes }).is_ok()
         {
-            *self.state(kind) = PreallocationState::Asked;
+            *state = PreallocationState::Requested;
         }
     }
 
-    /// Waits for a file, or makes it. The name under which it is ready.
+    /// Waits for a file, or makes it here. Returns the name under which it is ready.
     ///
     /// # Errors
     /// As the system says: the file is then missing.
     pub(super) fn get(&mut self, kind: PreallocatedKind) -> io::Result<&'static str> {
         self.request(kind);
-        while *self.state_of(kind) == PreallocationState::Asked {
-            let Some((_, done)) = &self.background else { break };
-            match done.recv() {
-                Ok(done) if done.kind == kind => self.record(done)?,
-                Ok(other) => self.record_unawaited(other)?,
-                // The preallocator is gone, whatever it was doing.
-                Err(_) => *self.state(kind) = PreallocationState::Missing,
+        while self.files[kind].state == PreallocationState::Requested {
+            let received = self.background.as_ref().and_then(|(_, results)| results.recv().ok());
+            match received {
+                Some(result) if result.kind == kind => self.record(result)?,
+                Some(other) => self.record_unawaited(other)?,
+                // The background thread has ended, so this result will never arrive.
+                None => self.files[kind].state = PreallocationState::Missing,
             }
         }
-        if *self.state_of(kind) == PreallocationState::Missing {
+        if self.files[kind].state == PreallocationState::Missing {
             make(&*self.storage, kind, self.bytes_of(kind))?;
-            *self.state(kind) = PreallocationState::Ready;
+            self.files[kind].state = PreallocationState::Ready;
         }
         Ok(kind.name())
     }
 
     /// The name of the file if it is ready now.
-    pub(super) fn ready(&mut self, kind: PreallocatedKind) -> Option<&'static str> {
-        (*self.state_of(kind) == PreallocationState::Ready).then_some(kind.name())
+    pub(super) fn ready(&self, kind: PreallocatedKind) -> Option<&'static str> {
+        (self.files[kind].state == PreallocationState::Ready).then_some(kind.name())
     }
 
-    /// The file has become a segment.
+    /// Records that the file has become a segment, or was removed.
     pub(super) fn mark_used(&mut self, kind: PreallocatedKind) {
-        *self.state(kind) = PreallocationState::Missing;
+        self.files[kind].state = PreallocationState::Missing;
     }
 
-    /// Notes what was made meanwhile.
     fn receive_results(&mut self) -> io::Result<()> {
-        while let Some(done) = self.background.as_ref().and_then(|(_, done)| done.try_recv().ok()) {
-            self.record_unawaited(done)?;
+        while let Some(result) = self.background.as_ref().and_then(|(_, r)| r.try_recv().ok()) {
+            self.record_unawaited(result)?;
         }
         Ok(())
     }
 
-    /// Notes a file that nobody waits for: want of room is told when somebody does.
-    fn record_unawaited(&mut self, done: PreallocationResult) -> io::Result<()> {
-        self.record(done).or_else(|error| if is_full(&error) { Ok(()) } else { Err(error) })
+    /// Records a file that nobody waits for. A full disk is no error yet: [`Self::get`] reports it
+    /// when the file is needed.
+    fn record_unawaited(&mut self, result: PreallocationResult) -> io::Result<()> {
+        self.record(result).or_else(|error| if is_full(&error) { Ok(()) } else { Err(error) })
     }
 
-    fn record(&mut self, done: PreallocationResult) -> io::Result<()> {
-        let ready = done.result.is_ok();
-        *self.state(done.kind) =
+    fn record(
+        &mut self,
+        PreallocationResult { kind, result }: PreallocationResult,
+    ) -> io::Result<()> {
+        let ready = result.is_ok();
+        self.files[kind].state =
             if ready { PreallocationState::Ready } else { PreallocationState::Missing };
-        done.result
-    }
-
-    const fn state_of(&self, kind: PreallocatedKind) -> &PreallocationState {
-        match kind {
-            PreallocatedKind::Spare => &self.spare,
-            PreallocatedKind::Reserve => &self.reserve,
-        }
-    }
-
-    const fn state(&mut self, kind: PreallocatedKind) -> &mut PreallocationState {
-        match kind {
-            PreallocatedKind::Spare => &mut self.spare,
-            PreallocatedKind::Reserve => &mut self.reserve,
-        }
+        result
     }
 }
 
@@ -233,14 +221,14 @@ mod tests {
     use crate::journal::{Batch, DiskStorage, EventLog, LocalLog, LocalOptions};
 
     #[test]
-    fn spares_are_made_in_the_background() {
+    fn segments_are_preallocated_in_the_background() {
         let directory = tempfile::tempdir().unwrap();
         let open = || {
             let storage = Arc::new(DiskStorage::open(directory.path()).unwrap());
             let options = LocalOptions { segment_bytes: 4096, ..LocalOptions::default() };
             LocalLog::open(storage, options).unwrap()
         };
-        let tell = |log: &mut LocalLog| -> Vec<Batch> {
+        let append_50 = |log: &mut LocalLog| -> Vec<Batch> {
             let from = log.last_sequence() + 1;
             let batches = (from..from + 50).map(|first| batch(first, 1, &[&[7; 1400]]));
             batches.inspect(|batch| log.append(batch).unwrap()).collect()
@@ -249,16 +237,16 @@ mod tests {
         let preallocator = log.preallocator();
         let mut batches = std::thread::scope(|scope| {
             scope.spawn(|| preallocator.run());
-            let batches = tell(&mut log);
+            let batches = append_50(&mut log);
             assert_eq!(replayed(&log, 1).unwrap(), batches);
-            // The preallocator ends when the log does.
+            // Dropping the log ends the preallocator.
             drop(log);
             batches
         });
         let mut log = open();
-        // A preallocator that is gone is no reason to stop.
+        // Without its preallocator the log makes segments itself.
         drop(log.preallocator());
-        batches.extend(tell(&mut log));
+        batches.extend(append_50(&mut log));
         assert_eq!(replayed(&log, 1).unwrap(), batches);
     }
 }

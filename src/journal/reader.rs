@@ -1,20 +1,20 @@
-//! A journal read without being written: for `journal verify`, `journal inspect` and `replay`.
+//! Read-only access to a journal: for `journal verify`, `journal inspect` and `replay`.
 //!
-//! Input: a directory, also one that is in use. Output: batches in sequence, and what stands at the
-//! end. Invariant: nothing is changed, and no lock is taken: where an exporter is writing at the
-//! same time, its newest batch may be told as torn.
+//! Input: a directory, which may be in use. Output: batches in sequence, and the state of the tail.
+//! Invariant: nothing is changed and no lock is taken. If an exporter is writing at the same time, its
+//! newest batch may be reported as torn.
 
 use std::sync::Arc;
 
 use super::frame::FrameHeader;
 use super::quarantine::torn_tail_files;
-use super::segment::{ChainLink, Segment, SegmentScan};
+use super::segment::{ChainLink, Segment, SegmentScan, segments_from};
 use super::storage::Storage;
 use super::tail::{Tail, judge};
 use super::{Batch, LogError, failed};
 
-/// How often the end is looked at before it is believed: somebody may be writing there.
-const LOOKS: usize = 3;
+/// How often the tail is read before an unfinished batch is reported: an exporter may be writing it.
+const ATTEMPTS: usize = 3;
 
 /// A journal on the disk.
 pub struct JournalReader {
@@ -30,50 +30,51 @@ impl std::fmt::Debug for JournalReader {
     }
 }
 
-/// What stands at the end of a journal.
+/// The state of the bytes after the last intact batch of a journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TailState {
-    /// Nothing.
+    /// There are none.
     Clean,
-    /// A batch that was never acknowledged.
+    /// A batch that was not written completely, and never acknowledged.
     Torn {
         /// File and offset.
         place: String,
     },
 }
 
-/// A journal that was read from the first to the last byte.
+/// The result of verifying every byte of a journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
-    /// Segments.
+    /// Number of segments.
     pub segments: usize,
-    /// Bytes of their files.
+    /// Bytes of all segments.
     pub size_bytes: u64,
-    /// Batches.
+    /// Number of batches.
     pub batches: u64,
     /// Sequence of the oldest record kept.
     pub first_sequence: u64,
-    /// Sequence of the newest record, or of the one before the first.
+    /// Sequence of the newest record. If there is none, `first_sequence` − 1.
     pub last_sequence: u64,
-    /// When the oldest and the newest batch were received, in nanoseconds since the Unix epoch.
+    /// Receive times of the oldest and the newest batch, in nanoseconds since the Unix epoch. `None`
+    /// if there is no batch.
     pub received_at_nanos: Option<(i64, i64)>,
-    /// What stands at the end.
+    /// The state of the bytes after the last batch.
     pub tail: TailState,
-    /// Torn tails of earlier crashes, kept as files.
+    /// Number of torn tails of earlier crashes that are kept as files.
     pub torn_files: usize,
 }
 
-/// Where a walk over all segments came to.
+/// How a walk over segments ended.
 pub(super) enum Walked {
-    /// The end; the sequence that comes next.
+    /// At the end of the log. `next_sequence` is the sequence after the newest record.
     Ended { next_sequence: u64, tail: TailState },
-    /// Something that is not what was written.
+    /// At a damage.
     Damaged(Damage),
 }
 
-/// The first thing that is not what was written.
+/// The first damage of a log.
 pub(super) struct Damage {
-    /// The number of the segment, from 0.
+    /// Index of the segment.
     pub(super) segment: usize,
     /// Where its last intact frame ends.
     pub(super) offset: u64,
@@ -84,8 +85,8 @@ impl JournalReader {
     /// Finds the segments of a journal.
     ///
     /// # Errors
-    /// [`LogError::Failed`] when the directory cannot be read; [`LogError::Corrupt`] when it holds
-    /// no segment.
+    /// [`LogError::Failed`] if the directory cannot be read; [`LogError::Corrupt`] if it has no
+    /// segment.
     pub fn open(storage: Arc<dyn Storage>) -> Result<Self, LogError> {
         let segments = Segment::list(&*storage)?;
         if segments.is_empty() {
@@ -102,8 +103,8 @@ impl JournalReader {
     }
 
     /// Visits the batches that hold the records from sequence `from` on, as
-    /// [`super::EventLog::replay`] does, and says what stands at the end. Where something is
-    /// damaged, everything before it has been visited.
+    /// [`super::EventLog::replay`] does, and returns the state of the tail. If it fails because of a
+    /// damage, everything before the damage was visited.
     ///
     /// # Errors
     /// As [`super::EventLog::replay`].
@@ -112,12 +113,7 @@ impl JournalReader {
         from: u64,
         visit: &mut dyn FnMut(&Batch) -> Result<(), LogError>,
     ) -> Result<TailState, LogError> {
-        let first = self.first_sequence();
-        if from < first {
-            return Err(LogError::Gone { first });
-        }
-        let wanted = self.segments.partition_point(|s| s.name.first_sequence <= from);
-        let segments = self.segments.get(wanted.saturating_sub(1)..).unwrap_or_default();
+        let segments = segments_from(&self.segments, from)?;
         let mut visit = |_: &FrameHeader, batch: &Batch| {
             if batch.next_sequence() > from { visit(batch) } else { Ok(()) }
         };
@@ -127,10 +123,10 @@ impl JournalReader {
         }
     }
 
-    /// Reads everything.
+    /// Reads every byte and checks it.
     ///
     /// # Errors
-    /// [`LogError::Corrupt`] at the first thing that is not what was written.
+    /// [`LogError::Corrupt`] at the first damage.
     pub fn verify(&self) -> Result<Verified, LogError> {
         let (mut batches, mut received_at_nanos) = (0, None);
         let mut count = |_: &FrameHeader, batch: &Batch| {
@@ -163,9 +159,10 @@ pub(super) fn walk(
     segments: &[Segment],
     visit: &mut dyn FnMut(&FrameHeader, &Batch) -> Result<(), LogError>,
 ) -> Result<Walked, LogError> {
-    let first = segments.first().map_or(1, |segment| segment.name.first_sequence);
-    let mut link = ChainLink { next_sequence: first, digest: (first == 1).then_some([0; 32]) };
     let mut tail = TailState::Clean;
+    let Some(mut link) = segments.first().map(ChainLink::before) else {
+        return Ok(Walked::Ended { next_sequence: 1, tail });
+    };
     for (number, segment) in segments.iter().enumerate() {
         let damaged = |offset: u64, error: LogError| {
             if matches!(error, LogError::Corrupt { .. }) {
@@ -203,29 +200,25 @@ fn walk_one(
     next: Option<u64>,
     visit: &mut dyn FnMut(&FrameHeader, &Batch) -> Result<(), LogError>,
 ) -> Result<TailState, Stopped> {
-    let mut looks = 0;
+    let mut attempts = 0;
     loop {
         while let Some((header, batch)) = scan.next().map_err(Stopped::Log)? {
             visit(&header, &batch).map_err(Stopped::Visitor)?;
-            looks = 0;
+            attempts = 0;
         }
         let due = scan.link.next_sequence;
         match next {
             Some(next) if next == due => return Ok(TailState::Clean),
-            Some(_) => {
-                return Err(Stopped::Log(
-                    scan.corrupt(format!("batch {due} is missing or damaged")),
-                ));
-            }
+            Some(_) => return Err(Stopped::Log(scan.missing_batch())),
             None => {}
         }
         let tail = judge(&mut scan.window, scan.offset, due)
             .map_err(|error| Stopped::Log(failed("reading a segment")(error)))?;
-        looks += 1;
+        attempts += 1;
         match tail {
             Tail::Clean => return Ok(TailState::Clean),
-            _ if looks < LOOKS => scan.window.forget(),
-            Tail::Torn { .. } => return Ok(TailState::Torn { place: scan.here() }),
+            _ if attempts < ATTEMPTS => scan.window.discard(),
+            Tail::Torn { .. } => return Ok(TailState::Torn { place: scan.position() }),
             Tail::Corrupt { what } => return Err(Stopped::Log(scan.corrupt(what))),
         }
     }

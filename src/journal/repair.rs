@@ -1,47 +1,47 @@
-//! Repair: what a damaged journal holds before the damage is kept, all else is set aside.
+//! Repair: keeps the records before the first damage, and moves the rest out of the journal.
 //!
-//! Input: a directory that nobody uses. Output: a journal that opens, files that hold what was
-//! dropped, and a report. Invariants: no byte is lost, what is dropped stands in files whose names
-//! end with `.dropped`; cut short at any step, it can be done again. Deliberately absent: any
-//! guess of what damaged bytes said.
+//! Input: a directory that is not in use. Output: a journal that opens, files with the dropped bytes,
+//! and a report. Invariants: no byte is lost, dropped bytes are kept in files whose names end with
+//! `.dropped`; if it is interrupted at any step, it can be run again. Deliberately absent: any attempt
+//! to reconstruct damaged bytes.
 
 use std::sync::Arc;
 
-use super::end::take_lock;
+use super::end::{full_or_failed, take_lock};
 use super::frame::{FrameHeader, SECTOR, SECTOR_BYTES};
 use super::quarantine::{ByteSpan, quarantine};
 use super::reader::{Damage, Walked, walk};
 use super::segment::{FileWindow, Segment};
-use super::snapshots::set_newer_aside;
+use super::snapshots::rename_newer;
 use super::storage::Storage;
 use super::tail::used_until;
 use super::{LogError, failed};
 
-/// What names of files with dropped bytes end with.
+/// Suffix of files with dropped bytes.
 const DROPPED_SUFFIX: &str = ".dropped";
 
-/// What a repair did.
+/// The report of a repair.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repaired {
-    /// What was wrong, and where.
+    /// The first damage, with its place.
     pub damage: String,
-    /// Sequence of the newest record kept, or of the one before the first.
+    /// Sequence of the newest record kept. If there is none, that of the record before the first.
     pub last_sequence: u64,
-    /// The files that hold what was dropped.
+    /// Paths of the files that hold the dropped bytes.
     pub dropped: Vec<String>,
 }
 
-/// Repairs the journal of a directory; none when nothing is damaged.
+/// Repairs the journal of a directory. Returns `None` if nothing is damaged.
 ///
 /// # Errors
-/// [`LogError::InUse`]; [`LogError::Full`] when there is no room for what is dropped;
+/// [`LogError::InUse`]; [`LogError::Full`] if there is no room to copy the dropped bytes;
 /// [`LogError::Failed`].
 pub fn repair(storage: &Arc<dyn Storage>) -> Result<Option<Repaired>, LogError> {
     let storage = &**storage;
     let _lock = take_lock(storage)?;
     let segments = Segment::list(storage)?;
     let Some(damage) = first_damage(storage, &segments)? else {
-        let damage = "snapshots stand for records that the journal does not have";
+        let damage = "snapshots include records that the journal does not have";
         let repaired = report(storage, damage.to_owned(), Vec::new())?;
         return Ok(Some(repaired).filter(|repaired| !repaired.dropped.is_empty()));
     };
@@ -62,7 +62,7 @@ fn first_damage(storage: &dyn Storage, segments: &[Segment]) -> Result<Option<Da
     }
 }
 
-/// Sets snapshots aside that are newer than what is kept, and tells what was done.
+/// Renames snapshots that are newer than the newest record kept, and makes the report.
 fn report(
     storage: &dyn Storage,
     damage: String,
@@ -73,25 +73,28 @@ fn report(
         Walked::Ended { next_sequence, .. } => next_sequence - 1,
         Walked::Damaged(left) => return Err(left.error),
     };
-    let newer = set_newer_aside(storage, last_sequence, DROPPED_SUFFIX)
-        .map_err(failed("setting a snapshot aside"))?;
+    let newer = rename_newer(storage, last_sequence, DROPPED_SUFFIX)
+        .map_err(failed("renaming a snapshot"))?;
     dropped.extend(newer.iter().map(|name| storage.place(name)));
     Ok(Repaired { damage, last_sequence, dropped })
 }
 
-/// Gives a segment that was cut its length back, if its first frame says what that was. What was
-/// cut off is gone; what is left can be read again.
+/// Extends a truncated segment with zeros to its original length, which its first frame holds. The
+/// bytes that were cut off are lost, but the rest can be read again.
 fn lengthen(
     storage: &dyn Storage,
     segments: &[Segment],
     damage: &Damage,
 ) -> Result<bool, LogError> {
     let doing = "lengthening a segment";
-    let Some(segment) = segments.get(damage.segment) else { return Ok(false) };
+    let Some(segment) = segments.get(damage.segment) else {
+        impossible!("the walk found the damage in one of these segments");
+        return Ok(false);
+    };
     if damage.offset != 0 || segment.size_bytes < SECTOR_BYTES {
         return Ok(false);
     }
-    let file = storage.open(&segment.name.to_string()).map_err(failed(doing))?;
+    let file = segment.open(storage, doing)?;
     let mut sector = [0; SECTOR];
     file.read_at(&mut sector, 0).map_err(failed(doing))?;
     let Ok(header) = FrameHeader::parse(&sector) else { return Ok(false) };
@@ -101,19 +104,20 @@ fn lengthen(
     let missing = usize::try_from(missing).map_err(|e| failed(doing)(std::io::Error::other(e)))?;
     file.write_at(&vec![0; missing], segment.size_bytes)
         .and_then(|()| file.sync())
-        .map_err(super::end::full_or_failed(doing))?;
+        .map_err(full_or_failed(doing))?;
     Ok(true)
 }
 
-/// Sets aside everything from the damage on: the rest of its segment, and the later segments.
+/// Moves everything from the damage on out of the journal: the rest of its segment, and the later
+/// segments. Returns the paths of the files that hold it.
 fn drop_from(
     storage: &dyn Storage,
     segments: &[Segment],
     damage: &Damage,
 ) -> Result<Vec<String>, LogError> {
-    let doing = "setting a segment aside";
+    let doing = "renaming a segment";
     let mut dropped = Vec::new();
-    // Newest first: cut short, what is left is still one journal.
+    // Newest first, so that what remains after an interruption is still one journal.
     for (number, segment) in segments.iter().enumerate().skip(damage.segment).rev() {
         let name = segment.name.to_string();
         if number == damage.segment && damage.offset > 0 {
@@ -122,24 +126,23 @@ fn drop_from(
             }
             continue;
         }
-        let aside = format!("{name}{DROPPED_SUFFIX}");
-        storage.rename(&name, &aside).map_err(failed(doing))?;
+        let renamed = format!("{name}{DROPPED_SUFFIX}");
+        storage.rename(&name, &renamed).map_err(failed(doing))?;
         storage.sync_names().map_err(failed(doing))?;
-        dropped.push(aside);
+        dropped.push(renamed);
     }
     dropped.reverse();
     Ok(dropped.into_iter().map(|name| storage.place(&name)).collect())
 }
 
-/// What stands in a segment from `offset` on, without the zeros after it.
+/// The bytes of a segment from `offset` on, without the zeros at its end. `None` if all are zeros.
 fn used_after(
     storage: &dyn Storage,
     segment: &Segment,
     offset: u64,
 ) -> Result<Option<ByteSpan>, LogError> {
     let doing = "reading a segment";
-    let file = storage.open(&segment.name.to_string()).map_err(failed(doing))?;
-    let mut window = FileWindow::new(file, segment.size_bytes);
+    let mut window = FileWindow::new(segment.open(storage, doing)?, segment.size_bytes);
     let until = used_until(&mut window, offset).map_err(failed(doing))?;
     Ok(until.map(|until| ByteSpan { from: offset, until }))
 }

@@ -1,9 +1,10 @@
 //! A segment: one file of frames, read from its beginning.
 //!
-//! Input: a file, and what the first frame must follow. Output: batches in sequence, and the offset
-//! after the last intact one. Invariants: a batch comes out only if its checksums, its sequence, its
-//! file and the digest of the batch before it are right; memory is bounded by one frame.
-//! Deliberately absent: what bytes after the last intact frame mean (see [`super::tail`]).
+//! Input: a file, and the link that its first frame must continue. Output: batches in sequence, and
+//! the offset after the last intact frame. Invariants: a batch is returned only if its checksums, its
+//! sequence, its file size and the digest of the previous batch are right; memory is bounded by one
+//! frame. Deliberately absent: a verdict on the bytes after the last intact frame (see
+//! [`super::tail`]).
 
 use std::fmt;
 use std::io;
@@ -13,16 +14,14 @@ use super::frame::{
     CRC_BYTES, Digest, FrameHeader, SECTOR_BYTES, crc_offset, decode, digest_of_header,
 };
 use super::storage::{Storage, StoredFile};
-use super::{Batch, LogError, failed};
+use super::{Batch, LogError, SEQUENCE_DIGITS, failed, file_names, parse_sequence};
 
-/// Bytes read at one time, where a frame is not larger.
+/// Bytes read at one time, unless a frame is larger.
 const WINDOW_BYTES: u64 = 1 << 20;
 const PREFIX: &str = "seg-";
 const RESERVE_SUFFIX: &str = ".reserve";
-/// Digits of a sequence in a name, so that names sort like sequences.
-const DIGITS: usize = 20;
 
-/// The name of a segment: the sequence of its first record, and whether it was the reserve.
+/// File name of a segment: the sequence of its first record, and whether it was made of the reserve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SegmentName {
     pub(super) first_sequence: u64,
@@ -32,19 +31,17 @@ pub(super) struct SegmentName {
 impl fmt::Display for SegmentName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let suffix = if self.reserve { RESERVE_SUFFIX } else { "" };
-        write!(f, "{PREFIX}{:0DIGITS$}{suffix}", self.first_sequence)
+        write!(f, "{PREFIX}{:0SEQUENCE_DIGITS$}{suffix}", self.first_sequence)
     }
 }
 
 impl SegmentName {
-    /// The segment of that file name; none if it is not one.
+    /// The name in parts. `None` if the file is not a segment.
     pub(super) fn parse(name: &str) -> Option<Self> {
         let rest = name.strip_prefix(PREFIX)?;
         let (digits, reserve) =
             rest.strip_suffix(RESERVE_SUFFIX).map_or((rest, false), |digits| (digits, true));
-        let plain = digits.len() == DIGITS && digits.bytes().all(|b| b.is_ascii_digit());
-        let first_sequence = digits.parse().ok().filter(|_| plain)?;
-        Some(Self { first_sequence, reserve })
+        Some(Self { first_sequence: parse_sequence(digits)?, reserve })
     }
 }
 
@@ -58,7 +55,7 @@ pub(super) struct Segment {
 impl Segment {
     /// All segments of a directory, oldest first.
     pub(super) fn list(storage: &dyn Storage) -> Result<Vec<Self>, LogError> {
-        let names = storage.names().map_err(failed("reading the directory"))?;
+        let names = file_names(storage)?;
         let mut names: Vec<SegmentName> =
             names.iter().filter_map(|name| SegmentName::parse(name)).collect();
         names.sort_unstable();
@@ -70,22 +67,52 @@ impl Segment {
         names.into_iter().map(segment).collect()
     }
 
-    /// How its file is called in messages.
+    /// Opens its file.
+    pub(super) fn open(
+        &self,
+        storage: &dyn Storage,
+        doing: &'static str,
+    ) -> Result<Arc<dyn StoredFile>, LogError> {
+        storage.open(&self.name.to_string()).map_err(failed(doing))
+    }
+
+    /// Path of its file, for messages.
     pub(super) fn place(&self, storage: &dyn Storage) -> String {
         storage.place(&self.name.to_string())
     }
 }
 
-/// What a frame must follow.
+/// The point in the chain of batches that a frame must continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ChainLink {
-    /// The sequence that is due.
+    /// First sequence of the next batch.
     pub(super) next_sequence: u64,
-    /// Digest of the batch before; none when that batch is not known, and the frame is believed.
+    /// Digest of the batch before. `None` if that batch was not read: the next frame is then trusted.
     pub(super) digest: Option<Digest>,
 }
 
-/// A file, seen through a buffer.
+impl ChainLink {
+    /// The link before the first batch of a segment, where no earlier segment was read.
+    pub(super) fn before(segment: &Segment) -> Self {
+        let next_sequence = segment.name.first_sequence;
+        Self { next_sequence, digest: (next_sequence == 1).then_some([0; 32]) }
+    }
+}
+
+/// The segments of a log that hold the records from `from` on.
+///
+/// # Errors
+/// [`LogError::Gone`] if records from `from` on were dropped.
+pub(super) fn segments_from(segments: &[Segment], from: u64) -> Result<&[Segment], LogError> {
+    let first = segments.first().map_or(1, |segment| segment.name.first_sequence);
+    if from < first {
+        return Err(LogError::Gone { first });
+    }
+    let wanted = segments.partition_point(|s| s.name.first_sequence <= from).saturating_sub(1);
+    Ok(segments.get(wanted..).unwrap_or_default())
+}
+
+/// A buffered view of a file.
 pub(super) struct FileWindow {
     file: Arc<dyn StoredFile>,
     size_bytes: u64,
@@ -98,12 +125,15 @@ impl FileWindow {
         Self { file, size_bytes, buffer: Vec::new(), start: 0 }
     }
 
-    /// Bytes of the file.
+    /// Bytes of the whole file.
     pub(super) const fn size_bytes(&self) -> u64 {
         self.size_bytes
     }
 
-    /// Bytes of the file, which must reach that far.
+    /// `length` bytes of the file from `offset` on.
+    ///
+    /// # Errors
+    /// As the system says; [`io::ErrorKind::UnexpectedEof`] if the file is shorter.
     pub(super) fn bytes(&mut self, offset: u64, length: u64) -> io::Result<&[u8]> {
         let end = offset.checked_add(length).filter(|end| *end <= self.size_bytes);
         let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -122,36 +152,39 @@ impl FileWindow {
         self.buffer.get(from..from + length).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 
-    /// Reads the file anew from now on: somebody else may have written to it.
-    pub(super) fn forget(&mut self) {
+    /// Discards the buffer, because another process may have written to the file.
+    pub(super) fn discard(&mut self) {
         self.buffer.clear();
     }
 }
 
-/// What stands at an offset.
-pub(super) enum Found {
-    /// A frame with right checksums, its digest, and how many bytes it takes up.
-    Frame { header: FrameHeader, batch: Batch, digest: Digest, frame_bytes: u64 },
-    /// Anything else.
-    Other,
+/// A frame whose checksums are right.
+pub(super) struct IntactFrame {
+    pub(super) header: FrameHeader,
+    pub(super) batch: Batch,
+    pub(super) digest: Digest,
+    pub(super) frame_bytes: u64,
 }
 
-/// What stands at a sector.
-pub(super) fn read_frame(window: &mut FileWindow, offset: u64) -> io::Result<Found> {
+/// The intact frame that begins at `offset`, if one does.
+pub(super) fn read_frame(window: &mut FileWindow, offset: u64) -> io::Result<Option<IntactFrame>> {
+    let Some((header, frame_bytes)) = read_header(window, offset)? else { return Ok(None) };
+    let decoded = decode(&header, window.bytes(offset, frame_bytes)?).ok();
+    Ok(decoded.map(|(batch, digest)| IntactFrame { header, batch, digest, frame_bytes }))
+}
+
+/// The header of the frame that begins at `offset`, and the bytes of that frame. `None` if the header
+/// is damaged, or the frame would not fit into the file.
+fn read_header(window: &mut FileWindow, offset: u64) -> io::Result<Option<(FrameHeader, u64)>> {
     let left = window.size_bytes().saturating_sub(offset);
     if left < SECTOR_BYTES {
-        return Ok(Found::Other);
+        return Ok(None);
     }
-    let Ok(header) = FrameHeader::parse(window.bytes(offset, SECTOR_BYTES)?) else {
-        return Ok(Found::Other);
-    };
-    let Some(frame_bytes) = header.frame_bytes().filter(|bytes| *bytes <= left) else {
-        return Ok(Found::Other);
-    };
-    Ok(match decode(&header, window.bytes(offset, frame_bytes)?) {
-        Ok((batch, digest)) => Found::Frame { header, batch, digest, frame_bytes },
-        Err(_) => Found::Other,
-    })
+    let header = FrameHeader::parse(window.bytes(offset, SECTOR_BYTES)?).ok();
+    Ok(header.and_then(|header| {
+        let frame_bytes = header.frame_bytes().filter(|bytes| *bytes <= left)?;
+        Some((header, frame_bytes))
+    }))
 }
 
 /// Reads the intact frames of one segment.
@@ -164,17 +197,16 @@ pub(super) struct SegmentScan {
 }
 
 impl SegmentScan {
-    /// A scan of a segment whose first frame must follow `link`.
+    /// A scan of a segment whose first frame must continue `link`.
     ///
     /// # Errors
-    /// [`LogError::Corrupt`] when the segment cannot follow it, or is cut.
+    /// [`LogError::Corrupt`] if the segment cannot continue it, or was cut.
     pub(super) fn new(
         storage: &dyn Storage,
         segment: &Segment,
         link: ChainLink,
     ) -> Result<Self, LogError> {
-        let name = segment.name.to_string();
-        let place = storage.place(&name);
+        let place = segment.place(storage);
         let (due, found) = (link.next_sequence, segment.name.first_sequence);
         if due != found {
             let what = format!("it begins at {found}, and the segment before it ends before {due}");
@@ -184,18 +216,20 @@ impl SegmentScan {
             let what = format!("it was cut to {} bytes", segment.size_bytes);
             return Err(LogError::Corrupt { place, what });
         }
-        let file = storage.open(&name).map_err(failed("opening a segment"))?;
+        let file = segment.open(storage, "opening a segment")?;
         Ok(Self { window: FileWindow::new(file, segment.size_bytes), offset: 0, link, place })
     }
 
-    /// The next batch; none after the last intact frame.
+    /// The next batch. `None` after the last intact frame.
     ///
     /// # Errors
-    /// [`LogError::Corrupt`] when an intact frame does not belong where it stands.
+    /// [`LogError::Corrupt`] if an intact frame does not belong at this position.
     pub(super) fn next(&mut self) -> Result<Option<(FrameHeader, Batch)>, LogError> {
         let found =
             read_frame(&mut self.window, self.offset).map_err(failed("reading a segment"))?;
-        let Found::Frame { header, batch, digest, frame_bytes } = found else { return Ok(None) };
+        let Some(IntactFrame { header, batch, digest, frame_bytes }) = found else {
+            return Ok(None);
+        };
         let ChainLink { next_sequence, digest: previous } = self.link;
         if header.first_sequence != next_sequence {
             let found = header.first_sequence;
@@ -204,28 +238,33 @@ impl SegmentScan {
         if previous.is_some_and(|digest| digest != header.previous) {
             return Err(self.corrupt("it does not follow the batch before it".into()));
         }
-        let (made, is) = (header.file_bytes, self.window.size_bytes());
-        if made != is {
-            return Err(self.corrupt(format!("the file had {made} bytes, and has {is}")));
+        let (written, actual) = (header.file_bytes, self.window.size_bytes());
+        if written != actual {
+            return Err(self.corrupt(format!("the file had {written} bytes, and has {actual}")));
         }
         self.link = ChainLink { next_sequence: header.next_sequence(), digest: Some(digest) };
         self.offset += frame_bytes;
         Ok(Some((header, batch)))
     }
 
-    /// An error at the place where the scan stands.
+    /// [`LogError::Corrupt`] at the current position.
     pub(super) fn corrupt(&self, what: String) -> LogError {
-        LogError::Corrupt { place: self.here(), what }
+        LogError::Corrupt { place: self.position(), what }
     }
 
-    /// The place where the scan stands.
-    pub(super) fn here(&self) -> String {
+    /// [`LogError::Corrupt`] at the current position, where a batch should be.
+    pub(super) fn missing_batch(&self) -> LogError {
+        self.corrupt(format!("batch {} is missing or damaged", self.link.next_sequence))
+    }
+
+    /// The current position, for messages: file and offset.
+    pub(super) fn position(&self) -> String {
         format!("{}, offset {}", self.place, self.offset)
     }
 }
 
-/// The digest of the frame that holds the record `sequence`; none where no segment holds it. Only
-/// headers and checksums are read, and payloads are not checked: see [`replay`] for that.
+/// The digest of the batch that holds the record `sequence`. `None` if no segment holds it. Reads
+/// only headers and the payload's CRC; payloads are not checked, as [`replay`] does.
 pub(super) fn digest_at(storage: &dyn Storage, sequence: u64) -> Result<Option<Digest>, LogError> {
     let doing = "looking for the batch of a snapshot";
     let segments = Segment::list(storage)?;
@@ -233,16 +272,11 @@ pub(super) fn digest_at(storage: &dyn Storage, sequence: u64) -> Result<Option<D
     let Some(segment) = later.checked_sub(1).and_then(|at| segments.get(at)) else {
         return Ok(None);
     };
-    let file = storage.open(&segment.name.to_string()).map_err(failed(doing))?;
-    let mut window = FileWindow::new(file, segment.size_bytes);
+    let mut window = FileWindow::new(segment.open(storage, doing)?, segment.size_bytes);
     let mut offset = 0;
-    while offset + SECTOR_BYTES <= window.size_bytes() {
-        let sector = window.bytes(offset, SECTOR_BYTES).map_err(failed(doing))?;
-        let Ok(header) = FrameHeader::parse(sector) else { return Ok(None) };
-        let left = window.size_bytes() - offset;
-        let Some(frame_bytes) = header.frame_bytes().filter(|bytes| *bytes <= left) else {
-            return Ok(None);
-        };
+    while let Some((header, frame_bytes)) =
+        read_header(&mut window, offset).map_err(failed(doing))?
+    {
         if (header.first_sequence..header.next_sequence()).contains(&sequence) {
             let crc = window.bytes(offset + crc_offset(&header), CRC_BYTES as u64);
             let crc = crc.map_err(failed(doing))?.first_chunk().copied().unwrap_or_default();
@@ -254,7 +288,8 @@ pub(super) fn digest_at(storage: &dyn Storage, sequence: u64) -> Result<Option<D
     Ok(None)
 }
 
-/// Visits the batches from sequence `from` on, of segments that end in `last_sequence`.
+/// Visits the batches that hold the records from sequence `from` on. The newest record of `segments`
+/// is `last_sequence`.
 pub(super) fn replay(
     storage: &dyn Storage,
     segments: &[Segment],
@@ -262,18 +297,11 @@ pub(super) fn replay(
     from: u64,
     visit: &mut dyn FnMut(&Batch) -> Result<(), LogError>,
 ) -> Result<(), LogError> {
-    let first = segments.first().map_or(1, |s| s.name.first_sequence);
-    if from < first {
-        return Err(LogError::Gone { first });
-    }
+    let segments = segments_from(segments, from)?;
+    let Some(mut link) = segments.first().map(ChainLink::before) else { return Ok(()) };
     if from > last_sequence {
         return Ok(());
     }
-    let wanted = segments.partition_point(|s| s.name.first_sequence <= from).saturating_sub(1);
-    let segments = segments.get(wanted..).unwrap_or_default();
-    let next_sequence = segments.first().map_or(1, |s| s.name.first_sequence);
-    let digest = (next_sequence == 1).then_some([0; 32]);
-    let mut link = ChainLink { next_sequence, digest };
     for (n, segment) in segments.iter().enumerate() {
         if link.next_sequence > last_sequence {
             return Ok(());
@@ -281,10 +309,7 @@ pub(super) fn replay(
         let mut scan = SegmentScan::new(storage, segment, link)?;
         let end = segments.get(n + 1).map_or(last_sequence + 1, |next| next.name.first_sequence);
         while scan.link.next_sequence < end {
-            let Some((_, batch)) = scan.next()? else {
-                let due = scan.link.next_sequence;
-                return Err(scan.corrupt(format!("batch {due} is missing or damaged")));
-            };
+            let Some((_, batch)) = scan.next()? else { return Err(scan.missing_batch()) };
             if batch.next_sequence() > from {
                 visit(&batch)?;
             }
@@ -299,7 +324,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_sort_like_sequences_and_nothing_else_is_one() {
+    fn segment_names_round_trip_and_other_names_are_rejected() {
         let check = |first_sequence: u64, reserve: bool, text: &str| {
             let name = SegmentName { first_sequence, reserve };
             assert_eq!(name.to_string(), text);

@@ -1,11 +1,16 @@
-//! A simulated directory for tests: it counts operations, fails at a chosen one, fills up, loses
-//! what was not synced in a power cut, and flips bits.
+//! A simulated directory for tests: it counts operations, fails at a chosen one, runs full, loses
+//! unsynced data in a power cut, and lets a test damage files.
 //!
-//! Input: a seed and faults. Output: the same run for the same seed. The model: content is durable
-//! sector by sector, and names one change after the other, when a sync has returned; in a power cut
-//! each sector that was not synced is kept or lost by itself, and of the changes of names that were
-//! not synced only the first ones are kept. After a sync that fails, what it should have synced
-//! counts as clean and is lost, as on Linux. A process that dies loses nothing.
+//! Input: a seed and faults. Output: the same run for the same seed. Deliberately absent: the loss of
+//! synced data, except by [`SimStorage::damage`] and [`SimStorage::lose`].
+//!
+//! # Design
+//!
+//! The model follows Linux. A sync that returned makes the content of a file durable, or the names of
+//! the directory. A power cut keeps or loses each unsynced sector independently, and it keeps a
+//! prefix of the unsynced changes of names. After a failed sync the sectors that it should have
+//! written count as clean, so no later sync writes them, and a power cut loses them. When a process
+//! dies, nothing is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -14,37 +19,37 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::frame::SECTOR;
 use super::storage::{FileId, Lock, Storage, StoredFile};
 
-/// The error of an operation after the power has gone.
-const GONE: &str = "the power is gone";
+/// The error of every operation after a power cut.
+const POWER_IS_OFF: &str = "the power is off";
 
-/// What an operation does to the disk.
+/// An operation that changes the directory or syncs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StorageOperation {
-    /// A file was made.
+    /// [`Storage::create`].
     Create,
-    /// A file was written to.
+    /// [`StoredFile::write_at`].
     Write,
-    /// A file was synced.
+    /// [`StoredFile::sync`].
     Sync,
-    /// A file was given another name.
+    /// [`Storage::rename`].
     Rename,
-    /// A file was removed.
+    /// [`Storage::remove`].
     Remove,
-    /// Names were synced.
+    /// [`Storage::sync_names`].
     SyncNames,
 }
 
-/// What happens at the chosen operation.
+/// A fault at a chosen operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StorageFault {
-    /// It fails; what comes after works again.
+    /// The operation fails; later ones succeed.
     Error,
-    /// The power goes while it is done: it may have been done in part. Nothing works until
+    /// The power is cut during the operation, which may be done in part. Everything fails until
     /// [`SimStorage::reboot`].
     PowerCut,
 }
 
-/// A simulated directory; clones are the same one.
+/// A simulated directory. Clones share it.
 #[derive(Clone)]
 pub struct SimStorage(Arc<Mutex<SimDisk>>);
 
@@ -56,17 +61,17 @@ impl std::fmt::Debug for SimStorage {
 
 struct SimDisk {
     random: SplitMix64,
-    /// Files by number; names point to them.
+    /// Files by number.
     files: BTreeMap<u64, SimContent>,
     next_file: u64,
     names: BTreeMap<String, u64>,
-    /// What the names were when they were synced last, and what was done to them since.
     synced_names: BTreeMap<String, u64>,
+    /// Changes that make `names` of `synced_names`, in order.
     unsynced: Vec<NameChange>,
-    /// Handles of an earlier boot are dead.
+    /// Number of reboots. Handles of an earlier boot fail.
     boot: u64,
     locked: bool,
-    dark: bool,
+    power_off: bool,
     operations: Vec<StorageOperation>,
     fault: Option<(u64, StorageFault)>,
     capacity_bytes: Option<u64>,
@@ -100,7 +105,7 @@ impl NameChange {
     }
 }
 
-/// The generator SplitMix64: small, and the same everywhere.
+/// The random generator: small, and the same on every platform.
 struct SplitMix64(u64);
 
 impl SplitMix64 {
@@ -112,14 +117,15 @@ impl SplitMix64 {
         z ^ (z >> 31)
     }
 
-    /// A number below `bound`, which is not zero.
+    /// A number below `bound`, which must not be zero.
     fn below(&mut self, bound: usize) -> usize {
+        invariant!(bound > 0, "no number is below zero");
         usize::try_from(self.next() % bound.max(1) as u64).unwrap_or_default()
     }
 }
 
 impl SimStorage {
-    /// An empty directory whose power cuts are decided by `seed`.
+    /// An empty directory. `seed` decides which data a power cut loses.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(SimDisk {
@@ -131,7 +137,7 @@ impl SimStorage {
             unsynced: Vec::new(),
             boot: 0,
             locked: false,
-            dark: false,
+            power_off: false,
             operations: Vec::new(),
             fault: None,
             capacity_bytes: None,
@@ -142,19 +148,19 @@ impl SimStorage {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many operations there were that change something or sync.
+    /// Number of operations so far. Reads do not count.
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.disk().operations.len() as u64
     }
 
-    /// What they were.
+    /// All operations so far.
     #[must_use]
     pub fn history(&self) -> Vec<StorageOperation> {
         self.disk().operations.clone()
     }
 
-    /// From now on the directory may hold at most so many bytes; none: any number.
+    /// Limits the bytes of all files from now on. `None` removes the limit.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.disk().capacity_bytes = bytes;
     }
@@ -165,27 +171,27 @@ impl SimStorage {
         self.disk().used_bytes()
     }
 
-    /// Plans a fault for the operation of that number, counted from 0 as [`Self::operations`] does.
+    /// Plans a fault for an operation, by its index: the next one has index [`Self::operations`].
     pub fn fail_at(&self, operation: u64, fault: StorageFault) {
         self.disk().fault = Some((operation, fault));
     }
 
-    /// The power goes: what was not synced is kept or lost.
+    /// Cuts the power: unsynced data is kept or lost, as the seed decides.
     pub fn cut_power(&self) {
         self.disk().cut_power();
     }
 
-    /// The power is back, or the process was started again: earlier handles are dead, the lock is
-    /// free, no fault is planned.
+    /// Starts the machine or the process again: earlier handles fail, the lock is free, no fault is
+    /// planned.
     pub fn reboot(&self) {
         let mut disk = self.disk();
         disk.boot += 1;
         disk.locked = false;
-        disk.dark = false;
+        disk.power_off = false;
         disk.fault = None;
     }
 
-    /// The content of a file; empty if there is none.
+    /// The content of a file. Empty if the file does not exist.
     #[must_use]
     pub fn read(&self, name: &str) -> Vec<u8> {
         let disk = self.disk();
@@ -193,7 +199,7 @@ impl SimStorage {
         file.map(|content| content.bytes.clone()).unwrap_or_default()
     }
 
-    /// Changes the content of a file behind everybody's back, durably.
+    /// Changes the content of a file durably, without counting as an operation.
     pub fn damage(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let mut disk = self.disk();
         let Some(file) = disk.names.get(name).copied() else { return };
@@ -204,14 +210,14 @@ impl SimStorage {
         }
     }
 
-    /// Takes a file away behind everybody's back, durably.
+    /// Removes a file durably, without counting as an operation.
     pub fn lose(&self, name: &str) {
         let mut disk = self.disk();
         disk.names.remove(name);
         disk.synced_names.remove(name);
     }
 
-    /// Another directory with the same durable content and names, as if the disk was copied.
+    /// A copy of the directory, in which everything is synced.
     #[must_use]
     pub fn copy(&self, seed: u64) -> Self {
         let (copy, disk) = (Self::new(seed), self.disk());
@@ -235,15 +241,15 @@ impl SimDisk {
         files.iter().filter_map(|f| self.files.get(f)).map(|c| c.bytes.len() as u64).sum()
     }
 
-    /// Counts an operation; an error if this is the one that fails. In a power cut the caller's
-    /// change is made first, by `before`, and may then be lost.
+    /// Counts an operation, and fails if a fault is planned for it. A power cut during the operation
+    /// calls `change` first, and may then lose that change.
     fn begin(
         &mut self,
         boot: u64,
         operation: StorageOperation,
-        before: impl FnOnce(&mut Self),
+        change: impl FnOnce(&mut Self),
     ) -> io::Result<()> {
-        self.alive(boot)?;
+        self.check_boot(boot)?;
         let number = self.operations.len() as u64;
         self.operations.push(operation);
         match self.fault {
@@ -252,20 +258,24 @@ impl SimDisk {
                 Err(io::Error::other("a planned failure"))
             }
             Some((at, StorageFault::PowerCut)) if at == number => {
-                before(self);
+                change(self);
                 self.cut_power();
-                Err(io::Error::other(GONE))
+                Err(io::Error::other(POWER_IS_OFF))
             }
             _ => Ok(()),
         }
     }
 
-    fn alive(&self, boot: u64) -> io::Result<()> {
-        if self.dark || boot != self.boot { Err(io::Error::other(GONE)) } else { Ok(()) }
+    fn check_boot(&self, boot: u64) -> io::Result<()> {
+        if self.power_off || boot != self.boot {
+            Err(io::Error::other(POWER_IS_OFF))
+        } else {
+            Ok(())
+        }
     }
 
     fn cut_power(&mut self) {
-        self.dark = true;
+        self.power_off = true;
         let kept = self.random.below(self.unsynced.len() + 1);
         for change in self.unsynced.drain(..).take(kept) {
             change.apply(&mut self.synced_names);
@@ -273,7 +283,7 @@ impl SimDisk {
         self.names.clone_from(&self.synced_names);
         let random = &mut self.random;
         for content in self.files.values_mut() {
-            content.lose(random);
+            content.cut_power(random);
         }
         let used: BTreeSet<u64> = self.names.values().copied().collect();
         self.files.retain(|file, _| used.contains(file));
@@ -292,7 +302,7 @@ impl SimDisk {
         self.unsynced.push(change);
     }
 
-    fn set(&mut self, name: &str, size: usize) -> u64 {
+    fn create(&mut self, name: &str, size: usize) -> u64 {
         let file = self.next_file;
         self.next_file += 1;
         let mut content = SimContent::default();
@@ -318,12 +328,11 @@ impl SimContent {
     fn sync(&mut self) {
         self.synced.resize(self.bytes.len(), 0);
         for sector in std::mem::take(&mut self.dirty) {
-            self.take_over(sector);
+            self.sync_sector(sector);
         }
     }
 
-    /// Makes one sector durable.
-    fn take_over(&mut self, sector: usize) {
+    fn sync_sector(&mut self, sector: usize) {
         let end = ((sector + 1) * SECTOR).min(self.bytes.len());
         let range = sector * SECTOR..end;
         if let (Some(to), Some(from)) = (self.synced.get_mut(range.clone()), self.bytes.get(range))
@@ -332,25 +341,20 @@ impl SimContent {
         }
     }
 
-    /// The power is gone: each dirty sector is as it was synced, or as it was written.
-    fn lose(&mut self, random: &mut SplitMix64) {
+    /// Each dirty sector becomes as it was synced, or as it was written.
+    fn cut_power(&mut self, random: &mut SplitMix64) {
         if !self.dirty.is_empty() && self.bytes.len() != self.synced.len() && random.below(2) == 0 {
             let length = self.bytes.len();
             self.synced.resize(length, 0);
         }
         let mode = random.below(4);
         for sector in std::mem::take(&mut self.dirty) {
-            // All, none, or each by itself.
+            // Keep all sectors, none, or each with a chance of one half.
             if mode == 0 || mode > 1 && random.below(2) == 0 {
-                self.take_over(sector);
+                self.sync_sector(sector);
             }
         }
         self.bytes.clone_from(&self.synced);
-    }
-
-    /// A sync failed: what was dirty counts as clean, and never gets to the disk by itself.
-    fn forget_dirty(&mut self) {
-        self.dirty.clear();
     }
 }
 
@@ -364,7 +368,7 @@ impl SimStorage {
     }
 }
 
-/// Dropped, the directory is free again, if it is still the same boot.
+/// Releases the lock when it is dropped, unless the machine was rebooted meanwhile.
 struct SimLock {
     storage: SimStorage,
     boot: u64,
@@ -383,7 +387,7 @@ impl Storage for SimStorage {
     fn lock(&self) -> io::Result<Lock> {
         let boot = self.boot();
         let mut disk = self.disk();
-        disk.alive(boot)?;
+        disk.check_boot(boot)?;
         if std::mem::replace(&mut disk.locked, true) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -393,13 +397,13 @@ impl Storage for SimStorage {
 
     fn names(&self) -> io::Result<Vec<String>> {
         let disk = self.disk();
-        disk.alive(disk.boot)?;
+        disk.check_boot(disk.boot)?;
         Ok(disk.names.keys().cloned().collect())
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn StoredFile>> {
         let disk = self.disk();
-        disk.alive(disk.boot)?;
+        disk.check_boot(disk.boot)?;
         let (boot, file) = (disk.boot, disk.file_of(name)?);
         drop(disk);
         Ok(self.handle(boot, file))
@@ -410,12 +414,12 @@ impl Storage for SimStorage {
         let mut disk = self.disk();
         let boot = disk.boot;
         disk.begin(boot, StorageOperation::Create, |disk| {
-            disk.set(name, size);
+            disk.create(name, size);
         })?;
         if disk.capacity_bytes.is_some_and(|max| disk.used_bytes() + size_bytes > max) {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        let file = disk.set(name, size);
+        let file = disk.create(name, size);
         drop(disk);
         Ok(self.handle(boot, file))
     }
@@ -444,7 +448,7 @@ impl Storage for SimStorage {
         let mut disk = self.disk();
         let boot = disk.boot;
         let begun = disk.begin(boot, StorageOperation::SyncNames, |_| ());
-        if begun.is_err() && !disk.dark {
+        if begun.is_err() && !disk.power_off {
             disk.unsynced.clear();
         }
         begun?;
@@ -456,7 +460,7 @@ impl Storage for SimStorage {
 
     fn is_in_place(&self, name: &str, file: &dyn StoredFile) -> io::Result<bool> {
         let disk = self.disk();
-        disk.alive(disk.boot)?;
+        disk.check_boot(disk.boot)?;
         let named = disk.file_of(name)?;
         drop(disk);
         Ok(file.id()?.inode == named)
@@ -467,7 +471,6 @@ impl Storage for SimStorage {
     }
 }
 
-/// A handle on a file.
 struct SimFile {
     storage: SimStorage,
     boot: u64,
@@ -477,13 +480,13 @@ struct SimFile {
 impl StoredFile for SimFile {
     fn size_bytes(&self) -> io::Result<u64> {
         let mut disk = self.storage.disk();
-        disk.alive(self.boot)?;
+        disk.check_boot(self.boot)?;
         Ok(disk.content(self.file)?.bytes.len() as u64)
     }
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
         let mut disk = self.storage.disk();
-        disk.alive(self.boot)?;
+        disk.check_boot(self.boot)?;
         let from = usize::try_from(offset).map_err(io::Error::other)?;
         let content = &disk.content(self.file)?.bytes;
         let read = content.get(from..from.saturating_add(bytes.len()));
@@ -515,8 +518,9 @@ impl StoredFile for SimFile {
     fn sync(&self) -> io::Result<()> {
         let mut disk = self.storage.disk();
         let begun = disk.begin(self.boot, StorageOperation::Sync, |_| ());
-        if begun.is_err() && !disk.dark {
-            disk.content(self.file)?.forget_dirty();
+        if begun.is_err() && !disk.power_off {
+            // The dirty sectors count as clean from now on.
+            disk.content(self.file)?.dirty.clear();
         }
         begun?;
         disk.content(self.file)?.sync();

@@ -1,10 +1,12 @@
-//! Snapshots beside the log: what a restart begins with, so that it need not read the whole log.
+//! Snapshots of the state, kept in the directory of the log, so that a restart need not read the
+//! whole log.
 //!
-//! Input: bytes, and the sequence that they stand for. Output: the same bytes, or that they are not
-//! the same any more. A snapshot is written under a temporary name, synced, renamed, the names
-//! synced, and read back. Invariants: a file with the name of a snapshot is whole, or a medium lied
-//! and reading it says so; the two newest that were read back stay. Deliberately absent: what the
-//! bytes mean, when one is due, and threads. `docs/snapshots.md` has the format on disk.
+//! Input: bytes, and the sequence of the newest record in them. Output: the same bytes, or an error if
+//! they have changed. A snapshot is written under a temporary name, synced, renamed, the directory is
+//! synced, and the file is read back. Invariants: a file with the name of a snapshot is complete, or
+//! the disk damaged it and reading it reports that; the two newest verified snapshots are kept.
+//! Deliberately absent: the meaning of the bytes, the schedule, and threads. `docs/snapshots.md`
+//! describes the format on disk.
 
 mod header;
 #[cfg(test)]
@@ -16,21 +18,20 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+pub use self::header::SnapshotInfo;
 use self::header::{HEADER_BYTES, HeaderError, VERSION};
-use super::LogError;
 use super::segment::digest_at;
 use super::storage::{Storage, StoredFile};
+use super::{LogError, SEQUENCE_DIGITS, parse_sequence};
 
 /// Bytes written to and read from a file at one time.
 const CHUNK_BYTES: usize = 256 * 1024;
-/// The fastest level of the compression: names of fields vanish at any.
+/// The fastest level. Most of the redundancy is field names, which any level removes.
 const COMPRESSION_LEVEL: i32 = 1;
-/// Snapshots that stay.
+/// Snapshots that are kept.
 pub const GENERATIONS: usize = 2;
 
 const PREFIX: &str = "snap-";
-/// Digits of a sequence in a name, so that names sort like sequences.
-const DIGITS: usize = 20;
 const TEMPORARY: &str = "snapshot.tmp";
 
 /// The snapshots of a directory.
@@ -39,58 +40,40 @@ pub struct Snapshots {
     storage: Arc<dyn Storage>,
 }
 
-/// What is known of a snapshot without its bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SnapshotInfo {
-    /// Sequence of the newest record in it.
-    pub sequence: u64,
-    /// When that record was received, in nanoseconds since the Unix epoch.
-    pub received_at_nanos: i64,
-    /// Bytes of the file behind its header.
-    pub stored_bytes: u64,
-    /// Bytes of what it holds.
-    pub state_bytes: u64,
-    /// SHA-256 of what it holds.
-    pub digest: [u8; 32],
-    /// Digest of the batch in the log that holds the record of that sequence: it ties the snapshot to
-    /// this log and no other. None where there was no log beside it.
-    pub batch_digest: Option<[u8; 32]>,
-}
-
-/// Why there is no snapshot.
+/// Why a snapshot cannot be written or used.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
-    /// The disk did not do as asked.
+    /// An operation of the storage failed.
     #[error("cannot {doing} the snapshot {place}")]
     Storage {
-        /// What was being done.
+        /// The operation, as an infinitive: "read".
         doing: &'static str,
         /// The file.
         place: String,
-        /// Why it failed.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
-    /// It is not what was written.
+    /// The file does not hold what was written.
     #[error("the snapshot {place} is damaged: {what}")]
     Damaged {
         /// The file.
         place: String,
-        /// What is wrong with it.
+        /// The defect.
         what: &'static str,
     },
-    /// It belongs to another log: the log has another batch at that sequence.
+    /// The log has another batch at the sequence of the snapshot.
     #[error("the snapshot {place} belongs to another journal")]
     Foreign {
         /// The file.
         place: String,
     },
-    /// The log beside it cannot be read.
+    /// The log in the same directory cannot be read.
     #[error("cannot compare the snapshot {place} with the journal")]
     Log {
-        /// The file.
+        /// The file of the snapshot.
         place: String,
-        /// Why.
+        /// The error of the log.
         #[source]
         source: LogError,
     },
@@ -111,13 +94,13 @@ impl fmt::Debug for Snapshots {
 }
 
 impl Snapshots {
-    /// The snapshots in that directory.
+    /// The snapshots in `storage`.
     #[must_use]
     pub fn new(storage: Arc<dyn Storage>) -> Self {
         Self { storage }
     }
 
-    /// Sequences of the snapshots that have a name, newest first.
+    /// Sequences of all snapshots, newest first. Their contents are not checked.
     ///
     /// # Errors
     /// [`SnapshotError::Storage`].
@@ -128,12 +111,12 @@ impl Snapshots {
         Ok(sequences)
     }
 
-    /// Writes a snapshot of the state as of the record `sequence`, received at `received_at_nanos`,
-    /// durably and under its own name, and reads it back.
+    /// Writes a snapshot durably and reads it back. `state` writes the state as of the record
+    /// `sequence`, which was received at `received_at_nanos` since the Unix epoch.
     ///
     /// # Errors
-    /// See [`SnapshotError`]. The older ones are untouched, and nothing that is half written has the
-    /// name of a snapshot.
+    /// See [`SnapshotError`]. Older snapshots are untouched, and no unfinished file has the name of a
+    /// snapshot.
     pub fn write(
         &self,
         sequence: u64,
@@ -145,7 +128,7 @@ impl Snapshots {
         let batch_digest = self.batch_digest(sequence)?;
         let written = self.write_temporary((sequence, received_at_nanos), batch_digest, state);
         if let Err(error) = written {
-            // What is left of it is overwritten by the next one if it cannot be removed now.
+            // If this fails too, the next snapshot overwrites the file.
             storage.remove(TEMPORARY).ok();
             return Err(self.failed("write", TEMPORARY, error));
         }
@@ -167,7 +150,7 @@ impl Snapshots {
         state(&mut hashing)?;
         let HashingWriter { inner, hasher, bytes: state_bytes } = hashing;
         let mut body = inner.finish()?;
-        body.write_out()?;
+        body.write_chunk()?;
         let info = SnapshotInfo {
             sequence,
             received_at_nanos,
@@ -180,7 +163,7 @@ impl Snapshots {
         file.sync()
     }
 
-    /// Reads a snapshot to its end and checks all of it.
+    /// Reads a snapshot to its end and checks every byte.
     ///
     /// # Errors
     /// See [`SnapshotError`].
@@ -191,12 +174,12 @@ impl Snapshots {
             match reader.read(&mut chunk) {
                 Ok(0) => return reader.finish(),
                 Ok(_) => {}
-                Err(error) => return Err(reader.blame(error)),
+                Err(error) => return Err(reader.read_error(error)),
             }
         }
     }
 
-    /// Opens a snapshot to read it. What was read is worth nothing before [`SnapshotReader::finish`].
+    /// Opens a snapshot. Do not trust the bytes read before [`SnapshotReader::finish`] returned `Ok`.
     ///
     /// # Errors
     /// See [`SnapshotError`].
@@ -222,7 +205,7 @@ impl Snapshots {
         if info.sequence != sequence || size_bytes != HEADER_BYTES as u64 + info.stored_bytes {
             return Err(damaged("its name or its length is not that of its header"));
         }
-        // A record that the log dropped cannot speak against it.
+        // If the log no longer has that record, there is nothing to compare with.
         let in_log = self.batch_digest(sequence)?;
         if info.batch_digest.zip(in_log).is_some_and(|(own, log)| own != log) {
             return Err(SnapshotError::Foreign { place });
@@ -234,7 +217,7 @@ impl Snapshots {
         Ok(SnapshotReader { decoder, hasher: Sha256::new(), bytes: 0, info, place })
     }
 
-    /// Removes what is left of a write that a crash cut short.
+    /// Removes the temporary file of a snapshot that a crash interrupted.
     ///
     /// # Errors
     /// [`SnapshotError::Storage`].
@@ -246,7 +229,8 @@ impl Snapshots {
         Ok(())
     }
 
-    /// Removes every snapshot that is older than all of `kept`, if those are enough.
+    /// Removes every snapshot that is older than all of `kept`. Does nothing if `kept` has fewer than
+    /// [`GENERATIONS`] sequences.
     ///
     /// # Errors
     /// [`SnapshotError::Storage`].
@@ -260,14 +244,14 @@ impl Snapshots {
         Ok(())
     }
 
-    /// Digest of the batch in the log beside the snapshots that holds that record, if it is held.
+    /// Digest of the batch that holds the record, in the log of the same directory. `None` if the log
+    /// does not have the record.
     fn batch_digest(&self, sequence: u64) -> Result<Option<[u8; 32]>, SnapshotError> {
-        let place = || self.place(sequence);
         digest_at(&*self.storage, sequence)
-            .map_err(|source| SnapshotError::Log { place: place(), source })
+            .map_err(|source| SnapshotError::Log { place: self.place(sequence), source })
     }
 
-    /// How a snapshot is called in messages.
+    /// Path of a snapshot, for messages.
     #[must_use]
     pub fn place(&self, sequence: u64) -> String {
         self.storage.place(&name(sequence))
@@ -282,7 +266,7 @@ impl Snapshots {
     }
 }
 
-/// The bytes of a snapshot.
+/// Reads the state of a snapshot.
 pub struct SnapshotReader {
     decoder: zstd::stream::read::Decoder<'static, io::BufReader<SnapshotBodyReader>>,
     hasher: Sha256,
@@ -298,23 +282,23 @@ impl fmt::Debug for SnapshotReader {
 }
 
 impl SnapshotReader {
-    /// What its header says.
+    /// The facts in the header.
     #[must_use]
     pub const fn info(&self) -> SnapshotInfo {
         self.info
     }
 
-    /// Whether everything was read, and is what was written.
+    /// Checks that the whole state was read, and that it is what was written.
     ///
     /// # Errors
-    /// [`SnapshotError::Damaged`].
+    /// [`SnapshotError::Damaged`]; [`SnapshotError::Storage`] if the file cannot be read.
     pub fn finish(mut self) -> Result<SnapshotInfo, SnapshotError> {
         let mut rest = [0; 1];
         let damaged = |place, what| Err(SnapshotError::Damaged { place, what });
         match self.read(&mut rest) {
             Ok(0) => {}
             Ok(_) => return damaged(self.place, "it holds more than was read"),
-            Err(error) => return Err(self.blame(error)),
+            Err(error) => return Err(self.read_error(error)),
         }
         if self.bytes != self.info.state_bytes {
             return damaged(self.place, "it holds less than its header says");
@@ -325,8 +309,9 @@ impl SnapshotReader {
         Ok(self.info)
     }
 
-    /// What an error of reading says of the snapshot.
-    fn blame(self, source: io::Error) -> SnapshotError {
+    /// An error of reading: the storage failed if the system reports a number, otherwise the
+    /// decompression did, and the snapshot is damaged.
+    fn read_error(self, source: io::Error) -> SnapshotError {
         match source.raw_os_error() {
             Some(_) => SnapshotError::Storage { doing: "read", place: self.place, source },
             None => SnapshotError::Damaged { place: self.place, what: "it cannot be unpacked" },
@@ -336,10 +321,10 @@ impl SnapshotReader {
 
 impl Read for SnapshotReader {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        // Not one byte more than the header promised: what was damaged may unpack to anything.
+        // Read no more than the header promised: a damaged file may decompress to any size.
         let left = usize::try_from(self.info.state_bytes - self.bytes).unwrap_or(usize::MAX);
         let room = if left == 0 { bytes.len().min(1) } else { bytes.len().min(left) };
-        let part = bytes.get_mut(..room).unwrap_or_default();
+        let (part, _) = bytes.split_at_mut(room);
         let read = self.decoder.read(part)?;
         if left == 0 && read > 0 {
             return Err(io::Error::other("more than the header says"));
@@ -350,7 +335,7 @@ impl Read for SnapshotReader {
     }
 }
 
-/// Hashes what passes.
+/// Hashes and counts the bytes that are written through it.
 struct HashingWriter<W> {
     inner: W,
     hasher: Sha256,
@@ -370,7 +355,7 @@ impl<W: Write> Write for HashingWriter<W> {
     }
 }
 
-/// Writes behind the header, in chunks.
+/// Writes a file after its header, in chunks.
 struct SnapshotBodyWriter<'a> {
     file: &'a dyn StoredFile,
     bytes: Vec<u8>,
@@ -378,7 +363,7 @@ struct SnapshotBodyWriter<'a> {
 }
 
 impl SnapshotBodyWriter<'_> {
-    fn write_out(&mut self) -> io::Result<()> {
+    fn write_chunk(&mut self) -> io::Result<()> {
         self.file.write_at(&self.bytes, HEADER_BYTES as u64 + self.stored_bytes)?;
         self.stored_bytes += self.bytes.len() as u64;
         self.bytes.clear();
@@ -390,7 +375,7 @@ impl Write for SnapshotBodyWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.bytes.extend_from_slice(bytes);
         if self.bytes.len() >= CHUNK_BYTES {
-            self.write_out()?;
+            self.write_chunk()?;
         }
         Ok(bytes.len())
     }
@@ -400,7 +385,7 @@ impl Write for SnapshotBodyWriter<'_> {
     }
 }
 
-/// Reads behind the header.
+/// Reads a file after its header.
 struct SnapshotBodyReader {
     file: Arc<dyn StoredFile>,
     offset: u64,
@@ -410,7 +395,7 @@ struct SnapshotBodyReader {
 impl Read for SnapshotBodyReader {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let room = bytes.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let part = bytes.get_mut(..room).unwrap_or_default();
+        let (part, _) = bytes.split_at_mut(room);
         if !part.is_empty() {
             self.file.read_at(part, self.offset)?;
         }
@@ -420,34 +405,31 @@ impl Read for SnapshotBodyReader {
     }
 }
 
-/// Gives snapshots that are newer than a log which ends at `last_sequence` names that end with
-/// `suffix`: they stand for records that it does not have. Returns those names.
-pub(super) fn set_newer_aside(
+/// Appends `suffix` to the names of snapshots that are newer than `last_sequence`, the newest record of
+/// the log: they include records that the log does not have. Returns the new names.
+pub(super) fn rename_newer(
     storage: &dyn Storage,
     last_sequence: u64,
     suffix: &str,
 ) -> io::Result<Vec<String>> {
-    let mut aside = Vec::new();
+    let mut renamed = Vec::new();
     for name in storage.names()? {
         if parse(&name).is_some_and(|sequence| sequence > last_sequence) {
             let to = format!("{name}{suffix}");
             storage.rename(&name, &to)?;
-            aside.push(to);
+            renamed.push(to);
         }
     }
     storage.sync_names()?;
-    aside.sort_unstable();
-    Ok(aside)
+    renamed.sort_unstable();
+    Ok(renamed)
 }
 
-/// The name of a snapshot.
 fn name(sequence: u64) -> String {
-    format!("{PREFIX}{sequence:0DIGITS$}")
+    format!("{PREFIX}{sequence:0SEQUENCE_DIGITS$}")
 }
 
-/// The sequence in a name; none if it is not that of a snapshot.
+/// The sequence in the name of a snapshot. `None` for other files.
 fn parse(name: &str) -> Option<u64> {
-    let digits = name.strip_prefix(PREFIX)?;
-    let plain = digits.len() == DIGITS && digits.bytes().all(|b| b.is_ascii_digit());
-    digits.parse().ok().filter(|_| plain)
+    name.strip_prefix(PREFIX).and_then(parse_sequence)
 }

@@ -1,22 +1,22 @@
-//! The seam under the local log: a directory of files.
+//! The storage trait of the local log: a flat directory of files.
 //!
-//! Two implementations: the real directory ([`super::DiskStorage`]) and a simulated one that tears,
-//! loses and fails on demand ([`super::SimStorage`]). Invariant: what a sync has returned for
-//! survives a power cut, and nothing else is promised. Deliberately absent: subdirectories.
+//! Two implementations: a real directory ([`super::DiskStorage`]) and a simulated one with tears,
+//! losses and failures on demand ([`super::SimStorage`]). Invariant: data whose sync has returned
+//! survives a power cut; nothing else does for certain. Deliberately absent: subdirectories.
 
 use std::any::Any;
 use std::io;
 use std::sync::Arc;
 
-/// Held while the directory is one's own; dropped, it is free.
+/// A lock on a directory; dropping it releases the lock.
 pub type Lock = Box<dyn Any + Send + Sync>;
 
-/// A directory.
+/// A flat directory of files.
 pub trait Storage: Send + Sync {
-    /// Takes the directory for oneself.
+    /// Locks the directory.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] when another process (or log) has it.
+    /// [`io::ErrorKind::WouldBlock`] if another process (or log) has locked it.
     fn lock(&self) -> io::Result<Lock>;
 
     /// The names of all files, in no order.
@@ -25,20 +25,20 @@ pub trait Storage: Send + Sync {
     /// As the system says.
     fn names(&self) -> io::Result<Vec<String>>;
 
-    /// Opens a file that exists, for reading and writing.
+    /// Opens an existing file for reading and writing.
     ///
     /// # Errors
     /// As the system says.
     fn open(&self, name: &str) -> io::Result<Arc<dyn StoredFile>>;
 
-    /// Makes a file of `size_bytes` zeros in place of whatever has that name, with its room on the
-    /// disk taken. Neither the file nor its name is synced.
+    /// Creates a file of `size_bytes` zeros with all its blocks allocated, replacing any file of that
+    /// name. Neither the file nor its name is synced.
     ///
     /// # Errors
-    /// As the system says; `is_full` tells whether it is for want of room. The file is then gone.
+    /// As the system says; `is_full` tells whether the disk is full. The file is then removed.
     fn create(&self, name: &str, size_bytes: u64) -> io::Result<Arc<dyn StoredFile>>;
 
-    /// Gives a file another name, in place of whatever has that name. Not synced.
+    /// Renames a file, replacing any file that has the new name. Not synced.
     ///
     /// # Errors
     /// As the system says.
@@ -53,7 +53,7 @@ pub trait Storage: Send + Sync {
     /// Makes the names durable.
     ///
     /// # Errors
-    /// As the system says; never to be retried.
+    /// As the system says. Never retry: the kernel may count the lost pages as clean.
     fn sync_names(&self) -> io::Result<()>;
 
     /// Whether the names still lead to what this process opened: the directory, its lock, and `file`
@@ -63,31 +63,31 @@ pub trait Storage: Send + Sync {
     /// As the system says; [`io::ErrorKind::NotFound`] when one of them is gone.
     fn is_in_place(&self, name: &str, file: &dyn StoredFile) -> io::Result<bool>;
 
-    /// How a file is called in messages.
+    /// Path of a file, for messages.
     fn place(&self, name: &str) -> String;
 }
 
-/// A file.
+/// An open file of a [`Storage`].
 pub trait StoredFile: Send + Sync {
-    /// Its length.
+    /// Length of the file.
     ///
     /// # Errors
     /// As the system says.
     fn size_bytes(&self) -> io::Result<u64>;
 
-    /// Fills `bytes` with what stands from `offset` on.
+    /// Fills `bytes` from the content at `offset`.
     ///
     /// # Errors
-    /// As the system says; [`io::ErrorKind::UnexpectedEof`] when the file is shorter.
+    /// As the system says; [`io::ErrorKind::UnexpectedEof`] if the file is shorter.
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
 
-    /// Writes all of `bytes` from `offset` on; past the end, the file grows. Not synced.
+    /// Writes all of `bytes` at `offset`. The file grows if needed. Not synced.
     ///
     /// # Errors
-    /// As the system says; how much was written is then unknown.
+    /// As the system says; it is then unknown how much was written.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Which file it is, whatever its name.
+    /// Identity of the file, independent of its name.
     ///
     /// # Errors
     /// As the system says.
@@ -96,26 +96,26 @@ pub trait StoredFile: Send + Sync {
     /// Makes content and length durable.
     ///
     /// # Errors
-    /// As the system says; never to be retried.
+    /// As the system says. Never retry: the kernel may count the lost pages as clean.
     fn sync(&self) -> io::Result<()>;
 }
 
-/// A file of a storage, whatever its name: device and inode.
+/// Identity of a file: it stays the same when the file is renamed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileId {
     /// The file system.
     pub device: u64,
-    /// The number of the file there.
+    /// Number of the file in the file system.
     pub inode: u64,
 }
 
-/// Whether something failed for want of room.
+/// Whether an operation failed because the disk or the quota is full.
 pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// Makes a file of `size_bytes` zeros that is durable under its name, or is not there at all: made
-/// under the name `temporary`, synced, renamed, names synced.
+/// Creates a file of `size_bytes` zeros that is durable under its name, or does not exist: created as
+/// `temporary`, synced, renamed, then the directory is synced.
 pub(super) fn create_durably(
     storage: &dyn Storage,
     temporary: &str,
@@ -124,7 +124,7 @@ pub(super) fn create_durably(
 ) -> io::Result<()> {
     let made = storage.create(temporary, size_bytes).and_then(|file| file.sync());
     if let Err(error) = made {
-        // What is left of it goes at the next start if not now.
+        // If this fails too, the next start removes the file.
         storage.remove(temporary).ok();
         return Err(error);
     }

@@ -1,44 +1,52 @@
-//! What the bytes after the last intact frame mean: nothing, a tear, or corruption.
+//! The verdict on the bytes after the last intact frame: clean, torn or corrupt.
 //!
-//! Input: a segment and the end of its last intact frame. Output: a verdict. The reasoning: a
-//! sector is written whole or not at all, and the room after the end was zeros, so a write that a
-//! crash cut short leaves sectors of the new frame and sectors of zeros, and nothing else. Each
-//! frame also says what was synced before it was written. Whatever cannot have come about in that
-//! way is corruption, for an acknowledged batch may stand there.
+//! Input: a segment and the end of its last intact frame. Output: a verdict. Deliberately absent: any
+//! change of the segment.
+//!
+//! # Design
+//!
+//! We assume that a disk writes a sector whole or not at all, and that the room after the end was
+//! zeros. A write that a crash interrupted then leaves sectors of the new frame and sectors of
+//! zeros, and nothing else: that is a torn tail. It was never acknowledged, so it may be removed.
+//! Everything else is corruption, because an acknowledged batch may have been there. In particular,
+//! each frame says which record was synced when it was written, so a later intact frame can prove
+//! that the damaged batch had been synced, and therefore acknowledged. We do not guess from the
+//! length of the damage. `damage.rs` flips and cuts bytes everywhere and checks that no
+//! acknowledged batch is taken for a torn tail; `local/tests.rs` cuts the power at every operation.
 
 use std::io;
 
 use super::frame::{FrameHeader, SECTOR_BYTES};
-use super::segment::{FileWindow, Found, read_frame};
+use super::segment::{FileWindow, read_frame};
 
-/// Bytes looked at in one go.
+/// Bytes searched at one time.
 const STRIDE_BYTES: u64 = 64 << 10;
 
-/// What stands after the last intact frame.
+/// The verdict on the bytes after the last intact frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Tail {
     /// Zeros.
     Clean,
-    /// What is left of frames that were never synced, up to this offset.
+    /// The remains of frames that were never synced.
     Torn {
         /// The end of the last sector that is not zeros.
         until: u64,
     },
-    /// Something else.
+    /// Anything else.
     Corrupt {
-        /// Why it cannot be a tear.
+        /// Why it cannot be a torn tail.
         what: String,
     },
 }
 
-/// Judges what stands from `end` on, where the frame with `next_sequence` would begin.
+/// Judges the bytes from `end` on, where the frame of record `next_sequence` would begin.
 pub(super) fn judge(window: &mut FileWindow, end: u64, next_sequence: u64) -> io::Result<Tail> {
     let Some(until) = used_until(window, end)? else { return Ok(Tail::Clean) };
     let corrupt = |what: String| Ok(Tail::Corrupt { what });
     if let Some((offset, sequence)) = later_synced_frame(window, end, until, next_sequence)? {
         return corrupt(format!(
-            "batch {next_sequence} is damaged, and an intact batch that was written after it was \
-             synced ({sequence}) stands at offset {offset}"
+            "batch {next_sequence} is damaged, and it had been synced before the intact batch \
+             {sequence} at offset {offset} was written"
         ));
     }
     let sector = window.bytes(end, SECTOR_BYTES)?;
@@ -73,6 +81,7 @@ pub(super) fn used_until(window: &mut FileWindow, end: u64) -> io::Result<Option
     while offset < window.size_bytes() {
         let length = STRIDE_BYTES.min(window.size_bytes() - offset);
         let bytes = window.bytes(offset, length)?;
+        // Most chunks are zeros, and `is_zero` is much faster at finding that than `rposition`.
         if !is_zero(bytes)
             && let Some(last) = bytes.iter().rposition(|byte| *byte != 0)
         {
@@ -83,8 +92,8 @@ pub(super) fn used_until(window: &mut FileWindow, end: u64) -> io::Result<Option
     Ok(until.map(|until| until.min(window.size_bytes())))
 }
 
-/// An intact frame after `end` that was written when the record that is missing there had been
-/// synced: its offset and sequence.
+/// Offset and sequence of an intact frame after `end` which proves that record `next_sequence` had
+/// been synced.
 fn later_synced_frame(
     window: &mut FileWindow,
     end: u64,
@@ -93,10 +102,10 @@ fn later_synced_frame(
 ) -> io::Result<Option<(u64, u64)>> {
     let mut offset = end + SECTOR_BYTES;
     while offset < until {
-        if let Found::Frame { header, .. } = read_frame(window, offset)?
-            && header.synced_sequence >= next_sequence
+        if let Some(frame) = read_frame(window, offset)?
+            && frame.header.synced_sequence >= next_sequence
         {
-            return Ok(Some((offset, header.first_sequence)));
+            return Ok(Some((offset, frame.header.first_sequence)));
         }
         offset += SECTOR_BYTES;
     }

@@ -7,7 +7,7 @@ use super::*;
 use crate::journal::conformance::{batch, replayed};
 use crate::journal::{JournalReader, SimStorage, StorageFault, StorageOperation, TailState};
 
-/// Small enough that a few batches need many.
+/// Small enough that a few batches fill many segments.
 const SEGMENT_BYTES: u64 = 4 * 1024;
 
 fn options(sync: SyncMode) -> LocalOptions {
@@ -22,7 +22,7 @@ fn open_synced(storage: &SimStorage) -> LocalLog {
     open(storage, SyncMode::EveryBatch).unwrap()
 }
 
-/// Batch number `n` of a story: one to three records, some of them longer than a sector.
+/// Batch `n` of the test story: one to three records, some longer than a sector.
 fn story(n: u64, first: u64) -> Batch {
     let records: Vec<Vec<u8>> = (0..=n % 3)
         .map(|k| {
@@ -34,8 +34,9 @@ fn story(n: u64, first: u64) -> Batch {
     batch(first, i64::try_from(n).unwrap(), &records)
 }
 
-/// Appends `count` batches, or until one fails; those that were acknowledged, and what was tried.
-fn tell(log: &mut LocalLog, count: u64) -> (Vec<Batch>, Option<Batch>) {
+/// Appends `count` batches of the story, or fewer if one fails. Returns the acknowledged batches, and
+/// the one that failed.
+fn append_story(log: &mut LocalLog, count: u64) -> (Vec<Batch>, Option<Batch>) {
     let mut acknowledged = Vec::new();
     for n in 0..count {
         let next = story(n, log.last_sequence() + 1);
@@ -47,10 +48,10 @@ fn tell(log: &mut LocalLog, count: u64) -> (Vec<Batch>, Option<Batch>) {
     (acknowledged, None)
 }
 
-/// A log of 20 batches in several segments, and the batches.
-fn told() -> (SimStorage, Vec<Batch>) {
+/// The storage of a log with 20 batches in several segments, and the batches.
+fn story_log() -> (SimStorage, Vec<Batch>) {
     let storage = SimStorage::new(1);
-    let (batches, failed) = tell(&mut open_synced(&storage), 20);
+    let (batches, failed) = append_story(&mut open_synced(&storage), 20);
     assert_eq!(failed, None);
     (storage, batches)
 }
@@ -60,7 +61,8 @@ fn segments(storage: &SimStorage) -> Vec<String> {
     names.into_iter().filter(|name| SegmentName::parse(name).is_some()).collect()
 }
 
-/// After a crash: what was acknowledged, or that and the batch that was on its way, whole.
+/// After a crash the log holds the acknowledged batches, and perhaps the complete batch that was
+/// being appended. It accepts new batches.
 fn check_recovered(storage: &SimStorage, acknowledged: &[Batch], tried: Option<&Batch>) {
     let mut log = open_synced(storage);
     let found = replayed(&log, 1).unwrap();
@@ -74,8 +76,8 @@ fn check_recovered(storage: &SimStorage, acknowledged: &[Batch], tried: Option<&
 }
 
 #[test]
-fn a_log_goes_on_where_it_was() {
-    let (storage, mut batches) = told();
+fn a_reopened_log_continues() {
+    let (storage, mut batches) = story_log();
     for n in 0..10 {
         let mut log = open_synced(&storage);
         assert_eq!(log.torn(), None);
@@ -88,7 +90,7 @@ fn a_log_goes_on_where_it_was() {
 }
 
 #[test]
-fn one_log_has_the_directory() {
+fn a_directory_belongs_to_one_log() {
     let storage = SimStorage::new(1);
     let log = open_synced(&storage);
     assert!(matches!(open(&storage, SyncMode::EveryBatch), Err(LogError::InUse { .. })));
@@ -104,18 +106,19 @@ fn one_log_has_the_directory() {
     LocalLog::open(disk(), options(SyncMode::EveryBatch)).unwrap();
 }
 
-/// The power goes at every operation of a story in turn, a few times each.
+/// Cuts the power at each operation of the story in turn, with four seeds each.
 #[test]
 fn a_power_cut_at_any_operation_loses_nothing_acknowledged() {
-    let (all, _) = told();
+    let (all, _) = story_log();
     let operations = all.operations();
     let mut torn = 0;
     for at in 0..operations {
         for seed in 0..4 {
             let storage = SimStorage::new(seed);
             storage.fail_at(at, StorageFault::PowerCut);
-            let told = open(&storage, SyncMode::EveryBatch).map(|mut log| tell(&mut log, 20));
-            let (acknowledged, tried) = told.unwrap_or_default();
+            let written =
+                open(&storage, SyncMode::EveryBatch).map(|mut log| append_story(&mut log, 20));
+            let (acknowledged, tried) = written.unwrap_or_default();
             storage.reboot();
             check_recovered(&storage, &acknowledged, tried.as_ref());
             torn += quarantine::torn_tail_files(&storage).unwrap().len();
@@ -124,14 +127,14 @@ fn a_power_cut_at_any_operation_loses_nothing_acknowledged() {
     assert!(torn > 20, "only {torn} torn tails in {operations} operations");
 }
 
-/// The power goes again while the log is being mended.
+/// Cuts the power a second time, while the log recovers from the first power cut.
 #[test]
-fn a_power_cut_while_mending_loses_nothing_and_keeps_the_evidence() {
-    let mut mended = 0;
+fn a_power_cut_during_recovery_loses_nothing_acknowledged() {
+    let mut quarantined = 0;
     for seed in 0..200 {
         let storage = SimStorage::new(seed);
         let mut log = open_synced(&storage);
-        let (acknowledged, _) = tell(&mut log, 3);
+        let (acknowledged, _) = append_story(&mut log, 3);
         let tried = batch(log.last_sequence() + 1, 9, &[&[1; 1400]]);
         storage.fail_at(storage.operations() + 1, StorageFault::PowerCut);
         log.append(&tried).unwrap_err();
@@ -140,26 +143,26 @@ fn a_power_cut_while_mending_loses_nothing_and_keeps_the_evidence() {
         let at = storage.operations() + seed % 10;
         storage.fail_at(at, StorageFault::PowerCut);
         let again = open(&storage, SyncMode::EveryBatch);
-        mended += usize::from(again.is_err());
+        quarantined += usize::from(again.is_err());
         drop(again);
         storage.cut_power();
         storage.reboot();
         check_recovered(&storage, &acknowledged, Some(&tried));
     }
-    assert!(mended > 20, "{mended}");
+    assert!(quarantined > 20, "{quarantined}");
 }
 
-/// Each operation fails in turn: the log fails for good, and what was acknowledged is there.
+/// Each operation fails in turn: the log fails for good, and keeps all acknowledged batches.
 #[test]
 fn a_failure_is_final_and_loses_nothing_acknowledged() {
-    let (all, _) = told();
+    let (all, _) = story_log();
     let mut failures = 0;
     for at in 0..all.operations() {
         let storage = SimStorage::new(at);
         storage.fail_at(at, StorageFault::Error);
         let (mut acknowledged, mut tried) = (Vec::new(), None);
         if let Ok(mut log) = open(&storage, SyncMode::EveryBatch) {
-            (acknowledged, tried) = tell(&mut log, 20);
+            (acknowledged, tried) = append_story(&mut log, 20);
             if tried.is_some() {
                 failures += 1;
                 let operations = storage.operations();
@@ -171,7 +174,8 @@ fn a_failure_is_final_and_loses_nothing_acknowledged() {
                 assert_eq!(storage.operations(), operations, "nothing is tried again");
             }
         }
-        // With the power on, and without: a failed sync lost what it should have synced.
+        // Once as if only the process died, and once with a power cut, which loses the sectors that the
+        // failed sync should have written.
         let process_died = storage.copy(at);
         check_recovered(&process_died, &acknowledged, tried.as_ref());
         storage.cut_power();
@@ -181,31 +185,35 @@ fn a_failure_is_final_and_loses_nothing_acknowledged() {
     assert!(failures > 30, "{failures}");
 }
 
-/// After a sync that failed the system shows a batch that the disk does not have, and takes its pages
-/// for clean. Whoever recovers it must bring it to the disk, for what follows is acknowledged.
+/// After a failed sync the page cache has a batch that the disk does not have, and the kernel counts
+/// its pages as clean. Recovery must write it again: later batches build on it and are acknowledged.
 #[test]
-fn a_batch_that_a_failed_sync_left_behind_is_brought_to_the_disk() {
+fn recovery_writes_a_batch_again_whose_sync_failed() {
     for seed in 0..20 {
         let storage = SimStorage::new(seed);
         let mut log = open_synced(&storage);
-        let (mut known, _) = tell(&mut log, 3);
+        let (mut known, _) = append_story(&mut log, 3);
         storage.fail_at(storage.operations() + 1, StorageFault::Error);
-        let (_, tried) = tell(&mut log, 1);
+        let (_, tried) = append_story(&mut log, 1);
         drop(log);
         storage.reboot();
         let mut log = open_synced(&storage);
-        assert_eq!(log.last_sequence(), tried.as_ref().unwrap().next_sequence() - 1, "it is seen");
+        assert_eq!(
+            log.last_sequence(),
+            tried.as_ref().unwrap().next_sequence() - 1,
+            "the page cache has the batch"
+        );
         known.extend(tried);
-        known.extend(tell(&mut log, 2).0);
+        known.extend(append_story(&mut log, 2).0);
         storage.cut_power();
         storage.reboot();
         check_recovered(&storage, &known, None);
     }
 }
 
-/// Each batch is one write and one sync, and where a segment ends a few more of names.
+/// Each batch takes one write and one sync, and at the end of a segment some operations on names.
 #[test]
-fn a_batch_costs_one_sync() {
+fn a_batch_takes_one_sync() {
     let storage = SimStorage::new(1);
     let mut log = open_synced(&storage);
     for n in 0..20 {
@@ -224,7 +232,7 @@ fn a_batch_costs_one_sync() {
 }
 
 #[test]
-fn a_batch_larger_than_a_segment_gets_one_of_its_own() {
+fn a_batch_larger_than_a_segment_gets_its_own_segment() {
     let storage = SimStorage::new(1);
     let mut log = open_synced(&storage);
     let large = vec![7; 3 * usize::try_from(SEGMENT_BYTES).unwrap()];
@@ -243,7 +251,7 @@ fn a_batch_larger_than_a_segment_gets_one_of_its_own() {
 }
 
 #[test]
-fn a_full_disk_takes_decisions_and_has_room_again() {
+fn a_full_disk_accepts_decisions_and_recovers_when_there_is_room() {
     let storage = SimStorage::new(1);
     let mut log = open_synced(&storage);
     let mut kept = vec![story(1, 1)];
@@ -284,26 +292,26 @@ fn a_full_disk_takes_decisions_and_has_room_again() {
     drop(log);
     let log = open_synced(&storage);
     assert_eq!(replayed(&log, 1).unwrap(), kept);
-    assert!(storage.names().unwrap().contains(&"reserve".to_owned()), "there is a reserve again");
+    assert!(storage.names().unwrap().contains(&"reserve".to_owned()), "the reserve was made again");
 }
 
 #[test]
-fn a_first_start_on_a_full_disk_says_so() {
+fn a_first_start_on_a_full_disk_reports_it() {
     let storage = SimStorage::new(1);
     storage.set_capacity(Some(1));
     assert!(matches!(open(&storage, SyncMode::EveryBatch), Err(LogError::Full)));
 }
 
-/// Without a sync for each batch, a power cut takes the newest ones, and the log says where it is.
+/// Without a sync for each batch, a power cut loses the newest batches, and the log opens with the rest.
 #[test]
-fn a_relaxed_log_loses_the_newest_and_stays_whole() {
+fn a_relaxed_log_loses_only_the_newest_batches() {
     let every = Duration::from_secs(5);
-    let (mut lost, mut mended) = (0, 0);
+    let (mut lost, mut quarantined) = (0, 0);
     for seed in 0..300 {
         let storage = SimStorage::new(seed);
         let mut log = open(&storage, SyncMode::Interval(every)).unwrap();
         assert_eq!(log.durability(), Durability::Relaxed);
-        let (batches, _) = tell(&mut log, 1 + seed % 20);
+        let (batches, _) = append_story(&mut log, 1 + seed % 20);
         drop(log);
         storage.cut_power();
         storage.reboot();
@@ -311,21 +319,21 @@ fn a_relaxed_log_loses_the_newest_and_stays_whole() {
         let found = replayed(&log, 1).unwrap();
         assert!(batches.starts_with(&found), "seed {seed}");
         lost += batches.len() - found.len();
-        mended += usize::from(log.torn().is_some());
-        assert!(batches.len() - found.len() <= 6, "at most what came in five seconds");
+        quarantined += usize::from(log.torn().is_some());
+        assert!(batches.len() - found.len() <= 6, "at most the batches of five seconds are lost");
         log.append(&batch(log.last_sequence() + 1, 99, &[b"x"])).unwrap();
         log.sync().unwrap();
         drop(log);
         storage.cut_power();
         storage.reboot();
         let log = open_synced(&storage);
-        assert_eq!(replayed(&log, 1).unwrap().len(), found.len() + 1, "synced when asked to");
+        assert_eq!(replayed(&log, 1).unwrap().len(), found.len() + 1, "`sync` made it durable");
     }
-    assert!(lost > 100 && mended > 20, "{lost} lost, {mended} mended");
+    assert!(lost > 100 && quarantined > 20, "{lost} lost, {quarantined} quarantined");
 }
 
 #[test]
-fn a_sync_is_due_by_the_times_of_batches() {
+fn a_sync_is_due_by_the_receive_times_of_batches() {
     let storage = SimStorage::new(1);
     let sync = SyncMode::Interval(Duration::from_secs(5));
     let options = LocalOptions { segment_bytes: 1 << 20, sync, timer: None };
@@ -340,9 +348,9 @@ fn a_sync_is_due_by_the_times_of_batches() {
 }
 
 #[test]
-fn segments_are_dropped_oldest_first_whatever_happens() {
-    let (told, batches) = told();
-    let sequence = told.copy(0);
+fn segments_are_dropped_oldest_first_despite_faults() {
+    let (written, batches) = story_log();
+    let sequence = written.copy(0);
     let first = |storage: &SimStorage| open_synced(storage).first_sequence();
     let mut log = open_synced(&sequence);
     log.drop_before(log.last_sequence()).unwrap();
@@ -351,7 +359,7 @@ fn segments_are_dropped_oldest_first_whatever_happens() {
     let last_first = first(&sequence);
     for at in 0..12 {
         for fault in [StorageFault::Error, StorageFault::PowerCut] {
-            let storage = told.copy(at);
+            let storage = written.copy(at);
             let mut log = open_synced(&storage);
             storage.fail_at(storage.operations() + at, fault);
             let last = log.last_sequence();
@@ -369,8 +377,8 @@ fn segments_are_dropped_oldest_first_whatever_happens() {
 }
 
 #[test]
-fn a_reader_needs_no_lock_and_changes_nothing() {
-    let (storage, batches) = told();
+fn a_reader_takes_no_lock_and_changes_nothing() {
+    let (storage, batches) = story_log();
     let log = open_synced(&storage);
     let operations = storage.operations();
     let reader = JournalReader::open(Arc::new(storage.clone())).unwrap();

@@ -1,27 +1,45 @@
-//! The header of a snapshot: one sector that says what stands behind it.
+//! The header of a snapshot: one sector before the compressed state.
 //!
-//! Magic, version, sequence, receive time, bytes stored, bytes held, digest, digest of the batch in the
-//! log that holds the record of that sequence (zeros where there was no log), then a CRC-32C of those and
-//! zeros to the end of the sector. Integers are little endian.
+//! Its fields: magic, version, sequence, receive time, stored bytes, state bytes, digest of the state,
+//! digest of the batch in the log that holds the record of that sequence (zeros if there was no log),
+//! then the CRC-32C of all of these, and zeros to the end of the sector. Integers are little-endian.
 
-use super::SnapshotInfo;
+use crate::journal::frame::{FieldReader, SECTOR};
 
 /// The first bytes of every snapshot.
 const MAGIC: [u8; 8] = *b"TEXSNAP\0";
-/// The layout that is written.
+/// The version that is written.
 pub(super) const VERSION: u32 = 1;
-/// Bytes of the header, a sector.
-pub(super) const HEADER_BYTES: usize = 512;
-/// Bytes of the header that mean something, their checksum left out.
+/// Bytes of the header.
+pub(super) const HEADER_BYTES: usize = SECTOR;
+/// Bytes of all fields before the checksum.
 const FIELDS_BYTES: usize = 108;
 
-/// Why a header says nothing.
+/// The facts about a snapshot that its header holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotInfo {
+    /// Sequence of the newest record in the state.
+    pub sequence: u64,
+    /// Receive time of that record, in nanoseconds since the Unix epoch.
+    pub received_at_nanos: i64,
+    /// Bytes of the compressed state in the file.
+    pub stored_bytes: u64,
+    /// Bytes of the state.
+    pub state_bytes: u64,
+    /// SHA-256 of the state.
+    pub digest: [u8; 32],
+    /// Digest of the batch in the log that holds the record of that sequence: it ties the snapshot to
+    /// this log and no other. `None` if there was no log in the directory.
+    pub batch_digest: Option<[u8; 32]>,
+}
+
+/// Why a header cannot be used.
 pub(super) enum HeaderError {
     Damaged(&'static str),
+    /// A later version of the format.
     Version(u32),
 }
 
-/// The header of a snapshot.
 pub(super) fn encode(info: &SnapshotInfo) -> [u8; HEADER_BYTES] {
     let mut fields = Vec::with_capacity(HEADER_BYTES);
     fields.extend_from_slice(&MAGIC);
@@ -40,37 +58,22 @@ pub(super) fn encode(info: &SnapshotInfo) -> [u8; HEADER_BYTES] {
 }
 
 pub(super) fn decode(header: &[u8; HEADER_BYTES]) -> Result<SnapshotInfo, HeaderError> {
-    let damaged = HeaderError::Damaged("its header is not one");
-    let Some((fields, mut rest)) = header.split_at_checked(FIELDS_BYTES) else {
-        return Err(damaged);
-    };
-    let checksum = take(&mut rest).map(u32::from_le_bytes);
-    if !fields.starts_with(&MAGIC) || checksum != Some(crc32c::crc32c(fields)) {
-        return Err(damaged);
+    let (covered, rest) = header.split_at(FIELDS_BYTES);
+    let checksum = u32::from_le_bytes(FieldReader(rest).bytes());
+    let mut fields = FieldReader(covered);
+    if fields.bytes() != MAGIC || checksum != crc32c::crc32c(covered) {
+        return Err(HeaderError::Damaged("its header is not one"));
     }
-    let mut rest = fields.get(MAGIC.len()..).unwrap_or_default();
-    let mut read = || -> Option<(u32, SnapshotInfo)> {
-        let version = u32::from_le_bytes(take(&mut rest)?);
-        let info = SnapshotInfo {
-            sequence: u64::from_le_bytes(take(&mut rest)?),
-            received_at_nanos: i64::from_le_bytes(take(&mut rest)?),
-            stored_bytes: u64::from_le_bytes(take(&mut rest)?),
-            state_bytes: u64::from_le_bytes(take(&mut rest)?),
-            digest: take(&mut rest)?,
-            batch_digest: Some(take(&mut rest)?).filter(|digest| *digest != [0; 32]),
-        };
-        Some((version, info))
-    };
-    match read() {
-        Some((VERSION, info)) => Ok(info),
-        Some((version, _)) => Err(HeaderError::Version(version)),
-        None => Err(damaged),
+    let version = u32::from_le_bytes(fields.bytes());
+    if version != VERSION {
+        return Err(HeaderError::Version(version));
     }
-}
-
-/// The next bytes.
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, after) = rest.split_first_chunk::<N>()?;
-    *rest = after;
-    Some(*taken)
+    Ok(SnapshotInfo {
+        sequence: u64::from_le_bytes(fields.bytes()),
+        received_at_nanos: i64::from_le_bytes(fields.bytes()),
+        stored_bytes: u64::from_le_bytes(fields.bytes()),
+        state_bytes: u64::from_le_bytes(fields.bytes()),
+        digest: fields.bytes(),
+        batch_digest: Some(fields.bytes()).filter(|digest| *digest != [0; 32]),
+    })
 }

@@ -1,4 +1,4 @@
-//! Snapshots come back as they were written, or say that they do not.
+//! Snapshots are read back as they were written, and every damage is reported.
 
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -10,7 +10,7 @@ fn snapshots(path: &Path) -> Snapshots {
     Snapshots::new(Arc::new(DiskStorage::open(path).unwrap()))
 }
 
-/// Bytes that compress a little, and differ by sequence.
+/// A state that compresses a little, and is another for each sequence.
 fn state(sequence: u64) -> Vec<u8> {
     let mut bits = sequence.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     (0..40_000)
@@ -31,12 +31,12 @@ fn read(snapshots: &Snapshots, sequence: u64) -> Result<Vec<u8>, SnapshotError> 
     let mut bytes = Vec::new();
     match reader.read_to_end(&mut bytes) {
         Ok(_) => reader.finish().map(|_| bytes),
-        Err(error) => Err(reader.blame(error)),
+        Err(error) => Err(reader.read_error(error)),
     }
 }
 
 #[test]
-fn what_was_written_comes_back_and_two_generations_stay() {
+fn snapshots_round_trip_and_two_generations_are_kept() {
     let directory = tempfile::tempdir().unwrap();
     let snapshots = snapshots(directory.path());
     assert!(snapshots.sequences().unwrap().is_empty());
@@ -49,18 +49,22 @@ fn what_was_written_comes_back_and_two_generations_stay() {
     }
     assert_eq!(snapshots.sequences().unwrap(), [1_234, 90, 5]);
     snapshots.remove_older(&[1_234]).unwrap();
-    assert_eq!(snapshots.sequences().unwrap(), [1_234, 90, 5], "one is not enough");
+    assert_eq!(
+        snapshots.sequences().unwrap(),
+        [1_234, 90, 5],
+        "one verified snapshot is not enough"
+    );
     snapshots.remove_older(&[1_234, 90]).unwrap();
     assert_eq!(snapshots.sequences().unwrap(), [1_234, 90]);
     for sequence in [90, 1_234] {
         assert_eq!(read(&snapshots, sequence).unwrap(), state(sequence));
     }
     let files = std::fs::read_dir(directory.path()).unwrap().count();
-    assert_eq!(files, 2, "nothing else is left");
+    assert_eq!(files, 2, "no other file is left");
 }
 
 #[test]
-fn equal_states_are_equal_files() {
+fn equal_states_give_equal_files() {
     let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let files = directories.each_ref().map(|directory| {
         write(&snapshots(directory.path()), 3);
@@ -70,7 +74,7 @@ fn equal_states_are_equal_files() {
 }
 
 #[test]
-fn a_state_that_cannot_be_written_leaves_nothing() {
+fn a_failed_write_leaves_no_file() {
     let directory = tempfile::tempdir().unwrap();
     let snapshots = snapshots(directory.path());
     let failed = snapshots.write(1, 0, &mut |out| {
@@ -82,7 +86,7 @@ fn a_state_that_cannot_be_written_leaves_nothing() {
 }
 
 #[test]
-fn leftovers_and_foreign_names_are_no_snapshots() {
+fn leftovers_and_foreign_names_are_not_snapshots() {
     let directory = tempfile::tempdir().unwrap();
     for name in [TEMPORARY, "snap-1", "snap-0000000000000000000x", "seg-00000000000000000001"] {
         std::fs::write(directory.path().join(name), b"?").unwrap();
@@ -95,7 +99,7 @@ fn leftovers_and_foreign_names_are_no_snapshots() {
 }
 
 #[test]
-fn no_flipped_bit_and_no_cut_goes_unseen() {
+fn every_flipped_bit_and_every_truncation_is_detected() {
     let directory = tempfile::tempdir().unwrap();
     let snapshots = snapshots(directory.path());
     let info = write(&snapshots, 8);
@@ -116,13 +120,13 @@ fn no_flipped_bit_and_no_cut_goes_unseen() {
         assert!(snapshots.verify(8).is_err(), "cut at {length}");
     }
     std::fs::write(&path, [good.as_slice(), b"x"].concat()).unwrap();
-    assert!(snapshots.verify(8).is_err(), "a byte more");
+    assert!(snapshots.verify(8).is_err(), "one byte more");
     std::fs::rename(&path, directory.path().join(name(9))).unwrap();
     assert!(snapshots.verify(9).is_err(), "another name");
 }
 
 #[test]
-fn a_later_version_is_told() {
+fn a_later_version_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let snapshots = snapshots(directory.path());
     write(&snapshots, 8);
