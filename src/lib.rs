@@ -1,7 +1,9 @@
 //! An independent witness beside any trading engine.
 //!
-//! Engines send execution events over HTTP; the exporter keeps the monitoring state, exposes it to
-//! Prometheus, and halts trading when the engine's books and the broker's disagree.
+//! Engines post execution events over HTTP. The exporter folds them into a monitoring state, exposes
+//! it to Prometheus, and halts trading when the engine's and the broker's positions disagree.
+//!
+//! The modules are declared in reading order. `ARCHITECTURE.md` has the map and the layers.
 
 #![forbid(unsafe_code)]
 
@@ -14,10 +16,10 @@ pub mod metrics;
 pub mod alerting;
 pub mod wire;
 pub mod notify;
-pub mod sources;
+mod sources;
 pub mod engine;
 pub mod api;
 pub mod clock;
-pub mod demo;
+mod demo;
 pub mod app;
 pub mod cli;

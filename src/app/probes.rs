@@ -12,12 +12,12 @@ use crate::domain::audit::By;
 use crate::domain::ids::{Account, Component};
 use crate::domain::record::{Decision, Entry};
 use crate::engine::Handle;
-use crate::sources::{Checker, Context, schedule};
+use crate::sources::{ProbeContext, ProbeRunner, schedule};
 
 /// The probes that run.
 pub(super) struct Probes {
     handle: Handle,
-    context: Context,
+    context: ProbeContext,
     running: Vec<Probe>,
     stop: CancellationToken,
 }
@@ -38,7 +38,7 @@ impl Probes {
         self.stop = CancellationToken::new();
         self.running = probes.to_vec();
         for probe in probes {
-            let checker = Checker::new(probe.clone(), self.context.clone());
+            let checker = ProbeRunner::new(probe.clone(), self.context.clone());
             let (handle, stop) = (self.handle.clone(), self.stop.clone());
             let checks = schedule(checker, move |entry| {
                 let handle = handle.clone();
@@ -84,10 +84,10 @@ impl Drop for Probes {
 }
 
 /// What probes need from outside.
-fn context(handle: &Handle) -> Context {
+fn context(handle: &Handle) -> ProbeContext {
     let (started, handle) = (clock::monotonic(), handle.clone());
     let newest = |account: &AccountState| account.last_quote_at;
-    Context {
+    ProbeContext {
         elapsed: Arc::new(move || clock::monotonic().saturating_duration_since(started)),
         quote_age: Arc::new(move |account| {
             // By receive time, like the quotes: the wall clock may be behind.

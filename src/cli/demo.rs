@@ -1,7 +1,7 @@
-//! `demo`: the exporter in this process, and a play that is told to it over HTTP.
+//! `demo`: runs an exporter in this process, and plays the demo against it over HTTP.
 //!
-//! Input: for how long. Output: the story on stdout; an error if it did not come true in that time.
-//! Deliberately absent: the story itself (see `crate::demo`).
+//! Input: an optional duration. Output: the story on stdout; an error if it is not complete after that
+//! duration. Deliberately absent: the story itself (see `crate::demo`).
 
 use std::future::pending;
 use std::io::{self, IsTerminal, Write};
@@ -13,10 +13,10 @@ use super::{Failure, log};
 use crate::app::{self, ConfigSource, Shutdown};
 use crate::clock;
 use crate::config::{Overrides, StorageMode};
-use crate::demo::progress::{Medium, Progress};
-use crate::demo::{self, DemoError, Ending};
+use crate::demo::output::{DemoOutput, OutputMedium};
+use crate::demo::{self, DemoEnding, DemoError};
 
-/// Plays the demo until the time is over, or until a signal.
+/// Plays the demo until the duration has passed, or until a signal.
 pub(super) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
     log::init(arguments.log);
     let overrides = Overrides {
@@ -33,50 +33,49 @@ pub(super) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
     Ok(played?)
 }
 
-/// Tells where to look, and plays.
+/// Prints the URLs to open, and plays.
 async fn play(
     address: SocketAddr,
     duration: Option<Duration>,
     shutdown: Shutdown,
 ) -> Result<(), DemoError> {
     let out = io::stdout();
-    let medium = if out.is_terminal() { Medium::Terminal } else { Medium::Plain };
-    let mut progress = Progress::new(out, medium);
+    let medium = if out.is_terminal() { OutputMedium::Terminal } else { OutputMedium::Plain };
+    let mut output = DemoOutput::new(out, medium);
     let base = format!("http://{address}");
-    welcome(&base, duration, &mut progress)?;
+    welcome(&base, duration, &mut output)?;
     let ending = async {
         tokio::select! {
-            _ = shutdown => Ending::Interrupted,
-            () = time_over(duration) => Ending::TimeOver,
+            _ = shutdown => DemoEnding::Interrupted,
+            () = sleep(duration) => DemoEnding::TimeOver,
         }
     };
-    demo::run(&base, clock::now, &mut progress, ending).await
+    demo::run(&base, clock::now, &mut output, ending).await
 }
 
-/// Which URLs to open, and how it ends.
+/// Prints the URLs to open, and how the demo ends.
 fn welcome(
     base: &str,
     duration: Option<Duration>,
-    progress: &mut Progress<impl Write>,
+    output: &mut DemoOutput<impl Write>,
 ) -> io::Result<()> {
     let end = duration.map_or_else(
-        || String::from("Ctrl-C ends it"),
-        |duration| format!("it ends by itself after {} s", duration.as_secs()),
+        || String::from("press Ctrl-C to stop"),
+        |duration| format!("it stops after {} s", duration.as_secs()),
     );
-    progress
-        .line(&format!("An exporter, and an hour of recorded trading told to it; {end}. Open:"))?;
+    output.line(&format!("An exporter is receiving an hour of recorded trading; {end}. Open:"))?;
     let pages = [
-        ("/", "the status page"),
-        ("/metrics", "what Prometheus scrapes"),
-        ("/api/v1/drift?account=paper", "the differences of the books"),
-        ("/api/v1/permit?account=paper", "what the engine may do"),
-        ("/api/v1/docs", "the HTTP API"),
+        ("/", "status page"),
+        ("/metrics", "metrics for Prometheus"),
+        ("/api/v1/drift?account=paper", "position drifts"),
+        ("/api/v1/permit?account=paper", "the engine's permit to trade"),
+        ("/api/v1/docs", "HTTP API"),
     ];
-    pages.iter().try_for_each(|(path, what)| progress.line(&format!("  {base}{path}  {what}")))
+    pages.iter().try_for_each(|(path, title)| output.line(&format!("  {base}{path}  {title}")))
 }
 
-/// Completes when the time is over; without one, never.
-async fn time_over(duration: Option<Duration>) {
+/// Completes after the duration. Without one, it never completes.
+async fn sleep(duration: Option<Duration>) {
     match duration {
         Some(duration) => tokio::time::sleep(duration).await,
         None => pending().await,

@@ -1,35 +1,35 @@
-//! What the simulated account holds, and its open orders.
+//! Positions and open orders of the simulated account.
 //!
 //! Input: the order flow as it is sent. Output: rows of a positions snapshot, ids of open orders.
-//! Invariant: quantities are the exact sums of the fills. Deliberately absent: what either side
-//! gets wrong (see `plan`).
+//! Invariant: quantities are the exact sums of the fills. Deliberately absent: the faults (see
+//! `plan`).
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::demo::recording::Recorded;
+use crate::demo::recording::RecordedEvent;
 use crate::domain::units::{Decimal, parse_decimal};
 
 /// Decimals of an average price in a snapshot.
 const PRICE_DECIMALS: u32 = 8;
 
-/// A position.
+/// A position of the simulated account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Holding {
+pub(crate) struct DemoPosition {
     /// Signed: short below 0.
-    pub quantity: Decimal,
+    pub(crate) quantity: Decimal,
     /// Average entry price.
-    pub average: Decimal,
+    pub(crate) average: Decimal,
     /// The last price seen.
-    pub price: Decimal,
+    pub(crate) price: Decimal,
 }
 
-impl Holding {
-    /// The position after a fill: an addition averages the prices, a reduction keeps the average,
-    /// a turn to the other side begins anew.
+impl DemoPosition {
+    /// The position after a fill. A fill that adds averages the prices, one that reduces keeps the
+    /// average, and one that reverses the position starts a new average at its own price.
     #[must_use]
-    pub fn filled(self, change: Decimal, price: Decimal) -> Self {
+    pub(crate) fn filled(self, change: Decimal, price: Decimal) -> Self {
         let quantity = self.quantity + change;
         let adds = self.quantity.is_zero() || same_sign(self.quantity, change);
         let average = if quantity.is_zero() {
@@ -45,9 +45,9 @@ impl Holding {
         Self { quantity, average, price }
     }
 
-    /// The row of a snapshot.
+    /// The row of a positions snapshot.
     #[must_use]
-    pub fn row(&self, symbol: &str) -> Value {
+    pub(crate) fn row(&self, symbol: &str) -> Value {
         json!({"symbol": symbol, "quantity": self.quantity.normalize().to_string(),
             "average_price": self.average.to_string(), "market_price": self.price.to_string()})
     }
@@ -57,35 +57,35 @@ fn same_sign(a: Decimal, b: Decimal) -> bool {
     a.is_sign_negative() == b.is_sign_negative()
 }
 
-/// The positions of the account and its open orders.
+/// Positions and open orders of the account.
 #[derive(Clone, Debug, Default)]
-pub struct Book {
-    holdings: BTreeMap<String, Holding>,
-    /// Open orders by their ids as recorded.
-    open: BTreeMap<String, Leaves>,
+pub(crate) struct DemoBook {
+    holdings: BTreeMap<String, DemoPosition>,
+    /// Open orders by recorded id.
+    open: BTreeMap<String, DemoOrder>,
 }
 
-/// How much of an order is ordered, and how much of that is filled.
+/// Ordered and filled quantity of an open order.
 #[derive(Clone, Copy, Debug, Default)]
-struct Leaves {
+struct DemoOrder {
     ordered: Decimal,
     filled: Decimal,
 }
 
-impl Book {
-    /// Sets a position that is held already.
-    pub fn hold(&mut self, symbol: &str, holding: Holding) {
+impl DemoBook {
+    /// Sets a position that exists before the session.
+    pub(crate) fn hold(&mut self, symbol: &str, holding: DemoPosition) {
         self.holdings.insert(symbol.to_owned(), holding);
     }
 
-    /// Moves a position by a fill.
-    pub fn fill(&mut self, symbol: &str, change: Decimal, price: Decimal) {
+    /// Applies a fill of an order that is not in the recording.
+    pub(crate) fn fill(&mut self, symbol: &str, change: Decimal, price: Decimal) {
         let holding = self.holdings.entry(symbol.to_owned()).or_default();
         *holding = holding.filled(change, price);
     }
 
-    /// Follows one event of the order flow.
-    pub fn follow(&mut self, event: &Recorded) {
+    /// Applies one event of the order flow.
+    pub(crate) fn apply(&mut self, event: &RecordedEvent) {
         let order = event.text("order_id");
         let number = |field: &str| parse_decimal(event.text(field)).unwrap_or_default();
         match event.text("type") {
@@ -113,14 +113,14 @@ impl Book {
         }
     }
 
-    /// The positions by symbol.
+    /// Positions by symbol.
     #[must_use]
-    pub const fn holdings(&self) -> &BTreeMap<String, Holding> {
+    pub(crate) const fn holdings(&self) -> &BTreeMap<String, DemoPosition> {
         &self.holdings
     }
 
-    /// Forgets the open orders and returns their ids, as recorded.
-    pub fn take_open(&mut self) -> Vec<String> {
+    /// Removes all open orders. Returns their recorded ids.
+    pub(crate) fn take_open(&mut self) -> Vec<String> {
         std::mem::take(&mut self.open).into_keys().collect()
     }
 }
@@ -128,16 +128,16 @@ impl Book {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::recording::Recording;
+    use crate::demo::recording::RecordedSession;
 
     fn decimal(text: &str) -> Decimal {
         parse_decimal(text).unwrap()
     }
 
     #[test]
-    fn fills_move_the_average_as_a_broker_books_it() {
+    fn fills_change_the_average_price_as_brokers_book_it() {
         let check = |fills: &[(&str, &str)], quantity: &str, average: &str| {
-            let end = fills.iter().fold(Holding::default(), |holding, (change, price)| {
+            let end = fills.iter().fold(DemoPosition::default(), |holding, (change, price)| {
                 holding.filled(decimal(change), decimal(price))
             });
             assert_eq!((end.quantity, end.average), (decimal(quantity), decimal(average)));
@@ -150,10 +150,10 @@ mod tests {
     }
 
     #[test]
-    fn the_recording_ends_in_the_positions_and_orders_that_its_model_has() {
-        let mut book = Book::default();
-        for event in Recording::built_in().unwrap().events() {
-            book.follow(event);
+    fn the_recording_ends_with_the_positions_and_orders_of_the_naive_model() {
+        let mut book = DemoBook::default();
+        for event in RecordedSession::built_in().unwrap().events() {
+            book.apply(event);
         }
         let held = |symbol: &str| book.holdings()[symbol].quantity.normalize().to_string();
         assert_eq!(held("1000RATSUSDT-PERP.BINANCE"), "15655");

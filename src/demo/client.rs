@@ -1,7 +1,7 @@
-//! The HTTP API as an engine sees it: posts of events, and a few reads.
+//! A client of the HTTP API, as an engine uses it: posts events and reads the state.
 //!
-//! Input: events as JSON. Output: what the play needs of the answers. Invariant: every refusal is
-//! an error, because the demo sends nothing that may be refused. Deliberately absent: retries.
+//! Input: events as JSON. Output: the parts of the answers that the demo needs. Invariant: every
+//! rejection is an error, because the demo sends only valid events. Deliberately absent: retries.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,63 +11,60 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::demo::DemoError;
-use crate::demo::play::{ACCOUNT, Seen};
+use crate::demo::scenario::{ACCOUNT, ShownDrift};
 
-/// No answer of a server in this process takes longer.
+/// Generous: the server runs in this process.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A client of one exporter.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub(crate) struct DemoClient {
     http: reqwest::Client,
     base: String,
 }
 
-/// The answer to posted events, as far as an engine needs it.
+/// The answer to posted events, as far as the demo needs it.
 #[derive(Debug, Deserialize)]
-struct Ingested {
+struct ShownIngest {
     rejected: Vec<Value>,
     states: BTreeMap<String, String>,
 }
 
 /// The execution quality of an account.
 #[derive(Clone, Copy, Debug, Deserialize)]
-pub struct Quality {
-    /// What was counted.
-    pub counters: Counters,
-    /// The rolling window.
-    pub window: Window,
+pub(crate) struct ShownExecution {
+    pub(crate) counters: ShownCounters,
+    pub(crate) window: ShownWindow,
 }
 
 /// The counters that the demo shows.
 #[derive(Clone, Copy, Debug, Deserialize)]
-pub struct Counters {
-    /// Orders submitted so far.
-    pub submitted: u64,
+pub(crate) struct ShownCounters {
+    pub(crate) submitted: u64,
 }
 
-/// The figures that the demo shows; a figure without a sample is absent.
+/// The figures of the rolling window that the demo shows. `None` if there is no sample.
 #[derive(Clone, Copy, Debug, Deserialize)]
-pub struct Window {
+pub(crate) struct ShownWindow {
     /// Share of the ended orders that were filled.
-    pub fill_ratio: Option<f64>,
+    pub(crate) fill_ratio: Option<f64>,
     /// Mean slippage against the expected price; positive = worse.
-    pub slippage_bps: Option<f64>,
+    pub(crate) slippage_bps: Option<f64>,
 }
 
-/// What an engine may do.
+/// The engine's permit to trade.
 #[derive(Debug, Deserialize)]
-pub struct Permit {
+pub(crate) struct ShownPermit {
     /// `active`, `reducing` or `halted`.
-    pub state: String,
+    pub(crate) state: String,
 }
 
-impl Client {
+impl DemoClient {
     /// A client of the exporter at `base`, such as `http://127.0.0.1:10471`.
     ///
     /// # Errors
     /// [`DemoError::Request`] if no client can be made.
-    pub fn new(base: &str) -> Result<Self, DemoError> {
+    pub(crate) fn new(base: &str) -> Result<Self, DemoError> {
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(TIMEOUT)
@@ -76,42 +73,42 @@ impl Client {
         Ok(Self { http, base: base.to_owned() })
     }
 
-    /// Posts events; returns the trading state of the account that the answer names.
+    /// Posts events. Returns the trading state of the account.
     ///
     /// # Errors
-    /// [`DemoError::Request`] without an answer, [`DemoError::Answer`] if an event was refused.
-    pub async fn post(&self, events: &[Value]) -> Result<String, DemoError> {
+    /// [`DemoError::Request`] if there is no answer, [`DemoError::Answer`] if an event is rejected.
+    pub(crate) async fn post(&self, events: &[Value]) -> Result<String, DemoError> {
         let path = "/api/v1/events";
         let request = self.http.post(format!("{}{path}", self.base)).json(events);
         let answer = send(path, request).await?;
-        let Ingested { rejected, states } = json(path, &answer)?;
+        let ShownIngest { rejected, states } = json(path, &answer)?;
         if !rejected.is_empty() {
             return Err(DemoError::Answer { path: path.to_owned(), answer });
         }
         Ok(states.get(ACCOUNT).cloned().unwrap_or_default())
     }
 
-    /// The differences that stand.
+    /// The current drifts of the account.
     ///
     /// # Errors
-    /// As for [`Client::post`].
-    pub async fn drifts(&self) -> Result<Vec<Seen>, DemoError> {
+    /// As for [`DemoClient::post`].
+    pub(crate) async fn drifts(&self) -> Result<Vec<ShownDrift>, DemoError> {
         self.get(&format!("/api/v1/drift?account={ACCOUNT}")).await
     }
 
     /// The execution quality of the account.
     ///
     /// # Errors
-    /// As for [`Client::post`].
-    pub async fn quality(&self) -> Result<Quality, DemoError> {
+    /// As for [`DemoClient::post`].
+    pub(crate) async fn quality(&self) -> Result<ShownExecution, DemoError> {
         self.get(&format!("/api/v1/execution?account={ACCOUNT}")).await
     }
 
-    /// What the engine may do.
+    /// The engine's permit.
     ///
     /// # Errors
-    /// As for [`Client::post`].
-    pub async fn permit(&self) -> Result<Permit, DemoError> {
+    /// As for [`DemoClient::post`].
+    pub(crate) async fn permit(&self) -> Result<ShownPermit, DemoError> {
         self.get(&format!("/api/v1/permit?account={ACCOUNT}")).await
     }
 
@@ -123,13 +120,13 @@ impl Client {
     /// A document as text.
     ///
     /// # Errors
-    /// As for [`Client::post`].
-    pub async fn text(&self, path: &str) -> Result<String, DemoError> {
+    /// As for [`DemoClient::post`].
+    pub(crate) async fn text(&self, path: &str) -> Result<String, DemoError> {
         send(path, self.http.get(format!("{}{path}", self.base))).await
     }
 }
 
-/// Sends a request; the text of the answer, if it is a success.
+/// Sends a request. Returns the body of a successful answer.
 async fn send(path: &str, request: reqwest::RequestBuilder) -> Result<String, DemoError> {
     let failed = |source| DemoError::Request { path: path.to_owned(), source };
     let answer = request.send().await.map_err(failed)?;
@@ -144,7 +141,7 @@ async fn send(path: &str, request: reqwest::RequestBuilder) -> Result<String, De
 fn json<T: DeserializeOwned>(path: &str, text: &str) -> Result<T, DemoError> {
     serde_json::from_str(text).map_err(|error| DemoError::Answer {
         path: path.to_owned(),
-        answer: format!("something else than expected ({error}): {text}"),
+        answer: format!("an unexpected document ({error}): {text}"),
     })
 }
 
@@ -153,14 +150,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_read_with_numbers_of_either_form() {
+    fn quantities_are_read_from_numbers_and_strings() {
         let check = |local: &str, expect: i64| {
             let row = format!(
                 r#"{{"symbol": "A", "type": "ghost_position", "severity": null, "state": "pending",
                     "local_quantity": {local}, "broker_quantity": "0", "attribution": "unexplained",
                     "directive_id": null, "more": 1}}"#
             );
-            let seen: Seen = json("/", &row).unwrap();
+            let seen: ShownDrift = json("/", &row).unwrap();
             assert_eq!((seen.local_quantity, seen.severity), (expect.into(), None), "{row}");
         };
         check(r#""12.0""#, 12);

@@ -1,62 +1,59 @@
-//! What goes wrong in the demo: five differences between the engine's book and the broker's.
+//! The faults of the demo: five differences between the engine's book and the broker's.
 //!
-//! Invariants: every type of drift occurs, and every severity; each severity follows from the
-//! default thresholds (quantity 1 / 5 / 10, value 10 / 100 / 500). The symbols are held since
-//! before the session and are not traded by the recording, so no fill in flight can explain a
-//! difference, but for the one that the engine loses.
+//! Invariants: every type and every severity of drift occurs; each severity follows from the default
+//! thresholds (quantity 1 / 5 / 10, value 10 / 100 / 500). The recording does not trade these symbols,
+//! so no fill in flight can explain a difference, except the one fill that the engine loses.
 
 use crate::domain::drift::DriftType;
 use crate::domain::settings::Severity;
 use crate::domain::units::Decimal;
 
-use crate::demo::book::Holding;
+use crate::demo::book::DemoPosition;
 
-/// One difference: how the broker's position changes, and how the engine's book misses it.
+/// A fault: a change of the broker's position, and the error that the engine's book has from then on.
 #[derive(Clone, Copy, Debug)]
-pub struct Fault {
-    /// The instrument.
-    pub symbol: &'static str,
-    /// What the exporter must make of it.
-    pub drift: DriftType,
-    /// How severe it must be.
-    pub severity: Severity,
-    /// What happened, for people.
-    pub story: &'static str,
+pub(crate) struct DemoFault {
+    pub(crate) symbol: &'static str,
+    /// The type of drift that the exporter must detect.
+    pub(crate) drift: DriftType,
+    /// The severity that the exporter must compute.
+    pub(crate) severity: Severity,
+    /// A sentence about the cause, for people.
+    pub(crate) story: &'static str,
     /// Position at the start, on both sides.
-    pub held: i64,
-    /// How much the broker's position changes when it goes wrong.
-    pub broker_change: i64,
-    /// How much the engine's book is off the broker's from then on.
-    pub local_offset: i64,
+    pub(crate) held: i64,
+    /// Change of the broker's position when the fault begins.
+    pub(crate) broker_change: i64,
+    /// The engine's quantity minus the broker's, from then on.
+    pub(crate) local_offset: i64,
     /// Price of the instrument, in cents.
-    pub price_cents: i64,
-    /// How much the engine's average price is off the broker's, in cents.
-    pub average_offset_cents: i64,
+    pub(crate) price_cents: i64,
+    /// The engine's average price minus the broker's, in cents.
+    pub(crate) average_offset_cents: i64,
 }
 
-impl Fault {
+impl DemoFault {
     /// The position at the start.
     #[must_use]
-    pub fn holding(&self) -> Holding {
-        Holding { quantity: self.held.into(), average: self.price(), price: self.price() }
+    pub(crate) fn holding(&self) -> DemoPosition {
+        DemoPosition { quantity: self.held.into(), average: self.price(), price: self.price() }
     }
 
-    /// Whether the exporter has the engine set it right, without a person.
+    /// Whether the exporter sends a reconcile directive, instead of leaving the drift to a person.
     #[must_use]
-    pub fn is_reconciled(&self) -> bool {
+    pub(crate) fn is_reconciled(&self) -> bool {
         self.severity == Severity::Minor && self.drift != DriftType::UnknownPosition
     }
 
-    /// The price of the instrument.
     #[must_use]
-    pub fn price(&self) -> Decimal {
+    pub(crate) fn price(&self) -> Decimal {
         Decimal::new(self.price_cents, 2)
     }
 }
 
-/// The small differences, all at once: two are set right automatically, two are for a person.
-pub const SMALL: [Fault; 4] = [
-    Fault {
+/// The small faults, injected together: two are reconciled automatically, two are left to a person.
+pub(crate) const SMALL: [DemoFault; 4] = [
+    DemoFault {
         symbol: "F.XNYS",
         drift: DriftType::QuantityMismatch,
         severity: Severity::Minor,
@@ -67,18 +64,18 @@ pub const SMALL: [Fault; 4] = [
         price_cents: 1_120,
         average_offset_cents: 0,
     },
-    Fault {
+    DemoFault {
         symbol: "T.XNYS",
         drift: DriftType::GhostPosition,
         severity: Severity::Minor,
-        story: "the engine never heard that its last 3 shares were sold",
+        story: "the engine missed the sale of its last 3 shares",
         held: 3,
         broker_change: -3,
         local_offset: 3,
         price_cents: 2_010,
         average_offset_cents: 0,
     },
-    Fault {
+    DemoFault {
         symbol: "KO.XNYS",
         drift: DriftType::PriceMismatch,
         severity: Severity::Moderate,
@@ -89,11 +86,11 @@ pub const SMALL: [Fault; 4] = [
         price_cents: 6_210,
         average_offset_cents: -150,
     },
-    Fault {
+    DemoFault {
         symbol: "PFE.XNYS",
         drift: DriftType::UnknownPosition,
         severity: Severity::Moderate,
-        story: "somebody bought 6 shares by hand, at the broker",
+        story: "somebody bought 6 shares manually, at the broker",
         held: 0,
         broker_change: 6,
         local_offset: -6,
@@ -102,8 +99,8 @@ pub const SMALL: [Fault; 4] = [
     },
 ];
 
-/// The large one: a fill that the engine reports and then forgets to book.
-pub const LARGE: Fault = Fault {
+/// The large fault: the engine reports a fill and does not book it.
+pub(crate) const LARGE: DemoFault = DemoFault {
     symbol: "MSFT.XNAS",
     drift: DriftType::QuantityMismatch,
     severity: Severity::Critical,
@@ -115,8 +112,8 @@ pub const LARGE: Fault = Fault {
     average_offset_cents: 0,
 };
 
-/// All of them.
-pub fn all() -> impl Iterator<Item = &'static Fault> {
+/// All faults: the small ones, then the large one.
+pub(crate) fn all() -> impl Iterator<Item = &'static DemoFault> {
     SMALL.iter().chain(std::iter::once(&LARGE))
 }
 
@@ -126,7 +123,7 @@ mod tests {
     use crate::domain::settings::DriftRules;
 
     #[test]
-    fn every_type_and_every_severity_occurs() {
+    fn every_type_and_every_severity_of_drift_occurs() {
         for drift in DriftType::ALL {
             assert!(all().any(|f| f.drift == drift), "{drift:?}");
         }

@@ -1,9 +1,9 @@
-//! A recorded hour of order flow, and where it lies in the time of a run.
+//! A recorded hour of order flow, and its mapping to the time of a run.
 //!
-//! Input: the compressed lines that a trading engine sent, in its order. Output: the same events
-//! with the times and ids of this run. Invariants: no event is dated later than now; intervals
-//! between events are those of the recording, so that fill times stay true although the first
-//! part is sent faster than it happened. Deliberately absent: what the events mean.
+//! Input: the compressed lines that a trading engine sent, in its order. Output: the same events with
+//! the times and ids of this run. Invariants: no event is dated later than now; the intervals between
+//! events are those of the recording, so fill times stay true although the first part is sent faster
+//! than it happened. Deliberately absent: the meaning of the events.
 
 use std::io::{BufRead, BufReader};
 use std::time::Duration;
@@ -14,38 +14,37 @@ use serde_json::{Map, Value};
 use crate::demo::DemoError;
 use crate::domain::time::Timestamp;
 
-/// One hour of a simulated market, traded by two strategies; also a fixture of the tests.
+/// One hour of a simulated market, traded by two strategies. The tests use it too.
 const LINES: &[u8] = include_bytes!("../../tests/fixtures/session/events.ndjson.gz");
 
 /// A recorded session.
 #[derive(Clone, Debug)]
-pub struct Recording {
-    events: Vec<Recorded>,
+pub(crate) struct RecordedSession {
+    events: Vec<RecordedEvent>,
 }
 
-/// One event as it was recorded.
+/// A recorded event.
 #[derive(Clone, Debug)]
-pub struct Recorded {
+pub(crate) struct RecordedEvent {
     /// Time since the first event.
-    pub at: Duration,
-    /// Its fields as they were sent.
-    pub fields: Map<String, Value>,
+    pub(crate) at: Duration,
+    pub(crate) fields: Map<String, Value>,
 }
 
-impl Recorded {
-    /// A field that is text; empty if it is missing.
+impl RecordedEvent {
+    /// A text field. Empty if it is missing.
     #[must_use]
-    pub fn text(&self, field: &str) -> &str {
+    pub(crate) fn text(&self, field: &str) -> &str {
         self.fields.get(field).and_then(Value::as_str).unwrap_or_default()
     }
 }
 
-impl Recording {
-    /// Unpacks the session that comes with the program.
+impl RecordedSession {
+    /// Unpacks the session that is compiled into the program.
     ///
     /// # Errors
-    /// [`DemoError::Recording`] if it cannot be unpacked or read: the build is broken.
-    pub fn built_in() -> Result<Self, DemoError> {
+    /// [`DemoError::Recording`] if it cannot be unpacked or parsed: the build is broken.
+    pub(crate) fn built_in() -> Result<Self, DemoError> {
         let mut first = None;
         let mut events = Vec::new();
         for line in BufReader::new(GzDecoder::new(LINES)).lines() {
@@ -58,40 +57,39 @@ impl Recording {
                 .ok_or_else(|| DemoError::Recording(format!("no time in {line}")))?;
             let since_first = time - *first.get_or_insert(time);
             let at = Duration::from_nanos(u64::try_from(since_first).unwrap_or(0));
-            events.push(Recorded { at, fields });
+            events.push(RecordedEvent { at, fields });
         }
         Ok(Self { events })
     }
 
-    /// The events in the order in which they were sent.
+    /// The events, in the order in which they were sent.
     #[must_use]
-    pub fn events(&self) -> &[Recorded] {
+    pub(crate) fn events(&self) -> &[RecordedEvent] {
         &self.events
     }
 
     /// From the first event to the last.
     #[must_use]
-    pub fn length(&self) -> Duration {
+    pub(crate) fn length(&self) -> Duration {
         self.events.last().map_or(Duration::ZERO, |e| e.at)
     }
 }
 
-/// How a recording is replayed: most of it fast, until it has caught up with the present, and its
-/// tail as fast as it happened.
+/// The speed of a replay: fast until it has caught up with the present, then the original speed.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub(crate) struct ReplayPace {
     /// Length of the recording.
-    pub length: Duration,
-    /// How much of its end is replayed as fast as it happened.
-    pub tail: Duration,
-    /// How long the rest takes.
-    pub catch_up: Duration,
+    pub(crate) length: Duration,
+    /// The end of the recording that is replayed at its original speed.
+    pub(crate) tail: Duration,
+    /// Time to replay everything before that.
+    pub(crate) catch_up: Duration,
 }
 
-impl Pace {
-    /// How far the recording has been replayed after `elapsed`; beyond its length when it is over.
+impl ReplayPace {
+    /// The position in the recording after `elapsed`. Beyond its length when the replay has ended.
     #[must_use]
-    pub fn position(&self, elapsed: Duration) -> Duration {
+    pub(crate) fn position(&self, elapsed: Duration) -> Duration {
         let head = self.length.saturating_sub(self.tail);
         match elapsed.checked_sub(self.catch_up) {
             Some(after) => head + after,
@@ -99,18 +97,18 @@ impl Pace {
         }
     }
 
-    /// The time that a position of the recording has in a run that began at `start`.
+    /// The time of a position of the recording, in a run that began at `start`.
     #[must_use]
-    pub fn date(&self, start: Timestamp, position: Duration) -> Timestamp {
+    pub(crate) fn date(&self, start: Timestamp, position: Duration) -> Timestamp {
         let head = self.length.saturating_sub(self.tail);
         start.plus(self.catch_up).minus(head).plus(position)
     }
 }
 
-/// The event with the time and the ids of a run. Ids differ from run to run, so that a server that
-/// has seen an earlier run takes no event for a duplicate.
+/// The event with the time and the ids of a run. Ids differ between runs, so that a server that has
+/// received an earlier run does not treat the events as duplicates.
 #[must_use]
-pub fn retold(recorded: &Recorded, time: Timestamp, run: &str) -> Value {
+pub(crate) fn rebased(recorded: &RecordedEvent, time: Timestamp, run: &str) -> Value {
     let mut fields = recorded.fields.clone();
     fields.insert("time_ns".into(), time.as_nanos().into());
     for name in ["order_id", "new_order_id", "event_id", "fill_id"] {
@@ -126,8 +124,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_recording_is_an_hour_in_order() {
-        let recording = Recording::built_in().unwrap();
+    fn the_recording_is_an_hour_long_and_ordered() {
+        let recording = RecordedSession::built_in().unwrap();
         assert_eq!(recording.events().len(), 5_017);
         assert!((3_300..3_600).contains(&recording.length().as_secs()));
         assert!(recording.events().windows(2).all(|w| w[0].at <= w[1].at));
@@ -136,8 +134,8 @@ mod tests {
     }
 
     #[test]
-    fn the_pace_catches_up_and_then_keeps_time() {
-        let pace = Pace {
+    fn the_replay_catches_up_and_then_keeps_the_original_speed() {
+        let pace = ReplayPace {
             length: Duration::from_hours(1),
             tail: Duration::from_secs(100),
             catch_up: Duration::from_secs(10),
@@ -159,10 +157,10 @@ mod tests {
     }
 
     #[test]
-    fn ids_and_times_are_of_the_run() {
-        let recording = Recording::built_in().unwrap();
+    fn ids_and_times_are_those_of_the_run() {
+        let recording = RecordedSession::built_in().unwrap();
         let time = Timestamp::MIN.plus(Duration::from_hours(1));
-        let event = retold(&recording.events()[0], time, "R7-");
+        let event = rebased(&recording.events()[0], time, "R7-");
         assert_eq!(event["time_ns"], time.as_nanos());
         assert_eq!(event["order_id"], "R7-O-20240304-143022-001-001-1");
         assert!(event["event_id"].as_str().unwrap().starts_with("R7-"));

@@ -1,7 +1,7 @@
-//! Free space of the file system of a path, as `statvfs` tells it.
+//! Free space of the file system that holds a path, by `statvfs`.
 //!
-//! Invariant: a call that hangs (a network file system that is gone) holds one thread, however
-//! often the check runs: the next checks fail until it comes back.
+//! Invariant: if a call hangs (a network file system whose server is gone), it blocks only one thread:
+//! further checks fail until the call returns.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,35 +9,35 @@ use std::sync::Arc;
 use rustix::fs::{StatVfs, statvfs};
 use tokio::sync::{Semaphore, oneshot};
 
-use super::{Blocking, Seen};
+use super::{Blocking, ProbeOutcome};
 
-/// Free space of the file system of a path.
+/// Checks the free space of the file system that holds a path.
 #[derive(Debug)]
 pub(super) struct FreeSpace {
     path: PathBuf,
     free_ratio_min: f64,
     free_bytes_min: u64,
-    /// Held by the call under way.
+    /// Held by the call in progress.
     one_call: Arc<Semaphore>,
 }
 
 impl FreeSpace {
-    /// Fails below either of the two.
+    /// A check that fails if less is free than either bound.
     pub(super) fn new(path: &Path, free_ratio_min: f64, free_bytes_min: u64) -> Self {
         let one_call = Arc::new(Semaphore::new(1));
         Self { path: path.to_owned(), free_ratio_min, free_bytes_min, one_call }
     }
 
-    pub(super) async fn see(&self, blocking: &Blocking) -> Seen {
+    pub(super) async fn check(&self, blocking: &Blocking) -> ProbeOutcome {
         let Ok(permit) = Arc::clone(&self.one_call).try_acquire_owned() else {
-            return Err(String::from("the call of an earlier check has not come back"));
+            return Err(String::from("the call of an earlier check has not returned"));
         };
         let (answer, answered) = oneshot::channel();
         let path = self.path.clone();
         blocking(Box::new(move || {
-            let space = statvfs(&path).map(|stat| Space::from(&stat));
+            let space = statvfs(&path).map(|stat| DiskSpace::from(&stat));
             drop(permit);
-            // Nobody listens any more when the check has timed out.
+            // If the check has timed out, the receiver is gone.
             answer.send(space).unwrap_or(());
         }));
         match answered.await {
@@ -47,7 +47,7 @@ impl FreeSpace {
         }
     }
 
-    fn judge(&self, space: Space) -> Seen {
+    fn judge(&self, space: DiskSpace) -> ProbeOutcome {
         let Some(ratio) = space.ratio() else {
             return Err(String::from("the file system has no size"));
         };
@@ -57,22 +57,22 @@ impl FreeSpace {
     }
 }
 
-/// Bytes of a file system.
+/// Size of a file system, in bytes.
 #[derive(Clone, Copy, Debug)]
-struct Space {
-    /// Free for everybody, not for root alone.
+struct DiskSpace {
+    /// Free for unprivileged users.
     free: u64,
     total: u64,
 }
 
-impl From<&StatVfs> for Space {
+impl From<&StatVfs> for DiskSpace {
     fn from(stat: &StatVfs) -> Self {
         let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
         Self { free: bytes(stat.f_bavail), total: bytes(stat.f_blocks) }
     }
 }
 
-impl Space {
+impl DiskSpace {
     #[expect(clippy::cast_precision_loss, reason = "a fraction of space needs no 53 bits")]
     fn ratio(self) -> Option<f64> {
         (self.total > 0).then(|| self.free as f64 / self.total as f64)
@@ -87,7 +87,7 @@ mod tests {
     fn both_bounds_are_inclusive() {
         let check = |free: u64, total: u64, ratio_min: f64, bytes_min: u64, passes: bool| {
             let probe = FreeSpace::new(Path::new("/"), ratio_min, bytes_min);
-            let seen = probe.judge(Space { free, total });
+            let seen = probe.judge(DiskSpace { free, total });
             assert_eq!(seen.is_ok(), passes, "{free} of {total}: {seen:?}");
         };
         check(10, 100, 0.1, 0, true);
@@ -97,7 +97,7 @@ mod tests {
         check(0, 100, 0.0, 0, true);
         check(0, 0, 0.0, 0, false);
         let probe = FreeSpace::new(Path::new("/"), 0.5, 0);
-        let space = Space { free: 3 << 20, total: 30 << 20 };
+        let space = DiskSpace { free: 3 << 20, total: 30 << 20 };
         assert_eq!(probe.judge(space), Err(String::from("10.0 % free, 3 MiB")));
     }
 }

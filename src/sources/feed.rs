@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{QuoteAge, Seen};
+use super::{ProbeOutcome, QuoteAge};
 
-/// Age of the newest quote.
+/// Checks the age of the newest quote.
 #[derive(Debug)]
 pub(super) struct NewestQuote {
     account: Option<String>,
@@ -12,12 +12,12 @@ pub(super) struct NewestQuote {
 }
 
 impl NewestQuote {
-    /// Of an account, or of any; fails when it is older than `age_max`.
+    /// A check that fails if the newest quote of the account, or of any account, is older than `age_max`.
     pub(super) fn new(account: Option<&str>, age_max: Duration) -> Self {
         Self { account: account.map(String::from), age_max }
     }
 
-    pub(super) fn see(&self, quote_age: &QuoteAge) -> Seen {
+    pub(super) fn check(&self, quote_age: &QuoteAge) -> ProbeOutcome {
         match quote_age(self.account.as_deref()) {
             None => Err(String::from("no quote yet")),
             Some(age) => {

@@ -1,24 +1,24 @@
-//! A GET whose status decides.
+//! An HTTP GET, judged by the status of the answer.
 //!
-//! Invariants: redirects are not followed, the environment's proxy is not asked, the body is not
-//! read, and each check makes a connection of its own. Deliberately absent: the timeout, which is
-//! that of every check.
+//! Invariants: redirects are not followed, proxies of the environment are ignored, the body is not
+//! read, and each check opens its own connection. Deliberately absent: the timeout, which every check
+//! has (see `super::ProbeRunner`).
 
 use reqwest::{Client, redirect};
 
-use super::{Seen, root_cause};
+use super::{ProbeOutcome, root_cause};
 use crate::config::HttpUrl;
 
-/// A GET whose status decides.
+/// Checks the status of an HTTP GET.
 #[derive(Debug)]
-pub(super) struct Get {
+pub(super) struct HttpGet {
     client: Result<Client, String>,
     url: HttpUrl,
     statuses: Vec<u16>,
 }
 
-impl Get {
-    /// Passes when the status is one of `statuses`, or 200 to 299 if there are none.
+impl HttpGet {
+    /// A check that passes if the status is one of `statuses`, or, if that is empty, 200 to 299.
     pub(super) fn new(url: &HttpUrl, statuses: &[u16]) -> Self {
         let client = Client::builder()
             .redirect(redirect::Policy::none())
@@ -32,10 +32,10 @@ impl Get {
         Self { client, url: url.clone(), statuses: statuses.to_vec() }
     }
 
-    pub(super) async fn see(&self) -> Seen {
+    pub(super) async fn check(&self) -> ProbeOutcome {
         let client = self.client.as_ref().map_err(String::clone)?;
         let sent = client.get(self.url.as_str()).send().await;
-        // The URL may hold a key: an error must not repeat it.
+        // The URL may contain a key, so the message must not contain the URL.
         let response = sent.map_err(|e| root_cause(&e.without_url()))?;
         let status = response.status().as_u16();
         let answered = format!("answered {status}");

@@ -1,9 +1,9 @@
-//! Probes: checks of the world around the engine that the exporter runs itself.
+//! Probes: health checks that the exporter runs itself.
 //!
-//! Input: [`Probe`]s of the configuration and a [`Context`]. Output: [`CheckResult`]s, one for each
-//! interval. Invariants: a check ends within its timeout, and an error or a timeout is a failure;
-//! no probe waits for another; messages hold no URL and no secret. Deliberately absent: tasks (see
-//! `crate::app`, which runs one [`schedule`] for each probe), and what a result means (see
+//! Input: [`Probe`]s of the configuration and a [`ProbeContext`]. Output: [`CheckResult`]s, one for each
+//! interval. Invariants: a check ends within its timeout, and an error or a timeout is a failure; no
+//! probe waits for another; messages contain no URL and no secret. Deliberately absent: tasks (see
+//! `crate::app`, which runs one [`schedule`] for each probe), and the meaning of a result (see
 //! `crate::domain::health`).
 
 mod disk;
@@ -24,79 +24,79 @@ use crate::config::{Probe, ProbeKind};
 use crate::domain::limits;
 use crate::domain::record::{CheckResult, Entry};
 
-/// Tells the time since some fixed point; never goes back.
-pub type Elapsed = Arc<dyn Fn() -> Duration + Send + Sync>;
-/// Tells the age of the newest quote of an account, or of any; none: there was no quote.
-pub type QuoteAge = Arc<dyn Fn(Option<&str>) -> Option<Duration> + Send + Sync>;
-/// Runs a call that may block, away from the threads that serve.
-pub type Blocking = Arc<dyn Fn(Box<dyn FnOnce() + Send>) + Send + Sync>;
+/// A monotonic clock: the time since a fixed point.
+pub(crate) type Elapsed = Arc<dyn Fn() -> Duration + Send + Sync>;
+/// The age of the newest quote of an account, or of any account. `None` if there was no quote.
+pub(crate) type QuoteAge = Arc<dyn Fn(Option<&str>) -> Option<Duration> + Send + Sync>;
+/// Runs a call that may block on a thread that serves no requests.
+pub(crate) type Blocking = Arc<dyn Fn(Box<dyn FnOnce() + Send>) + Send + Sync>;
 
-/// What probes need from outside.
+/// Functions that probes need from the application.
 #[derive(Clone)]
-pub struct Context {
-    /// For how long a check took.
-    pub elapsed: Elapsed,
-    /// For the age of a feed.
-    pub quote_age: QuoteAge,
-    /// For calls that may hang, like one to a file system that is gone.
-    pub blocking: Blocking,
+pub(crate) struct ProbeContext {
+    /// Measures the latency of a check.
+    pub(crate) elapsed: Elapsed,
+    pub(crate) quote_age: QuoteAge,
+    /// For calls that may hang, such as one to a network file system whose server is gone.
+    pub(crate) blocking: Blocking,
 }
 
-impl fmt::Debug for Context {
+impl fmt::Debug for ProbeContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context").finish_non_exhaustive()
+        f.debug_struct("ProbeContext").finish_non_exhaustive()
     }
 }
 
-/// What a check saw, for people: a pass or a failure.
-type Seen = Result<String, String>;
+/// The message of a check that passed, or of one that failed.
+type ProbeOutcome = Result<String, String>;
 
 /// A probe that is ready to run.
 #[derive(Debug)]
-pub struct Checker {
+pub(crate) struct ProbeRunner {
     probe: Probe,
-    context: Context,
-    check: Check,
+    context: ProbeContext,
+    check: ProbeCheck,
 }
 
-/// What is checked, with what is kept between two checks.
+/// The check of a probe, with its state between two runs.
 #[derive(Debug)]
-enum Check {
-    Http(http_get::Get),
-    Tcp(tcp::Connect),
+enum ProbeCheck {
+    Http(http_get::HttpGet),
+    Tcp(tcp::TcpConnect),
     Disk(disk::FreeSpace),
-    Memory(memory::Available),
+    Memory(memory::AvailableMemory),
     Feed(feed::NewestQuote),
 }
 
-impl Checker {
-    /// Makes a probe ready.
+impl ProbeRunner {
     #[must_use]
-    pub fn new(probe: Probe, context: Context) -> Self {
+    pub(crate) fn new(probe: Probe, context: ProbeContext) -> Self {
         let check = match &probe.kind {
-            ProbeKind::Http { url, statuses } => Check::Http(http_get::Get::new(url, statuses)),
-            ProbeKind::Tcp { address } => Check::Tcp(tcp::Connect::new(address)),
+            ProbeKind::Http { url, statuses } => {
+                ProbeCheck::Http(http_get::HttpGet::new(url, statuses))
+            }
+            ProbeKind::Tcp { address } => ProbeCheck::Tcp(tcp::TcpConnect::new(address)),
             ProbeKind::Disk { path, free_ratio_min, free_bytes_min } => {
-                Check::Disk(disk::FreeSpace::new(path, *free_ratio_min, *free_bytes_min))
+                ProbeCheck::Disk(disk::FreeSpace::new(path, *free_ratio_min, *free_bytes_min))
             }
             ProbeKind::Memory { available_ratio_min } => {
-                Check::Memory(memory::Available::new(*available_ratio_min))
+                ProbeCheck::Memory(memory::AvailableMemory::new(*available_ratio_min))
             }
             ProbeKind::Feed { account, age_max } => {
-                Check::Feed(feed::NewestQuote::new(account.as_deref(), *age_max))
+                ProbeCheck::Feed(feed::NewestQuote::new(account.as_deref(), *age_max))
             }
         };
         Self { probe, context, check }
     }
 
-    /// Checks once, within the timeout of the probe.
-    pub async fn run(&self) -> CheckResult {
+    /// Runs the check once, within the timeout of the probe.
+    pub(crate) async fn run(&self) -> CheckResult {
         let started = (self.context.elapsed)();
-        let seen = match tokio::time::timeout(self.probe.timeout, self.see()).await {
-            Ok(seen) => seen,
+        let outcome = match tokio::time::timeout(self.probe.timeout, self.outcome()).await {
+            Ok(outcome) => outcome,
             Err(_) => Err(format!("no result within {} s", self.probe.timeout.as_secs_f64())),
         };
-        let (passed, message) = match seen {
+        let (passed, message) = match outcome {
             Ok(message) => (true, message),
             Err(message) => (false, message),
         };
@@ -109,22 +109,25 @@ impl Checker {
         }
     }
 
-    async fn see(&self) -> Seen {
+    async fn outcome(&self) -> ProbeOutcome {
         match &self.check {
-            Check::Http(get) => get.see().await,
-            Check::Tcp(connect) => connect.see().await,
-            Check::Disk(free_space) => free_space.see(&self.context.blocking).await,
-            Check::Memory(available) => available.see().await,
-            Check::Feed(newest_quote) => newest_quote.see(&self.context.quote_age),
+            ProbeCheck::Http(get) => get.check().await,
+            ProbeCheck::Tcp(connect) => connect.check().await,
+            ProbeCheck::Disk(free_space) => free_space.check(&self.context.blocking).await,
+            ProbeCheck::Memory(available) => available.check().await,
+            ProbeCheck::Feed(newest_quote) => newest_quote.check(&self.context.quote_age),
         }
     }
 }
 
-/// Runs a probe at its interval, at once for the first time, and hands each result to `submit`.
-/// It never ends by itself: whoever runs it drops it. A check that takes long, or a `submit` that
-/// does, puts off the next check and adds none.
-pub async fn schedule<F: Future<Output = ()>>(checker: Checker, submit: impl Fn(Entry) -> F) {
-    // The configuration refuses an interval of zero, and a timer would panic.
+/// Runs a probe immediately and then at its interval, and passes each result to `submit`. It never
+/// returns: drop it to stop. If a check or `submit` takes longer than the interval, the next check is
+/// late and none is added.
+pub(crate) async fn schedule<F: Future<Output = ()>>(
+    checker: ProbeRunner,
+    submit: impl Fn(Entry) -> F,
+) {
+    // The configuration rejects an interval of zero, with which the timer would panic.
     let interval = checker.probe.interval.max(Duration::from_millis(1));
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -134,13 +137,13 @@ pub async fn schedule<F: Future<Output = ()>>(checker: Checker, submit: impl Fn(
     }
 }
 
-/// At most as long as any other text of an event.
+/// Cuts a message to the limit for texts of events.
 fn cut(mut message: String) -> String {
     message.truncate(message.floor_char_boundary(limits::TEXT_BYTES_MAX));
     message
 }
 
-/// The innermost reason of an error, which says most: "Connection refused".
+/// The innermost source of an error, which is the most specific: "Connection refused".
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {

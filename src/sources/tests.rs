@@ -14,13 +14,13 @@ use crate::config::HttpUrl;
 use crate::domain::ids::Component;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// No test waits longer than this for what must happen.
+/// Timeout of everything that must happen.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-fn context() -> Context {
+fn context() -> ProbeContext {
     let clock = AtomicU64::new(0);
-    Context {
-        // Every look at the clock is a millisecond later.
+    ProbeContext {
+        // Each reading of the clock is one millisecond later.
         elapsed: Arc::new(move || Duration::from_millis(clock.fetch_add(1, Ordering::Relaxed))),
         quote_age: Arc::new(|_| None),
         blocking: Arc::new(|call| call()),
@@ -33,7 +33,7 @@ fn probe(kind: ProbeKind, timeout: Duration) -> Probe {
 }
 
 async fn run(kind: ProbeKind, timeout: Duration) -> (bool, String) {
-    let result = Checker::new(probe(kind, timeout), context()).run().await;
+    let result = ProbeRunner::new(probe(kind, timeout), context()).run().await;
     assert_eq!(result.interval, 30 * SECOND);
     assert_eq!(result.latency, Duration::from_millis(1));
     (result.passed, result.message)
@@ -50,7 +50,7 @@ async fn listen() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// Takes one connection and reads the head of its request.
+/// Accepts one connection and reads the head of its request.
 async fn accept(listener: &TcpListener) -> (TcpStream, String) {
     let (mut stream, _) = listener.accept().await.expect("a connection");
     let mut head = Vec::new();
@@ -72,7 +72,7 @@ async fn in_time<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[tokio::test]
-async fn http_statuses_decide() {
+async fn the_http_status_decides() {
     let check = async |status: &str, statuses: &[u16], expect: (bool, &str)| {
         let (listener, address) = listen().await;
         let text = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
@@ -101,13 +101,13 @@ async fn redirects_are_not_followed() {
         in_time(async { tokio::join!(answer(&listener, &text), run(http(address, &[]), SECOND)) })
             .await;
     assert_eq!(got, (false, String::from("answered 302")));
-    // Nobody knocks again.
+    // There is no second request.
     let again = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
     assert!(again.is_err());
 }
 
 #[tokio::test]
-async fn refusals_and_nonsense_fail_without_the_url() {
+async fn failures_are_reported_without_the_url() {
     let check = async |url: String| {
         let kind = ProbeKind::Http { url: HttpUrl::new(url), statuses: vec![] };
         let (passed, message) = in_time(run(kind, 5 * SECOND)).await;
@@ -122,13 +122,13 @@ async fn refusals_and_nonsense_fail_without_the_url() {
     check(String::from("no url s3cret")).await;
     check(String::from("http://host.invalid/?key=s3cret")).await;
 
-    // A server that speaks something else, to plain and to encrypted requests.
+    // A server that speaks another protocol, for http and https.
     for scheme in ["http", "https"] {
         let (listener, address) = listen().await;
         let babble = async {
             let (mut stream, _) = listener.accept().await.expect("a connection");
             stream.write_all(b"220 smtp.example ESMTP\r\n").await.expect("sent");
-            // Until the probe has had enough: closing too early would be a reset.
+            // Wait until the probe closes: closing first could reset the connection.
             stream.read_to_end(&mut Vec::new()).await.unwrap_or(0);
         };
         let url = format!("{scheme}://{address}/?key=s3cret");
@@ -146,12 +146,12 @@ async fn servers_that_hang_or_trickle_time_out() {
         tokio::select! {
             got = run(http(address, &[]), timeout) => got,
             () = async { let _held = accept(&listener).await; std::future::pending().await } => {
-                panic!("it holds on for ever")
+                panic!("the server never answers")
             }
         }
     })
     .await;
-    assert_eq!(got, timed_out, "it takes the request and hangs");
+    assert_eq!(got, timed_out, "the server accepts the request and hangs");
 
     let (listener, address) = listen().await;
     let trickle = async {
@@ -189,7 +189,7 @@ async fn a_body_without_end_is_not_read() {
 }
 
 #[tokio::test]
-async fn tcp_connections_are_taken_or_not() {
+async fn tcp_connections_are_accepted_or_refused() {
     let (listener, address) = listen().await;
     let kind = || ProbeKind::Tcp { address: address.to_string() };
     assert_eq!(in_time(run(kind(), SECOND)).await, (true, String::from("connected")));
@@ -201,7 +201,7 @@ async fn tcp_connections_are_taken_or_not() {
 }
 
 #[tokio::test]
-async fn disks_are_there_and_have_room_or_not() {
+async fn disks_are_missing_full_or_have_room() {
     let check = async |path: &str, free_bytes_min: u64, passes: bool| {
         let path = PathBuf::from(path);
         let kind = ProbeKind::Disk { path, free_ratio_min: 0.0, free_bytes_min };
@@ -218,24 +218,25 @@ async fn disks_are_there_and_have_room_or_not() {
 }
 
 #[tokio::test]
-async fn a_file_system_that_hangs_holds_one_call() {
+async fn a_hanging_file_system_blocks_one_call() {
     type Call = Box<dyn FnOnce() + Send>;
     let held: Arc<Mutex<Vec<Call>>> = Arc::default();
     let keep = Arc::clone(&held);
-    let context = Context { blocking: Arc::new(move |call| keep.lock().push(call)), ..context() };
+    let context =
+        ProbeContext { blocking: Arc::new(move |call| keep.lock().push(call)), ..context() };
     let path = PathBuf::from("/");
     let kind = ProbeKind::Disk { path, free_ratio_min: 0.0, free_bytes_min: 0 };
-    let checker = Checker::new(probe(kind, Duration::from_millis(20)), context);
+    let checker = ProbeRunner::new(probe(kind, Duration::from_millis(20)), context);
     assert_eq!(checker.run().await.message, "no result within 0.02 s");
     for _ in 0..3 {
         let result = checker.run().await;
-        assert_eq!(result.message, "the call of an earlier check has not come back");
+        assert_eq!(result.message, "the call of an earlier check has not returned");
         assert!(!result.passed);
     }
     let call = held.lock().pop().expect("one call");
-    assert!(held.lock().is_empty(), "and no more");
+    assert!(held.lock().is_empty(), "only one call");
     call();
-    // Free again: the next check makes a call, which here is dropped without being run.
+    // The call has returned, so the next check makes another. This test drops it without running it.
     let dropped = async {
         while held.lock().pop().is_none() {
             tokio::task::yield_now().await;
@@ -246,7 +247,7 @@ async fn a_file_system_that_hangs_holds_one_call() {
 }
 
 #[tokio::test]
-async fn memory_of_this_host_is_known() {
+async fn the_memory_of_this_host_is_read() {
     let available = |available_ratio_min| ProbeKind::Memory { available_ratio_min };
     let (passed, message) = run(available(0.0), SECOND).await;
     assert!(passed && message.contains("% available"), "{message}");
@@ -254,7 +255,7 @@ async fn memory_of_this_host_is_known() {
 }
 
 #[tokio::test]
-async fn feeds_have_an_age() {
+async fn the_age_of_a_feed_decides() {
     let check = async |account: Option<&str>, age: Option<u64>, expect: (bool, &str)| {
         let asked = account.map(String::from);
         let quote_age: QuoteAge = Arc::new(move |account| {
@@ -262,7 +263,8 @@ async fn feeds_have_an_age() {
             age.map(Duration::from_millis)
         });
         let kind = ProbeKind::Feed { account: account.map(String::from), age_max: SECOND };
-        let checker = Checker::new(probe(kind, SECOND), Context { quote_age, ..context() });
+        let checker =
+            ProbeRunner::new(probe(kind, SECOND), ProbeContext { quote_age, ..context() });
         let result = checker.run().await;
         assert_eq!((result.passed, result.message.as_str()), expect);
     };
@@ -272,7 +274,7 @@ async fn feeds_have_an_age() {
 }
 
 #[tokio::test]
-async fn a_probe_that_hangs_holds_up_no_other() {
+async fn a_hanging_probe_delays_no_other() {
     let (_listener, address) = listen().await;
     let slow = probe(http(address, &[]), DEADLINE);
     let mut quick = probe(ProbeKind::Memory { available_ratio_min: 0.0 }, SECOND);
@@ -280,9 +282,9 @@ async fn a_probe_that_hangs_holds_up_no_other() {
     let (sender, mut results) = tokio::sync::mpsc::channel(1);
     let submit = |entry: Entry| {
         let sender = sender.clone();
-        async move { sender.send(entry).await.expect("somebody listens") }
+        async move { sender.send(entry).await.expect("a receiver") }
     };
-    let (slow, quick) = (Checker::new(slow, context()), Checker::new(quick, context()));
+    let (slow, quick) = (ProbeRunner::new(slow, context()), ProbeRunner::new(quick, context()));
     let three = async {
         for _ in 0..3 {
             let entry = results.recv().await.expect("a result");
@@ -300,7 +302,7 @@ async fn a_probe_that_hangs_holds_up_no_other() {
 }
 
 #[test]
-fn messages_are_cut_between_characters() {
+fn messages_are_cut_at_character_boundaries() {
     assert_eq!(cut("é".repeat(300)).len(), 512);
     assert_eq!(cut(format!("x{}", "é".repeat(300))).len(), 511);
     assert_eq!(root_cause(&io::Error::other(io::Error::other("inner"))), "inner");

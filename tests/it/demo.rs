@@ -1,4 +1,4 @@
-//! The demo: it says where to look, and a person may end it at any time.
+//! The demo prints the URLs to open, and can be stopped at any time.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -7,32 +7,32 @@ use std::process::{Command, Stdio};
 use crate::exporter::{BINARY, Client, Exporter, run, wait};
 
 #[test]
-fn a_person_may_end_it() {
+fn signals_stop_the_demo() {
     for signal in ["INT", "TERM"] {
         let mut command = Command::new(BINARY);
         command.args(["demo", "--web.listen-address=127.0.0.1:0"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
-        let (mut told, mut line) = (String::new(), String::new());
+        let (mut output, mut line) = (String::new(), String::new());
         while !line.contains("orders submitted") {
             line.clear();
-            assert_ne!(out.read_line(&mut line).unwrap(), 0, "{told}");
-            told.push_str(&line);
+            assert_ne!(out.read_line(&mut line).unwrap(), 0, "{output}");
+            output.push_str(&line);
         }
-        let url = told.split("http://").nth(1).unwrap();
+        let url = output.split("http://").nth(1).unwrap();
         let address: SocketAddr = url.split('/').next().unwrap().parse().unwrap();
         let metrics = Client::connect(address).send("GET", "/metrics", "").body;
         assert!(metrics.contains("trading_orders_submitted_total{account=\"paper\""), "{metrics}");
         let pid = child.id().to_string();
         assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
         assert_eq!(wait(&mut child).code(), Some(0));
-        out.read_to_string(&mut told).unwrap();
-        assert!(told.contains("ended before the story did"), "{told}");
+        out.read_to_string(&mut output).unwrap();
+        assert!(output.contains("stopped before the demo was complete"), "{output}");
     }
 }
 
 #[test]
-fn it_says_why_it_cannot_begin() {
+fn a_port_that_is_in_use_is_reported() {
     let exporter = Exporter::start(&[]);
     let address = format!("--web.listen-address={}", exporter.address);
     let (code, _, err) = run(&["demo", &address], "");

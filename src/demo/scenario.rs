@@ -1,9 +1,10 @@
-//! The play: what the simulated engine and the broker send next, and what they learn.
+//! The scenario: the events that the simulated engine and the broker send, and how the engine reacts
+//! to the exporter's answers.
 //!
 //! Input: the time since the start, and the exporter's answers. Output: events to post, lines to
-//! print. Invariants: the engine obeys: it submits no order once an answer said `halted`, and it
-//! sets its book right when a reconcile directive says so. Each act begins when the exporter has
-//! seen the one before, never at a guessed time. Deliberately absent: clocks and HTTP.
+//! print. Invariants: the engine obeys: it submits no order after an answer said `halted`, and it
+//! corrects its book on a reconcile directive. A phase begins when the exporter has detected
+//! everything of the phase before, never at a guessed time. Deliberately absent: clocks and HTTP.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,107 +12,103 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use crate::demo::book::{Book, Holding};
-use crate::demo::plan::{self, Fault, LARGE, SMALL};
-use crate::demo::recording::{Pace, Recorded, Recording, retold};
+use crate::demo::book::{DemoBook, DemoPosition};
+use crate::demo::plan::{self, DemoFault, LARGE, SMALL};
+use crate::demo::recording::{RecordedEvent, RecordedSession, ReplayPace, rebased};
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, parse_decimal};
 
 /// The account of the recording.
-pub const ACCOUNT: &str = "paper";
+pub(crate) const ACCOUNT: &str = "paper";
 /// How often each side sends its positions and its heartbeats.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
-/// Half of the spread of a made-up quote, as a fraction of the price.
+/// Half of the spread of a simulated quote, as a fraction of the price.
 const HALF_SPREAD: Decimal = Decimal::from_parts(1, 0, 0, false, 4);
 
-/// Where the play is.
+/// The phases of the demo, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Act {
+pub(crate) enum DemoPhase {
     /// The recording is sent fast, until it has caught up with the present.
     CatchUp,
-    /// The books differ in four small ways.
-    Differ,
+    /// The books have four small drifts.
+    SmallDrifts,
     /// The engine lost a large fill.
-    Lose,
-    /// The engine was told to stop.
+    LargeDrift,
+    /// An answer said that trading is halted.
     Halted,
 }
 
-/// One difference as the exporter shows it.
+/// A drift as the exporter shows it. Texts are as on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Seen {
-    /// The instrument.
-    pub symbol: String,
-    /// Its type, as on the wire.
+pub(crate) struct ShownDrift {
+    pub(crate) symbol: String,
     #[serde(rename = "type")]
-    pub drift: String,
-    /// Its severity, as on the wire.
-    pub severity: Option<String>,
-    /// Its state, as on the wire.
-    pub state: String,
-    /// What local holds, as the exporter aligned it.
+    pub(crate) drift: String,
+    pub(crate) severity: Option<String>,
+    pub(crate) state: String,
+    /// The engine's position, as aligned by the exporter.
     #[serde(deserialize_with = "decimal")]
-    pub local_quantity: Decimal,
-    /// What the broker holds.
+    pub(crate) local_quantity: Decimal,
     #[serde(deserialize_with = "decimal")]
-    pub broker_quantity: Decimal,
+    pub(crate) broker_quantity: Decimal,
     /// Which side is probably wrong.
-    pub attribution: String,
-    /// The directive, if one was sent.
-    pub directive_id: Option<String>,
+    pub(crate) attribution: String,
+    /// The reconcile directive, if one was sent.
+    pub(crate) directive_id: Option<String>,
 }
 
-/// A JSON number or a decimal string, exactly.
+/// Reads a JSON number or a decimal string exactly.
 fn decimal<'de, D: Deserializer<'de>>(input: D) -> Result<Decimal, D::Error> {
     let value = Value::deserialize(input)?;
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     parse_decimal(&text).map_err(serde::de::Error::custom)
 }
 
-/// What is posted at one moment, by whom: two independent witnesses.
+/// Events to post now, one request for each of two independent senders.
 #[derive(Clone, Debug, Default)]
-pub struct Posts {
-    /// By the engine: orders, quotes, heartbeats, the local book.
-    pub engine: Vec<Value>,
-    /// By the broker's side: its book and its heartbeat.
-    pub broker: Vec<Value>,
+pub(crate) struct PostedEvents {
+    /// Orders, quotes, heartbeats, the local book.
+    pub(crate) engine: Vec<Value>,
+    /// The broker's book and heartbeat.
+    pub(crate) broker: Vec<Value>,
 }
 
-/// What the engine's book gets wrong about a symbol.
+/// The error of the engine's book in one symbol: its value minus the broker's.
 #[derive(Clone, Copy, Debug, Default)]
-struct Slip {
+struct BookError {
     quantity: Decimal,
     average: Decimal,
 }
 
-/// The state of the play.
+/// The state of the scenario.
 #[derive(Debug)]
-pub struct Play {
-    recording: Recording,
-    pace: Pace,
+pub(crate) struct Scenario {
+    recording: RecordedSession,
+    pace: ReplayPace,
     start: Timestamp,
     run: String,
     cursor: usize,
     next_report: Duration,
-    act: Act,
-    /// What the account really holds: the broker's book.
-    truth: Book,
-    slips: BTreeMap<&'static str, Slip>,
-    /// Events that an answer called for.
+    phase: DemoPhase,
+    /// The true positions, which are the broker's book.
+    truth: DemoBook,
+    book_errors: BTreeMap<&'static str, BookError>,
+    /// Events that the engine sends next, in reaction to an answer.
     replies: Vec<Value>,
     orders_sent: u64,
-    /// Symbol, type, severity and state of every difference ever shown.
+    /// Symbol, type, severity and state of every drift ever shown.
     seen: BTreeSet<(String, String, String, String)>,
-    /// Symbols that a directive set right and that no longer differ.
+    /// Symbols whose drift was reconciled by a directive and has cleared.
     cleared: BTreeSet<String>,
-    last: BTreeMap<String, String>,
+    /// The state last shown, by symbol.
+    last_states: BTreeMap<String, String>,
 }
 
-impl Play {
-    /// The play of a recording, from `start` on.
+impl Scenario {
+    /// A scenario that replays a recording from `start` on.
     #[must_use]
-    pub fn new(recording: Recording, pace: Pace, start: Timestamp) -> Self {
-        let mut truth = Book::default();
+    pub(crate) fn new(recording: RecordedSession, pace: ReplayPace, start: Timestamp) -> Self {
+        let mut truth = DemoBook::default();
         for fault in plan::all() {
             truth.hold(fault.symbol, fault.holding());
         }
@@ -123,53 +120,53 @@ impl Play {
             run,
             cursor: 0,
             next_report: Duration::ZERO,
-            act: Act::CatchUp,
+            phase: DemoPhase::CatchUp,
             truth,
-            slips: BTreeMap::new(),
+            book_errors: BTreeMap::new(),
             replies: Vec::new(),
             orders_sent: 0,
             seen: BTreeSet::new(),
             cleared: BTreeSet::new(),
-            last: BTreeMap::new(),
+            last_states: BTreeMap::new(),
         }
     }
 
-    /// Where the play is.
     #[must_use]
-    pub const fn act(&self) -> Act {
-        self.act
+    pub(crate) const fn phase(&self) -> DemoPhase {
+        self.phase
     }
 
     /// Orders submitted so far.
     #[must_use]
-    pub const fn orders_sent(&self) -> u64 {
+    pub(crate) const fn orders_sent(&self) -> u64 {
         self.orders_sent
     }
 
-    /// Orders of the recording that were not submitted.
+    /// Orders of the recording that were not submitted yet.
     #[must_use]
-    pub fn orders_unsent(&self) -> usize {
+    pub(crate) fn orders_unsent(&self) -> usize {
         let rest = self.recording.events().get(self.cursor..).unwrap_or_default();
         rest.iter().filter(|e| e.text("type") == "order_submitted").count()
     }
 
-    /// What is to be posted now, and what to tell about it.
-    pub fn due(&mut self, elapsed: Duration) -> (Posts, Vec<String>) {
-        let mut posts = Posts::default();
+    /// The events to post now, and lines to print about them.
+    pub(crate) fn due(&mut self, elapsed: Duration) -> (PostedEvents, Vec<String>) {
+        let mut posts = PostedEvents::default();
         let mut lines = Vec::new();
         let position = self.pace.position(elapsed);
         let time = self.pace.date(self.start, position);
         if self.cursor == 0 {
             self.report(&mut posts, time.minus(REPORT_EVERY));
         }
-        if self.act < Act::Halted {
+        if self.phase < DemoPhase::Halted {
             self.trade(&mut posts.engine, position);
         }
         posts.engine.append(&mut self.replies);
-        if self.act == Act::CatchUp && elapsed >= self.pace.catch_up {
-            self.act = Act::Differ;
-            lines.push("caught up with the present; now the books begin to differ:".to_owned());
-            lines.extend(SMALL.iter().map(|fault| self.go_wrong(fault)));
+        if self.phase == DemoPhase::CatchUp && elapsed >= self.pace.catch_up {
+            self.phase = DemoPhase::SmallDrifts;
+            lines
+                .push("caught up with the present; now the books begin to drift apart:".to_owned());
+            lines.extend(SMALL.iter().map(|fault| self.inject(fault)));
         }
         if elapsed >= self.next_report {
             self.next_report = elapsed + REPORT_EVERY;
@@ -178,7 +175,7 @@ impl Play {
         (posts, lines)
     }
 
-    /// The order flow up to a position of the recording.
+    /// Adds the order flow up to a position of the recording.
     fn trade(&mut self, out: &mut Vec<Value>, position: Duration) {
         while let Some(event) = self.recording.events().get(self.cursor) {
             if event.at > position {
@@ -186,15 +183,15 @@ impl Play {
             }
             let time = self.pace.date(self.start, event.at);
             out.extend(quote_before(event, time));
-            out.push(retold(event, time, &self.run));
-            self.truth.follow(event);
+            out.push(rebased(event, time, &self.run));
+            self.truth.apply(event);
             self.orders_sent += u64::from(event.text("type") == "order_submitted");
             self.cursor += 1;
         }
     }
 
-    /// Heartbeats, quotes of what is held, and both books.
-    fn report(&self, posts: &mut Posts, time: Timestamp) {
+    /// Adds heartbeats, quotes of the faulty symbols, and both books.
+    fn report(&self, posts: &mut PostedEvents, time: Timestamp) {
         let nanos = time.as_nanos();
         let beat = |component: &str| {
             json!({"type": "heartbeat", "account": ACCOUNT, "component": component,
@@ -204,38 +201,39 @@ impl Play {
         posts.engine.push(beat("engine"));
         posts.engine.push(beat("data_feed"));
         posts.engine.extend(plan::all().map(|f| quote(f.symbol, f.price(), time)));
-        let local = held.iter().map(|(symbol, holding)| self.believed(symbol, *holding));
+        let local = held.iter().map(|(symbol, holding)| self.engine_position(symbol, *holding));
         posts.engine.push(snapshot("local", local, nanos));
         posts.broker.push(beat("broker"));
         let broker = held.iter().map(|(symbol, holding)| (symbol.as_str(), *holding));
         posts.broker.push(snapshot("broker", broker, nanos));
     }
 
-    /// A position as the engine's book has it.
-    fn believed<'a>(&self, symbol: &'a str, truth: Holding) -> (&'a str, Holding) {
-        let slip = self.slips.get(symbol).copied().unwrap_or_default();
-        let quantity = truth.quantity + slip.quantity;
-        // What the broker does not hold, the engine still values at the last price.
+    /// A position in the engine's book.
+    fn engine_position<'a>(&self, symbol: &'a str, truth: DemoPosition) -> (&'a str, DemoPosition) {
+        let error = self.book_errors.get(symbol).copied().unwrap_or_default();
+        let quantity = truth.quantity + error.quantity;
+        // If the broker has no position, the engine values its own at the last price.
         let known = if truth.average.is_zero() { truth.price } else { truth.average };
-        (symbol, Holding { quantity, average: known + slip.average, price: truth.price })
+        (symbol, DemoPosition { quantity, average: known + error.average, price: truth.price })
     }
 
-    /// Lets one thing go wrong, and tells it.
-    fn go_wrong(&mut self, fault: &Fault) -> String {
+    /// Injects a fault. Returns the line about it.
+    fn inject(&mut self, fault: &DemoFault) -> String {
         if fault.broker_change != 0 {
             self.truth.fill(fault.symbol, fault.broker_change.into(), fault.price());
         }
         let average = Decimal::new(fault.average_offset_cents, 2);
-        self.slips.insert(fault.symbol, Slip { quantity: fault.local_offset.into(), average });
+        self.book_errors
+            .insert(fault.symbol, BookError { quantity: fault.local_offset.into(), average });
         format!("  {}: {}", fault.symbol, fault.story)
     }
 
-    /// Takes the trading state of an ingest answer; tells what the engine does about it.
-    pub fn told(&mut self, state: &str, elapsed: Duration) -> Vec<String> {
-        if state != "halted" || self.act == Act::Halted {
+    /// Handles the trading state of an ingest answer. Returns lines about the engine's reaction.
+    pub(crate) fn on_trading_state(&mut self, state: &str, elapsed: Duration) -> Vec<String> {
+        if state != "halted" || self.phase == DemoPhase::Halted {
             return Vec::new();
         }
-        self.act = Act::Halted;
+        self.phase = DemoPhase::Halted;
         let time = self.pace.date(self.start, self.pace.position(elapsed)).as_nanos();
         let open = self.truth.take_open();
         let cancels = open.iter().map(|id| {
@@ -244,48 +242,53 @@ impl Play {
         });
         self.replies.extend(cancels);
         vec![
-            format!("HALTED: the answer to the engine's last request said {ACCOUNT} is halted"),
+            format!("HALTED: the answer to the last request said that {ACCOUNT} is halted"),
             format!(
-                "  the engine sends no more orders ({} are left of the session) and cancels {}",
+                "  the engine stops submitting ({} orders of the session are left) and cancels {}",
                 self.orders_unsent(),
                 open.len(),
             ),
         ]
     }
 
-    /// Takes what the exporter shows of the differences; tells what is new, and moves on.
-    pub fn observed(&mut self, shown: &[Seen], elapsed: Duration) -> Vec<String> {
+    /// Handles the drifts that the exporter shows. Returns lines about changes, and enters the next
+    /// phase if all small faults were detected.
+    pub(crate) fn on_drifts(&mut self, shown: &[ShownDrift], elapsed: Duration) -> Vec<String> {
         let mut lines = Vec::new();
         for seen in shown {
-            lines.extend(self.noted(seen));
+            lines.extend(self.record(seen));
             if seen.state == "reconciling" {
                 self.reconcile(seen);
             }
         }
         for fault in plan::all() {
             let gone = !shown.iter().any(|s| s.symbol == fault.symbol);
-            if gone && self.last.remove(fault.symbol).is_some_and(|state| state == "reconciling") {
+            if gone
+                && self.last_states.remove(fault.symbol).is_some_and(|state| state == "reconciling")
+            {
                 self.cleared.insert(fault.symbol.to_owned());
                 lines.push(format!("  {}: the books agree again", fault.symbol));
             }
         }
-        if self.act == Act::Differ && SMALL.iter().all(|fault| self.is_settled(fault)) {
-            self.act = Act::Lose;
-            lines.push("one more thing goes wrong:".to_owned());
+        if self.phase == DemoPhase::SmallDrifts
+            && SMALL.iter().all(|fault| self.missing_step(fault).is_none())
+        {
+            self.phase = DemoPhase::LargeDrift;
+            lines.push("now a large fault:".to_owned());
             let time = self.pace.date(self.start, self.pace.position(elapsed));
             self.replies.extend(self.lost_order(time));
             self.orders_sent += 1;
-            lines.push(self.go_wrong(&LARGE));
+            lines.push(self.inject(&LARGE));
         }
         lines
     }
 
-    /// A line about a difference whose state has changed.
-    fn noted(&mut self, seen: &Seen) -> Option<String> {
+    /// Records a drift. Returns a line about it if its state has changed.
+    fn record(&mut self, seen: &ShownDrift) -> Option<String> {
         let severity = seen.severity.clone().unwrap_or_default();
         let key = [&seen.symbol, &seen.drift, &severity, &seen.state];
         self.seen.insert(key.map(String::clone).into());
-        let before = self.last.insert(seen.symbol.clone(), seen.state.clone());
+        let before = self.last_states.insert(seen.symbol.clone(), seen.state.clone());
         if before.as_ref() == Some(&seen.state) {
             return None;
         }
@@ -299,32 +302,31 @@ impl Play {
         })
     }
 
-    /// The engine takes the quantity that a directive names.
-    fn reconcile(&mut self, seen: &Seen) {
+    /// The engine corrects its book as the directive says.
+    fn reconcile(&mut self, seen: &ShownDrift) {
         let symbol = plan::all().find(|f| f.symbol == seen.symbol).map(|f| f.symbol);
-        let Some(symbol) = symbol.filter(|symbol| self.slips.contains_key(symbol)) else { return };
-        self.slips.remove(symbol);
+        let Some(symbol) = symbol.filter(|symbol| self.book_errors.contains_key(symbol)) else {
+            return;
+        };
+        self.book_errors.remove(symbol);
         self.replies.push(json!({"type": "reconciled", "account": ACCOUNT, "symbol": symbol,
             "directive_id": seen.directive_id}));
     }
 
-    /// Whether a small fault has come to its end: reconciled, or open for a person.
-    fn is_settled(&self, fault: &Fault) -> bool {
+    /// The step of a fault that did not happen yet: its drift must have been shown with the right type,
+    /// severity and state, and if the engine reconciles it, it must have cleared.
+    fn missing_step(&self, fault: &DemoFault) -> Option<String> {
+        let (drift, severity) = (fault.drift.as_str(), fault.severity.as_str());
         let state = if fault.is_reconciled() { "reconciling" } else { "open" };
-        self.was_seen(fault, state)
-            && (!fault.is_reconciled() || self.cleared.contains(fault.symbol))
+        let key = [fault.symbol, drift, severity, state].map(str::to_owned);
+        if !self.seen.contains(&key.into()) {
+            return Some(format!("{}: no {severity} {drift} drift was {state}", fault.symbol));
+        }
+        let is_done = !fault.is_reconciled() || self.cleared.contains(fault.symbol);
+        (!is_done).then(|| format!("{}: the drift was not reconciled", fault.symbol))
     }
 
-    fn was_seen(&self, fault: &Fault, state: &str) -> bool {
-        self.seen.iter().any(|(symbol, drift, severity, seen)| {
-            symbol == fault.symbol
-                && drift == fault.drift.as_str()
-                && severity == fault.severity.as_str()
-                && seen == state
-        })
-    }
-
-    /// The order whose fill the engine does not book.
+    /// Events of the order whose fill the engine reports but does not book.
     fn lost_order(&self, time: Timestamp) -> [Value; 3] {
         let price = LARGE.price().to_string();
         let event = |kind: &str, back_ms: u64, more: Value| {
@@ -344,34 +346,21 @@ impl Play {
         ]
     }
 
-    /// What of the story did not come true; empty: all of it did.
+    /// The parts of the scenario that did not happen.
     #[must_use]
-    pub fn untold(&self) -> Vec<String> {
-        let mut missing = Vec::new();
-        for fault in plan::all() {
-            let state = if fault.is_reconciled() { "reconciling" } else { "open" };
-            if !self.was_seen(fault, state) {
-                missing.push(format!(
-                    "{}: no {} {} drift was {state}",
-                    fault.symbol,
-                    fault.severity.as_str(),
-                    fault.drift.as_str()
-                ));
-            } else if fault.is_reconciled() && !self.cleared.contains(fault.symbol) {
-                missing.push(format!("{}: the drift was not reconciled", fault.symbol));
-            }
-        }
-        if self.act != Act::Halted {
-            missing.push("no answer told the engine to halt".to_owned());
+    pub(crate) fn missing(&self) -> Vec<String> {
+        let mut missing: Vec<String> =
+            plan::all().filter_map(|fault| self.missing_step(fault)).collect();
+        if self.phase != DemoPhase::Halted {
+            missing.push("no answer said halted".to_owned());
         }
         missing
     }
 }
 
-/// A snapshot of positions.
 fn snapshot<'a>(
     source: &str,
-    rows: impl Iterator<Item = (&'a str, Holding)>,
+    rows: impl Iterator<Item = (&'a str, DemoPosition)>,
     time_ns: i64,
 ) -> Value {
     let rows: Vec<Value> = rows
@@ -382,7 +371,7 @@ fn snapshot<'a>(
         "positions": rows, "time_ns": time_ns})
 }
 
-/// A made-up quote around a price.
+/// A simulated quote around a price.
 fn quote(symbol: &str, price: Decimal, time: Timestamp) -> Value {
     let half = (price.abs() * HALF_SPREAD).round_dp(8).normalize();
     json!({"type": "quote", "account": ACCOUNT, "symbol": symbol,
@@ -390,8 +379,8 @@ fn quote(symbol: &str, price: Decimal, time: Timestamp) -> Value {
         "time_ns": time.as_nanos()})
 }
 
-/// The market just before a submission, as far as its expected price tells.
-fn quote_before(event: &Recorded, time: Timestamp) -> Option<Value> {
+/// A quote before a submission, around its expected price. `None` for other events.
+fn quote_before(event: &RecordedEvent, time: Timestamp) -> Option<Value> {
     let price = parse_decimal(event.text("expected_price")).ok()?;
     Some(quote(event.text("symbol"), price, time))
 }
@@ -402,15 +391,15 @@ mod tests {
 
     const CATCH_UP: Duration = Duration::from_secs(10);
 
-    fn play() -> Play {
-        let recording = Recording::built_in().unwrap();
+    fn scenario() -> Scenario {
+        let recording = RecordedSession::built_in().unwrap();
         let tail = Duration::from_mins(2);
-        let pace = Pace { length: recording.length(), tail, catch_up: CATCH_UP };
-        Play::new(recording, pace, Timestamp::MIN.plus(Duration::from_hours(100_000)))
+        let pace = ReplayPace { length: recording.length(), tail, catch_up: CATCH_UP };
+        Scenario::new(recording, pace, Timestamp::MIN.plus(Duration::from_hours(100_000)))
     }
 
-    fn shown(fault: &Fault, state: &str) -> Seen {
-        Seen {
+    fn shown(fault: &DemoFault, state: &str) -> ShownDrift {
+        ShownDrift {
             symbol: fault.symbol.to_owned(),
             drift: fault.drift.as_str().to_owned(),
             severity: Some(fault.severity.as_str().to_owned()),
@@ -422,7 +411,7 @@ mod tests {
         }
     }
 
-    /// Quantities by symbol of the last snapshot among some events.
+    /// Quantities by symbol in the last snapshot of some events.
     fn quantities(events: &[Value]) -> BTreeMap<String, String> {
         let snapshot = events.iter().rfind(|e| e["type"] == "positions").unwrap();
         let rows = snapshot["positions"].as_array().unwrap().iter();
@@ -435,64 +424,64 @@ mod tests {
     }
 
     #[test]
-    fn both_sides_agree_until_the_present_is_reached() {
-        let mut play = play();
+    fn both_books_agree_until_the_present_is_reached() {
+        let mut scenario = scenario();
         for second in 0..10 {
-            let (posts, lines) = play.due(Duration::from_secs(second));
+            let (posts, lines) = scenario.due(Duration::from_secs(second));
             assert_eq!(quantities(&posts.engine), quantities(&posts.broker), "after {second} s");
             assert!(lines.is_empty());
         }
-        let submitted = play.orders_sent();
+        let submitted = scenario.orders_sent();
         assert!(submitted > 1_000, "{submitted}");
-        assert_eq!(play.act(), Act::CatchUp);
+        assert_eq!(scenario.phase(), DemoPhase::CatchUp);
     }
 
     #[test]
-    fn the_story_goes_on_when_the_exporter_has_seen_it_and_the_engine_obeys() {
-        let mut play = play();
-        play.due(Duration::ZERO);
-        let (posts, _) = play.due(CATCH_UP);
-        assert_eq!(play.act(), Act::Differ);
+    fn phases_follow_what_the_exporter_shows_and_the_engine_obeys() {
+        let mut scenario = scenario();
+        scenario.due(Duration::ZERO);
+        let (posts, _) = scenario.due(CATCH_UP);
+        assert_eq!(scenario.phase(), DemoPhase::SmallDrifts);
         let (local, broker) = (quantities(&posts.engine), quantities(&posts.broker));
         assert_eq!((local["F.XNYS"].as_str(), broker["F.XNYS"].as_str()), ("298", "300"));
         assert_eq!((local.get("T.XNYS").unwrap().as_str(), broker.get("T.XNYS")), ("3", None));
         assert_eq!((local.get("PFE.XNYS"), broker["PFE.XNYS"].as_str()), (None, "6"));
 
-        let reconciled = |fault: &&Fault| fault.is_reconciled();
-        let all: Vec<Seen> = SMALL.iter().map(|f| shown(f, "unconfirmed")).collect();
-        play.observed(&all, CATCH_UP);
-        let (minor, other): (Vec<&Fault>, Vec<&Fault>) = SMALL.iter().partition(reconciled);
-        let mut all: Vec<Seen> = other.iter().map(|f| shown(f, "open")).collect();
+        let reconciled = |fault: &&DemoFault| fault.is_reconciled();
+        let all: Vec<ShownDrift> = SMALL.iter().map(|f| shown(f, "unconfirmed")).collect();
+        scenario.on_drifts(&all, CATCH_UP);
+        let (minor, other): (Vec<&DemoFault>, Vec<&DemoFault>) = SMALL.iter().partition(reconciled);
+        let mut all: Vec<ShownDrift> = other.iter().map(|f| shown(f, "open")).collect();
         all.extend(minor.iter().map(|f| shown(f, "reconciling")));
-        play.observed(&all, CATCH_UP);
-        assert_eq!(play.act(), Act::Differ);
-        let (posts, _) = play.due(CATCH_UP + REPORT_EVERY);
+        scenario.on_drifts(&all, CATCH_UP);
+        assert_eq!(scenario.phase(), DemoPhase::SmallDrifts);
+        let (posts, _) = scenario.due(CATCH_UP + REPORT_EVERY);
         assert_eq!(kinds(&posts.engine, "reconciled").len(), 2);
         let local = quantities(&posts.engine);
         assert_eq!((local["F.XNYS"].as_str(), local.get("T.XNYS")), ("300", None));
 
-        play.observed(&all[..2], CATCH_UP);
-        assert_eq!(play.act(), Act::Lose);
-        let (posts, _) = play.due(CATCH_UP + 2 * REPORT_EVERY);
+        scenario.on_drifts(&all[..2], CATCH_UP);
+        assert_eq!(scenario.phase(), DemoPhase::LargeDrift);
+        let (posts, _) = scenario.due(CATCH_UP + 2 * REPORT_EVERY);
         assert_eq!(kinds(&posts.engine, "order_filled").last().unwrap()["symbol"], "MSFT.XNAS");
         assert_eq!(quantities(&posts.engine)["MSFT.XNAS"], "40");
         assert_eq!(quantities(&posts.broker)["MSFT.XNAS"], "52");
 
-        assert!(play.told("active", CATCH_UP).is_empty());
-        play.observed(&[shown(&LARGE, "open")], CATCH_UP);
-        assert_eq!(play.untold(), ["no answer told the engine to halt"]);
-        assert_eq!(play.told("halted", CATCH_UP).len(), 2);
-        assert!(play.told("halted", CATCH_UP).is_empty());
-        let (posts, _) = play.due(CATCH_UP + 60 * REPORT_EVERY);
+        assert!(scenario.on_trading_state("active", CATCH_UP).is_empty());
+        scenario.on_drifts(&[shown(&LARGE, "open")], CATCH_UP);
+        assert_eq!(scenario.missing(), ["no answer said halted"]);
+        assert_eq!(scenario.on_trading_state("halted", CATCH_UP).len(), 2);
+        assert!(scenario.on_trading_state("halted", CATCH_UP).is_empty());
+        let (posts, _) = scenario.due(CATCH_UP + 60 * REPORT_EVERY);
         assert!(kinds(&posts.engine, "order_submitted").is_empty());
         assert!(!kinds(&posts.engine, "order_cancelled").is_empty());
         assert!(!kinds(&posts.engine, "heartbeat").is_empty());
-        assert!(play.orders_unsent() > 0);
-        assert!(play.untold().is_empty(), "{:?}", play.untold());
+        assert!(scenario.orders_unsent() > 0);
+        assert!(scenario.missing().is_empty(), "{:?}", scenario.missing());
     }
 
     #[test]
-    fn a_story_that_did_not_come_true_is_said() {
-        assert_eq!(play().untold().len(), plan::all().count() + 1);
+    fn everything_that_did_not_happen_is_reported() {
+        assert_eq!(scenario().missing().len(), plan::all().count() + 1);
     }
 }
