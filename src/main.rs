@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-/// An event is a handful of small texts, made by one thread and dropped by another: with the
-/// allocator of glibc a third of the instructions of a request are spent in it.
+/// The strings of an event are allocated on a request thread and freed on the writer thread. glibc's
+/// malloc is slow for that pattern, see docs/performance.md.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,4 +1,4 @@
-//! The arguments, in the style of the Prometheus family: long, dotted names, two dashes.
+//! Command-line arguments, in the style of Prometheus: long, dotted names with two dashes.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::demo;
 use crate::domain::time::Timestamp;
 use crate::wire::contract::time::parse_rfc3339;
 
-/// Name and version, as `version` and `--version` print them.
+/// Name and version, as printed by `version` and `--version`.
 pub(super) const VERSION: &str = concat!("trading-exporter ", env!("CARGO_PKG_VERSION"));
 
 /// An independent witness beside any trading engine: execution quality, position drift and health
@@ -21,51 +21,48 @@ pub(super) const VERSION: &str = concat!("trading-exporter ", env!("CARGO_PKG_VE
     name = "trading-exporter",
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "Without a command it serves. Exit codes: 0 ended well, 1 failed, 2 wrong \
-                  arguments.\nSignals: SIGTERM and SIGINT drain and end, SIGHUP reads the \
-                  configuration again."
+    after_help = "Without a command, it serves.\nExit codes: 0 success, 1 failure, 2 wrong \
+                  arguments.\nSignals: SIGTERM and SIGINT drain and stop, SIGHUP reloads the \
+                  configuration."
 )]
 pub(super) struct Arguments {
-    /// What to do.
     #[command(subcommand)]
     pub(super) command: Option<Command>,
     #[command(flatten)]
     pub(super) serve: ServeArguments,
 }
 
-/// What to do.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Serve the API and /metrics (the default)
     Serve(Box<ServeArguments>),
-    /// Show the main job: replay an hour of recorded trading, five faults and a halt
+    /// Replay an hour of recorded trading with five faults, until trading is halted
     ///
-    /// Starts the exporter, in memory, and tells it the session through its HTTP API, faster than
-    /// life and shifted to now. Runs until Ctrl-C.
+    /// Starts an exporter in memory and posts a recorded session to its HTTP API, sped up and with
+    /// all times shifted to now. Runs until Ctrl-C.
     Demo(DemoArguments),
-    /// Check configuration files and name every mistake; exit code 1 if there is one
+    /// Check configuration files and print every mistake; exit code 1 if there is one
     CheckConfig(CheckConfigArguments),
-    /// Print alert rules for Prometheus, for the configured thresholds
+    /// Print Prometheus alert rules for the configured thresholds
     ///
-    /// Rules join the metric `trading_threshold`, so a reload of the exporter changes what they
-    /// compare with. With --literal the numbers of the configuration stand in their place.
+    /// The rules compare with the metric `trading_threshold`, so they follow a reload of the
+    /// exporter. With --literal they contain the thresholds as numbers.
     Rules(RulesArguments),
-    /// Look at a journal, or repair it
+    /// Verify, inspect or repair a journal
     Journal {
-        /// What to do with it.
         #[command(subcommand)]
         command: JournalCommand,
     },
-    /// Print the state as it was at a moment, made of the journal
+    /// Print the state at any moment of the past, from the journal
     ///
-    /// Changes nothing and takes no lock: the journal may be one that an exporter is writing to. With
-    /// another configuration it shows what that would have made of the same events and the same
-    /// decisions of people.
+    /// Changes nothing and takes no lock, so the journal may be in use. With another configuration
+    /// it shows the state that this configuration would have reached from the same events and the
+    /// same decisions of people.
     Replay(ReplayArguments),
-    /// Print the SHA-256 of a token, as the configuration wants it
+    /// Print the SHA-256 of a token, for the configuration file
     ///
-    /// Reads the token from stdin (one line, so that it stands in no shell history), or makes a
-    /// new one.
+    /// Reads the token from stdin, as one line, so that it does not appear in the shell history. Or
+    /// generates a new one.
     HashToken(HashTokenArguments),
     /// Print the version
     Version,
@@ -74,22 +71,22 @@ pub(super) enum Command {
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
 pub(super) struct ServeArguments {
-    /// The configuration file (YAML); without it every default holds
+    /// Configuration file (YAML); without it, all defaults apply
     #[arg(long = "config.file", value_name = "FILE")]
     pub(super) config_file: Option<PathBuf>,
-    /// Address and port to listen on, instead of `web.listen_address`; port 0 takes a free one
+    /// Address and port to listen on; overrides `web.listen_address`; port 0 picks a free port
     #[arg(long = "web.listen-address", value_name = "IP:PORT")]
     listen_address: Option<SocketAddr>,
-    /// The URL under which people reach it, for links, instead of `web.external_url`
+    /// URL at which users reach the exporter, for links; overrides `web.external_url`
     #[arg(long = "web.external-url", value_name = "URL")]
     external_url: Option<String>,
-    /// Where records are kept, instead of `storage.mode`
+    /// Where to keep records; overrides `storage.mode`
     #[arg(long = "storage.mode", value_name = "MODE")]
     storage_mode: Option<StorageModeArgument>,
-    /// The directory of the journal, instead of `storage.path`
+    /// Directory of the journal; overrides `storage.path`
     #[arg(long = "storage.path", value_name = "DIR")]
     storage_path: Option<PathBuf>,
-    /// Serve on an address that others can reach although tokens or TLS are missing
+    /// Allow serving on a non-loopback address without tokens or TLS
     #[arg(long)]
     insecure: bool,
     #[command(flatten)]
@@ -97,7 +94,7 @@ pub(super) struct ServeArguments {
 }
 
 impl ServeArguments {
-    /// What stands above the configuration file.
+    /// The arguments that override the configuration file.
     pub(super) fn overrides(&self) -> Overrides {
         Overrides {
             listen_address: self.listen_address,
@@ -116,53 +113,51 @@ impl ServeArguments {
 #[derive(Debug, Args)]
 #[command(mut_arg("level", |level| level.default_value("error")))]
 pub(super) struct DemoArguments {
-    /// End after this time, such as 30s, and fail if the story did not come true by then
+    /// Stop after this time, such as 30s, and fail if the story is not complete by then
     #[arg(long = "for", value_name = "DURATION", value_parser = demo_duration)]
     pub(super) duration: Option<Duration>,
-    /// Address and port to listen on; port 0 takes a free one
+    /// Address and port to listen on; port 0 picks a free port
     #[arg(long = "web.listen-address", value_name = "IP:PORT")]
     pub(super) listen_address: Option<SocketAddr>,
     #[command(flatten)]
     pub(super) log: LogArguments,
 }
 
-/// A time in which the story of the demo can be told.
+/// A duration in which the story of the demo can complete.
 fn demo_duration(text: &str) -> Result<Duration, String> {
-    let duration = parse_duration(text).ok_or("write it as in 30s, 5m or 1m30s")?;
+    let duration = parse_duration(text).ok_or("write it like 30s, 5m or 1m30s")?;
     if duration < demo::SHORTEST {
-        return Err(format!("the story takes {} seconds", demo::SHORTEST.as_secs()));
+        return Err(format!("the story takes at least {} seconds", demo::SHORTEST.as_secs()));
     }
     Ok(duration)
 }
 
-/// Where records are kept.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum StorageModeArgument {
-    /// On disk: an acknowledged event survives a crash
+    /// On disk: acknowledged events survive a crash
     Journal,
-    /// In memory: a restart forgets everything
+    /// In memory: a restart loses everything
     Memory,
 }
 
-/// What is logged, and how. Logs go to stderr.
+/// Level and format of logs, which go to stderr.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct LogArguments {
-    /// The least severe messages that are logged
+    /// Least severe level to log
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
     pub(super) level: LogLevel,
-    /// The form of a message
+    /// Format of log messages
     #[arg(long = "log.format", value_name = "FORMAT", default_value = "text")]
     pub(super) format: LogFormat,
 }
 
-/// How severe a message is.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum LogLevel {
-    /// What cannot go on
+    /// Failures that stop something
     Error,
-    /// What somebody should look at
+    /// Problems that need attention
     Warn,
-    /// What happened
+    /// Normal events
     Info,
     /// Connections and requests
     Debug,
@@ -170,36 +165,35 @@ pub(super) enum LogLevel {
     Trace,
 }
 
-/// The form of a message.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum LogFormat {
-    /// A line for people
+    /// One line of text
     Text,
-    /// A JSON object on a line
+    /// One JSON object per line
     Json,
 }
 
-/// What to do with a journal.
 #[derive(Debug, Subcommand)]
 pub(super) enum JournalCommand {
-    /// Read every byte of it; exit code 1 at the first damage, with file and offset
+    /// Verify all checksums; at the first damage, print file and offset and exit with code 1
     ///
-    /// It may be in use.
+    /// The journal may be in use.
     Verify(JournalArguments),
-    /// Print what was recorded, a line of JSON for each record
+    /// Print the records, one line of JSON each
     ///
-    /// It may be in use. What stands before a damage is printed, and the exit code is 1.
+    /// The journal may be in use. If it is damaged, prints the records before the damage and exits
+    /// with code 1.
     Inspect(InspectArguments),
-    /// Set aside a damage and everything after it, so that the exporter starts again
+    /// Move the first damage and everything after it out of the journal, so that the exporter starts
     ///
-    /// What is dropped is kept in files that are named. The exporter must not be running.
+    /// Keeps the removed bytes in files, and prints their names. The exporter must not be running.
     Repair(JournalArguments),
 }
 
 /// Arguments of `journal verify` and `journal repair`.
 #[derive(Debug, Args)]
 pub(super) struct JournalArguments {
-    /// The directory of the journal: `storage.path`
+    /// Directory of the journal: `storage.path`
     #[arg(value_name = "DIR")]
     pub(super) directory: PathBuf,
 }
@@ -207,46 +201,47 @@ pub(super) struct JournalArguments {
 /// Arguments of `journal inspect`.
 #[derive(Debug, Args)]
 pub(super) struct InspectArguments {
-    /// The directory of the journal: `storage.path`
+    /// Directory of the journal: `storage.path`
     #[arg(value_name = "DIR")]
     pub(super) directory: PathBuf,
-    /// The first record: a sequence, or the time of its receipt as in 2026-11-22T14:30:00Z
-    #[arg(long, value_name = "SEQUENCE|TIME", value_parser = record_place)]
-    pub(super) from: Option<RecordPlace>,
-    /// The last record, written in the same way
-    #[arg(long, value_name = "SEQUENCE|TIME", value_parser = record_place)]
-    pub(super) to: Option<RecordPlace>,
-    /// Only records that name this account
+    /// First record: a sequence, or a receive time such as 2026-11-22T14:30:00Z
+    #[arg(long, value_name = "SEQUENCE|TIME", value_parser = record_position)]
+    pub(super) from: Option<RecordPosition>,
+    /// Last record: a sequence, or a receive time
+    #[arg(long, value_name = "SEQUENCE|TIME", value_parser = record_position)]
+    pub(super) to: Option<RecordPosition>,
+    /// Only records of this account
     #[arg(long, value_name = "ACCOUNT")]
     pub(super) account: Option<String>,
-    /// Only records of this type: that of an event, tick, check, decision, decided or settings
+    /// Only records of this type: an event type, or tick, check, decision, decided, settings
     #[arg(long = "type", value_name = "TYPE")]
     pub(super) kind: Option<String>,
 }
 
-/// A place in the sequence of records.
+/// A position in the journal. As an upper bound it is inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RecordPlace {
-    /// The record with that sequence.
+pub(super) enum RecordPosition {
+    /// The record of that sequence.
     Sequence(u64),
-    /// The first or last record received then.
+    /// By receive time.
     Time(Timestamp),
 }
 
-fn record_place(text: &str) -> Result<RecordPlace, String> {
+fn record_position(text: &str) -> Result<RecordPosition, String> {
     if let Ok(sequence) = text.parse() {
-        return Ok(RecordPlace::Sequence(sequence));
+        return Ok(RecordPosition::Sequence(sequence));
     }
-    parse_rfc3339(text).map(RecordPlace::Time).map_err(|error| error.to_string())
+    let time = parse_rfc3339(text).map(RecordPosition::Time);
+    time.map_err(|error| format!("neither a sequence nor an RFC 3339 time, which {error}"))
 }
 
 /// Arguments of `check-config`.
 #[derive(Debug, Args)]
 pub(super) struct CheckConfigArguments {
-    /// The files
+    /// Files to check
     #[arg(value_name = "FILE", required = true)]
     pub(super) files: Vec<PathBuf>,
-    /// Accept an address that others can reach although tokens or TLS are missing
+    /// Accept a non-loopback address without tokens or TLS
     #[arg(long)]
     pub(super) insecure: bool,
 }
@@ -254,19 +249,19 @@ pub(super) struct CheckConfigArguments {
 /// Arguments of `rules`.
 #[derive(Debug, Args)]
 pub(super) struct RulesArguments {
-    /// Put the thresholds in place as numbers
+    /// Write the thresholds as numbers
     #[arg(long)]
     pub(super) literal: bool,
-    /// The configuration file (YAML) with the thresholds; without it every default holds
+    /// Configuration file (YAML) with the thresholds; without it, all defaults apply
     #[arg(long = "config.file", value_name = "FILE")]
     pub(super) config_file: Option<PathBuf>,
-    /// Write one file for each topic into this directory, instead of all rules to stdout
+    /// Write one file per topic into this directory, instead of all rules to stdout
     #[arg(long = "output.dir", value_name = "DIR")]
     pub(super) output_dir: Option<PathBuf>,
-    /// Where links to runbooks lead, instead of the page of the exporter itself
+    /// URL of the runbooks, for links in alerts; by default the page that the exporter serves
     #[arg(long = "runbook.url", value_name = "URL")]
     pub(super) runbook_url: Option<String>,
-    /// Where Grafana is, for links to dashboards
+    /// URL of Grafana, for links to dashboards
     #[arg(long = "grafana.url", value_name = "URL", default_value = "http://127.0.0.1:3000")]
     pub(super) grafana_url: String,
 }
@@ -274,36 +269,26 @@ pub(super) struct RulesArguments {
 /// Arguments of `replay`.
 #[derive(Debug, Args)]
 pub(super) struct ReplayArguments {
-    /// The directory of the journal
+    /// Directory of the journal: `storage.path`
     #[arg(long, value_name = "DIR")]
     pub(super) journal: PathBuf,
-    /// The last record that counts: its sequence, or a time in RFC 3339; the newest if missing
-    #[arg(long, value_name = "TIME|SEQ", value_parser = super::replay::parse_until)]
-    pub(super) until: Option<Until>,
-    /// Judge by this configuration instead of the one that was in force
+    /// Last record to include: a sequence, or an RFC 3339 receive time; by default the newest
+    #[arg(long, value_name = "SEQUENCE|TIME", value_parser = record_position)]
+    pub(super) until: Option<RecordPosition>,
+    /// Use this configuration instead of the one that was in force
     #[arg(long = "config.file", value_name = "FILE")]
     pub(super) config_file: Option<PathBuf>,
-    /// What to print
-    #[arg(long, value_name = "WHAT", default_value = "metrics")]
+    /// Form of the output
+    #[arg(long, value_name = "FORM", default_value = "metrics")]
     pub(super) output: ReplayOutput,
     /// Read the whole journal, and no snapshot
     #[arg(long)]
     pub(super) full: bool,
 }
 
-/// A moment of the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Until {
-    /// The record of that sequence.
-    Sequence(u64),
-    /// The last record received at that time or before.
-    Time(Timestamp),
-}
-
-/// What `replay` prints.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum ReplayOutput {
-    /// The text of /metrics, without what the exporter says of itself
+    /// The text of /metrics, without the metrics of the exporter's own process
     Metrics,
     /// The state as JSON
     State,
@@ -312,7 +297,7 @@ pub(super) enum ReplayOutput {
 /// Arguments of `hash-token`.
 #[derive(Debug, Args)]
 pub(super) struct HashTokenArguments {
-    /// Make a new token of 256 random bits, and print it on stderr
+    /// Generate a token of 256 random bits and print it to stderr
     #[arg(long)]
     pub(super) generate: bool,
 }
@@ -323,7 +308,7 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_definition_is_sound() {
+    fn the_arguments_are_well_defined() {
         Arguments::command().debug_assert();
     }
 
@@ -352,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_arguments_are_refused() {
+    fn wrong_arguments_are_rejected() {
         let check = |line: &str| {
             let error = Arguments::try_parse_from(line.split(' ')).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line}");
@@ -369,6 +354,7 @@ mod tests {
         check("trading-exporter journal");
         check("trading-exporter journal verify");
         check("trading-exporter journal inspect d --from yesterday");
+        check("trading-exporter replay --journal d --until yesterday");
         check("trading-exporter sing");
     }
 }

@@ -1,11 +1,11 @@
-//! `check-config`: every mistake of every file, before a reload meets it.
+//! `check-config`: reports every mistake in configuration files before the exporter loads them.
 
 use super::args::CheckConfigArguments;
 use super::{Failure, write_err, write_out};
 use crate::app::chain;
 use crate::config::{Config, Overrides};
 
-/// Checks each file. A good one is named on stdout, what is wrong with the others on stderr.
+/// Checks each file. Valid files are listed on stdout, the mistakes of the others on stderr.
 pub(super) fn run(arguments: &CheckConfigArguments) -> Result<(), Failure> {
     let mut result = Ok(());
     for file in &arguments.files {
@@ -14,7 +14,7 @@ pub(super) fn run(arguments: &CheckConfigArguments) -> Result<(), Failure> {
             Ok(_) => write_out(&format!("{}: ok\n", file.display()))?,
             Err(error) => {
                 write_err(&format!("{}: {}\n", file.display(), chain(&error)));
-                result = Err(Failure::Said);
+                result = Err(Failure::Reported);
             }
         }
     }

@@ -9,13 +9,13 @@ use super::{Failure, write_err, write_out};
 
 /// Random bytes of a generated token.
 const TOKEN_BYTES: usize = 32;
-/// A token that somebody can guess protects nothing; this is the least that passes.
+/// Shorter tokens could be guessed.
 const TOKEN_CHARS_MIN: usize = 16;
-/// A token is sent in a header, which is bounded.
+/// A token is sent in a header, whose length is bounded.
 const TOKEN_CHARS_MAX: usize = 512;
 
-/// Prints the digest on stdout; a generated token goes to stderr, so that a script that keeps the
-/// digest does not keep the token.
+/// Prints the digest to stdout. A generated token is printed to stderr, so that a script that stores
+/// the digest does not store the token with it.
 pub(super) fn run(arguments: &HashTokenArguments) -> Result<(), Failure> {
     let token = if arguments.generate {
         let token = generate()?;
@@ -30,18 +30,18 @@ pub(super) fn run(arguments: &HashTokenArguments) -> Result<(), Failure> {
     write_out(&format!("{}\n", hex(&Sha256::digest(token.as_bytes()))))
 }
 
-/// A token of random bytes, in hexadecimal digits.
+/// A random token, in hexadecimal digits.
 fn generate() -> Result<String, Failure> {
     let mut bytes = [0; TOKEN_BYTES];
     getrandom::fill(&mut bytes).map_err(Failure::Random)?;
     Ok(hex(&bytes))
 }
 
-/// Refuses what could not be sent as a bearer token (RFC 6750 section 2.1), or guessed.
+/// Rejects a token that cannot be sent as a bearer token (RFC 6750 section 2.1), or can be guessed.
 fn check(token: &str) -> Result<&str, &'static str> {
     let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
     if token.len() < TOKEN_CHARS_MIN {
-        return Err("a token needs at least 16 characters; --generate makes a good one");
+        return Err("a token needs at least 16 characters; --generate makes one");
     }
     if token.len() > TOKEN_CHARS_MAX {
         return Err("a token has at most 512 characters");
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn generated_tokens_differ_and_pass() {
+    fn generated_tokens_differ_and_are_valid() {
         let (one, other) = (generate().unwrap(), generate().unwrap());
         assert_ne!(one, other);
         assert_eq!(check(&one), Ok(one.as_str()));
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_that_nobody_can_send_are_refused() {
+    fn tokens_that_cannot_be_sent_are_rejected() {
         let check = |token: &str, expect: bool| {
             assert_eq!(super::check(token).is_ok(), expect, "{token:?}");
         };

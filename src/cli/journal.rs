@@ -1,20 +1,20 @@
-//! `journal`: what stands on the disk, checked, shown, repaired.
+//! `journal`: verifies, inspects and repairs a journal on disk.
 //!
-//! Input: the directory of a journal. Output: a report or NDJSON on stdout. Invariants: only
-//! `repair` changes anything, and it keeps every byte that it drops; what stands before a damage is
-//! shown although the command then fails. Deliberately absent: the state that the records add up to
-//! (see `replay`).
+//! Input: the directory of a journal. Output: a report or NDJSON on stdout. Invariants: only `repair`
+//! changes anything, and it keeps every byte that it removes; `inspect` prints the records before a
+//! damage although it then fails. Deliberately absent: the state that the records lead to (see
+//! `replay`).
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::args::{InspectArguments, JournalCommand, RecordPlace};
+use super::args::{InspectArguments, JournalCommand, RecordPosition};
 use super::{Failure, write_err, write_out};
 use crate::domain::time::Timestamp;
 use crate::engine::{CodecError, RecordCodec, RecordParts};
 use crate::journal::{
-    Batch, DiskStorage, JournalReader, LogError, Repaired, Storage, TailState, Verified, repair,
+    self, Batch, DiskStorage, JournalReader, LogError, Repaired, Storage, TailState, Verified,
 };
 use crate::wire::contract::time::rfc3339;
 
@@ -23,7 +23,7 @@ pub(super) fn run(command: &JournalCommand) -> Result<(), Failure> {
     match command {
         JournalCommand::Verify(arguments) => verify(&arguments.directory),
         JournalCommand::Inspect(arguments) => inspect(arguments),
-        JournalCommand::Repair(arguments) => mend(&arguments.directory),
+        JournalCommand::Repair(arguments) => repair(&arguments.directory),
     }
 }
 
@@ -33,7 +33,6 @@ fn open(directory: &Path) -> Result<Arc<dyn Storage>, Failure> {
     Ok(Arc::new(storage))
 }
 
-/// Reads every byte, and says what there is.
 fn verify(directory: &Path) -> Result<(), Failure> {
     let verified = JournalReader::open(open(directory)?)?.verify()?;
     write_out(&describe(&verified))
@@ -50,60 +49,64 @@ fn describe(verified: &Verified) -> String {
     }
     if let TailState::Torn { place } = &verified.tail {
         lines.push(format!(
-            "{place}: a batch that is not whole: it is being written now, or a crash cut it short"
+            "{place}: an incomplete batch: it is being written now, or a crash interrupted it"
         ));
     }
     if verified.torn_files > 0 {
         let count = verified.torn_files;
-        lines.push(format!("{count} batches that crashes cut short are kept as *.torn"));
+        lines.push(format!("{count} batches that crashes interrupted are kept in *.torn files"));
     }
     lines.join("\n") + "\n"
 }
 
-/// What is dropped stands in files; the report names them.
-fn mend(directory: &Path) -> Result<(), Failure> {
-    let Some(Repaired { damage, last_sequence, dropped }) = repair(&open(directory)?)? else {
+/// Repairs the journal, and prints which files hold the removed bytes.
+fn repair(directory: &Path) -> Result<(), Failure> {
+    let Some(Repaired { damage, last_sequence, dropped }) = journal::repair(&open(directory)?)?
+    else {
         return write_out("nothing is damaged\n");
     };
     let mut lines = vec![
         format!("repaired: {damage}"),
         format!("the journal now ends with record {last_sequence}"),
     ];
-    lines.extend(dropped.iter().map(|file| format!("what stood after it is kept in {file}")));
+    lines.extend(dropped.iter().map(|file| format!("removed data is kept in {file}")));
     write_out(&(lines.join("\n") + "\n"))
 }
 
-/// Writes a line of JSON for each record that is asked for.
+/// Writes a line of JSON for each record that matches the arguments.
 fn inspect(arguments: &InspectArguments) -> Result<(), Failure> {
     let reader = JournalReader::open(open(&arguments.directory)?)?;
     let from = match arguments.from {
-        Some(RecordPlace::Sequence(sequence)) => sequence.max(reader.first_sequence()),
-        Some(RecordPlace::Time(_)) | None => reader.first_sequence(),
+        Some(RecordPosition::Sequence(sequence)) => sequence.max(reader.first_sequence()),
+        Some(RecordPosition::Time(_)) | None => reader.first_sequence(),
     };
-    let mut lines = Lines { out: BufWriter::new(io::stdout().lock()), arguments, stopped: None };
-    let result = reader.replay(from, &mut |batch| lines.batch(batch));
-    let flushed = lines.out.flush().map_err(Stop::Terminal);
-    match lines.stopped.map_or(flushed, Err) {
-        Err(Stop::Done) => return Ok(()),
-        // Whoever read has read enough.
-        Err(Stop::Terminal(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-        Err(Stop::Terminal(source)) => {
+    let mut printer =
+        RecordPrinter { out: BufWriter::new(io::stdout().lock()), arguments, stopped: None };
+    let result = reader.replay(from, &mut |batch| printer.batch(batch));
+    let flushed = printer.out.flush().map_err(InspectStop::Terminal);
+    match printer.stopped.map_or(flushed, Err) {
+        Err(InspectStop::Done) => return Ok(()),
+        // The reader of the pipe has seen enough.
+        Err(InspectStop::Terminal(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            return Ok(());
+        }
+        Err(InspectStop::Terminal(source)) => {
             return Err(Failure::Terminal { doing: "write to stdout", source });
         }
-        Err(Stop::Record { sequence, source }) => {
+        Err(InspectStop::Record { sequence, source }) => {
             return Err(Failure::Record { sequence, source });
         }
         Ok(()) => {}
     }
     if let TailState::Torn { place } = result? {
-        write_err(&format!("{place}: what follows is not a whole batch, and not shown\n"));
+        write_err(&format!("{place}: an incomplete batch follows, which is not shown\n"));
     }
     Ok(())
 }
 
-/// Why the lines end before the journal does.
-enum Stop {
-    /// Nothing that follows is asked for.
+/// Why the output ends before the journal does.
+enum InspectStop {
+    /// No later record matches the arguments.
     Done,
     Terminal(io::Error),
     Record {
@@ -112,34 +115,34 @@ enum Stop {
     },
 }
 
-struct Lines<'a> {
+struct RecordPrinter<'a> {
     out: BufWriter<io::StdoutLock<'a>>,
     arguments: &'a InspectArguments,
-    stopped: Option<Stop>,
+    stopped: Option<InspectStop>,
 }
 
-impl Lines<'_> {
+impl RecordPrinter<'_> {
     fn batch(&mut self, batch: &Batch) -> Result<(), LogError> {
         self.records(batch).map_err(|stop| {
             self.stopped = Some(stop);
-            // It ends the replay, and is not shown.
+            // Any error ends the replay. It is not shown.
             LogError::Full
         })
     }
 
-    fn records(&mut self, batch: &Batch) -> Result<(), Stop> {
+    fn records(&mut self, batch: &Batch) -> Result<(), InspectStop> {
         let received_at = batch.received_at_nanos();
         for (sequence, bytes) in (batch.first_sequence()..).zip(batch.records()) {
             if self.arguments.to.is_some_and(|to| is_before(to, sequence, received_at)) {
-                return Err(Stop::Done);
+                return Err(InspectStop::Done);
             }
             if self.arguments.from.is_some_and(|from| !reached(from, sequence, received_at)) {
                 continue;
             }
-            let parts =
-                RecordCodec::parts(bytes).map_err(|source| Stop::Record { sequence, source })?;
+            let parts = RecordCodec::parts(bytes)
+                .map_err(|source| InspectStop::Record { sequence, source })?;
             if self.is_wanted(&parts) {
-                self.line(sequence, received_at, &parts).map_err(Stop::Terminal)?;
+                self.line(sequence, received_at, &parts).map_err(InspectStop::Terminal)?;
             }
         }
         Ok(())
@@ -164,23 +167,23 @@ impl Lines<'_> {
     }
 }
 
-/// Whether a record stands at that place or after it.
-fn reached(place: RecordPlace, sequence: u64, received_at: i64) -> bool {
-    match place {
-        RecordPlace::Sequence(from) => sequence >= from,
-        RecordPlace::Time(from) => received_at >= from.as_nanos(),
+/// Whether a record is at the position or after it.
+fn reached(position: RecordPosition, sequence: u64, received_at: i64) -> bool {
+    match position {
+        RecordPosition::Sequence(from) => sequence >= from,
+        RecordPosition::Time(from) => received_at >= from.as_nanos(),
     }
 }
 
-/// Whether that place is before a record.
-fn is_before(place: RecordPlace, sequence: u64, received_at: i64) -> bool {
-    match place {
-        RecordPlace::Sequence(to) => to < sequence,
-        RecordPlace::Time(to) => to.as_nanos() < received_at,
+/// Whether the position is before a record.
+fn is_before(position: RecordPosition, sequence: u64, received_at: i64) -> bool {
+    match position {
+        RecordPosition::Sequence(to) => to < sequence,
+        RecordPosition::Time(to) => to.as_nanos() < received_at,
     }
 }
 
-/// A time for people; one that this version cannot write is told in nanoseconds.
+/// A time in RFC 3339. In nanoseconds if it is out of the range of [`Timestamp`].
 fn time(nanos: i64) -> String {
     Timestamp::from_nanos(nanos).map_or_else(|_| nanos.to_string(), rfc3339)
 }

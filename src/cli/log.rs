@@ -8,8 +8,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::args::{LogArguments, LogFormat, LogLevel};
 
-/// Sends what is logged to stderr from now on. Libraries are heard from WARN upward, or at the
-/// level asked for if that is less.
+/// Starts logging to stderr. Libraries log at WARN and above, or at the level of the arguments if that
+/// is more severe.
 pub(super) fn init(arguments: LogArguments) {
     let level = match arguments.level {
         LogLevel::Error => LevelFilter::ERROR,
@@ -27,6 +27,6 @@ pub(super) fn init(arguments: LogArguments) {
             fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed()
         }
     };
-    // A second call in one process changes nothing.
+    // A second call in one process has no effect.
     tracing_subscriber::registry().with(layer.with_filter(targets)).try_init().ok();
 }

@@ -1,8 +1,8 @@
 //! The command line: arguments in, an exit code out.
 //!
-//! Exit codes: 0 all is well (also after a signal and a complete drain); 1 it failed, and a line on
-//! stderr says why; 2 the arguments are wrong. Results go to stdout, all else to stderr.
-//! Deliberately absent: what the commands do with a configuration (see `crate::app`).
+//! Exit codes: 0 success (also after a signal and a complete drain); 1 failure, with the reason on
+//! stderr; 2 wrong arguments. Results go to stdout, everything else to stderr. Deliberately absent:
+//! the service that a configuration describes (see `crate::app`).
 
 mod args;
 mod check_config;
@@ -22,73 +22,58 @@ use clap::Parser;
 use crate::app::chain;
 use args::{Arguments, Command};
 
-/// The arguments are wrong.
+/// Exit code for wrong arguments.
 const USAGE: u8 = 2;
 
-/// Why a command failed; what it says is shown to whoever called it.
+/// Why a command failed. Printed to stderr, with its sources.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
-    /// Serving failed.
     #[error(transparent)]
     App(#[from] crate::app::AppError),
-    /// The journal cannot be replayed.
     #[error("cannot replay")]
     Replay(#[from] crate::engine::RecoverError),
-    /// The demo failed.
     #[error(transparent)]
     Demo(#[from] crate::demo::DemoError),
-    /// Reading or writing at the terminal failed.
+    /// Reading stdin or writing stdout failed.
     #[error("cannot {doing}")]
     Terminal {
-        /// What was being done.
         doing: &'static str,
-        /// Why it failed.
         #[source]
         source: io::Error,
     },
-    /// A file cannot be written.
     #[error("cannot write {path}")]
     Write {
-        /// The file.
         path: std::path::PathBuf,
-        /// Why not.
         #[source]
         source: io::Error,
     },
-    /// The journal cannot be read or repaired.
     #[error(transparent)]
     Journal(#[from] crate::journal::LogError),
-    /// A record of the journal cannot be shown.
     #[error("record {sequence} cannot be shown")]
     Record {
-        /// Its sequence.
         sequence: u64,
-        /// Why.
         #[source]
         source: crate::engine::CodecError,
     },
-    /// There is no randomness.
-    #[error("the system gives no random bytes: {0}")]
+    #[error("the system provides no random bytes: {0}")]
     Random(getrandom::Error),
-    /// A token that nobody should use.
     #[error("{0}")]
     Token(&'static str),
-    /// It was said already, in more than one line.
+    /// The command has printed its errors itself.
     #[error("")]
-    Said,
+    Reported,
 }
 
-/// Parses the arguments of the process, runs the command, and says how it ended.
+/// Runs the command that the arguments of the process name. Returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse_from(std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(error) => {
             let code = if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
-            // Nobody is left to tell when stdout and stderr are closed.
+            // If stdout and stderr are closed, only the exit code is left.
             error.print().ok();
             return code;
         }
@@ -106,7 +91,7 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Said) => ExitCode::FAILURE,
+        Err(Failure::Reported) => ExitCode::FAILURE,
         Err(failure) => {
             write_err(&format!("trading-exporter: {}\n", chain(&failure)));
             ExitCode::FAILURE
@@ -114,14 +99,14 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Writes a result.
+/// Writes a result to stdout.
 fn write_out(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     written.map_err(|source| Failure::Terminal { doing: "write to stdout", source })
 }
 
-/// Writes what went wrong. If stderr is closed, the exit code has to do.
+/// Writes to stderr. If it is closed, only the exit code is left.
 fn write_err(text: &str) {
     io::stderr().write_all(text.as_bytes()).ok();
 }

@@ -1,25 +1,25 @@
-//! `replay`: the state as it was at a moment, made of the journal: the flight recorder.
+//! `replay`: prints the state at any moment of the past, from the journal. The flight recorder.
 //!
-//! Nothing is changed and no lock is taken, so the journal may be one that an exporter is writing
-//! to. With another configuration it shows what that would have made of the same events and the same
-//! decisions of people.
+//! Input: the directory of a journal, a position in it, and optionally another configuration. Output:
+//! the state on stdout, its origin on stderr. Invariant: nothing is changed and no lock is taken, so
+//! the journal may be in use. With another configuration, the output is the state that it would have
+//! reached from the same events and the same decisions of people.
 
 use std::io::Write;
 use std::sync::Arc;
 
-use super::args::{ReplayArguments, ReplayOutput, Until};
+use super::args::{RecordPosition, ReplayArguments, ReplayOutput};
 use super::{Failure, write_err, write_out};
 use crate::app::{SETTINGS, chain};
 use crate::clock;
 use crate::config::{Config, Overrides};
 use crate::domain::monitor::Monitor;
-use crate::domain::time::Timestamp;
 use crate::engine::{Beginning, RecordCodec, RecoverError, Replay, Settled, StateCodec, States};
 use crate::journal::{DiskStorage, JournalReader, LogError, SnapshotInfo, Snapshots, Storage};
 use crate::metrics::{Format, encode, project};
 use crate::wire::answer::Whole;
 
-/// Prints the state on stdout, and on stderr what it was made of.
+/// Prints the state to stdout, and to stderr how it was computed.
 pub(super) fn run(arguments: &ReplayArguments) -> Result<(), Failure> {
     let settled = match &arguments.config_file {
         None => Settled::AsRecorded,
@@ -35,19 +35,19 @@ pub(super) fn run(arguments: &ReplayArguments) -> Result<(), Failure> {
     let reader = JournalReader::open(Arc::clone(&storage)).map_err(RecoverError::Log)?;
     let replay = Replay::new(RecordCodec::new(SETTINGS)).settled(settled.clone());
     let replay = match arguments.until {
-        Some(Until::Sequence(sequence)) => replay.until(sequence),
-        Some(Until::Time(_)) | None => replay,
+        Some(RecordPosition::Sequence(sequence)) => replay.until(sequence),
+        Some(RecordPosition::Time(_)) | None => replay,
     };
     let began = clock::monotonic();
     let first = reader.first_sequence();
     let (mut state, snapshot) = beginning(arguments, &settled, &replay, first, storage)?;
     let folded = fold(&replay, &reader, arguments.until, &mut state)?;
     let seconds = clock::monotonic().saturating_duration_since(began).as_secs_f64();
-    tell(&state, snapshot, folded, seconds);
+    report(&state, snapshot, folded, seconds);
     print(&state, arguments.output)
 }
 
-/// The state to begin with: that of a snapshot, or none.
+/// The state to start from: that of a snapshot, or the empty state.
 fn beginning(
     arguments: &ReplayArguments,
     settled: &Settled,
@@ -66,37 +66,37 @@ fn beginning(
     let mut states = States::new(Snapshots::new(storage), StateCodec::new(SETTINGS));
     let wanted = |info: &SnapshotInfo| match arguments.until {
         None => true,
-        Some(Until::Sequence(sequence)) => info.sequence <= sequence,
-        Some(Until::Time(time)) => info.received_at_nanos <= time.as_nanos(),
+        Some(RecordPosition::Sequence(sequence)) => info.sequence <= sequence,
+        Some(RecordPosition::Time(time)) => info.received_at_nanos <= time.as_nanos(),
     };
     let Beginning { state, unreadable } = states.newest(&wanted).map_err(RecoverError::from)?;
     for error in unreadable {
-        write_err(&format!("trading-exporter: passed over: {}\n", chain(&error)));
+        write_err(&format!("trading-exporter: skipped: {}\n", chain(&error)));
     }
     let Some((state, info)) = state else { return Ok((replay.beginning(), None)) };
     let Settled::By(settings) = settled else { return Ok((state, Some(info))) };
     write_err(&format!(
-        "trading-exporter: records before {first} are no longer kept: up to {} the state is what the \
-         settings of the time made of them\n",
+        "trading-exporter: records before {first} are no longer kept: up to record {} the state was \
+         computed with the settings of that time\n",
         info.sequence
     ));
     Ok((state.resumed(Arc::clone(settings)), Some(info)))
 }
 
-/// Folds the records after the state, up to the moment asked for. Returns how many.
+/// Folds the records after the state, up to `until`. Returns the number of records.
 fn fold(
     replay: &Replay,
     reader: &JournalReader,
-    until: Option<Until>,
+    until: Option<RecordPosition>,
     state: &mut Monitor,
 ) -> Result<u64, Failure> {
     let last_nanos = match until {
-        Some(Until::Time(time)) => time.as_nanos(),
-        Some(Until::Sequence(_)) | None => i64::MAX,
+        Some(RecordPosition::Time(time)) => time.as_nanos(),
+        Some(RecordPosition::Sequence(_)) | None => i64::MAX,
     };
     let last = match until {
-        Some(Until::Sequence(sequence)) => sequence,
-        Some(Until::Time(_)) | None => u64::MAX,
+        Some(RecordPosition::Sequence(sequence)) => sequence,
+        Some(RecordPosition::Time(_)) | None => u64::MAX,
     };
     let (mut folded, mut broken, mut is_over) = (0, None, false);
     let from = state.sequence() + 1;
@@ -122,8 +122,8 @@ fn fold(
     }
 }
 
-/// Says what the state was made of.
-fn tell(state: &Monitor, snapshot: Option<SnapshotInfo>, folded: u64, seconds: f64) {
+/// Prints how the state was computed.
+fn report(state: &Monitor, snapshot: Option<SnapshotInfo>, folded: u64, seconds: f64) {
     let at = crate::wire::contract::time::rfc3339(state.now());
     let from = snapshot.map_or_else(
         || "the first record".to_owned(),
@@ -132,14 +132,14 @@ fn tell(state: &Monitor, snapshot: Option<SnapshotInfo>, folded: u64, seconds: f
     #[expect(clippy::cast_precision_loss, reason = "a statistic")]
     let rate = folded as f64 / seconds.max(1e-9);
     write_err(&format!(
-        "trading-exporter: the state of record {} ({at}), made of {from} and {folded} records in \
+        "trading-exporter: state at record {} ({at}), computed from {from} and {folded} records in \
          {seconds:.3} s, {rate:.0} records a second\n",
         state.sequence()
     ));
     if state.decisions_missed() > 0 {
         write_err(&format!(
-            "trading-exporter: {} decisions of the journal were not reached by this version; they \
-             stand all the same\n",
+            "trading-exporter: this version would not have made {} of the decisions in the journal; \
+             they remain in force\n",
             state.decisions_missed()
         ));
     }
@@ -155,14 +155,4 @@ fn print(state: &Monitor, output: ReplayOutput) -> Result<(), Failure> {
             written.map_err(|source| Failure::Terminal { doing: "write to stdout", source })
         }
     }
-}
-
-/// A moment of the journal: a record, or a time.
-pub(super) fn parse_until(text: &str) -> Result<Until, String> {
-    if let Ok(sequence) = text.parse() {
-        return Ok(Until::Sequence(sequence));
-    }
-    let time: Result<Timestamp, _> = crate::wire::contract::time::parse_rfc3339(text);
-    time.map(Until::Time)
-        .map_err(|error| format!("is neither a sequence nor a time in RFC 3339, which {error}"))
 }

@@ -1,4 +1,4 @@
-//! `rules`: alert rules for the configured thresholds, on stdout or as files.
+//! `rules`: prints alert rules for the configured thresholds, or writes them to files.
 
 use std::fs;
 use std::path::Path;
@@ -8,9 +8,9 @@ use super::{Failure, write_out};
 use crate::alerting::{self, Style, Thresholds};
 use crate::config::{Config, Overrides};
 
-/// Prints the rules, or writes the files and names them.
+/// Prints the rules, or writes the files and prints their names.
 pub(super) fn run(arguments: &RulesArguments) -> Result<(), Failure> {
-    // Only thresholds and what halts are wanted of it: whoever prints rules opens no address.
+    // Only thresholds and halting alerts are used. No address is opened, so it need not be secure.
     let overrides = Overrides { insecure: true, ..Overrides::default() };
     let config = Config::load(arguments.config_file.as_deref(), overrides)?;
     let style = style(arguments, &config);
@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &RulesArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Links to runbooks lead to the exporter itself, under the URL at which people reach it.
+/// By default, links to runbooks lead to the exporter itself, at its external URL.
 fn style(arguments: &RulesArguments, config: &Config) -> Style {
     let default = Style::default();
     let trimmed = |url: &str| url.trim_end_matches('/').to_owned();
@@ -44,7 +44,7 @@ fn style(arguments: &RulesArguments, config: &Config) -> Style {
     }
 }
 
-/// Writes a file as a whole, or leaves the one before it.
+/// Replaces a file atomically.
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let temporary = path.with_extension("yml.tmp");
     let written = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, path));

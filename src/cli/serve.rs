@@ -1,10 +1,10 @@
-//! `serve`: the exporter itself.
+//! `serve`: runs the exporter.
 
 use super::args::ServeArguments;
 use super::{Failure, log};
 use crate::app::{self, ConfigSource};
 
-/// Serves until a signal.
+/// Serves until a signal arrives.
 pub(super) fn run(arguments: ServeArguments) -> Result<(), Failure> {
     log::init(arguments.log);
     let source = ConfigSource { overrides: arguments.overrides(), file: arguments.config_file };
