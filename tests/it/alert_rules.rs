@@ -238,8 +238,8 @@ fn every_alert_has_a_runbook() {
     for name in names {
         let of_alert = runbooks.split(&format!("## {name}\n")).nth(1).expect("a section");
         let section = of_alert.split("\n## ").next().unwrap_or_default();
-        for part in ["**Means.**", "**See.**", "**Do.**", "**Silence.**"] {
-            assert!(section.contains(part), "{name} has no {part}");
+        for part in ["Means", "Trading", "Check", "Do", "Ends", "Silence"] {
+            assert!(section.contains(&format!("**{part}.**")), "{name} has no {part}");
         }
     }
 }
