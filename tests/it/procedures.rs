@@ -99,7 +99,7 @@ const RUNBOOKS: [Entry; 2] = [
 
 /// The first lines of the README stand for themselves.
 const README: [Entry; 4] = [
-    ("Two commands", Elsewhere("tests/run demo, and tests/run itself")),
+    ("Try it", Elsewhere("tests/run demo")),
     ("A first event", Elsewhere("tests/it/readme.rs")),
     ("From Python in five lines", Elsewhere("clients/python/check package, test_readme.py")),
     ("Configuration", Elsewhere("it serves; Reload and Give out a token have the rest")),
