@@ -332,14 +332,14 @@ def crowd(stack):
 
     title = f"CRITICAL( ×[0-9]+)? SlippageHigh: {account}.*"
     for what, ended, texts in (
-        ("a hundred that fire", 0, ("more that fire, 100 in all",)),
-        ("half of them ended", 50, ("more that fire, 50 in all", "more that ended, 50 in all")),
+        ("a hundred that fire", 0, ("more firing, 100 in total",)),
+        ("half of them ended", 50, ("more firing, 50 in total", "more ended, 50 in total")),
     ):
         call(f"{stack.alertmanager}/api/v2/alerts", body=list(alerts(ended)))
         wait_for(f"Discord: {what}", 150, lambda t=texts: stack.discord.told(title, *t))
     call(f"{stack.alertmanager}/api/v2/alerts", body=list(alerts(100)))
     wait_for("Discord: all of them ended", 150, lambda: stack.discord.told(
-        f"NO LONGER FIRING SlippageHigh: {account}.*", "more that ended"))
+        f"NO LONGER FIRING SlippageHigh: {account}.*", "more ended"))
     longest = max(units(message) for _, message in stack.discord.messages)
     expect(longest > 3000, f"the longest message has {longest} characters")
 

@@ -138,7 +138,7 @@ def check_lengths():
                 if units > limit:
                     yield f"{what}: {template} has {units} characters, and {limit} are taken"
             told = text.count("Since ") + text.count("It ended")
-            left = sum(int(n) for n in re.findall(r"and (\d+) more that", text))
+            left = sum(int(n) for n in re.findall(r"and (\d+) more (?:firing|ended)", text))
             if told + left != firing + ended or not text.strip():
                 yield f"{what}: {told} are told and {left} are counted"
     print(f"the longest messages: {longest}")
