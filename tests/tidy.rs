@@ -52,6 +52,29 @@ const MODULES: &[Module] = &[
     Module { name: "invariant", may_import: &[] },
 ];
 
+/// A room inside a module, and the rooms that it may import beside itself, in its own module or in
+/// another one. Naming a room includes the rooms inside it.
+struct Room {
+    path: &'static [&'static str],
+    may_import: &'static [&'static [&'static str]],
+}
+
+const JSON: &[&str] = &["wire", "json"];
+const TIME: &[&str] = &["wire", "time"];
+const CONTRACT: &[&str] = &["wire", "contract"];
+
+/// Who may import whom inside a module. Files that are in no room may import every room.
+const ROOMS: &[Room] = &[
+    // Knows nothing of trading.
+    Room { path: JSON, may_import: &[&["domain", "units"]] },
+    Room { path: TIME, may_import: &[&["domain"], JSON] },
+    Room { path: CONTRACT, may_import: &[&["domain"], JSON, TIME] },
+    Room { path: &["wire", "event"], may_import: &[&["domain"], JSON, TIME, CONTRACT] },
+    Room { path: &["wire", "request"], may_import: &[&["domain"], JSON, TIME, CONTRACT] },
+    // Knows nothing of how bodies are read.
+    Room { path: &["wire", "answer"], may_import: &[&["domain"], JSON, TIME] },
+];
+
 /// A crate (or a part of `std`) that only some modules may name.
 struct Confined {
     path: &'static [&'static str],
@@ -195,6 +218,30 @@ fn foreign_imports(file: &File) -> Vec<String> {
     arrows.collect()
 }
 
+/// Arrows between rooms that [`ROOMS`] does not have, outside tests.
+fn foreign_rooms(file: &File) -> Vec<String> {
+    let inside = file.name.strip_prefix("src/").unwrap_or_default().trim_end_matches(".rs");
+    let here: Vec<&str> = inside.split('/').collect();
+    let Some(room) = ROOMS.iter().find(|room| here.starts_with(room.path)) else {
+        return Vec::new();
+    };
+    if here.last() == Some(&"tests") {
+        return Vec::new();
+    }
+    let arrows = paths(&tokens(&file.text)).into_iter().filter(|path| !path.in_tests);
+    let wrong = arrows.filter_map(|path| {
+        let target = absolute(&file.name, &path)?;
+        let target: Vec<&str> = target.iter().map(String::as_str).collect();
+        let known = MODULES.iter().any(|m| Some(&m.name) == target.first());
+        let mut allowed = room.may_import.iter().copied().chain([room.path]);
+        (known && !allowed.any(|prefix| target.starts_with(prefix))).then(|| {
+            let (from, to) = (room.path.join("::"), target.join("::"));
+            format!("{}:{}: {from} must not import {to}", file.name, path.line)
+        })
+    });
+    wrong.collect()
+}
+
 /// Crates named where the table does not admit them.
 fn foreign_crates(file: &File, dependencies: &[String]) -> Vec<String> {
     let Some(module) = module_of(&file.name) else { return Vec::new() };
@@ -304,6 +351,16 @@ fn modules_import_only_what_the_table_says() {
 }
 
 #[test]
+fn rooms_import_only_what_the_table_says() {
+    each_source(foreign_rooms);
+    for room in ROOMS {
+        let path = format!("src/{}", room.path.join("/"));
+        let exists = root().join(&path).is_dir() || root().join(format!("{path}.rs")).is_file();
+        assert!(exists, "{path} is in ROOMS and does not exist");
+    }
+}
+
+#[test]
 fn crates_stand_only_where_the_table_says() {
     let dependencies = tree::dependencies();
     each_source(|file| foreign_crates(file, &dependencies));
@@ -381,6 +438,17 @@ fn each_check_can_fail() {
     check(foreign_imports, "src/app.rs", "use crate::{api, engine};", 0);
     check(foreign_imports, "src/main.rs", "use trading_exporter::domain::ids;", 1);
     check(foreign_imports, "src/novel/mod.rs", "", 1);
+
+    check(foreign_rooms, "src/wire/json/x.rs", "use crate::domain::units::Decimal;", 0);
+    check(foreign_rooms, "src/wire/json/x.rs", "use crate::domain::ids::Symbol;", 1);
+    check(foreign_rooms, "src/wire/json/x.rs", "use super::super::contract::field::Field;", 1);
+    check(foreign_rooms, "src/wire/json/x.rs", "use super::scan; use crate::wire::json::y;", 0);
+    check(foreign_rooms, "src/wire/json/tests.rs", "use crate::domain::ids::Symbol;", 0);
+    check(foreign_rooms, "src/wire/contract/x.rs", "use crate::wire::event::KINDS;", 1);
+    check(foreign_rooms, "src/wire/event/x.rs", "use crate::wire::request::decisions::HALT;", 1);
+    check(foreign_rooms, "src/wire/event/x.rs", "use crate::wire::contract::field::Field;", 0);
+    check(foreign_rooms, "src/wire/answer/x.rs", "use crate::wire::contract::error::Code;", 1);
+    check(foreign_rooms, "src/wire/decode.rs", "use crate::wire::{event, contract::error};", 0);
 
     check(crates, "src/domain/x.rs", "use serde_json::Value;", 1);
     check(crates, "src/domain/x.rs", "use rust_decimal::Decimal; use serde::Serialize;", 0);

@@ -4,7 +4,7 @@
 //! go round. Times are those of now, to the microsecond, and read anew for each batch.
 
 use trading_exporter::clock;
-use trading_exporter::wire::contract::time::rfc3339;
+use trading_exporter::wire::time::rfc3339;
 
 /// Symbols that the orders of one engine are spread over.
 pub(crate) const SYMBOLS: u64 = 100;

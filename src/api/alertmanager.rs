@@ -20,7 +20,7 @@ use crate::domain::ids::{Account, Actor};
 use crate::domain::record::{Decision, Entry, Refusal, Verdict};
 use crate::metrics::NotificationOutcome;
 use crate::wire::answer::{HaltAnswer, NotificationAnswer};
-use crate::wire::request::notification::{self, Ask, Notification};
+use crate::wire::request::notification::{self, Notification, RequestedHalt};
 
 /// Who set the causes, for the audit trail.
 const ACTOR: &str = "alertmanager";
@@ -68,7 +68,7 @@ async fn take(
 ) -> Result<NotificationAnswer, Problem> {
     Parameters::parse(request.uri(), &[])?;
     let (bytes, _, share) = body::read_notification(app, request).await?.into_parts();
-    let Notification { asks, ignored, unknown, unknown_actions, resolved, truncated, watchdog } =
+    let Notification { halts, ignored, unknown, unknown_actions, resolved, truncated, watchdog } =
         notification::decode(&bytes)?;
     drop((bytes, share));
     if unknown > 0 {
@@ -79,9 +79,9 @@ async fn take(
     if watchdog {
         app.runtime.watchdog(clock::reading());
     }
-    let asked = asks.len();
-    let allowed: Vec<Ask> =
-        asks.into_iter().filter(|ask| caller.may_see(ask.account.as_str())).collect();
+    let asked = halts.len();
+    let allowed: Vec<RequestedHalt> =
+        halts.into_iter().filter(|halt| caller.may_see(halt.account.as_str())).collect();
     let forbidden = asked - allowed.len();
     let mut answer = NotificationAnswer {
         halts: Vec::new(),
@@ -107,17 +107,17 @@ async fn take(
 async fn set(
     app: &AppState,
     caller: &Caller,
-    asks: Vec<Ask>,
+    halts: Vec<RequestedHalt>,
     answer: &mut NotificationAnswer,
 ) -> Result<(), Problem> {
-    if asks.is_empty() {
+    if halts.is_empty() {
         answer.sequence = app.engine.read(crate::domain::monitor::Monitor::sequence);
         return Ok(());
     }
-    let accounts: Vec<Account> = asks.iter().map(|ask| ask.account.clone()).collect();
+    let accounts: Vec<Account> = halts.iter().map(|halt| halt.account.clone()).collect();
     let by = Actor::new(ACTOR).map_err(|e| Problem::new(Code::Internal, e.to_string()))?;
     let by = By::with_token(by, caller.token());
-    let entries = asks.into_iter().map(|ask| decision(ask, &by)).collect();
+    let entries = halts.into_iter().map(|halt| decision(halt, &by)).collect();
     let receipt = app.engine.submit(entries, accounts).await?;
     answer.sequence = receipt.sequence;
     let mut refused: Option<Refusal> = None;
@@ -151,8 +151,8 @@ fn unknown_accounts(app: &AppState, answer: &NotificationAnswer) -> Vec<String> 
     })
 }
 
-fn decision(ask: Ask, by: &By) -> Entry {
-    let Ask { id, account, state, subject, reason } = ask;
+fn decision(halt: RequestedHalt, by: &By) -> Entry {
+    let RequestedHalt { id, account, state, subject, reason } = halt;
     let by = by.clone();
     Entry::Decision(Decision::Alert { id, account, state, subject, reason, by })
 }

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::{Overrides, StorageMode, parse_duration};
 use crate::demo;
 use crate::domain::time::Timestamp;
-use crate::wire::contract::time::parse_rfc3339;
+use crate::wire::time::parse_rfc3339;
 
 /// Name and version, as printed by `version` and `--version`.
 pub(super) const VERSION: &str = concat!("trading-exporter ", env!("CARGO_PKG_VERSION"));

@@ -16,7 +16,7 @@ use crate::engine::{CodecError, RecordCodec, RecordParts};
 use crate::journal::{
     self, Batch, DiskStorage, JournalReader, LogError, Repaired, Storage, TailState, Verified,
 };
-use crate::wire::contract::time::rfc3339;
+use crate::wire::time::rfc3339;
 
 /// Runs one of the commands.
 pub(super) fn run(command: &JournalCommand) -> Result<(), Failure> {

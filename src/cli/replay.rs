@@ -124,7 +124,7 @@ fn fold(
 
 /// Prints how the state was computed.
 fn report(state: &Monitor, snapshot: Option<SnapshotInfo>, folded: u64, seconds: f64) {
-    let at = crate::wire::contract::time::rfc3339(state.now());
+    let at = crate::wire::time::rfc3339(state.now());
     let from = snapshot.map_or_else(
         || "the first record".to_owned(),
         |info| format!("the snapshot of record {}", info.sequence),

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use crate::domain::time::Timestamp;
 use crate::engine::codec::RecordCodec;
 use crate::journal::{Batch, JournalReader, LogError, Storage, StoredFile};
-use crate::wire::contract::time::rfc3339;
+use crate::wire::time::rfc3339;
 
 /// The name of the file.
 pub const AUDIT_FILE: &str = "audit.ndjson";

@@ -29,7 +29,7 @@ use crate::engine::replay::Replay;
 use crate::engine::submission::Submission;
 use crate::engine::{EngineError, Receipt};
 use crate::journal::{Batch, EventLog, LogError, Room, SnapshotError};
-use crate::wire::contract::time::Rfc3339;
+use crate::wire::time::Rfc3339;
 
 /// The only one who writes: the log's owner, and the only one who locks the state for writing.
 pub struct Writer {

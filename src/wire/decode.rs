@@ -1,99 +1,80 @@
 //! Bodies of ingest requests as events.
 //!
-//! Input: a whole body, decompressed, and its limits. Output: the events in order, and what is
-//! wrong with each of the others. Invariants: one bad event never costs a good one its place; a
-//! broken array or a broken limit costs the whole body; memory is bounded by the body, and the
-//! stack does not grow with it.
+//! Input: a whole body, decompressed, and its limits. Output: the events in order, and an error for
+//! each element that is not one. Invariants: a bad event never costs a good one its place; a broken
+//! array or a broken limit refuses the whole body; memory is bounded by the body, and the stack does
+//! not grow with it.
+
+use std::ops::ControlFlow;
 
 use simdutf8::basic::from_utf8;
 
 use crate::domain::event::Event;
-use crate::domain::limits;
 use crate::domain::warning::Warning;
 use crate::wire::contract::error::{BodyError, Code, EventError, Flaw};
-use crate::wire::contract::intern::Names;
-use crate::wire::contract::reader::{self, Object, Stop, each_element};
-use crate::wire::contract::value::Context;
+use crate::wire::contract::reader::Object;
+use crate::wire::contract::value::ValueContext;
 use crate::wire::event;
-use crate::wire::json::scan::End;
+use crate::wire::json::general;
+use crate::wire::json::scan::ObjectEnd;
 
-/// What a body may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DecodeLimits {
-    /// Events in one body.
-    pub events_max: usize,
-    /// Bytes of a string that is not an identifier.
-    pub text_bytes_max: usize,
-    /// Levels of nesting; an event of scalars in an array has 2.
-    pub depth_max: usize,
-}
-
-impl Default for DecodeLimits {
-    fn default() -> Self {
-        Self {
-            events_max: limits::EVENTS_MAX,
-            text_bytes_max: limits::TEXT_BYTES_MAX,
-            depth_max: limits::DEPTH_MAX,
-        }
-    }
-}
+pub use crate::wire::contract::limits::DecodeLimits;
 
 /// The events of a body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decoded {
-    /// The good ones, each with its place in the body, in order.
+    /// The good ones by index in the body, in order.
     pub events: Vec<(usize, Event)>,
-    /// The others, in order.
+    /// The refused ones, in order.
     pub refused: Vec<EventError>,
-    /// What there is to say about good ones, by place, in order: a number that was rounded.
+    /// Warnings about good ones by index, in order: a number was rounded.
     pub warnings: Vec<(usize, Warning)>,
-    /// How many there were of both.
+    /// Good and refused ones together.
     pub total: usize,
 }
 
 /// Decodes one event or an array of them.
 ///
 /// # Errors
-/// See [`BodyError`]. An element of an array that is no event is refused alone.
+/// See [`BodyError`]. An element of an array that is not an event is refused alone.
 pub fn decode_json(body: &[u8], limits: &DecodeLimits) -> Result<Decoded, BodyError> {
     let text = match from_utf8(body) {
         Ok(text) => text,
-        // It tells where.
+        // The error of std has the position.
         Err(_) => std::str::from_utf8(body).map_err(|e| BodyError::Syntax(e.to_string()))?,
     };
-    let mut collector = Collector::new(body.len(), limits);
-    match text.bytes().find(|b| !is_space(*b)) {
+    let mut collector = EventCollector::new(body.len(), limits);
+    match first_sign(text) {
         None => return Err(BodyError::Empty),
         Some(b'{') => {
-            collector.read(text, 0)?.map_err(syntax)?;
+            collector.object.read(text).map_err(syntax)?;
+            collector.event(0)?;
         }
         Some(b'[') => {
-            let mut stopped = None;
-            let walk = each_element(text, |element| {
-                collector.element(element).map_err(|error| {
-                    stopped = Some(error);
-                    Stop
-                })
+            let walk = general::each_element(text, |element| match collector.element(element) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => ControlFlow::Break(error),
             });
-            stopped.map_or(Ok(()), Err)?;
-            walk.map_err(syntax)?;
+            if let ControlFlow::Break(error) = walk.map_err(syntax)? {
+                return Err(error);
+            }
         }
         Some(_) => {
-            reader::check_json(text).map_err(syntax)?;
+            general::check(text).map_err(syntax)?;
             return Err(BodyError::NotAnObject);
         }
     }
     Ok(collector.decoded)
 }
 
-/// Decodes a line each. Blank lines are skipped and have no place; a line that is not JSON is
-/// refused alone.
+/// Decodes a body with one event per line. Blank lines are skipped and have no index; a line that is
+/// not JSON is refused alone.
 ///
 /// # Errors
 /// [`BodyError::Empty`] when all lines are blank, [`BodyError::TooManyEvents`] and
 /// [`BodyError::TooDeep`] when the body breaks a limit.
 pub fn decode_ndjson(body: &[u8], limits: &DecodeLimits) -> Result<Decoded, BodyError> {
-    let mut collector = Collector::new(body.len(), limits);
+    let mut collector = EventCollector::new(body.len(), limits);
     if let Ok(text) = from_utf8(body) {
         collector.lines(text)?;
     } else {
@@ -110,20 +91,20 @@ pub fn decode_ndjson(body: &[u8], limits: &DecodeLimits) -> Result<Decoded, Body
     Ok(collector.decoded)
 }
 
-/// Decodes events that stand alone, one after the other: the records of a journal.
+/// Decodes events one at a time: the records of a journal.
 #[derive(Debug)]
 pub struct EventReader {
-    context: Context,
+    context: ValueContext,
 }
 
 impl EventReader {
-    /// For about so many events, whose texts may have any length.
+    /// A reader for about this many events, without a limit on texts.
     #[must_use]
     pub fn for_events(events: usize) -> Self {
-        Self { context: Context::new(usize::MAX, Names::for_events(events)) }
+        Self { context: ValueContext::for_events(events, usize::MAX) }
     }
 
-    /// The event of that text. None: it is not one event; [`decode_json`] says why.
+    /// The event in `text`. `None`: it is not exactly one event; [`decode_json`] says why.
     pub fn read(&mut self, text: &[u8]) -> Option<Event> {
         let text = from_utf8(text).ok()?;
         let mut object = Object::within(std::mem::take(&mut self.context));
@@ -133,42 +114,40 @@ impl EventReader {
     }
 }
 
-/// A usual event is not shorter.
+/// The shortest usual event: a body has about as many events as this fits into it.
 const EVENT_BYTES_USUAL: usize = 128;
 
-/// White space of JSON (RFC 8259, section 2).
-const fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+/// The first byte that is not white space (RFC 8259, section 2).
+fn first_sign(text: &str) -> Option<u8> {
+    text.bytes().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+#[expect(clippy::needless_pass_by_value, reason = "used in map_err")]
 fn syntax(error: serde_json::Error) -> BodyError {
     BodyError::Syntax(error.to_string())
 }
 
-/// Takes one event after the other.
-struct Collector<'a> {
+/// Collects the events of a body. A method fails when the whole body has to be refused.
+struct EventCollector<'a> {
     limits: DecodeLimits,
     object: Object<'a>,
     decoded: Decoded,
 }
 
-impl<'a> Collector<'a> {
+impl<'a> EventCollector<'a> {
     fn new(body_bytes: usize, limits: &DecodeLimits) -> Self {
         // Room for the events of a usual body; it grows for one of very short events.
         let expected = (body_bytes / EVENT_BYTES_USUAL).max(1).min(limits.events_max);
-        let names = Names::for_events(expected);
-        let object = Object::within(Context::new(limits.text_bytes_max, names));
+        let object = Object::within(ValueContext::for_events(expected, limits.text_bytes_max));
         let decoded = Decoded { events: Vec::with_capacity(expected), ..Decoded::default() };
         Self { limits: *limits, object, decoded }
     }
 
-    /// Takes a line after the other.
     fn lines(&mut self, text: &'a str) -> Result<(), BodyError> {
         let mut at = 0;
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-            // A line of the usual form ends where its object does: nobody need look for that before.
-            if let Some(next) = self.object.read_flat(text, at, End::Line) {
+            // Fast path: a flat object ends its own line, so we need not search for the newline first.
+            if let Some(next) = self.object.read_flat(text, at, ObjectEnd::Line) {
                 self.event(0)?;
                 at = next;
             } else {
@@ -180,46 +159,36 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    /// Takes a line, unless it is blank.
+    /// A line, without its end.
     fn line(&mut self, line: &'a str) -> Result<(), BodyError> {
-        match line.bytes().find(|b| !is_space(*b)) {
+        match first_sign(line) {
             None => Ok(()),
-            Some(b'{') => match self.read(line, 0)? {
-                Ok(()) => Ok(()),
-                Err(error) => self.refuse(not_json(&error)),
-            },
-            Some(_) => match reader::check_json(line) {
+            Some(b'{') => self.read(line, 0),
+            Some(_) => match general::check(line) {
                 Ok(()) => self.not_an_object(line, 0),
                 Err(error) => self.refuse(not_json(&error)),
             },
         }
     }
 
-    /// Takes an element of an array, which is known to be JSON but for escapes that are no
-    /// character.
+    /// An element of an array. It is known to be JSON, except for escapes that are not a character.
     fn element(&mut self, element: &'a str) -> Result<(), BodyError> {
-        if !element.starts_with('{') {
-            return self.not_an_object(element, 1);
+        if element.starts_with('{') {
+            self.read(element, 1)
+        } else {
+            self.not_an_object(element, 1)
         }
-        match self.read(element, 1)? {
-            Ok(()) => Ok(()),
+    }
+
+    /// The text of an object, if it is JSON, with `outside` levels of nesting around it.
+    fn read(&mut self, text: &'a str, outside: usize) -> Result<(), BodyError> {
+        match self.object.read(text) {
+            Ok(()) => self.event(outside),
             Err(error) => self.refuse(not_json(&error)),
         }
     }
 
-    /// Takes an object, if it is JSON; `outside` levels are around it.
-    fn read(
-        &mut self,
-        text: &'a str,
-        outside: usize,
-    ) -> Result<Result<(), serde_json::Error>, BodyError> {
-        if let Err(error) = self.object.read(text) {
-            return Ok(Err(error));
-        }
-        self.event(outside).map(Ok)
-    }
-
-    /// Takes the object that was read last; `outside` levels are around it.
+    /// The object that was read last, with `outside` levels of nesting around it.
     fn event(&mut self, outside: usize) -> Result<(), BodyError> {
         self.check_depth(outside + self.object.depth())?;
         let index = self.next_index()?;
@@ -234,7 +203,7 @@ impl<'a> Collector<'a> {
     }
 
     fn not_an_object(&mut self, text: &str, outside: usize) -> Result<(), BodyError> {
-        self.check_depth(outside + reader::depth(text))?;
+        self.check_depth(outside + general::depth(text))?;
         self.refuse(Flaw::whole(Code::InvalidEvent, "is not an object"))
     }
 
@@ -243,7 +212,6 @@ impl<'a> Collector<'a> {
         if depth > max { Err(BodyError::TooDeep { max }) } else { Ok(()) }
     }
 
-    /// Gives what is no event its place.
     fn refuse(&mut self, flaw: Flaw) -> Result<(), BodyError> {
         let index = self.next_index()?;
         self.decoded.refused.push(flaw.at(index));
@@ -272,7 +240,7 @@ mod tests {
     const GOOD: &str = r#"{"type":"quote","symbol":"A","price":1}"#;
     const BAD: &str = r#"{"type":"quote","symbol":"A","price":"NaN"}"#;
 
-    /// What became of a body: `index code` of each event, or the code of the whole.
+    /// The outcome of a body: `index code` per event, or the code of the whole body.
     fn outcome(decoded: Result<Decoded, BodyError>) -> Vec<String> {
         let decoded = match decoded {
             Ok(decoded) => decoded,
@@ -284,7 +252,7 @@ mod tests {
         let mut all: Vec<(usize, &str)> = good.chain(bad).collect();
         all.sort_unstable();
         assert!(all.iter().enumerate().all(|(place, (index, _))| place == *index));
-        all.into_iter().map(|(index, what)| format!("{index} {what}")).collect()
+        all.into_iter().map(|(index, code)| format!("{index} {code}")).collect()
     }
 
     fn json(body: impl AsRef<[u8]>, expect: &[&str]) {

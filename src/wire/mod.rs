@@ -1,15 +1,19 @@
 //! JSON contract v1: bytes to domain values, and domain values to bytes.
 //!
-//! Input: bodies of requests, whole and in memory. Output: checked events and requests, or what is
-//! wrong with each of them; canonical JSON of an event; the schemas of the published document; the
-//! answers of the API. Invariants: numbers never pass through a float; memory and stack are bounded
-//! by the body; no input panics. Absent: I/O, HTTP and its statuses (see `crate::api`), a clock.
+//! Input: bodies of requests, whole and in memory. Output: checked events and requests, or the errors
+//! of each of them; canonical JSON of an event; the schemas of the published document; the answers of
+//! the API. Invariants: numbers never pass through a float; memory and stack are bounded by the body;
+//! no input panics. Absent: I/O, HTTP and its statuses (see `crate::api`), a clock.
 //!
-//! In reading order: `json` scans and writes JSON text and knows nothing of trading; `contract` says
-//! what a field is; `event` and `request` say which fields an event or a request has; `decode` and
-//! `encode` do whole bodies; `answer` holds the other direction, views of the domain as JSON.
+//! A body passes through three rooms: `json` splits text into names and unparsed values and knows
+//! nothing of trading; `contract` knows the fields, and turns an unparsed value into a checked one;
+//! `event` and `request` know which fields an event or another request has. `decode` does this for
+//! whole bodies of events, `encode` is the way back. `answer` is the other half of the contract, views
+//! of the domain as JSON; it shares only `json` and `time` with the first. A test holds who may import
+//! whom.
 
 mod json;
+pub mod time;
 pub mod contract;
 pub mod event;
 pub mod decode;

@@ -1,26 +1,24 @@
-//! The schemas of what clients send, for the published document (OpenAPI 3.1).
+//! The schemas of request bodies for the published document (OpenAPI 3.1).
 //!
-//! Input: the tables of `event` and `operate`. Output: JSON Schema 2020-12, to stand under
-//! `#/components/schemas`. Invariant: made from the rows that the decoder is tested against, so
-//! the document says what is taken. Deliberately absent: the schemas of answers (see `view`).
+//! Input: the tables of `event` and `request`. Output: JSON Schema 2020-12 for
+//! `#/components/schemas`. Absent: the schemas of answers (see `answer`).
 
 use serde_json::{Map, Value as Json, json};
 
 use crate::domain::limits;
 use crate::wire::contract::field::Field;
-use crate::wire::contract::spec::{FieldSpec, Presence, Shape};
-use crate::wire::contract::value::{DURATION_MAX, RESERVED};
+use crate::wire::contract::schema::{object, path};
+use crate::wire::contract::spec::FieldSpec;
 use crate::wire::event::{KINDS, KindSpec, ROW};
-use crate::wire::request::decisions::CAUSES_NAMED_MAX;
 use crate::wire::request::decisions::{HALT, RECONCILE, RELEASE};
 use crate::wire::request::notification;
+
+pub use crate::wire::contract::schema::{NAME, SNAPSHOT_ROW, reference};
 
 /// The body of an ingest request: one event or an array of them.
 pub const EVENTS: &str = "Events";
 /// One event of any kind.
 pub const EVENT: &str = "Event";
-/// A row of a snapshot of positions.
-pub const SNAPSHOT_ROW: &str = "SnapshotRow";
 /// The body of a halt.
 pub const HALT_REQUEST: &str = "HaltRequest";
 /// The body of a release.
@@ -31,25 +29,7 @@ pub const RECONCILE_REQUEST: &str = "ReconcileRequest";
 /// The body of a notification of Alertmanager.
 pub const NOTIFICATION: &str = "AlertmanagerNotification";
 
-/// An exact decimal as text.
-const DECIMAL: &str = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$";
-/// A text that holds an exact decimal, or RFC 3339 with a zone.
-const TIME: &str = concat!(
-    r"^([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?",
-    r"([Zz]|[+-][0-9]{2}:[0-9]{2})|\+?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?)$"
-);
-/// Any character but control ones (line ends and tabs are fine in texts).
-const TEXT: &str = r"^[^\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]*$";
-/// The same, and not blank.
-const REASON: &str = concat!(
-    r"^[^\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]*",
-    r"[^\s\u0000-\u001F\u007F-\u009F]",
-    r"[^\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]*$"
-);
-/// No control and no bidi characters.
-pub const NAME: &str = r"^[^\u0000-\u001F\u007F-\u009F\u061C\u200B-\u200F\u2028-\u202E\u2060-\u206F\uFEFF\uFFF9-\uFFFB]*$";
-
-/// All schemas by their names.
+/// All schemas by name.
 #[must_use]
 pub fn schemas() -> Map<String, Json> {
     let mut schemas = Map::new();
@@ -65,16 +45,6 @@ pub fn schemas() -> Map<String, Json> {
     add(RECONCILE_REQUEST, object("Reconciles an open drift by hand.", &RECONCILE));
     add(NOTIFICATION, notification::schema());
     schemas
-}
-
-/// A reference to a schema of [`schemas`].
-#[must_use]
-pub fn reference(name: &str) -> Json {
-    json!({ "$ref": path(name) })
-}
-
-fn path(name: &str) -> String {
-    format!("#/components/schemas/{name}")
 }
 
 /// `order_filled` is `OrderFilledEvent`.
@@ -134,109 +104,10 @@ fn kind_schema(kind: &KindSpec) -> Json {
     schema
 }
 
-/// The schema of an object with these fields, and of the sender's own beside them.
-fn object(about: &str, fields: &[FieldSpec]) -> Json {
-    let required: Vec<&str> = fields
-        .iter()
-        .filter(|spec| spec.presence == Presence::Required)
-        .map(|spec| spec.field.name())
-        .collect();
-    let properties: Map<String, Json> =
-        fields.iter().map(|spec| (spec.field.name().into(), field_schema(spec))).collect();
-    json!({
-        "type": "object",
-        "description": about,
-        "properties": properties,
-        "required": required,
-        "patternProperties": { "^x_": {} },
-        "additionalProperties": false,
-    })
-}
-
-fn field_schema(spec: &FieldSpec) -> Json {
-    let mut schema = shape_schema(spec.shape);
-    schema.insert("description".into(), spec.about.into());
-    if spec.presence == Presence::Optional {
-        if let Some(Json::Array(types)) = schema.get_mut("type") {
-            types.push("null".into());
-        }
-        if let Some(Json::Array(words)) = schema.get_mut("enum") {
-            words.push(Json::Null);
-        }
-    }
-    Json::Object(schema)
-}
-
-/// The schema of a value; its `type` is always an array, so that `null` can join it.
-fn shape_schema(shape: Shape) -> Map<String, Json> {
-    let schema = match shape {
-        Shape::Identifier => name(1),
-        Shape::IdentifierOrEmpty => name(0),
-        Shape::Label => reserved(&RESERVED),
-        Shape::LabelOrAll => reserved(RESERVED.get(1..).unwrap_or_default()),
-        Shape::Text => {
-            json!({ "type": ["string"], "maxLength": limits::TEXT_BYTES_MAX, "pattern": TEXT })
-        }
-        Shape::Reason => {
-            json!({ "type": ["string"], "maxLength": limits::TEXT_BYTES_MAX, "pattern": REASON })
-        }
-        Shape::Choice(words) => json!({ "type": ["string"], "enum": words }),
-        Shape::Boolean => json!({ "type": ["boolean"] }),
-        Shape::Quantity | Shape::Notional => {
-            json!({ "type": ["number", "string"], "pattern": DECIMAL, "exclusiveMinimum": 0 })
-        }
-        Shape::Position | Shape::Price | Shape::Amount => {
-            json!({ "type": ["number", "string"], "pattern": DECIMAL })
-        }
-        Shape::Time => json!({ "type": ["string", "number"], "pattern": TIME }),
-        Shape::TimeNs => json!({ "type": ["integer", "string"], "pattern": r"^\+?[0-9]+$" }),
-        Shape::Seconds => json!({
-            "type": ["number", "string"],
-            "pattern": DECIMAL,
-            "minimum": 0,
-            "maximum": DURATION_MAX.as_secs(),
-        }),
-        Shape::Integer => json!({
-            "type": ["integer", "string"],
-            "pattern": r"^\+?[0-9]{1,19}$",
-            "minimum": 0,
-            "maximum": u64::MAX,
-        }),
-        Shape::Integers => json!({
-            "type": ["array"],
-            "items": shape_schema(Shape::Integer),
-            "maxItems": CAUSES_NAMED_MAX,
-        }),
-        Shape::Rows => json!({ "type": ["array"], "items": reference(SNAPSHOT_ROW) }),
-    };
-    match schema {
-        Json::Object(schema) => schema,
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
-            Map::new()
-        }
-    }
-}
-
-fn name(length_min: usize) -> Json {
-    json!({
-        "type": ["string"],
-        "minLength": length_min,
-        "maxLength": limits::ID_BYTES_MAX,
-        "pattern": NAME,
-    })
-}
-
-fn reserved(names: &[&str]) -> Json {
-    let mut schema = name(1);
-    if let Json::Object(schema) = &mut schema {
-        schema.insert("not".into(), json!({ "enum": names }));
-    }
-    schema
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::contract::spec::Presence;
 
     fn names(json: &Json) -> Vec<String> {
         let mut names: Vec<String> = match json {
@@ -277,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn references_lead_somewhere() {
+    fn references_have_a_target() {
         fn walk(json: &Json, visit: &mut impl FnMut(&str)) {
             match json {
                 Json::Object(object) => {

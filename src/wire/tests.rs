@@ -1,4 +1,4 @@
-//! The codec as a whole: round trips, bytes from nowhere, and a recorded hour of an engine.
+//! The codec as a whole: round trips, arbitrary bytes, and a recorded hour of an engine.
 
 mod equivalence;
 
@@ -32,7 +32,7 @@ use crate::wire::request::decisions::{decode_halt, decode_reconcile, decode_rele
 const LIMITS: DecodeLimits =
     DecodeLimits { events_max: 50_000, text_bytes_max: 512, depth_max: 16 };
 
-/// Names with all that is awkward in JSON, in labels and in patterns.
+/// Names with characters that are special in JSON, in labels and in patterns.
 fn name() -> impl Strategy<Value = String> {
     "[a-zA-Z0-9./:\"\\\\{}é日😀_-]([a-zA-Z0-9 ./:\"\\\\{}é日😀_-]{0,14}[a-zA-Z0-9é日😀_-])?"
 }
@@ -138,7 +138,7 @@ fn corrected() -> impl Strategy<Value = OrderFact> {
     )
 }
 
-/// The events of orders other than submissions.
+/// Order events except submissions.
 fn order_body() -> impl Strategy<Value = Body> {
     let initiator = option::of(select(Initiator::ALL.as_slice()));
     let fact = prop_oneof![
@@ -202,7 +202,7 @@ fn other_body() -> impl Strategy<Value = Body> {
             .prop_map(|(component, status, message, [latency, interval], source)| {
                 Body::Heartbeat(Heartbeat { component, status, message, latency, interval, source })
             })
-            // Strategies are as large as all that they are made of, and a stack is not.
+            // A strategy contains all its parts by value: boxed, or it would overflow the stack.
             .boxed(),
         (symbol(), decimal(), option::of(text())).prop_map(|(symbol, quantity, reason)| {
             let quantity = Position::new(quantity);
@@ -216,7 +216,7 @@ fn other_body() -> impl Strategy<Value = Body> {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    // Boxed: the strategies of all kinds in one would overflow the stack of a test.
+    // Boxed: one strategy with all kinds in it would overflow the stack of a test.
     let body = prop_oneof![
         submitted().boxed(),
         order_body().boxed(),
@@ -239,7 +239,7 @@ fn event() -> impl Strategy<Value = Event> {
     )
 }
 
-/// Decodes a body in every way. There is nothing to see but that it comes back.
+/// Decodes a body in every way, only to see that nothing panics.
 fn decode_everyhow(body: &[u8]) {
     for decoded in [decode_json(body, &LIMITS), decode_ndjson(body, &LIMITS)].into_iter().flatten()
     {
@@ -268,17 +268,17 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_come_back(body in vec(any::<u8>(), 0..200)) {
+    fn any_bytes_are_decoded_without_a_panic(body in vec(any::<u8>(), 0..200)) {
         decode_everyhow(&body);
     }
 
     #[test]
-    fn any_text_of_json_signs_comes_back(body in r#"[\[\]{}",:\\ue0-9.+\-a-z_ \n]{0,80}"#) {
+    fn any_json_punctuation_is_decoded_without_a_panic(body in r#"[\[\]{}",:\\ue0-9.+\-a-z_ \n]{0,80}"#) {
         decode_everyhow(body.as_bytes());
     }
 
     #[test]
-    fn mutated_examples_come_back(
+    fn mutated_examples_are_decoded_without_a_panic(
         kind in 0..KINDS.len(),
         edits in vec((any::<prop::sample::Index>(), 0_u8..3, any::<u8>()), 1..6),
     ) {
@@ -297,7 +297,7 @@ proptest! {
 }
 
 #[test]
-fn every_half_of_every_example_comes_back() {
+fn every_prefix_of_every_example_is_refused() {
     for kind in KINDS {
         let body = kind.example.as_bytes();
         for end in 0..body.len() {
@@ -308,7 +308,7 @@ fn every_half_of_every_example_comes_back() {
 }
 
 #[test]
-fn a_recorded_hour_is_decoded_and_survives_the_round_trip() {
+fn a_recorded_hour_survives_the_round_trip() {
     let packed = include_bytes!("../../tests/fixtures/session/events.ndjson.gz");
     let mut lines = Vec::new();
     flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut lines).expect("gzip");

@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use trading_exporter::clock;
-use trading_exporter::wire::contract::time::rfc3339;
+use trading_exporter::wire::time::rfc3339;
 
 use crate::exporter::{Answer, Exporter, SOON};
 

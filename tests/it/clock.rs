@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use trading_exporter::clock::{monotonic, now};
-use trading_exporter::wire::contract::time::rfc3339;
+use trading_exporter::wire::time::rfc3339;
 
 use crate::exporter::{Answer, BINARY, Exporter, SOON};
 

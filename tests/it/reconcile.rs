@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 use trading_exporter::clock::{self, monotonic};
 use trading_exporter::domain::time::Timestamp;
-use trading_exporter::wire::contract::time::rfc3339;
+use trading_exporter::wire::time::rfc3339;
 
 use crate::events::{Event, Events};
 use crate::exporter::{Client, Exporter, SOON, run};

@@ -1,4 +1,4 @@
-//! What became of the events of one request.
+//! The outcome of the events of one request.
 
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
@@ -7,41 +7,42 @@ use super::word::{TradingStateWord, WarningWord};
 use crate::domain::ids::Account;
 use crate::domain::state::TradingState;
 use crate::domain::warning::Warning;
-use crate::wire::contract::value::write_string;
-use crate::wire::json::write::push_u64;
+use crate::wire::json::write::{push_string, push_u64};
 
-/// What became of the events of one request: `accepted` + `duplicates` + the length of
-/// `rejected` is the number of events sent.
+/// The outcome of the events of one request: `accepted` + `duplicates` + the length of `rejected` is
+/// the number of events sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct IngestAnswer {
-    /// Events that are in the journal and folded into the state.
+    /// Events that were written to the journal and applied to the state.
     pub accepted: usize,
-    /// Events that were known already.
+    /// Events that were already known.
     pub duplicates: usize,
     /// Events that were refused, by index.
     pub rejected: Vec<Rejection>,
     /// Sequence of the newest record of the state that answered.
     pub sequence: u64,
-    /// The trading state of each account named, in their order.
+    /// The trading state of each account that the events name.
     #[serde(serialize_with = "map_of_states")]
     #[schema(value_type = std::collections::BTreeMap<String, super::word::TradingStateWord>)]
     pub states: Vec<(Account, TradingState)>,
-    /// What there is to say about events that were taken, by index; absent where there is nothing.
+    /// Warnings about accepted events, by index; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub warnings: Vec<IngestWarning>,
 }
 
 impl IngestAnswer {
-    /// The answer as JSON. When nothing was refused and there is nothing to say it is written by
-    /// hand: the same bytes (a test holds that) for a quarter of the instructions, and every single
-    /// event has an answer.
+    /// The answer as JSON. Without rejections and warnings it is written by hand: every request with a
+    /// single event has such an answer, and `serde_json` costs several times as much. The bytes are
+    /// the same, which a test checks.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         let Self { accepted, duplicates, rejected, sequence, states, warnings } = self;
         if !rejected.is_empty() || !warnings.is_empty() {
-            // Plain structs of texts and integers cannot fail.
-            return serde_json::to_vec(self).unwrap_or_default();
+            return serde_json::to_vec(self).unwrap_or_else(|_| {
+                impossible!("structs of texts and integers can be written");
+                Vec::new()
+            });
         }
         let mut out = Vec::with_capacity(128);
         let whole = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
@@ -58,9 +59,9 @@ impl IngestAnswer {
             if place > 0 {
                 out.push(b',');
             }
-            write_string(account.as_str(), &mut out);
+            push_string(account.as_str(), &mut out);
             out.push(b':');
-            write_string(TradingStateWord::from(*state).as_str(), &mut out);
+            push_string(TradingStateWord::from(*state).as_str(), &mut out);
         }
         out.extend_from_slice(b"}}");
         out
@@ -75,32 +76,32 @@ fn map_of_states<S: Serializer>(
     serializer.collect_map::<_, TradingStateWord, _>(words)
 }
 
-/// Why one event was refused.
+/// One refused event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Rejection {
-    /// Its place in the request: 0, 1, 2 ...
+    /// Its index in the request, from 0.
     pub index: usize,
     /// The stable code.
     pub code: &'static str,
-    /// The field at fault; null: it is no single field's fault.
+    /// The field at fault; null: the event as a whole.
     pub field: Option<String>,
-    /// What is wrong, for people.
+    /// The error, for people.
     pub message: String,
 }
 
-/// What there is to say about one event that was taken.
+/// A warning about one accepted event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct IngestWarning {
-    /// Its place in the request: 0, 1, 2 ...
+    /// Its index in the request, from 0.
     pub index: usize,
     /// The stable code.
     pub code: WarningWord,
-    /// What it means, for people.
+    /// The meaning, for people.
     pub message: &'static str,
 }
 
 impl IngestWarning {
-    /// A warning about the event at a place of the request.
+    /// A warning about the event with this index.
     #[must_use]
     pub fn new(index: usize, warning: Warning) -> Self {
         Self { index, code: warning.into(), message: warning.message() }
@@ -112,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_answer_written_by_hand_is_that_of_serde() {
+    fn the_answer_written_by_hand_equals_that_of_serde() {
         let refused = |index| Rejection {
             index,
             code: "conflict",

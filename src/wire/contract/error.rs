@@ -1,88 +1,50 @@
-//! What can be wrong with a body, an event or a request: stable codes, and the place.
+//! Validation errors of bodies, events and requests: a stable code, and the field at fault.
 //!
-//! Invariants: the set of codes is closed; no message quotes a value of the body, and a field's
-//! name is cut to [`limits::ID_BYTES_MAX`] bytes. Deliberately absent: HTTP statuses.
+//! Invariants: the set of codes is closed; no message quotes a value of the body, and a field's name
+//! is cut to [`limits::ID_BYTES_MAX`] bytes. Absent: HTTP statuses.
 
 use std::borrow::Cow;
 
+use crate::domain::closed_set::closed_set;
 use crate::domain::limits;
 use crate::wire::contract::field::Field;
 
-/// Why an event (or the field of a request) was refused. The text is stable: it stands in answers
-/// and on metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Code {
-    /// The line is not JSON.
-    InvalidJson,
-    /// It is JSON, but not an object.
-    InvalidEvent,
-    /// `type` is none of the known ones.
-    UnknownType,
-    /// The type has no field of that name; a name of the sender's own begins with `x_`.
-    UnknownField,
-    /// The field is given more than once.
-    DuplicateField,
-    /// A required field is missing or `null`.
-    MissingField,
-    /// Not a name: empty, longer than 128 bytes, reserved, or with control or bidi characters.
-    InvalidIdentifier,
-    /// Not a text: no string, too long, or with control characters.
-    InvalidText,
-    /// None of the values that the field takes.
-    InvalidValue,
-    /// Not a number, or one outside the range of the field.
-    InvalidNumber,
-    /// Not a number, not greater than zero where it must be, or not exact.
-    InvalidQuantity,
-    /// Not a number, or not exact.
-    InvalidPrice,
-    /// Not a number, or not exact.
-    InvalidAmount,
-    /// Neither RFC 3339 with a zone nor a number, outside the years 1990 to 2200, or given twice.
-    InvalidTime,
+closed_set! {
+    /// Why an event (or the field of a request) was refused. Answers and metrics contain the word.
+    pub enum Code {
+        /// The line is not JSON.
+        InvalidJson = "invalid_json",
+        /// It is JSON, but not an object.
+        InvalidEvent = "invalid_event",
+        /// `type` is none of the known ones.
+        UnknownType = "unknown_type",
+        /// The type has no field of this name. Names of the sender's own begin with `x_`.
+        UnknownField = "unknown_field",
+        /// The field is given more than once.
+        DuplicateField = "duplicate_field",
+        /// A required field is missing or `null`.
+        MissingField = "missing_field",
+        /// Not an identifier: empty, over 128 bytes, reserved, or with control or bidi characters.
+        InvalidIdentifier = "invalid_identifier",
+        /// Not a text: no string, too long, or with control characters.
+        InvalidText = "invalid_text",
+        /// None of the values that the field takes.
+        InvalidValue = "invalid_value",
+        /// Not a number, or outside the range of the field.
+        InvalidNumber = "invalid_number",
+        /// Not a number, not exact, or not greater than zero where it must be.
+        InvalidQuantity = "invalid_quantity",
+        /// Not a number, or not exact.
+        InvalidPrice = "invalid_price",
+        /// Not a number, not exact, or not greater than zero where it must be.
+        InvalidAmount = "invalid_amount",
+        /// Neither RFC 3339 with a zone nor a number, outside the years 1990 to 2200, or given twice.
+        InvalidTime = "invalid_time",
+    }
 }
 
 impl Code {
-    /// All codes.
-    pub const ALL: [Self; 14] = [
-        Self::InvalidJson,
-        Self::InvalidEvent,
-        Self::UnknownType,
-        Self::UnknownField,
-        Self::DuplicateField,
-        Self::MissingField,
-        Self::InvalidIdentifier,
-        Self::InvalidText,
-        Self::InvalidValue,
-        Self::InvalidNumber,
-        Self::InvalidQuantity,
-        Self::InvalidPrice,
-        Self::InvalidAmount,
-        Self::InvalidTime,
-    ];
-
-    /// The stable text.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidJson => "invalid_json",
-            Self::InvalidEvent => "invalid_event",
-            Self::UnknownType => "unknown_type",
-            Self::UnknownField => "unknown_field",
-            Self::DuplicateField => "duplicate_field",
-            Self::MissingField => "missing_field",
-            Self::InvalidIdentifier => "invalid_identifier",
-            Self::InvalidText => "invalid_text",
-            Self::InvalidValue => "invalid_value",
-            Self::InvalidNumber => "invalid_number",
-            Self::InvalidQuantity => "invalid_quantity",
-            Self::InvalidPrice => "invalid_price",
-            Self::InvalidAmount => "invalid_amount",
-            Self::InvalidTime => "invalid_time",
-        }
-    }
-
-    /// What it means, as one sentence for the published document.
+    /// The meaning, as one sentence for the published document.
     #[must_use]
     pub const fn about(self) -> &'static str {
         match self {
@@ -109,24 +71,24 @@ impl Code {
     }
 }
 
-/// One event of a body that was refused; the others stand.
+/// One refused event of a body. It does not affect the others.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("event {index}: {message}")]
 pub struct EventError {
-    /// Its place in the body, from 0. In NDJSON blank lines are not counted.
+    /// Its index in the body, from 0. In NDJSON blank lines are not counted.
     pub index: usize,
-    /// Why.
+    /// The reason, for programs.
     pub code: Code,
-    /// The field, as a path: `quantity`, `positions[3].quantity`. None: the event as a whole.
+    /// The field as a path: `quantity`, `positions[3].quantity`. `None`: the event as a whole.
     pub field: Option<String>,
-    /// Why, for people.
+    /// The reason, for people.
     pub message: String,
 }
 
-/// Why nothing of a body was taken.
+/// Why a whole body was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// There is nothing in it.
+    /// It contains nothing but white space.
     #[error("the body is empty")]
     Empty,
     /// It is not JSON, or not UTF-8.
@@ -138,13 +100,13 @@ pub enum BodyError {
     /// It holds more events than one request may.
     #[error("the body holds more than {max} events")]
     TooManyEvents {
-        /// The most that it may hold.
+        /// The limit.
         max: usize,
     },
-    /// It is nested deeper than it may be.
+    /// It is nested too deep.
     #[error("the body is nested deeper than {max}")]
     TooDeep {
-        /// The deepest that it may be.
+        /// The limit.
         max: usize,
     },
 }
@@ -161,7 +123,7 @@ impl BodyError {
     }
 }
 
-/// Why a request of an operator was refused.
+/// Why a request that is not events was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// The body as a whole is wrong.
@@ -170,16 +132,16 @@ pub enum RequestError {
     /// One of its fields is wrong.
     #[error("{message}")]
     Field {
-        /// Why.
+        /// The reason, for programs.
         code: Code,
-        /// The field.
+        /// The field. `None`: the body as a whole.
         field: Option<String>,
-        /// Why, for people.
+        /// The reason, for people.
         message: String,
     },
 }
 
-/// What is wrong with one object, before it is known where that object stands.
+/// A validation error inside one object; the caller adds the index of the object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Flaw {
     code: Code,
@@ -188,33 +150,28 @@ pub(crate) struct Flaw {
 }
 
 impl Flaw {
-    /// Something about the object as a whole.
     pub(crate) fn whole(code: Code, why: impl Into<Cow<'static, str>>) -> Self {
         Self { code, field: None, why: why.into() }
     }
 
-    /// Something about a field.
     #[cold]
     pub(crate) fn of(field: Field, code: Code, why: impl Into<Cow<'static, str>>) -> Self {
         Self { code, field: Some(String::from(field.name())), why: why.into() }
     }
 
-    /// A name that no object has; what the sender wrote is cut.
+    /// No object has a field of this name. The error quotes the name, cut to a bounded length.
     pub(crate) fn unknown(name: &str) -> Self {
-        let mut end = name.len().min(limits::ID_BYTES_MAX);
-        while !name.is_char_boundary(end) {
-            end -= 1;
-        }
+        let end = name.floor_char_boundary(limits::ID_BYTES_MAX);
         let field = name.get(..end).map(String::from);
         Self { code: Code::UnknownField, field, why: Cow::Borrowed("is no known field") }
     }
 
-    /// The same flaw, seen from the object around it: `quantity` becomes `positions[3].quantity`.
+    /// The flaw as seen from the enclosing object: `quantity` becomes `positions[3].quantity`.
     pub(crate) fn inside(mut self, field: Field, index: usize) -> Self {
-        let place = format!("{}[{index}]", field.name());
+        let row = format!("{}[{index}]", field.name());
         self.field = Some(match self.field {
-            Some(inner) => format!("{place}.{inner}"),
-            None => place,
+            Some(inner) => format!("{row}.{inner}"),
+            None => row,
         });
         self
     }
@@ -226,7 +183,7 @@ impl Flaw {
         }
     }
 
-    /// The flaw of the event at that place.
+    /// The error of the event with this index.
     pub(crate) fn at(self, index: usize) -> EventError {
         let message = self.message();
         EventError { index, code: self.code, field: self.field, message }
@@ -255,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_names_are_cut_at_a_character() {
+    fn unknown_names_are_cut_at_a_character() {
         let name = format!("{}é", "n".repeat(limits::ID_BYTES_MAX - 1));
         let error = Flaw::unknown(&name).at(0);
         assert_eq!(error.field.expect("a field").len(), limits::ID_BYTES_MAX - 1);

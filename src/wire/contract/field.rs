@@ -1,19 +1,24 @@
 //! The names of all fields that an object of the contract can have, as one closed set.
 //!
-//! Invariants: a name stands here once; at most 64 of them, so that a set is one word. What each
-//! one means stands with the kinds that have it (`event`, `operate`).
+//! Invariants: each name is declared here once; there are at most 64, so that a set of fields is one
+//! `u64`. The types of events and requests that have a field say what it means there (`event`,
+//! `request`).
+
+use crate::wire::json::head_table::{HEAD_BYTES, HeadTable, slots_for};
 
 macro_rules! fields {
     ($($variant:ident = $name:literal,)*) => {
         /// A field, by its name on the wire.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, enum_map::Enum)]
         pub enum Field {
             $(#[doc = concat!("`", $name, "`")] $variant,)*
         }
 
         impl Field {
-            /// All fields.
+            /// Every field, in the order of declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            const NAMES: &'static [&'static str] = &[$($name,)*];
 
             /// The name on the wire.
             #[must_use]
@@ -23,14 +28,14 @@ macro_rules! fields {
                 }
             }
 
-            /// The name as it stands in an object, with comma, quotes and colon.
+            /// The name as the encoder writes it: with comma, quotes and colon.
             pub(crate) const fn key(self) -> &'static str {
                 match self {
                     $(Self::$variant => concat!(",\"", $name, "\":"),)*
                 }
             }
 
-            /// The field of that name.
+            /// The field with this name.
             #[must_use]
             pub fn of(name: &str) -> Option<Self> {
                 match name {
@@ -100,93 +105,18 @@ fields! {
     Adopt = "adopt",
 }
 
-/// How many fields there are.
-pub(crate) const FIELDS: usize = Field::ALL.len();
+const _: () = assert!(Field::ALL.len() <= u64::BITS as usize, "a set of fields is one u64");
 
-const _: () = assert!(FIELDS <= 64, "a set of fields is one word");
-
-/// Bytes of the longest name that is found as one number, with the quote and the colon behind it.
-pub(crate) const HEAD_BYTES: usize = 16;
+static HEADS: HeadTable<Field, { slots_for(Field::ALL.len()) }> =
+    HeadTable::new(Field::ALL, Field::NAMES);
 
 impl Field {
-    /// The field whose name stands at the head of `text`, and how long it is with the quote and the
-    /// colon behind it. None: look for the quote, and then for [`Field::of`].
-    ///
-    /// The first four bytes lead to a place, and each name there is compared as one number: a fifth
-    /// of the work of finding the quote and of comparing texts.
+    /// The field whose name, with its closing quote and a colon, is at the start of `head`; and the
+    /// length of the three. Names of 2 to 14 bytes only: for `None` ask [`Self::of`].
     #[inline]
-    pub(crate) fn at_head(text: &[u8; HEAD_BYTES]) -> Option<(Self, usize)> {
-        let word = u128::from_le_bytes(*text);
-        let mut place = place(word);
-        loop {
-            let head = HEADS.get(place)?;
-            if (word ^ head.word) & head.mask == 0 {
-                return Some((head.field, usize::from(head.name_bytes) + 2));
-            }
-            if head.name_bytes == 0 {
-                return None;
-            }
-            place += 1;
-        }
+    pub(crate) fn at_head(head: &[u8; HEAD_BYTES]) -> Option<(Self, usize)> {
+        HEADS.find(head)
     }
-}
-
-/// A name with the quote and the colon behind it.
-#[derive(Clone, Copy)]
-struct Head {
-    /// Its bytes as a number, the first one lowest.
-    word: u128,
-    /// Which bits of a text to compare with it.
-    mask: u128,
-    /// How many of them are the name's.
-    name_bytes: u8,
-    field: Field,
-}
-
-impl Head {
-    /// No name: no text has such bytes.
-    const NONE: Self = Self { word: u128::MAX, mask: u128::MAX, name_bytes: 0, field: Field::Type };
-}
-
-/// Places that the first bytes lead to, many more than names, so that few lead to the same one.
-const PLACES: usize = 256;
-
-/// The names, each in the first free place from its own on; the last one is free.
-const HEADS: [Head; PLACES + FIELDS + 1] = heads();
-
-/// Where the first four bytes of a name lead.
-const fn place(word: u128) -> usize {
-    #[expect(clippy::cast_possible_truncation, reason = "the first four bytes are wanted")]
-    let start = word as u32;
-    (start.wrapping_mul(0x9e37_79b1) >> (u32::BITS - PLACES.ilog2())) as usize
-}
-
-/// Names of two letters and more, with quotes and colons, that are not too long.
-#[expect(clippy::indexing_slicing, reason = "it runs when this is compiled")]
-#[expect(clippy::cast_possible_truncation, reason = "of at most fourteen bytes")]
-const fn heads() -> [Head; PLACES + FIELDS + 1] {
-    let mut heads = [Head::NONE; PLACES + FIELDS + 1];
-    let mut index = 0;
-    while index < FIELDS {
-        let field = Field::ALL[index];
-        let name = field.name().as_bytes();
-        let len = name.len() + 2;
-        if len >= 4 && len <= HEAD_BYTES {
-            let mut bytes = [0; HEAD_BYTES];
-            bytes.split_at_mut(name.len()).0.copy_from_slice(name);
-            bytes[name.len()] = b'"';
-            bytes[name.len() + 1] = b':';
-            let word = u128::from_le_bytes(bytes);
-            let mut place = place(word);
-            while heads[place].name_bytes > 0 {
-                place += 1;
-            }
-            let mask = u128::MAX >> (8 * (HEAD_BYTES - len));
-            heads[place] = Head { word, mask, name_bytes: name.len() as u8, field };
-        }
-        index += 1;
-    }
-    heads
 }
 
 /// A set of fields.
@@ -194,27 +124,25 @@ const fn heads() -> [Head; PLACES + FIELDS + 1] {
 pub(crate) struct FieldSet(u64);
 
 impl FieldSet {
-    /// No field.
     pub(crate) const EMPTY: Self = Self(0);
 
-    /// The set with that field too.
+    /// This set and `field`.
     pub(crate) const fn with(self, field: Field) -> Self {
         Self(self.0 | 1 << field as u32)
     }
 
-    /// Whether the field is in it.
     pub(crate) const fn has(self, field: Field) -> bool {
         self.0 & 1 << field as u32 != 0
     }
 
-    /// Adds a field; false when it was there already.
+    /// Adds a field; false if it was in the set already.
     pub(crate) fn insert(&mut self, field: Field) -> bool {
         let before = *self;
         *self = self.with(field);
         before != *self
     }
 
-    /// What is in this set and not in the other.
+    /// The fields of this set that are not in `other`.
     pub(crate) const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
@@ -230,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_lead_back_to_their_fields() {
+    fn a_field_is_found_by_its_name() {
         for field in Field::ALL {
             assert_eq!(Field::of(field.name()), Some(*field));
             assert!(!field.name().starts_with("x_"), "names with x_ are the sender's own");
@@ -240,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn names_at_the_head_are_those_that_are_known() {
+    fn a_name_is_found_by_the_bytes_it_starts_with() {
         let at_head = |text: &str| {
             let mut head = [b'"'; HEAD_BYTES];
             let len = text.len().min(HEAD_BYTES);
@@ -265,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn sets() {
+    fn sets_add_and_subtract() {
         let set = FieldSet::EMPTY.with(Field::Type).with(Field::Adopt);
         assert!(set.has(Field::Type) && set.has(Field::Adopt) && !set.has(Field::Price));
         assert_eq!(set.without(FieldSet::EMPTY.with(Field::Type)).first(), Some(Field::Adopt));

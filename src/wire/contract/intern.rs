@@ -1,104 +1,94 @@
-//! Names that came before, so that the same name of the next event shares their text.
+//! A small interner: ids that are repeated within a batch share one allocation.
 //!
-//! Input: checked names. Output: clones of them. Invariants: bounded; a name is found by its whole
-//! text, so what is given out is what would have been made anew. It is here because most events of a
-//! batch are of few accounts and symbols: an event has 2 allocations of its own instead of 4, and as
-//! many to free on the writer's side.
+//! Input: the text of an id. Output: the id, made now or cloned from an earlier one. Invariants:
+//! bounded; an id is found by its whole text, so the result is the one that `make` would give.
+//!
+//! Most events of a batch are about few accounts and symbols, and the writer's thread frees each id,
+//! so a shared text saves an allocation here and its release there.
 
 use std::borrow::Borrow;
 
 use crate::domain::ids::{Account, Currency, Strategy, Symbol, Venue};
+use crate::wire::json::swar::hash_ends;
 
-/// The most symbols that are remembered, and the most of each other kind.
+/// Slots for symbols, and for ids of each other kind, at most.
 const SYMBOLS_MAX: usize = 512;
 const OTHERS_MAX: usize = 16;
 
-/// The highest bits of a hash make a place.
-const PLACE_SHIFT: u32 = u64::BITS - SYMBOLS_MAX.ilog2();
+/// Leaves as many of the highest bits of a hash as a slot number has.
+const SLOT_SHIFT: u32 = u64::BITS - SYMBOLS_MAX.ilog2();
 
-/// The names of the events before; by default, none is remembered.
+/// The tables of one batch; the default ones keep nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Names {
-    pub(crate) accounts: Known<Account>,
-    pub(crate) symbols: Known<Symbol>,
-    pub(crate) currencies: Known<Currency>,
-    pub(crate) strategies: Known<Strategy>,
-    pub(crate) venues: Known<Venue>,
+pub(crate) struct Interner {
+    pub(super) accounts: InternTable<Account>,
+    pub(super) symbols: InternTable<Symbol>,
+    pub(super) currencies: InternTable<Currency>,
+    pub(super) strategies: InternTable<Strategy>,
+    pub(super) venues: InternTable<Venue>,
 }
 
-impl Names {
-    /// For about so many events. For one, nothing is worth remembering.
+impl Interner {
+    /// For about this many events. For a single one nothing is worth keeping.
     pub(crate) fn for_events(events: usize) -> Self {
         if events <= 1 {
             return Self::default();
         }
         let (others, symbols) = (events.min(OTHERS_MAX), events.min(SYMBOLS_MAX));
         Self {
-            accounts: Known::new(others),
-            symbols: Known::new(symbols),
-            currencies: Known::new(others),
-            strategies: Known::new(others),
-            venues: Known::new(others),
+            accounts: InternTable::new(others),
+            symbols: InternTable::new(symbols),
+            currencies: InternTable::new(others),
+            strategies: InternTable::new(others),
+            venues: InternTable::new(others),
         }
     }
 }
 
-/// Names of one kind, each in the place that its text leads to; a newer one takes the place.
+/// Ids of one kind, each in the slot that its hash chooses; a new id replaces the one in its slot.
 #[derive(Debug)]
-pub(crate) struct Known<T> {
-    places: Vec<Option<T>>,
-    places_max: usize,
+pub(super) struct InternTable<T> {
+    slots: Vec<Option<T>>,
+    /// A power of two; 0: nothing is kept.
+    slots_max: usize,
 }
 
-impl<T> Default for Known<T> {
+impl<T> Default for InternTable<T> {
     fn default() -> Self {
-        Self { places: Vec::new(), places_max: 0 }
+        Self { slots: Vec::new(), slots_max: 0 }
     }
 }
 
-impl<T: Borrow<str> + Clone> Known<T> {
-    const fn new(places_max: usize) -> Self {
-        Self { places: Vec::new(), places_max: places_max.next_power_of_two() }
+impl<T: Borrow<str> + Clone> InternTable<T> {
+    const fn new(slots_max: usize) -> Self {
+        Self { slots: Vec::new(), slots_max: slots_max.next_power_of_two() }
     }
 
-    /// The name of that text, remembered or made.
+    /// The id with this text.
+    ///
+    /// # Errors
+    /// Those of `make`.
     #[inline]
-    pub(crate) fn get<E>(
+    pub(super) fn get<E>(
         &mut self,
         text: &str,
         make: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<T, E> {
-        if self.places.is_empty() && self.places_max > 0 {
-            self.places.resize(self.places_max, None);
+        if self.slots.is_empty() && self.slots_max > 0 {
+            self.slots.resize(self.slots_max, None);
         }
-        let at = hash(text.as_bytes()) & self.places.len().wrapping_sub(1);
-        let Some(place) = self.places.get_mut(at) else { return make(text) };
-        match place {
-            Some(known) if Borrow::<str>::borrow(known) == text => Ok(known.clone()),
+        let hash = (hash_ends(text.as_bytes()) >> SLOT_SHIFT) as usize;
+        let at = hash & self.slots.len().wrapping_sub(1);
+        let Some(slot) = self.slots.get_mut(at) else { return make(text) };
+        match slot {
+            Some(id) if Borrow::<str>::borrow(id) == text => Ok(id.clone()),
             _ => {
-                let name = make(text)?;
-                *place = Some(name.clone());
-                Ok(name)
+                let id = make(text)?;
+                *slot = Some(id.clone());
+                Ok(id)
             }
         }
     }
-}
-
-/// Spreads the names of one sender: by their first and last bytes.
-#[inline]
-fn hash(text: &[u8]) -> usize {
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let half = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
-    let word = if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>())
-    {
-        u64::from_le_bytes(*first).wrapping_mul(FACTOR) ^ u64::from_le_bytes(*last)
-    } else if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
-        half(first) << 32 | half(last)
-    } else {
-        text.iter().fold(0, |word, byte| word << 8 | u64::from(*byte))
-    };
-    // The highest bits of a product depend on all others; no others do.
-    (word.wrapping_mul(FACTOR) >> PLACE_SHIFT) as usize
 }
 
 #[cfg(test)]
@@ -106,21 +96,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_of_their_text() {
-        let mut names = Names::for_events(3);
+    fn an_id_is_found_by_its_whole_text() {
+        let mut symbols = Interner::for_events(3).symbols;
         let texts = ["A", "B", "é", "SYM00001", "SYM00002", "AAPL  261218C00200000", ""];
         for text in texts.iter().cycle().take(70) {
-            assert_eq!(names.symbols.get(text, Symbol::new), Symbol::new(text), "{text}");
+            assert_eq!(symbols.get(text, Symbol::new), Symbol::new(text), "{text}");
         }
-        assert!(names.symbols.places.len() <= 4, "it is bounded");
+        assert!(symbols.slots.len() <= 4, "it is bounded");
     }
 
     #[test]
-    fn names_that_differ_in_a_digit_have_places_of_their_own() {
+    fn ids_that_differ_in_a_digit_have_slots_of_their_own() {
         let check = |name: fn(usize) -> String| {
-            let mut symbols = Names::for_events(1_000).symbols;
+            let mut symbols = Interner::for_events(1_000).symbols;
             (0..100).for_each(|n| drop(symbols.get(&name(n), Symbol::new)));
-            let kept = symbols.places.iter().flatten().count();
+            let kept = symbols.slots.iter().flatten().count();
             assert!(kept > 80, "{kept} of 100 like {}", name(0));
         };
         check(|n| format!("S{n:02}"));
@@ -132,10 +122,10 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_again_shares_its_text() {
+    fn a_repeated_id_shares_its_text() {
         let shared = |events| {
-            let mut known = Names::for_events(events).symbols;
-            let [first, again] = [(); 2].map(|()| known.get("A", Symbol::new).expect("a name"));
+            let mut symbols = Interner::for_events(events).symbols;
+            let [first, again] = [(); 2].map(|()| symbols.get("A", Symbol::new).expect("a symbol"));
             std::ptr::eq(first.as_str(), again.as_str())
         };
         assert!(shared(2));

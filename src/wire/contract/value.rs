@@ -1,13 +1,13 @@
-//! Values of fields: from the text of one JSON value, and back.
+//! Values of fields: domain values from JSON, and back.
 //!
-//! Input: a raw JSON value that is known to be well-formed and not `null`. Output: checked domain
-//! values, or why not. Invariants: exact (no floats; a number, but no string, of too many places is
-//! rounded, and that is noted); nothing is allocated but the
-//! value itself; what `encode` writes, `decode` reads as an equal value. Deliberately absent: the
-//! field's name (see `object`).
+//! Input: an unparsed JSON value that is well-formed and not `null`. Output: a checked value of the
+//! domain, or why it was refused. Invariants: numbers are exact, never a float; only the value itself
+//! is allocated; `decode` reads what `encode` wrote as an equal value. Absent: the field's name (see
+//! `reader`).
+
+mod number;
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use crate::domain::event::{Initiator, Liquidity, Source};
 use crate::domain::health::Health;
@@ -18,173 +18,83 @@ use crate::domain::ids::{
 use crate::domain::limits;
 use crate::domain::record::Adopt;
 use crate::domain::state::TradingState;
-use crate::domain::time::{NANOS_PER_SECOND, Timestamp};
-use crate::domain::units::{
-    Amount, Decimal, Notional, NumberError, Position, Price, Quantity, Side, from_digits,
-    parse_decimal, rounded,
-};
-use crate::wire::contract::intern::Names;
-use crate::wire::contract::spec::Shape;
-use crate::wire::contract::time;
-use crate::wire::contract::time::{LastMinute, TimeTextError};
-use crate::wire::json::swar::{SevenBytes, number_of_seven};
-use crate::wire::json::token::{Raw, Short};
-use crate::wire::json::{swar, write};
+use crate::domain::units::Side;
+use crate::wire::contract::intern::Interner;
+use crate::wire::contract::shape::Shape;
+use crate::wire::json::write::push_string;
+use crate::wire::json::{RawJson, StringError};
+use crate::wire::time::MinuteCache;
 
-/// Why a value was refused, as the end of a sentence that begins with the field's name.
-pub(crate) type Why = Cow<'static, str>;
+pub(crate) use number::{CAUSES_NAMED_MAX, CauseIds, DURATION_MAX, TimeNanos, TimeText};
 
-/// The longest duration that a heartbeat may state: 31 days.
-pub(crate) const DURATION_MAX: Duration = Duration::from_hours(31 * 24);
+/// Why a value was refused: the end of a sentence that begins with the field's name.
+pub(crate) type ErrorText = Cow<'static, str>;
 
-/// Names that stand for something else on metrics and in requests, so nothing can be called so.
+/// Names with a meaning of their own in metrics and requests: no account, symbol and so on can have
+/// one of them.
 pub(crate) const RESERVED: [&str; 2] = [Account::ALL, Symbol::OTHER];
 
-/// A value that a field can have. One impl for each type, used by the decoder, the encoder and the
-/// published schema alike.
+/// A value that a field can have. Decoder, encoder and published schema use the same impl.
 pub(crate) trait Value: Sized {
-    /// What it looks like on the wire.
+    /// The form on the wire.
     const SHAPE: Shape;
 
-    /// Reads a raw JSON value.
-    fn decode(raw: Raw<'_>, context: &mut Context) -> Result<Self, Why>;
+    /// Reads an unparsed value.
+    fn decode(raw: RawJson<'_>, context: &mut ValueContext) -> Result<Self, ErrorText>;
 
-    /// Writes it as JSON.
+    /// Appends the value as JSON.
     fn encode(&self, out: &mut Vec<u8>);
 }
 
-/// What values are read within.
+/// State that the values of one body share.
 #[derive(Debug, Default)]
-pub(crate) struct Context {
-    /// Bytes that a string which is not a name may have.
+pub(crate) struct ValueContext {
+    /// Bytes of a string that is not an identifier, at most.
     pub(crate) text_bytes_max: usize,
-    /// Whether a number was rounded since somebody last asked.
+    /// Whether a number was rounded since `Object::take_rounded`.
     pub(crate) has_rounded: bool,
-    names: Names,
-    minute: LastMinute,
+    interner: Interner,
+    minute: MinuteCache,
 }
 
-impl Context {
-    /// With that bound, and the names of the values before.
-    pub(crate) fn new(text_bytes_max: usize, names: Names) -> Self {
-        Self { text_bytes_max, has_rounded: false, names, minute: LastMinute::default() }
+impl ValueContext {
+    /// A context that interns nothing.
+    pub(crate) fn new(text_bytes_max: usize) -> Self {
+        Self { text_bytes_max, ..Self::default() }
+    }
+
+    /// A context for about this many events.
+    pub(crate) fn for_events(events: usize, text_bytes_max: usize) -> Self {
+        Self { interner: Interner::for_events(events), ..Self::new(text_bytes_max) }
     }
 }
 
-/// The text of a JSON string, borrowed when it holds no escape. At most `bytes_max` bytes.
+/// The value of a JSON string of at most `bytes_max` bytes.
 #[inline]
-pub(crate) fn string(raw: Raw<'_>, bytes_max: usize) -> Result<Cow<'_, str>, Why> {
-    match raw {
-        Raw::Text(text) if text.len() <= bytes_max => Ok(Cow::Borrowed(text)),
-        Raw::Text(_) => Err(too_long(bytes_max)),
-        Raw::Json(json) => json_string(json, bytes_max),
-        Raw::Number(_) | Raw::Null => Err(NO_STRING),
-    }
-}
-
-const NO_STRING: Why = Cow::Borrowed("must be a string");
-
-const NO_NUMBER: Why = Cow::Borrowed("must be a number or a decimal string");
-
-fn json_string(raw: &str, bytes_max: usize) -> Result<Cow<'_, str>, Why> {
-    let inner = match raw.as_bytes() {
-        [b'"', .., b'"'] => raw.get(1..raw.len() - 1).unwrap_or_default(),
-        _ => return Err(NO_STRING),
-    };
-    let text = if !swar::holds_backslash(inner.as_bytes()) {
-        Cow::Borrowed(inner)
-    } else if inner.len() / 6 > bytes_max {
-        // The longest escape of one byte has six: no need to unpack it to know.
-        return Err(too_long(bytes_max));
-    } else {
-        let text = serde_json::from_str::<String>(raw);
-        Cow::Owned(text.map_err(|_| Cow::Borrowed("holds an escape that is no character"))?)
-    };
-    if text.len() > bytes_max {
-        return Err(too_long(bytes_max));
-    }
-    Ok(text)
+pub(crate) fn string(raw: RawJson<'_>, bytes_max: usize) -> Result<Cow<'_, str>, ErrorText> {
+    raw.string(bytes_max).map_err(|error| string_error(error, bytes_max))
 }
 
 #[cold]
-fn too_long(bytes_max: usize) -> Why {
-    Cow::Owned(format!("is longer than {bytes_max} bytes"))
-}
-
-/// A number, or a text that should hold one.
-enum Number<'a> {
-    Short(Short),
-    Text(Cow<'a, str>),
-}
-
-#[inline]
-fn number(raw: Raw<'_>) -> Result<Number<'_>, Why> {
-    match raw {
-        Raw::Number(short) => Ok(Number::Short(short)),
-        Raw::Text(_) => string(raw, limits::TEXT_BYTES_MAX).map(Number::Text),
-        Raw::Json(json) => match json.as_bytes().first() {
-            Some(b'"') => string(raw, limits::TEXT_BYTES_MAX).map(Number::Text),
-            Some(b'-' | b'0'..=b'9') => Ok(Number::Text(Cow::Borrowed(json))),
-            _ => Err(NO_NUMBER),
-        },
-        Raw::Null => Err(NO_NUMBER),
+fn string_error(error: StringError, bytes_max: usize) -> ErrorText {
+    match error {
+        StringError::NotAString => Cow::Borrowed("must be a string"),
+        StringError::TooLong => Cow::Owned(format!("is longer than {bytes_max} bytes")),
+        StringError::BadEscape => Cow::Borrowed("holds an escape that is no character"),
     }
 }
 
 #[inline]
-fn decimal(raw: Raw<'_>, context: &mut Context) -> Result<Decimal, Why> {
-    if let Raw::Number(short) = raw { Ok(short.decimal()) } else { decimal_of_text(raw, context) }
+fn identifier<T>(
+    text: &str,
+    make: impl FnOnce(&str) -> Result<T, IdError>,
+) -> Result<T, ErrorText> {
+    make(text).map_err(id_error)
 }
 
-#[inline(never)]
-fn decimal_of_text(raw: Raw<'_>, context: &mut Context) -> Result<Decimal, Why> {
-    if let Raw::Text(text) = raw
-        && let Some(head) = swar::padded(text.as_bytes())
-        && let Some(SevenBytes { digits, places, len }) = number_of_seven(head)
-        && len == text.len()
-    {
-        return Ok(from_digits(digits.into(), places));
-    }
-    match raw {
-        Raw::Json(json) if !raw.is_string() => decimal_of_number(json, context),
-        Raw::Json(_) | Raw::Text(_) | Raw::Number(_) | Raw::Null => exact(raw),
-    }
-}
-
-/// A JSON number, which to most senders is a binary float: one of too many places is rounded.
-fn decimal_of_number(json: &str, context: &mut Context) -> Result<Decimal, Why> {
-    if !json.starts_with(|sign: char| sign == '-' || sign.is_ascii_digit()) {
-        return Err(NO_NUMBER);
-    }
-    let parsed = parse_decimal(json).or_else(|error| match error {
-        NumberError::NotExact => rounded(json).inspect(|_| context.has_rounded = true),
-        NumberError::NotANumber | NumberError::NotPositive => Err(error),
-    });
-    parsed.map_err(number_why)
-}
-
-/// A decimal as it is written, or why not.
-fn exact(raw: Raw<'_>) -> Result<Decimal, Why> {
-    match number(raw)? {
-        Number::Short(short) => Ok(short.decimal()),
-        Number::Text(text) => parse_decimal(&text).map_err(number_why),
-    }
-}
-
-#[cold]
-fn number_why(error: NumberError) -> Why {
-    Cow::Owned(error.to_string())
-}
-
-/// What becomes a name.
+/// An identifier that becomes a label value, so not one of [`RESERVED`].
 #[inline]
-fn identifier<T>(text: &str, make: impl FnOnce(&str) -> Result<T, IdError>) -> Result<T, Why> {
-    make(text).map_err(id_why)
-}
-
-/// The same of a name that becomes a label, so none of the [`RESERVED`] ones.
-#[inline]
-fn label<T>(text: &str, make: impl FnOnce(&str) -> Result<T, IdError>) -> Result<T, Why> {
+fn label<T>(text: &str, make: impl FnOnce(&str) -> Result<T, IdError>) -> Result<T, ErrorText> {
     if RESERVED.contains(&text) {
         return Err(Cow::Borrowed("is a reserved name"));
     }
@@ -192,110 +102,41 @@ fn label<T>(text: &str, make: impl FnOnce(&str) -> Result<T, IdError>) -> Result
 }
 
 #[cold]
-fn id_why(error: IdError) -> Why {
+fn id_error(error: IdError) -> ErrorText {
     Cow::Owned(error.to_string())
 }
 
-/// Writes a JSON string.
-pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
-    if !write::push_quoted(text.as_bytes(), out) {
-        write_any_string(text, out);
-    }
-}
-
-/// The same of one that is very short, or long, or holds what needs an escape.
-#[inline(never)]
-fn write_any_string(text: &str, out: &mut Vec<u8>) {
-    if swar::plain_len(text.as_bytes()) < text.len() {
-        return write_escaped(text, out);
-    }
-    out.push(b'"');
-    out.extend_from_slice(text.as_bytes());
-    out.push(b'"');
-}
-
-fn write_escaped(text: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
-    let mut rest = text.as_bytes();
-    while let Some((plain, tail)) = rest.split_at_checked(swar::plain_len(rest)) {
-        out.extend_from_slice(plain);
-        let Some((special, after)) = tail.split_first() else { break };
-        match special {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *special]),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            control => out.extend_from_slice(format!("\\u{control:04x}").as_bytes()),
-        }
-        rest = after;
-    }
-    out.push(b'"');
-}
-
-/// Writes a decimal as a string, so that no reader on the way makes a float of it.
-fn write_decimal(value: Decimal, out: &mut Vec<u8>) {
-    write::push_quoted_decimal(value, out);
-}
-
-macro_rules! names {
-    ($shape:ident, $check:ident: $($name:ident $(in $known:ident)?),*) => {
+/// Implements [`Value`] for ids; `in` names the table that interns them.
+macro_rules! ids {
+    ($shape:ident, $check:ident: $($name:ident $(in $table:ident)?),*) => {
         $(impl Value for $name {
             const SHAPE: Shape = Shape::$shape;
 
             #[inline]
-            fn decode(raw: Raw<'_>, context: &mut Context) -> Result<Self, Why> {
+            fn decode(raw: RawJson<'_>, context: &mut ValueContext) -> Result<Self, ErrorText> {
                 let text = string(raw, limits::ID_BYTES_MAX)?;
                 let make = |text: &str| $check(text, $name::new);
-                made!(&text, make, context $(, $known)?)
+                ids!(@get &text, make, context $(, $table)?)
             }
 
             fn encode(&self, out: &mut Vec<u8>) {
-                write_string(self.as_str(), out);
+                push_string(self.as_str(), out);
             }
         })*
     };
-}
-
-/// Makes a name; one that comes again and again shares its text.
-macro_rules! made {
-    ($text:expr, $make:ident, $context:ident) => {{
-        let _: &mut Context = $context;
+    (@get $text:expr, $make:ident, $context:ident) => {{
+        let _: &mut ValueContext = $context;
         $make($text)
     }};
-    ($text:expr, $make:ident, $context:ident, $known:ident) => {
-        $context.names.$known.get($text, $make)
+    (@get $text:expr, $make:ident, $context:ident, $table:ident) => {
+        $context.interner.$table.get($text, $make)
     };
 }
 
-names! { Identifier, identifier: OrderId, FillId, EventId, Currency in currencies, Actor }
-names! {
+ids! { Identifier, identifier: OrderId, FillId, EventId, Currency in currencies, Actor }
+ids! {
     Label, label:
     Account in accounts, Symbol in symbols, Strategy in strategies, Venue in venues, Component
-}
-
-macro_rules! decimals {
-    ($($name:ident: $shape:ident, $make:expr;)*) => {
-        $(impl Value for $name {
-            const SHAPE: Shape = Shape::$shape;
-
-            #[inline]
-            fn decode(raw: Raw<'_>, context: &mut Context) -> Result<Self, Why> {
-                decimal(raw, context).and_then($make)
-            }
-
-            fn encode(&self, out: &mut Vec<u8>) {
-                write_decimal(self.get(), out);
-            }
-        })*
-    };
-}
-
-decimals! {
-    Price: Price, |d| Ok(Price::new(d));
-    Quantity: Quantity, |d| Quantity::new(d).map_err(number_why);
-    Notional: Notional, |d| Notional::new(d).map_err(number_why);
-    Position: Position, |d| Ok(Position::new(d));
-    Amount: Amount, |d| Ok(Amount::new(d));
 }
 
 macro_rules! choices {
@@ -304,7 +145,7 @@ macro_rules! choices {
             const SHAPE: Shape = Shape::Choice(&[$($text),*]);
 
             #[inline]
-            fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
+            fn decode(raw: RawJson<'_>, _: &mut ValueContext) -> Result<Self, ErrorText> {
                 match &*string(raw, limits::TEXT_BYTES_MAX)? {
                     $($text => Ok($value),)*
                     _ => Err(Cow::Borrowed(concat!("must be one of:", $(" ", $text),*))),
@@ -320,12 +161,12 @@ macro_rules! choices {
     };
 }
 
-/// Whether a snapshot of positions could be taken.
+/// Whether an engine could fetch the positions for a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FetchStatus {
-    /// It was taken.
+    /// The snapshot holds them.
     Ok,
-    /// It could not be taken, and says nothing.
+    /// It could not: the snapshot says nothing about any position.
     Failed,
 }
 
@@ -344,11 +185,11 @@ choices! {
     Adopt { "broker" = Adopt::Broker, "local" = Adopt::Local }
 }
 
-/// A text for people: lines and tabs, but no other control characters. May be empty.
+/// A text for people: may be empty, may contain line ends and tabs, but no other control characters.
 impl Value for Box<str> {
     const SHAPE: Shape = Shape::Text;
 
-    fn decode(raw: Raw<'_>, context: &mut Context) -> Result<Self, Why> {
+    fn decode(raw: RawJson<'_>, context: &mut ValueContext) -> Result<Self, ErrorText> {
         let text = string(raw, context.text_bytes_max)?;
         if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
             return Err(Cow::Borrowed("holds a control character"));
@@ -357,34 +198,54 @@ impl Value for Box<str> {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        write_string(self, out);
+        push_string(self, out);
     }
 }
 
-/// An identifier that has no type of its own in the domain.
+/// A text that is not blank: the audit trail wants a reason.
+pub(crate) struct Reason(pub(crate) Box<str>);
+
+impl Value for Reason {
+    const SHAPE: Shape = Shape::Reason;
+
+    fn decode(raw: RawJson<'_>, context: &mut ValueContext) -> Result<Self, ErrorText> {
+        let text = Box::<str>::decode(raw, context)?;
+        if text.trim().is_empty() {
+            Err(Cow::Borrowed("must not be blank"))
+        } else {
+            Ok(Self(text))
+        }
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+    }
+}
+
+/// An identifier without a type of its own in the domain.
 pub(crate) struct Identifier(pub(crate) Box<str>);
 
 impl Value for Identifier {
     const SHAPE: Shape = Shape::Identifier;
 
-    fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
+    fn decode(raw: RawJson<'_>, _: &mut ValueContext) -> Result<Self, ErrorText> {
         let text = string(raw, limits::ID_BYTES_MAX)?;
         identifier(&text, |text| ids::check(text).map(|()| Self(Box::from(text))))
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        write_string(&self.0, out);
+        push_string(&self.0, out);
     }
 }
 
-/// A session; `""` is the one without a name.
+/// A session; `""` is the session without a name.
 pub(crate) struct SessionName(pub(crate) Option<Session>);
 
 impl Value for SessionName {
     const SHAPE: Shape = Shape::IdentifierOrEmpty;
 
-    fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
-        if raw == Raw::Text("") || raw == Raw::Json("\"\"") {
+    fn decode(raw: RawJson<'_>, _: &mut ValueContext) -> Result<Self, ErrorText> {
+        if raw == RawJson::Text("") || raw == RawJson::Other("\"\"") {
             Ok(Self(None))
         } else {
             let text = string(raw, limits::ID_BYTES_MAX)?;
@@ -393,7 +254,7 @@ impl Value for SessionName {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        write_string(self.0.as_ref().map_or("", Session::as_str), out);
+        push_string(self.0.as_ref().map_or("", Session::as_str), out);
     }
 }
 
@@ -403,8 +264,8 @@ pub(crate) struct AccountOrAll(pub(crate) Account);
 impl Value for AccountOrAll {
     const SHAPE: Shape = Shape::LabelOrAll;
 
-    fn decode(raw: Raw<'_>, context: &mut Context) -> Result<Self, Why> {
-        if raw == Raw::Text("*") || raw == Raw::Json("\"*\"") {
+    fn decode(raw: RawJson<'_>, context: &mut ValueContext) -> Result<Self, ErrorText> {
+        if raw == RawJson::Text("*") || raw == RawJson::Other("\"*\"") {
             return Ok(Self(Account::all()));
         }
         Account::decode(raw, context).map(Self)
@@ -418,11 +279,11 @@ impl Value for AccountOrAll {
 impl Value for bool {
     const SHAPE: Shape = Shape::Boolean;
 
-    fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
+    fn decode(raw: RawJson<'_>, _: &mut ValueContext) -> Result<Self, ErrorText> {
         match raw {
-            Raw::Json("true") => Ok(true),
-            Raw::Json("false") => Ok(false),
-            Raw::Json(_) | Raw::Text(_) | Raw::Number(_) | Raw::Null => {
+            RawJson::Other("true") => Ok(true),
+            RawJson::Other("false") => Ok(false),
+            RawJson::Other(_) | RawJson::Text(_) | RawJson::Number(_) | RawJson::Null => {
                 Err(Cow::Borrowed("must be true or false"))
             }
         }
@@ -430,98 +291,5 @@ impl Value for bool {
 
     fn encode(&self, out: &mut Vec<u8>) {
         out.extend(if *self { "true" } else { "false" }.bytes());
-    }
-}
-
-impl Value for u64 {
-    const SHAPE: Shape = Shape::Integer;
-
-    fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
-        let value = exact(raw)?;
-        let whole = if value.scale() == 0 { Self::try_from(value.mantissa()).ok() } else { None };
-        whole.ok_or(Cow::Borrowed("must be an integer from 0"))
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        write::push_u64(*self, out);
-    }
-}
-
-#[cold]
-fn time_why(error: TimeTextError) -> Why {
-    Cow::Owned(error.to_string())
-}
-
-/// The time of an event as `time` gives it.
-pub(crate) struct TimeText(pub(crate) Timestamp);
-
-impl Value for TimeText {
-    const SHAPE: Shape = Shape::Time;
-
-    #[inline]
-    fn decode(raw: Raw<'_>, context: &mut Context) -> Result<Self, Why> {
-        if let Raw::Text(text) = raw
-            && text.len() <= limits::TEXT_BYTES_MAX
-        {
-            return context.minute.parse(text).map(Self).map_err(time_why);
-        }
-        if let Raw::Json(json) = raw
-            && !matches!(json.as_bytes(), [b'"' | b'-' | b'0'..=b'9', ..])
-        {
-            return Err(time_why(TimeTextError::Form));
-        }
-        let time = match number(raw)? {
-            Number::Short(seconds) => time::in_range(seconds.nanos()),
-            Number::Text(text) => context.minute.parse(&text),
-        };
-        time.map(Self).map_err(time_why)
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        write_string(&time::rfc3339(self.0), out);
-    }
-}
-
-/// The time of an event as `time_ns` gives it.
-pub(crate) struct TimeNanos(pub(crate) Timestamp);
-
-impl Value for TimeNanos {
-    const SHAPE: Shape = Shape::TimeNs;
-
-    fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
-        let time = match number(raw)? {
-            Number::Short(Short { digits, places: 0 }) => time::in_range(digits.into()),
-            Number::Short(nanos) => time::from_decimal_nanos(nanos.decimal()),
-            Number::Text(text) => time::from_unix_nanos(&text),
-        };
-        time.map(Self).map_err(time_why)
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        write::push_i64(self.0.as_nanos(), out);
-    }
-}
-
-/// Seconds, cut to nanoseconds: a measurement of a float clock has more digits than it knows.
-impl Value for Duration {
-    const SHAPE: Shape = Shape::Seconds;
-
-    fn decode(raw: Raw<'_>, _: &mut Context) -> Result<Self, Why> {
-        let nanos = match number(raw)? {
-            Number::Short(seconds) => seconds.nanos(),
-            Number::Text(text) => time::nanos_of_seconds(&text).map_err(number_why)?,
-        };
-        u64::try_from(nanos)
-            .ok()
-            .map(Self::from_nanos)
-            .filter(|d| *d <= DURATION_MAX)
-            .ok_or_else(|| Cow::Owned(format!("must be from 0 to {}", DURATION_MAX.as_secs())))
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        let nanos = i128::try_from(self.as_nanos()).unwrap_or(i128::MAX);
-        let scale = NANOS_PER_SECOND.ilog10();
-        // A duration of 2^64 seconds has 29 digits at most: it always fits a decimal.
-        write_decimal(Decimal::try_from_i128_with_scale(nanos, scale).unwrap_or_default(), out);
     }
 }

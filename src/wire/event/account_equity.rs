@@ -5,8 +5,9 @@ use crate::domain::ids::Currency;
 use crate::domain::units::Amount;
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::{Object, ObjectWriter};
+use crate::wire::contract::reader::Object;
 use crate::wire::contract::spec::FieldSpec;
+use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec};
 
 pub(super) const KIND: KindSpec = KindSpec::new(

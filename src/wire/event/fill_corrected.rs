@@ -5,8 +5,9 @@ use crate::domain::ids::{Currency, FillId};
 use crate::domain::units::{Amount, Price, Quantity};
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::{Object, ObjectWriter};
+use crate::wire::contract::reader::Object;
 use crate::wire::contract::spec::FieldSpec;
+use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec, ORDER, order_body};
 
 pub(super) const KIND: KindSpec = KindSpec::new(
@@ -18,11 +19,11 @@ pub(super) const KIND: KindSpec = KindSpec::new(
         &ORDER,
         &[
             FieldSpec::required::<FillId>(Field::FillId, "The execution."),
-            FieldSpec::required::<Quantity>(Field::Quantity, "Its quantity from now on."),
-            FieldSpec::required::<Price>(Field::Price, "Its price from now on."),
+            FieldSpec::required::<Quantity>(Field::Quantity, "Its new quantity."),
+            FieldSpec::required::<Price>(Field::Price, "Its new price."),
             FieldSpec::optional::<Amount>(
                 Field::Fee,
-                "Its fee from now on, negative is a rebate; as before if missing.",
+                "Its new fee, negative is a rebate; unchanged if missing.",
             ),
             FieldSpec::optional::<Currency>(
                 Field::FeeCurrency,

@@ -7,13 +7,14 @@ use crate::domain::health::Health;
 use crate::domain::ids::Component;
 use crate::wire::contract::error::{Code, Flaw};
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::{Object, ObjectWriter};
+use crate::wire::contract::reader::Object;
 use crate::wire::contract::spec::FieldSpec;
+use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec};
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "heartbeat",
-    "A component says that it lives, and how it feels.",
+    "A component reports that it is alive, and its health.",
     r#"{"type":"heartbeat","account":"paper","component":"broker","status":"healthy","message":"session up","latency_seconds":0.012,"interval_seconds":30,"time":"2026-11-22T14:30:00Z"}"#,
     &[
         &ENVELOPE,
@@ -24,18 +25,18 @@ pub(super) const KIND: KindSpec = KindSpec::new(
             ),
             FieldSpec::optional::<Health>(
                 Field::Status,
-                "What it states, believed at once; a check that passed if missing.",
+                "Its health, applied at once. If missing, the report counts as a passed check.",
             ),
-            FieldSpec::optional::<Box<str>>(Field::Message, "What it says, for people."),
-            FieldSpec::optional::<Duration>(Field::LatencySeconds, "How long its check took."),
+            FieldSpec::optional::<Box<str>>(Field::Message, "A message, for people."),
+            FieldSpec::optional::<Duration>(Field::LatencySeconds, "The duration of its check."),
             FieldSpec::optional::<Duration>(
                 Field::IntervalSeconds,
-                "How often it reports, above 0; three intervals without a report are silence.",
+                "The interval of its reports, above 0; it is silent after three without a report.",
             ),
             FieldSpec::optional::<Source>(
                 Field::Source,
-                "Who says so: the engine (local, if missing) or the broker. A token decides it: \
-                 with `ingest:broker` it is the broker. Of what the two say the worse counts.",
+                "The reporting side: the engine (local, if missing) or the broker. A token with \
+                 `ingest:broker` always reports for the broker. The worse of the two counts.",
             ),
         ],
     ],

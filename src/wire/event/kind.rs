@@ -1,4 +1,4 @@
-//! The table row of a kind of event: its name, its fields, and how it is decoded.
+//! The table row of a kind of event: its name, its fields, and its decoder.
 
 use crate::domain::event::Body;
 use crate::wire::contract::error::Flaw;
@@ -11,9 +11,9 @@ use crate::wire::contract::spec::{FieldSpec, names};
 pub struct KindSpec {
     /// The `type` on the wire.
     pub name: &'static str,
-    /// What it says, as one sentence.
+    /// Its meaning, as one sentence for the published document.
     pub about: &'static str,
-    /// A whole event of this kind with all that it can carry, as JSON.
+    /// A complete event of this kind, as JSON.
     pub example: &'static str,
     groups: &'static [&'static [FieldSpec]],
     allowed: FieldSet,
@@ -22,7 +22,7 @@ pub struct KindSpec {
 }
 
 impl KindSpec {
-    /// A kind with these groups of fields, [`super::ENVELOPE`] among them.
+    /// A kind with these groups of fields, which include [`super::ENVELOPE`].
     pub(super) const fn new(
         name: &'static str,
         about: &'static str,
@@ -40,12 +40,12 @@ impl KindSpec {
         self
     }
 
-    /// Its fields beside `type`, those of every event first.
+    /// Its fields except `type`; the fields of every event come first.
     pub fn fields(&self) -> impl Iterator<Item = &'static FieldSpec> {
         self.groups.iter().copied().flatten()
     }
 
-    /// Sets of optional fields, one of which must be there; none for most kinds.
+    /// Sets of optional fields, one of which must be present. Empty for most kinds.
     #[must_use]
     pub const fn alternatives(&self) -> &'static [&'static [Field]] {
         self.alternatives

@@ -1,8 +1,8 @@
 //! The kinds of events: one file for each, with its table of fields, its decoder and its encoder.
 //!
-//! Input: an object taken apart. Output: an [`Event`]; and canonical JSON of one. Invariants: the
-//! decoder takes exactly the fields of the table, and the published schema is made from the same
-//! table (tests hold both). A new kind is one more file here and a `mod` line; the list of kinds is in
+//! Input: an object that was read. Output: an [`Event`]; and canonical JSON of one. Invariants: the
+//! decoder accepts exactly the fields of the table, and the published schema is made from the same
+//! table (tests check both). A new kind is one more file here and a `mod` line; the list of kinds is in
 //! `crate::domain::event`.
 
 mod kind;
@@ -32,9 +32,10 @@ use crate::domain::time::Timestamp;
 use crate::domain::units::Side;
 use crate::wire::contract::error::{Code, Flaw};
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::{Object, ObjectWriter, missing};
+use crate::wire::contract::reader::{Object, missing};
 use crate::wire::contract::spec::FieldSpec;
 use crate::wire::contract::value::{SessionName, TimeNanos, TimeText, string};
+use crate::wire::contract::writer::ObjectWriter;
 
 pub use kind::KindSpec;
 pub use positions::ROW;
@@ -66,32 +67,35 @@ pub const ENVELOPE: [FieldSpec; 8] = [
     FieldSpec::optional::<Account>(Field::Account, "The account; `default` if missing."),
     FieldSpec::optional::<TimeText>(
         Field::Time,
-        "When it happened, by the sender's clock; the time of receipt if missing.",
+        "The time of the event by the sender's clock; the time of receipt if missing.",
     ),
-    FieldSpec::optional::<TimeNanos>(Field::TimeNs, "The same, instead of `time`."),
+    FieldSpec::optional::<TimeNanos>(
+        Field::TimeNs,
+        "The time as Unix nanoseconds, instead of `time`.",
+    ),
     FieldSpec::optional::<EventId>(Field::EventId, "The idempotency key within the account."),
     FieldSpec::optional::<SessionName>(
         Field::Session,
-        "The run of an engine that reuses order ids; empty is the one without a name.",
+        "The run of an engine that reuses order ids; empty: the session without a name.",
     ),
-    FieldSpec::optional::<Strategy>(Field::Strategy, "The strategy behind it."),
+    FieldSpec::optional::<Strategy>(Field::Strategy, "The strategy that the event belongs to."),
     FieldSpec::optional::<Venue>(Field::Venue, "The execution venue."),
     FieldSpec::optional::<bool>(
         Field::Synthetic,
-        "Made by the engine to set its books right: moves positions, stays out of every quality \
-         figure.",
+        "The engine made it to correct its book: it moves positions and is left out of every \
+         quality figure.",
     ),
 ];
 
-/// What every event of an order that is not its submission says of the order.
+/// The fields that identify the order in every order event except its submission.
 const ORDER: [FieldSpec; 3] = [
     FieldSpec::required::<OrderId>(Field::OrderId, "The engine's id of the order."),
     FieldSpec::optional::<Symbol>(Field::Symbol, "The instrument."),
     FieldSpec::optional::<Side>(Field::Side, "The side of the order."),
 ];
 
-/// Makes an event of an object.
-#[expect(clippy::inline_always, reason = "an event is 272 bytes: each call less is a copy less")]
+/// Decodes the event in an object.
+#[expect(clippy::inline_always, reason = "an event is large, and each call would copy it")]
 #[inline(always)]
 pub(crate) fn decode(object: &mut Object<'_>) -> Result<Event, Flaw> {
     let kind = kind(object)?;

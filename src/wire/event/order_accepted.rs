@@ -4,13 +4,14 @@ use crate::domain::event::{Body, OrderAccepted, OrderFact};
 use crate::domain::ids::OrderId;
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::{Object, ObjectWriter};
+use crate::wire::contract::reader::Object;
 use crate::wire::contract::spec::FieldSpec;
+use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec, ORDER, order_body};
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "order_accepted",
-    "The venue took the order (FIX ExecType 0).",
+    "The venue accepted the order (FIX ExecType 0).",
     r#"{"type":"order_accepted","account":"paper","order_id":"O-1","venue_order_id":"V-77","symbol":"AAPL","side":"buy","time":"2026-11-22T14:30:00.020Z"}"#,
     &[
         &ENVELOPE,

@@ -3,8 +3,9 @@
 use crate::domain::event::{Body, Initiator, OrderCancelled, OrderFact};
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::{Object, ObjectWriter};
+use crate::wire::contract::reader::Object;
 use crate::wire::contract::spec::FieldSpec;
+use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec, ORDER, order_body};
 
 pub(super) const KIND: KindSpec = KindSpec::new(
@@ -15,10 +16,10 @@ pub(super) const KIND: KindSpec = KindSpec::new(
         &ENVELOPE,
         &ORDER,
         &[
-            FieldSpec::optional::<Box<str>>(Field::Reason, "Why, for people."),
+            FieldSpec::optional::<Box<str>>(Field::Reason, "The reason, for people."),
             FieldSpec::optional::<Initiator>(
                 Field::Initiator,
-                "Who cancelled: the user (or engine), or the venue.",
+                "The side that cancelled: the user (or engine), or the venue.",
             ),
         ],
     ],

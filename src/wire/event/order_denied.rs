@@ -3,18 +3,19 @@
 use crate::domain::event::{Body, OrderDenied, OrderFact};
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::{Object, ObjectWriter};
+use crate::wire::contract::reader::Object;
 use crate::wire::contract::spec::FieldSpec;
+use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec, ORDER, order_body};
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "order_denied",
-    "The engine's own checks refused the order: it never left.",
+    "The engine's own checks refused the order: it was never sent.",
     r#"{"type":"order_denied","account":"paper","order_id":"O-3","symbol":"AAPL","side":"sell","reason":"exceeds max notional","time":"2026-11-22T14:30:00Z"}"#,
     &[
         &ENVELOPE,
         &ORDER,
-        &[FieldSpec::optional::<Box<str>>(Field::Reason, "Why, in the engine's words.")],
+        &[FieldSpec::optional::<Box<str>>(Field::Reason, "The reason, in the engine's words.")],
     ],
     decode,
 );

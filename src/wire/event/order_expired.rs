@@ -2,7 +2,8 @@
 
 use crate::domain::event::{Body, OrderExpired, OrderFact};
 use crate::wire::contract::error::Flaw;
-use crate::wire::contract::reader::{Object, ObjectWriter};
+use crate::wire::contract::reader::Object;
+use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec, ORDER, order_body};
 
 pub(super) const KIND: KindSpec = KindSpec::new(

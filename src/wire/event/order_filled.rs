@@ -5,8 +5,9 @@ use crate::domain::ids::{Currency, FillId};
 use crate::domain::units::{Amount, Price, Quantity};
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::{Object, ObjectWriter};
+use crate::wire::contract::reader::Object;
 use crate::wire::contract::spec::FieldSpec;
+use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec, ORDER, order_body};
 
 pub(super) const KIND: KindSpec = KindSpec::new(
@@ -20,11 +21,11 @@ pub(super) const KIND: KindSpec = KindSpec::new(
             FieldSpec::required::<Price>(Field::Price, "The price of this execution."),
             FieldSpec::optional::<Quantity>(
                 Field::Quantity,
-                "The quantity of this execution; what is left of the order if missing.",
+                "The quantity of this execution; the rest of the order if missing.",
             ),
             FieldSpec::optional::<FillId>(
                 Field::FillId,
-                "The id of this execution, by which it is busted, corrected and deduplicated.",
+                "The id of this execution, for busts, corrections and deduplication.",
             ),
             FieldSpec::optional::<Amount>(Field::Fee, "The fee; negative is a rebate."),
             FieldSpec::optional::<Currency>(
@@ -37,7 +38,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
             ),
             FieldSpec::optional::<bool>(
                 Field::Final,
-                "Whether the venue says that nothing of the order is left.",
+                "Whether the venue reports that the order is completely filled.",
             ),
         ],
     ],

@@ -3,8 +3,9 @@
 use crate::domain::event::{Body, OrderFact, OrderRejected};
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::{Object, ObjectWriter};
+use crate::wire::contract::reader::Object;
 use crate::wire::contract::spec::FieldSpec;
+use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec, ORDER, order_body};
 
 pub(super) const KIND: KindSpec = KindSpec::new(
@@ -15,8 +16,8 @@ pub(super) const KIND: KindSpec = KindSpec::new(
         &ENVELOPE,
         &ORDER,
         &[
-            FieldSpec::optional::<Box<str>>(Field::Reason, "Why, in the venue's words."),
-            FieldSpec::optional::<Box<str>>(Field::Code, "Why, as a code."),
+            FieldSpec::optional::<Box<str>>(Field::Reason, "The reason, in the venue's words."),
+            FieldSpec::optional::<Box<str>>(Field::Code, "The reason, as a code."),
         ],
     ],
     decode,

@@ -5,8 +5,9 @@ use crate::domain::ids::OrderId;
 use crate::domain::units::{Price, Quantity};
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::{Object, ObjectWriter};
+use crate::wire::contract::reader::Object;
 use crate::wire::contract::spec::FieldSpec;
+use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec, ORDER, order_body};
 
 pub(super) const KIND: KindSpec = KindSpec::new(
@@ -27,7 +28,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
             ),
             FieldSpec::optional::<OrderId>(
                 Field::NewOrderId,
-                "The id by which the order is known from here on: an alias.",
+                "The id of the order from now on: an alias of the old one.",
             ),
         ],
     ],

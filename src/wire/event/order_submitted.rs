@@ -5,13 +5,14 @@ use crate::domain::ids::{OrderId, Symbol};
 use crate::domain::units::{Notional, Price, Quantity, Side};
 use crate::wire::contract::error::{Code, Flaw};
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::{Object, ObjectWriter, missing};
+use crate::wire::contract::reader::{Object, missing};
 use crate::wire::contract::spec::FieldSpec;
+use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec};
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "order_submitted",
-    "The engine sent an order towards its venue (FIX 35=D).",
+    "The engine sent an order to its venue (FIX 35=D).",
     r#"{"type":"order_submitted","account":"paper","order_id":"O-1","symbol":"AAPL","side":"buy","quantity":100,"expected_price":187.40,"decision_price":187.35,"arrival_price":187.395,"order_type":"limit","limit_price":187.50,"time_in_force":"day","reduce_only":false,"time":"2026-11-22T14:30:00.000Z"}"#,
     &[
         &ENVELOPE,
@@ -22,7 +23,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
             FieldSpec::optional::<Quantity>(Field::Quantity, "The ordered quantity."),
             FieldSpec::optional::<Notional>(
                 Field::Notional,
-                "Instead of the quantity: the amount of the quote currency to trade for.",
+                "The amount of the quote currency to trade for, instead of the quantity.",
             ),
             FieldSpec::optional::<Price>(
                 Field::ExpectedPrice,
@@ -38,7 +39,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
             ),
             FieldSpec::optional::<Box<str>>(
                 Field::OrderType,
-                "`market`, `limit` and so on, as the engine says it.",
+                "`market`, `limit` and so on, in the engine's words.",
             ),
             FieldSpec::optional::<Price>(
                 Field::LimitPrice,
@@ -46,7 +47,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
             ),
             FieldSpec::optional::<Box<str>>(
                 Field::TimeInForce,
-                "`day`, `gtc`, `ioc` and so on, as the engine says it.",
+                "`day`, `gtc`, `ioc` and so on, in the engine's words.",
             ),
             FieldSpec::optional::<bool>(
                 Field::ReduceOnly,
@@ -78,7 +79,7 @@ fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
     }))
 }
 
-/// The quantity, or the notional: one of them.
+/// Exactly one of quantity and notional.
 fn ordered(object: &mut Object<'_>) -> Result<Ordered, Flaw> {
     let quantity = object.optional(Field::Quantity)?;
     match (quantity, object.optional(Field::Notional)?) {

@@ -5,8 +5,9 @@ use crate::domain::ids::Symbol;
 use crate::domain::units::Position;
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::{Object, ObjectWriter};
+use crate::wire::contract::reader::Object;
 use crate::wire::contract::spec::FieldSpec;
+use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec};
 
 pub(super) const KIND: KindSpec = KindSpec::new(
@@ -20,7 +21,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
             FieldSpec::required::<Position>(Field::Quantity, "The signed change."),
             FieldSpec::optional::<Box<str>>(
                 Field::Reason,
-                "Why, for people. A `fee` that a fill told, too, is taken once.",
+                "The reason, for people. A `fee` that a fill also reported is applied once.",
             ),
         ],
     ],

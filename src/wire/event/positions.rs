@@ -5,41 +5,45 @@ use crate::domain::ids::Symbol;
 use crate::domain::units::{Position, Price};
 use crate::wire::contract::error::{Code, Flaw};
 use crate::wire::contract::field::{Field, FieldSet};
-use crate::wire::contract::reader::{Object, ObjectWriter, Stop, each_element, missing};
-use crate::wire::contract::spec::{FieldSpec, Presence, Shape, names};
+use crate::wire::contract::reader::{Object, missing};
+use crate::wire::contract::shape::Shape;
+use crate::wire::contract::spec::{FieldSpec, Presence, names};
 use crate::wire::contract::value::FetchStatus;
+use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec};
+use crate::wire::json::general::read_elements;
+use crate::wire::json::write::push_array;
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "positions",
-    "A snapshot of what one side says that the account holds.",
+    "A snapshot of the positions of the account, as one side reports them.",
     r#"{"type":"positions","account":"paper","source":"broker","time":"2026-11-22T14:30:07Z","complete":true,"positions":[{"symbol":"AAPL","quantity":88,"average_price":187.432,"market_price":187.5}]}"#,
     &[
         &ENVELOPE,
         &[
             FieldSpec::required::<Source>(
                 Field::Source,
-                "Who speaks: the engine (local) or the broker.",
+                "The reporting side: the engine (local) or the broker.",
             ),
             FieldSpec {
                 field: Field::Positions,
                 presence: Presence::Optional,
                 shape: Shape::Rows,
-                about: "The rows; several of one symbol are added up. Required unless `status` is \
+                about: "The rows; rows with the same symbol are added up. Required unless `status` is \
                         `failed`, and ignored then.",
             },
             FieldSpec::optional::<bool>(
                 Field::Complete,
-                "Whether a symbol that is missing is flat (true, if missing) or unknown (false).",
+                "Whether a symbol without a row is flat (true, if missing) or unknown (false).",
             ),
             FieldSpec::optional::<FetchStatus>(
                 Field::Status,
                 "Whether the positions could be fetched: ok (if missing) or failed. A failed \
-                 fetch says nothing of any position.",
+                 fetch says nothing about any position.",
             ),
             FieldSpec::optional::<Box<str>>(
                 Field::Error,
-                "Why the fetch failed; only with `status` `failed`.",
+                "The error of the fetch; only with `status` `failed`.",
             ),
         ],
     ],
@@ -66,7 +70,7 @@ fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
     let error: Option<Box<str>> = object.optional(Field::Error)?;
     let (rows, failure) = match object.optional(Field::Status)?.unwrap_or(FetchStatus::Ok) {
         FetchStatus::Failed => (Box::default(), Some(error.unwrap_or_default())),
-        // Good rows beside an error: one of the two is a mistake, and neither is safe to believe.
+        // Rows and an error contradict each other, and it is not safe to guess which is wrong.
         FetchStatus::Ok if error.is_some_and(|e| !e.is_empty()) => {
             return Err(Flaw::of(Field::Error, Code::InvalidValue, "needs status failed"));
         }
@@ -77,22 +81,13 @@ fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
 
 fn rows(object: &mut Object<'_>) -> Result<Box<[PositionRow]>, Flaw> {
     let raw = object.raw(Field::Positions).ok_or_else(|| missing(Field::Positions))?;
+    let not_array = Flaw::of(Field::Positions, Code::InvalidValue, "must be an array");
     let mut row = object.row();
-    let mut rows = Vec::new();
-    let mut flaw = None;
-    let walk = each_element(raw.nested(), |element| {
-        match decode_row(&mut row, element) {
-            Ok(row) => rows.push(row),
-            Err(wrong) => flaw = Some(wrong.inside(Field::Positions, rows.len())),
-        }
-        if flaw.is_some() { Err(Stop) } else { Ok(()) }
+    let rows = read_elements(raw, not_array, |index, element| {
+        decode_row(&mut row, element).map_err(|flaw| flaw.inside(Field::Positions, index))
     });
     object.note_of(&row);
-    match (flaw, walk) {
-        (Some(flaw), _) => Err(flaw),
-        (None, Err(_)) => Err(Flaw::of(Field::Positions, Code::InvalidValue, "must be an array")),
-        (None, Ok(())) => Ok(rows.into()),
-    }
+    rows.map(Into::into)
 }
 
 fn decode_row<'a>(row: &mut Object<'a>, text: &'a str) -> Result<PositionRow, Flaw> {
@@ -117,15 +112,7 @@ pub(super) fn encode(body: &Positions, object: &mut ObjectWriter<'_>) {
         object.field(Field::Error, error);
         return;
     }
-    let out = object.key(Field::Positions);
-    out.push(b'[');
-    for (index, row) in body.rows.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        encode_row(row, out);
-    }
-    out.push(b']');
+    push_array(&body.rows, object.key(Field::Positions), encode_row);
 }
 
 fn encode_row(row: &PositionRow, out: &mut Vec<u8>) {

@@ -5,13 +5,14 @@ use crate::domain::ids::Symbol;
 use crate::domain::units::{DECIMALS_MAX, Decimal, Price};
 use crate::wire::contract::error::{Code, Flaw};
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::{Object, ObjectWriter, missing};
+use crate::wire::contract::reader::{Object, missing};
 use crate::wire::contract::spec::FieldSpec;
+use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec};
 
 pub(super) const KIND: KindSpec = KindSpec::new(
     "quote",
-    "A market quote: a bid and an ask, or one price; of 0 is none.",
+    "A market quote: a bid and an ask, or one price. A price of 0 means unknown.",
     r#"{"type":"quote","account":"paper","symbol":"AAPL","bid":187.39,"ask":187.40,"time":"2026-11-22T14:29:59.900Z"}"#,
     &[
         &ENVELOPE,
@@ -19,7 +20,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
             FieldSpec::required::<Symbol>(Field::Symbol, "The instrument."),
             FieldSpec::optional::<Price>(Field::Bid, "The best bid; needs the ask too."),
             FieldSpec::optional::<Price>(Field::Ask, "The best ask; needs the bid too."),
-            FieldSpec::optional::<Price>(Field::Price, "The mid, instead of bid and ask."),
+            FieldSpec::optional::<Price>(Field::Price, "The mid price, instead of bid and ask."),
         ],
     ],
     decode,
@@ -30,8 +31,8 @@ fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
     Ok(Body::Quote(Quote { symbol: object.required(Field::Symbol)?, mid: mid(object)? }))
 }
 
-/// The price, or the mid of bid and ask. A crossed quote is a quote; one with a side of 0, as feeds
-/// send it before the market opens, makes no mid: that is a price of 0.
+/// The price, or the mid of bid and ask. A crossed quote has a mid too. Feeds send a side of 0 before
+/// the market opens; then there is no mid, and the price is 0.
 fn mid(object: &mut Object<'_>) -> Result<Price, Flaw> {
     let sides = object.has(Field::Bid) || object.has(Field::Ask);
     match (sides, object.optional(Field::Price)?) {
@@ -54,7 +55,7 @@ fn mid(object: &mut Object<'_>) -> Result<Price, Flaw> {
     }
 }
 
-/// `(bid + ask) / 2` if it can be held exactly. On integers: decimal arithmetic would round.
+/// `(bid + ask) / 2` if it is exact. Computed on integers, because decimal arithmetic would round.
 fn half(bid: Decimal, ask: Decimal) -> Option<Decimal> {
     let scale = bid.scale().max(ask.scale());
     let at_scale = |d: Decimal| d.mantissa().checked_mul(10_i128.checked_pow(scale - d.scale())?);

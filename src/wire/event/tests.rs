@@ -1,4 +1,4 @@
-//! Every kind against its own table, and good and bad events of each.
+//! Every kind against its table of fields; good and bad events of each kind.
 
 use super::*;
 use crate::domain::ids::Session;
@@ -51,7 +51,7 @@ fn the_table_names_the_kinds_of_the_domain() {
 }
 
 #[test]
-fn the_decoder_takes_the_fields_of_the_table_and_no_others() {
+fn the_decoder_accepts_exactly_the_fields_of_the_table() {
     for kind in KINDS {
         let specs: Vec<&FieldSpec> = kind.fields().collect();
         for field in Field::ALL.iter().filter(|f| **f != Field::Type) {
@@ -60,7 +60,7 @@ fn the_decoder_takes_the_fields_of_the_table_and_no_others() {
             object.insert(field.name().into(), Json::Null);
             let name = field.name();
             match specs.iter().find(|s| s.field == *field) {
-                // null is missing, also for fields of other kinds.
+                // `null` is the same as missing, also for fields of other kinds.
                 None => {
                     check(&text(&object), "");
                     object.insert(name.into(), 1.into());
@@ -70,7 +70,7 @@ fn the_decoder_takes_the_fields_of_the_table_and_no_others() {
                     if spec.presence == Presence::Required {
                         check(&text(&object), &format!("missing_field {name}"));
                     }
-                    // No shape takes an object, so this shows that the field is read, and as what.
+                    // No shape accepts an object: this shows that the field is read, and its code.
                     object.insert(name.into(), serde_json::json!({}));
                     check(&text(&object), &format!("{} {name}", spec.shape.code().as_str()));
                 }
@@ -147,7 +147,7 @@ fn envelopes() {
 }
 
 #[test]
-fn names() {
+fn identifiers() {
     check("{}", "missing_field type");
     check(r#"{"type":null}"#, "missing_field type");
     check(r#"{"type":7}"#, "unknown_type type");
@@ -366,7 +366,7 @@ fn messages_name_the_field_and_never_the_value() {
 }
 
 #[test]
-fn an_order_is_given_by_a_quantity_or_by_a_notional() {
+fn an_order_has_a_quantity_or_a_notional() {
     let with = |ordered: &str| {
         format!(r#"{{"type":"order_submitted","order_id":"1","symbol":"X","side":"buy"{ordered}}}"#)
     };

@@ -1,60 +1,68 @@
-//! Eight bytes of text as one word: which of them are plain or digits, and what number they make.
+//! SWAR helpers: check and parse eight ASCII bytes at once, packed in a `u64`.
 //!
-//! Input: bytes. Invariant: the same answers as byte by byte would give (tests hold that), in a third
-//! of the instructions and less. The first byte is the lowest of a word, and what is told of a byte
-//! is its high bit.
+//! Invariant: the answers are those of a loop over the bytes (tests compare them).
+//!
+//! # Design
+//!
+//! The first byte of the text is the lowest byte of the word (little-endian), so "the first byte that
+//! …" is the lowest one, which `trailing_zeros` finds. A predicate sets the high bit of each byte for
+//! which it holds and leaves garbage in the other bits, which the caller masks off with `HIGHS`.
+//!
+//! Subtracting a constant from every byte at once may borrow from the next higher byte. A borrow
+//! starts at a byte for which the predicate holds, so it can only corrupt bytes *after* the first
+//! hit. That is why some predicates promise nothing after their first hit, and why callers use only
+//! the first hit or ask whether there is any.
 
 /// The text `00000000`.
-pub(crate) const ZEROS: u64 = ONES * b'0' as u64;
+pub(super) const ZEROS: u64 = ONES * b'0' as u64;
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = ONES * 0x80;
 
-/// Sets the high bit of each byte that is `byte`, which is ASCII, of none before the first of them,
-/// and of bytes beyond ASCII; other bits mean nothing ("Hacker's Delight", section 6-1).
+/// Sets the high bit of each byte that equals `byte`, which is ASCII; may set it in bytes after the
+/// first hit and in bytes beyond ASCII too ("Hacker's Delight", section 6-1).
 const fn matches(word: u64, byte: u8) -> u64 {
     (word ^ (ONES * byte as u64)).wrapping_sub(ONES)
 }
 
-/// Sets the high bit of each byte that does not stand for itself in a JSON string (a quote, a
-/// backslash, a control character), and of none before the first of them.
+/// Sets the high bit of each byte that a JSON string must escape (quote, backslash, control
+/// character); may set it in bytes after the first hit too.
 const fn specials(word: u64) -> u64 {
-    // With one bit turned, the quote is 0x20, and controls and it alone are below 0x21.
+    // Flipping one bit turns the quote into 0x20. Then exactly it and the controls are below 0x21.
     let quotes_and_controls = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
     (matches(word, b'\\') | quotes_and_controls) & !word & HIGHS
 }
 
-/// The place of the first byte whose high bit is set, in bits; 64 if there is none.
+/// The position in bits of the first byte whose high bit is set; 64 if there is none.
 const fn first_bits(highs: u64) -> u32 {
     highs.trailing_zeros() & !7
 }
 
-/// The byte at that place, in bits.
+/// The byte at a position in bits.
 const fn byte_at(word: u64, bits: u32) -> u8 {
     #[expect(clippy::cast_possible_truncation, reason = "the lowest byte is wanted")]
     let byte = (word >> bits) as u8;
     byte
 }
 
-/// Whether a byte stands for itself in a JSON string.
+/// Whether a JSON string holds this byte without an escape.
 const fn is_plain(byte: u8) -> bool {
     !matches!(byte, b'"' | b'\\' | 0..0x20)
 }
 
-/// Whether eight bytes stand for themselves in a JSON string.
-pub(crate) const fn is_plain_word(word: u64) -> bool {
+/// [`is_plain`] for eight bytes.
+pub(super) const fn is_plain_word(word: u64) -> bool {
     specials(word) == 0
 }
 
-/// Whether two times eight bytes do.
-pub(crate) const fn are_plain_words(first: u64, last: u64) -> bool {
+/// [`is_plain`] for sixteen bytes.
+pub(super) const fn are_plain_words(first: u64, last: u64) -> bool {
     specials(first) | specials(last) == 0
 }
 
-/// How many bytes at the head of `text` stand for themselves in a JSON string: no quote, no
-/// backslash, no control character.
+/// The number of bytes before the first quote, backslash or control character.
 #[inline]
-pub(crate) fn plain_len(text: &[u8]) -> usize {
+pub(super) fn plain_len(text: &[u8]) -> usize {
     let (words, rest) = text.as_chunks();
     let mut len = 0;
     for word in words {
@@ -67,9 +75,9 @@ pub(crate) fn plain_len(text: &[u8]) -> usize {
     len + rest.iter().take_while(|byte| is_plain(**byte)).count()
 }
 
-/// Whether a backslash stands in `text`; the last eight bytes are looked at once more rather than
-/// one by one.
-pub(crate) fn holds_backslash(text: &[u8]) -> bool {
+/// Whether `text` contains a backslash. The last word overlaps the one before it, so that no byte is
+/// checked alone.
+pub(super) fn has_backslash(text: &[u8]) -> bool {
     let Some(last) = text.last_chunk::<8>() else { return text.contains(&b'\\') };
     let (words, _) = text.as_chunks::<8>();
     let found = words
@@ -80,16 +88,33 @@ pub(crate) fn holds_backslash(text: &[u8]) -> bool {
     found & HIGHS != 0
 }
 
-/// Sets the high bit of each byte that is no digit; those that are became their value.
-const fn no_digits(values: u64) -> u64 {
-    // More than 9, and 0x76 more than that sets the high bit.
+/// A hash of a short text from its first and last eight bytes, where the ids of one sender differ.
+/// Only the highest bits are good: they depend on all others.
+#[inline]
+pub(crate) fn hash_ends(text: &[u8]) -> u64 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let half = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
+    let word = if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>())
+    {
+        u64::from_le_bytes(*first).wrapping_mul(FACTOR) ^ u64::from_le_bytes(*last)
+    } else if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        half(first) << 32 | half(last)
+    } else {
+        text.iter().fold(0, |word, byte| word << 8 | u64::from(*byte))
+    };
+    word.wrapping_mul(FACTOR)
+}
+
+/// Sets the high bit of each byte that is not the value of a digit, 0 to 9. Exact for every byte.
+const fn not_digits(values: u64) -> u64 {
+    // Adding 0x76 to a value above 9 sets the high bit.
     (values | (values & !HIGHS).wrapping_add(ONES * 0x76)) & HIGHS
 }
 
-/// The number that eight digits make, given as their values.
+/// The number that eight digits make, given as their values, the first digit lowest.
 ///
-/// Pairs, fours and eights are put together side by side, so that three multiplications do for all
-/// (Johnny Lee, "Fast numeric string to int").
+/// Pairs of digits are joined, then pairs of pairs, all at once, so that three multiplications are
+/// enough (Johnny Lee, "Fast numeric string to int").
 const fn number(values: u64) -> u32 {
     let pairs = values.wrapping_mul(10).wrapping_add(values >> 8);
     let firsts = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(100 + (1_000_000 << 32));
@@ -99,30 +124,30 @@ const fn number(values: u64) -> u32 {
 
 /// The number that the first `bits / 8` digits make, of one to eight.
 const fn number_of_first(values: u64, bits: u32) -> u32 {
-    // Zeros come before them.
+    // Shifting puts zeros before them.
     number(values << (64 - bits))
 }
 
-/// The number that eight digits make; none if one of them is no digit.
+/// The number that eight digits make; `None` if a byte is not a digit.
 #[inline]
-pub(crate) const fn number_of_eight(text: [u8; 8]) -> Option<u32> {
+pub(super) const fn number_of_eight(text: [u8; 8]) -> Option<u32> {
     let values = u64::from_le_bytes(text) ^ ZEROS;
-    if no_digits(values) == 0 { Some(number(values)) } else { None }
+    if not_digits(values) == 0 { Some(number(values)) } else { None }
 }
 
-/// The number that the digits at the head of eight bytes make, and how many they are.
+/// The number that the digits before the first other byte make, and how many they are.
 #[inline]
-pub(crate) const fn leading_digits(text: [u8; 8]) -> (u32, usize) {
+pub(super) const fn leading_digits(text: [u8; 8]) -> (u32, usize) {
     let values = u64::from_le_bytes(text) ^ ZEROS;
-    match first_bits(no_digits(values)) {
+    match first_bits(not_digits(values)) {
         0 => (0, 0),
         bits => (number_of_first(values, bits), bits as usize / 8),
     }
 }
 
-/// A text of at most seven bytes, with spaces behind it.
+/// A text of at most seven bytes, filled up with spaces.
 #[inline]
-pub(crate) fn padded(text: &[u8]) -> Option<[u8; 8]> {
+pub(super) fn padded(text: &[u8]) -> Option<[u8; 8]> {
     let mut eight = [b' '; 8];
     let (head, end) = eight.split_at_mut_checked(text.len())?;
     head.copy_from_slice(text);
@@ -131,22 +156,22 @@ pub(crate) fn padded(text: &[u8]) -> Option<[u8; 8]> {
 
 /// A JSON number without sign and exponent, of at most seven bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SevenBytes {
+pub(super) struct SevenBytes {
     /// All digits as one number.
-    pub(crate) digits: u32,
-    /// How many of them stand behind the point.
-    pub(crate) places: u32,
-    /// How many bytes the text has.
-    pub(crate) len: usize,
+    pub(super) digits: u32,
+    /// How many of the digits follow the point.
+    pub(super) places: u32,
+    /// Bytes of the text.
+    pub(super) len: usize,
 }
 
-/// The number at the head of eight bytes. None: it is none, or not of this form, or goes on behind
-/// them.
+/// The number at the start of eight bytes. `None`: not a number, not of this form, or it may continue
+/// after the eight bytes.
 #[inline]
-pub(crate) const fn number_of_seven(text: [u8; 8]) -> Option<SevenBytes> {
+pub(super) const fn number_of_seven(text: [u8; 8]) -> Option<SevenBytes> {
     let word = u64::from_le_bytes(text);
     let values = word ^ ZEROS;
-    let others = no_digits(values);
+    let others = not_digits(values);
     let whole = first_bits(others);
     // No digit, no end, or a zero before other digits.
     if whole == 0 || whole == 64 || whole > 8 && byte_at(values, 0) == 0 {
@@ -157,7 +182,7 @@ pub(crate) const fn number_of_seven(text: [u8; 8]) -> Option<SevenBytes> {
         if end == 64 || end == whole + 8 {
             return None;
         }
-        // Digits behind the point move to its place.
+        // Close the gap: the digits after the point move down by one byte.
         let before = (1 << whole) - 1;
         (values & before | values >> 8 & !before, end - 8, end)
     } else {
@@ -177,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_byte_that_is_not_plain_is_found_at_every_place() {
+    fn the_first_special_byte_is_found_at_every_position() {
         for special in [b'"', b'\\', 0, 0x1f, b'\n'] {
             for place in 0..20 {
                 let mut text = "aé!~\u{7f}ü# 0123456789zzzzzzzz".as_bytes().to_vec();
@@ -189,10 +214,10 @@ mod tests {
         }
         for len in 0..20 {
             let mut text = vec![b']'; len];
-            assert!(!holds_backslash(&text));
+            assert!(!has_backslash(&text));
             for place in 0..len {
                 text[place] = b'\\';
-                assert!(holds_backslash(&text), "{place} of {len}");
+                assert!(has_backslash(&text), "{place} of {len}");
                 text[place] = b'[';
             }
         }
@@ -200,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_is_plain_or_not_at_every_place() {
+    fn every_byte_value_is_classified_at_every_position() {
         for byte in 0..=u8::MAX {
             for place in 0..8 {
                 let mut text = [b'a'; 8];
@@ -210,9 +235,9 @@ mod tests {
         }
     }
 
-    /// The same, byte by byte.
+    /// [`number_of_seven`], byte by byte.
     fn known_number(text: [u8; 8]) -> Option<SevenBytes> {
-        // A second point ends it, and what comes behind is the caller's.
+        // A second point ends the number; the text after it is the caller's.
         let mut points = (0..8).filter(|at| text[*at] == b'.');
         let second = points.nth(1).unwrap_or(8);
         let is_part = |b: &&u8| b.is_ascii_digit() || **b == b'.';
@@ -230,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_up_to_seven_bytes_are_padded() {
+    fn texts_of_up_to_seven_bytes_are_padded() {
         for (text, expect) in [
             ("", Some(*b"        ")),
             ("0.30", Some(*b"0.30    ")),
@@ -244,7 +269,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_are_those_of_their_bytes(text in prop_oneof![
+        fn numbers_equal_those_parsed_byte_by_byte(text in prop_oneof![
             "[0-9]{0,3}[.]?[0-9]{0,4}[,}. eE]{8}",
             "[0-9.eE+,-]{8}",
         ]) {
@@ -253,7 +278,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_have_the_digits_at_their_head(text: [u8; 8], few in "[0-9]{0,8}") {
+        fn leading_digits_are_found_in_any_bytes(text: [u8; 8], few in "[0-9]{0,8}") {
             for head in [0, few.len()] {
                 let mut text = text;
                 text[..head].copy_from_slice(&few.as_bytes()[..head]);

@@ -1,24 +1,30 @@
-//! Integers, decimals and short texts, appended to bytes without a string between.
+//! JSON strings, integers and decimals, appended to bytes without an intermediate `String`.
 //!
-//! Invariant: the same text as `to_string()` (of the normalized decimal) gives, at a seventh of its
-//! instructions: the formatting machinery of `std` and of the decimals costs more than the event
-//! around it. What is short is written as sixteen bytes, of which the end is cut off again: a third of
-//! what copies of each part's own length cost.
+//! Invariant: `serde_json` reads a string back as it was, and numbers have the text of `to_string()`
+//! of the normalized decimal (tests compare them).
+//!
+//! # Design
+//!
+//! `std::fmt` and the formatting of decimals cost more than the rest of an event. Most parts of an
+//! event are short, so a short part is built in one or two registers, appended as 16 bytes of fixed
+//! length, and the surplus is truncated: copies of a fixed length need no call to `memcpy`. Rejected:
+//! `itoa`, which writes to a buffer of its own first. Hot path: guarded by benches/instructions.
 
 use crate::domain::units::Decimal;
-use crate::wire::json::swar::{ZEROS, are_plain_words, is_plain_word};
+use crate::wire::json::swar::{ZEROS, are_plain_words, is_plain_word, plain_len};
 
-/// The most digits of a `u64`, and those of a place of 28 decimals, with the point.
-const ROOM: usize = 40;
+/// Bytes that hold the digits of a `u64` and up to 28 decimal places, with the point.
+const SCALED_BYTES_MAX: usize = 40;
 
-/// What seven digits do not hold any more, and eight.
+/// The first numbers that do not fit seven and eight digits.
 const SEVEN_DIGITS: u32 = 10_000_000;
 const EIGHT_DIGITS: u64 = 100_000_000;
 
-/// The text of a number below 10^8, with its leading zeros; the first digit is the lowest byte.
+/// The text of a number below 10^8 with leading zeros; the first digit is the lowest byte.
 ///
-/// Halves of four digits side by side, then quarters, then digits: multiplications stand for the
-/// divisions, and one of each does for all (Paul Khuong, "How to print integers really fast").
+/// The number is split in halves of four digits, then quarters, then digits. Each split works on all
+/// parts at once, with multiplications in place of divisions (Paul Khuong, "How to print integers
+/// really fast").
 const fn eight_digits(value: u32) -> u64 {
     let halves = (value / 10_000) as u64 | ((value % 10_000) as u64) << 32;
     let hundreds = ((halves * 10_486) >> 20) & 0x7f_0000_007f;
@@ -29,21 +35,30 @@ const fn eight_digits(value: u32) -> u64 {
 
 const QUOTE: u64 = b'"' as u64;
 
-/// Appends the first `len` bytes of a number, of at most sixteen; the lowest byte is the first.
+/// Appends the first `len` bytes of a word, at most sixteen; the lowest byte is the first.
 #[inline]
 fn push_word(word: u128, len: usize, out: &mut Vec<u8>) {
+    debug_assert!(len <= 16, "a word has 16 bytes");
     let end = out.len() + len;
     out.extend_from_slice(&word.to_le_bytes());
     out.truncate(end);
 }
 
-/// Appends a text of 4 to 14 bytes, which needs no escapes, between quotes. False: it is none.
+/// Appends a JSON string.
+pub(crate) fn push_string(text: &str, out: &mut Vec<u8>) {
+    if !push_short_string(text.as_bytes(), out) {
+        push_any_string(text.as_bytes(), out);
+    }
+}
+
+/// Appends a JSON string of 4 to 14 bytes that needs no escapes. False: it has another form, and
+/// nothing was appended.
 #[inline]
-pub(crate) fn push_quoted(text: &[u8], out: &mut Vec<u8>) -> bool {
+fn push_short_string(text: &[u8], out: &mut Vec<u8>) -> bool {
     let half = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
     let (start, len) = (out.len(), text.len());
-    // Two pieces that may share some bytes: the last one, with the quote behind it, is laid over
-    // the first, with the quote before it.
+    // The text as two pieces, its first bytes and its last ones, which may overlap. The first one
+    // gets the opening quote, the last one the closing quote; then one is laid over the other.
     let quoted = |first: u64, last: u64, piece: usize| {
         let end = u128::from(last) | u128::from(QUOTE) << (8 * piece);
         u128::from(first) << 8 | u128::from(QUOTE) | end << ((8 * (len - piece + 1)) & 63)
@@ -68,12 +83,44 @@ pub(crate) fn push_quoted(text: &[u8], out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// `digits x 10^-places`, with as many places: its text and how long that is. Both are small: below
-/// 10^7, and up to six.
+/// [`push_string`] for a text that is very short, long, or needs escapes.
+#[inline(never)]
+fn push_any_string(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut rest = text;
+    while let Some((plain, tail)) = rest.split_at_checked(plain_len(rest)) {
+        out.extend_from_slice(plain);
+        let Some((special, after)) = tail.split_first() else { break };
+        match special {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *special]),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            control => out.extend_from_slice(format!("\\u{control:04x}").as_bytes()),
+        }
+        rest = after;
+    }
+    out.push(b'"');
+}
+
+/// Appends a JSON array; `push` appends one element.
+pub(crate) fn push_array<T>(values: &[T], out: &mut Vec<u8>, push: impl Fn(&T, &mut Vec<u8>)) {
+    out.push(b'[');
+    for (index, value) in values.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        push(value, out);
+    }
+    out.push(b']');
+}
+
+/// The text of `digits x 10^-places` with exactly these places, and its length: at most 8 bytes, for
+/// digits below 10^7 and up to six places.
 #[inline]
 const fn seven_bytes(digits: u32, places: u32) -> (u64, u32) {
     let text = eight_digits(digits);
-    // Of the leading zeros, one stays before the point.
+    // Drop the leading zeros, except one before the point.
     let leading = (text ^ ZEROS).trailing_zeros() / 8;
     let zeros = if leading < 7 - places { leading } else { 7 - places };
     let text = text >> (8 * zeros);
@@ -119,8 +166,9 @@ pub(crate) fn push_i64(value: i64, out: &mut Vec<u8>) {
     push_u64(value.unsigned_abs(), out);
 }
 
-/// Appends a decimal between quotes, without trailing zeros: `"187.4"`, `"-0.05"`, `"100"`.
-pub(crate) fn push_quoted_decimal(value: Decimal, out: &mut Vec<u8>) {
+/// Appends a decimal as a JSON string without trailing zeros: `"187.4"`, `"-0.05"`, `"100"`. As a
+/// JSON number, a reader on the way might turn it into a float.
+pub(crate) fn push_decimal(value: Decimal, out: &mut Vec<u8>) {
     let parts = value.unpack();
     match parts.lo {
         digits @ 1..SEVEN_DIGITS
@@ -135,13 +183,13 @@ pub(crate) fn push_quoted_decimal(value: Decimal, out: &mut Vec<u8>) {
             let word = u128::from(text) << 8 | u128::from(QUOTE) | end;
             push_word(word, len as usize + 2, out);
         }
-        _ => push_any_quoted_decimal(value, out),
+        _ => push_any_decimal(value, out),
     }
 }
 
-/// The same of a number that is not as most are: short, positive, without zeros at its end.
+/// [`push_decimal`] for a number that is long, negative, zero, or has trailing zeros.
 #[inline(never)]
-fn push_any_quoted_decimal(value: Decimal, out: &mut Vec<u8>) {
+fn push_any_decimal(value: Decimal, out: &mut Vec<u8>) {
     out.push(b'"');
     if let Ok(mut digits) = u64::try_from(value.mantissa().unsigned_abs()) {
         let mut places = value.scale();
@@ -159,9 +207,9 @@ fn push_any_quoted_decimal(value: Decimal, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Appends `value x 10^-places`, with as many places. From the last digit to the first.
+/// Appends `value x 10^-places` with exactly these places. Writes from the last digit to the first.
 fn push_scaled(mut value: u64, mut places: u32, out: &mut Vec<u8>) {
-    let mut text = [0_u8; ROOM];
+    let mut text = [0_u8; SCALED_BYTES_MAX];
     let mut used = 0;
     let mut point = places > 0;
     for byte in text.iter_mut().rev() {
@@ -178,7 +226,11 @@ fn push_scaled(mut value: u64, mut places: u32, out: &mut Vec<u8>) {
             break;
         }
     }
-    out.extend_from_slice(text.get(ROOM - used..).unwrap_or_default());
+    let Some(text) = text.get(SCALED_BYTES_MAX - used..) else {
+        impossible!("a decimal has more digits than fit");
+        return;
+    };
+    out.extend_from_slice(text);
 }
 
 #[cfg(test)]
@@ -195,9 +247,9 @@ mod tests {
     }
 
     #[test]
-    fn decimals_end_with_a_digit_that_counts() {
+    fn decimals_have_no_trailing_zeros() {
         let check = |value: Decimal, expect: &str| {
-            assert_eq!(text(|out| push_quoted_decimal(value, out)), format!("\"{expect}\""));
+            assert_eq!(text(|out| push_decimal(value, out)), format!("\"{expect}\""));
         };
         check(Decimal::ZERO, "0");
         check(Decimal::new(0, 5), "0");
@@ -212,9 +264,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_same_text_as_to_string(value: i64, scale in 0_u32..=28) {
+        fn numbers_are_written_as_to_string_writes_them(value: i64, scale in 0_u32..=28) {
             let decimal = Decimal::new(value, scale);
-            let quoted = |value: Decimal| text(|out| push_quoted_decimal(value, out));
+            let quoted = |value: Decimal| text(|out| push_decimal(value, out));
             let expect = |value: Decimal| format!("\"{}\"", value.normalize());
             prop_assert_eq!(quoted(decimal), expect(decimal));
             let few = Decimal::new(value % 1_000_000_000, scale);
@@ -226,7 +278,7 @@ mod tests {
         }
 
         #[test]
-        fn eight_digits_are_read_as_they_are_written(value in 0_u32..100_000_000, place in 0_usize..8, other: u8) {
+        fn eight_digits_are_read_back(value in 0_u32..100_000_000, place in 0_usize..8, other: u8) {
             let mut text = eight_digits(value).to_le_bytes();
             prop_assert_eq!(String::from_utf8_lossy(&text), format!("{value:08}"));
             prop_assert_eq!(number_of_eight(text), Some(value));
@@ -236,15 +288,23 @@ mod tests {
         }
 
         #[test]
-        fn short_texts_are_written_between_quotes(short in r#"[ -~é]{0,20}|[a-z]{0,4}["\\a]"#) {
+        fn short_strings_are_quoted(short in r#"[ -~é]{0,20}|[a-z]{0,4}["\\a]"#) {
             let mut out = b"x".to_vec();
             let plain = !short.contains(['"', '\\']);
-            if push_quoted(short.as_bytes(), &mut out) {
+            if push_short_string(short.as_bytes(), &mut out) {
                 prop_assert!(plain && (4..=14).contains(&short.len()));
                 prop_assert_eq!(String::from_utf8(out).unwrap(), format!("x\"{short}\""));
             } else {
                 prop_assert!(!plain || !(4..=14).contains(&short.len()));
                 prop_assert_eq!(out, b"x");
+            }
+        }
+
+        #[test]
+        fn strings_are_written_as_json(any in any::<String>(), few in "[\"\\\\\u{1}\n\r\té日a]{0,12}") {
+            for string in [any, few] {
+                let written = text(|out| push_string(&string, out));
+                prop_assert_eq!(serde_json::from_str::<String>(&written).unwrap(), string);
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Bodies of an operator's requests: halt, release, reconcile.
 //!
 //! Input: a whole body. Output: the parts of a [`Decision`]. Invariant: as strict as an event:
-//! unknown and repeated names are refused, `x_*` is ignored, `null` is missing. Deliberately
-//! absent: who may do it, and whether it can be done.
+//! unknown and repeated names are refused, `x_*` is ignored, `null` is the same as missing. Absent:
+//! authorization, and whether the decision can be carried out.
 
 use crate::domain::audit::By;
 use crate::domain::ids::{Account, Actor, Symbol};
@@ -10,15 +10,11 @@ use crate::domain::record::{Adopt, Decision};
 use crate::domain::state::TradingState;
 use crate::wire::contract::error::{BodyError, Flaw, RequestError};
 use crate::wire::contract::field::{Field, FieldSet};
-use crate::wire::contract::reader::{self, Object, each_element};
-use crate::wire::contract::spec::{FieldSpec, Shape, names};
-use crate::wire::contract::value::{AccountOrAll, Context, Value, Why};
-use crate::wire::decode::DecodeLimits;
-use crate::wire::json::token::Raw;
-
-/// The most causes that one release may name.
-pub(crate) const CAUSES_NAMED_MAX: usize =
-    crate::domain::limits::CAUSES_MAX + crate::domain::state::CauseKind::ALL.len();
+use crate::wire::contract::limits::DecodeLimits;
+use crate::wire::contract::reader::Object;
+use crate::wire::contract::spec::{FieldSpec, names};
+use crate::wire::contract::value::{AccountOrAll, CauseIds, Reason, ValueContext};
+use crate::wire::json::general;
 
 /// The fields of a halt.
 pub const HALT: [FieldSpec; 4] = [
@@ -46,7 +42,7 @@ pub const RELEASE: [FieldSpec; 6] = [
     ),
     FieldSpec::required::<Reason>(Field::Reason, "Why, for people and the audit trail."),
     FieldSpec::required::<Actor>(Field::Actor, "Who, for the audit trail."),
-    FieldSpec::optional::<Vec<u64>>(Field::Causes, "Ids of the causes meant; all if missing."),
+    FieldSpec::optional::<CauseIds>(Field::Causes, "Ids of the causes meant; all if missing."),
     FieldSpec::optional::<bool>(
         Field::Force,
         "Release although a cause is still open (false if missing).",
@@ -73,9 +69,9 @@ pub struct HaltRequest {
     pub account: Account,
     /// `Halted` or `Reducing`.
     pub state: TradingState,
-    /// Why; not blank.
+    /// The reason, for the audit trail; not blank.
     pub reason: String,
-    /// Who.
+    /// The person or program that decided.
     pub actor: Actor,
 }
 
@@ -84,15 +80,15 @@ pub struct HaltRequest {
 pub struct ReleaseRequest {
     /// The account, or `*`.
     pub account: Account,
-    /// The epoch that the actor saw.
+    /// The epoch that the actor saw; a stale one releases nothing.
     pub epoch: u64,
-    /// Ids of the causes meant; empty means all.
+    /// Ids of the causes to release; empty: all of them.
     pub causes: Vec<u64>,
     /// Release although a cause is still open.
     pub force: bool,
-    /// Why; not blank.
+    /// The reason, for the audit trail; not blank.
     pub reason: String,
-    /// Who.
+    /// The person or program that decided.
     pub actor: Actor,
 }
 
@@ -105,14 +101,14 @@ pub struct ReconcileRequest {
     pub symbol: Symbol,
     /// Which side is right.
     pub adopt: Adopt,
-    /// Why; not blank.
+    /// The reason, for the audit trail; not blank.
     pub reason: String,
-    /// Who.
+    /// The person or program that decided.
     pub actor: Actor,
 }
 
 impl HaltRequest {
-    /// The decision, made with the token of that name.
+    /// The decision, made with the token of this name.
     #[must_use]
     pub fn decided_with(self, token: &str) -> Decision {
         let Self { account, state, reason, actor } = self;
@@ -121,7 +117,7 @@ impl HaltRequest {
 }
 
 impl ReleaseRequest {
-    /// The decision, made with the token of that name.
+    /// The decision, made with the token of this name.
     #[must_use]
     pub fn decided_with(self, token: &str) -> Decision {
         let Self { account, epoch, causes, force, reason, actor } = self;
@@ -153,7 +149,9 @@ pub fn decode_release(body: &[u8], limits: &DecodeLimits) -> Result<ReleaseReque
     Ok(ReleaseRequest {
         account: target(&mut object)?,
         epoch: object.required(Field::Epoch)?,
-        causes: object.optional(Field::Causes)?.unwrap_or_default(),
+        causes: object
+            .optional::<CauseIds>(Field::Causes)?
+            .map_or_else(Vec::new, |causes| causes.0),
         force: object.optional(Field::Force)?.unwrap_or(false),
         reason: reason(&mut object)?,
         actor: object.required(Field::Actor)?,
@@ -178,7 +176,7 @@ pub fn decode_reconcile(
     })
 }
 
-/// Takes the one object of a body apart, and checks its names.
+/// Reads the one object of a body, and checks its names.
 fn read<'a>(
     body: &'a [u8],
     limits: &DecodeLimits,
@@ -189,10 +187,10 @@ fn read<'a>(
     if text.trim().is_empty() {
         return Err(BodyError::Empty.into());
     }
-    let mut object = Object::new(limits.text_bytes_max);
+    let mut object = Object::within(ValueContext::new(limits.text_bytes_max));
     if let Err(error) = object.read(text) {
-        reader::check_json(text).map_err(|e| syntax(&e))?;
-        // It is JSON: then it is no object, or a name in it is no text.
+        general::check(text).map_err(|e| syntax(&e))?;
+        // The text is JSON. So it is not an object, or a name in it has a bad escape.
         let body = if error.is_data() { BodyError::NotAnObject } else { syntax(&error) };
         return Err(body.into());
     }
@@ -214,59 +212,10 @@ fn reason(object: &mut Object<'_>) -> Result<String, Flaw> {
     Ok(reason.into())
 }
 
-/// The audit trail wants a reason, not a blank.
-struct Reason(Box<str>);
-
-impl Value for Reason {
-    const SHAPE: Shape = Shape::Reason;
-
-    fn decode(raw: Raw<'_>, context: &mut Context) -> Result<Self, Why> {
-        let text = Box::<str>::decode(raw, context)?;
-        if text.trim().is_empty() { Err(Why::from("must not be blank")) } else { Ok(Self(text)) }
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        self.0.encode(out);
-    }
-}
-
-/// Ids of causes.
-impl Value for Vec<u64> {
-    const SHAPE: Shape = Shape::Integers;
-
-    fn decode(raw: Raw<'_>, context: &mut Context) -> Result<Self, Why> {
-        let mut ids = Self::new();
-        let mut flaw = None;
-        let walk = each_element(raw.nested(), |element| {
-            match u64::decode(Raw::Json(element), context) {
-                Ok(_) if ids.len() == CAUSES_NAMED_MAX => flaw = Some(Why::from("are too many")),
-                Ok(id) => ids.push(id),
-                Err(why) => flaw = Some(why),
-            }
-            if flaw.is_some() { Err(reader::Stop) } else { Ok(()) }
-        });
-        match (flaw, walk) {
-            (Some(why), _) => Err(why),
-            (None, Err(_)) => Err(Why::from("must be an array of integers")),
-            (None, Ok(())) => Ok(ids),
-        }
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.push(b'[');
-        for (index, id) in self.iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            id.encode(out);
-        }
-        out.push(b']');
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::contract::value::CAUSES_NAMED_MAX;
 
     /// `""` is good, else `code field`, or the code of the body.
     fn check<T>(decoded: Result<T, RequestError>, body: &str, expect: &str) {

@@ -1,14 +1,14 @@
-//! Alertmanager's webhook (version 4), and Grafana's (version 1): what alerts ask of the trading state.
+//! The webhooks of Alertmanager (version 4) and Grafana (version 1): halts requested by alerts.
 //!
-//! Input: the body of a notification. Output: [`Notification`], the causes to be set. Invariants:
-//! fields that are not known are ignored, for Alertmanager adds some; every alert is looked at; a
-//! resolved alert asks for nothing; what cannot be told apart asks for more, never for less: without
-//! a usable label `account`, and for alerts that were cut off, all accounts are meant. Deliberately
-//! absent: who may ask, and which alerts came before (see `domain::alerts`).
+//! Input: the body of a notification. Output: [`Notification`], the causes to set. Invariants: unknown
+//! fields are ignored, because new versions of Alertmanager add some; every alert is read; a resolved
+//! alert requests nothing. When in doubt a notification requests more, not less: without a usable label
+//! `account`, and for alerts that Alertmanager left out, it means all accounts. Absent: authorization,
+//! and which alerts were seen before (see `domain::alerts`).
 //!
-//! The formats are those of <https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>
-//! and of the "webhook" contact point of Grafana's own alerting, which differ in fields that say
-//! nothing here.
+//! Alertmanager's format is documented at
+//! <https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>. The "webhook" contact
+//! point of Grafana's own alerting differs only in fields that are not used here.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,61 +21,61 @@ use crate::domain::ids::{self, Account};
 use crate::domain::limits;
 use crate::domain::state::TradingState;
 use crate::wire::contract::error::{BodyError, Code, RequestError};
-use crate::wire::contract::time;
 use crate::wire::contract::value::RESERVED;
+use crate::wire::time;
 
-/// Unknown actions that are named in the answer and in the log.
+/// Unknown actions that the answer and the log name, at most.
 const ACTIONS_NAMED_MAX: usize = 16;
-/// The label that says what is asked for.
+/// The label with the requested action.
 const ACTION: &str = "action";
-/// Labels that say what an alert is about, in the order in which a reason names them.
+/// Labels that a reason repeats, in this order.
 const ABOUT: [&str; 6] = ["severity", "symbol", "drift", "component", "figure", "strategy"];
-/// The label that says of which account.
+/// The label with the account.
 const ACCOUNT: &str = "account";
-/// The label with the name of a rule.
+/// The label with the name of the alert rule.
 const ALERTNAME: &str = "alertname";
-/// The rule that fires always, to show that the path of alerts works.
+/// The rule that always fires, to show that alerts are delivered.
 const WATCHDOG: &str = "Watchdog";
 
-/// What a notification asks for.
+/// The content of a notification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notification {
-    /// Causes to be set, in the order of the alerts.
-    pub asks: Vec<Ask>,
-    /// Alerts that fire and ask for nothing.
+    /// Causes to set, in the order of the alerts.
+    pub halts: Vec<RequestedHalt>,
+    /// Firing alerts that request nothing.
     pub ignored: usize,
-    /// Alerts that fire and ask for what is not known here.
+    /// Firing alerts with an unknown action.
     pub unknown: usize,
-    /// The first of those actions, each once.
+    /// The first unknown actions, each once.
     pub unknown_actions: Vec<String>,
-    /// Alerts that are resolved: they release nothing.
+    /// Resolved alerts. They release nothing.
     pub resolved: usize,
-    /// Alerts that the notification leaves out.
+    /// Alerts that Alertmanager left out of the notification.
     pub truncated: u64,
-    /// Whether the Watchdog is among those that fire.
+    /// Whether the Watchdog is firing.
     pub watchdog: bool,
 }
 
-/// A cause to be set.
+/// A halt that a firing alert requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask {
-    /// What fires, and since when: the same again is the same alert.
+pub struct RequestedHalt {
+    /// Identifies one period of firing: the subject and the time when it started.
     pub id: String,
     /// The account, or `*`.
     pub account: Account,
     /// `Reducing` or `Halted`.
     pub state: TradingState,
-    /// What fires, whenever it began.
+    /// Identifies the alert, whenever it started.
     pub subject: String,
-    /// Why, for people.
+    /// The reason, for people.
     pub reason: String,
 }
 
-type Labels = BTreeMap<String, String>;
+type AlertLabels = BTreeMap<String, String>;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Payload {
+struct WebhookPayload {
     version: String,
     #[serde(default)]
     group_key: String,
@@ -84,48 +84,45 @@ struct Payload {
     #[serde(default)]
     status: String,
     #[serde(default)]
-    group_labels: Labels,
-    alerts: Vec<Alert>,
+    group_labels: AlertLabels,
+    alerts: Vec<WebhookAlert>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Alert {
+struct WebhookAlert {
     #[serde(default)]
     status: String,
     #[serde(default)]
-    labels: Labels,
+    labels: AlertLabels,
     #[serde(default)]
-    annotations: Labels,
+    annotations: AlertLabels,
     #[serde(default)]
     starts_at: String,
     #[serde(default)]
     fingerprint: String,
-    /// Grafana's: the values that it compared.
+    /// Grafana's: the values that the rule compared.
     #[serde(default)]
     value_string: String,
 }
 
-/// What the label `action` asks for.
-enum Action<'a> {
-    /// Nothing.
+/// The value of the label `action`.
+enum RequestedAction<'a> {
     None,
-    /// A state.
     Set(TradingState),
-    /// Something that is not known here.
     Unknown(&'a str),
 }
 
 /// Decodes the body of a notification.
 ///
 /// # Errors
-/// See [`RequestError`]: no JSON of that shape, or of another version.
+/// See [`RequestError`]: not JSON, not a notification, or an unknown version.
 pub fn decode(body: &[u8]) -> Result<Notification, RequestError> {
     if body.trim_ascii().is_empty() {
         return Err(BodyError::Empty.into());
     }
-    let payload: Payload = serde_json::from_slice(body).map_err(|error| {
-        // The message of an error of data may quote the value.
+    let payload: WebhookPayload = serde_json::from_slice(body).map_err(|error| {
+        // A message about data may quote a value of the body, so it is replaced.
         let what = if error.is_data() {
             format!("no notification at line {} column {}", error.line(), error.column())
         } else {
@@ -143,7 +140,7 @@ pub fn decode(body: &[u8]) -> Result<Notification, RequestError> {
     Ok(read(&payload))
 }
 
-/// The schema of the body: what is read of it.
+/// The schema of the fields that are read.
 pub(crate) fn schema() -> Json {
     let labels = json!({ "type": "object", "additionalProperties": { "type": "string" } });
     let text = |about: &str| json!({ "type": "string", "description": about });
@@ -158,21 +155,21 @@ pub(crate) fn schema() -> Json {
             "truncatedAlerts": {
                 "type": "integer",
                 "minimum": 0,
-                "description": "Alerts that are not shown: they are taken to ask for as much as \
-                                one that is, of all accounts unless `groupLabels` names one.",
+                "description": "Alerts that are left out. They request as much as the strictest \
+                                alert shown, for all accounts unless `groupLabels` names one.",
             },
-            "status": text("`resolved` when no alert of the group fires."),
+            "status": text("`resolved` if no alert of the group is firing."),
             "groupLabels": labels,
             "alerts": {
                 "type": "array",
                 "items": {
                     "type": "object",
                     "properties": {
-                        "status": text("`resolved` asks for nothing; all else fires."),
+                        "status": text("`resolved` requests nothing; anything else is firing."),
                         "labels": labels,
                         "annotations": labels,
-                        "startsAt": text("Since when it fires."),
-                        "fingerprint": text("Stands for the labels."),
+                        "startsAt": text("The time when it started to fire."),
+                        "fingerprint": text("A hash of the labels."),
                     },
                 },
             },
@@ -180,7 +177,7 @@ pub(crate) fn schema() -> Json {
     })
 }
 
-fn read(payload: &Payload) -> Notification {
+fn read(payload: &WebhookPayload) -> Notification {
     let mut notification =
         Notification { truncated: payload.truncated_alerts, ..Notification::default() };
     for alert in &payload.alerts {
@@ -190,20 +187,20 @@ fn read(payload: &Payload) -> Notification {
         }
         notification.watchdog |= alert.label(ALERTNAME) == WATCHDOG;
         match action(&alert.labels) {
-            Action::Set(state) => notification.asks.push(alert.ask(state)),
-            Action::Unknown(name) => notification.note_unknown(name),
-            Action::None if alert.label(ALERTNAME) == WATCHDOG => {}
-            Action::None => notification.ignored += 1,
+            RequestedAction::Set(state) => notification.halts.push(alert.halt(state)),
+            RequestedAction::Unknown(name) => notification.note_unknown(name),
+            RequestedAction::None if alert.label(ALERTNAME) == WATCHDOG => {}
+            RequestedAction::None => notification.ignored += 1,
         }
     }
-    notification.asks.extend(left_out(payload, notification.truncated));
+    notification.halts.extend(left_out(payload, notification.truncated));
     notification
 }
 
-/// What the alerts that were cut off are taken to ask for: the most that one of those shown asks,
-/// unless the labels of the group say it. `commonLabels` are no witness: Alertmanager makes them
-/// of the alerts that it shows.
-fn left_out(payload: &Payload, truncated: u64) -> Option<Ask> {
+/// The halt for the alerts that Alertmanager left out: the action of the group's labels, else the
+/// strictest one of the alerts shown. `commonLabels` say nothing about them: Alertmanager computes
+/// those from the alerts that it shows.
+fn left_out(payload: &WebhookPayload, truncated: u64) -> Option<RequestedHalt> {
     if truncated == 0 || payload.status == "resolved" {
         return None;
     }
@@ -213,12 +210,12 @@ fn left_out(payload: &Payload, truncated: u64) -> Option<Ask> {
         payload.alerts.iter().filter_map(|alert| action(&alert.labels).state()).max()
     }?;
     let mut shown: Vec<String> =
-        payload.alerts.iter().filter(|alert| alert.fires()).map(Alert::id).collect();
+        payload.alerts.iter().filter(|alert| alert.fires()).map(WebhookAlert::id).collect();
     shown.sort_unstable();
     let group = digest_of(&payload.group_key);
     let mut reason = format!("{truncated} alerts of the group ");
     push_plain(&mut reason, &payload.group_key);
-    Some(Ask {
+    Some(RequestedHalt {
         id: format!("group:{group:032x}:{:032x}", digest_of(&(truncated, shown))),
         account: account(&payload.group_labels),
         state,
@@ -240,7 +237,7 @@ impl Notification {
     }
 }
 
-impl Action<'_> {
+impl RequestedAction<'_> {
     const fn state(&self) -> Option<TradingState> {
         match self {
             Self::Set(state) => Some(*state),
@@ -249,8 +246,8 @@ impl Action<'_> {
     }
 }
 
-impl Alert {
-    /// What is not said to be resolved fires.
+impl WebhookAlert {
+    /// Any status other than `resolved` counts as firing.
     fn fires(&self) -> bool {
         self.status != "resolved"
     }
@@ -259,7 +256,7 @@ impl Alert {
         self.labels.get(name).map_or("", String::as_str)
     }
 
-    /// The fingerprint of the labels; Alertmanager sends it since 0.19.
+    /// The fingerprint of the labels. Alertmanager sends one since 0.19.
     fn subject(&self) -> String {
         if ids::check(&self.fingerprint).is_ok() {
             return self.fingerprint.clone();
@@ -267,14 +264,14 @@ impl Alert {
         format!("labels:{:032x}", digest_of(&self.labels))
     }
 
-    /// The fingerprint, and the instant since which it fires, however it is written.
+    /// The fingerprint and the time when it started to fire, in one spelling.
     fn id(&self) -> String {
         let since = time::parse_rfc3339(&self.starts_at)
             .map_or_else(|_| format!("{:032x}", digest_of(&self.starts_at)), time::rfc3339);
         format!("{}@{since}", self.subject())
     }
 
-    /// The name of the alert, and what it is about.
+    /// The name of the alert and its labels [`ABOUT`].
     fn name(&self) -> String {
         let mut name = String::new();
         push_plain(&mut name, self.label(ALERTNAME));
@@ -292,7 +289,7 @@ impl Alert {
         name
     }
 
-    fn ask(&self, state: TradingState) -> Ask {
+    fn halt(&self, state: TradingState) -> RequestedHalt {
         let mut reason = self.name();
         let text = ["summary", "description", "message"]
             .iter()
@@ -302,32 +299,38 @@ impl Alert {
             push_plain(&mut reason, text);
         }
         let account = account(&self.labels);
-        let asked = self.label(ACCOUNT);
-        if account.is_all() && !asked.is_empty() && asked != Account::ALL {
+        let label = self.label(ACCOUNT);
+        if account.is_all() && !label.is_empty() && label != Account::ALL {
             reason.push_str(" (its label account is no name of an account)");
         }
-        Ask { id: self.id(), account, state, subject: self.subject(), reason: cut(reason) }
+        RequestedHalt {
+            id: self.id(),
+            account,
+            state,
+            subject: self.subject(),
+            reason: cut(reason),
+        }
     }
 }
 
-/// What is asked for, whatever its case.
-fn action(labels: &Labels) -> Action<'_> {
+/// The requested action, in upper or lower case.
+fn action(labels: &AlertLabels) -> RequestedAction<'_> {
     let name = labels.get(ACTION).map_or("", |name| name.trim());
     let is = |word: &str| name.eq_ignore_ascii_case(word);
     if name.is_empty() || is("none") {
-        Action::None
+        RequestedAction::None
     } else if is("halt") {
-        Action::Set(TradingState::Halted)
+        RequestedAction::Set(TradingState::Halted)
     } else if is("reduce") {
-        Action::Set(TradingState::Reducing)
+        RequestedAction::Set(TradingState::Reducing)
     } else {
-        Action::Unknown(name)
+        RequestedAction::Unknown(name)
     }
 }
 
-/// The account of the label; all of them when it is missing, or names none: an alert about
-/// accounts folded into `__other__` may be about any. White space around a name is no part of it.
-fn account(labels: &Labels) -> Account {
+/// The account in the labels, without surrounding white space. All accounts if there is none or the
+/// label is not an account: an alert about `__other__`, for example, may be about any account.
+fn account(labels: &AlertLabels) -> Account {
     let name = labels.get(ACCOUNT).map_or("", |name| name.trim());
     if RESERVED.contains(&name) {
         return Account::all();
@@ -335,7 +338,7 @@ fn account(labels: &Labels) -> Account {
     Account::new(name).unwrap_or_else(|_| Account::all())
 }
 
-/// Adds a text of others without line ends and what else cannot be printed.
+/// Appends a text from outside on one line: characters that cannot be printed become spaces.
 fn push_plain(out: &mut String, text: &str) {
     for letter in text.chars().take(limits::TEXT_BYTES_MAX) {
         let mut bytes = [0; 4];
@@ -345,7 +348,7 @@ fn push_plain(out: &mut String, text: &str) {
     }
 }
 
-/// At most as many bytes as other texts have.
+/// Cuts a text to the usual limit.
 fn cut(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(limits::TEXT_BYTES_MAX));
     text
@@ -388,12 +391,12 @@ mod tests {
     }
 
     #[test]
-    fn labels_say_what_is_asked_for() {
+    fn the_label_action_selects_the_state() {
         let check = |labels: Json, expect: Option<(&str, TradingState)>| {
             let notification = read(&payload(&[alert(&labels)]));
-            let asks: Vec<_> =
-                notification.asks.iter().map(|ask| (ask.account.as_str(), ask.state)).collect();
-            assert_eq!(asks, Vec::from_iter(expect), "{labels}");
+            let halts: Vec<_> =
+                notification.halts.iter().map(|halt| (halt.account.as_str(), halt.state)).collect();
+            assert_eq!(halts, Vec::from_iter(expect), "{labels}");
             assert_eq!(notification.ignored, usize::from(expect.is_none()), "{labels}");
         };
         let halted = TradingState::Halted;
@@ -413,16 +416,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_named() {
-        let ask = |action: &str| alert(&json!({"action": action, "account": "paper"}));
-        let notification = read(&payload(&[ask("stop"), ask("stop"), ask("pa\nge"), ask("halt")]));
+    fn unknown_actions_are_named() {
+        let with_action = |action: &str| alert(&json!({"action": action, "account": "paper"}));
+        let notification = read(&payload(&[
+            with_action("stop"),
+            with_action("stop"),
+            with_action("pa\nge"),
+            with_action("halt"),
+        ]));
         assert_eq!((notification.unknown, notification.ignored), (3, 0));
         assert_eq!(notification.unknown_actions, ["stop", "pa ge"]);
-        assert_eq!(notification.asks.len(), 1);
+        assert_eq!(notification.halts.len(), 1);
     }
 
     #[test]
-    fn grafanas_own_notification_is_taken() {
+    fn the_format_of_grafana_is_accepted() {
         let mut body = payload(&[alert(&json!({"action": "halt", "account": "paper"}))]);
         for (name, value) in [
             ("version", json!("1")),
@@ -435,38 +443,38 @@ mod tests {
         }
         body["alerts"][0]["values"] = json!({"B": 6.7, "C": null});
         body["alerts"][0]["valueString"] = json!("[ var=B value=6.7 ]");
-        let ask = read(&body).asks.remove(0);
-        assert_eq!(ask.account.as_str(), "paper");
-        assert!(ask.reason.ends_with("too few fills  : [ var=B value=6.7 ]"), "{}", ask.reason);
+        let halt = read(&body).halts.remove(0);
+        assert_eq!(halt.account.as_str(), "paper");
+        assert!(halt.reason.ends_with("too few fills  : [ var=B value=6.7 ]"), "{}", halt.reason);
     }
 
     #[test]
-    fn every_alert_is_looked_at() {
+    fn every_alert_is_read() {
         let quiet = alert(&json!({"alertname": "X", "account": "paper"}));
         let mut many = vec![quiet; 2_000];
         many[1_500]["labels"] = json!({"action": "halt", "account": "paper"});
         let notification = read(&payload(&many));
-        assert_eq!((notification.asks.len(), notification.ignored), (1, 1_999));
+        assert_eq!((notification.halts.len(), notification.ignored), (1, 1_999));
         assert_eq!(notification.truncated, 0);
     }
 
     #[test]
-    fn an_alert_is_its_labels_and_its_beginning() {
+    fn an_alert_is_identified_by_its_labels_and_its_start() {
         let labels = json!({"action": "halt", "account": "paper", "alertname": "FillRatioLow"});
         let one = alert(&labels);
-        let ask = read(&payload(std::slice::from_ref(&one))).asks.remove(0);
-        assert_eq!(ask.id, "af3c1de2@2026-11-22T14:30:00.5Z");
-        assert_eq!(ask.subject, "af3c1de2");
-        assert_eq!(ask.reason, "FillRatioLow: too few fills  ");
+        let halt = read(&payload(std::slice::from_ref(&one))).halts.remove(0);
+        assert_eq!(halt.id, "af3c1de2@2026-11-22T14:30:00.5Z");
+        assert_eq!(halt.subject, "af3c1de2");
+        assert_eq!(halt.reason, "FillRatioLow: too few fills  ");
         let id = |change: &dyn Fn(&mut Json)| {
             let mut other = one.clone();
             change(&mut other);
-            read(&payload(&[other])).asks.remove(0).id
+            read(&payload(&[other])).halts.remove(0).id
         };
-        assert_eq!(id(&|a| a["startsAt"] = json!("2026-11-22T14:30:00.500Z")), ask.id);
-        assert_eq!(id(&|a| a["annotations"] = json!({})), ask.id);
-        assert_ne!(id(&|a| a["startsAt"] = json!("2026-11-22T14:30:01Z")), ask.id);
-        assert_ne!(id(&|a| a["fingerprint"] = json!("0")), ask.id);
+        assert_eq!(id(&|a| a["startsAt"] = json!("2026-11-22T14:30:00.500Z")), halt.id);
+        assert_eq!(id(&|a| a["annotations"] = json!({})), halt.id);
+        assert_ne!(id(&|a| a["startsAt"] = json!("2026-11-22T14:30:01Z")), halt.id);
+        assert_ne!(id(&|a| a["fingerprint"] = json!("0")), halt.id);
         let bare = |labels: &Json| {
             id(&|a| {
                 a["fingerprint"] = json!("");
@@ -478,26 +486,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_resolved_asks_for_nothing() {
+    fn resolved_alerts_request_nothing() {
         let mut resolved = alert(&json!({"action": "halt"}));
         resolved["status"] = json!("resolved");
         let notification = read(&payload(&[resolved]));
-        assert_eq!((notification.asks.len(), notification.resolved), (0, 1));
+        assert_eq!((notification.halts.len(), notification.resolved), (0, 1));
         let mut unsaid = alert(&json!({"action": "halt"}));
         unsaid.as_object_mut().expect("an object").remove("status");
-        assert_eq!(read(&payload(&[unsaid])).asks.len(), 1);
+        assert_eq!(read(&payload(&[unsaid])).halts.len(), 1);
     }
 
     #[test]
-    fn what_was_cut_off_widens_the_scope() {
+    fn truncated_alerts_widen_the_scope() {
         let check = |change: &dyn Fn(&mut Json), expect: Option<(&str, TradingState)>| {
             let labels = json!({"action": "reduce", "account": "paper"});
             let mut body = payload(&[alert(&labels)]);
             body["truncatedAlerts"] = json!(3);
             change(&mut body);
-            let mut asks = read(&body).asks;
-            let wide = asks.pop().filter(|ask| ask.id.starts_with("group:"));
-            let got = wide.as_ref().map(|ask| (ask.account.as_str(), ask.state));
+            let mut halts = read(&body).halts;
+            let wide = halts.pop().filter(|halt| halt.id.starts_with("group:"));
+            let got = wide.as_ref().map(|halt| (halt.account.as_str(), halt.state));
             assert_eq!(got, expect, "{body}");
         };
         let (reducing, halted) = (TradingState::Reducing, TradingState::Halted);
@@ -512,18 +520,18 @@ mod tests {
         let id = |truncated: u64| {
             let mut body = payload(&[alert(&json!({"action": "halt"}))]);
             body["truncatedAlerts"] = json!(truncated);
-            read(&body).asks.pop().expect("an ask").id
+            read(&body).halts.pop().expect("a halt").id
         };
         assert_eq!(id(3), id(3));
         assert_ne!(id(3), id(4));
     }
 
     #[test]
-    fn the_watchdog_is_seen() {
+    fn the_watchdog_is_detected() {
         let dog = alert(&json!({"alertname": "Watchdog"}));
         let notification = read(&payload(std::slice::from_ref(&dog)));
         assert!(notification.watchdog);
-        assert_eq!((notification.asks.len(), notification.ignored), (0, 0));
+        assert_eq!((notification.halts.len(), notification.ignored), (0, 0));
         let mut resolved = dog;
         resolved["status"] = json!("resolved");
         assert!(!read(&payload(&[resolved])).watchdog);
@@ -551,15 +559,15 @@ mod tests {
     #[test]
     fn reasons_are_short_and_plain() {
         let long = json!({"action": "halt", "alertname": "é".repeat(10_000)});
-        let reason = read(&payload(&[alert(&long)])).asks.remove(0).reason;
+        let reason = read(&payload(&[alert(&long)])).halts.remove(0).reason;
         assert_eq!(reason.len(), limits::TEXT_BYTES_MAX);
         let mut bare = alert(&json!({"action": "halt"}));
         bare["annotations"] = json!({});
-        assert_eq!(read(&payload(&[bare])).asks.remove(0).reason, "an alert without a name");
+        assert_eq!(read(&payload(&[bare])).halts.remove(0).reason, "an alert without a name");
         let labels = json!({"action": "halt", "alertname": "PositionDrift", "severity": "critical",
             "symbol": "AAPL", "drift": "ghost_position"});
         assert_eq!(
-            read(&payload(&[alert(&labels)])).asks.remove(0).reason,
+            read(&payload(&[alert(&labels)])).halts.remove(0).reason,
             "PositionDrift (severity critical, symbol AAPL, drift ghost_position): too few fills  "
         );
     }

@@ -1,6 +1,6 @@
-//! The same events, spelled in two ways: as senders write them, which the short cuts of the decoder
-//! take, and with an escape in every string and an exponent in every number, which none of them
-//! does. Both must give the same events, or the same codes, fields and messages.
+//! Two spellings of one event: plain, as senders write it, which takes the fast paths of the decoder;
+//! and with an escape in every string and an exponent in every number, which takes none of them. Both
+//! must give equal events, or errors with equal codes, fields and messages.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -10,7 +10,7 @@ use crate::wire::contract::field::Field;
 use crate::wire::decode::{DecodeLimits, EventReader, decode_json, decode_ndjson};
 use crate::wire::event::KINDS;
 
-/// Values of every shape, good ones and bad ones, as JSON.
+/// Good and bad values of every shape, as JSON.
 const VALUES: &[&str] = &[
     "null",
     "true",
@@ -84,13 +84,13 @@ const VALUES: &[&str] = &[
     "2678400.0000000001",
 ];
 
-/// A name, as it may stand in an object.
+/// A name of a member.
 fn name() -> impl Strategy<Value = String> {
     let known = select(Field::ALL).prop_map(|field| field.name().to_owned());
     prop_oneof![8 => known, 1 => "x_[a-z]{0,20}", 1 => "[a-zé]{0,20}"]
 }
 
-/// The pairs of an event: those of an example, some of them changed, left out or given twice.
+/// The members of an event: those of an example, with some changed, removed or repeated.
 fn pairs() -> impl Strategy<Value = Vec<(String, String)>> {
     let long = "[a-z]{120,140}".prop_map(|text| format!("\"{text}\""));
     let value = prop_oneof![9 => select(VALUES).prop_map(str::to_owned), 1 => long];
@@ -116,7 +116,7 @@ fn pairs() -> impl Strategy<Value = Vec<(String, String)>> {
     })
 }
 
-/// With an escape in a string, and an exponent in a number; anything else as it is.
+/// Puts an escape into a string and an exponent into a number; other values stay.
 fn spelled_out(json: &str) -> String {
     match json.as_bytes() {
         [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => {
@@ -144,7 +144,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn an_event_is_the_same_however_it_is_spelled(events in vec(pairs(), 1..4)) {
+    fn both_spellings_give_the_same_events(events in vec(pairs(), 1..4)) {
         let limits = DecodeLimits::default();
         let lines = |spell, signs| {
             events.iter().map(|pairs| object(pairs, spell, signs)).collect::<Vec<_>>()
@@ -163,7 +163,7 @@ proptest! {
     }
 
     #[test]
-    fn a_reader_reads_what_stands_alone(events in vec(pairs(), 1..4), events_max in 1_usize..3) {
+    fn a_reader_agrees_with_the_decoder_of_bodies(events in vec(pairs(), 1..4), events_max in 1_usize..3) {
         let limits = DecodeLimits { text_bytes_max: usize::MAX, ..DecodeLimits::default() };
         let mut reader = EventReader::for_events(events_max);
         for pairs in events {

@@ -1,66 +1,67 @@
 //! Points in time as text and numbers.
 //!
 //! Input: RFC 3339 with a zone, Unix seconds with fractions, Unix nanoseconds. Output:
-//! [`Timestamp`], and RFC 3339 in UTC. Invariants: exact to the nanosecond, and what a clock tells
-//! beyond it is cut; nothing passes through a float. Deliberately absent: a clock, local times.
+//! [`Timestamp`], and RFC 3339 in UTC. Invariants: exact to the nanosecond, finer digits are cut;
+//! nothing passes through a float. Absent: a clock, local times.
+//!
+//! # Design
+//!
+//! RFC 3339 is parsed by hand because most events have a time in this form and the times of a batch
+//! mostly share their minute: [`MinuteCache`] keeps the last one, so that only the seconds are left
+//! to parse. `jiff` would do neither this nor the cut at nine digits. Hot path: guarded by
+//! benches/instructions. The test `the_calendar_agrees_with_jiff` compares every path with `jiff`,
+//! which also writes the text.
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use crate::domain::time::{NANOS_PER_SECOND, TimeError, Timestamp};
 use crate::domain::units::{Decimal, NumberError, parse_decimal};
-use crate::wire::json::swar::leading_digits;
+use crate::wire::json::number::fraction_digits;
 
 /// Why a time was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TimeTextError {
-    /// It has neither of the accepted forms.
+    /// It is neither RFC 3339 nor a number.
     #[error("must be RFC 3339 with a zone, or a number of Unix seconds")]
     Form,
-    /// It has the form of RFC 3339, but no calendar has such a time.
+    /// It has the form of RFC 3339, but there is no such date or time of day.
     #[error("is no time of the calendar")]
     Calendar,
-    /// It is no integer.
+    /// It is not an integer.
     #[error("must be an integer of Unix nanoseconds")]
     NotNanoseconds,
-    /// It lies too far from now to be meant.
+    /// It is outside the years 1990 to 2200: probably in another unit.
     #[error(transparent)]
     Range(#[from] TimeError),
-}
-
-/// Parses a time as the contract takes it: RFC 3339 with a zone, or decimal Unix seconds.
-///
-/// # Errors
-/// See [`TimeTextError`].
-pub fn parse(text: &str) -> Result<Timestamp, TimeTextError> {
-    LastMinute::default().parse(text)
 }
 
 /// Parses RFC 3339 (section 5.6): `2026-11-22T14:30:00.02Z`, `2026-11-22t15:30:00+01:00`.
 ///
 /// The fraction may have any number of digits; those after the ninth are cut. A leap second
-/// (`:60`) is the second after it, as on POSIX clocks. A space may stand for the `T`.
+/// (`:60`) is the second after it, as on POSIX clocks. A space is accepted in place of the `T`.
 ///
 /// # Errors
 /// [`TimeTextError::Form`] without a zone too, [`TimeTextError::Calendar`] for the 30th of
 /// February, [`TimeTextError::Range`] outside the years 1990 to 2200.
 pub fn parse_rfc3339(text: &str) -> Result<Timestamp, TimeTextError> {
-    LastMinute::default().parse_rfc3339(text)
+    MinuteCache::default().parse_rfc3339(text)
 }
 
-/// The minute of the time before: those of a batch are mostly of one, and it is a third of the work.
+/// Parses times, and remembers the minute of the last one.
 #[derive(Debug, Default)]
-pub(crate) struct LastMinute {
+pub(crate) struct MinuteCache {
     /// `2026-11-22T14:30`, and its Unix seconds.
-    known: Option<([u8; 16], i64)>,
+    last: Option<([u8; 16], i64)>,
 }
 
-impl LastMinute {
-    /// See [`parse`].
+impl MinuteCache {
+    /// Parses RFC 3339 with a zone, or decimal Unix seconds.
     #[inline]
     pub(crate) fn parse(&mut self, text: &str) -> Result<Timestamp, TimeTextError> {
-        // Every RFC 3339 time has a colon, mostly there, and no number has one.
+        // Every RFC 3339 time contains a colon, usually at this position; a number never does.
         if text.as_bytes().get(13) == Some(&b':') || text.contains(':') {
             self.parse_rfc3339(text)
         } else {
@@ -71,11 +72,11 @@ impl LastMinute {
     fn parse_rfc3339(&mut self, text: &str) -> Result<Timestamp, TimeTextError> {
         let (head, rest) = text.as_bytes().split_first_chunk().ok_or(TimeTextError::Form)?;
         let [b':', s1, s2, rest @ ..] = rest else { return Err(TimeTextError::Form) };
-        let minute = match self.known {
-            Some((known, seconds)) if known == *head => Ok(seconds),
-            _ => self.learn(head),
+        let minute = match self.last {
+            Some((last, seconds)) if last == *head => Ok(seconds),
+            _ => self.parse_minute(head),
         };
-        // What has not the form is that first, and then no time of the calendar.
+        // A wrong form anywhere comes before a wrong date, so a date error has to wait.
         if minute == Err(TimeTextError::Form) {
             return Err(TimeTextError::Form);
         }
@@ -86,22 +87,20 @@ impl LastMinute {
             return Err(TimeTextError::Form);
         }
         let minute = minute?;
-        // A leap second is the one after it.
         if second > 60 {
             return Err(TimeTextError::Calendar);
         }
         let offset = if zone == b"Z" { 0 } else { offset_seconds(zone)? };
         let seconds = minute + i64::from(second) - i64::from(offset);
-        // Of the years 0 to 9999, those that do not fit are out of range.
+        // 64 bits of nanoseconds hold the years 1678 to 2262, the text may say 0 to 9999.
         let nanos = seconds.checked_mul(NANOS_PER_SECOND).ok_or(TimeError)?;
         Ok(Timestamp::from_nanos(nanos.saturating_add(i64::from(nanosecond)))?)
     }
 
-    /// Unix seconds of a minute that may come again.
     #[inline(never)]
-    fn learn(&mut self, head: &[u8; 16]) -> Result<i64, TimeTextError> {
+    fn parse_minute(&mut self, head: &[u8; 16]) -> Result<i64, TimeTextError> {
         let minute = minute(head)?;
-        self.known = Some((*head, minute));
+        self.last = Some((*head, minute));
         Ok(minute)
     }
 }
@@ -127,13 +126,9 @@ fn minute(text: &[u8; 16]) -> Result<i64, TimeTextError> {
     Ok(days * 86_400 + i64::from(hour * 3_600 + minute * 60))
 }
 
-/// Takes decimal Unix seconds: `1732285800.123456789`, `1.7322858e9`. Digits after the ninth
+/// Parses decimal Unix seconds: `1732285800.123456789`, `1.7322858e9`. Digits after the ninth
 /// decimal place are cut.
-///
-/// # Errors
-/// [`TimeTextError::Form`] for what is no decimal number, [`TimeTextError::Range`] outside the
-/// years 1990 to 2200 (milliseconds, for one).
-pub fn from_unix_seconds(text: &str) -> Result<Timestamp, TimeTextError> {
+fn from_unix_seconds(text: &str) -> Result<Timestamp, TimeTextError> {
     match nanos_of_seconds(text) {
         Ok(nanos) => in_range(nanos),
         Err(NumberError::NotExact) => Err(TimeTextError::Range(TimeError)),
@@ -141,12 +136,8 @@ pub fn from_unix_seconds(text: &str) -> Result<Timestamp, TimeTextError> {
     }
 }
 
-/// Takes an integer of Unix nanoseconds.
-///
-/// # Errors
-/// [`TimeTextError::NotNanoseconds`] for what is no integer, [`TimeTextError::Range`] outside the
-/// years 1990 to 2200.
-pub fn from_unix_nanos(text: &str) -> Result<Timestamp, TimeTextError> {
+/// Parses an integer of Unix nanoseconds.
+pub(crate) fn from_unix_nanos(text: &str) -> Result<Timestamp, TimeTextError> {
     if let Ok(nanos) = text.parse() {
         return Ok(Timestamp::from_nanos(nanos)?);
     }
@@ -154,7 +145,6 @@ pub fn from_unix_nanos(text: &str) -> Result<Timestamp, TimeTextError> {
     from_decimal_nanos(parse_decimal(text).map_err(|_| TimeTextError::NotNanoseconds)?)
 }
 
-/// The same of a number.
 pub(crate) fn from_decimal_nanos(nanos: Decimal) -> Result<Timestamp, TimeTextError> {
     if nanos.scale() != 0 {
         return Err(TimeTextError::NotNanoseconds);
@@ -165,7 +155,7 @@ pub(crate) fn from_decimal_nanos(nanos: Decimal) -> Result<Timestamp, TimeTextEr
 /// Nanoseconds in decimal seconds; digits after the ninth decimal place are cut.
 ///
 /// # Errors
-/// [`NumberError::NotANumber`] for what is no decimal number, [`NumberError::NotExact`] for one
+/// [`NumberError::NotANumber`] for anything but a decimal number, [`NumberError::NotExact`] for one
 /// that does not fit.
 pub(crate) fn nanos_of_seconds(text: &str) -> Result<i128, NumberError> {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
@@ -177,7 +167,7 @@ pub(crate) fn nanos_of_seconds(text: &str) -> Result<i128, NumberError> {
     if whole.is_empty() && fraction.is_empty() {
         return Err(NumberError::NotANumber);
     }
-    // So many of the digits, from the left, are whole nanoseconds.
+    // This many of the digits, from the left, are whole nanoseconds.
     let kept = i64::try_from(whole.len()).map_err(|_| NumberError::NotExact)? + 9 + exponent;
     let (mut nanos, mut seen) = (0_i128, 0_i64);
     for byte in whole.bytes().chain(fraction.bytes()) {
@@ -191,7 +181,7 @@ pub(crate) fn nanos_of_seconds(text: &str) -> Result<i128, NumberError> {
         }
         seen += 1;
     }
-    // Zeros to the right; a number that is not zero overflows before 40 of them.
+    // Append zeros. A number other than zero overflows before 40 of them, so this loop is short.
     while seen < kept && nanos != 0 {
         nanos = times_ten(nanos)?;
         seen += 1;
@@ -211,14 +201,15 @@ fn parse_exponent(text: &str) -> Result<i64, NumberError> {
     text.parse::<i32>().map(i64::from).map_err(|_| NumberError::NotExact)
 }
 
-/// The time as RFC 3339 in UTC, with the digits that it needs: `2026-11-22T14:30:00.02Z`.
+/// The time as RFC 3339 in UTC, without trailing zeros: `2026-11-22T14:30:00.02Z`.
 #[must_use]
 pub fn rfc3339(time: Timestamp) -> String {
     Rfc3339(time).to_string()
 }
 
-/// Shows (and serializes) a time as RFC 3339 in UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A point in time: RFC 3339 in UTC, up to nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
+#[schema(as = Time, value_type = String, format = DateTime, example = "2026-11-22T14:30:00.15Z")]
 pub struct Rfc3339(pub Timestamp);
 
 impl fmt::Display for Rfc3339 {
@@ -235,22 +226,22 @@ impl Serialize for Rfc3339 {
     }
 }
 
-/// The time of so many Unix nanoseconds.
+/// The time at this many Unix nanoseconds.
 pub(crate) fn in_range(nanos: i128) -> Result<Timestamp, TimeTextError> {
     let nanos = i64::try_from(nanos).map_err(|_| TimeError)?;
     Ok(Timestamp::from_nanos(nanos)?)
 }
 
-/// Two digits as a number; of others, `all_digits` is told.
+/// Two digits as a number; clears `all_digits` if one is not a digit.
 fn two_digits(tens: u8, ones: u8, all_digits: &mut bool) -> u32 {
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
     *all_digits &= tens.max(ones) < 10;
     u32::from(tens) * 10 + u32::from(ones)
 }
 
-/// Days from 1970-01-01 to a day of the years 0 to 9999; none when the calendar has no such day.
-/// Years begin in March here, so that the leap day is the last (Howard Hinnant,
-/// "chrono-Compatible Low-Level Date Algorithms").
+/// Days from 1970-01-01 to a day of the years 0 to 9999; `None` if there is no such day. Years begin
+/// in March here, so that the leap day is the last one (Howard Hinnant, "chrono-Compatible Low-Level
+/// Date Algorithms").
 fn days_since_epoch(year: u32, month: u32, day: u32) -> Option<i64> {
     let last = match month {
         4 | 6 | 9 | 11 => 30,
@@ -264,21 +255,18 @@ fn days_since_epoch(year: u32, month: u32, day: u32) -> Option<i64> {
     if !(1..=last).contains(&day) {
         return None;
     }
-    // 400 years more, of 146,097 days, keep the first January from being negative.
+    // January of year 0 would belong to year -1: add 400 years, which are 146,097 days.
     let (year, month) = if month > 2 { (year + 400, month - 3) } else { (year + 399, month + 9) };
     let (centuries, day_of_year) = (year / 100, (153 * month + 2) / 5 + day - 1);
     let days = year * 365 + year / 4 - centuries + centuries / 4 + day_of_year;
     Some(i64::from(days) - 146_097 - 719_468)
 }
 
-/// `.02Z` as nanoseconds and what follows.
+/// Splits `.02Z` into nanoseconds and the text after them.
 fn fraction(text: &[u8]) -> Result<(u32, &[u8]), TimeTextError> {
     let [b'.', rest @ ..] = text else { return Ok((0, text)) };
-    // Seven digits and the point at once: most clocks tell three or six.
-    let (mut nanos, mut places) = match text.first_chunk() {
-        Some(head) => leading_digits((u64::from_le_bytes(*head) >> 8).to_le_bytes()),
-        None => (0, 0),
-    };
+    // Up to seven digits at once: most clocks give three or six.
+    let (mut nanos, mut places) = fraction_digits(text);
     while let Some(digit) = rest.get(places).map(|byte| byte.wrapping_sub(b'0')).filter(|d| *d < 10)
     {
         if places < 9 {
@@ -293,7 +281,7 @@ fn fraction(text: &[u8]) -> Result<(u32, &[u8]), TimeTextError> {
     Ok((nanos * unit, rest.get(places..).unwrap_or_default()))
 }
 
-/// Of nine digits.
+/// 10^0 to 10^8: the unit of a fraction of nine to one digits, in nanoseconds.
 const POWERS_OF_TEN: [u32; 9] =
     [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
@@ -330,11 +318,15 @@ mod tests {
     const BASE: i64 = 1_795_357_800 * NANOS_PER_SECOND;
 
     #[test]
-    fn texts_are_exact_to_the_nanosecond() {
+    fn rfc_3339_is_exact_to_the_nanosecond() {
         use TimeTextError::{Calendar, Form};
         let out = Err(TimeTextError::Range(TimeError));
         let check = |text: &str, expect: Result<i64, TimeTextError>| {
-            assert_eq!(parse(text).map(Timestamp::as_nanos), expect, "{text}");
+            assert_eq!(
+                MinuteCache::default().parse(text).map(Timestamp::as_nanos),
+                expect,
+                "{text}"
+            );
         };
         check("2026-11-22T14:30:00Z", Ok(BASE));
         check("2026-11-22t14:30:00z", Ok(BASE));
@@ -376,7 +368,11 @@ mod tests {
     fn seconds_are_exact_to_the_nanosecond() {
         let out = Err(TimeTextError::Range(TimeError));
         let check = |text: &str, expect: Result<i64, TimeTextError>| {
-            assert_eq!(parse(text).map(Timestamp::as_nanos), expect, "{text}");
+            assert_eq!(
+                MinuteCache::default().parse(text).map(Timestamp::as_nanos),
+                expect,
+                "{text}"
+            );
         };
         check("1795357800", Ok(BASE));
         check("1795357800.0", Ok(BASE));
@@ -427,11 +423,11 @@ mod tests {
     }
 
     #[test]
-    fn times_are_shown_in_utc() {
+    fn times_are_written_in_utc() {
         let check = |nanos: i64, expect: &str| {
             let time = Timestamp::from_nanos(nanos).expect("in range");
             assert_eq!(rfc3339(time), expect);
-            assert_eq!(parse(expect), Ok(time));
+            assert_eq!(parse_rfc3339(expect), Ok(time));
         };
         check(BASE, "2026-11-22T14:30:00Z");
         check(BASE + 20_000_000, "2026-11-22T14:30:00.02Z");
@@ -439,7 +435,7 @@ mod tests {
         check(Timestamp::MIN.as_nanos(), "1990-01-01T00:00:00Z");
     }
 
-    /// A time as numbers: date, clock, nanoseconds, and minutes of the zone.
+    /// Date, time of day, nanoseconds, and the zone in minutes.
     type Parts = (i16, [i8; 5], i32, i32);
 
     fn parts() -> impl Strategy<Value = Parts> {
@@ -456,7 +452,7 @@ mod tests {
         )
     }
 
-    /// What another calendar makes of it.
+    /// The time according to `jiff`.
     fn known(
         (year, [month, day, hour, minute, second], nanos, zone): Parts,
     ) -> Result<Timestamp, TimeTextError> {
@@ -468,17 +464,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_calendar_is_that_of_others(times in vec((parts(), any::<bool>()), 1..6)) {
-            let (mut reader, mut last) = (LastMinute::default(), None);
+        fn the_calendar_agrees_with_jiff(times in vec((parts(), any::<bool>()), 1..6)) {
+            let (mut reader, mut last) = (MinuteCache::default(), None);
             for (parts, again) in times {
-                // A minute that came before, now and then.
+                // Repeat a minute now and then.
                 let (year, [month, day, hour, minute, second], nanos, zone) = parts;
                 let minute = last.filter(|_| again).unwrap_or((year, [month, day, hour, minute]));
                 last = Some(minute);
                 let (year, [month, day, hour, minute]) = minute;
                 let parts = (year, [month, day, hour, minute, second], nanos, zone);
                 prop_assert_eq!(reader.parse(&text(parts)), known(parts), "{}", text(parts));
-                prop_assert_eq!(parse(&text(parts)), known(parts), "{}", text(parts));
+                prop_assert_eq!(parse_rfc3339(&text(parts)), known(parts), "{}", text(parts));
             }
         }
     }
