@@ -1,4 +1,4 @@
-//! Execution figures that are beyond their thresholds.
+//! Execution figures beyond their thresholds.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,22 +14,22 @@ pub struct Anomaly {
     pub account: String,
     /// The instrument; null: the account as a whole.
     pub symbol: Option<String>,
-    /// How bad it is.
+    /// Its severity.
     pub severity: LevelWord,
-    /// What is judged.
+    /// The figure that crossed its threshold.
     pub figure: FigureWord,
     /// Its latest value, in the unit that the figure's name ends with.
     pub value: f64,
     /// The threshold of the severity.
     pub threshold: f64,
-    /// Samples behind the value.
+    /// Number of samples of the value.
     pub samples: usize,
-    /// Since when (receive time).
+    /// When it opened (receive time).
     pub since: Time,
 }
 
 impl Anomaly {
-    /// The answer for one anomaly.
+    /// An open anomaly of an account.
     #[must_use]
     pub fn new(account: &str, anomaly: AnomalyView) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! What the exporter tells the world, as it stands in the stream and in webhooks.
+//! Directives, as the stream and the webhooks publish them.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,77 +10,77 @@ use super::word::{
 };
 use crate::domain::directive::{Directive as DomainDirective, DirectiveKind};
 
-/// One thing told.
+/// One directive.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Directive {
-    /// Its id, made from the sequence of the record that caused it: what was seen under the same
-    /// id may be dropped. A `reconciled` event names it as `directive_id`.
+    /// Its id, made from the sequence of the record that caused it. A directive may be delivered
+    /// twice: drop the second one with the same id. A `reconciled` event names it as `directive_id`.
     pub id: String,
     /// The account, or `*`: all accounts.
     pub account: String,
     /// When it was decided (receive time).
     pub at: Time,
-    /// What is told.
+    /// Its content.
     #[serde(flatten)]
-    pub told: Told,
+    pub content: DirectiveContent,
 }
 
-/// What is told, by type.
+/// The content of a directive, by type.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Told {
+pub enum DirectiveContent {
     /// A cause was set.
     Halt {
-        /// What the account may do from now on.
+        /// The trading state from now on.
         state: TradingStateWord,
-        /// What kind of thing set it.
+        /// The kind of source that set it.
         cause: CauseKindWord,
-        /// Why, for people.
+        /// The reason, for people.
         reason: String,
         /// The epoch after it, of that account; for `*`, of the common latch.
         epoch: u64,
     },
     /// Causes were released.
     Release {
-        /// What the account may do from now on: other causes may still stand.
+        /// The trading state from now on. Other causes may remain.
         state: TradingStateWord,
         /// The epoch after it, of that account; for `*`, of the common latch.
         epoch: u64,
     },
-    /// The engine should set its book right.
+    /// The engine should correct its book.
     Reconcile {
         /// The instrument.
         symbol: String,
-        /// What local holds, as far as is known.
+        /// The quantity in the engine's book, as far as it is known.
         from_quantity: Exact,
-        /// What it should hold.
+        /// The quantity that it should have.
         to_quantity: Exact,
-        /// Average price that local has.
+        /// The average price in the engine's book.
         from_price: Option<Exact>,
-        /// Average price that it should have.
+        /// The average price that it should have.
         to_price: Option<Exact>,
         /// How the books differ.
         drift_type: DriftTypeWord,
-        /// 1 for the first time that it is sent.
+        /// 1 for the first attempt.
         attempt: u32,
     },
-    /// A drift opened, changed its severity or cleared.
+    /// A drift opened, changed severity or cleared.
     Drift {
         /// The drift, as in `GET /api/v1/drift`.
         drift: Box<Drift>,
     },
-    /// An anomaly opened, changed its level or cleared.
+    /// An anomaly opened, changed level or cleared.
     Anomaly {
         /// The instrument; null: the account as a whole.
         symbol: Option<String>,
-        /// What is judged.
+        /// The figure that crossed its threshold.
         figure: FigureWord,
-        /// How bad it is from now on; null: cleared.
+        /// The severity from now on; null: cleared.
         severity: Option<LevelWord>,
         /// The value that decided, in the unit that the figure's name ends with.
         value: f64,
     },
-    /// A component changed its state.
+    /// A component changed state.
     Health {
         /// The component.
         component: String,
@@ -90,7 +90,7 @@ pub enum Told {
 }
 
 impl Directive {
-    /// The answer for one directive.
+    /// A directive of the domain.
     #[must_use]
     pub fn new(directive: &DomainDirective) -> Self {
         let DomainDirective { id, at, account, kind } = directive;
@@ -98,12 +98,12 @@ impl Directive {
             id: id.to_string(),
             account: account.to_string(),
             at: Time(*at),
-            told: Told::new(account.as_str(), kind),
+            content: DirectiveContent::new(account.as_str(), kind),
         }
     }
 }
 
-impl Told {
+impl DirectiveContent {
     fn new(account: &str, kind: &DirectiveKind) -> Self {
         match kind {
             DirectiveKind::Halt { state, cause, reason, epoch } => Self::Halt {

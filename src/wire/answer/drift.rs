@@ -1,4 +1,4 @@
-//! One difference between the books, as it stands or as it ended.
+//! One difference between the books: its current state, or its last one.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -25,45 +25,45 @@ pub struct Drift {
     pub drift_type: DriftTypeWord,
     /// The latest severity; null: within tolerance or in flight.
     pub severity: Option<SeverityWord>,
-    /// The test that gave it; null without a severity.
+    /// The test that decided the severity; null without one.
     pub decided_by: Option<TestWord>,
     /// The worst severity so far.
     pub worst_severity: Option<SeverityWord>,
-    /// Where it stands; the filter `state=open` means `open` and `reconciling`.
+    /// Its state; the filter `state=open` means `open` and `reconciling`.
     pub state: DriftStateWord,
     /// local - broker, signed and aligned in time; 0 for a price mismatch.
     pub quantity_drift: Exact,
-    /// Its absolute value in the account's currency; null: the price or the rate is unknown.
+    /// Its absolute value in the account's currency; null: price or exchange rate is unknown.
     pub value_drift: Option<Exact>,
-    /// What local holds, aligned in time.
+    /// The quantity in the engine's book, aligned in time.
     pub local_quantity: Exact,
-    /// What the broker holds, aligned in time.
+    /// The quantity in the broker's book, aligned in time.
     pub broker_quantity: Exact,
-    /// What the seen fills add up to, as it stood before the lists that differ.
+    /// The sum of the observed fills, as of the snapshots that differ.
     pub ledger_quantity: Exact,
-    /// Where that ledger started: `assumed_flat` is a weaker witness.
+    /// The starting point of that sum; `assumed_flat` is weaker evidence.
     pub ledger_basis: LedgerBasisWord,
     /// Average price of the local book.
     pub local_price: Option<Exact>,
     /// Average price of the broker's book.
     pub broker_price: Option<Exact>,
-    /// The price that valued it.
+    /// The price used for its value.
     pub price: Option<Exact>,
-    /// It cannot be valued, for no price is known.
+    /// It has no value because no price is known.
     pub price_unknown: bool,
-    /// It cannot be valued, for no rate to the account's currency is known.
+    /// It has no value because no exchange rate to the account's currency is known.
     pub currency_unknown: bool,
-    /// The ledger stands in for a missing local book.
+    /// There is no local book, so the ledger is used in its place.
     pub ledger_stands_in: bool,
-    /// Which side is probably wrong.
+    /// The side that is probably wrong.
     pub attribution: AttributionWord,
-    /// What it looks like beside another drift.
+    /// A resemblance to another drift.
     pub hint: Option<HintWord>,
-    /// What is done about it.
+    /// The response to it.
     pub action: ActionWord,
-    /// Comparisons in a row that agreed on it.
+    /// Consecutive comparisons that confirmed it.
     pub confirmations: u32,
-    /// When it was first seen (receive time).
+    /// When it was first observed (receive time).
     pub first_seen_at: Time,
     /// When it was confirmed (receive time).
     pub opened_at: Option<Time>,
@@ -71,14 +71,14 @@ pub struct Drift {
     pub cleared_at: Option<Time>,
     /// The last reconcile directive.
     pub directive_id: Option<String>,
-    /// How often a directive was sent.
+    /// Number of directives sent.
     pub attempts: u32,
     /// A forced release acknowledged it.
     pub acknowledged: bool,
 }
 
 impl Drift {
-    /// The answer for one difference.
+    /// The answer for one difference of an account.
     #[must_use]
     pub fn new(account: &str, drift: &DriftView) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! What there is of the books of an account, and what is missing.
+//! The books of an account, and missing evidence.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,9 +16,9 @@ use crate::domain::time::Timestamp;
 pub struct Book {
     /// The account.
     pub account: String,
-    /// Whose book: the engine's (local) or the broker's.
+    /// The owner of the book: the engine (local) or the broker.
     pub source: SourceWord,
-    /// What the age of its newest snapshot that did not fail is measured from; null: none came.
+    /// The time that the age of its newest good snapshot is measured from; null: there is none.
     pub snapshot_at: Option<Time>,
     /// Age of that snapshot, in seconds.
     pub age_seconds: Option<f64>,
@@ -26,12 +26,12 @@ pub struct Book {
     pub fetch_failures_total: u64,
     /// When the last failed fetch was received; null: none failed.
     pub last_failure_at: Option<Time>,
-    /// Why that one failed.
+    /// The error of that fetch.
     pub last_error: Option<String>,
 }
 
 impl Book {
-    /// The books of an account, as of `now`; none where none ever came or failed to come.
+    /// The books of an account, as of `now`; empty before the first snapshot or failed fetch.
     #[must_use]
     pub fn of(account: &AccountState, now: Timestamp) -> Vec<Self> {
         let sides = [Source::Local, Source::Broker];
@@ -60,21 +60,21 @@ impl Book {
     }
 }
 
-/// Evidence that should be there and is not.
+/// Evidence that is due and missing.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct MissingEvidence {
     /// The account.
     pub account: String,
-    /// What is missing.
+    /// The kind of evidence.
     pub kind: MissingWord,
-    /// Since when it is missing: when it was due.
+    /// When it was due.
     pub since: Time,
-    /// What the configuration asks for beside an alert.
+    /// The configured response, beside an alert.
     pub response: ResponseWord,
 }
 
 impl MissingEvidence {
-    /// What is missing of an account, as of `now`.
+    /// The missing evidence of an account, as of `now`.
     pub fn of<'a>(
         account: &'a AccountState,
         now: Timestamp,

@@ -10,7 +10,7 @@ use crate::domain::execution::{REJECT_REASONS, Scope};
 use crate::domain::settings::Reference;
 use crate::domain::units::Decimal;
 
-/// Execution quality: counters that only grow, and the figures of the rolling window.
+/// Execution quality: counters that only increase, and the figures of the rolling window.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Execution {
     /// The account.
@@ -19,15 +19,15 @@ pub struct Execution {
     pub symbol: Option<String>,
     /// The strategy; null: all of them.
     pub strategy: Option<String>,
-    /// What is counted since the beginning of the journal.
+    /// Counts since the beginning of the journal.
     pub counters: Counters,
-    /// What the rolling window of ended orders says.
+    /// Figures of the rolling window of ended orders.
     pub window: Window,
-    /// The position that the seen fills add up to, signed; null without a symbol.
+    /// The sum of the observed fills, signed; null without a symbol.
     pub ledger: Option<Exact>,
 }
 
-/// What an [`Execution`] is made of.
+/// The inputs of an [`Execution`].
 #[derive(Clone, Copy, Debug)]
 pub struct ExecutionSource<'a> {
     /// The account.
@@ -48,47 +48,46 @@ pub struct ExecutionSource<'a> {
     pub ledger: Option<Decimal>,
 }
 
-/// What is counted since the beginning of the journal. Nothing but `open` and `unacknowledged`
-/// goes down.
+/// Counts since the beginning of the journal. Only `open` and `unacknowledged` can decrease.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Counters {
     /// Orders submitted.
     pub submitted: u64,
     /// Orders that the venue accepted.
     pub accepted: u64,
-    /// Orders that arrived at `filled`.
+    /// Orders that ended as `filled`.
     pub filled: u64,
-    /// Orders that arrived at `cancelled`.
+    /// Orders that ended as `cancelled`.
     pub cancelled: u64,
-    /// Orders that arrived at `expired`.
+    /// Orders that ended as `expired`.
     pub expired: u64,
-    /// Orders that arrived at `rejected`, refused by the venue or broker.
+    /// Orders that ended as `rejected`: refused by the venue or broker.
     pub rejected: u64,
-    /// Orders that arrived at `denied`, refused by the engine's own checks.
+    /// Orders that ended as `denied`: refused by the engine's own checks.
     pub denied: u64,
     /// Open orders now; null for a strategy.
     pub open: Option<u64>,
-    /// Orders now of which nothing was heard since their submission; null for a strategy.
+    /// Open orders without any fact since their submission; null for a strategy.
     pub unacknowledged: Option<u64>,
-    /// Executions, synthetic ones left out.
+    /// Executions without synthetic ones.
     pub fills: u64,
     /// Executions busted.
     pub fills_busted: u64,
     /// Executions corrected.
     pub fills_corrected: u64,
-    /// Orders of which more was filled than was ordered.
+    /// Orders that were filled beyond their quantity.
     pub overfills: u64,
     /// Changes of an order's outcome (a fill after a cancel, a bust).
     pub outcome_changes: u64,
-    /// Orders that left each outcome again: an outcome's counter less this stands at it now.
+    /// Orders that left each outcome again. The counter of an outcome less this one is the number of
+    /// orders that have it now.
     pub left: Outcomes,
-    /// Sum of the ordered quantities; null for what spans symbols, whose quantities are never
-    /// added.
+    /// Sum of the ordered quantities. Quantities of different symbols are never added: null without a
+    /// symbol.
     pub ordered_quantity: Option<Exact>,
-    /// Sum of the executed quantities; null for what spans symbols.
+    /// Sum of the executed quantities; null without a symbol.
     pub filled_quantity: Option<Exact>,
-    /// What busts and corrections took away of it again: `filled_quantity` less this stands. Null
-    /// for what spans symbols.
+    /// The part of `filled_quantity` that busts and corrections took back; null without a symbol.
     pub filled_quantity_reversed: Option<Exact>,
     /// Sums of money by currency; different currencies are never added.
     pub money: std::collections::BTreeMap<String, Money>,
@@ -100,7 +99,7 @@ pub struct Counters {
     pub rejections_by_reason: Option<Named<u64>>,
 }
 
-/// One number for each outcome.
+/// One number per outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Outcomes {
     /// Filled completely.
@@ -122,29 +121,29 @@ impl From<ByOutcome> for Outcomes {
     }
 }
 
-/// Sums of money in one currency; all are at least 0 and only grow. What busts and corrections took
-/// away again is a sum of its own, and the difference of the two is what stands.
+/// Sums of money in one currency; all are at least 0 and only increase. The part that busts and
+/// corrections took back is a sum of its own: the difference of the two is the current amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Money {
     /// Sum of abs(price) x quantity x multiplier.
     pub notional: Exact,
-    /// What was taken away of `notional`.
+    /// The part of `notional` that was taken back.
     pub notional_reversed: Exact,
     /// Fees paid.
     pub fees: Exact,
-    /// What was taken away of `fees`.
+    /// The part of `fees` that was taken back.
     pub fees_reversed: Exact,
     /// Rebates received, as a positive sum.
     pub rebates: Exact,
-    /// What was taken away of `rebates`.
+    /// The part of `rebates` that was taken back.
     pub rebates_reversed: Exact,
-    /// What fills cost against the expected price, where they were worse.
+    /// The cost of fills that were worse than the expected price.
     pub slippage_cost: Exact,
-    /// What was taken away of `slippage_cost`.
+    /// The part of `slippage_cost` that was taken back.
     pub slippage_cost_reversed: Exact,
-    /// What fills saved against the expected price, where they were better.
+    /// The gain of fills that were better than the expected price.
     pub price_improvement: Exact,
-    /// What was taken away of `price_improvement`.
+    /// The part of `price_improvement` that was taken back.
     pub price_improvement_reversed: Exact,
 }
 
@@ -153,7 +152,7 @@ pub struct Money {
 pub struct MissingReferences {
     /// The reference price was not given.
     pub absent: u64,
-    /// The reference price was 0, of which no fraction can be taken.
+    /// The reference price was 0, so there is no fraction of it.
     pub zero: u64,
 }
 
@@ -163,25 +162,25 @@ impl From<MissingReference> for MissingReferences {
     }
 }
 
-/// What the rolling window of ended orders says. A figure without a sample is null.
+/// Figures of the rolling window of ended orders. A figure without a sample is null.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Window {
     /// Ended orders in the window: filled + cancelled + expired + rejected, the one denominator
     /// of every ratio.
     pub samples: usize,
-    /// Of them, filled completely.
+    /// Of these, filled completely.
     pub filled: usize,
-    /// Of them, rejected.
+    /// Of these, rejected.
     pub rejected: usize,
-    /// Of them, cancelled.
+    /// Of these, cancelled.
     pub cancelled: usize,
-    /// Of them, expired.
+    /// Of these, expired.
     pub expired: usize,
-    /// Of them, with any fill.
+    /// Of these, with at least one fill.
     pub touched: usize,
-    /// Of them, cancelled by the user without any fill.
+    /// Of these, cancelled by the user without a fill.
     pub untouched_user_cancels: usize,
-    /// Fills in the window of fills, busted ones left out.
+    /// Fills in the window of fills, without busted ones.
     pub fills: usize,
     /// filled / samples, 0 to 1.
     pub fill_ratio: Option<f64>,
@@ -191,29 +190,29 @@ pub struct Window {
     pub fill_ratio_ex_user_cancels_samples: usize,
     /// touched / samples, 0 to 1.
     pub touch_ratio: Option<f64>,
-    /// sum min(F, Q) / sum Q, 0 to 1; null for what spans symbols, whose quantities are never added.
+    /// sum min(F, Q) / sum Q, 0 to 1; null without a symbol.
     pub quantity_fill_ratio: Option<f64>,
-    /// Orders of known quantity behind `quantity_fill_ratio`; null for what spans symbols.
+    /// Number of samples of `quantity_fill_ratio`: orders of known quantity; null without a symbol.
     pub quantity_samples: Option<usize>,
     /// rejected / samples, 0 to 1.
     pub rejection_ratio: Option<f64>,
-    /// Orders behind `slippage_bps` (reference `expected`).
+    /// Number of samples of `slippage_bps` (reference `expected`).
     pub slippage_samples: usize,
     /// Mean slippage over orders against the expected price, in basis points; positive = worse.
     pub slippage_bps: Option<f64>,
-    /// The same, weighted by executed notional.
+    /// `slippage_bps` weighted by executed notional.
     pub slippage_weighted_bps: Option<f64>,
     /// Mean time from submission to the last fill of fully filled orders, in seconds.
     pub fill_time_seconds_mean: Option<f64>,
-    /// Orders behind `fill_time_seconds_mean`.
+    /// Number of samples of `fill_time_seconds_mean`.
     pub fill_time_samples: usize,
     /// Mean time from submission to acceptance, in seconds.
     pub ack_time_seconds_mean: Option<f64>,
-    /// Orders behind `ack_time_seconds_mean`.
+    /// Number of samples of `ack_time_seconds_mean`.
     pub ack_time_samples: usize,
     /// Mean time from acceptance to the first fill, in seconds.
     pub first_fill_time_seconds_mean: Option<f64>,
-    /// Orders behind `first_fill_time_seconds_mean`.
+    /// Number of samples of `first_fill_time_seconds_mean`.
     pub first_fill_time_samples: usize,
     /// Slippage against each reference: `expected`, `arrival`, `limit`.
     #[schema(value_type = std::collections::BTreeMap<String, Slippage>)]
@@ -229,7 +228,7 @@ pub struct Slippage {
     pub mean_bps: Option<f64>,
     /// Mean weighted by executed notional.
     pub weighted_bps: Option<f64>,
-    /// Half of the orders were at most this bad (nearest rank).
+    /// Median: half of the orders were at most this bad (nearest rank).
     pub p50_bps: Option<f64>,
     /// 95 % of the orders were at most this bad.
     pub p95_bps: Option<f64>,
@@ -240,7 +239,7 @@ pub struct Slippage {
 }
 
 impl Execution {
-    /// The answer for one scope. Sorts the window once for each reference.
+    /// The answer for one scope. Sorts the window once per reference.
     #[must_use]
     pub fn new(source: ExecutionSource<'_>) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Components, their results, and what they add up to.
+//! Components, their check results, and the health of the system.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,29 +14,29 @@ use crate::domain::time::Timestamp;
 pub struct Health {
     /// The account asked for; null: all that the caller may see.
     pub account: Option<String>,
-    /// What the components add up to: `unhealthy` if a critical one is, else `degraded` if any
-    /// is not healthy, `unknown` if nothing is known.
+    /// `unhealthy` if a critical component is, else `degraded` if any component is not healthy;
+    /// `unknown` if nothing is known.
     pub status: HealthStateWord,
-    /// The components; those of account `*` are the exporter's own probes.
+    /// The components; those of account `*` are probes of the exporter.
     pub components: Vec<Component>,
-    /// The books of each account of which any came or failed to come.
+    /// The books of each account that had a snapshot or a failed fetch.
     pub books: Vec<Book>,
-    /// Evidence that should be there and is not.
+    /// Evidence that is due and missing.
     pub missing_evidence: Vec<MissingEvidence>,
 }
 
-/// One component as it stands.
+/// The current state of one component.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Component {
-    /// The account that it reported under; `*`: a probe of the exporter's own.
+    /// The account that it reports for; `*`: a probe of the exporter.
     pub account: String,
     /// Its name.
     pub component: String,
-    /// Its state: the worst of what its witnesses say. The fields below are of the worst one.
+    /// Its state: the worst that a witness reports. The fields below are those of that witness.
     pub status: HealthStateWord,
     /// Whether the system is unhealthy without it.
     pub critical: bool,
-    /// What was said last.
+    /// The last message.
     pub message: String,
     /// When the last result was received; null: none yet.
     pub last_check_at: Option<Time>,
@@ -48,30 +48,30 @@ pub struct Component {
     pub interval_seconds: f64,
     /// Failures in a row.
     pub consecutive_failures: u32,
-    /// Failures in all, silence too.
+    /// All failures so far; silence counts as one.
     pub failures_total: u64,
     /// When its state last changed (receive time).
     pub since: Time,
-    /// Nothing was heard of a witness for more than three of its intervals.
+    /// A witness has not reported for more than three of its intervals.
     pub silent: bool,
-    /// What each witness says: none overrules another.
+    /// The report of each witness. None overrules another.
     pub witnesses: Vec<WitnessReport>,
 }
 
-/// What one witness says of a component.
+/// The report of one witness about a component.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct WitnessReport {
-    /// Who.
+    /// The witness.
     pub source: WitnessWord,
-    /// The state by its results and its silence.
+    /// The state that follows from its results, or from their absence.
     pub status: HealthStateWord,
-    /// What it said last.
+    /// Its last message.
     pub message: String,
     /// When its last result was received.
     pub last_check_at: Time,
     /// Age of that result, in seconds.
     pub age_seconds: f64,
-    /// Nothing was heard of it for more than three of its intervals.
+    /// It has not reported for more than three of its intervals.
     pub silent: bool,
 }
 
@@ -111,12 +111,12 @@ impl WitnessReport {
     }
 }
 
-/// One result of a component.
+/// One check result of a component.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct CheckResult {
-    /// The account that it reported under; `*`: a probe of the exporter's own.
+    /// The account that it reports for; `*`: a probe of the exporter.
     pub account: String,
-    /// Who said so.
+    /// The witness.
     pub source: WitnessWord,
     /// When it was received.
     pub at: Time,
@@ -124,7 +124,7 @@ pub struct CheckResult {
     pub passed: bool,
     /// The state of the component after it.
     pub status: HealthStateWord,
-    /// What was said.
+    /// The message.
     pub message: String,
     /// How long the check took, in seconds.
     pub latency_seconds: Option<f64>,

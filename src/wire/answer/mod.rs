@@ -1,9 +1,10 @@
-//! The answers of the API: what the domain's views look like in JSON.
+//! The answers of the API: views of the domain as JSON.
 //!
-//! Input: views of the domain. Output: types that serialize, each with its schema. Invariants:
-//! exact decimals are strings, statistics are numbers, times are RFC 3339 in UTC; what is not
-//! known is `null`, never 0; every field is always present. Deliberately absent: statuses and
-//! headers (see `crate::api`).
+//! Input: views of the domain. Output: types that serialize, each with its schema. Invariants: exact
+//! decimals are strings, statistics are numbers, times are RFC 3339 in UTC; an unknown value is
+//! `null`, never 0; every field is always present. Absent: statuses and headers (see `crate::api`).
+//!
+//! The doc comments are published: they become the descriptions of the OpenAPI document.
 
 mod scalar;
 mod word;
@@ -21,7 +22,7 @@ mod ingest;
 mod whole;
 
 pub use anomaly::Anomaly;
-pub use directive::{Directive, Told};
+pub use directive::{Directive, DirectiveContent};
 pub use drift::Drift;
 pub use evidence::{Book, MissingEvidence};
 pub use execution::{

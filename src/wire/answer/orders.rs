@@ -1,4 +1,4 @@
-//! Orders still held, with their facts.
+//! The orders in memory, with their facts.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ use super::word::{
 use crate::domain::execution::{EndView, FillView, OrderView};
 use crate::domain::units::Decimal;
 
-/// One order and what is known of it.
+/// One order.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Order {
     /// The account.
     pub account: String,
     /// The engine's id, the first of a replace chain.
     pub order_id: String,
-    /// Other ids of the same chain.
+    /// The other ids of that chain.
     pub aliases: Vec<String>,
     /// The run of the engine; null: the one without a name.
     pub session: Option<String>,
@@ -33,21 +33,21 @@ pub struct Order {
     pub venue: Option<String>,
     /// The venue's id of it, once known.
     pub venue_order_id: Option<String>,
-    /// `market`, `limit` and so on, as the engine said it.
+    /// `market`, `limit` and so on, in the engine's words.
     pub order_type: Option<String>,
-    /// `day`, `gtc`, `ioc` and so on, as the engine said it.
+    /// `day`, `gtc`, `ioc` and so on, in the engine's words.
     pub time_in_force: Option<String>,
-    /// Whether it may only reduce a position; null: not told.
+    /// Whether it may only reduce a position; null: not reported.
     pub reduce_only: Option<bool>,
-    /// The limit price, that of the last replace; null: none was told.
+    /// The limit price, that of the last replace; null: none was reported.
     pub limit_price: Option<Exact>,
     /// The price when the strategy decided.
     pub decision_price: Option<Exact>,
-    /// Where it stands.
+    /// Its status.
     pub status: OrderStatusWord,
     /// The ordered quantity, once known; null for an order by notional.
     pub quantity: Option<Exact>,
-    /// The amount of the quote currency that was ordered for; null: the order has a quantity.
+    /// The ordered amount of the quote currency; null: the order has a quantity.
     pub notional: Option<Exact>,
     /// The executed quantity.
     pub filled_quantity: Exact,
@@ -59,52 +59,52 @@ pub struct Order {
     pub accepted_at: Option<Time>,
     /// When it ended (event time of the deciding fact).
     pub ended_at: Option<Time>,
-    /// When the last fact of it was received.
+    /// When its last fact was received.
     pub received_at: Time,
-    /// The prices that its slippage is measured against.
+    /// The reference prices of its slippage.
     pub references: ReferencePrices,
     /// Its slippage; positive = worse.
     pub slippage_bps: ReferenceSlippage,
-    /// Why it was rejected, of a closed set: the label `reason` of metrics. Null: it was not.
+    /// The class of its rejection, the label `reason` of metrics; null: it was not rejected.
     pub reject_reason: Option<&'static str>,
-    /// Why it was rejected, denied or cancelled, in the words of who did: of the fact that decides.
+    /// The reason of its end, in the words of the side that rejected, denied or cancelled it.
     pub reason: Option<String>,
-    /// Why it was rejected, as the venue's code.
+    /// The venue's code of its rejection.
     pub code: Option<String>,
-    /// Who cancelled it.
+    /// The side that cancelled it.
     pub initiator: Option<InitiatorWord>,
-    /// The rejections, cancellations and so on that were told of it, the one that decides first; an
-    /// order that was filled all the same may have some, too.
+    /// Its rejections, cancellations and so on, the deciding one first. A filled order may have some
+    /// too.
     pub ends: Vec<End>,
-    /// Fees less rebates by currency, of the executions that stand. Without those whose currency is
-    /// that of an instrument that is not known yet.
+    /// Fees less rebates by currency, without busted executions. A fee in the currency of an
+    /// instrument that is not known yet is left out.
     #[schema(value_type = BTreeMap<String, Exact>)]
     pub fees: BTreeMap<String, Exact>,
-    /// The executions in the order of arrival, busted ones too.
+    /// The executions in the order of arrival, including busted ones.
     pub fills: Vec<Fill>,
 }
 
 /// One fact that ends an order.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct End {
-    /// What it says.
+    /// The outcome that it reports.
     pub outcome: OutcomeWord,
     /// When (event time).
     pub time: Time,
-    /// Who cancelled.
+    /// The side that cancelled.
     pub initiator: Option<InitiatorWord>,
-    /// Why, in the words of who did it.
+    /// The reason, in the words of that side.
     pub reason: Option<String>,
-    /// Why it was rejected, as a code.
+    /// The code of the rejection.
     pub code: Option<String>,
 }
 
-/// The prices that slippage is measured against; null: not given.
+/// The reference prices of slippage; null: not given.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ReferencePrices {
     /// `expected_price` of the submission.
     pub expected: Option<Exact>,
-    /// `arrival_price` of the submission, or the latest mid then.
+    /// `arrival_price` of the submission, or the latest mid at that time.
     pub arrival: Option<Exact>,
     /// The limit price.
     pub limit: Option<Exact>,
@@ -129,40 +129,40 @@ pub struct Fill {
     pub fill_id: Option<String>,
     /// When (event time).
     pub time: Time,
-    /// How much, as it stands: 0 when it was busted. Null: what explicit fills leave of a quantity
-    /// that is not known yet.
+    /// The current quantity: 0 if it was busted. Null: the rest of an order whose quantity is not known
+    /// yet.
     pub quantity: Option<Exact>,
-    /// At what price, as it stands.
+    /// The current price.
     pub price: Exact,
-    /// How much, as it was reported; null: what explicit fills leave.
+    /// The reported quantity; null: the rest of the order.
     pub reported_quantity: Option<Exact>,
-    /// At what price, as it was reported.
+    /// The reported price.
     pub reported_price: Exact,
-    /// The fee as it stands; negative is a rebate; null: none was told, or the execution was busted.
+    /// The current fee; negative is a rebate; null: none was reported, or the execution was busted.
     pub fee: Option<Exact>,
     /// The currency of the fee; null: that of an instrument that is not known yet.
     pub fee_currency: Option<String>,
     /// Whether it added or took liquidity.
     pub liquidity: Option<LiquidityWord>,
-    /// Whether the venue said that nothing of the order is left after it.
+    /// Whether the venue reported that it fills the order completely.
     #[serde(rename = "final")]
     pub is_final: bool,
     /// Undone by the venue.
     pub busted: bool,
     /// Corrected by the venue.
     pub corrected: bool,
-    /// Made by the engine to set its books right: outside every quality figure.
+    /// The engine made it to correct its book: it is left out of every quality figure.
     pub synthetic: bool,
 }
 
 /// One page of a listing of orders.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct OrderPage {
-    /// The orders, by account and in the order of their first fact. A page may hold fewer than
-    /// `limit`, even none, and not be the last: a filter that matches little is searched in
-    /// bounded steps.
+    /// The orders, by account and then in the order of their first fact. A page may have fewer than
+    /// `limit` orders, even none, and not be the last one: the search for matching orders stops after a
+    /// bounded number of steps.
     pub orders: Vec<Order>,
-    /// Asks for the next page as `cursor`; null: this is the last.
+    /// The `cursor` of the next page; null: this is the last page.
     pub next_cursor: Option<String>,
 }
 

@@ -17,11 +17,11 @@ pub struct PositionRow {
     pub account: String,
     /// The instrument.
     pub symbol: String,
-    /// What the engine says; null: no local snapshot speaks of the symbol.
+    /// The quantity in the engine's book; null: no local snapshot covers the symbol.
     pub local_quantity: Option<Exact>,
-    /// What the broker says; null: no broker snapshot speaks of the symbol.
+    /// The quantity in the broker's book; null: no broker snapshot covers the symbol.
     pub broker_quantity: Option<Exact>,
-    /// What the seen fills add up to.
+    /// The sum of the observed fills.
     pub ledger_quantity: Exact,
     /// Where the ledger starts.
     pub ledger_basis: LedgerBasisWord,
@@ -33,15 +33,15 @@ pub struct PositionRow {
     pub pending_quantity: Exact,
     /// The difference that was accepted by hand, local - broker; 0: none.
     pub offset_quantity: Exact,
-    /// When the local snapshot that speaks of the symbol was taken; null: none does.
+    /// When the local snapshot that covers the symbol was taken; null: none does.
     pub local_snapshot_at: Option<Time>,
-    /// When the broker's snapshot that speaks of the symbol was taken; null: none does.
+    /// When the broker's snapshot that covers the symbol was taken; null: none does.
     pub broker_snapshot_at: Option<Time>,
     /// Age of that local snapshot, in seconds.
     pub local_age_seconds: Option<f64>,
     /// Age of that broker's snapshot, in seconds.
     pub broker_age_seconds: Option<f64>,
-    /// Drift cannot be judged: a book is too old, or the broker's never came.
+    /// Drift cannot be measured: a book is too old, or there is no broker book yet.
     pub stale: bool,
 }
 

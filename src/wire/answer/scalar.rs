@@ -1,4 +1,4 @@
-//! Numbers and times as they stand in answers.
+//! Numbers and times in answers.
 
 use std::collections::BTreeMap;
 
@@ -31,10 +31,10 @@ impl Serialize for Time {
     }
 }
 
-/// One value for each name, in the order of the names.
+/// One value per name, in the order of the names.
 pub(super) type Named<T> = BTreeMap<&'static str, T>;
 
-/// Seconds from `earlier` to `now`; negative when `earlier` is ahead.
+/// Seconds from `earlier` to `now`; negative if `earlier` is in the future.
 pub(super) fn age_seconds(now: Timestamp, earlier: Timestamp) -> f64 {
     crate::domain::time::seconds(now.since(earlier))
 }

@@ -1,4 +1,4 @@
-//! Trading states: permits, accounts, decisions and their audit trail.
+//! Trading states: permits, accounts, decisions and the audit trail.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,45 +20,45 @@ use crate::domain::state::Cause as DomainCause;
 /// The trading state of accounts by name.
 pub type States = BTreeMap<String, TradingStateWord>;
 
-/// What an engine may do, for a limited time.
+/// The permission to trade, for a limited time.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Permit {
     /// The account; `*`: the latch of all accounts alone.
     pub account: String,
     /// The more severe of the account's own state and that of `*`.
     pub state: TradingStateWord,
-    /// Whether the configuration, a token or an event has named the account; false: perhaps it is
+    /// Whether the configuration, a token or an event names the account. If false, it may be
     /// misspelt.
     pub known: bool,
-    /// Why, oldest first; empty when active.
+    /// The causes of the state, oldest first; empty when active.
     pub causes: Vec<Cause>,
-    /// Number of changes so far; only rises: a client ignores a permit with a lower one.
+    /// Number of changes so far. It only rises: a client ignores a permit with a lower epoch.
     pub epoch: u64,
-    /// How long the permit holds, in milliseconds, counted by the engine on its own monotonic
-    /// clock from `waited_ms` after it asked.
+    /// How long the permit is valid, in milliseconds. The engine counts on its own monotonic clock,
+    /// from `waited_ms` after it sent the request.
     pub valid_for_ms: u64,
-    /// How long after the request the permit was made, in milliseconds: at once, or after a wait,
-    /// or in a stream. A client that counts from before it asked is only the more careful.
+    /// Time from the request to the permit, in milliseconds: near 0, or longer after a wait or in a
+    /// stream. A client may also count from the request itself: its permit then ends earlier.
     pub waited_ms: u64,
-    /// What the engine does when the permit runs out.
+    /// The behaviour of the engine after the permit expires.
     pub on_expiry: OnExpiryWord,
-    /// Sequence of the state that it was read from.
+    /// Sequence of the state that the permit was read from.
     pub sequence: u64,
-    /// How the system and the path of alerts are; a permit is issued whatever it says.
+    /// Health of the system and of alert delivery. It does not affect the permit.
     pub health: PermitHealth,
 }
 
-/// How the system and the path of alerts are.
+/// Health of the system and of alert delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct PermitHealth {
-    /// What the components of the account and the exporter's own probes add up to.
+    /// The combined state of the account's components and of the exporter's probes.
     pub status: HealthStateWord,
-    /// Age of the last Watchdog that came by Alertmanager, in seconds; null: none since the start.
+    /// Age of the last Watchdog from Alertmanager, in seconds; null: none since the start.
     pub watchdog_age_seconds: Option<f64>,
 }
 
 impl Permit {
-    /// The answer for one account, made `waited` after the request.
+    /// The permit of one account, `waited` after the request.
     #[must_use]
     pub fn new(
         account: &str,
@@ -88,60 +88,60 @@ impl Permit {
 pub struct Cause {
     /// Its id, which a release may name.
     pub id: u64,
-    /// The account that it is released for; `*`: it stands for all accounts.
+    /// The account to release it for; `*`: it applies to all accounts.
     pub account: String,
-    /// What kind of thing set it.
+    /// The kind of source that set it.
     pub kind: CauseKindWord,
-    /// The state that it asks for.
+    /// The state that it requires.
     pub state: TradingStateWord,
-    /// What it is about: a symbol, a component, a fingerprint.
+    /// Its subject: a symbol, a component, a fingerprint.
     pub subject: Option<String>,
-    /// Why, for people.
+    /// The reason, for people.
     pub reason: String,
-    /// Who set it.
+    /// The person or program that set it.
     pub actor: String,
     /// When (receive time).
     pub set_at: Time,
-    /// How many causes of its kind it stands for: more than 1 where more were set than stand side
-    /// by side. It is released for all of them.
+    /// The number of causes of its kind that it represents. It is above 1 after more causes were set
+    /// than a latch holds; releasing it releases all of them.
     pub count: u64,
-    /// The epoch that a release of it names now.
+    /// The epoch that a release must name now.
     pub epoch: u64,
-    /// The body of the release: `POST /api/v1/halts/release` takes it as it is.
+    /// A body that `POST /api/v1/halts/release` accepts as it is.
     pub release: ReleaseBody,
 }
 
-/// The body of a release, with what the permit knows of it.
+/// The body of a release, filled in as far as the permit can.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ReleaseBody {
-    /// The account, or `*`: where the cause stands.
+    /// The account, or `*`, whose latch has the cause.
     pub account: String,
     /// The epoch of that latch.
     pub epoch: u64,
-    /// Ids of the causes meant.
+    /// Ids of the causes to release.
     pub causes: Vec<u64>,
-    /// Who releases: put your name here. If nobody does, it says that no name was given.
+    /// The person that releases: put your name here. The default says that none was given.
     pub actor: &'static str,
-    /// Why: put your reason here. If nobody does, it says that none was given.
+    /// The reason: put yours here. The default says that none was given.
     pub reason: &'static str,
 }
 
-/// In place of a name that a person forgot to put into the body of a release.
+/// The actor of a release whose body was sent unchanged.
 const NO_ACTOR: &str = "unnamed";
-/// In place of a reason that a person forgot to put into the body of a release.
+/// The reason of a release whose body was sent unchanged.
 const NO_REASON: &str = "none given: the body from the permit was sent as it was";
 
 impl Cause {
     /// The causes of a permit for `account`.
     pub(super) fn all(account: &str, permit: &DomainPermit) -> Vec<Self> {
-        let stands_on = |cause: &DomainCause| {
+        let latch_of = |cause: &DomainCause| {
             if permit.common.contains(&cause.id) {
                 (AccountId::ALL, permit.common_epoch)
             } else {
                 (account, permit.epoch)
             }
         };
-        permit.causes.iter().map(|cause| Self::new(stands_on(cause), cause)).collect()
+        permit.causes.iter().map(|cause| Self::new(latch_of(cause), cause)).collect()
     }
 
     fn new((account, epoch): (&str, u64), cause: &DomainCause) -> Self {
@@ -167,16 +167,16 @@ impl Cause {
     }
 }
 
-/// One account and how much is known of it.
+/// One account, its trading state and totals.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Account {
     /// Its name.
     pub account: String,
-    /// What it may do: the more severe of its own state and that of `*`.
+    /// The more severe of its own state and that of `*`.
     pub state: TradingStateWord,
     /// Number of changes of that state so far.
     pub epoch: u64,
-    /// Causes that stand, those of `*` among them.
+    /// Current causes, including those of `*`.
     pub causes: usize,
     /// Symbols seen.
     pub symbols: usize,
@@ -188,7 +188,7 @@ pub struct Account {
     pub fills: u64,
     /// Open anomalies.
     pub anomalies: usize,
-    /// Drifts that are confirmed and not cleared.
+    /// Confirmed drifts that have not cleared.
     pub open_drifts: usize,
     /// When the last event was received.
     pub last_event_at: Option<Time>,
@@ -199,7 +199,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// The answer for one account of a monitor.
+    /// An account of a monitor.
     #[must_use]
     pub fn new(monitor: &Monitor, account: &AccountState) -> Self {
         let permit = monitor.permit(account.name.as_str());
@@ -232,16 +232,16 @@ pub struct AuditLine {
     pub at: Time,
     /// The account, or `*`.
     pub account: String,
-    /// What was done or tried.
+    /// The decision, carried out or refused.
     pub action: AuditWord,
-    /// Who: the name that was given.
+    /// The name that the request gave.
     pub actor: String,
-    /// The name of the token that decided; `none` where no tokens are configured. Null: the exporter
-    /// did it by itself, or the record is of a version that kept no token.
+    /// The name of the token of the request; `none` if no tokens are configured. Null: the exporter
+    /// decided, or the record is of a version that did not store the token.
     pub token: Option<String>,
-    /// Why, for people.
+    /// The reason, for people.
     pub reason: String,
-    /// The code of the refusal; null: it was carried out.
+    /// The code of the refusal; null: the decision was carried out.
     pub refused: Option<&'static str>,
     /// State of the latch after it.
     pub state: TradingStateWord,
@@ -252,7 +252,7 @@ pub struct AuditLine {
 }
 
 impl AuditLine {
-    /// The answer for one line.
+    /// One entry of the audit trail.
     #[must_use]
     pub fn new(entry: &AuditEntry) -> Self {
         Self {
@@ -278,33 +278,33 @@ pub struct HaltAnswer {
     pub id: u64,
     /// The account, or `*`.
     pub account: String,
-    /// What it may do from now on.
+    /// Its trading state from now on.
     pub state: TradingStateWord,
-    /// The epoch after it: a release names it.
+    /// The epoch after it, which a release must name.
     pub epoch: u64,
     /// Sequence of the state after it.
     pub sequence: u64,
 }
 
-/// What a notification of Alertmanager came to.
+/// The outcome of a notification of Alertmanager.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct NotificationAnswer {
-    /// Causes that were set, or stood already under the same fingerprint.
+    /// Causes that were set, or already existed under the same fingerprint.
     pub halts: Vec<HaltAnswer>,
-    /// Alerts that were acted on before: nothing changed.
+    /// Alerts that were already handled: nothing changed.
     pub duplicates: usize,
-    /// Alerts that fire and ask for nothing.
+    /// Firing alerts that request nothing.
     pub ignored: usize,
-    /// What alerts that fire ask for and nobody knows: values of the label `action` other than
-    /// `halt`, `reduce` and `none`. The first 16.
+    /// Unknown values of the label `action` of firing alerts: other than `halt`, `reduce` and `none`.
+    /// The first 16.
     pub unknown_actions: Vec<String>,
-    /// Accounts that were halted and that nobody had named: `halt_of_unknown_account` stands there.
+    /// Halted accounts that were unknown before: each has the anomaly `halt_of_unknown_account`.
     pub unknown_accounts: Vec<String>,
-    /// Alerts that are resolved: they release nothing.
+    /// Resolved alerts. They release nothing.
     pub resolved: usize,
     /// Alerts that the notification left out.
     pub truncated: u64,
-    /// Whether the Watchdog was among those that fire.
+    /// Whether the Watchdog was firing.
     pub watchdog: bool,
     /// Sequence of the state after it.
     pub sequence: u64,
@@ -315,7 +315,7 @@ pub struct NotificationAnswer {
 pub struct ReleaseAnswer {
     /// The account, or `*`.
     pub account: String,
-    /// What it may do from now on: other causes may still stand.
+    /// Its trading state from now on. Other causes may remain.
     pub state: TradingStateWord,
     /// The epoch after it.
     pub epoch: u64,
@@ -330,9 +330,9 @@ pub struct ReconcileAnswer {
     pub account: String,
     /// The instrument.
     pub symbol: String,
-    /// The side taken: `broker` or `local`.
+    /// The adopted side: `broker` or `local`.
     pub adopt: &'static str,
-    /// What the account may do: a reconciliation releases no halt.
+    /// The trading state of the account. A reconciliation releases no halt.
     pub state: TradingStateWord,
     /// Sequence of the state after it.
     pub sequence: u64,

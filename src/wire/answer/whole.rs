@@ -1,4 +1,4 @@
-//! The whole state in one document: what `replay` prints.
+//! The whole state in one document: the output of `replay`.
 
 use serde::Serialize;
 
@@ -19,15 +19,15 @@ pub struct Whole {
     pub sequence: u64,
     /// When it was received.
     pub received_at: Time,
-    /// Decisions of the journal that this version did not reach by itself.
+    /// Decisions in the journal that this version would not have made.
     pub decisions_missed: u64,
-    /// What all accounts may do: `active`, `reducing`, `halted`.
+    /// The trading state of all accounts: `active`, `reducing`, `halted`.
     pub state: TradingStateWord,
     /// Number of changes of that state so far.
     pub epoch: u64,
-    /// Why, oldest first.
+    /// The causes of that state, oldest first.
     pub standing_causes: Vec<Cause>,
-    /// The exporter's own probes.
+    /// The probes of the exporter.
     pub probes: Vec<Component>,
     /// The accounts, by name.
     pub accounts: Vec<WholeAccount>,
@@ -38,27 +38,27 @@ pub struct Whole {
 /// The whole state of one account.
 #[derive(Clone, Debug, Serialize)]
 pub struct WholeAccount {
-    /// How much is known of it.
+    /// Its trading state and totals.
     #[serde(flatten)]
     pub overview: Account,
-    /// Why it may not trade, oldest first; causes for all accounts among them.
+    /// The causes of its trading state, oldest first, with those for all accounts.
     pub standing_causes: Vec<Cause>,
     /// The three books side by side.
     pub positions: Vec<PositionRow>,
-    /// Differences as they stand.
+    /// Current differences.
     pub drift: Vec<Drift>,
     /// Drifts that were confirmed.
     pub drift_history: Vec<Drift>,
-    /// Counters and figures, of the account as a whole and of each symbol.
+    /// Counters and figures of the account as a whole, then of each symbol.
     pub execution: Vec<Execution>,
-    /// Anomalies that are open.
+    /// Open anomalies.
     pub anomalies_open: Vec<Anomaly>,
-    /// Components that reported.
+    /// Components that have reported.
     pub components: Vec<Component>,
 }
 
 impl Whole {
-    /// The document of a state.
+    /// The state of a monitor.
     #[must_use]
     pub fn new(monitor: &Monitor) -> Self {
         let all = AccountName::ALL;
