@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use trading_exporter::domain::execution::window::Entry;
+use trading_exporter::domain::execution::window::WindowEntry;
 
 use crate::fold::Fold;
 use crate::machine::resident_bytes;
@@ -38,11 +38,11 @@ fn measure(symbols: u64) -> f64 {
 pub(crate) fn row() -> Vec<Row> {
     let used = measure(SYMBOLS);
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-    let entries = (size_of::<Entry>() * WINDOW) as f64 * SYMBOLS as f64;
+    let entries = (size_of::<WindowEntry>() * WINDOW) as f64 * SYMBOLS as f64;
     vec![Row {
         what: format!("memory of {SYMBOLS} symbols with full windows of {WINDOW} orders"),
         ours: format!("{:.0} MiB", used / MIB),
-        against: format!("the windows' entries alone, {} bytes each", size_of::<Entry>()),
+        against: format!("the windows' entries alone, {} bytes each", size_of::<WindowEntry>()),
         theirs: format!("{:.0} MiB", entries / MIB),
         ratio: used / entries,
         goal: Goal::AtMost(2.0),

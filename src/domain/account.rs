@@ -1,7 +1,7 @@
-//! Everything known of one account, side by side, and which event concerns which part.
+//! The state of one account, and the part of it that each kind of event changes.
 //!
-//! Input: events of this account, in the order of the journal. Output: [`Effect`]s for what lies
-//! beyond the account. Invariant: a refused event changes nothing.
+//! Input: events of this account, in the order of the journal. Output: an [`EventEffect`] for the
+//! monitor, which carries out the consequences outside of the account. Invariant: a refused event changes nothing.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::domain::event::{Body, Event, PositionAdjusted, Positions, Quote, Reco
 use crate::domain::evidence::{self, Latched, Latching, Missing};
 use crate::domain::execution::anomaly::Figure;
 use crate::domain::execution::context::Context;
-use crate::domain::execution::facts::Taken;
+use crate::domain::execution::facts::FactEffect;
 use crate::domain::execution::{Execution, OrderReport};
 use crate::domain::health::{Change, Components};
 use crate::domain::horizon::Horizon;
@@ -29,7 +29,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::versions::Version;
 use crate::domain::warning::{Warning, Warnings};
 
-/// Everything known of one account.
+/// The state of one account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AccountState {
     /// Its name.
@@ -38,30 +38,30 @@ pub struct AccountState {
     pub symbols: SymbolTable,
     /// Orders, windows, figures, anomalies.
     pub execution: Execution,
-    /// Local, broker, ledger, and their drift.
+    /// Local book, broker book, ledger, and the drift between them.
     pub books: Books,
     /// Components that reported under this account.
     pub components: Components,
     /// The account's own latch.
     pub latch: Latch,
-    /// Ids of its events.
+    /// Ids of its events, to recognise duplicates.
     pub horizon: Horizon,
     /// Receive time of the last event.
     pub last_event_at: Option<Timestamp>,
     /// Receive time of the newest quote.
     pub last_quote_at: Option<Timestamp>,
-    /// Receive time of the last event that was not of the broker's side.
+    /// Receive time of the last event that the broker's side did not send.
     pub engine_at: Option<Timestamp>,
-    /// What was latched for evidence that is missing.
+    /// Causes that were latched because evidence is missing.
     pub latched: Latched,
-    /// An alert halted it before anybody named it, and the halt stands.
+    /// An alert halted it before a configuration, token or event named it, and it is still halted.
     pub is_halted_unknown: bool,
-    /// Bumped before any part of it is handed out mutable.
+    /// Bumped by every mutable access.
     #[serde(skip)]
     version: Version,
 }
 
-/// What an account is handed with each record.
+/// The context of one record for an account.
 #[derive(Debug)]
 pub struct Scene<'a, 'b> {
     /// Receive time of the record.
@@ -70,16 +70,16 @@ pub struct Scene<'a, 'b> {
     pub behind: Duration,
     /// The settings in force.
     pub settings: &'a Settings,
-    /// What the answer says about the event.
+    /// Warnings for the answer.
     pub warnings: Warnings,
     /// Where directives go.
     pub outbox: &'a mut Outbox<'b>,
 }
 
-/// What an event means beyond its account.
+/// The effect of an event outside of its account.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// Nothing.
+pub enum EventEffect {
+    /// None.
     Nothing,
     /// It was known already.
     Duplicate,
@@ -150,15 +150,19 @@ impl AccountState {
         self.version.get()
     }
 
-    /// Takes an event whose id is new.
+    /// Applies an event whose id is new.
     ///
     /// # Errors
-    /// See [`Refusal`]; nothing changed then.
-    pub fn take(&mut self, event: &Event, scene: &mut Scene<'_, '_>) -> Result<Effect, Refusal> {
+    /// See [`Refusal`]. A refused event changes nothing.
+    pub fn take(
+        &mut self,
+        event: &Event,
+        scene: &mut Scene<'_, '_>,
+    ) -> Result<EventEffect, Refusal> {
         let renamed = scene.settings.aliases.renamed(event);
         let event = renamed.as_ref().unwrap_or(event);
         let told = event.time.map(|time| scene.by_own_clock(time));
-        // The facts of an order are measured against one another: they keep the time of their sender.
+        // Latencies are differences between facts of an order, so these keep the time of their sender.
         let at = told.unwrap_or(scene.now);
         let dated = scene.not_ahead(at);
         let is_skewed = dated != at;
@@ -168,7 +172,7 @@ impl AccountState {
             Body::Positions(positions) => {
                 let is_told = told == Some(dated);
                 if is_told && self.books.is_repeated(positions, dated) {
-                    return Ok(Effect::Duplicate);
+                    return Ok(EventEffect::Duplicate);
                 }
                 self.take_snapshot(positions, dated, scene)
             }
@@ -176,36 +180,36 @@ impl AccountState {
             Body::Heartbeat(heartbeat) => self
                 .components
                 .heartbeat(heartbeat, scene.now, &scene.settings.health)?
-                .map_or(Effect::Nothing, Effect::Health),
+                .map_or(EventEffect::Nothing, EventEffect::Health),
             Body::Reconciled(reconciled) => self.take_reconciled(reconciled, scene),
-            // Equity is the business of risk limits, of which there are none yet.
-            Body::AccountEquity(_) => Effect::Nothing,
+            // Equity is for risk limits, which do not exist yet.
+            Body::AccountEquity(_) => EventEffect::Nothing,
         };
-        if effect == Effect::Duplicate {
+        if effect == EventEffect::Duplicate {
             return Ok(effect);
         }
         if is_skewed {
             scene.warnings.insert(Warning::ClockSkew);
-            self.note(Figure::ClockSkew, scene);
+            self.record_incident(Figure::ClockSkew, scene);
         }
         let is_due = event.body.sender() == Some(Source::Local) && self.books.hear(dated);
-        Ok(if is_due && effect == Effect::Nothing { Effect::Books } else { effect })
+        Ok(if is_due && effect == EventEffect::Nothing { EventEffect::Books } else { effect })
     }
 
-    /// Notes something that must not happen, as an anomaly of the account.
-    pub fn note(&mut self, figure: Figure, scene: &mut Scene<'_, '_>) {
+    /// Records an incident of the account: an anomaly at once.
+    pub fn record_incident(&mut self, figure: Figure, scene: &mut Scene<'_, '_>) {
         let mut flows = OneOrMany::default();
         let (execution, mut context) = self.execution_side(scene, &mut flows);
-        execution.note(figure, None, &mut context);
+        execution.record_incident(figure, None, &mut context);
     }
 
-    /// A second passed: what waits grows old. Returns the components that changed.
+    /// A second passed: updates everything that ages. Returns the changed components.
     pub fn tick(&mut self, listening_since: Timestamp, scene: &mut Scene<'_, '_>) -> Vec<Change> {
         if self.is_halted_unknown {
             self.is_halted_unknown =
                 !self.is_named(scene.settings) && self.latch.state() > TradingState::Active;
             if self.is_halted_unknown {
-                self.note(Figure::HaltOfUnknownAccount, scene);
+                self.record_incident(Figure::HaltOfUnknownAccount, scene);
             }
         }
         let mut flows = OneOrMany::default();
@@ -215,8 +219,7 @@ impl AccountState {
         self.components.tick(scene.now, listening_since, &scene.settings.health)
     }
 
-    /// What has to be latched because evidence is missing. Nothing is looked for where the settings
-    /// ask for nothing.
+    /// The states to latch because evidence is missing. Skipped if the settings ask for none.
     pub fn tick_evidence(
         &mut self,
         now: Timestamp,
@@ -243,7 +246,7 @@ impl AccountState {
         self.last_event_at.is_some() || settings.accounts.is_named(self.name.as_str())
     }
 
-    /// Compares the books that changed since the last time. Returns the halts asked for.
+    /// Compares the books that changed since the last comparison. Returns the requested halts.
     pub fn compare(&mut self, scene: &mut Scene<'_, '_>) -> Vec<HaltRequest> {
         let execution = &self.execution;
         let context = CompareContext {
@@ -256,7 +259,7 @@ impl AccountState {
         self.books.compare_dirty(&context, scene.outbox)
     }
 
-    /// Compares all books if it is time, and looks after what waits. Returns the halts asked for.
+    /// Compares all books if it is time, and times out reconciliations. Returns the requested halts.
     pub fn tick_books(&mut self, scene: &mut Scene<'_, '_>) -> Vec<HaltRequest> {
         let execution = &self.execution;
         let context = CompareContext {
@@ -292,8 +295,8 @@ impl AccountState {
         self.books.adopt(key, adoption, &context, scene.outbox).map(|_| ())
     }
 
-    /// The symbols of the open drifts that a cause is about: its own, or where it stands for several
-    /// all that are CRITICAL.
+    /// The symbols of the open drifts that a cause is about: its subject, or, if it counts several, all
+    /// CRITICAL drifts.
     #[must_use]
     pub fn open_drifts(&self, cause: &Cause) -> Vec<String> {
         if cause.count > 1 {
@@ -307,14 +310,14 @@ impl AccountState {
         cause.subject.iter().filter(is_open).cloned().collect()
     }
 
-    /// Notes that a forced release knew of the drift of that symbol.
+    /// Marks the drift of a symbol as known to the actor of a forced release.
     pub fn acknowledge_drift(&mut self, symbol: &str) {
         if let Some(key) = self.key_of(symbol) {
             self.books.acknowledge_drift(key);
         }
     }
 
-    /// Forgets a symbol that is gone for good.
+    /// Forgets a symbol for good.
     ///
     /// # Errors
     /// [`Refusal::NotFound`] when it is not known, [`Refusal::InUse`] while a book holds it, a
@@ -324,7 +327,7 @@ impl AccountState {
         if self.execution.open_orders(key) > 0 {
             return Err(Refusal::InUse);
         }
-        // A symbol of which no book ever spoke has nothing to forget there.
+        // A symbol that no book ever listed has nothing to forget there.
         match self.books.retire(key) {
             Ok(()) | Err(Refusal::NotFound) => {}
             Err(refusal) => return Err(refusal),
@@ -342,11 +345,11 @@ impl AccountState {
         &mut self,
         report: &OrderReport<'_>,
         scene: &mut Scene<'_, '_>,
-    ) -> Result<Effect, Refusal> {
+    ) -> Result<EventEffect, Refusal> {
         let mut flows = OneOrMany::default();
         let (execution, mut context) = self.execution_side(scene, &mut flows);
-        if execution.take(report, &mut context)? == Taken::Duplicate {
-            return Ok(Effect::Duplicate);
+        if execution.take(report, &mut context)? == FactEffect::Duplicate {
+            return Ok(EventEffect::Duplicate);
         }
         let moved = !flows.is_empty();
         for (key, flow) in flows.iter() {
@@ -355,16 +358,21 @@ impl AccountState {
                 scene.warnings.insert(Warning::Stale);
             }
         }
-        Ok(if moved { Effect::Books } else { Effect::Nothing })
+        Ok(if moved { EventEffect::Books } else { EventEffect::Nothing })
     }
 
-    fn take_quote(&mut self, quote: &Quote, at: Timestamp, scene: &mut Scene<'_, '_>) -> Effect {
+    fn take_quote(
+        &mut self,
+        quote: &Quote,
+        at: Timestamp,
+        scene: &mut Scene<'_, '_>,
+    ) -> EventEffect {
         let mut flows = OneOrMany::default();
         let (execution, mut context) = self.execution_side(scene, &mut flows);
         let key = context.intern(&quote.symbol);
         execution.quote(key, at, quote.mid, &context);
         self.last_quote_at = Some(scene.now);
-        Effect::Nothing
+        EventEffect::Nothing
     }
 
     fn take_snapshot(
@@ -372,7 +380,7 @@ impl AccountState {
         positions: &Positions,
         time: Timestamp,
         scene: &mut Scene<'_, '_>,
-    ) -> Effect {
+    ) -> EventEffect {
         let at = SnapshotTime::new(time, scene.now, scene.outbox.sequence());
         if scene.now.is_past(at.dated(), scene.settings.drift.stale_after) {
             scene.warnings.insert(Warning::Stale);
@@ -383,9 +391,9 @@ impl AccountState {
             symbols.intern(symbol, || has_room)
         };
         match self.books.take_snapshot(&mut self.symbols, intern, positions, at) {
-            SnapshotVerdict::Taken => Effect::Books,
-            SnapshotVerdict::OutOfOrder => Effect::OutOfOrder,
-            SnapshotVerdict::Failed => Effect::Nothing,
+            SnapshotVerdict::Taken => EventEffect::Books,
+            SnapshotVerdict::OutOfOrder => EventEffect::OutOfOrder,
+            SnapshotVerdict::Failed => EventEffect::Nothing,
         }
     }
 
@@ -394,26 +402,26 @@ impl AccountState {
         adjusted: &PositionAdjusted,
         at: Timestamp,
         scene: &Scene<'_, '_>,
-    ) -> Effect {
+    ) -> EventEffect {
         let has_room = self.symbols.has_room(scene.settings.symbols.max);
         let key = self.symbols.intern(&adjusted.symbol, || has_room);
         let change = adjusted.quantity.get();
-        if adjusted.is_fee() && self.execution.is_told(key, at, change) {
-            return Effect::Nothing;
+        if adjusted.is_fee() && self.execution.pair_coin_fee(key, at, change) {
+            return EventEffect::Nothing;
         }
         let flow = Flow { time: at, change, kind: FlowKind::Adjustment };
         self.books.flow(key, flow, &scene.settings.drift.in_flight);
-        Effect::Books
+        EventEffect::Books
     }
 
-    fn take_reconciled(&mut self, reconciled: &Reconciled, scene: &Scene<'_, '_>) -> Effect {
+    fn take_reconciled(&mut self, reconciled: &Reconciled, scene: &Scene<'_, '_>) -> EventEffect {
         if let Some(key) = self.symbols.get(&reconciled.symbol) {
             self.books.reconciled(key, reconciled.directive_id.as_deref(), scene.now);
         }
-        Effect::Books
+        EventEffect::Books
     }
 
-    /// The execution side, and what it is handed.
+    /// The execution side and its context.
     fn execution_side<'a, 'b>(
         &'a mut self,
         scene: &'a mut Scene<'_, 'b>,

@@ -4,6 +4,7 @@
 //! the same records give the same state on any machine.
 
 pub mod closed_set;
+pub mod enum_set;
 pub mod units;
 pub mod time;
 pub mod ids;

@@ -1,4 +1,4 @@
-//! The fold: `apply(record)` moves the state on and says what to tell the world.
+//! The fold: `apply(record)` updates the state and emits directives.
 //!
 //! Input: records in sequence. Output: verdicts and directives. Invariants: the same records give
 //! the same state; a refused record changes nothing but counters and the audit trail.
@@ -13,6 +13,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::account::AccountState;
@@ -21,6 +22,7 @@ use crate::domain::audit::{Audit, AuditAction, AuditEntry, By, Share};
 use crate::domain::control::{Controls, Decided};
 use crate::domain::directive::{Directive, DirectiveKind, Outbox};
 use crate::domain::event::Event;
+use crate::domain::execution::orders::OrderClass;
 use crate::domain::health::Components;
 use crate::domain::horizon::Known;
 use crate::domain::ids::Account;
@@ -32,20 +34,21 @@ use crate::domain::time::Timestamp;
 
 use accounts::Accounts;
 
-/// Time between two records in which nothing was listened to: there is a tick every second.
+/// A longer time between two records is a gap, in which no event was received: there is a tick every
+/// second.
 const GAP_MAX: Duration = Duration::from_secs(5);
 
 /// The whole monitoring state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Monitor {
-    /// Stored beside the state, in the form that the journal knows: see [`Self::resumed`].
+    /// Stored next to the state, in the form of the journal: see [`Self::resumed`].
     #[serde(skip)]
     settings: Arc<Settings>,
     sequence: u64,
     /// Receive time of the first record.
     born: Option<Timestamp>,
     now: Timestamp,
-    /// Since when records come without a gap: what was sent in one was not heard.
+    /// Start of the present run of records without a gap. Events sent during a gap were not received.
     listening_since: Timestamp,
     /// How far the wall clock is behind receive time.
     #[serde(default)]
@@ -54,49 +57,44 @@ pub struct Monitor {
     common: Latch,
     probes: Components,
     audit: Audit,
-    /// What was told of late: whoever missed some of it, across a restart too, gets it again.
+    /// The most recent directives. A consumer that reconnects, even after a restart, replays from here.
     recent: VecDeque<Directive>,
-    /// Alerts that set a cause.
+    /// Ids of the alerts that set a cause.
     alerts: Alerts,
-    /// Causes set so far: the id of the last one.
+    /// Number of causes set so far, which is the id of the last one.
     causes: u64,
-    /// Decisions that the log does not hold yet.
+    /// Decisions that the journal does not contain yet.
     controls: Controls,
     /// Accounts whose books changed since the last comparison.
     dirty: BTreeSet<Account>,
-    /// Orders held in all accounts, by class.
-    held: Held,
+    /// Orders in all accounts, by class.
+    orders: OrdersByClass,
     /// Snapshots of positions that were older than the one before.
     out_of_order: u64,
 }
 
-/// Orders held in all accounts.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-struct Held {
-    open: usize,
-    unknown: usize,
-    ended: usize,
-}
+/// Numbers of orders by class.
+type OrdersByClass = EnumMap<OrderClass, usize>;
 
-/// What an engine is told of the trading state.
+/// The trading state as an engine reads it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Permit {
     /// The more severe of the account's own latch and the common one.
     pub state: TradingState,
     /// Causes of both latches, oldest first.
     pub causes: Vec<Cause>,
-    /// Ids of those that stand on the common latch: they are released for all accounts (`*`).
+    /// Ids of the causes on the common latch. They are released for all accounts (`*`).
     pub common: Vec<u64>,
-    /// Number of changes of both latches so far: what a release of the account names.
+    /// Number of changes of both latches so far. A release of the account has to name it.
     pub epoch: u64,
-    /// Number of changes of the common latch so far: what a release of `*` names.
+    /// Number of changes of the common latch so far. A release of `*` has to name it.
     pub common_epoch: u64,
     /// Sequence of the state it was read from.
     pub sequence: u64,
 }
 
 impl Monitor {
-    /// A state of which nothing is known.
+    /// The state before the first record.
     #[must_use]
     pub fn new(settings: Arc<Settings>) -> Self {
         Self {
@@ -115,19 +113,19 @@ impl Monitor {
             causes: 0,
             controls: Controls::default(),
             dirty: BTreeSet::new(),
-            held: Held::default(),
+            orders: OrdersByClass::default(),
             out_of_order: 0,
         }
     }
 
-    /// A stored state under the settings that were in force when it was stored: they are not part
-    /// of what is stored here.
+    /// A stored state under the settings that were in force when it was stored. The settings are stored
+    /// separately.
     #[must_use]
     pub fn resumed(self, settings: Arc<Settings>) -> Self {
         Self { settings, ..self }
     }
 
-    /// Moves the state on by one record; directives are added to `out`.
+    /// Applies one record. Directives are added to `out`.
     pub fn apply(&mut self, record: &Record, out: &mut Vec<Directive>) -> Verdict {
         self.sequence = record.sequence;
         if record.received_at.is_past(self.now, GAP_MAX) {
@@ -135,7 +133,7 @@ impl Monitor {
         }
         self.now = self.now.max(record.received_at);
         self.born.get_or_insert(record.received_at);
-        let told = out.len();
+        let first_new = out.len();
         let mut outbox = Outbox::new(record.sequence, self.now, out);
         let verdict = match &record.entry {
             Entry::Event(event) => self.event(event, &mut outbox),
@@ -152,11 +150,13 @@ impl Monitor {
             Entry::Settings(settings) => self.configure(settings),
             Entry::Control(control) => self.confirm(control),
         };
+        // Snapshots of one request are compared together, after its last record.
         if !record.more {
             self.compare(&mut outbox);
         }
-        self.reach_reconciles(out.get(told..).unwrap_or_default());
-        for directive in out.iter().skip(told) {
+        // Last, when the comparison has emitted its directives too.
+        self.reach_reconciles(out.get(first_new..).unwrap_or_default());
+        for directive in out.iter().skip(first_new) {
             if self.recent.len() >= limits::DIRECTIVES_MAX {
                 self.recent.pop_front();
             }
@@ -165,7 +165,7 @@ impl Monitor {
         verdict
     }
 
-    /// Whether this event is known already: then it need not be written.
+    /// Whether this event is known already, so that the journal does not need it again.
     #[must_use]
     pub fn is_duplicate(&self, event: &Event) -> bool {
         if event.event_id.is_none() {
@@ -175,7 +175,7 @@ impl Monitor {
         account.is_some_and(|account| account.horizon.look_up(event) == Known::Duplicate)
     }
 
-    /// Whether this decision was carried out already: then it need not be written.
+    /// Whether this decision was carried out already, so that the journal does not need it again.
     #[must_use]
     pub fn is_decided(&self, decision: &Decision) -> bool {
         match decision {
@@ -200,7 +200,7 @@ impl Monitor {
         self.sequence
     }
 
-    /// Receive time of the first record: it tells this state from any other; none before it.
+    /// Receive time of the first record, which identifies this state; `None` before it.
     #[must_use]
     pub const fn born(&self) -> Option<Timestamp> {
         self.born
@@ -212,8 +212,8 @@ impl Monitor {
         self.now
     }
 
-    /// How far the wall clock is behind receive time; 0 while it is not, or by so little that it is
-    /// waited for.
+    /// How far the wall clock is behind receive time; 0 if it is not, or if the lag is so small that
+    /// the exporter waits for it.
     #[must_use]
     pub const fn clock_behind(&self) -> Duration {
         self.clock_behind
@@ -230,7 +230,7 @@ impl Monitor {
         self.accounts.get(account)
     }
 
-    /// Whether somebody has named an account: the configuration, a token or an event; `*` is known.
+    /// Whether the configuration, a token or an event names an account. `*` is known.
     #[must_use]
     pub fn is_known(&self, account: &str) -> bool {
         account == Account::ALL
@@ -250,8 +250,7 @@ impl Monitor {
         &self.probes
     }
 
-    /// What an engine is told; an unknown account is under the common latch alone. `*` is the
-    /// common latch.
+    /// The permit of an account. Only the common latch applies to an unknown account and to `*`.
     #[must_use]
     pub fn permit(&self, account: &str) -> Permit {
         let own = self.accounts.get(account).map(|a| &a.latch);
@@ -274,18 +273,18 @@ impl Monitor {
         &self.audit
     }
 
-    /// What was told of late, oldest first: at most [`limits::DIRECTIVES_MAX`].
+    /// The most recent directives, oldest first; at most [`limits::DIRECTIVES_MAX`].
     pub fn recent(&self) -> impl Iterator<Item = &Directive> {
         self.recent.iter()
     }
 
-    /// Snapshots of positions that were ignored because a newer one had come.
+    /// Number of snapshots that were ignored because a newer one had arrived.
     #[must_use]
     pub const fn out_of_order(&self) -> u64 {
         self.out_of_order
     }
 
-    /// Puts other settings in force.
+    /// Puts new settings into force.
     fn configure(&mut self, settings: &Arc<Settings>) -> Verdict {
         self.settings = Arc::clone(settings);
         for account in self.accounts.values_mut() {
@@ -294,42 +293,55 @@ impl Monitor {
         Verdict::Accepted
     }
 
-    /// Sets a cause on the latch of an account (`*`: the common one), unless it stands already.
-    /// Returns the id of the cause that stands.
+    /// Sets a cause on the latch of an account (`*`: the common one), unless the latch has it already.
+    /// Returns the id of the cause on the latch.
     fn halt(&mut self, halt: Halt, outbox: &mut Outbox<'_>) -> u64 {
         let Halt { account, kind, state, subject, reason, by } = halt;
-        let (id, set_at, sequence) = (self.causes + 1, self.now, self.sequence);
-        let (reason_told, by_noted) = (reason.clone(), by.clone());
+        let (id, set_at) = (self.causes + 1, self.now);
         let cause = Cause { id, kind, state, subject, reason, by, set_at, count: 1 };
         let latch = self.latch_of(&account);
         let placed = latch.set(cause.clone());
-        let count = latch.cause(placed.id()).map_or(1, |standing| standing.count);
-        if let Placed::Covered(standing) = placed {
-            return standing;
+        let count = latch.cause(placed.id()).map_or(1, |on_latch| on_latch.count);
+        if let Placed::Covered(covering) = placed {
+            return covering;
         }
         self.causes = id;
+        let (reason, by) = (cause.reason.clone(), cause.by.clone());
         self.reach(&account, Decided::Halt(cause));
-        let Permit { state, epoch, .. } = self.permit(account.as_str());
-        let told = DirectiveKind::Halt { state, cause: kind, reason: reason_told.clone(), epoch };
-        outbox.push(&account, told);
-        // Engines can bring about as many drifts as they like: those counted together are one line.
-        if count > 2 && kind.share() == Share::Automatic {
-            return placed.id();
-        }
         let entry = AuditEntry {
-            sequence,
-            at: set_at,
-            account,
-            action: AuditAction::Halt,
-            by: by_noted,
-            reason: reason_told,
+            causes: vec![placed.id()],
+            ..self.audit_entry(&account, AuditAction::Halt, &by, reason.clone())
+        };
+        let (state, epoch) = (entry.state, entry.epoch);
+        outbox.push(&account, DirectiveKind::Halt { state, cause: kind, reason, epoch });
+        // An engine can cause any number of drifts: repeated automatic causes share one audit line.
+        if count <= 2 || kind.share() != Share::Automatic {
+            self.audit.note(kind.share(), entry);
+        }
+        placed.id()
+    }
+
+    /// A line of the audit trail about an account, as of this record.
+    fn audit_entry(
+        &self,
+        account: &Account,
+        action: AuditAction,
+        by: &By,
+        reason: String,
+    ) -> AuditEntry {
+        let Permit { state, epoch, .. } = self.permit(account.as_str());
+        AuditEntry {
+            sequence: self.sequence,
+            at: self.now,
+            account: account.clone(),
+            action,
+            by: by.clone(),
+            reason,
             refused: None,
             state,
             epoch,
-            causes: vec![placed.id()],
-        };
-        self.audit.note(kind.share(), entry);
-        placed.id()
+            causes: Vec::new(),
+        }
     }
 }
 
@@ -343,7 +355,7 @@ struct Halt {
     by: By,
 }
 
-/// The state of an account, made if need be.
+/// The state of an account; a new account gets one.
 fn account_of<'a>(
     accounts: &'a mut Accounts,
     name: &Account,

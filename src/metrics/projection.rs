@@ -14,11 +14,11 @@ use crate::domain::account::AccountState;
 use crate::domain::drift::{DriftType, DriftView, PositionView, ReconcileOutcome};
 use crate::domain::event::Source;
 use crate::domain::evidence::MissingSince;
-use crate::domain::execution::Scope;
-use crate::domain::execution::anomaly::{Figure, Standing};
+use crate::domain::execution::anomaly::{ActiveAnomaly, Figure};
 use crate::domain::execution::counters::Counters;
 use crate::domain::execution::figures::{Figures, Quantiles};
 use crate::domain::execution::histogram::{Exemplar, Histogram};
+use crate::domain::execution::{RejectReason, Scope};
 use crate::domain::health::{self, ComponentView, Components, Health};
 use crate::domain::ids::{Account, Symbol};
 use crate::domain::monitor::Monitor;
@@ -85,8 +85,10 @@ pub struct AccountRow {
     pub dropped: (u64, u64),
     /// Submission of the oldest open order.
     pub oldest_open_at: Option<Timestamp>,
-    /// Rejections by `REJECT_REASONS`, with the latest order of each.
-    pub rejections: Vec<(u64, Option<Exemplar>)>,
+    /// Rejections by reason.
+    pub rejections: EnumMap<RejectReason, u64>,
+    /// The latest rejected order for each reason.
+    pub latest_rejections: EnumMap<RejectReason, Option<Exemplar>>,
     /// Submission to acceptance, in seconds.
     pub ack: Histogram,
     /// Submission to last fill, in seconds.
@@ -257,12 +259,8 @@ pub(super) fn account_row(monitor: &Monitor, account: &AccountState) -> AccountR
         quantiles: [None; 3],
         dropped: execution.dropped(),
         oldest_open_at: execution.oldest_open_at(),
-        rejections: execution
-            .rejections()
-            .iter()
-            .enumerate()
-            .map(|(reason, count)| (*count, execution.rejection_exemplar(reason).cloned()))
-            .collect(),
+        rejections: *execution.rejections(),
+        latest_rejections: execution.latest_rejections().clone(),
         ack: execution.ack_histogram().clone(),
         fill: execution.fill_histogram().clone(),
         slippage: execution.slippage_histograms().clone(),
@@ -322,7 +320,7 @@ fn breakdown_row((name, scope): (&str, &Scope)) -> BreakdownRow {
 }
 
 /// The level of each figure.
-fn levels(standings: &[Standing]) -> [u8; Figure::ALL.len()] {
+fn levels(standings: &[ActiveAnomaly]) -> [u8; Figure::ALL.len()] {
     let mut levels = [0; Figure::ALL.len()];
     for standing in standings {
         let at = Figure::ALL.iter().position(|figure| *figure == standing.figure);

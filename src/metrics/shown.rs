@@ -232,11 +232,9 @@ impl Foldable for BreakdownRow {
 fn add(sum: &mut Counters, more: &Counters) {
     sum.submitted += more.submitted;
     sum.accepted += more.accepted;
-    sum.outcomes.filled += more.outcomes.filled;
-    sum.outcomes.rejected += more.outcomes.rejected;
-    sum.outcomes.cancelled += more.outcomes.cancelled;
-    sum.outcomes.expired += more.outcomes.expired;
-    sum.outcomes.denied += more.outcomes.denied;
+    for (outcome, count) in more.outcomes {
+        sum.outcomes[outcome] += count;
+    }
     sum.outcome_changes += more.outcome_changes;
     sum.fills += more.fills;
     sum.busted += more.busted;

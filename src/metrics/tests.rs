@@ -10,6 +10,7 @@ use crate::domain::drift::{
     Action, Attribution, DriftState, DriftType, DriftView, LedgerBasis, PositionView,
 };
 use crate::domain::execution::LATENCY_BOUNDS;
+use crate::domain::execution::RejectReason;
 use crate::domain::execution::SLIPPAGE_BOUNDS;
 use crate::domain::execution::anomaly::Figure;
 use crate::domain::execution::counters::{Counters, Money, Total};
@@ -202,7 +203,8 @@ fn account(name: &str) -> AccountRow {
         quantiles: [Some(Quantiles { p50: 0.0, p95: 1.0, p99: 2.5, worst: 3.0 }), None, None],
         dropped: (0, 1),
         oldest_open_at: Some(at(1_763_821_800)),
-        rejections: (0..11).map(|reason| (reason, Some(exemplar.clone()))).collect(),
+        rejections: (0..).zip(RejectReason::ALL).map(|(count, reason)| (reason, count)).collect(),
+        latest_rejections: EnumMap::from_fn(|_| Some(exemplar.clone())),
         ack: histogram(&LATENCY_BOUNDS, &[]),
         fill: histogram(&LATENCY_BOUNDS, &[0.4, 0.4, 90.0]),
         slippage: [(); 3].map(|()| histogram(&SLIPPAGE_BOUNDS, &[-1.5, 1.5, 99.0])),
@@ -434,7 +436,7 @@ fn exemplars_that_a_parser_would_refuse_are_left_out() {
         for row in &mut projection.accounts {
             row.fill = Histogram::new(&LATENCY_BOUNDS);
             row.fill.observe(0.4, Some(&order_id), at(1_763_821_800));
-            row.rejections.clear();
+            row.latest_rejections = EnumMap::default();
             row.slippage = [(); 3].map(|()| Histogram::new(&SLIPPAGE_BOUNDS));
         }
         let open = encode(&projection, None, Format::OpenMetrics);

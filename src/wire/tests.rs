@@ -13,8 +13,8 @@ use proptest::sample::select;
 use crate::domain::event::{
     AccountEquity, Body, Event, FillBusted, FillCorrected, Heartbeat, Initiator, Liquidity,
     OrderAccepted, OrderCancelled, OrderDenied, OrderEvent, OrderExpired, OrderFact, OrderFilled,
-    OrderRef, OrderRejected, OrderReplaced, OrderSubmitted, Ordered, PositionAdjusted, PositionRow,
-    Positions, Quote, Reconciled, Source,
+    OrderRef, OrderRejected, OrderReplaced, OrderSize, OrderSubmitted, PositionAdjusted,
+    PositionRow, Positions, Quote, Reconciled, Source,
 };
 use crate::domain::health::Health;
 use crate::domain::ids::{
@@ -90,8 +90,8 @@ fn submitted() -> impl Strategy<Value = Body> {
     let prices = [(); 4].map(|()| option::of(price()));
     let rest = (option::of(text()), option::of(text()), option::of(any::<bool>()));
     let ordered = prop_oneof![
-        quantity().prop_map(Ordered::Quantity),
-        quantity().prop_map(|q| Ordered::Notional(Notional::new(q.get()).expect("above zero"))),
+        quantity().prop_map(OrderSize::Quantity),
+        quantity().prop_map(|q| OrderSize::Notional(Notional::new(q.get()).expect("above zero"))),
     ];
     (order_id(), symbol(), side(), ordered, prices, rest).prop_map(
         |(order_id, symbol, side, ordered, prices, (order_type, time_in_force, reduce_only))| {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use trading_exporter::domain::account::AccountState;
 use trading_exporter::domain::execution::FillView;
-use trading_exporter::domain::execution::counters::Money;
+use trading_exporter::domain::execution::counters::{Money, Outcome};
 use trading_exporter::domain::ids::Currency;
 use trading_exporter::domain::record::{Entry, Refusal, Verdict};
 use trading_exporter::domain::settings::{Instrument, Settings};
@@ -67,7 +67,10 @@ fn a_second_report_of_a_fill_adds_what_the_first_did_not_tell() {
     assert_eq!((ledger(&fold).as_str(), fills(&fold).len()), ("10", 1));
     assert_eq!(fills(&fold)[0].time.as_nanos(), 1_795_357_801_000_000_000);
     let counters = account(&fold).execution.whole().counters();
-    assert_eq!((counters.fills, counters.outcomes.filled, counters.outcome_changes), (1, 1, 0));
+    assert_eq!(
+        (counters.fills, counters.outcomes[Outcome::Filled], counters.outcome_changes),
+        (1, 1, 0)
+    );
     let figures = account(&fold).execution.whole().figures();
     assert_eq!((figures.fill_time.seconds, figures.fills), (Some(1.0), 1));
 }

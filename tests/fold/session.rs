@@ -42,7 +42,7 @@ fn account(fold: &Fold) -> &AccountState {
 fn counters(scope: &Scope, open: u64) -> BTreeMap<String, u64> {
     let counters = scope.counters();
     let mut named: BTreeMap<String, u64> =
-        Outcome::ALL.map(|o| (o.as_str().to_owned(), counters.outcomes.get(o))).into();
+        Outcome::ALL.map(|o| (o.as_str().to_owned(), counters.outcomes[o])).into();
     named.insert("submitted".to_owned(), counters.submitted);
     named.insert("accepted".to_owned(), counters.accepted);
     named.insert("fills".to_owned(), counters.fills);
@@ -167,7 +167,7 @@ fn each_orders_own_events_shuffled() {
         let check = |scope: &Scope, open: u64, expected: &Value, name: &str| {
             let mut counted = counters(scope, open);
             for outcome in Outcome::ALL {
-                let left = scope.counters().left.get(outcome);
+                let left = scope.counters().left[outcome];
                 *counted.get_mut(outcome.as_str()).expect("an outcome") -= left;
             }
             assert_eq!(counted, expected_counters(expected), "{name}, seed {seed}");

@@ -212,7 +212,7 @@ fn reopened_orders_leave_the_window_and_enter_anew() {
     fold.lines(&fill("1", "1", "12"));
     assert_eq!((figures(&fold).samples, figures(&fold).filled), (2, 2));
     let counters = account(&fold).execution.whole().counters();
-    assert_eq!((counters.outcomes.filled, counters.left.filled), (2, 0));
+    assert_eq!((counters.outcomes[Outcome::Filled], counters.left[Outcome::Filled]), (2, 0));
     assert_eq!((counters.busted, counters.outcome_changes), (1, 1));
 }
 
@@ -223,7 +223,7 @@ fn orders_that_never_left_stay_out_of_ratios() {
     fold.lines(r#"{"type":"order_denied","order_id":"2","symbol":"X","reason":"no"}"#);
     assert_eq!(figures(&fold).samples, 0);
     let counters = account(&fold).execution.whole().counters();
-    assert_eq!((counters.outcomes.cancelled, counters.outcomes.denied), (1, 1));
+    assert_eq!((counters.outcomes[Outcome::Cancelled], counters.outcomes[Outcome::Denied]), (1, 1));
     // The submission was late: now the cancelled order did reach its venue.
     fold.lines(&submit("1", "buy", "1", ""));
     assert_eq!(figures(&fold).samples, 1);
@@ -236,7 +236,7 @@ fn counters_wait_for_the_symbol() {
     assert_eq!(account(&fold).execution.whole().counters().accepted, 0);
     fold.lines(r#"{"type":"order_accepted","order_id":"1","symbol":"X","time":1795357802}"#);
     let counters = account(&fold).execution.whole().counters();
-    assert_eq!((counters.accepted, counters.outcomes.cancelled), (1, 1));
+    assert_eq!((counters.accepted, counters.outcomes[Outcome::Cancelled]), (1, 1));
 }
 
 #[test]
@@ -263,8 +263,8 @@ fn contradictions_change_nothing() {
         r#"{"type":"order_filled","order_id":"1","fill_id":"1-40-10","quantity":40,"price":11}"#;
     check("the same fill at another price", price, conflict.clone());
     let symbol = r#"{"type":"order_accepted","order_id":"1","symbol":"Y"}"#;
-    let why = "the order id 1 stands under X, and this says Y: where a venue numbers the orders of \
-               each symbol apart, set orders.id_scope to symbol";
+    let why = "the order id 1 belongs to an order of X, and this event reports Y: where a venue \
+               numbers the orders of each symbol separately, set orders.id_scope to symbol";
     check("another symbol", symbol, Verdict::Contradicts(why.into()));
     let side = r#"{"type":"order_accepted","order_id":"1","side":"sell"}"#;
     check("another side", side, conflict);

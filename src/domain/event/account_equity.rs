@@ -1,6 +1,7 @@
 //! The value of an account.
 
-use crate::domain::ids::Currency;
+use crate::domain::event::{OtherKind, Source};
+use crate::domain::ids::{Currency, Symbol};
 use crate::domain::units::Amount;
 
 /// The value of an account.
@@ -8,8 +9,16 @@ use crate::domain::units::Amount;
 pub struct AccountEquity {
     /// Equity of the account.
     pub equity: Amount,
-    /// Its currency; missing: that of the account.
+    /// Its currency; `None` for that of the account.
     pub currency: Option<Currency>,
     /// The part held as cash.
     pub cash: Option<Amount>,
+}
+
+impl OtherKind for AccountEquity {
+    fn sender(&self) -> Option<Source> {
+        None
+    }
+
+    fn each_symbol(&mut self, _: &mut dyn FnMut(&mut Symbol)) {}
 }

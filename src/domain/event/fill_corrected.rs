@@ -8,12 +8,12 @@ use crate::domain::units::{Amount, Price, Quantity};
 pub struct FillCorrected {
     /// The execution.
     pub fill_id: FillId,
-    /// Its quantity from now on.
+    /// The new quantity.
     pub quantity: Quantity,
-    /// Its price from now on.
+    /// The new price.
     pub price: Price,
-    /// Its fee from now on; missing: as before.
+    /// The new fee; `None` if it is unchanged.
     pub fee: Option<Amount>,
-    /// The currency of the fee; missing: that of the instrument.
+    /// The currency of the fee; `None` for that of the instrument.
     pub fee_currency: Option<Currency>,
 }

@@ -1,24 +1,38 @@
-//! A component says that it lives, and how it feels.
+//! A component reports that it is alive, and its health.
 
 use std::time::Duration;
 
-use crate::domain::event::Source;
+use crate::domain::event::{OtherKind, Source};
 use crate::domain::health::Health;
-use crate::domain::ids::Component;
+use crate::domain::ids::{Component, Symbol};
 
-/// A component says that it lives, and how it feels.
+/// A component reports that it is alive, and its health.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Heartbeat {
     /// The component.
     pub component: Component,
-    /// What it states: healthy, degraded or unhealthy; missing: a check that passed.
+    /// The health that it reports, never `Unknown`; `None` counts as one passed check.
     pub status: Option<Health>,
-    /// What it says, for people.
+    /// A message for people.
     pub message: Option<Box<str>>,
-    /// How long its check took.
+    /// Duration of its check.
     pub latency: Option<Duration>,
-    /// How often it reports; three intervals without a report are silence.
+    /// The interval between its reports. Three intervals without a report are silence.
     pub interval: Option<Duration>,
-    /// Who says so; missing: the engine. The two are witnesses of their own, and the worse counts.
+    /// The reporting side; `None` for the engine. Engine and broker report independently, and the worse
+    /// health counts.
     pub source: Option<Source>,
+}
+
+impl OtherKind for Heartbeat {
+    fn sender(&self) -> Option<Source> {
+        match self.source {
+            Some(Source::Broker) => Some(Source::Broker),
+            Some(Source::Local) | None => {
+                (self.component.as_str() == "engine").then_some(Source::Local)
+            }
+        }
+    }
+
+    fn each_symbol(&mut self, _: &mut dyn FnMut(&mut Symbol)) {}
 }

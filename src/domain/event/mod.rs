@@ -1,6 +1,6 @@
 //! The events that engines and brokers send: one file for each kind.
 //!
-//! Input: what `crate::wire` decoded. Output: values for the fold. Invariants: every field is
+//! Input: events decoded by `crate::wire`. Output: values for the fold. Invariants: every field is
 //! checked by its type. Deliberately absent: JSON, defaults that need a clock.
 
 mod account_equity;
@@ -25,7 +25,7 @@ use crate::domain::ids::{Account, EventId, OrderId, Session, Strategy, Symbol, V
 use crate::domain::time::Timestamp;
 use crate::domain::units::Side;
 
-pub use order_submitted::Ordered;
+pub use order_submitted::OrderSize;
 pub use positions::PositionRow;
 
 /// Every kind of event: the one list of them. A name is the `type` on the wire and the module of
@@ -96,6 +96,23 @@ macro_rules! declare_kinds {
                     $(Self::$Other(_) => stringify!($other),)+
                 }
             }
+
+            /// The side that sent the event; `None` if either may have.
+            #[must_use]
+            pub fn sender(&self) -> Option<Source> {
+                match self {
+                    Self::Order(_) => Some(Source::Local),
+                    $(Self::$Other(body) => body.sender(),)+
+                }
+            }
+
+            /// Visits every symbol that the event names.
+            pub(crate) fn each_symbol(&mut self, visit: &mut dyn FnMut(&mut Symbol)) {
+                match self {
+                    Self::Order(event) => event.order.symbol.iter_mut().for_each(visit),
+                    $(Self::$Other(body) => body.each_symbol(visit),)+
+                }
+            }
         }
     };
 }
@@ -105,21 +122,21 @@ for_each_kind!(declare_kinds);
 /// duplicates of one another when they are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Event {
-    /// The account it concerns.
+    /// The account that it is about.
     pub account: Account,
-    /// The sender's time; missing: the time of receipt.
+    /// The sender's time; `None` for the time of receipt.
     pub time: Option<Timestamp>,
     /// The idempotency key within the account.
     pub event_id: Option<EventId>,
-    /// The run of an engine that reuses order ids; missing: the one without a name.
+    /// The run of an engine that reuses order ids; `None` for the run without a name.
     pub session: Option<Session>,
-    /// The strategy behind it.
+    /// The strategy that caused it.
     pub strategy: Option<Strategy>,
     /// The execution venue.
     pub venue: Option<Venue>,
-    /// Made by the engine to set its books right: moves positions, stays out of quality figures.
+    /// Made by the engine to correct its books: moves positions, and is left out of quality figures.
     pub synthetic: bool,
-    /// What happened.
+    /// Its content.
     pub body: Body,
 }
 
@@ -137,36 +154,29 @@ pub struct OrderEvent {
 pub struct OrderRef {
     /// The engine's id of the order.
     pub order_id: OrderId,
-    /// The instrument, if the event says it.
+    /// The instrument, if the event reports it.
     pub symbol: Option<Symbol>,
-    /// The side, if the event says it.
+    /// The side, if the event reports it.
     pub side: Option<Side>,
 }
 
-impl Body {
-    /// The side that sent the event; `None` if either may have. An event of the engine shows that
-    /// its earlier events have arrived too, provided that it reports in order. A quote or an
-    /// adjustment shows nothing: any process may send one.
-    #[must_use]
-    pub fn sender(&self) -> Option<Source> {
-        match self {
-            Self::Order(_) | Self::Reconciled(_) => Some(Source::Local),
-            Self::Positions(positions) => Some(positions.source),
-            Self::Heartbeat(Heartbeat { source: Some(Source::Broker), .. }) => Some(Source::Broker),
-            Self::Heartbeat(heartbeat) => {
-                (heartbeat.component.as_str() == "engine").then_some(Source::Local)
-            }
-            Self::Quote(_) | Self::AccountEquity(_) | Self::PositionAdjusted(_) => None,
-        }
-    }
+/// The properties that every kind beside the order events has to state.
+trait OtherKind {
+    /// See [`Body::sender`]. An event of the engine shows that its earlier events have arrived too,
+    /// provided that it reports in order. A quote or an adjustment shows nothing, because any process
+    /// may send one.
+    fn sender(&self) -> Option<Source>;
+
+    /// See [`Body::each_symbol`].
+    fn each_symbol(&mut self, visit: &mut dyn FnMut(&mut Symbol));
 }
 
 closed_set! {
     /// Whose positions a snapshot reports.
     pub enum Source {
-        /// The engine's: what it believes it holds.
+        /// Those that the engine believes to hold.
         Local = "local",
-        /// The broker's: what it says is held.
+        /// Those that the broker reports.
         Broker = "broker",
     }
 }

@@ -5,7 +5,7 @@ use crate::domain::event::Initiator;
 /// The order was cancelled (FIX ExecType 4).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OrderCancelled {
-    /// Why, for people.
+    /// The reason, for people.
     pub reason: Option<Box<str>>,
     /// Who cancelled.
     pub initiator: Option<Initiator>,

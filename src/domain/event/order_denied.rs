@@ -3,6 +3,6 @@
 /// The engine's own checks refused the order: it never left.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OrderDenied {
-    /// Why, in the engine's words.
+    /// The reason, in the engine's words.
     pub reason: Option<Box<str>>,
 }

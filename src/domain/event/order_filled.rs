@@ -9,13 +9,13 @@ use crate::domain::units::{Amount, Price, Quantity};
 pub struct OrderFilled {
     /// The price of this execution.
     pub price: Price,
-    /// The quantity of this execution; missing: what explicit fills leave of the order.
+    /// The quantity of this execution; `None` for the rest that the explicit fills of the order leave.
     pub quantity: Option<Quantity>,
     /// The id of this execution, by which it is busted, corrected and deduplicated.
     pub fill_id: Option<FillId>,
     /// The fee; negative is a rebate.
     pub fee: Option<Amount>,
-    /// The currency of the fee; missing: that of the instrument.
+    /// The currency of the fee; `None` for that of the instrument.
     pub fee_currency: Option<Currency>,
     /// Whether the execution added or took liquidity.
     pub liquidity: Option<Liquidity>,

@@ -3,8 +3,8 @@
 /// The venue or broker refused the order (FIX ExecType 8).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OrderRejected {
-    /// Why, in the venue's words.
+    /// The reason, in the venue's words.
     pub reason: Option<Box<str>>,
-    /// Why, as a code.
+    /// The venue's code of the reason.
     pub code: Option<Box<str>>,
 }

@@ -6,10 +6,10 @@ use crate::domain::units::{Price, Quantity};
 /// The venue accepted a change of the order (FIX ExecType 5).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OrderReplaced {
-    /// The new total quantity; missing: unchanged.
+    /// The new total quantity; `None` if it is unchanged.
     pub quantity: Option<Quantity>,
-    /// The new limit price; missing: unchanged.
+    /// The new limit price; `None` if it is unchanged.
     pub limit_price: Option<Price>,
-    /// The id by which the order is known from here on: an alias.
+    /// A new id of the order. The old one stays valid.
     pub new_order_id: Option<OrderId>,
 }

@@ -1,5 +1,6 @@
 //! A position changed without a trade: split, funding, transfer, assignment, expiry.
 
+use crate::domain::event::{OtherKind, Source};
 use crate::domain::ids::Symbol;
 use crate::domain::units::Position;
 
@@ -10,15 +11,25 @@ pub struct PositionAdjusted {
     pub symbol: Symbol,
     /// The signed change.
     pub quantity: Position,
-    /// Why, for people.
+    /// The reason, for people.
     pub reason: Option<Box<str>>,
 }
 
 impl PositionAdjusted {
-    /// Whether it tells a fee, which a fill may tell, too.
+    /// Whether it reports a fee, which a fill may report too.
     #[must_use]
     pub fn is_fee(&self) -> bool {
         let reason = self.reason.as_deref().unwrap_or_default().trim();
         ["fee", "fees", "commission"].iter().any(|word| reason.eq_ignore_ascii_case(word))
+    }
+}
+
+impl OtherKind for PositionAdjusted {
+    fn sender(&self) -> Option<Source> {
+        None
+    }
+
+    fn each_symbol(&mut self, visit: &mut dyn FnMut(&mut Symbol)) {
+        visit(&mut self.symbol);
     }
 }

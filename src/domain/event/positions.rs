@@ -1,19 +1,19 @@
-//! A snapshot of what one side says that the account holds.
+//! A snapshot of the positions that one side reports for the account.
 
-use crate::domain::event::Source;
+use crate::domain::event::{OtherKind, Source};
 use crate::domain::ids::Symbol;
 use crate::domain::units::{Position, Price};
 
-/// A snapshot of what one side says that the account holds.
+/// A snapshot of the positions that one side reports for the account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Positions {
-    /// Which side speaks.
+    /// The reporting side.
     pub source: Source,
-    /// The rows; several of one symbol are added up.
+    /// The rows. Several rows of one symbol are added up.
     pub rows: Box<[PositionRow]>,
     /// Whether a symbol that is missing is flat (true) or unknown (false).
     pub complete: bool,
-    /// The error, when the fetch failed: such a snapshot says nothing of any position.
+    /// The error, if the fetch failed. Such a snapshot has no information about any position.
     pub failure: Option<Box<str>>,
 }
 
@@ -28,4 +28,14 @@ pub struct PositionRow {
     pub average_price: Option<Price>,
     /// The current price.
     pub market_price: Option<Price>,
+}
+
+impl OtherKind for Positions {
+    fn sender(&self) -> Option<Source> {
+        Some(self.source)
+    }
+
+    fn each_symbol(&mut self, visit: &mut dyn FnMut(&mut Symbol)) {
+        self.rows.iter_mut().for_each(|row| visit(&mut row.symbol));
+    }
 }

@@ -1,5 +1,6 @@
 //! A market quote: a bid and an ask, or one price.
 
+use crate::domain::event::{OtherKind, Source};
 use crate::domain::ids::Symbol;
 use crate::domain::units::Price;
 
@@ -8,6 +9,16 @@ use crate::domain::units::Price;
 pub struct Quote {
     /// The instrument.
     pub symbol: Symbol,
-    /// The mid of bid and ask, or the price given; 0: none, a side or the price was 0.
+    /// The mid of bid and ask, or the given price; 0 if a side or the price was 0, which is no price.
     pub mid: Price,
+}
+
+impl OtherKind for Quote {
+    fn sender(&self) -> Option<Source> {
+        None
+    }
+
+    fn each_symbol(&mut self, visit: &mut dyn FnMut(&mut Symbol)) {
+        visit(&mut self.symbol);
+    }
 }

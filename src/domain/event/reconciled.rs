@@ -1,5 +1,6 @@
 //! The engine carried out a reconcile directive.
 
+use crate::domain::event::{OtherKind, Source};
 use crate::domain::ids::Symbol;
 
 /// The engine carried out a reconcile directive.
@@ -9,4 +10,14 @@ pub struct Reconciled {
     pub symbol: Symbol,
     /// The directive that was carried out.
     pub directive_id: Option<Box<str>>,
+}
+
+impl OtherKind for Reconciled {
+    fn sender(&self) -> Option<Source> {
+        Some(Source::Local)
+    }
+
+    fn each_symbol(&mut self, visit: &mut dyn FnMut(&mut Symbol)) {
+        visit(&mut self.symbol);
+    }
 }

@@ -1,34 +1,28 @@
-//! Execution figures judged against thresholds, with hysteresis and minimum samples.
+//! Judges execution figures against thresholds, with hysteresis and minimum samples.
 //!
-//! Input: figures of a window, counts, and the rules. Output: the anomalies that stand, and what
-//! changed. Invariants: a figure with too few samples is never an anomaly; one that stands clears
-//! only when its distance from the ideal value is back at `clear_fraction` of the threshold's.
+//! Input: figures of a window, counts, and the rules. Output: the active anomalies, and the changes.
+//! Invariants: a figure with too few samples is never an anomaly; an active anomaly clears only when
+//! its distance from the ideal value is back at `clear_fraction` of the threshold's distance.
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::closed_set::closed_set;
 use crate::domain::execution::figures::Figures;
+use crate::domain::ids::Symbol;
 use crate::domain::settings::{AnomalyRules, FillRatioBasis, Levels};
 use crate::domain::time::Timestamp;
 
-/// How bad an anomaly is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum AnomalyLevel {
-    /// Worth a look.
-    Warning,
-    /// Needs somebody now.
-    Critical,
+closed_set! {
+    /// How severe an anomaly is.
+    pub enum AnomalyLevel {
+        /// Worth a look.
+        Warning = "WARNING",
+        /// Needs action now.
+        Critical = "CRITICAL",
+    }
 }
 
 impl AnomalyLevel {
-    /// As on the wire: `WARNING`, `CRITICAL`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Warning => "WARNING",
-            Self::Critical => "CRITICAL",
-        }
-    }
-
     /// As on metrics: 1 warning, 2 critical (0 is none).
     #[must_use]
     pub const fn code(self) -> u8 {
@@ -39,112 +33,74 @@ impl AnomalyLevel {
     }
 }
 
-/// What is judged; the label `figure` of `trading_anomaly`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Figure {
-    /// Fill ratio of a window.
-    FillRatio,
-    /// Mean slippage of a window.
-    SlippageBps,
-    /// Mean fill time of a window.
-    FillTimeSeconds,
-    /// Rejection ratio of a window.
-    RejectionRatio,
-    /// Rejections in a row of one symbol.
-    ConsecutiveRejections,
-    /// Orders that nobody acknowledged.
-    Unacknowledged,
-    /// More was filled than was ordered.
-    Overfill,
-    /// One id with two contents.
-    Conflict,
-    /// Times from the future, or in the wrong order.
-    ClockSkew,
-    /// An alert halted an account that nobody named.
-    HaltOfUnknownAccount,
+closed_set! {
+    /// A judged figure; the label `figure` of `trading_anomaly`.
+    pub enum Figure {
+        /// Fill ratio of a window.
+        FillRatio = "fill_ratio",
+        /// Mean slippage of a window.
+        SlippageBps = "slippage_bps",
+        /// Mean fill time of a window.
+        FillTimeSeconds = "fill_time_seconds",
+        /// Rejection ratio of a window.
+        RejectionRatio = "rejection_ratio",
+        /// Rejections in a row of one symbol.
+        ConsecutiveRejections = "consecutive_rejections",
+        /// Orders without any answer from the venue.
+        Unacknowledged = "unacknowledged_orders",
+        /// More was filled than was ordered.
+        Overfill = "overfill",
+        /// One id with two contents.
+        Conflict = "conflict",
+        /// Times from the future, or in the wrong order.
+        ClockSkew = "clock_skew",
+        /// An alert halted an account that no configuration, token or event names.
+        HaltOfUnknownAccount = "halt_of_unknown_account",
+    }
 }
 
 impl Figure {
-    /// All figures.
-    pub const ALL: [Self; 10] = [
-        Self::FillRatio,
-        Self::SlippageBps,
-        Self::FillTimeSeconds,
-        Self::RejectionRatio,
-        Self::ConsecutiveRejections,
-        Self::Unacknowledged,
-        Self::Overfill,
-        Self::Conflict,
-        Self::ClockSkew,
-        Self::HaltOfUnknownAccount,
-    ];
-
-    /// As on the wire and on metrics.
+    /// The levels of an incident: a single one is a warning, or worse.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::FillRatio => "fill_ratio",
-            Self::SlippageBps => "slippage_bps",
-            Self::FillTimeSeconds => "fill_time_seconds",
-            Self::RejectionRatio => "rejection_ratio",
-            Self::ConsecutiveRejections => "consecutive_rejections",
-            Self::Unacknowledged => "unacknowledged_orders",
-            Self::Overfill => "overfill",
-            Self::Conflict => "conflict",
-            Self::ClockSkew => "clock_skew",
-            Self::HaltOfUnknownAccount => "halt_of_unknown_account",
+    pub const fn levels_of_incident(self) -> Levels {
+        if matches!(self, Self::HaltOfUnknownAccount) {
+            return Levels { warning: None, critical: Some(0.0) };
         }
-    }
-
-    /// The levels of something that must not happen at all: once is a warning, or worse.
-    #[must_use]
-    pub const fn levels_of_events(self) -> Levels {
-        match self {
-            Self::HaltOfUnknownAccount => Levels { warning: None, critical: Some(0.0) },
-            Self::FillRatio
-            | Self::SlippageBps
-            | Self::FillTimeSeconds
-            | Self::RejectionRatio
-            | Self::ConsecutiveRejections
-            | Self::Unacknowledged
-            | Self::Overfill
-            | Self::Conflict
-            | Self::ClockSkew => Levels { warning: Some(0.0), critical: None },
-        }
+        Levels { warning: Some(0.0), critical: None }
     }
 }
 
 /// One open anomaly.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnomalyView {
-    /// The instrument; none: the account as a whole.
-    pub symbol: Option<crate::domain::ids::Symbol>,
-    /// What is judged.
+    /// The instrument; `None` for the account as a whole.
+    pub symbol: Option<Symbol>,
+    /// The judged figure.
     pub figure: Figure,
-    /// How bad it is.
+    /// Its severity.
     pub level: AnomalyLevel,
     /// The latest value.
     pub value: f64,
     /// The threshold of the level.
     pub threshold: f64,
-    /// Samples behind the value.
+    /// Number of samples of the value.
     pub samples: usize,
     /// Since when (receive time).
-    pub since: crate::domain::time::Timestamp,
+    pub since: Timestamp,
 }
 
-/// One anomaly that stands.
+/// An active anomaly.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Standing {
-    /// What is judged.
+pub struct ActiveAnomaly {
+    /// The judged figure.
     pub figure: Figure,
-    /// How bad it is.
+    /// Its severity.
     pub level: AnomalyLevel,
     /// The latest value.
     pub value: f64,
     /// The threshold of the level.
     pub threshold: f64,
-    /// Samples behind the value.
+    /// Number of samples of the value.
     pub samples: usize,
     /// Since when (receive time).
     pub since: Timestamp,
@@ -152,23 +108,23 @@ pub struct Standing {
 
 /// A change of level.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Change {
-    /// What is judged.
+pub struct AnomalyChange {
+    /// The judged figure.
     pub figure: Figure,
-    /// The level from now on; none: cleared.
+    /// The new level; `None` if it cleared.
     pub level: Option<AnomalyLevel>,
-    /// The value that decided.
+    /// The value that changed the level.
     pub value: f64,
 }
 
-/// What is known of one figure at one moment.
+/// The value of one figure at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation {
-    /// Which figure.
+    /// The observed figure.
     pub figure: Figure,
-    /// Its value; none: no sample.
+    /// `None` without a sample.
     pub value: Option<f64>,
-    /// Samples behind it.
+    /// Number of its samples.
     pub samples: usize,
     /// Its thresholds.
     pub levels: Levels,
@@ -176,31 +132,31 @@ pub struct Observation {
 
 /// The anomalies of one symbol or account.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Standings(Vec<Standing>);
+pub struct ActiveAnomalies(Vec<ActiveAnomaly>);
 
-impl Standings {
-    /// The anomalies that stand.
+impl ActiveAnomalies {
+    /// The anomalies, in the order of [`Figure::ALL`].
     #[must_use]
-    pub fn all(&self) -> &[Standing] {
+    pub fn all(&self) -> &[ActiveAnomaly] {
         &self.0
     }
 
-    /// Whether no anomaly stands and none of these comes: then there is nothing to judge.
+    /// Whether no anomaly is active and none of these observations starts one.
     #[must_use]
     #[inline]
     pub fn is_quiet(&self, observations: &[Observation; 4], rules: &AnomalyRules) -> bool {
         let [a, b, c, d] = observations;
-        let comes = |observation| level(observation, rules, None).is_some();
-        self.0.is_empty() && !comes(a) && !comes(b) && !comes(c) && !comes(d)
+        let starts = |observation| level(observation, rules, None).is_some();
+        self.0.is_empty() && !starts(a) && !starts(b) && !starts(c) && !starts(d)
     }
 
-    /// Judges one observation. Returns what changed.
+    /// Judges one observation. Returns the change of level, if any.
     pub fn judge(
         &mut self,
         observation: Observation,
         rules: &AnomalyRules,
         now: Timestamp,
-    ) -> Option<Change> {
+    ) -> Option<AnomalyChange> {
         let figure = observation.figure;
         if self.0.is_empty() && level(&observation, rules, None).is_none() {
             return None;
@@ -210,28 +166,28 @@ impl Standings {
         let had = before.as_ref().map(|s| s.level);
         let found = level(&observation, rules, had);
         match (before, found, at) {
-            (Some(standing), Some((level, value, threshold)), _) => {
+            (Some(active), Some((level, value, threshold)), _) => {
                 let samples = observation.samples;
-                *standing = Standing { level, value, threshold, samples, ..*standing };
-                (had != Some(level)).then_some(Change { figure, level: Some(level), value })
+                *active = ActiveAnomaly { level, value, threshold, samples, ..*active };
+                (had != Some(level)).then_some(AnomalyChange { figure, level: Some(level), value })
             }
             (Some(_), None, Some(at)) => {
                 let gone = self.0.remove(at);
                 let value = observation.value.unwrap_or(gone.value);
-                Some(Change { figure, level: None, value })
+                Some(AnomalyChange { figure, level: None, value })
             }
             (None, Some((level, value, threshold)), _) => {
                 let samples = observation.samples;
-                self.0.push(Standing { figure, level, value, threshold, samples, since: now });
+                self.0.push(ActiveAnomaly { figure, level, value, threshold, samples, since: now });
                 self.0.sort_by_key(|s| s.figure);
-                Some(Change { figure, level: Some(level), value })
+                Some(AnomalyChange { figure, level: Some(level), value })
             }
             (Some(_) | None, None, _) => None,
         }
     }
 }
 
-/// The figures of a window that are judged.
+/// Observations of the window figures that rules judge.
 #[must_use]
 #[inline]
 pub fn window_observations(figures: &Figures, rules: &AnomalyRules) -> [Observation; 4] {
@@ -270,7 +226,8 @@ const fn observe(
     Observation { figure, value, samples, levels }
 }
 
-/// The level of an observation, its value and the threshold, given the level that stood.
+/// The level of an observation, its value and the threshold. `had` is the active level: it clears
+/// later than it starts.
 #[inline]
 fn level(
     observation: &Observation,
@@ -281,23 +238,13 @@ fn level(
     if observation.figure.needs_samples() && observation.samples < rules.min_samples {
         return None;
     }
-    // Distance from the ideal value: a ratio of fills is best at 1, all else at 0.
-    let distance = |value: f64| match observation.figure {
-        Figure::FillRatio => 1.0 - value,
-        Figure::SlippageBps
-        | Figure::FillTimeSeconds
-        | Figure::RejectionRatio
-        | Figure::ConsecutiveRejections
-        | Figure::Unacknowledged
-        | Figure::Overfill
-        | Figure::Conflict
-        | Figure::ClockSkew
-        | Figure::HaltOfUnknownAccount => value,
-    };
+    // Distance from the ideal value: a fill ratio is best at 1, every other figure at 0.
+    let is_best_at_one = observation.figure == Figure::FillRatio;
+    let distance = |value: f64| if is_best_at_one { 1.0 - value } else { value };
     let is_at = |level: AnomalyLevel, threshold: Option<f64>| {
         let threshold = threshold?;
-        let stood = had.is_some_and(|had| had >= level);
-        let fraction = if stood { rules.clear_fraction } else { 1.0 };
+        let is_active = had.is_some_and(|had| had >= level);
+        let fraction = if is_active { rules.clear_fraction } else { 1.0 };
         let (distance, bound) = (distance(value), distance(threshold) * fraction);
         let beyond =
             if observation.figure.is_inclusive() { distance >= bound } else { distance > bound };
@@ -308,7 +255,7 @@ fn level(
 }
 
 impl Figure {
-    /// Whether the threshold itself is an anomaly: so many in a row are too many.
+    /// Whether a value equal to the threshold is an anomaly.
     const fn is_inclusive(self) -> bool {
         matches!(self, Self::ConsecutiveRejections)
     }
@@ -326,14 +273,14 @@ impl Figure {
 mod tests {
     use super::*;
 
-    /// Judges a row of values and compares the levels that stand after each.
+    /// Judges values one after the other and compares the active level after each.
     fn check(figure: Figure, levels: Levels, values: &[(f64, &str)]) {
         let rules = AnomalyRules::default();
-        let mut standings = Standings::default();
+        let mut anomalies = ActiveAnomalies::default();
         for (value, expect) in values {
             let observation = Observation { figure, value: Some(*value), samples: 20, levels };
-            standings.judge(observation, &rules, Timestamp::MIN);
-            let level = standings.all().first().map_or("none", |s| s.level.as_str());
+            anomalies.judge(observation, &rules, Timestamp::MIN);
+            let level = anomalies.all().first().map_or("none", |s| s.level.as_str());
             assert_eq!(level, *expect, "{figure:?} at {value}");
         }
     }
@@ -377,13 +324,13 @@ mod tests {
     #[test]
     fn thin_data_is_no_anomaly() {
         let rules = AnomalyRules::default();
-        let mut standings = Standings::default();
+        let mut anomalies = ActiveAnomalies::default();
         let levels = Levels::new(10.0, 20.0);
         let figure = Figure::SlippageBps;
         for (samples, value, expect) in [(19, Some(50.0), 0), (20, Some(50.0), 1), (20, None, 0)] {
             let observation = Observation { figure, value, samples, levels };
-            standings.judge(observation, &rules, Timestamp::MIN);
-            assert_eq!(standings.all().len(), expect, "{samples} samples of {value:?}");
+            anomalies.judge(observation, &rules, Timestamp::MIN);
+            assert_eq!(anomalies.all().len(), expect, "{samples} samples of {value:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Whether an event may become a fact of its order.
+//! Checks whether an event may become a fact of its order.
 //!
-//! Input: an event about an order, and what is known of the order. Output: whether it is new, known
+//! Input: an event about an order, and the known facts of the order. Output: whether it is new, known
 //! already, or why it is refused. Invariant: nothing is changed here.
 
 use crate::domain::digest::digest_of;
@@ -9,22 +9,22 @@ use crate::domain::execution::OrderReport;
 use crate::domain::execution::context::Context;
 use crate::domain::execution::facts::{correction_of, fill_of};
 use crate::domain::execution::fills::Amendment;
-use crate::domain::execution::order::{Order, SubmissionContent};
+use crate::domain::execution::order::{Order, SubmissionDigest};
 use crate::domain::limits;
 use crate::domain::record::Refusal;
 
-/// What an event is to the facts of its order.
+/// How much of an event is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Novelty {
-    /// A fact of its own.
+    /// It is a new fact.
     New,
-    /// It tells more of a fact that is known.
+    /// It adds details to a known fact.
     More,
-    /// Nothing of it is new.
+    /// Nothing.
     Known,
 }
 
-/// Whether a replace would join two orders that contradict one another.
+/// Refuses a replace that would join two orders which contradict one another.
 pub(super) fn check_merge(
     one: Option<&Order>,
     other: Option<&Order>,
@@ -32,7 +32,7 @@ pub(super) fn check_merge(
     context: &Context<'_, '_>,
 ) -> Result<(), Refusal> {
     let Some(other) = other else { return Ok(()) };
-    // What the event says of the one holds for the other too.
+    // The names that the event reports apply to both orders.
     check_names(other, reported, context)?;
     let Some(one) = one else { return Ok(()) };
     let symbols = one.symbol.zip(other.symbol).is_some_and(|(a, b)| a != b);
@@ -46,8 +46,8 @@ pub(super) fn check_merge(
     Ok(())
 }
 
-/// Symbol and side may be told by any event of an order, but only one way. Where two symbols were
-/// submitted under its id, the symbol must be told.
+/// Refuses an event whose symbol or side contradicts the order. Any event may report them. If two
+/// symbols were submitted under the id, the event must report the symbol.
 pub(super) fn check_names(
     order: &Order,
     reported: &OrderRef,
@@ -57,11 +57,11 @@ pub(super) fn check_names(
     let folded = order.symbol.is_some_and(|key| context.symbols.is_other(key));
     let symbols = known.zip(reported.symbol.as_ref()).is_some_and(|(a, b)| a != b && !folded);
     let sides = order.side.zip(reported.side).is_some_and(|(a, b)| a != b);
-    let is_unclear = order.is_disputed && reported.symbol.is_none();
-    if symbols || sides || is_unclear { Err(Refusal::Conflict) } else { Ok(()) }
+    let is_ambiguous = order.is_disputed && reported.symbol.is_none();
+    if symbols || sides || is_ambiguous { Err(Refusal::Conflict) } else { Ok(()) }
 }
 
-/// Whether the event is a duplicate of a fact, contradicts one, or is one too many.
+/// Compares the event with the facts of its order. Refuses a contradiction, and one fact too many.
 pub(super) fn check_fact(order: &Order, report: &OrderReport<'_>) -> Result<Novelty, Refusal> {
     let amendments = order.fills.amendments();
     let known_if = |is_known| if is_known { Novelty::Known } else { Novelty::New };
@@ -84,11 +84,11 @@ pub(super) fn check_fact(order: &Order, report: &OrderReport<'_>) -> Result<Nove
     Ok(novelty)
 }
 
-/// A second submission of one order is a duplicate or a conflict; one under a later id of a
-/// replace chain is a fact of its own.
+/// A second submission of one order is a duplicate or a conflict. A submission under a later id of a
+/// replace chain is a new fact.
 fn check_submission(
     order: &Order,
-    content: SubmissionContent,
+    content: SubmissionDigest,
     report: &OrderReport<'_>,
 ) -> Result<Novelty, Refusal> {
     let is_first_id = order.order_id == report.order.order_id;
@@ -101,8 +101,8 @@ fn check_submission(
     Err(Refusal::Conflict)
 }
 
-/// Two reports of one fill id agree if side, quantity and price agree: then the first stands, and the
-/// second may tell what it did not.
+/// Two reports of one fill id agree if side, quantity and price agree. The first one is kept, and the
+/// second may add details.
 fn check_fill(
     order: &Order,
     fill: &OrderFilled,
@@ -116,16 +116,13 @@ fn check_fill(
     if !sides || known.quantity != fill.quantity || known.price != fill.price {
         return Err(Refusal::Conflict);
     }
-    let tells_more = known.lacks(&fill_of(fill, report));
-    Ok(if tells_more { Novelty::More } else { Novelty::Known })
+    let has_more = known.lacks(&fill_of(fill, report));
+    Ok(if has_more { Novelty::More } else { Novelty::Known })
 }
 
 /// Tells this submission from another of the same order. The digest covers the names too: a symbol
 /// beyond the bound is folded, and then [`check_names`] does not compare it.
-pub(super) fn content_of(
-    submitted: &OrderSubmitted,
-    report: &OrderReport<'_>,
-) -> SubmissionContent {
+pub(super) fn content_of(submitted: &OrderSubmitted, report: &OrderReport<'_>) -> SubmissionDigest {
     let digest = digest_of(&(report.order, submitted));
-    SubmissionContent { digest, given_time: report.given_time }
+    SubmissionDigest { digest, given_time: report.given_time }
 }

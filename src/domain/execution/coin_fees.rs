@@ -1,8 +1,8 @@
-//! Fees taken in coins that are told twice: by a fill, and as an adjustment of the position.
+//! Fees in coins that are reported twice: by a fill, and as an adjustment of the position.
 //!
-//! Input: both, in any order of arrival. Output: whether the other one told it already; then the
-//! position was moved. Invariants: each is paired once; at most [`KEPT_MAX`] of a symbol wait for the
-//! other, for [`APART_MAX`] of event time.
+//! Input: both reports, in any order of arrival. Output: whether the other report arrived before; then
+//! the position has moved already. Invariants: each report is paired once; at most [`KEPT_MAX`]
+//! reports of a symbol wait for their pair, for [`APART_MAX`] of event time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -13,33 +13,33 @@ use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Amount, Decimal, agree};
 
-/// How far apart the two may be dated.
+/// The largest difference between the event times of the two reports.
 const APART_MAX: Duration = Duration::from_mins(1);
-/// Fees of a symbol that wait for the other, of each kind; the oldest goes first.
+/// Unpaired reports kept of a symbol and kind; the oldest is dropped first.
 const KEPT_MAX: usize = 64;
 
-/// Fees of an account that were told once so far.
+/// Fees of an account that were reported once so far.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct CoinFees(BTreeMap<SymbolKey, Told>);
+pub(super) struct CoinFees(BTreeMap<SymbolKey, UnpairedFees>);
 
-/// Fees of one symbol that were told once so far.
+/// Fees of one symbol that were reported once so far.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Told {
+struct UnpairedFees {
     by_fills: VecDeque<(Timestamp, Amount)>,
     by_adjustments: VecDeque<(Timestamp, Amount)>,
 }
 
 impl CoinFees {
-    /// A fill tells a fee. Whether an adjustment told it.
+    /// Adds the fee of a fill. Returns whether an adjustment reported it before.
     pub(super) fn fill(&mut self, symbol: SymbolKey, at: Timestamp, fee: Decimal) -> bool {
-        let Told { by_fills, by_adjustments } = self.0.entry(symbol).or_default();
-        tell((at, fee), by_fills, by_adjustments)
+        let UnpairedFees { by_fills, by_adjustments } = self.0.entry(symbol).or_default();
+        pair((at, fee), by_fills, by_adjustments)
     }
 
-    /// An adjustment tells a fee. Whether a fill told it.
+    /// Adds a fee from an adjustment. Returns whether a fill reported it before.
     pub(super) fn adjustment(&mut self, symbol: SymbolKey, at: Timestamp, fee: Decimal) -> bool {
-        let Told { by_fills, by_adjustments } = self.0.entry(symbol).or_default();
-        tell((at, fee), by_adjustments, by_fills)
+        let UnpairedFees { by_fills, by_adjustments } = self.0.entry(symbol).or_default();
+        pair((at, fee), by_adjustments, by_fills)
     }
 
     /// Forgets a symbol.
@@ -48,7 +48,8 @@ impl CoinFees {
     }
 }
 
-fn tell(
+/// Pairs a report with one of the other kind; without a match it waits.
+fn pair(
     (at, fee): (Timestamp, Decimal),
     own: &mut VecDeque<(Timestamp, Amount)>,
     others: &mut VecDeque<(Timestamp, Amount)>,
@@ -90,6 +91,6 @@ mod tests {
         for number in 0..200 {
             assert!(!fees.fill(symbol, at(100), fee(1_000 + number)));
         }
-        assert!(fees.0.values().all(|told| told.by_fills.len() == KEPT_MAX));
+        assert!(fees.0.values().all(|unpaired| unpaired.by_fills.len() == KEPT_MAX));
     }
 }

@@ -1,112 +1,44 @@
-//! What is counted for ever: orders, outcomes, fills, quantities and money. Nothing goes down: what
-//! is taken away is a total of its own.
+//! Lifetime counters: orders, outcomes, fills, quantities and money. None of them goes down:
+//! reversals are totals of their own.
 
 use std::collections::BTreeMap;
 
+use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::closed_set::closed_set;
 use crate::domain::ids::Currency;
 use crate::domain::units::{Decimal, exact};
 
-/// How an order ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Outcome {
-    /// F >= Q.
-    Filled,
-    /// Refused by the venue or broker.
-    Rejected,
-    /// Cancelled, perhaps after partial fills.
-    Cancelled,
-    /// Expired, perhaps after partial fills.
-    Expired,
-    /// Refused by the engine's own checks: it never left.
-    Denied,
-}
-
-impl Outcome {
-    /// All outcomes; of several ends of one order the first of these stands.
-    pub const ALL: [Self; 5] =
-        [Self::Filled, Self::Rejected, Self::Cancelled, Self::Expired, Self::Denied];
-
-    /// Place in [`Self::ALL`]; the lower, the stronger.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        match self {
-            Self::Filled => 0,
-            Self::Rejected => 1,
-            Self::Cancelled => 2,
-            Self::Expired => 3,
-            Self::Denied => 4,
-        }
-    }
-
-    /// As on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Filled => "filled",
-            Self::Rejected => "rejected",
-            Self::Cancelled => "cancelled",
-            Self::Expired => "expired",
-            Self::Denied => "denied",
-        }
+closed_set! {
+    /// How an order ended. If an order has several terminal facts, the outcome declared first wins.
+    pub enum Outcome {
+        /// F >= Q.
+        Filled = "filled",
+        /// Refused by the venue or broker.
+        Rejected = "rejected",
+        /// Cancelled, perhaps after partial fills.
+        Cancelled = "cancelled",
+        /// Expired, perhaps after partial fills.
+        Expired = "expired",
+        /// Refused by the engine's own checks: it never left.
+        Denied = "denied",
     }
 }
 
-/// One number for each outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ByOutcome {
-    /// Filled completely.
-    pub filled: u64,
-    /// Rejected by the venue or broker.
-    pub rejected: u64,
-    /// Cancelled.
-    pub cancelled: u64,
-    /// Expired.
-    pub expired: u64,
-    /// Denied by the engine.
-    pub denied: u64,
-}
-
-impl ByOutcome {
-    /// The number of one outcome.
-    #[must_use]
-    pub const fn get(&self, outcome: Outcome) -> u64 {
-        match outcome {
-            Outcome::Filled => self.filled,
-            Outcome::Rejected => self.rejected,
-            Outcome::Cancelled => self.cancelled,
-            Outcome::Expired => self.expired,
-            Outcome::Denied => self.denied,
-        }
-    }
-
-    /// The number of one outcome, to change it.
-    pub const fn get_mut(&mut self, outcome: Outcome) -> &mut u64 {
-        match outcome {
-            Outcome::Filled => &mut self.filled,
-            Outcome::Rejected => &mut self.rejected,
-            Outcome::Cancelled => &mut self.cancelled,
-            Outcome::Expired => &mut self.expired,
-            Outcome::Denied => &mut self.denied,
-        }
-    }
-}
-
-/// A total that never goes down, and beside it what was taken away again: the difference of the two
-/// is what stands.
+/// A total that never goes down, and a second one of reversals. The difference is the net value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Total {
-    /// Everything that was ever added; only grows.
+    /// Additions; only grows.
     #[serde(with = "exact")]
     pub sum: Decimal,
-    /// What busts and corrections took away; only grows.
+    /// Reversals by busts and corrections; only grows.
     #[serde(with = "exact")]
     pub reversed: Decimal,
 }
 
 impl Total {
-    /// Adds what is more; what is less is taken away.
+    /// Adds a positive change, and reverses a negative one.
     pub fn change(&mut self, change: Decimal) {
         if change.is_zero() {
             return;
@@ -115,7 +47,7 @@ impl Total {
         *part = part.saturating_add(change.abs());
     }
 
-    /// What stands.
+    /// Additions less reversals.
     #[must_use]
     pub fn net(&self) -> Decimal {
         self.sum.saturating_sub(self.reversed)
@@ -131,30 +63,24 @@ pub struct Money {
     pub fees: Total,
     /// Rebates received (negative fees), as a positive sum.
     pub rebates: Total,
-    /// What fills cost against the reference `expected`, where they were worse.
+    /// Cost of fills that were worse than the reference `expected`.
     pub slippage_cost: Total,
-    /// What fills saved against the reference `expected`, where they were better.
+    /// Gain of fills that were better than the reference `expected`, as a positive sum.
     pub price_improvement: Total,
 }
 
-/// By how much the sums of money in one currency that stand change; negative: less.
+/// Changes of the net values of [`Money`]; negative is a reversal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MoneyChange {
-    /// Of the notional.
-    pub notional: Decimal,
-    /// Of the fees.
-    pub fees: Decimal,
-    /// Of the rebates.
-    pub rebates: Decimal,
-    /// Of the cost against the reference `expected`.
-    pub slippage_cost: Decimal,
-    /// Of the improvement against it.
-    pub price_improvement: Decimal,
+pub(super) struct MoneyChange {
+    pub(super) notional: Decimal,
+    pub(super) fees: Decimal,
+    pub(super) rebates: Decimal,
+    pub(super) slippage_cost: Decimal,
+    pub(super) price_improvement: Decimal,
 }
 
 impl Money {
-    /// Adds what is more, and takes away what is less.
-    pub fn change(&mut self, change: &MoneyChange) {
+    pub(super) fn change(&mut self, change: &MoneyChange) {
         self.notional.change(change.notional);
         self.fees.change(change.fees);
         self.rebates.change(change.rebates);
@@ -165,25 +91,25 @@ impl Money {
 
 impl MoneyChange {
     /// Adds a fee; a negative one is a rebate.
-    pub fn add_fee(&mut self, fee: Decimal) {
+    pub(super) fn add_fee(&mut self, fee: Decimal) {
         let sum = if fee.is_sign_negative() { &mut self.rebates } else { &mut self.fees };
         *sum = sum.saturating_add(fee.abs());
     }
 
-    /// Takes a fee away again.
-    pub fn take_fee(&mut self, fee: Decimal) {
+    /// Reverses [`Self::add_fee`].
+    pub(super) fn take_fee(&mut self, fee: Decimal) {
         let sum = if fee.is_sign_negative() { &mut self.rebates } else { &mut self.fees };
         *sum = sum.saturating_sub(fee.abs());
     }
 
-    /// Adds what an execution cost against its reference; negative is an improvement.
-    pub fn add_cost(&mut self, cost: Decimal) {
+    /// Adds the cost of an execution against its reference; negative is an improvement.
+    pub(super) fn add_cost(&mut self, cost: Decimal) {
         let sum = self.cost_or_improvement(cost);
         *sum = sum.saturating_add(cost.abs());
     }
 
-    /// Takes such a cost away again.
-    pub fn take_cost(&mut self, cost: Decimal) {
+    /// Reverses [`Self::add_cost`].
+    pub(super) fn take_cost(&mut self, cost: Decimal) {
         let sum = self.cost_or_improvement(cost);
         *sum = sum.saturating_sub(cost.abs());
     }
@@ -193,18 +119,18 @@ impl MoneyChange {
     }
 }
 
-/// What is counted of one symbol, account, strategy or venue.
+/// Lifetime counters of one symbol, account, strategy or venue.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Orders submitted.
     pub submitted: u64,
     /// Orders that the venue accepted.
     pub accepted: u64,
-    /// First arrivals of orders at each outcome.
-    pub outcomes: ByOutcome,
-    /// Orders that arrived at an outcome once and stand elsewhere now (a fill after a cancel, a
-    /// bust): `outcomes - left` is the number of orders that stand at the outcome.
-    pub left: ByOutcome,
+    /// Orders that ever reached each outcome; each order counts once for an outcome.
+    pub outcomes: EnumMap<Outcome, u64>,
+    /// Orders that reached an outcome and have another one now (a fill after a cancel, a bust).
+    /// `outcomes - left` is the number of orders that have the outcome now.
+    pub left: EnumMap<Outcome, u64>,
     /// Orders that changed their outcome, each time.
     pub outcome_changes: u64,
     /// Executions, synthetic ones left out.
@@ -223,7 +149,7 @@ pub struct Counters {
     /// Money by currency.
     pub money: BTreeMap<Currency, Money>,
     /// Filled orders without a usable reference, by `Reference::ALL` and reason.
-    pub missing_references: [MissingReference; 3],
+    pub missing_references: [MissingReferenceCount; 3],
 }
 
 impl Counters {
@@ -236,9 +162,9 @@ impl Counters {
     }
 }
 
-/// Why a slippage has no sample.
+/// Filled orders without a usable reference price, by the reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MissingReference {
+pub struct MissingReferenceCount {
     /// The reference was not given.
     pub absent: u64,
     /// The reference was 0, of which no fraction can be taken.

@@ -1,81 +1,77 @@
-//! What is new about one order, and what it adds to the counters of a scope.
+//! The change of one order since it was last counted, and how a scope adds it to its counters.
 //!
-//! Input: an order whose facts changed. Output: the difference to what was counted of it before,
-//! worked out once and added to each of its scopes. Invariant: what was counted is never counted
-//! again, nor taken back.
+//! Input: an order whose facts changed. Output: the difference to what the counters contain of it,
+//! worked out once and added to each of its scopes. Invariant: nothing is counted twice, and
+//! nothing that was counted is taken back.
 
 use crate::domain::execution::counters::Outcome;
-use crate::domain::execution::order::{Order, Standing};
+use crate::domain::execution::order::{CountedOnce, Order, OrderState};
 use crate::domain::execution::scope::Scope;
-use crate::domain::execution::tally::Tally;
+use crate::domain::execution::tally::FillTally;
 use crate::domain::units::{Decimal, Price};
 
-/// What is new about one order.
+/// The change of one order since it was last counted.
 #[derive(Debug, Default)]
-pub(super) struct Delta {
-    /// It was submitted.
+pub(super) struct OrderDelta {
     pub(super) submitted: bool,
-    /// The venue accepted it.
     pub(super) accepted: bool,
-    /// How much more was ordered; at least 0.
-    pub(super) ordered: Decimal,
-    /// Its references, when some are missing and not counted as that.
-    pub(super) references: Option<[Option<Price>; 3]>,
-    /// More was filled than was ordered.
     pub(super) overfilled: bool,
-    /// Its outcome changed.
-    pub(super) turn: Option<Turn>,
+    /// Increase of the ordered quantity; never negative.
+    pub(super) ordered: Decimal,
+    /// The references, if one is missing and this was not counted yet.
+    pub(super) references: Option<[Option<Price>; 3]>,
+    pub(super) outcome: Option<OutcomeChange>,
 }
 
 /// A change of outcome.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Turn {
+pub(super) struct OutcomeChange {
     from: Option<Outcome>,
     to: Option<Outcome>,
-    /// The order was not at `to` before.
+    /// The order reaches `to` for the first time.
     is_first: bool,
 }
 
-impl Delta {
-    /// What is new, and noted as done from here on.
-    pub(super) fn of(order: &mut Order, standing: &Standing) -> Self {
-        let is_submitted = order.submission.is_some();
-        let is_measurable = is_submitted
-            && standing.outcome.is_some()
-            && !standing.filled.is_zero()
-            && !standing.synthetic;
-        let is_missing_new = is_measurable && !order.done.references_missed;
-        let is_usable = |reference: &Option<Price>| reference.is_some_and(|r| !r.get().is_zero());
-        let references = is_missing_new.then(|| order.references());
-        let references = references.filter(|references| !references.iter().all(is_usable));
-        let done = &mut order.done;
-        let quantity = standing.quantity.unwrap_or_default();
-        let mut ordered = Decimal::ZERO;
-        // Mostly it is what it was.
-        if quantity.unpack() != done.ordered.unpack() && quantity > done.ordered {
-            ordered = quantity.saturating_sub(done.ordered);
-            done.ordered = quantity;
+impl OrderDelta {
+    /// Works out what is new, and marks it as counted.
+    pub(super) fn of(order: &mut Order, state: &OrderState) -> Self {
+        let is_measurable = order.submission.is_some()
+            && state.outcome.is_some()
+            && !state.filled.is_zero()
+            && !state.synthetic;
+        let mut references = None;
+        if is_measurable && order.counted.once.insert(CountedOnce::MissingReferences) {
+            let is_usable = |price: &Option<Price>| price.is_some_and(|p| !p.get().is_zero());
+            references = Some(order.references()).filter(|all| !all.iter().all(is_usable));
         }
-        done.references_missed |= is_missing_new;
+        let counted = &mut order.counted;
+        let quantity = state.quantity.unwrap_or_default();
+        let mut ordered = Decimal::ZERO;
+        // Most events leave the quantity alone: comparing the representation first is cheaper.
+        if quantity.unpack() != counted.ordered.unpack() && quantity > counted.ordered {
+            ordered = quantity.saturating_sub(counted.ordered);
+            counted.ordered = quantity;
+        }
+        let once = &mut counted.once;
         Self {
-            submitted: first(&mut done.submitted, is_submitted),
-            accepted: first(&mut done.accepted, order.accepted_at.is_some()),
+            submitted: order.submission.is_some() && once.insert(CountedOnce::Submission),
+            accepted: order.accepted_at.is_some() && once.insert(CountedOnce::Acceptance),
+            overfilled: state.overfilled && once.insert(CountedOnce::Overfill),
             ordered,
             references,
-            overfilled: first(&mut done.overfilled, standing.overfilled),
-            turn: Turn::of(order, standing.outcome),
+            outcome: OutcomeChange::of(order, state.outcome),
         }
     }
 }
 
-impl Turn {
+impl OutcomeChange {
     fn of(order: &mut Order, to: Option<Outcome>) -> Option<Self> {
-        let from = std::mem::replace(&mut order.done.outcome, to);
+        let counted = &mut order.counted;
+        let from = std::mem::replace(&mut counted.outcome, to);
         if from == to {
             return None;
         }
-        let arrived = to.and_then(|to| order.done.arrived.get_mut(to.index()));
-        let is_first = arrived.is_some_and(|arrived| first(arrived, true));
+        let is_first = to.is_some_and(|to| counted.reached.insert(to));
         Some(Self { from, to, is_first })
     }
 
@@ -85,19 +81,12 @@ impl Turn {
     }
 }
 
-/// Whether something holds now and did not before; from here on it did.
-const fn first(done: &mut bool, holds: bool) -> bool {
-    let is_first = holds && !*done;
-    *done |= holds;
-    is_first
-}
-
 impl Scope {
-    /// Counts what is new about one order, and its executions if there is any to look at.
+    /// Adds the change of one order, and of its fills if there are any to look at.
     pub(super) fn count(
         &mut self,
-        delta: &Delta,
-        executed: Option<&Tally>,
+        delta: &OrderDelta,
+        executed: Option<&FillTally>,
         window_fills_max: usize,
     ) {
         let counters = &mut self.counters;
@@ -117,14 +106,14 @@ impl Scope {
             }
         }
         if let Some(executed) = executed.filter(|executed| !executed.is_nothing()) {
-            self.count_executed(executed, window_fills_max);
+            self.count_fills(executed, window_fills_max);
         }
-        if let Some(turn) = delta.turn {
-            self.count_turn(turn);
+        if let Some(change) = delta.outcome {
+            self.count_outcome(change);
         }
     }
 
-    fn count_executed(&mut self, executed: &Tally, window_fills_max: usize) {
+    fn count_fills(&mut self, executed: &FillTally, window_fills_max: usize) {
         let counters = &mut self.counters;
         counters.fills += executed.fills;
         counters.busted += executed.busted;
@@ -133,26 +122,25 @@ impl Scope {
         for (currency, change) in executed.money.iter() {
             counters.change_money(currency, change);
         }
-        // Of those that stand: in the place of a busted one an older one comes back.
+        // The window counts fills that are not busted: a bust makes room for an older one.
         let whole = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-        let standing = whole(counters.fills.saturating_sub(counters.busted));
+        let not_busted = whole(counters.fills.saturating_sub(counters.busted));
         let fills = self.window_fills.saturating_add(whole(executed.fills));
-        self.window_fills = fills.min(window_fills_max).min(standing);
+        self.window_fills = fills.min(window_fills_max).min(not_busted);
     }
 
     /// Moves one order from an outcome to another.
-    fn count_turn(&mut self, Turn { from, to, is_first }: Turn) {
+    fn count_outcome(&mut self, OutcomeChange { from, to, is_first }: OutcomeChange) {
         let counters = &mut self.counters;
         if let Some(from) = from {
-            *counters.left.get_mut(from) += 1;
+            counters.left[from] += 1;
             counters.outcome_changes += 1;
         }
         let Some(to) = to else { return };
         if is_first {
-            *counters.outcomes.get_mut(to) += 1;
+            counters.outcomes[to] += 1;
         } else {
-            let left = counters.left.get_mut(to);
-            *left = left.saturating_sub(1);
+            counters.left[to] = counters.left[to].saturating_sub(1);
         }
         match to {
             Outcome::Rejected => self.rejections_in_row = self.rejections_in_row.saturating_add(1),

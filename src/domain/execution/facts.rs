@@ -1,8 +1,8 @@
-//! One event into one order: checked against what is known, then added to its facts.
+//! Adds an event to the facts of its order.
 //!
-//! Input: an event about an order. Output: the order that it changed, or why it did not. Invariant:
-//! a duplicate or a refused event changes nothing. Deliberately absent: the checks (see `check`),
-//! and what the facts lead to (see `settle`).
+//! Input: an event about an order. Output: whether it changed the order, or why it was refused.
+//! Invariant: a duplicate or a refused event changes nothing. Deliberately absent: the checks (see
+//! `check`), and the effect of the facts on counters and windows (see `apply`).
 
 use std::sync::Arc;
 
@@ -12,26 +12,28 @@ use crate::domain::event::{
 use crate::domain::execution::check::{Novelty, check_fact, check_merge, check_names, content_of};
 use crate::domain::execution::context::Context;
 use crate::domain::execution::counters::Outcome;
-use crate::domain::execution::delta::Delta;
-use crate::domain::execution::fills::{Amendment, Correction, Fill, FillDone};
-use crate::domain::execution::named::Named;
-use crate::domain::execution::order::{ByNotional, End, Order, Ordered, Replace, Submission};
+use crate::domain::execution::delta::OrderDelta;
+use crate::domain::execution::fills::{Amendment, Correction, CountedFill, Fill};
+use crate::domain::execution::lookup::ReportedSymbol;
+use crate::domain::execution::order::{
+    AcceptedReplace, NotionalSize, Order, OrderSubmission, OrderedSize, TerminalFact,
+};
 use crate::domain::execution::orders::OrderKey;
 use crate::domain::execution::reason;
-use crate::domain::execution::tally::{Tally, flow, freeze};
+use crate::domain::execution::tally::{FillTally, flow, freeze};
 use crate::domain::execution::{Execution, OrderReport};
 use crate::domain::ids::OrderId;
 use crate::domain::record::Refusal;
 use crate::domain::symbols::SymbolKey;
 use crate::domain::units::{Decimal, Price};
 
-/// So much of its notional, in thousandths, fills an order that was given by it: prices move and
-/// quantities come in steps, so that what is left buys nothing more.
+/// The part of its notional, in thousandths, at which an order by notional counts as filled: prices
+/// move and quantities have steps, so that the rest does not buy another step.
 const NOTIONAL_FILLED_PERMILLE: i64 = 995;
 
-/// What became of a fact.
+/// The effect of an order event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
+pub enum FactEffect {
     /// It was added.
     Changed,
     /// It was known already.
@@ -49,38 +51,39 @@ impl Execution {
         &mut self,
         report: &OrderReport<'_>,
         context: &mut Context<'_, '_>,
-    ) -> Result<Taken, Refusal> {
+    ) -> Result<FactEffect, Refusal> {
         // Everything that can refuse the event is checked first: a refused event changes nothing.
         report.check_range()?;
         let (digest, reported) = (report.digest(), report.order);
-        let known = self.find(digest, &reported.order_id, || Named::by(reported, context))?;
+        let known =
+            self.find(digest, &reported.order_id, || ReportedSymbol::of(reported, context))?;
         let order = known.and_then(|key| self.orders.get(key));
         if let Some(order) = order {
             if let Err(refusal) = check_names(order, reported, context) {
-                self.dispute(known, report, Named::by(reported, context));
+                self.dispute(known, report, ReportedSymbol::of(reported, context));
                 return Err(refusal);
             }
             if check_fact(order, report)? == Novelty::Known {
-                return Ok(Taken::Duplicate);
+                return Ok(FactEffect::Duplicate);
             }
         }
-        let other = self.find_joined(known, report, || Named::by(reported, context))?;
+        let other = self.find_joined(known, report, || ReportedSymbol::of(reported, context))?;
         let joined = other.and_then(|other| self.orders.get(other));
         check_merge(order, joined, reported, context)?;
         self.check_fees((order, joined), report, context)?;
         let key = known.unwrap_or_else(|| self.insert(digest, report, context));
-        let Some(mut order) = self.orders.lend(key) else {
+        let Some(mut order) = self.orders.take(key) else {
             impossible!("an order that was just found or inserted is missing");
-            return Ok(Taken::Changed);
+            return Ok(FactEffect::Changed);
         };
         self.name(Arc::make_mut(&mut order), report, context);
         // The new id is joined before the fact is added: the replace is a fact of the joined order.
         if let Some(id) = report.new_order_id() {
-            self.orders.give_back(key, order);
+            self.orders.put_back(key, order);
             self.merge(key, (other, id), context);
-            let Some(merged) = self.orders.lend(key) else {
+            let Some(merged) = self.orders.take(key) else {
                 impossible!("an order is missing after a merge");
-                return Ok(Taken::Changed);
+                return Ok(FactEffect::Changed);
             };
             order = merged;
         }
@@ -89,15 +92,23 @@ impl Execution {
         if matches!(report.fact, OrderFact::Submitted(_)) {
             self.await_acknowledgement(key, context.now);
         }
-        self.settle(key, changed, context);
-        self.orders.give_back(key, order);
-        Ok(Taken::Changed)
+        self.apply(key, changed, context);
+        self.orders.put_back(key, order);
+        Ok(FactEffect::Changed)
     }
 
-    /// Notes that the id of an order was submitted for another symbol, too.
-    fn dispute(&mut self, known: Option<OrderKey>, report: &OrderReport<'_>, named: Named) {
-        let Some(order) = known.and_then(|key| self.orders.get_mut(key)) else { return };
-        let is_other = order.symbol.is_some_and(|symbol| named != Named::Known(symbol));
+    /// Marks an order whose id was submitted for another symbol too.
+    fn dispute(
+        &mut self,
+        known: Option<OrderKey>,
+        report: &OrderReport<'_>,
+        named: ReportedSymbol,
+    ) {
+        let Some(order) = known.and_then(|key| self.orders.get_mut(key)) else {
+            impossible!("an order that was just found is missing");
+            return;
+        };
+        let is_other = order.symbol.is_some_and(|symbol| named != ReportedSymbol::Known(symbol));
         order.is_disputed |= is_other && matches!(report.fact, OrderFact::Submitted(_));
     }
 
@@ -110,14 +121,14 @@ impl Execution {
     ) -> OrderKey {
         let mut order = Order::new(report.order.order_id.clone(), report.session.cloned());
         if self.orders.find_digest(digest).is_some() {
-            // Orders that share an id are told apart by their symbols from the beginning.
+            // Orders that share an id are filed by symbol, so that the new one needs its symbol first.
             self.name(&mut order, report, context);
         }
         self.orders.insert_digest(digest, order, context.now)
     }
 
-    /// Whether the fees that an event brings to its symbol, or whose symbol it tells, have as few
-    /// currencies as are kept. It is about the one order, and joins the other to it.
+    /// Refuses an event that adds one currency of fees too many to its symbol: by its own fee, or by
+    /// reporting the symbol of an order whose fees waited for it. A replace joins the `other` order.
     fn check_fees(
         &self,
         (one, other): (Option<&Order>, Option<&Order>),
@@ -131,18 +142,18 @@ impl Execution {
         }
         let symbol = orders.clone().find_map(|order| order.symbol);
         let symbol = symbol.or_else(|| context.symbols.get(report.order.symbol.as_ref()?));
-        // A new symbol past the bound is folded into that of the others.
+        // A new symbol beyond the bound is folded into `__other__`.
         let other = || context.symbols.other().filter(|_| !context.may_grow);
         let symbol = symbol.or_else(other);
-        let is_told = symbol.is_some() || report.order.symbol.is_some();
-        let told = orders.filter(|order| is_told && order.symbol.is_none());
-        self.check_currencies(symbol, told, report)
+        let is_reported = symbol.is_some() || report.order.symbol.is_some();
+        let named = orders.filter(|order| is_reported && order.symbol.is_none());
+        self.check_currencies(symbol, named, report)
     }
 
-    /// Notes symbol, side, strategy and venue, where they were not known. Breakdowns are a choice of
-    /// the settings; the names are facts of the order in any case.
+    /// Adds symbol, side, strategy and venue to an order that lacks them. The names of strategy and venue
+    /// are kept even if the settings do not break figures down by them.
     fn name(&mut self, order: &mut Order, report: &OrderReport<'_>, context: &mut Context<'_, '_>) {
-        // Checked to be the same, so there is nothing to look up; a folded one is counted.
+        // A known symbol was checked to be the same: no lookup. A folded one is interned to be counted.
         let is_known = order.symbol.is_some_and(|known| !context.symbols.is_other(known));
         let symbol =
             report.order.symbol.as_ref().filter(|_| !is_known).map(|symbol| context.intern(symbol));
@@ -166,7 +177,7 @@ impl Execution {
         }
     }
 
-    /// Makes `id` a further id of the order, and the facts of the other one facts of the order.
+    /// Files the order under `id` too, and merges the facts of the `other` order into it.
     fn merge(
         &mut self,
         key: OrderKey,
@@ -176,20 +187,25 @@ impl Execution {
         if let Some(mut gone) = other.and_then(|other| self.take_out(other))
             && let Some(order) = self.orders.get_mut(key)
         {
-            let both = order.done.outcome.and(gone.done.outcome);
-            // One submission stands for both from here on, and its references.
+            let both = order.counted.outcome.and(gone.counted.outcome);
+            // From here on, one submission and its references apply to both.
             freeze(order, &self.terms);
             freeze(&mut gone, &self.terms);
             let doubles = absorb(order, &mut gone);
-            // What both moved and counted under one fill id was moved and counted twice.
+            // A fill id that both orders had moved positions and counters twice.
             for double in doubles {
-                let back = -double.done.moved;
+                let back = -double.counted.moved;
                 if let Some((symbol, side)) = gone.symbol.zip(gone.side).filter(|_| !back.is_zero())
                 {
                     context.flows.push((symbol, flow(side, &double, back)));
                 }
-                let twice = Tally::without(&double, &self.terms);
-                self.count(&gone, &Delta::default(), Some(&twice), context.settings.window.fills);
+                let twice = FillTally::without(&double, &self.terms);
+                self.count(
+                    &gone,
+                    &OrderDelta::default(),
+                    Some(&twice),
+                    context.settings.window.fills,
+                );
             }
             if let Some(outcome) = both {
                 self.leave(key, outcome);
@@ -215,7 +231,7 @@ impl Execution {
                         freeze(order, &self.terms);
                     }
                     order.submission = Some(submission);
-                    order.done.settled = 0;
+                    order.counted.fills = 0;
                 }
             }
             OrderFact::Accepted(e) => {
@@ -227,21 +243,33 @@ impl Execution {
             OrderFact::Filled(e) => self.add_fill(order, fill_of(e, report), context),
             OrderFact::Rejected(e) => {
                 let reason = reason::classify(e.code.as_deref(), e.reason.as_deref());
-                let reason = u8::try_from(reason).unwrap_or(u8::MAX);
                 order.reject_reason.get_or_insert(reason);
                 let (reason, code) = (e.reason.clone(), e.code.clone());
-                end(order, End { reason, code, ..End::new(Outcome::Rejected, at) });
+                end(
+                    order,
+                    TerminalFact { reason, code, ..TerminalFact::new(Outcome::Rejected, at) },
+                );
             }
             OrderFact::Denied(e) => {
-                end(order, End { reason: e.reason.clone(), ..End::new(Outcome::Denied, at) });
+                end(
+                    order,
+                    TerminalFact {
+                        reason: e.reason.clone(),
+                        ..TerminalFact::new(Outcome::Denied, at)
+                    },
+                );
             }
             OrderFact::Cancelled(e) => {
                 let (initiator, reason) = (e.initiator, e.reason.clone());
-                end(order, End { initiator, reason, ..End::new(Outcome::Cancelled, at) });
+                end(
+                    order,
+                    TerminalFact { initiator, reason, ..TerminalFact::new(Outcome::Cancelled, at) },
+                );
             }
-            OrderFact::Expired(_) => end(order, End::new(Outcome::Expired, at)),
+            OrderFact::Expired(_) => end(order, TerminalFact::new(Outcome::Expired, at)),
             OrderFact::Replaced(e) => {
-                let replace = Replace { at, quantity: e.quantity, limit_price: e.limit_price };
+                let replace =
+                    AcceptedReplace { at, quantity: e.quantity, limit_price: e.limit_price };
                 if !order.replaces.contains(&replace) {
                     order.replaces.push(replace);
                 }
@@ -264,16 +292,16 @@ impl Execution {
         submitted: &OrderSubmitted,
         report: &OrderReport<'_>,
         context: &Context<'_, '_>,
-    ) -> Submission {
+    ) -> OrderSubmission {
         let at = report.at;
         let quotes = order.symbol.and_then(|symbol| self.quotes.get(symbol.index()));
         let age_max = context.settings.orders.arrival_age_max;
-        let told = submitted.arrival_price;
-        let arrival = told.and_then(Price::known).or_else(|| quotes?.at(at, age_max)).or(told);
+        let given = submitted.arrival_price;
+        let arrival = given.and_then(Price::known).or_else(|| quotes?.at(at, age_max)).or(given);
         let mut word = |word: &Option<Box<str>>| Some(self.words.place(word.as_deref()?));
         let order_type = word(&submitted.order_type);
         let time_in_force = word(&submitted.time_in_force);
-        Submission {
+        OrderSubmission {
             at,
             ordered: self.ordered(submitted.ordered, order.symbol, context),
             references: [submitted.expected_price, arrival, submitted.limit_price],
@@ -286,26 +314,26 @@ impl Execution {
         }
     }
 
-    /// How much was ordered. What is told of executions are prices, so that money is in units of the
-    /// instrument: less its multiplier.
+    /// The ordered size. Executions are summed as quantity x price, without the multiplier of the
+    /// instrument, so an amount of money is divided by it.
     fn ordered(
         &self,
-        ordered: event::Ordered,
+        ordered: event::OrderSize,
         symbol: Option<SymbolKey>,
         context: &Context<'_, '_>,
-    ) -> Ordered {
+    ) -> OrderedSize {
         let notional = match ordered {
-            event::Ordered::Quantity(quantity) => return Ordered::Quantity(quantity),
-            event::Ordered::Notional(notional) => notional,
+            event::OrderSize::Quantity(quantity) => return OrderedSize::Quantity(quantity),
+            event::OrderSize::Notional(notional) => notional,
         };
         let index = symbol.map(|symbol| self.instrument_of(symbol)).unwrap_or_default();
         let multiplier = context.settings.instruments.at(index).multiplier;
         let enough = notional.get().saturating_mul(Decimal::new(NOTIONAL_FILLED_PERMILLE, 3));
         let enough = enough.checked_div(multiplier).unwrap_or(enough);
-        Ordered::Notional(Box::new(ByNotional { notional, enough }))
+        OrderedSize::Notional(Box::new(NotionalSize { notional, enough }))
     }
 
-    /// Adds an execution, or what its second report tells and the first did not.
+    /// Adds an execution, or the details that only a second report of it has.
     fn add_fill(&self, order: &mut Order, mut fill: Fill, context: &mut Context<'_, '_>) {
         if let Some(symbol) = order.symbol {
             let instrument = context.settings.instruments.at(self.instrument_of(symbol));
@@ -317,8 +345,8 @@ impl Execution {
         let names = order.symbol.zip(order.side);
         let known = order.fills.all_mut().get_mut(place);
         if let Some(known) = known.filter(|known| !known.is_dated && fill.is_dated) {
-            // It moves the position at the time that is told now.
-            let change = -std::mem::take(&mut known.done.moved);
+            // It moves the position again, at the time that this report gives.
+            let change = -std::mem::take(&mut known.counted.moved);
             if let Some((symbol, side)) = names.filter(|_| !change.is_zero()) {
                 context.flows.push((symbol, flow(side, known, change)));
             }
@@ -327,16 +355,16 @@ impl Execution {
     }
 }
 
-/// Of two submissions in one chain that of the first id stands, then the earlier, and of two at
-/// one instant the one with the lower digest: not the one that arrived first.
-fn precedes(new: &Submission, known: &Submission) -> bool {
-    let rank = |s: &Submission| (!s.of_first_id, s.at, s.content.digest);
+/// Of two submissions in one chain, that of the first id wins, then the earlier one, then the one with
+/// the lower digest. The order of arrival does not matter.
+fn precedes(new: &OrderSubmission, known: &OrderSubmission) -> bool {
+    let rank = |s: &OrderSubmission| (!s.of_first_id, s.at, s.content.digest);
     rank(new) < rank(known)
 }
 
-/// Adds a terminal fact; of equal ones the earliest time is kept, and the first reason.
-fn end(order: &mut Order, end: End) {
-    let same = |e: &&mut End| e.outcome == end.outcome && e.initiator == end.initiator;
+/// Adds a terminal fact. Of equal ones, the earliest time and the first reason are kept.
+fn end(order: &mut Order, end: TerminalFact) {
+    let same = |e: &&mut TerminalFact| e.outcome == end.outcome && e.initiator == end.initiator;
     match order.ends.iter_mut().find(same) {
         Some(known) => {
             known.at = known.at.min(end.at);
@@ -347,8 +375,8 @@ fn end(order: &mut Order, end: End) {
     }
 }
 
-/// Moves the facts of `gone` into `order`. A fill that both have under one id is kept once; the
-/// other reports are returned.
+/// Moves the facts of `gone` into `order`. If both have a fill under one id, that of `order` stays and
+/// the other is returned.
 fn absorb(order: &mut Order, gone: &mut Order) -> Vec<Fill> {
     if let Some(mut submission) = gone.submission.take() {
         submission.of_first_id = false;
@@ -371,7 +399,7 @@ fn absorb(order: &mut Order, gone: &mut Order) -> Vec<Fill> {
     order.venue = order.venue.or(gone.venue);
     order.reject_reason = order.reject_reason.or(gone.reject_reason);
     order.is_disputed |= gone.is_disputed;
-    order.done.absorb(&gone.done);
+    order.counted.absorb(&gone.counted);
     doubles
 }
 
@@ -388,7 +416,7 @@ pub(super) fn fill_of(filled: &OrderFilled, report: &OrderReport<'_>) -> Fill {
         liquidity: filled.liquidity,
         synthetic: report.synthetic,
         is_final: filled.is_final,
-        done: FillDone::default(),
+        counted: CountedFill::default(),
     }
 }
 

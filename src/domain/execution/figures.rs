@@ -1,4 +1,4 @@
-//! What a window says: ratios, slippage, latencies. A figure without a sample is absent.
+//! The figures of a window: ratios, slippage, latencies. A figure without a sample is `None`.
 
 /// The figures of one window of ended orders.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,7 +17,7 @@ pub struct Figures {
     pub touched: usize,
     /// Of them, cancelled by the user without any fill.
     pub untouched_user_cancels: usize,
-    /// Fills in the window of fills, busted ones left out.
+    /// Fills in the window of fills, without busted ones.
     pub fills: usize,
     /// filled / ended, 0 to 1.
     pub fill_ratio: Option<f64>,
@@ -27,7 +27,7 @@ pub struct Figures {
     pub touch_ratio: Option<f64>,
     /// sum min(F, Q) / sum Q, 0 to 1.
     pub quantity_fill_ratio: Option<f64>,
-    /// Orders of known quantity behind `quantity_fill_ratio`.
+    /// Orders of known quantity: the samples of `quantity_fill_ratio`.
     pub quantity_samples: usize,
     /// rejected / ended, 0 to 1.
     pub rejection_ratio: Option<f64>,
@@ -55,7 +55,7 @@ pub struct SlippageFigures {
 /// A mean in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct MeanFigure {
-    /// Samples behind the mean.
+    /// Number of samples of the mean.
     pub samples: usize,
     /// The mean in seconds.
     pub seconds: Option<f64>,
@@ -75,11 +75,11 @@ pub struct Quantiles {
 }
 
 impl Quantiles {
-    /// Those of so many slippages; none without any.
+    /// The quantiles of these slippages; `None` without any.
     #[must_use]
     pub fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
-        // The smallest value that at least `percent` of all samples do not exceed.
+        // The smallest value that `percent` of all samples or more do not exceed.
         let rank = |percent: usize| {
             let rank = (values.len() * percent).div_ceil(100).max(1);
             values.get(rank - 1).copied()

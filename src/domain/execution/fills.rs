@@ -1,13 +1,14 @@
-//! The executions of one order, with busts and corrections, and what they add up to.
+//! The executions of one order, with busts and corrections, and their sums.
 //!
-//! Input: executions and amendments in any order of arrival. Output: executions as they stand, and
-//! their sums. Invariant: while every execution has a quantity of its own and none was amended,
-//! adding one and summing all is O(1). Deliberately absent: the order's quantity.
+//! Input: executions and amendments in any order of arrival. Output: executions after their
+//! amendments, and their sums. Invariant: while every execution has a quantity of its own and none
+//! was amended, adding one and summing all is O(1). Deliberately absent: the order's quantity.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::compact::ThinVec;
 use crate::domain::digest::{ByDigest, digest_of};
+use crate::domain::enum_set::EnumSet;
 use crate::domain::event::Liquidity;
 use crate::domain::execution::terms::TermsKey;
 use crate::domain::ids::{Currency, FillId};
@@ -25,13 +26,13 @@ pub struct Fills {
     /// Executions without a quantity of their own.
     rests: u32,
     /// Sums over all, as reported.
-    reported: Executed,
-    /// Digest of the id -> place, of executions beyond [`SEARCHED_MAX`]; none: there are none.
+    reported: FillSums,
+    /// Digest of the id -> place, for executions beyond [`SEARCHED_MAX`]; `None` without any.
     #[serde(with = "boxed")]
     places: Option<Box<ByDigest<usize>>>,
 }
 
-/// A fee, and its currency as reported; none: that of the instrument.
+/// A fee, and its reported currency; `None` for that of the instrument.
 pub type Fee = (Decimal, Option<Currency>);
 
 /// One execution.
@@ -41,9 +42,9 @@ pub struct Fill {
     pub id: Option<FillId>,
     /// Event time.
     pub at: Timestamp,
-    /// Whether the report told the time; else it is the time of receipt.
+    /// Whether the report had a time; otherwise `at` is the time of receipt.
     pub is_dated: bool,
-    /// Quantity as reported; none: what explicit fills leave.
+    /// Quantity as reported; `None` for the rest that explicit fills leave.
     pub quantity: Option<Quantity>,
     /// Price as reported.
     pub price: Price,
@@ -56,43 +57,49 @@ pub struct Fill {
     pub liquidity: Option<Liquidity>,
     /// Made by the engine to set its books right.
     pub synthetic: bool,
-    /// The venue says that nothing of the order is left.
+    /// The venue said that nothing of the order is left.
     pub is_final: bool,
-    /// What was made of it so far.
-    pub done: FillDone,
+    /// The part of it that is counted already.
+    pub counted: CountedFill,
 }
 
-/// What was made of one execution so far.
+/// The part of one execution that positions and counters already contain.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one thing done or not")]
-pub struct FillDone {
-    /// Signed change that it made to the position.
+pub struct CountedFill {
+    /// Signed change of the position.
     #[serde(with = "exact")]
     pub moved: Decimal,
     /// Its quantity in the totals.
     #[serde(with = "exact")]
     pub quantity: Decimal,
-    /// An adjustment moved the position by its fee.
-    pub fee_adjusted: bool,
-    /// Whether it is in the counters.
-    pub counted: bool,
-    /// Whether its fee is in the totals.
-    pub fee: bool,
-    /// Whether its slippage is in the histograms, and what it cost in the totals.
-    pub measured: bool,
-    /// Whether a bust of it is in the counters.
-    pub busted: bool,
-    /// How many corrections of it are in the counters.
+    /// The steps that are done.
+    pub steps: EnumSet<FillStep>,
+    /// Number of its corrections in the counters.
     pub corrected: u32,
     /// The currency and the multiplier that it was counted with.
     pub terms: TermsKey,
-    /// What the totals hold of it; none: what it was reported with.
-    pub stated: Option<Box<Stated>>,
+    /// Its amounts in the totals; `None` while they follow from its report.
+    pub amounts: Option<Box<FillAmounts>>,
 }
 
-/// What the totals of money and quantity hold of one execution.
+/// The steps of one execution, each done once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, enum_map::Enum)]
+pub enum FillStep {
+    /// It is in the counters.
+    Counted,
+    /// Its fee is in the totals.
+    FeeCounted,
+    /// An adjustment reported its fee too, and moved the position by it.
+    FeeAdjusted,
+    /// Its slippage is in the histograms, and its cost in the totals.
+    Measured,
+    /// Its bust is in the counters.
+    BustCounted,
+}
+
+/// The amounts of one execution in the totals of money and quantity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stated {
+pub struct FillAmounts {
     /// Quantity.
     #[serde(with = "exact")]
     pub quantity: Decimal,
@@ -114,38 +121,38 @@ pub struct Amendment {
     pub fill_id: FillId,
     /// Event time.
     pub at: Timestamp,
-    /// How it stands from now on; none: busted.
+    /// Its new terms; `None` for a bust.
     pub corrected: Option<Correction>,
 }
 
-/// What a correction puts in the place of what was reported.
+/// The terms that a correction puts in place of the reported ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Correction {
     /// Quantity.
     pub quantity: Quantity,
     /// Price.
     pub price: Price,
-    /// Fee; none: it stays what it was.
+    /// Fee; `None` if it is unchanged.
     #[serde(with = "exact")]
     pub fee: Option<Fee>,
 }
 
-/// An execution as it stands after busts and corrections.
+/// An execution after its busts and corrections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Effective {
-    /// Quantity: 0 when busted; none when it is what explicit fills leave.
+pub struct EffectiveFill {
+    /// Quantity, 0 when busted; `None` for the rest that explicit fills leave.
     pub quantity: Option<Decimal>,
     /// Price.
     pub price: Decimal,
 }
 
-/// What executions add up to.
+/// The sums over executions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Executed {
+pub struct FillSums {
     /// F: sum of the quantities.
     #[serde(with = "exact")]
     pub quantity: Decimal,
-    /// Sum of quantity x price; none when one has no price (0), or it cannot be held.
+    /// Sum of quantity x price; `None` if an execution has no price (0), or if the sum is out of range.
     #[serde(with = "exact")]
     pub notional: Option<Decimal>,
     /// Event time of the first.
@@ -158,7 +165,7 @@ pub struct Executed {
     pub is_final: bool,
 }
 
-impl Default for Executed {
+impl Default for FillSums {
     fn default() -> Self {
         Self {
             quantity: Decimal::ZERO,
@@ -171,11 +178,11 @@ impl Default for Executed {
     }
 }
 
-impl Executed {
-    /// Adds one execution; one of nothing is none.
-    pub fn add(&mut self, fill: &Fill, effective: Effective) {
+impl FillSums {
+    /// Adds one execution. An execution of quantity 0 adds nothing.
+    pub fn add(&mut self, fill: &Fill, effective: EffectiveFill) {
         let Some(quantity) = effective.quantity.filter(|quantity| !quantity.is_zero()) else {
-            // Of a quantity that is not known it may be the last one, too.
+            // An execution whose quantity is not known yet may be the last one, too.
             self.is_final |= fill.is_final && effective.quantity.is_none();
             return;
         };
@@ -206,13 +213,13 @@ impl Fills {
         self.all.push(fill);
     }
 
-    /// Adds a bust or a correction; its execution may come later.
+    /// Adds a bust or a correction; its execution may arrive later.
     pub fn amend(&mut self, amendment: Amendment) {
         self.amendments.push(amendment);
     }
 
-    /// Takes over the executions and amendments of another order that became part of this one. An
-    /// execution that both have under one id is kept once; the others' reports are returned.
+    /// Moves the executions and amendments of a merged order into this one. If both have an execution
+    /// under one id, the one here stays, and the other is returned.
     pub fn absorb(&mut self, gone: &mut Self) -> Vec<Fill> {
         let known =
             |fills: &Self, fill: &Fill| fill.id.as_ref().is_some_and(|id| fills.find(id).is_some());
@@ -242,11 +249,14 @@ impl Fills {
         first.map(|(at, _)| at).or_else(|| self.places.as_ref()?.get(&digest_of(id)).copied())
     }
 
-    /// Adds to the execution at a place what a second report of it tells and the first did not.
+    /// Completes the execution at a place with the details that only a second report of it has.
     pub fn complete(&mut self, at: usize, report: Fill) {
-        let Some(fill) = self.all.get_mut(at) else { return };
+        let Some(fill) = self.all.get_mut(at) else {
+            impossible!("the place of a known fill is outside of the fills");
+            return;
+        };
         fill.complete(report);
-        self.reported = Executed::default();
+        self.reported = FillSums::default();
         for fill in &self.all {
             self.reported.add(fill, fill.reported());
         }
@@ -258,7 +268,7 @@ impl Fills {
         &self.all
     }
 
-    /// The same, to note what was made of them.
+    /// The executions, to mark them as counted.
     pub fn all_mut(&mut self) -> &mut [Fill] {
         &mut self.all
     }
@@ -269,7 +279,7 @@ impl Fills {
         self.all.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no executions.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.all.is_empty()
@@ -281,32 +291,33 @@ impl Fills {
         &self.amendments
     }
 
-    /// Whether all executions stand as they were reported, each with a quantity of its own.
+    /// Whether no execution was amended and each one reported its own quantity.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         self.amendments.is_empty() && self.rests == 0
     }
 
-    /// The sums over all executions as reported: what they add up to while they are plain.
+    /// The sums over all executions as reported. Right while the executions are plain.
     #[must_use]
-    pub const fn reported(&self) -> Executed {
+    pub const fn reported(&self) -> FillSums {
         self.reported
     }
 
-    /// An execution as it stands: any bust undoes it, else the latest correction stands (by event
-    /// time, then by arrival).
+    /// An execution after its amendments: any bust undoes it, otherwise the latest correction applies
+    /// (by event time, then by arrival).
     #[must_use]
-    pub fn effective(&self, fill: &Fill) -> Effective {
+    pub fn effective(&self, fill: &Fill) -> EffectiveFill {
         let Some(id) = fill.id.as_ref().filter(|_| !self.amendments.is_empty()) else {
             return fill.reported();
         };
-        let mut latest: Option<(Timestamp, Effective)> = None;
+        let mut latest: Option<(Timestamp, EffectiveFill)> = None;
         for amendment in self.amendments.iter().filter(|a| a.fill_id == *id) {
             let Some(Correction { quantity, price, .. }) = amendment.corrected else {
-                return Effective { quantity: Some(Decimal::ZERO), ..fill.reported() };
+                return EffectiveFill { quantity: Some(Decimal::ZERO), ..fill.reported() };
             };
             if latest.is_none_or(|(at, _)| at <= amendment.at) {
-                let corrected = Effective { quantity: Some(quantity.get()), price: price.get() };
+                let corrected =
+                    EffectiveFill { quantity: Some(quantity.get()), price: price.get() };
                 latest = Some((amendment.at, corrected));
             }
         }
@@ -314,10 +325,10 @@ impl Fills {
     }
 }
 
-/// The fee of an execution as it stands: none after a bust, else that of the latest correction that
-/// gave one, else as reported.
+/// The fee of an execution after its amendments: none after a bust, otherwise that of the latest
+/// correction with a fee, otherwise the reported one.
 #[must_use]
-pub fn standing_fee<'a>(fill: &'a Fill, amendments: &'a [Amendment]) -> Option<&'a Fee> {
+pub fn amended_fee<'a>(fill: &'a Fill, amendments: &'a [Amendment]) -> Option<&'a Fee> {
     let Some(id) = fill.id.as_ref().filter(|_| !amendments.is_empty()) else {
         return fill.fee.as_ref();
     };
@@ -332,7 +343,7 @@ pub fn standing_fee<'a>(fill: &'a Fill, amendments: &'a [Amendment]) -> Option<&
 }
 
 impl Fill {
-    /// Takes the text of the currency of its fee from `known`, if it is that: it is held once then.
+    /// Shares the text of `known` if that is the currency of the fee, so that it is held once.
     pub fn share_currency(&mut self, known: &Currency) {
         if let Some((_, Some(currency))) = &mut self.fee
             && currency == known
@@ -341,7 +352,7 @@ impl Fill {
         }
     }
 
-    /// Whether a second report of it tells what the first did not.
+    /// Whether a second report of it has details that the first did not have.
     #[must_use]
     pub fn lacks(&self, report: &Self) -> bool {
         (!self.is_dated && report.is_dated)
@@ -351,7 +362,7 @@ impl Fill {
             || self.lacks_fee(report.fee.as_ref())
     }
 
-    /// Whether a fee tells what this one's does not: how much, or in which currency.
+    /// Whether `other` adds an amount or a currency.
     fn lacks_fee(&self, other: Option<&Fee>) -> bool {
         match (&self.fee, other) {
             (None, Some(_)) => true,
@@ -374,27 +385,30 @@ impl Fill {
 
     /// As it was reported.
     #[must_use]
-    pub fn reported(&self) -> Effective {
-        Effective { quantity: self.quantity.map(Quantity::get), price: self.price.get() }
+    pub fn reported(&self) -> EffectiveFill {
+        EffectiveFill { quantity: self.quantity.map(Quantity::get), price: self.price.get() }
     }
 }
 
-/// A map by digest that is mostly empty, stored like one that is there.
+/// Stores a missing map like an empty one.
 mod boxed {
     use serde::{Deserializer, Serializer};
 
     use crate::domain::digest::{ByDigest, sorted};
 
-    type Boxed = Option<Box<ByDigest<usize>>>;
+    type BoxedPlaces = Option<Box<ByDigest<usize>>>;
 
-    pub(super) fn serialize<S: Serializer>(map: &Boxed, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        map: &BoxedPlaces,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         match map {
             Some(map) => sorted::serialize(map, serializer),
             None => sorted::serialize(&ByDigest::<usize>::default(), serializer),
         }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Boxed, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BoxedPlaces, D::Error> {
         let map: ByDigest<usize> = sorted::deserialize(from)?;
         Ok((!map.is_empty()).then(|| Box::new(map)))
     }

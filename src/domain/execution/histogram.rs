@@ -10,15 +10,15 @@ use crate::domain::time::Timestamp;
 /// A histogram over fixed, rising bounds. Counts are of the bucket alone, not cumulative.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Histogram {
-    /// Borrowed from the program, or owned when a stored state brought them.
+    /// Borrowed from the program, or owned when read from a stored state.
     bounds: Cow<'static, [f64]>,
-    buckets: Vec<Bucket>,
+    buckets: Vec<HistogramBucket>,
     sum: f64,
 }
 
-/// One bucket.
+/// One bucket of a histogram.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Bucket {
+pub struct HistogramBucket {
     /// Observations in this bucket alone.
     pub count: u64,
     /// The latest observation that fell into it.
@@ -28,7 +28,7 @@ pub struct Bucket {
 /// One observation that can be looked up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Exemplar {
-    /// The order behind it.
+    /// The observed order.
     pub order_id: OrderId,
     /// The value observed.
     pub value: f64,
@@ -37,12 +37,12 @@ pub struct Exemplar {
 }
 
 impl Histogram {
-    /// An empty histogram over rising, finite `bounds`; one more bucket takes what is above.
+    /// An empty histogram over rising, finite `bounds`, with one more bucket above the last.
     #[must_use]
     pub fn new(bounds: &'static [f64]) -> Self {
         Self {
             bounds: Cow::Borrowed(bounds),
-            buckets: vec![Bucket::default(); bounds.len() + 1],
+            buckets: vec![HistogramBucket::default(); bounds.len() + 1],
             sum: 0.0,
         }
     }
@@ -55,7 +55,7 @@ impl Histogram {
 
     /// One bucket for each bound, and one above all.
     #[must_use]
-    pub fn buckets(&self) -> &[Bucket] {
+    pub fn buckets(&self) -> &[HistogramBucket] {
         &self.buckets
     }
 
@@ -71,13 +71,15 @@ impl Histogram {
         self.buckets.iter().map(|b| b.count).sum()
     }
 
-    /// Takes one finite observation.
+    /// Adds one finite observation.
     pub fn observe(&mut self, value: f64, order_id: Option<&OrderId>, at: Timestamp) {
         let at_bucket = self.bounds.partition_point(|bound| *bound < value);
-        if let Some(bucket) = self.buckets.get_mut(at_bucket) {
-            bucket.count += 1;
-            bucket.exemplar = order_id.map(|id| Exemplar { order_id: id.clone(), value, at });
-            self.sum += value;
-        }
+        let Some(bucket) = self.buckets.get_mut(at_bucket) else {
+            impossible!("a histogram lacks the bucket above its bounds");
+            return;
+        };
+        bucket.count += 1;
+        bucket.exemplar = order_id.map(|id| Exemplar { order_id: id.clone(), value, at });
+        self.sum += value;
     }
 }

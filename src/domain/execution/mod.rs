@@ -1,66 +1,81 @@
 //! Execution quality: orders as sets of facts, windows, figures, anomalies.
 //!
-//! Input: events about orders and quotes. Output: figures to read, changes of positions,
-//! anomalies. Invariants: any order of arrival leads to the same facts; a refused event changes
-//! nothing. Deliberately absent: positions (see `drift`) and the trading state.
+//! Input: events about orders, and quotes. Output: figures to read, changes of positions, anomalies.
+//! Invariants: any order of arrival leads to the same facts; a refused event changes nothing.
+//! Deliberately absent: positions (see `drift`) and the trading state.
+//!
+//! # Reading order
+//! The modules below are in the order in which an event passes them:
+//! 1. `report` joins an order event with its envelope, `lookup` finds its order in `orders`, `check`
+//!    and `currencies` accept or refuse it.
+//! 2. `facts` adds the fact to the `order` and its `fills`. An order knows its facts, the state that
+//!    they add up to, and the part of them that is counted.
+//! 3. `apply` works out the difference between the state and the counted part: `tally` for fills,
+//!    money and positions, `delta` for the order.
+//! 4. `scope` adds the difference to the `counters` and the `window` of each scope; a window gives
+//!    `figures`.
+//! 5. `anomaly` judges the figures.
+//!
+//! `view` reads all of it for the API and the exposition.
 
-pub mod counters;
-pub mod figures;
-pub mod histogram;
-pub mod sums;
-pub mod window;
-mod words;
-mod coin_fees;
-pub mod terms;
-pub mod fills;
-pub mod order;
-pub mod orders;
-pub mod reason;
-pub mod quotes;
-pub mod anomaly;
-pub mod scope;
-pub mod context;
-mod named;
-mod check;
 mod report;
-pub mod facts;
+mod lookup;
+pub mod orders;
+mod check;
 mod currencies;
+pub mod facts;
+pub mod order;
+pub mod fills;
+pub mod reason;
+mod word_table;
+mod price_history;
+pub mod context;
+mod apply;
+pub mod terms;
+mod coin_fees;
+mod slippage;
 mod tally;
 mod delta;
-mod slippage;
-mod settle;
+pub mod scope;
+pub mod counters;
+pub mod histogram;
+mod sums;
+pub mod window;
+pub mod figures;
+pub mod anomaly;
 mod view;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::drift::Market;
 use crate::domain::execution::context::Context;
-use crate::domain::ids::OrderId;
+use crate::domain::ids::{OrderId, Symbol};
 use crate::domain::settings::{IdScope, RuleIndex, Settings};
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
-use crate::domain::units::{Decimal, Price, exact};
+use crate::domain::units::{Decimal, Price, Side, exact};
 use crate::domain::versions::VersionedRows;
 
 use anomaly::{Figure, Observation};
 use coin_fees::CoinFees;
 use histogram::{Exemplar, Histogram};
 use order::Order;
-use orders::{Class, OrderKey, Orders};
-use quotes::Quotes;
+use orders::{OrderClass, OrderKey, Orders};
+use price_history::PriceHistory;
 use scope::Breakdown;
 use terms::{TermsKey, TermsTable};
-use window::Window;
-use words::Words;
+use window::OrderWindow;
+use word_table::WordTable;
 
-pub use reason::REJECT_REASONS;
+pub use reason::RejectReason;
 pub use report::OrderReport;
-pub use scope::{Place, Scope};
-pub use view::{EndView, FillView, OrderView};
+pub use scope::{Scope, ScopeKind};
+pub use view::{FillView, OrderView, TerminalFactView};
 
 /// Bounds of the latency histograms, in seconds.
 pub const LATENCY_BOUNDS: [f64; 15] =
@@ -76,31 +91,31 @@ pub struct Execution {
     whole: Scope,
     symbols: VersionedRows<Scope>,
     open: VersionedRows<OpenOrders>,
-    quotes: Vec<Quotes>,
+    quotes: Vec<PriceHistory>,
     instruments: Vec<RuleIndex>,
-    /// Within what the ids of its orders are unique.
+    /// The scope within which ids of orders are unique.
     id_scope: IdScope,
-    /// By symbol, with what its executions are counted.
+    /// By symbol: the terms that its executions are counted with.
     symbol_terms: Vec<TermsKey>,
     terms: TermsTable,
-    words: Words,
+    words: WordTable,
     coin_fees: CoinFees,
     strategies: Breakdown,
     venues: Breakdown,
     ack: Histogram,
     fill: Histogram,
     slippage: [Histogram; 3],
-    rejections: [u64; 11],
-    rejected: [Option<Exemplar>; 11],
+    rejections: EnumMap<RejectReason, u64>,
+    latest_rejections: EnumMap<RejectReason, Option<Exemplar>>,
     open_total: u64,
     unacknowledged_total: u64,
     /// Submissions in the order of receipt, until they are old enough to be unacknowledged.
-    awaited: VecDeque<Awaited>,
-    /// Overfills, conflicts and clock skews: the last of each, with its symbol.
-    noted: Vec<Noted>,
+    pending_acks: VecDeque<PendingAck>,
+    /// Overfills, conflicts and clock skews: one of each kind and symbol.
+    incidents: Vec<Incident>,
     dropped_open: u64,
     dropped_unknown: u64,
-    /// The settings changed, and nothing was judged by them yet.
+    /// The settings changed, and the next tick judges every scope by them.
     reconfigured: bool,
 }
 
@@ -115,17 +130,17 @@ struct OpenOrders {
     sell: Decimal,
 }
 
-/// A submission that nothing was heard of yet.
+/// A submission whose first answer from the venue is pending.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Awaited {
+struct PendingAck {
     key: OrderKey,
     number: u64,
     since: Timestamp,
 }
 
-/// Something that must not happen, and did.
+/// Events of a kind that must not happen at all.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Noted {
+struct Incident {
     figure: Figure,
     symbol: Option<SymbolKey>,
     count: u32,
@@ -144,19 +159,19 @@ impl Default for Execution {
             id_scope: IdScope::Account,
             symbol_terms: Vec::new(),
             terms: TermsTable::default(),
-            words: Words::default(),
+            words: WordTable::default(),
             coin_fees: CoinFees::default(),
             strategies: Breakdown::default(),
             venues: Breakdown::default(),
             ack: Histogram::new(&LATENCY_BOUNDS),
             fill: Histogram::new(&LATENCY_BOUNDS),
             slippage: [(); 3].map(|()| Histogram::new(&SLIPPAGE_BOUNDS)),
-            rejections: [0; 11],
-            rejected: [(); 11].map(|()| None),
+            rejections: EnumMap::default(),
+            latest_rejections: EnumMap::default(),
             open_total: 0,
             unacknowledged_total: 0,
-            awaited: VecDeque::new(),
-            noted: Vec::new(),
+            pending_acks: VecDeque::new(),
+            incidents: Vec::new(),
             dropped_open: 0,
             dropped_unknown: 0,
             reconfigured: false,
@@ -165,7 +180,7 @@ impl Default for Execution {
 }
 
 impl Execution {
-    /// Takes a quote.
+    /// Adds a quote.
     pub fn quote(
         &mut self,
         symbol: SymbolKey,
@@ -179,7 +194,7 @@ impl Execution {
         }
     }
 
-    /// Makes room for a symbol.
+    /// Makes room for a symbol, and for all symbols before it.
     pub fn open_symbol(&mut self, symbol: SymbolKey, context: &Context<'_, '_>) {
         let first = self.symbols.len();
         let len = symbol.index() + 1;
@@ -188,7 +203,7 @@ impl Execution {
         }
         self.symbols.grow(len, Scope::default);
         self.open.grow(len, OpenOrders::default);
-        self.quotes.resize_with(len, Quotes::default);
+        self.quotes.resize_with(len, PriceHistory::default);
         self.instruments.resize(len, RuleIndex::default());
         self.symbol_terms.resize(len, TermsKey::default());
         for at in context.symbols.iter_from(first) {
@@ -196,8 +211,8 @@ impl Execution {
         }
     }
 
-    /// Looks up the rules again, after the settings changed, and cuts windows to their length. What
-    /// they mean for anomalies is judged by the next tick.
+    /// Applies changed settings: looks up the rules of every symbol and trims the windows. The next
+    /// tick judges anomalies by them.
     pub fn configure(&mut self, account: &str, symbols: &SymbolTable, settings: &Settings) {
         self.whole.rule = settings.anomaly.index(account, "*");
         self.id_scope = *settings.orders.id_scope.for_account(account);
@@ -210,7 +225,7 @@ impl Execution {
 
     fn choose_rules(
         &mut self,
-        (key, symbol): (SymbolKey, &crate::domain::ids::Symbol),
+        (key, symbol): (SymbolKey, &Symbol),
         account: &str,
         settings: &Settings,
     ) {
@@ -225,7 +240,7 @@ impl Execution {
         }
     }
 
-    /// A second passed: orders grow old, anomalies of single events end.
+    /// A second passed: finds unacknowledged and expired orders, and ends incidents.
     pub fn tick(&mut self, context: &mut Context<'_, '_>) {
         let settings = context.settings;
         self.find_unacknowledged(context);
@@ -240,28 +255,33 @@ impl Execution {
                 self.judge(symbol, context);
             }
         }
-        self.judge_noted(context);
+        self.judge_incidents(context);
     }
 
-    /// Marks the open orders of which nothing was heard for too long.
+    /// Counts open orders without an answer for too long as unacknowledged, and judges their number.
     fn find_unacknowledged(&mut self, context: &mut Context<'_, '_>) {
         let after = context.settings.orders.unacknowledged_after;
-        while let Some(awaited) = self.awaited.front().copied() {
-            if !context.now.is_past(awaited.since, after) {
+        while let Some(pending) = self.pending_acks.front().copied() {
+            if !context.now.is_past(pending.since, after) {
                 break;
             }
-            self.awaited.pop_front();
-            if self.orders.number(awaited.key) != Some(awaited.number) {
+            self.pending_acks.pop_front();
+            // The order may have been dropped, and another one may have its place.
+            if self.orders.number(pending.key) != Some(pending.number) {
                 continue;
             }
-            let Some(order) = self.orders.get_mut(awaited.key) else { continue };
-            if order.is_acknowledged() || order.done.unacknowledged || !order.done.open {
+            let Some(order) = self.orders.get_mut(pending.key) else {
+                impossible!("an order with a number is missing");
+                continue;
+            };
+            if order.is_acknowledged() || order.counted.unacknowledged || !order.counted.open {
                 continue;
             }
             let Some(open) = order.symbol.and_then(|at| self.open.get_mut(at.index())) else {
+                impossible!("an order that is counted as open has no symbol");
                 continue;
             };
-            order.done.unacknowledged = true;
+            order.counted.unacknowledged = true;
             open.unacknowledged += 1;
             self.unacknowledged_total += 1;
         }
@@ -273,51 +293,51 @@ impl Execution {
             samples: count as usize,
             levels: rules.unacknowledged,
         };
-        if let Some(change) = self.whole.standings.judge(observation, rules, context.now) {
-            context.tell(None, change);
+        if let Some(change) = self.whole.anomalies.judge(observation, rules, context.now) {
+            context.emit(None, change);
         }
     }
 
-    /// Waits for the first word about a submission.
+    /// Starts to wait for the first answer to a submission.
     fn await_acknowledgement(&mut self, key: OrderKey, now: Timestamp) {
         if let Some(number) = self.orders.number(key) {
-            self.awaited.push_back(Awaited { key, number, since: now });
+            self.pending_acks.push_back(PendingAck { key, number, since: now });
         }
     }
 
-    /// Drops orders that waited too long for their submission, and ended ones past the horizon.
+    /// Drops orders that waited too long for their submission, and ended orders past the horizon.
     fn forget_old(&mut self, now: Timestamp, settings: &Settings) {
         let is_old = |orders: &Orders, class, age| {
             orders.oldest(class).is_some_and(|(_, since)| now.is_past(since, age))
         };
-        while is_old(&self.orders, Class::Unknown, settings.orders.unknown_age_max) {
-            self.drop_oldest(Class::Unknown);
+        while is_old(&self.orders, OrderClass::Unknown, settings.orders.unknown_age_max) {
+            self.drop_oldest(OrderClass::Unknown);
         }
-        while is_old(&self.orders, Class::Ended, settings.ingest.horizon) {
-            self.drop_oldest(Class::Ended);
+        while is_old(&self.orders, OrderClass::Ended, settings.ingest.horizon) {
+            self.drop_oldest(OrderClass::Ended);
         }
     }
 
     /// Number of orders held of a class.
     #[must_use]
-    pub fn held(&self, class: Class) -> usize {
+    pub fn held(&self, class: OrderClass) -> usize {
         self.orders.len(class)
     }
 
     /// Since when the oldest order of a class is in it (receive time).
     #[must_use]
-    pub fn oldest(&self, class: Class) -> Option<Timestamp> {
+    pub fn oldest(&self, class: OrderClass) -> Option<Timestamp> {
         self.orders.oldest(class).map(|(_, since)| since)
     }
 
-    /// Drops the oldest order of a class. Its later facts are those of an unknown order.
-    pub fn drop_oldest(&mut self, class: Class) {
+    /// Drops the oldest order of a class. Later facts about it start an unknown order.
+    pub fn drop_oldest(&mut self, class: OrderClass) {
         let Some((key, _)) = self.orders.oldest(class) else { return };
         match class {
-            Class::Open => self.dropped_open += 1,
-            Class::Unknown => self.dropped_unknown += 1,
-            Class::Ended => {
-                // It ended long ago: its entries stand in the windows without it.
+            OrderClass::Open => self.dropped_open += 1,
+            OrderClass::Unknown => self.dropped_unknown += 1,
+            OrderClass::Ended => {
+                // Its window entries stay. Its ids are free for new orders.
                 self.release_entries(key);
                 self.orders.remove(key);
                 return;
@@ -328,174 +348,174 @@ impl Execution {
         self.orders.remove(key);
     }
 
-    /// Leaves the window entries of an order without an owner.
+    /// Removes the owner of the window entries of an order.
     fn release_entries(&mut self, key: OrderKey) {
-        let Some(order) = self.orders.lend(key) else { return };
-        for place in Place::ALL {
-            let entry = order.done.entries.get(place.index()).copied().flatten();
-            if let (Some(entry), Some(scope)) = (entry, self.scope_of(&order, place)) {
+        let Some(order) = self.orders.take(key) else {
+            impossible!("an order to drop is missing");
+            return;
+        };
+        for (kind, entry) in order.counted.entries {
+            if let (Some(entry), Some(scope)) = (entry, self.scope_of(&order, kind)) {
                 scope.window.set_owner(entry, OrderKey::NOBODY);
             }
         }
-        self.orders.give_back(key, order);
+        self.orders.put_back(key, order);
     }
 
-    /// Takes an order out because it became part of another: out of windows and open orders too.
+    /// Removes an order that is merged into another one, from windows and open orders too.
     fn take_out(&mut self, key: OrderKey) -> Option<Order> {
-        let mut order = self.orders.lend(key)?;
-        for place in Place::ALL {
-            let entries = &mut Arc::make_mut(&mut order).done.entries;
-            let entry = entries.get_mut(place.index()).and_then(Option::take);
-            if let (Some(entry), Some(scope)) = (entry, self.scope_of(&order, place)) {
+        let mut order = self.orders.take(key)?;
+        let entries = std::mem::take(&mut Arc::make_mut(&mut order).counted.entries);
+        for (kind, entry) in entries {
+            if let (Some(entry), Some(scope)) = (entry, self.scope_of(&order, kind)) {
                 scope.window.remove(entry);
             }
         }
-        self.orders.give_back(key, order);
+        self.orders.put_back(key, order);
         self.close(key);
         self.orders.remove(key).map(Arc::unwrap_or_clone)
     }
 
-    /// Takes an order out of the open ones.
+    /// Removes an order from the open orders of its symbol.
     fn close(&mut self, key: OrderKey) {
         let Some(order) = self.orders.get_mut(key) else { return };
-        let done = &mut order.done;
+        let counted = &mut order.counted;
         let Some(open) = order.symbol.and_then(|at| self.open.get_mut(at.index())) else { return };
-        if std::mem::take(&mut done.open) {
+        if std::mem::take(&mut counted.open) {
             open.orders -= 1;
             self.open_total -= 1;
         }
-        if std::mem::take(&mut done.unacknowledged) {
+        if std::mem::take(&mut counted.unacknowledged) {
             open.unacknowledged -= 1;
             self.unacknowledged_total -= 1;
         }
-        let leaves = std::mem::take(&mut done.leaves);
+        let leaves = std::mem::take(&mut counted.leaves);
         match order.side {
-            Some(crate::domain::units::Side::Buy) => open.buy = open.buy.saturating_sub(leaves),
-            Some(crate::domain::units::Side::Sell) => open.sell = open.sell.saturating_sub(leaves),
+            Some(Side::Buy) => open.buy = open.buy.saturating_sub(leaves),
+            Some(Side::Sell) => open.sell = open.sell.saturating_sub(leaves),
             None => {}
         }
     }
 
-    /// The scope of an order at one place.
-    fn scope_of(&mut self, order: &Order, place: Place) -> Option<&mut Scope> {
-        match place {
-            Place::Whole => Some(&mut self.whole),
-            Place::Symbol => self.symbols.get_mut(order.symbol?.index()),
-            Place::Strategy => self.strategies.get_mut(order.strategy?.get()),
-            Place::Venue => self.venues.get_mut(order.venue?.get()),
+    /// The scope of an order of this kind.
+    fn scope_of(&mut self, order: &Order, kind: ScopeKind) -> Option<&mut Scope> {
+        match kind {
+            ScopeKind::Whole => Some(&mut self.whole),
+            ScopeKind::Symbol => self.symbols.get_mut(order.symbol?.index()),
+            ScopeKind::Strategy => self.strategies.get_mut(order.strategy?.get()),
+            ScopeKind::Venue => self.venues.get_mut(order.venue?.get()),
         }
     }
 
-    /// Tells an order that one of its entries was pushed out of its window.
-    fn forget_entry(&mut self, place: Place, owner: u32) {
+    /// Forgets the entry of an order in a window that evicted it.
+    fn forget_entry(&mut self, kind: ScopeKind, owner: u32) {
         let order = OrderKey::from_owner(owner).and_then(|key| self.orders.get_mut(key));
-        if let Some(entry) = order.and_then(|o| o.done.entries.get_mut(place.index())) {
-            *entry = None;
+        if let Some(order) = order {
+            order.counted.entries[kind] = None;
         }
     }
 
-    /// Cuts every window to its length and age. Whether any order left one.
+    /// Trims every window to its length and age. Returns whether an order left one.
     fn trim_windows(&mut self, settings: &Settings, horizon: Option<Timestamp>) -> bool {
         let max = settings.window.orders;
         let mut evicted = Vec::new();
-        let whole = std::iter::once((Place::Whole, &mut self.whole));
-        let symbols = self.symbols.iter_mut().map(|scope| (Place::Symbol, scope));
-        let strategies = self.strategies.scopes_mut().map(|scope| (Place::Strategy, scope));
-        let venues = self.venues.scopes_mut().map(|scope| (Place::Venue, scope));
-        for (place, scope) in whole.chain(symbols).chain(strategies).chain(venues) {
+        let whole = std::iter::once((ScopeKind::Whole, &mut self.whole));
+        let symbols = self.symbols.iter_mut().map(|scope| (ScopeKind::Symbol, scope));
+        let strategies = self.strategies.scopes_mut().map(|scope| (ScopeKind::Strategy, scope));
+        let venues = self.venues.scopes_mut().map(|scope| (ScopeKind::Venue, scope));
+        for (kind, scope) in whole.chain(symbols).chain(strategies).chain(venues) {
             while let Some(owner) = scope.window.evict(max, horizon) {
-                evicted.push((place, owner));
+                evicted.push((kind, owner));
             }
             scope.window_fills = scope.window_fills.min(settings.window.fills);
         }
         let any = !evicted.is_empty();
-        for (place, owner) in evicted {
-            self.forget_entry(place, owner);
+        for (kind, owner) in evicted {
+            self.forget_entry(kind, owner);
         }
         any
     }
 
-    /// Forgets what was counted of a symbol that was retired.
+    /// Forgets window, prices and incidents of a retired symbol.
     pub fn retire(&mut self, symbol: SymbolKey) {
         let scope = self.symbols.get_mut(symbol.index());
         let window = scope.map(|scope| std::mem::take(&mut scope.window));
         if let Some(quotes) = self.quotes.get_mut(symbol.index()) {
-            *quotes = Quotes::default();
+            *quotes = PriceHistory::default();
         }
-        for owner in window.iter().flat_map(Window::owners) {
-            self.forget_entry(Place::Symbol, owner);
+        for owner in window.iter().flat_map(OrderWindow::owners) {
+            self.forget_entry(ScopeKind::Symbol, owner);
         }
-        self.noted.retain(|noted| noted.symbol != Some(symbol));
+        self.incidents.retain(|incident| incident.symbol != Some(symbol));
         self.coin_fees.retire(symbol);
     }
 
-    /// Whether an adjustment of a position tells a fee, less than 0, that a fill told: then the
-    /// position was moved by it.
-    pub fn is_told(&mut self, symbol: SymbolKey, at: Timestamp, change: Decimal) -> bool {
+    /// Pairs an adjustment of a position by a fee (`change` below 0) with a fill. Returns whether a fill
+    /// reported the fee before; then the position has moved already.
+    pub fn pair_coin_fee(&mut self, symbol: SymbolKey, at: Timestamp, change: Decimal) -> bool {
         self.coin_fees.adjustment(symbol, at, -change)
     }
 
-    /// Which instrument a symbol is.
     fn instrument_of(&self, symbol: SymbolKey) -> RuleIndex {
         self.instruments.get(symbol.index()).copied().unwrap_or_default()
     }
 
-    /// With what the executions of a symbol are counted.
+    /// The terms that the executions of a symbol are counted with.
     fn terms_of(&self, symbol: SymbolKey) -> TermsKey {
         self.symbol_terms.get(symbol.index()).copied().unwrap_or_default()
     }
 
-    fn count_rejection(&mut self, reason: usize, order_id: &OrderId, at: Timestamp) {
-        if let (Some(count), Some(latest)) =
-            (self.rejections.get_mut(reason), self.rejected.get_mut(reason))
-        {
-            *count += 1;
-            *latest = Some(Exemplar { order_id: order_id.clone(), value: 1.0, at });
-        }
+    fn count_rejection(&mut self, reason: RejectReason, order_id: &OrderId, at: Timestamp) {
+        self.rejections[reason] += 1;
+        let exemplar = Exemplar { order_id: order_id.clone(), value: 1.0, at };
+        self.latest_rejections[reason] = Some(exemplar);
     }
 
-    /// Notes something that must not happen: an anomaly at once, and for a while.
-    pub fn note(
+    /// Records an incident: an anomaly at once, which stays active for `event_hold`.
+    pub fn record_incident(
         &mut self,
         figure: Figure,
         symbol: Option<SymbolKey>,
         context: &mut Context<'_, '_>,
     ) {
-        let known = self.noted.iter_mut().find(|n| n.figure == figure && n.symbol == symbol);
+        let known = self.incidents.iter_mut().find(|i| i.figure == figure && i.symbol == symbol);
         match known {
-            Some(noted) => {
-                noted.count = noted.count.saturating_add(1);
-                noted.last = context.now;
+            Some(incident) => {
+                incident.count = incident.count.saturating_add(1);
+                incident.last = context.now;
             }
-            None => self.noted.push(Noted { figure, symbol, count: 1, last: context.now }),
+            None => self.incidents.push(Incident { figure, symbol, count: 1, last: context.now }),
         }
-        self.judge_noted(context);
+        self.judge_incidents(context);
     }
 
-    /// Judges what was noted: it stands until nothing more was noted for long enough.
-    fn judge_noted(&mut self, context: &mut Context<'_, '_>) {
+    /// Judges the incidents. One ends when it did not happen again for `event_hold`.
+    fn judge_incidents(&mut self, context: &mut Context<'_, '_>) {
         let mut changes = Vec::new();
         let (whole, symbols, now) = (&mut self.whole, &mut self.symbols, context.now);
-        self.noted.retain(|noted| {
-            let scope = match noted.symbol {
+        self.incidents.retain(|incident| {
+            let scope = match incident.symbol {
                 None => Some(&mut *whole),
                 Some(at) => symbols.get_mut(at.index()),
             };
-            let Some(scope) = scope else { return false };
-            let rules = context.settings.anomaly.at(scope.rule);
-            let stands = !now.is_past(noted.last, rules.event_hold);
-            let observation = Observation {
-                figure: noted.figure,
-                value: stands.then(|| f64::from(noted.count)),
-                samples: noted.count as usize,
-                levels: noted.figure.levels_of_events(),
+            let Some(scope) = scope else {
+                impossible!("the symbol of an incident has no scope");
+                return false;
             };
-            let change = scope.standings.judge(observation, rules, now);
-            changes.extend(change.map(|change| (noted.symbol, change)));
-            stands
+            let rules = context.settings.anomaly.at(scope.rule);
+            let is_active = !now.is_past(incident.last, rules.event_hold);
+            let observation = Observation {
+                figure: incident.figure,
+                value: is_active.then(|| f64::from(incident.count)),
+                samples: incident.count as usize,
+                levels: incident.figure.levels_of_incident(),
+            };
+            let change = scope.anomalies.judge(observation, rules, now);
+            changes.extend(change.map(|change| (incident.symbol, change)));
+            is_active
         });
         for (symbol, change) in changes {
-            context.tell(symbol, change);
+            context.emit(symbol, change);
         }
     }
 
@@ -506,8 +526,8 @@ impl Execution {
         (open.buy, open.sell)
     }
 
-    /// What a comparison of positions asks of one symbol now; a mid older than `quote_age_max` is
-    /// none.
+    /// The market data of one symbol that a comparison of positions needs. A mid older than
+    /// `quote_age_max` is left out.
     #[must_use]
     pub fn market(&self, symbol: SymbolKey, now: Timestamp, quote_age_max: Duration) -> Market {
         let (open_buy, open_sell) = self.open_leaves(symbol);
@@ -516,7 +536,7 @@ impl Execution {
             open_buy,
             open_sell,
             mid: quotes.and_then(|quotes| quotes.mid(now, quote_age_max)),
-            last_fill: quotes.and_then(Quotes::last_fill),
+            last_fill: quotes.and_then(PriceHistory::last_fill),
         }
     }
 }

@@ -1,17 +1,21 @@
-//! One order as a set of facts, and what they add up to.
+//! One order as a set of facts, and the state that they add up to.
 //!
-//! Input: facts in any order of arrival. Output: [`Standing`]. Invariant: any permutation of the
-//! same facts stands for the same outcome and quantities. Deliberately absent: counting, windows
-//! and positions (see `settle`).
+//! Input: facts in any order of arrival. Output: [`OrderState`]. Invariant: every permutation of the
+//! same facts gives the same outcome and quantities. Deliberately absent: counting, windows and
+//! positions (see `apply`).
 
 use std::cmp::Ordering;
 
+use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::compact::{NonMaxU32, OneOrMany, ThinVec};
+use crate::domain::enum_set::EnumSet;
 use crate::domain::event::Initiator;
 use crate::domain::execution::counters::Outcome;
-use crate::domain::execution::fills::{Effective, Executed, Fills};
+use crate::domain::execution::fills::{EffectiveFill, FillSums, Fills};
+use crate::domain::execution::reason::RejectReason;
+use crate::domain::execution::scope::ScopeKind;
 use crate::domain::execution::slippage::slippage_bps;
 use crate::domain::execution::window::EntryKey;
 use crate::domain::ids::{OrderId, Session};
@@ -19,7 +23,7 @@ use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, Notional, Price, Quantity, Side, agree, exact};
 
-/// One order: its facts, and what was made of them so far.
+/// One order: its facts, and which part of them is counted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Order {
     /// The first id of its replace chain.
@@ -28,9 +32,9 @@ pub struct Order {
     pub aliases: ThinVec<OrderId>,
     /// The run of the engine.
     pub session: Option<Session>,
-    /// The instrument, once any fact told it.
+    /// The instrument, once a fact reported it.
     pub symbol: Option<SymbolKey>,
-    /// Buy or sell, once any fact told it.
+    /// Buy or sell, once a fact reported it.
     pub side: Option<Side>,
     /// Place of its strategy among the account's breakdowns.
     pub strategy: Option<NonMaxU32>,
@@ -43,31 +47,31 @@ pub struct Order {
     /// The venue's id of it.
     pub venue_order_id: Option<OrderId>,
     /// The submission.
-    pub submission: Option<Submission>,
+    pub submission: Option<OrderSubmission>,
     /// The earliest acceptance (event time).
     pub accepted_at: Option<Timestamp>,
     /// Executions, busts and corrections.
     pub fills: Fills,
     /// Accepted changes.
-    pub replaces: ThinVec<Replace>,
+    pub replaces: ThinVec<AcceptedReplace>,
     /// Terminal facts.
-    pub ends: ThinVec<End>,
-    /// Why it was rejected: place in `REJECT_REASONS`.
-    pub reject_reason: Option<u8>,
-    /// Its id was submitted for another symbol, too, and refused: a fact that says no symbol may be
-    /// about either.
+    pub ends: ThinVec<TerminalFact>,
+    /// Why it was rejected.
+    pub reject_reason: Option<RejectReason>,
+    /// A submission with the same id and another symbol was refused. From then on, a fact without a
+    /// symbol could be about either order.
     pub is_disputed: bool,
-    /// What was made of the facts so far.
-    pub done: Done,
+    /// The part of the facts that is counted already.
+    pub counted: CountedFacts,
 }
 
 /// The submission of an order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Submission {
+pub struct OrderSubmission {
     /// Event time.
     pub at: Timestamp,
-    /// How much was ordered.
-    pub ordered: Ordered,
+    /// The ordered quantity or amount.
+    pub ordered: OrderedSize,
     /// Reference prices by `Reference::ALL`.
     pub references: [Option<Price>; 3],
     /// The price when the strategy decided.
@@ -78,25 +82,25 @@ pub struct Submission {
     pub time_in_force: Option<NonMaxU32>,
     /// Whether it may only reduce a position.
     pub reduce_only: Option<bool>,
-    /// What was sent, to tell a duplicate from a conflict.
-    pub content: SubmissionContent,
-    /// Sent under the first id of the chain. One under a later id stands only while there is no
-    /// other, and of several the earliest.
+    /// Tells a duplicate from a conflict.
+    pub content: SubmissionDigest,
+    /// Sent under the first id of the chain. A submission under a later id counts only while there is
+    /// no other; of several, the earliest counts.
     pub of_first_id: bool,
 }
 
-/// How much was ordered.
+/// The ordered quantity or amount.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Ordered {
+pub enum OrderedSize {
     /// So many units.
     Quantity(Quantity),
     /// Units for an amount of money; few orders are.
-    Notional(Box<ByNotional>),
+    Notional(Box<NotionalSize>),
 }
 
 /// An amount of money that was ordered for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ByNotional {
+pub struct NotionalSize {
     /// As it was sent, in the quote currency.
     pub notional: Notional,
     /// The sum of quantity x price that fills the order.
@@ -104,9 +108,9 @@ pub struct ByNotional {
     pub enough: Decimal,
 }
 
-/// What tells one submission from another: the digest of its fields, and the time if it gave one.
+/// Identifies a submission: the digest of its fields, and the time if it gave one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SubmissionContent {
+pub struct SubmissionDigest {
     /// Digest of the fields.
     pub digest: u128,
     /// The sender's time.
@@ -115,89 +119,95 @@ pub struct SubmissionContent {
 
 /// An accepted change of the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Replace {
+pub struct AcceptedReplace {
     /// Event time.
     pub at: Timestamp,
-    /// The new total quantity; none: unchanged.
+    /// The new total quantity; `None` if it is unchanged.
     pub quantity: Option<Quantity>,
-    /// The new limit price; none: unchanged.
+    /// The new limit price; `None` if it is unchanged.
     pub limit_price: Option<Price>,
 }
 
 /// A terminal fact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct End {
+pub struct TerminalFact {
     /// Event time.
     pub at: Timestamp,
-    /// What it says.
+    /// The outcome that it reports.
     pub outcome: Outcome,
     /// Who cancelled.
     pub initiator: Option<Initiator>,
-    /// Why, as it was told.
+    /// Why, in the words of the sender.
     pub reason: Option<Box<str>>,
     /// Why it was rejected, as a code.
     pub code: Option<Box<str>>,
 }
 
-/// What was made of an order's facts so far.
+/// The part of an order that counters, histograms and windows already contain.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one thing done or not")]
-pub struct Done {
-    /// Executions, from the first, of which everything was made while they were plain.
-    pub settled: u32,
-    /// Its submission is counted.
-    pub submitted: bool,
-    /// Its acceptance is counted.
-    pub accepted: bool,
-    /// Outcomes that it arrived at once, by `Outcome::index`.
-    pub arrived: [bool; 5],
+pub struct CountedFacts {
+    /// Fills, from the first, that are counted completely. 0 as soon as one must be looked at again.
+    pub fills: u32,
+    /// The steps that are counted, each once in the life of an order.
+    pub once: EnumSet<CountedOnce>,
+    /// Outcomes that the order ever reached.
+    pub reached: EnumSet<Outcome>,
     /// The outcome that is counted now.
     pub outcome: Option<Outcome>,
-    /// An overfill is counted.
-    pub overfilled: bool,
-    /// The ordered quantity that is counted.
+    /// The ordered quantity in the counters.
     #[serde(with = "exact")]
     pub ordered: Decimal,
-    /// Its latency to the acceptance is observed.
-    pub ack_observed: bool,
-    /// Its latency from the acceptance to the first execution is observed.
-    pub first_fill_observed: bool,
-    /// Its fill time is observed.
-    pub fill_observed: bool,
-    /// It entered the windows; it may have been pushed out since.
-    pub entered: bool,
-    /// A missing reference is counted.
-    pub references_missed: bool,
-    /// Leaves that are counted as open.
+    /// The leaves in the open orders of the symbol.
     #[serde(with = "exact")]
     pub leaves: Decimal,
-    /// It is counted as open.
+    /// Whether it is counted as open.
     pub open: bool,
-    /// It is counted as unacknowledged.
+    /// Whether it is counted as unacknowledged.
     pub unacknowledged: bool,
-    /// Its entries in the windows of `Place::ALL`.
-    pub entries: [Option<EntryKey>; 4],
+    /// Whether it entered the windows; they may have evicted it since.
+    pub entered: bool,
+    /// Its entries in the windows of its scopes.
+    pub entries: EnumMap<ScopeKind, Option<EntryKey>>,
 }
 
-/// What the facts of an order add up to.
+/// The steps of an order that are counted once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, enum_map::Enum)]
+pub enum CountedOnce {
+    /// Its submission.
+    Submission,
+    /// Its acceptance.
+    Acceptance,
+    /// An overfill.
+    Overfill,
+    /// Its missing references.
+    MissingReferences,
+    /// The latency from submission to acceptance.
+    AckLatency,
+    /// The latency from acceptance to the first fill.
+    FirstFillLatency,
+    /// The latency from submission to the last fill.
+    FillLatency,
+}
+
+/// The state of an order that its facts add up to.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one thing that follows or not")]
-pub struct Standing {
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each read by name")]
+pub struct OrderState {
     /// Q, once known.
     pub quantity: Option<Decimal>,
     /// F: executed and not busted.
     pub filled: Decimal,
-    /// Sum of quantity x price over F; none when a price is not known, or it cannot be held.
+    /// Sum of quantity x price over F; `None` if a price is missing, or if the sum is out of range.
     pub notional: Option<Decimal>,
-    /// Whether it was given by an amount of money, not by a quantity.
+    /// Whether an amount of money was ordered, not a quantity.
     pub by_notional: bool,
     /// Whether F is more than Q.
     pub overfilled: bool,
-    /// How it ended; none: it did not, as far as is known.
+    /// How it ended; `None` while no fact says so.
     pub outcome: Option<Outcome>,
-    /// Event time of the first execution that stands.
+    /// Event time of the first fill that is not busted.
     pub first_fill_at: Option<Timestamp>,
-    /// Event time of the last execution that stands.
+    /// Event time of the last fill that is not busted.
     pub last_fill_at: Option<Timestamp>,
     /// Whether a synthetic execution is part of F.
     pub synthetic: bool,
@@ -229,7 +239,7 @@ impl Order {
             ends: ThinVec::default(),
             reject_reason: None,
             is_disputed: false,
-            done: Done::default(),
+            counted: CountedFacts::default(),
         }
     }
 
@@ -251,7 +261,7 @@ impl Order {
             || self.ends.iter().any(|end| end.outcome == Outcome::Rejected)
     }
 
-    /// Whether anything but its submission was heard.
+    /// Whether any event but its submission was received.
     #[must_use]
     pub fn is_acknowledged(&self) -> bool {
         self.accepted_at.is_some()
@@ -263,10 +273,10 @@ impl Order {
     /// The executions with their quantities resolved, in the order of arrival: those without a
     /// quantity of their own take what the explicit ones leave, the earliest takes all.
     #[must_use]
-    pub fn resolved(&self) -> Vec<Effective> {
+    pub fn resolved(&self) -> Vec<EffectiveFill> {
         let all = self.fills.all();
-        let mut fills: Vec<Effective> = all.iter().map(|f| self.fills.effective(f)).collect();
-        let open = |fill: &Effective| fill.quantity.is_none();
+        let mut fills: Vec<EffectiveFill> = all.iter().map(|f| self.fills.effective(f)).collect();
+        let open = |fill: &EffectiveFill| fill.quantity.is_none();
         if !fills.iter().any(open) {
             return fills;
         }
@@ -285,16 +295,16 @@ impl Order {
         fills
     }
 
-    /// The executions that something may still be made of, with their places. While they are plain
-    /// those are the ones that came since the order was last settled whole; else all.
+    /// The fills that may change a counter, with their places. While all fills are plain, those are
+    /// the ones that arrived since the order was last counted completely; otherwise all.
     #[must_use]
     #[inline]
-    pub fn unsettled(&self) -> OneOrMany<(usize, Effective)> {
+    pub fn uncounted_fills(&self) -> OneOrMany<(usize, EffectiveFill)> {
         if self.fills.is_empty() {
             return OneOrMany::default();
         }
         if self.fills.is_plain() {
-            let fills = self.fills.all().iter().enumerate().skip(self.done.settled as usize);
+            let fills = self.fills.all().iter().enumerate().skip(self.counted.fills as usize);
             return fills.map(|(at, fill)| (at, fill.reported())).collect();
         }
         self.resolved().into_iter().enumerate().collect()
@@ -302,11 +312,11 @@ impl Order {
 
     /// Q: the quantity of the last accepted replace (of several at one instant the largest), raised
     /// to what explicit executions had filled by that time; without one, that of the submission.
-    fn quantity(&self, fills: &[Effective]) -> Option<Decimal> {
+    fn quantity(&self, fills: &[EffectiveFill]) -> Option<Decimal> {
         let Some((at, quantity)) = self.last_quantity() else {
             return match &self.submission.as_ref()?.ordered {
-                Ordered::Quantity(quantity) => Some(quantity.get()),
-                Ordered::Notional(_) => None,
+                OrderedSize::Quantity(quantity) => Some(quantity.get()),
+                OrderedSize::Notional(_) => None,
             };
         };
         let by_then = self.fills.all().iter().zip(fills).filter(|(fill, _)| fill.at <= at);
@@ -320,12 +330,12 @@ impl Order {
     }
 
     /// Q, and what the executions add up to.
-    fn executed(&self) -> (Option<Decimal>, Executed) {
+    fn executed(&self) -> (Option<Decimal>, FillSums) {
         if self.fills.is_plain() && self.last_quantity().is_none() {
             return (self.quantity(&[]), self.fills.reported());
         }
         let fills = self.resolved();
-        let mut executed = Executed::default();
+        let mut executed = FillSums::default();
         for (fill, effective) in self.fills.all().iter().zip(&fills) {
             executed.add(fill, *effective);
         }
@@ -334,33 +344,32 @@ impl Order {
 
     /// The strongest terminal fact: it ends an order that is not filled.
     #[must_use]
-    pub fn end(&self) -> Option<&End> {
-        self.ends.iter().min_by_key(|e| (e.outcome.index(), e.at))
+    pub fn end(&self) -> Option<&TerminalFact> {
+        self.ends.iter().min_by_key(|e| (e.outcome, e.at))
     }
 
-    /// The amount of money that was ordered for; none: it was a quantity, or is not known.
+    /// The ordered amount of money; `None` for an ordered quantity, and before the submission.
     #[must_use]
-    pub fn by_notional(&self) -> Option<&ByNotional> {
+    pub fn by_notional(&self) -> Option<&NotionalSize> {
         match &self.submission.as_ref()?.ordered {
-            Ordered::Notional(by) => Some(by),
-            Ordered::Quantity(_) => None,
+            OrderedSize::Notional(by) => Some(by),
+            OrderedSize::Quantity(_) => None,
         }
     }
 
-    /// Whether the venue still holds that nothing is left: it accepted no new quantity after it said
-    /// so.
+    /// Whether a final fill still ends the order: the venue accepted no new quantity after it.
     fn is_final(&self) -> bool {
         let Some((replaced_at, _)) = self.last_quantity() else { return true };
         let fills = self.fills.all().iter().filter(|fill| fill.is_final);
-        let mut standing = fills.filter(|fill| {
+        let mut not_busted = fills.filter(|fill| {
             self.fills.effective(fill).quantity.is_none_or(|quantity| !quantity.is_zero())
         });
-        standing.any(|fill| fill.at >= replaced_at)
+        not_busted.any(|fill| fill.at >= replaced_at)
     }
 
-    /// What the facts add up to.
+    /// The state that the facts add up to.
     #[must_use]
-    pub fn standing(&self) -> Standing {
+    pub fn state(&self) -> OrderState {
         let (quantity, executed) = self.executed();
         let end = self.end();
         let against_quantity = quantity.map(|q| compare(executed.quantity, q));
@@ -373,7 +382,7 @@ impl Order {
         } else {
             (end.map(|end| end.outcome), end.map(|end| end.at))
         };
-        Standing {
+        OrderState {
             quantity,
             filled: executed.quantity,
             notional: executed.notional,
@@ -401,52 +410,42 @@ impl Order {
     /// Slippage of the order in basis points against each reference, positive = worse:
     /// s (P - ref) / abs(ref) x 10^4. None without a fill, a side or a usable reference.
     #[must_use]
-    pub fn slippage_bps(&self, standing: &Standing) -> [Option<f64>; 3] {
-        match self.side.zip(standing.notional) {
-            Some((side, notional)) => {
-                slippage_bps(side, notional, standing.filled, self.references())
-            }
+    pub fn slippage_bps(&self, state: &OrderState) -> [Option<f64>; 3] {
+        match self.side.zip(state.notional) {
+            Some((side, notional)) => slippage_bps(side, notional, state.filled, self.references()),
             None => [None; 3],
         }
     }
 }
 
-impl End {
-    /// A terminal fact of which nothing more is told.
+impl TerminalFact {
+    /// A terminal fact without any details.
     #[must_use]
     pub const fn new(outcome: Outcome, at: Timestamp) -> Self {
         Self { at, outcome, initiator: None, reason: None, code: None }
     }
 }
 
-impl Done {
-    /// Takes over what was counted of an order that became part of this one, so that nothing is
-    /// counted twice.
+impl CountedFacts {
+    /// Adds the counted part of an order that was merged into this one, so that nothing is counted
+    /// twice.
     pub fn absorb(&mut self, gone: &Self) {
-        self.submitted |= gone.submitted;
-        self.accepted |= gone.accepted;
-        for (arrived, theirs) in self.arrived.iter_mut().zip(gone.arrived) {
-            *arrived |= theirs;
-        }
+        self.once.extend(gone.once);
+        self.reached.extend(gone.reached);
         self.outcome = self.outcome.or(gone.outcome);
-        self.overfilled |= gone.overfilled;
         self.ordered = self.ordered.saturating_add(gone.ordered);
-        self.ack_observed |= gone.ack_observed;
-        self.first_fill_observed |= gone.first_fill_observed;
-        self.fill_observed |= gone.fill_observed;
-        self.references_missed |= gone.references_missed;
     }
 }
 
-impl Standing {
-    /// P = sum(q p) / F; none without a fill.
+impl OrderState {
+    /// P = sum(q p) / F; `None` without a fill.
     #[must_use]
     pub fn average_price(&self) -> Option<Decimal> {
         self.notional.filter(|_| !self.filled.is_zero())?.checked_div(self.filled)
     }
 }
 
-/// What was filled against what was ordered; equal within dust.
+/// Compares the filled with the ordered quantity; equal within dust.
 fn compare(filled: Decimal, ordered: Decimal) -> Ordering {
     let exactly = filled.cmp(&ordered);
     let is_dust = exactly.is_ne() && !filled.is_zero() && agree(filled, ordered);

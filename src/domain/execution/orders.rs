@@ -3,13 +3,15 @@
 //! Input: ids and orders. Output: [`OrderKey`]s that stay valid while the order is held.
 //! Invariants: an order is in exactly one list; every operation is O(1) in the number of orders, and
 //! O(log) in that of the symbols whose orders share an id. Deliberately absent: what an order means,
-//! and which of several orders an event is about (see `named`).
+//! and which of several orders an event is about (see `lookup`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::closed_set::closed_set;
 use crate::domain::digest::{ByDigest, digest_of, sorted};
 use crate::domain::execution::order::Order;
 use crate::domain::ids::{OrderId, Session};
@@ -20,11 +22,11 @@ use crate::domain::time::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderKey(u32);
 
-/// Not a place.
+/// Marks the end of a list; never a place.
 const NONE: u32 = u32::MAX;
 
 impl OrderKey {
-    /// Nobody: for window entries whose order is not held any more.
+    /// The owner of window entries whose order is not held any more.
     pub const NOBODY: u32 = NONE;
 
     /// The number that windows keep.
@@ -40,38 +42,27 @@ impl OrderKey {
     }
 }
 
-/// What bounds an order: each class has its own list and limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Class {
-    /// Submitted or accepted, and not ended.
-    Open,
-    /// Waiting for its submission.
-    Unknown,
-    /// Ended.
-    Ended,
-}
-
-impl Class {
-    const COUNT: usize = 3;
-
-    const fn index(self) -> usize {
-        match self {
-            Self::Open => 0,
-            Self::Unknown => 1,
-            Self::Ended => 2,
-        }
+closed_set! {
+    /// The class of an order. Each class has its own list and limit.
+    pub enum OrderClass {
+        /// Submitted or accepted, and not ended.
+        Open = "open",
+        /// Waiting for its submission.
+        Unknown = "unknown",
+        /// Ended.
+        Ended = "ended",
     }
 }
 
 /// An order in its place.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Slot {
-    /// None only while it is lent. Behind a pointer, so that lending moves that alone, and a vector of
-    /// slots that grows does not copy all orders. A copy of the state shares its orders with it, and
-    /// either copies one only when it changes: ingest waits for a copy of a million orders for a
-    /// seventh of the time.
+struct OrderSlot {
+    /// `None` only while the order is taken. Behind a pointer, so that taking it moves the pointer
+    /// alone, and a vector of slots that grows does not copy all orders. A copy of the state shares
+    /// the orders, and either side copies one only when it changes it: ingest waits for the copy of a
+    /// state, which may hold a million orders.
     order: Option<Arc<Order>>,
-    class: Class,
+    class: OrderClass,
     /// Receive time of its last fact.
     received_at: Timestamp,
     /// Receive time of the fact that brought it into its class.
@@ -84,36 +75,28 @@ struct Slot {
 
 /// A list of one class, oldest first.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct List {
+struct ClassList {
     oldest: u32,
     newest: u32,
     len: usize,
 }
 
 /// The orders of one account.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Orders {
-    slots: Vec<Option<Slot>>,
+    slots: Vec<Option<OrderSlot>>,
     free: Vec<u32>,
     #[serde(with = "sorted")]
     index: ByDigest<u32>,
-    /// By the digest of an id under which orders of several symbols stand: all of them. Mostly none.
+    /// Orders of several symbols that share an id, by the digest of the id. Mostly empty.
     twins: BTreeMap<u128, BTreeMap<SymbolKey, u32>>,
-    lists: [List; Class::COUNT],
+    lists: EnumMap<OrderClass, ClassList>,
     numbers: u64,
 }
 
-impl Default for Orders {
+impl Default for ClassList {
     fn default() -> Self {
-        let list = List { oldest: NONE, newest: NONE, len: 0 };
-        Self {
-            slots: Vec::new(),
-            free: Vec::new(),
-            index: ByDigest::default(),
-            twins: BTreeMap::new(),
-            lists: [list; Class::COUNT],
-            numbers: 0,
-        }
+        Self { oldest: NONE, newest: NONE, len: 0 }
     }
 }
 
@@ -124,13 +107,13 @@ impl Orders {
         self.find_digest(Self::digest(session, order_id))
     }
 
-    /// The order whose id has that [`Self::digest`].
+    /// The order filed under a [`Self::digest`].
     #[must_use]
     pub fn find_digest(&self, digest: u128) -> Option<OrderKey> {
         self.index.get(&digest).copied().map(OrderKey)
     }
 
-    /// What stands for the id of an order within its account.
+    /// The digest under which an order is filed within its account.
     #[must_use]
     pub fn digest(session: Option<&str>, order_id: &str) -> u128 {
         digest_of(&(session.unwrap_or_default(), order_id))
@@ -148,17 +131,19 @@ impl Orders {
         self.slot_mut(key.0)?.order.as_mut().map(Arc::make_mut)
     }
 
-    /// Lends an order, so that it can be changed beside its account. It is not found until it is
-    /// given back by [`Self::give_back`].
-    pub fn lend(&mut self, key: OrderKey) -> Option<Arc<Order>> {
+    /// Takes an order out of its slot, so that it can be changed while the rest of the account is
+    /// borrowed. Lookups do not find it until [`Self::put_back`].
+    pub fn take(&mut self, key: OrderKey) -> Option<Arc<Order>> {
         self.slot_mut(key.0)?.order.take()
     }
 
-    /// Takes a lent order back.
-    pub fn give_back(&mut self, key: OrderKey, order: Arc<Order>) {
-        if let Some(slot) = self.slot_mut(key.0) {
-            slot.order = Some(order);
-        }
+    /// Puts an order back into its slot.
+    pub fn put_back(&mut self, key: OrderKey, order: Arc<Order>) {
+        let Some(slot) = self.slot_mut(key.0) else {
+            impossible!("the slot of an order that was taken is gone");
+            return;
+        };
+        slot.order = Some(order);
     }
 
     /// The number of an order's first fact: another order in the same place has another.
@@ -167,9 +152,9 @@ impl Orders {
         self.slot(key.0).map(|slot| slot.number)
     }
 
-    /// What bounds an order.
+    /// The class of an order.
     #[must_use]
-    pub fn class(&self, key: OrderKey) -> Option<Class> {
+    pub fn class(&self, key: OrderKey) -> Option<OrderClass> {
         self.slot(key.0).map(|slot| slot.class)
     }
 
@@ -190,12 +175,12 @@ impl Orders {
         self.insert_digest(digest, Order::new(order_id, session), now)
     }
 
-    /// The same, of an order whose id has that [`Self::digest`].
+    /// Adds an order under a [`Self::digest`], as the newest of the unknown.
     pub fn insert_digest(&mut self, digest: u128, order: Order, now: Timestamp) -> OrderKey {
         self.numbers += 1;
-        let slot = Slot {
+        let slot = OrderSlot {
             order: Some(Arc::new(order)),
-            class: Class::Unknown,
+            class: OrderClass::Unknown,
             received_at: now,
             since: now,
             number: self.numbers,
@@ -205,6 +190,8 @@ impl Orders {
         let at = if let Some(at) = self.free.pop() {
             if let Some(place) = self.slots.get_mut(at as usize) {
                 *place = Some(slot);
+            } else {
+                impossible!("a free place lies outside of the slots");
             }
             at
         } else {
@@ -213,11 +200,11 @@ impl Orders {
             u32::try_from(self.slots.len() - 1).unwrap_or(NONE)
         };
         self.enter(digest, at);
-        self.link(at, Class::Unknown);
+        self.link(at, OrderClass::Unknown);
         OrderKey(at)
     }
 
-    /// Makes an order known under an id. Beside another one of another symbol both stand.
+    /// Files an order under an id. If an order of another symbol has the id, both keep it.
     fn enter(&mut self, digest: u128, at: u32) {
         let Some(first) = self.index.insert(digest, at).filter(|first| *first != at) else {
             return;
@@ -231,7 +218,7 @@ impl Orders {
         }
     }
 
-    /// The opposite, of an order that leaves.
+    /// Reverses [`Self::enter`].
     fn leave(&mut self, digest: u128, at: u32, symbol: Option<SymbolKey>) {
         let Some(twins) = self.twins.get_mut(&digest) else {
             if self.index.get(&digest) == Some(&at) {
@@ -250,26 +237,25 @@ impl Orders {
         }
     }
 
-    /// The orders of several symbols that stand under the id of that [`Self::digest`]; none: at
-    /// most one order does.
+    /// The orders of several symbols that share an id; `None` if at most one order has it.
     #[must_use]
     pub fn twins(&self, digest: u128) -> Option<&BTreeMap<SymbolKey, u32>> {
         self.twins.get(&digest)
     }
 
-    /// Whether orders of several symbols stand under any id.
+    /// Whether orders of several symbols share any id.
     #[must_use]
     pub fn has_twins(&self) -> bool {
         !self.twins.is_empty()
     }
 
-    /// The one of several orders under an id that has that symbol.
+    /// Of several orders that share an id, the one of this symbol.
     #[must_use]
     pub fn twin(&self, digest: u128, symbol: SymbolKey) -> Option<OrderKey> {
         self.twins.get(&digest)?.get(&symbol).copied().map(OrderKey)
     }
 
-    /// Makes an order known by a further id. An order that had the id is not found by it any more.
+    /// Files an order under a further id. An order that had the id is no longer found by it.
     pub fn alias(&mut self, key: OrderKey, order_id: &OrderId) {
         let Some(order) = self.get_mut(key) else { return };
         if order.order_id == *order_id || order.aliases.contains(order_id) {
@@ -282,7 +268,7 @@ impl Orders {
 
     /// Notes a fact at `now`, and moves the order to the end of the list of `class` if its class
     /// changed. Within a class the list is in the order of arrival in it.
-    pub fn touch(&mut self, key: OrderKey, class: Class, now: Timestamp) {
+    pub fn touch(&mut self, key: OrderKey, class: OrderClass, now: Timestamp) {
         let Some(slot) = self.slot_mut(key.0) else { return };
         slot.received_at = now;
         if slot.class != class {
@@ -307,15 +293,15 @@ impl Orders {
 
     /// The order that has been in a class longest, and since when (receive time).
     #[must_use]
-    pub fn oldest(&self, class: Class) -> Option<(OrderKey, Timestamp)> {
-        let list = self.lists.get(class.index())?;
-        self.slot(list.oldest).map(|slot| (OrderKey(list.oldest), slot.since))
+    pub fn oldest(&self, class: OrderClass) -> Option<(OrderKey, Timestamp)> {
+        let oldest = self.lists[class].oldest;
+        self.slot(oldest).map(|slot| (OrderKey(oldest), slot.since))
     }
 
     /// Number of orders of a class.
     #[must_use]
-    pub fn len(&self, class: Class) -> usize {
-        self.lists.get(class.index()).map_or(0, |list| list.len)
+    pub fn len(&self, class: OrderClass) -> usize {
+        self.lists[class].len
     }
 
     /// All orders with the numbers of their first facts, in that order, after the one numbered
@@ -331,16 +317,16 @@ impl Orders {
         all.into_iter()
     }
 
-    fn slot(&self, at: u32) -> Option<&Slot> {
+    fn slot(&self, at: u32) -> Option<&OrderSlot> {
         self.slots.get(at as usize)?.as_ref()
     }
 
-    fn slot_mut(&mut self, at: u32) -> Option<&mut Slot> {
+    fn slot_mut(&mut self, at: u32) -> Option<&mut OrderSlot> {
         self.slots.get_mut(at as usize)?.as_mut()
     }
 
-    fn link(&mut self, at: u32, class: Class) {
-        let Some(list) = self.lists.get_mut(class.index()) else { return };
+    fn link(&mut self, at: u32, class: OrderClass) {
+        let list = &mut self.lists[class];
         let newest = list.newest;
         list.newest = at;
         list.len += 1;
@@ -358,6 +344,7 @@ impl Orders {
 
     fn unlink(&mut self, at: u32) {
         let Some((class, older, newer)) = self.slot(at).map(|s| (s.class, s.older, s.newer)) else {
+            impossible!("an order to unlink is missing");
             return;
         };
         if let Some(slot) = self.slot_mut(older) {
@@ -366,14 +353,13 @@ impl Orders {
         if let Some(slot) = self.slot_mut(newer) {
             slot.older = older;
         }
-        if let Some(list) = self.lists.get_mut(class.index()) {
-            list.len -= 1;
-            if list.oldest == at {
-                list.oldest = newer;
-            }
-            if list.newest == at {
-                list.newest = older;
-            }
+        let list = &mut self.lists[class];
+        list.len -= 1;
+        if list.oldest == at {
+            list.oldest = newer;
+        }
+        if list.newest == at {
+            list.newest = older;
         }
     }
 }
@@ -389,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_of_several_symbols_stand_under_one_id() {
+    fn orders_of_several_symbols_share_one_id() {
         let mut orders = Orders::default();
         let mut symbols = SymbolTable::default();
         let mut key = |name: &str| symbols.intern(&Symbol::new(name).expect("a symbol"), || true);
@@ -418,14 +404,14 @@ mod tests {
         orders.alias(first, &id("A2"));
         assert_eq!(orders.find(None, "A2"), Some(first));
         assert_eq!(orders.find(Some("s"), "A"), None);
-        assert_eq!(orders.oldest(Class::Unknown).map(|o| o.0), Some(first));
-        orders.touch(first, Class::Open, now);
-        assert_eq!(orders.oldest(Class::Unknown).map(|o| o.0), Some(second));
-        assert_eq!((orders.len(Class::Open), orders.len(Class::Unknown)), (1, 1));
+        assert_eq!(orders.oldest(OrderClass::Unknown).map(|o| o.0), Some(first));
+        orders.touch(first, OrderClass::Open, now);
+        assert_eq!(orders.oldest(OrderClass::Unknown).map(|o| o.0), Some(second));
+        assert_eq!((orders.len(OrderClass::Open), orders.len(OrderClass::Unknown)), (1, 1));
         assert!(orders.remove(first).is_some());
         assert_eq!(orders.find(None, "A"), None);
         assert_eq!(orders.find(None, "A2"), None);
-        assert_eq!(orders.oldest(Class::Open), None);
+        assert_eq!(orders.oldest(OrderClass::Open), None);
         let again = orders.insert(id("C"), None, now);
         assert_eq!(orders.get(again).map(|o| o.order_id.as_str()), Some("C"));
         assert_eq!(orders.listing(0).count(), 2);

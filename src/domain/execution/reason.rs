@@ -1,98 +1,129 @@
-//! Why venues reject orders: free text to a closed set of reasons.
+//! Classifies rejections: the free text of a venue into a closed set of reasons.
 //!
-//! Input: a code and a text, as venues send them. Output: an index into [`REJECT_REASONS`]. The
-//! code decides if it names a reason; else the first pattern found in the code, then in the text,
-//! without regard to case.
+//! Input: a code and a text, as venues send them. Output: a [`RejectReason`]. The code decides if it
+//! names a reason; else the first pattern found in the code, then in the text, without regard to
+//! case.
 
-/// Reasons of rejections: the closed set of the label `reason`. The last one is for all else.
-pub const REJECT_REASONS: [&str; 11] = [
-    "post_only",
-    "insufficient_funds",
-    "invalid_price",
-    "invalid_quantity",
-    "reduce_only",
-    "rate_limit",
-    "risk_limit",
-    "market_closed",
-    "unknown_symbol",
-    "duplicate_id",
-    "other",
-];
+use crate::domain::closed_set::{ClosedSet, closed_set};
 
-/// Patterns in lower case and the place of their reason in [`REJECT_REASONS`]; the first that is
-/// found decides, so the narrower ones stand first.
-pub const PATTERNS: [(&str, usize); 58] = [
-    ("post_only", 0),
-    ("post only", 0),
-    ("post-only", 0),
-    ("postonly", 0),
-    ("would immediately match", 0),
-    ("immediately trigger", 0),
-    ("would have been a taker", 0),
-    ("would take liquidity", 0),
-    ("reduce_only", 4),
-    ("reduce only", 4),
-    ("reduce-only", 4),
-    ("reduceonly", 4),
-    ("duplicate", 9),
-    ("already exists", 9),
-    ("id not unique", 9),
-    ("rate limit", 5),
-    ("rate_limit", 5),
-    ("ratelimit", 5),
-    ("too many requests", 5),
-    ("throttl", 5),
-    ("insufficient", 1),
-    ("not enough", 1),
-    ("buying power", 1),
-    ("exceeds balance", 1),
-    ("margin call", 1),
-    ("no funds", 1),
-    ("unknown symbol", 8),
-    ("unknown_symbol", 8),
-    ("invalid symbol", 8),
-    ("symbol not found", 8),
-    ("unknown instrument", 8),
-    ("instrument not found", 8),
-    ("unknown asset", 8),
-    ("asset not found", 8),
-    ("unknown security", 8),
-    ("market closed", 7),
-    ("market is closed", 7),
-    ("market_closed", 7),
-    ("not open", 7),
-    ("outside trading hours", 7),
-    ("trading halt", 7),
-    ("exchange closed", 7),
-    ("session closed", 7),
-    ("risk", 6),
-    ("position limit", 6),
-    ("exceeds limit", 6),
-    ("order exceeds", 6),
-    ("notional limit", 6),
-    ("max position", 6),
-    ("min_notional", 3),
-    ("min notional", 3),
-    ("lot_size", 3),
-    ("lot size", 3),
-    ("quantity", 3),
-    ("qty", 3),
-    ("tick size", 2),
-    ("price_filter", 2),
-    ("price", 2),
-];
-
-/// The place of a rejection's reason in [`REJECT_REASONS`].
-#[must_use]
-pub fn classify(code: Option<&str>, reason: Option<&str>) -> usize {
-    let other = REJECT_REASONS.len() - 1;
-    let code = code.unwrap_or_default().to_ascii_lowercase();
-    if let Some(exact) = REJECT_REASONS.iter().position(|name| *name == code) {
-        return exact;
+closed_set! {
+    /// Why a venue rejected an order: the label `reason`.
+    pub enum RejectReason {
+        /// A post-only order would have taken liquidity.
+        PostOnly = "post_only",
+        /// The account lacks funds, margin or buying power.
+        InsufficientFunds = "insufficient_funds",
+        /// The price is off the tick size or out of range.
+        InvalidPrice = "invalid_price",
+        /// The quantity is off the lot size or out of range.
+        InvalidQuantity = "invalid_quantity",
+        /// A reduce-only order would have increased the position.
+        ReduceOnly = "reduce_only",
+        /// Too many requests.
+        RateLimit = "rate_limit",
+        /// A limit on risk, position or notional.
+        RiskLimit = "risk_limit",
+        /// The market is closed or halted.
+        MarketClosed = "market_closed",
+        /// The venue does not know the symbol.
+        UnknownSymbol = "unknown_symbol",
+        /// The venue knows the id already.
+        DuplicateId = "duplicate_id",
+        /// Any other reason.
+        Other = "other",
     }
-    let reason = reason.unwrap_or_default().to_ascii_lowercase();
-    let found = |text: &str| PATTERNS.iter().find(|(p, _)| text.contains(p)).map(|(_, at)| *at);
-    found(&code).or_else(|| found(&reason)).unwrap_or(other)
+}
+
+/// Patterns in lower case and the reason that each one means. The first one found decides, so
+/// narrower patterns come first.
+const PATTERNS: [(RejectReason, &[&str]); 10] = [
+    (
+        RejectReason::PostOnly,
+        &[
+            "post_only",
+            "post only",
+            "post-only",
+            "postonly",
+            "would immediately match",
+            "immediately trigger",
+            "would have been a taker",
+            "would take liquidity",
+        ],
+    ),
+    (RejectReason::ReduceOnly, &["reduce_only", "reduce only", "reduce-only", "reduceonly"]),
+    (RejectReason::DuplicateId, &["duplicate", "already exists", "id not unique"]),
+    (
+        RejectReason::RateLimit,
+        &["rate limit", "rate_limit", "ratelimit", "too many requests", "throttl"],
+    ),
+    (
+        RejectReason::InsufficientFunds,
+        &[
+            "insufficient",
+            "not enough",
+            "buying power",
+            "exceeds balance",
+            "margin call",
+            "no funds",
+        ],
+    ),
+    (
+        RejectReason::UnknownSymbol,
+        &[
+            "unknown symbol",
+            "unknown_symbol",
+            "invalid symbol",
+            "symbol not found",
+            "unknown instrument",
+            "instrument not found",
+            "unknown asset",
+            "asset not found",
+            "unknown security",
+        ],
+    ),
+    (
+        RejectReason::MarketClosed,
+        &[
+            "market closed",
+            "market is closed",
+            "market_closed",
+            "not open",
+            "outside trading hours",
+            "trading halt",
+            "exchange closed",
+            "session closed",
+        ],
+    ),
+    (
+        RejectReason::RiskLimit,
+        &[
+            "risk",
+            "position limit",
+            "exceeds limit",
+            "order exceeds",
+            "notional limit",
+            "max position",
+        ],
+    ),
+    (
+        RejectReason::InvalidQuantity,
+        &["min_notional", "min notional", "lot_size", "lot size", "quantity", "qty"],
+    ),
+    (RejectReason::InvalidPrice, &["tick size", "price_filter", "price"]),
+];
+
+/// The reason of a rejection.
+#[must_use]
+pub fn classify(code: Option<&str>, text: Option<&str>) -> RejectReason {
+    let [code, text] = [code, text].map(|text| text.unwrap_or_default().to_ascii_lowercase());
+    let found = |text: &str| {
+        let is_in = |(_, patterns): &&(RejectReason, &[&str])| {
+            patterns.iter().any(|pattern| text.contains(pattern))
+        };
+        PATTERNS.iter().find(is_in).map(|(reason, _)| *reason)
+    };
+    let exact = RejectReason::from_word(&code);
+    exact.or_else(|| found(&code)).or_else(|| found(&text)).unwrap_or(RejectReason::Other)
 }
 
 #[cfg(test)]
@@ -102,7 +133,7 @@ mod tests {
     #[test]
     fn reasons_are_a_closed_set() {
         let check = |code: Option<&str>, reason: Option<&str>, expect: &str| {
-            assert_eq!(REJECT_REASONS[classify(code, reason)], expect, "{code:?} {reason:?}");
+            assert_eq!(classify(code, reason).as_str(), expect, "{code:?} {reason:?}");
         };
         check(None, None, "other");
         check(Some("insufficient_funds"), Some("post only"), "insufficient_funds");

@@ -4,86 +4,116 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::execution::anomaly::{Standing, Standings};
+use crate::domain::closed_set::closed_set;
+use crate::domain::execution::anomaly::{
+    self, ActiveAnomalies, ActiveAnomaly, AnomalyChange, Figure, Observation,
+};
 use crate::domain::execution::counters::Counters;
 use crate::domain::execution::figures::{Figures, Quantiles};
-use crate::domain::execution::window::Window;
+use crate::domain::execution::window::OrderWindow;
 use crate::domain::ids::Symbol;
 use crate::domain::limits;
-use crate::domain::settings::{Reference, RuleIndex};
+use crate::domain::settings::{AnomalyRules, Levels, Reference, RuleIndex};
+use crate::domain::time::Timestamp;
 
 /// Counters, window and anomalies of one symbol, account, strategy or venue.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Scope {
     pub(super) counters: Counters,
-    pub(super) window: Window,
-    /// Fills in the window of fills, busted ones left out.
+    pub(super) window: OrderWindow,
+    /// Fills in the window of fills, without busted ones.
     pub(super) window_fills: usize,
-    /// Rejections in a row.
     pub(super) rejections_in_row: u32,
-    pub(super) standings: Standings,
-    /// Which anomaly rules are for it.
+    pub(super) anomalies: ActiveAnomalies,
     pub(super) rule: RuleIndex,
 }
 
 impl Scope {
-    /// What is counted for ever.
+    /// Its lifetime counters.
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// What the window says now. O(1).
+    /// The figures of its window. O(1).
     #[must_use]
     pub fn figures(&self) -> Figures {
         Figures { fills: self.window_fills, ..self.window.figures() }
     }
 
-    /// The anomalies that stand.
+    /// Its active anomalies.
     #[must_use]
-    pub fn anomalies(&self) -> &[Standing] {
-        self.standings.all()
+    pub fn anomalies(&self) -> &[ActiveAnomaly] {
+        self.anomalies.all()
     }
 
-    /// Slippages of the window's orders, of those that have one, in the order of the window.
+    /// The slippages in the window, in basis points, positive = worse, oldest first. Orders without
+    /// one are left out.
     #[must_use]
     pub fn slippages(&self, reference: Reference) -> Vec<f64> {
         self.window.slippages(reference.index())
     }
 
-    /// Quantiles of slippage over the window; none without a sample. Sorts the window.
+    /// Quantiles of slippage over the window; `None` without a sample. Sorts the window.
     #[must_use]
     pub fn quantiles(&self, reference: Reference) -> Option<Quantiles> {
         Quantiles::of(self.slippages(reference))
     }
-}
 
-/// The scopes that an order belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// The account as a whole.
-    Whole,
-    /// Its symbol.
-    Symbol,
-    /// Its strategy, if broken down.
-    Strategy,
-    /// Its venue, if broken down.
-    Venue,
-}
-
-impl Place {
-    /// All of them, in the order of indices.
-    pub const ALL: [Self; 4] = [Self::Whole, Self::Symbol, Self::Strategy, Self::Venue];
-
-    /// Place in [`Self::ALL`].
-    #[must_use]
-    pub const fn index(self) -> usize {
-        match self {
-            Self::Whole => 0,
-            Self::Symbol => 1,
-            Self::Strategy => 2,
-            Self::Venue => 3,
+    /// Judges the window and, for a symbol, its rejections in a row. Returns the changes.
+    pub(super) fn judge(
+        &mut self,
+        rules: &AnomalyRules,
+        kind: ScopeKind,
+        now: Timestamp,
+    ) -> Vec<AnomalyChange> {
+        let in_row = self.in_row(rules).filter(|_| kind == ScopeKind::Symbol);
+        let figures = self.window.judged(rules.slippage_reference.index());
+        let observations = anomaly::window_observations(&figures, rules);
+        // Fast path: no anomaly is active and none starts, so skip the comparison of each figure.
+        // Hot path: guarded by benches/instructions.
+        let is_in_row = in_row.is_some_and(|in_row| in_row.value.is_some());
+        if !is_in_row && self.anomalies.is_quiet(&observations, rules) {
+            return Vec::new();
         }
+        self.judge_each(observations, in_row, rules, now)
+    }
+
+    #[inline(never)]
+    fn judge_each(
+        &mut self,
+        observations: [Observation; 4],
+        in_row: Option<Observation>,
+        rules: &AnomalyRules,
+        now: Timestamp,
+    ) -> Vec<AnomalyChange> {
+        let observations = observations.into_iter().chain(in_row);
+        observations.filter_map(|o| self.anomalies.judge(o, rules, now)).collect()
+    }
+
+    fn in_row(&self, rules: &AnomalyRules) -> Option<Observation> {
+        let max = rules.consecutive_rejections?;
+        let reached = self.rejections_in_row >= max;
+        Some(Observation {
+            figure: Figure::ConsecutiveRejections,
+            value: reached.then(|| f64::from(self.rejections_in_row)),
+            samples: self.rejections_in_row as usize,
+            levels: Levels { warning: Some(f64::from(max)), critical: None },
+        })
+    }
+}
+
+closed_set! {
+    /// The kinds of scopes that an order belongs to.
+    pub enum ScopeKind {
+        /// The account as a whole.
+        Whole = "whole",
+        /// The symbol of the order.
+        Symbol = "symbol",
+        /// Its strategy, if strategies are broken down.
+        Strategy = "strategy",
+        /// Its venue, if venues are broken down.
+        Venue = "venue",
     }
 }
 
@@ -96,7 +126,7 @@ pub struct Breakdown {
 }
 
 impl Breakdown {
-    /// The place of a name, made if need be.
+    /// The place of a name; a new name gets one.
     pub(super) fn place(&mut self, name: &str) -> u32 {
         if let Some(place) = self.places.get(name) {
             return *place;
@@ -116,12 +146,10 @@ impl Breakdown {
         place
     }
 
-    /// The scope at a place.
     pub(super) fn get_mut(&mut self, place: u32) -> Option<&mut Scope> {
         self.scopes.get_mut(place as usize)
     }
 
-    /// All scopes, in the order of their places.
     pub(super) fn scopes_mut(&mut self) -> impl Iterator<Item = &mut Scope> {
         self.scopes.iter_mut()
     }
@@ -133,7 +161,7 @@ impl Breakdown {
             .filter_map(|(name, at)| Some((name.as_str(), self.scopes.get(*at as usize)?)))
     }
 
-    /// How many times a new name was folded.
+    /// Number of times that a new name was folded into `__other__`.
     #[must_use]
     pub const fn folded(&self) -> u64 {
         self.folded

@@ -1,8 +1,10 @@
-//! Running sums from which a value can be taken off again without leaving a trace.
+//! Running sums whose values can be subtracted again without a remainder.
 //!
-//! A plain `f64` sum drifts when values enter and leave a window a million times. Here a value is
-//! put on a fixed grid of 2^-40 once, the same way each time, and grid points are added as
-//! integers: what entered leaves exactly, and the order does not matter.
+//! # Design
+//! A plain `f64` sum drifts when values enter and leave a window a million times. Here each value is
+//! rounded once to a fixed grid of 2^-40, always the same way, and grid points are added as integers.
+//! Subtracting a value undoes its addition exactly, and the order of operations does not matter. The
+//! test `values_leave_no_remainder` holds that.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,38 +14,38 @@ const GRID: f64 = 1_099_511_627_776.0;
 /// A sum of `f64` values on a fixed grid. Each value is off by at most 2^-41. It has room for
 /// 100,000 values, the longest window, of those that [`Self::holds`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GridSum(i128);
+pub(super) struct GridSum(i128);
 
 impl GridSum {
     /// The largest value that [`Self::holds`]: 100,000 of them do not overflow.
     const VALUE_MAX: f64 = 1e21;
 
-    /// Whether a value can be added and taken off again without leaving a trace.
+    /// Whether a value can be added and subtracted again without a remainder.
     #[must_use]
-    pub fn holds(value: f64) -> bool {
+    pub(super) fn holds(value: f64) -> bool {
         value.abs() <= Self::VALUE_MAX
     }
 
-    /// Adds a value that [`Self::holds`]. One that it does not would come back to the same sum when
-    /// it is taken off, for the sum wraps.
-    pub fn add(&mut self, value: impl Into<GridPoint>) {
+    /// Adds a value that [`Self::holds`]. The sum wraps, so that even a larger value could be
+    /// subtracted again.
+    pub(super) fn add(&mut self, value: impl Into<GridPoint>) {
         self.0 = self.0.wrapping_add(value.into().0);
     }
 
-    /// Takes off a value that was added before.
-    pub fn sub(&mut self, value: impl Into<GridPoint>) {
+    /// Subtracts a value that was added before.
+    pub(super) fn sub(&mut self, value: impl Into<GridPoint>) {
         self.0 = self.0.wrapping_sub(value.into().0);
     }
 
     /// The sum.
     #[must_use]
-    pub fn get(self) -> f64 {
+    pub(super) fn get(self) -> f64 {
         float(self.0) / GRID
     }
 }
 
-/// The nearest float: of 64 bits the processor makes it, of 128 a function, which is kept out of
-/// the way: the compiler would call it for all.
+/// The nearest float. The processor converts 64 bits; 128 bits need a library function, which is kept
+/// out of line because the compiler would call it for every value.
 #[expect(clippy::cast_precision_loss, reason = "a statistic")]
 fn float(sum: i128) -> f64 {
     #[cold]
@@ -54,9 +56,9 @@ fn float(sum: i128) -> f64 {
     i64::try_from(sum).map_or_else(|_| long(sum), |sum| sum as f64)
 }
 
-/// A value on the grid, for those that several sums take.
+/// A value on the grid, for values that several sums add.
 #[derive(Clone, Copy, Debug)]
-pub struct GridPoint(i128);
+pub(super) struct GridPoint(i128);
 
 impl From<f64> for GridPoint {
     fn from(value: f64) -> Self {
@@ -66,11 +68,11 @@ impl From<f64> for GridPoint {
 
 /// The nearest point of the grid, away from zero between two.
 ///
-/// Of nearly all values 64 bits hold the point: the float's own digits, shifted so that they count
-/// in steps of the grid. That is a tenth of what rounding to 128 bits costs.
+/// For nearly all values, 64 bits hold the point: the mantissa of the float, shifted so that it counts
+/// in steps of the grid. Hot path: guarded by benches/instructions.
 #[inline]
 fn grid(value: f64) -> i128 {
-    /// Places of the digits behind the leading one.
+    /// Binary digits after the leading one.
     const DIGITS: u32 = f64::MANTISSA_DIGITS - 1;
     /// The exponent of a float whose last digit counts steps of the grid: its bias, less 40.
     const STEPS: u64 = 1023 + DIGITS as u64 - 40;
@@ -88,7 +90,7 @@ fn grid(value: f64) -> i128 {
     i128::from(if value.is_sign_negative() { -point.cast_signed() } else { point.cast_signed() })
 }
 
-/// The same for a value that 64 bits do not hold on the grid.
+/// The nearest point of the grid, for a value whose point needs more than 64 bits.
 #[cold]
 #[inline(never)]
 #[expect(clippy::cast_possible_truncation, reason = "saturates at the ends of the range")]
@@ -98,22 +100,22 @@ fn far(value: f64) -> i128 {
 
 /// A sum of nanoseconds with its number of samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NanoSum {
+pub(super) struct NanoSum {
     sum: i128,
     samples: usize,
 }
 
 impl NanoSum {
     /// Adds a sample, if there is one.
-    pub fn add(&mut self, nanos: Option<i64>) {
+    pub(super) fn add(&mut self, nanos: Option<i64>) {
         if let Some(nanos) = nanos {
             self.sum += i128::from(nanos);
             self.samples += 1;
         }
     }
 
-    /// Takes off a sample that was added before.
-    pub fn sub(&mut self, nanos: Option<i64>) {
+    /// Subtracts a sample that was added before.
+    pub(super) fn sub(&mut self, nanos: Option<i64>) {
         if let Some(nanos) = nanos {
             self.sum -= i128::from(nanos);
             self.samples = self.samples.saturating_sub(1);
@@ -122,28 +124,29 @@ impl NanoSum {
 
     /// Number of samples.
     #[must_use]
-    pub const fn samples(self) -> usize {
+    pub(super) const fn samples(self) -> usize {
         self.samples
     }
 
-    /// Mean in seconds; none without a sample.
+    /// Mean in seconds; `None` without a sample.
     #[must_use]
-    pub fn mean_seconds(self) -> Option<f64> {
+    pub(super) fn mean_seconds(self) -> Option<f64> {
         (self.samples > 0).then(|| float(self.sum) / count(self.samples) / 1e9)
     }
 }
 
-/// `part / whole` as the nearest float; none when the whole is empty.
+/// `part / whole` as the nearest float; `None` when the whole is 0.
 #[must_use]
 #[inline]
-pub fn ratio(part: usize, whole: usize) -> Option<f64> {
+pub(super) fn ratio(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| count(part) / count(whole))
 }
 
-/// A count as a float. The processor knows how to make it of a signed number alone.
+/// A count as a float. Converted from a signed number, because the processor has no conversion from
+/// an unsigned one.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts of a window are far below 2^53")]
-pub const fn count(count: usize) -> f64 {
+pub(super) const fn count(count: usize) -> f64 {
     count.cast_signed() as f64
 }
 
@@ -155,7 +158,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn short_values_are_rounded_as_long_ones(value in any::<f64>(), small in -1e8f64..1e8) {
+        fn short_values_round_like_long_ones(value in any::<f64>(), small in -1e8f64..1e8) {
             #[expect(clippy::cast_possible_truncation, reason = "as what it is compared with")]
             let plain = |value: f64| (value * GRID).round() as i128;
             let half = (small / GRID).round() + 0.5;
@@ -165,7 +168,7 @@ mod tests {
         }
 
         #[test]
-        fn what_leaves_leaves_nothing(values in prop::collection::vec(-1e6f64..1e6, 0..50)) {
+        fn values_leave_no_remainder(values in prop::collection::vec(-1e6f64..1e6, 0..50)) {
             let mut sum = GridSum::default();
             for value in &values {
                 sum.add(*value);

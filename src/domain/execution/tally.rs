@@ -1,61 +1,66 @@
-//! What the executions of one order add to positions and counters, and take away again.
+//! Additions of the executions of one order to positions and counters, and their reversal.
 //!
-//! Input: the executions of an order as they stand, and what was made of them before. Output: the
-//! difference. Invariants: an execution is counted once; totals and positions follow busts,
-//! corrections and late fees both ways; what is taken away is what was added, in its currency.
+//! Input: the executions of an order after their amendments, and the counted part of each. Output:
+//! the difference. Invariants: an execution is counted once; totals and positions follow busts,
+//! corrections and late fees in both directions; a reversal subtracts exactly the amounts that were
+//! added, in their currency.
 //!
 //! # Design
-//! An execution does not keep what it added: there are a million of them, and while nothing of it
-//! was restated that follows from its report. One that was restated keeps it (`FillDone::stated`),
-//! and it is written down before a report or the references of the order change ([`freeze`]).
+//! An execution does not store the amounts that it added: there may be a million executions, and
+//! while nothing was amended the amounts follow from its report. An amended execution stores them
+//! (`CountedFill::amounts`). [`freeze`] stores them before a report or the references of the order
+//! change, because they could not be derived afterwards. `tests/fold/restating.rs` holds this.
 
 use crate::domain::compact::OneOrMany;
 use crate::domain::drift::{Flow, FlowKind};
 use crate::domain::execution::coin_fees::CoinFees;
 use crate::domain::execution::context::Context;
 use crate::domain::execution::counters::MoneyChange;
-use crate::domain::execution::fills::{Amendment, Effective, Fee, Fill, Stated, standing_fee};
-use crate::domain::execution::order::{Order, Standing};
+use crate::domain::execution::fills::{
+    Amendment, EffectiveFill, Fee, Fill, FillAmounts, FillStep, amended_fee,
+};
+use crate::domain::execution::order::{Order, OrderState};
 use crate::domain::execution::slippage::slippage_bps;
-use crate::domain::execution::terms::{Terms, TermsKey, TermsTable};
+use crate::domain::execution::terms::{FillTerms, TermsKey, TermsTable};
 use crate::domain::ids::Currency;
 use crate::domain::settings::{Instrument, Reference};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::units::{Decimal, Price, Side};
 
-/// What the executions of one order add to the counters this time.
+/// Additions of the executions of one order to the counters; negative amounts are reversals.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
-    /// Executions.
+pub(super) struct FillTally {
+    /// Executions counted for the first time.
     pub(super) fills: u64,
     /// Executions busted.
     pub(super) busted: u64,
     /// Corrections.
     pub(super) corrected: u64,
-    /// Change of the executed quantity; negative: taken away.
+    /// Change of the executed quantity.
     pub(super) quantity: Decimal,
     /// Changes of money by currency.
     pub(super) money: OneOrMany<(Currency, MoneyChange)>,
-    /// Slippage of single executions.
-    pub(super) slippage: OneOrMany<Measured>,
+    /// Slippage of single executions, measured for the first time.
+    pub(super) slippage: OneOrMany<MeasuredSlippage>,
 }
 
 /// Slippage of a quantity executed for a notional, in basis points by `Reference::ALL`.
 #[derive(Debug)]
-pub(super) struct Measured {
+pub(super) struct MeasuredSlippage {
     quantity: Decimal,
     notional: Decimal,
     pub(super) bps: [Option<f64>; 3],
 }
 
-/// What executions are measured against: the side, and the references by `Reference::ALL`.
-type Measure = (Side, [Option<Price>; 3]);
+/// The basis that slippage is measured against: the side, and the references by `Reference::ALL`.
+type SlippageBasis = (Side, [Option<Price>; 3]);
 
-/// Moves the position by what these executions of an order are now against what they were. A fee
-/// that was taken in the base of the instrument comes off what arrived, unless an adjustment told it.
+/// Moves the position from the counted state of these executions to their present one. A fee in the
+/// base currency of the instrument reduces the quantity that arrived, unless an adjustment of the
+/// position reported it too.
 pub(super) fn move_position(
     order: &mut Order,
-    fills: &OneOrMany<(usize, Effective)>,
+    fills: &OneOrMany<(usize, EffectiveFill)>,
     (symbol, instrument): (SymbolKey, &Instrument),
     coin_fees: &mut CoinFees,
     context: &mut Context<'_, '_>,
@@ -64,33 +69,36 @@ pub(super) fn move_position(
     for (at, effective) in fills.iter() {
         let Some(quantity) = effective.quantity else { continue };
         let amendments = order.fills.amendments();
-        let fee = order.fills.all().get(*at).and_then(|fill| standing_fee(fill, amendments));
+        let fee = order.fills.all().get(*at).and_then(|fill| amended_fee(fill, amendments));
         let fee = fee.and_then(|(fee, currency)| Some((*fee, currency.as_ref()?)));
         let taken = fee.filter(|(_, currency)| {
-            // Mostly it is the currency of the price.
+            // Usually the fee is in the currency of the price: check that first.
             **currency != instrument.currency
                 && context.symbols.name(symbol).is_some_and(|s| instrument.is_base(s, currency))
         });
         let taken = taken.map(|(fee, _)| fee);
-        let Some(fill) = order.fills.all_mut().get_mut(*at) else { continue };
+        let Some(fill) = order.fills.all_mut().get_mut(*at) else {
+            impossible!("a fill that was just listed is missing");
+            continue;
+        };
         let mut target = side.signed(quantity);
-        if let Some(fee) = taken.filter(|_| !fill.done.fee_adjusted) {
+        if let Some(fee) = taken.filter(|_| !fill.counted.steps.contains(FillStep::FeeAdjusted)) {
             let less = target.saturating_sub(fee);
-            if less != fill.done.moved && coin_fees.fill(symbol, fill.at, fee) {
-                fill.done.fee_adjusted = true;
+            if less != fill.counted.moved && coin_fees.fill(symbol, fill.at, fee) {
+                fill.counted.steps.insert(FillStep::FeeAdjusted);
             } else {
                 target = less;
             }
         }
-        let change = target.saturating_sub(fill.done.moved);
+        let change = target.saturating_sub(fill.counted.moved);
         if !change.is_zero() {
-            fill.done.moved = target;
+            fill.counted.moved = target;
             context.flows.push((symbol, flow(side, fill, change)));
         }
     }
 }
 
-/// A change of position by an execution, at its time.
+/// A change of position by an execution, at the time of the execution.
 pub(super) fn flow(side: Side, fill: &Fill, change: Decimal) -> Flow {
     let kind = match side {
         Side::Buy => FlowKind::Buy,
@@ -99,57 +107,64 @@ pub(super) fn flow(side: Side, fill: &Fill, change: Decimal) -> Flow {
     Flow { time: fill.at, change, kind }
 }
 
-/// Writes down what the totals hold of each execution, before the order's references or the
-/// report of an execution change: it could not be told any more. All of them are looked at again.
+/// Stores the amounts of each execution in the totals, before the references of the order or the
+/// report of an execution change: afterwards they could not be derived. Every execution is looked at
+/// again.
 pub(super) fn freeze(order: &mut Order, table: &TermsTable) {
     let measure = measure_of(order);
     for fill in order.fills.all_mut() {
-        if fill.done.counted && fill.done.stated.is_none() {
-            let stated = table.get(fill.done.terms).map(|terms| stated(fill, measure, terms));
-            fill.done.stated = stated.map(Box::new);
+        if fill.counted.steps.contains(FillStep::Counted) && fill.counted.amounts.is_none() {
+            let amounts = table.get(fill.counted.terms);
+            let amounts = amounts.map(|terms| counted_amounts(fill, measure, terms));
+            fill.counted.amounts = amounts.map(Box::new);
         }
     }
-    order.done.settled = 0;
+    order.counted.fills = 0;
 }
 
-fn measure_of(order: &Order) -> Option<Measure> {
+fn measure_of(order: &Order) -> Option<SlippageBasis> {
     order.side.zip(order.submission.as_ref().map(|_| order.references()))
 }
 
-/// What the totals hold of an execution.
-fn stated(fill: &Fill, measure: Option<Measure>, terms: &Terms) -> Stated {
-    let done = &fill.done;
-    if let Some(stated) = &done.stated {
-        return (**stated).clone();
+/// The amounts of an execution that the totals contain.
+fn counted_amounts(fill: &Fill, measure: Option<SlippageBasis>, terms: &FillTerms) -> FillAmounts {
+    let counted = &fill.counted;
+    if let Some(amounts) = &counted.amounts {
+        return (**amounts).clone();
     }
-    let effective = Effective { quantity: Some(done.quantity), price: fill.price.get() };
-    let fee = fill.fee.as_ref().filter(|_| done.fee).cloned();
-    state(effective, fee, measure.filter(|_| done.measured), terms)
+    let effective = EffectiveFill { quantity: Some(counted.quantity), price: fill.price.get() };
+    let fee = fill.fee.as_ref().filter(|_| counted.steps.contains(FillStep::FeeCounted)).cloned();
+    present_amounts(
+        effective,
+        fee,
+        measure.filter(|_| counted.steps.contains(FillStep::Measured)),
+        terms,
+    )
 }
 
-/// What the totals should hold of an execution.
-fn state(
-    effective: Effective,
+/// The amounts of an execution that the totals should contain.
+fn present_amounts(
+    effective: EffectiveFill,
     fee: Option<Fee>,
-    measure: Option<Measure>,
-    terms: &Terms,
-) -> Stated {
+    measure: Option<SlippageBasis>,
+    terms: &FillTerms,
+) -> FillAmounts {
     let (quantity, price) = (effective.quantity.unwrap_or_default(), effective.price);
     if quantity.is_zero() {
-        return Stated { fee, ..Stated::default() };
+        return FillAmounts { fee, ..FillAmounts::default() };
     }
     let notional = quantity.saturating_mul(price.abs()).saturating_mul(terms.multiplier);
     let cost = measure.and_then(|measure| cost_of(quantity, price, measure, terms));
-    Stated { quantity, notional, cost: cost.unwrap_or_default(), fee }
+    FillAmounts { quantity, notional, cost: cost.unwrap_or_default(), fee }
 }
 
-/// What an execution cost against the reference `expected`; negative is an improvement. None without
-/// a price of either.
+/// The cost of an execution against the reference `expected`; negative is an improvement. `None`
+/// without a price of either.
 fn cost_of(
     quantity: Decimal,
     price: Decimal,
-    (side, references): Measure,
-    terms: &Terms,
+    (side, references): SlippageBasis,
+    terms: &FillTerms,
 ) -> Option<Decimal> {
     let expected = references.get(Reference::Expected.index()).copied().flatten();
     let reference = expected.and_then(Price::known)?.get();
@@ -158,51 +173,57 @@ fn cost_of(
     Some(worse.saturating_mul(quantity).saturating_mul(terms.multiplier))
 }
 
-impl Tally {
-    /// Counts what is new about these executions of an order, with these terms those that were not
-    /// counted before. Synthetic ones count nowhere.
+impl FillTally {
+    /// Counts the changes of these executions of an order. New executions get the terms `key`.
+    /// Synthetic ones are not counted.
     pub(super) fn of(
         order: &mut Order,
-        fills: &OneOrMany<(usize, Effective)>,
+        fills: &OneOrMany<(usize, EffectiveFill)>,
         (table, key): (&TermsTable, TermsKey),
     ) -> Self {
         let mut tally = Self::default();
         let measure = measure_of(order);
-        // Most orders have none, and copying none costs nothing.
+        // Copied, because the fills are borrowed mutably below. Most orders have no amendments.
         let amendments = order.fills.amendments().to_vec();
         for (at, effective) in fills.iter() {
-            let Some(fill) = order.fills.all_mut().get_mut(*at) else { continue };
+            let Some(fill) = order.fills.all_mut().get_mut(*at) else {
+                impossible!("a fill that was just listed is missing");
+                continue;
+            };
             if fill.synthetic {
                 continue;
             }
-            let is_new = !std::mem::replace(&mut fill.done.counted, true);
+            let is_new = fill.counted.steps.insert(FillStep::Counted);
             if is_new {
                 tally.fills += 1;
-                fill.done.terms = key;
+                fill.counted.terms = key;
             }
-            let Some(terms) = table.get(fill.done.terms) else { continue };
-            if !is_new && amendments.is_empty() && is_settled(fill, *effective, measure) {
+            let Some(terms) = table.get(fill.counted.terms) else {
+                impossible!("the terms of a fill are missing");
+                continue;
+            };
+            if !is_new && amendments.is_empty() && is_counted(fill, *effective, measure) {
                 continue;
             }
             tally.count_amendments(fill, &amendments);
-            let before = if is_new { None } else { Some(stated(fill, measure, terms)) };
+            let before = if is_new { None } else { Some(counted_amounts(fill, measure, terms)) };
             tally.measure(fill, *effective, measure);
             tally.restate(fill, (*effective, &amendments), before, (measure, terms));
         }
         tally
     }
 
-    /// Takes away of one to be dropped, for another report of it stands, what was added for it.
+    /// Reverses an execution that is dropped, because another report of it is kept.
     pub(super) fn without(double: &Fill, table: &TermsTable) -> Self {
         let mut tally = Self::default();
-        let terms = table.get(double.done.terms);
-        if let Some((stated, terms)) = double.done.stated.as_deref().zip(terms) {
-            tally.take(stated, terms);
+        let terms = table.get(double.counted.terms);
+        if let Some((amounts, terms)) = double.counted.amounts.as_deref().zip(terms) {
+            tally.reverse(amounts, terms);
         }
         tally
     }
 
-    /// Whether nothing is new.
+    /// Whether no counter changes.
     pub(super) fn is_nothing(&self) -> bool {
         self.fills == 0
             && self.busted == 0
@@ -215,88 +236,95 @@ impl Tally {
         let Some(id) = fill.id.as_ref().filter(|_| !amendments.is_empty()) else { return };
         let of_fill = || amendments.iter().filter(|a| a.fill_id == *id);
         let busted = of_fill().any(|a| a.corrected.is_none());
-        self.busted += u64::from(busted && !fill.done.busted);
-        fill.done.busted |= busted;
+        self.busted += u64::from(busted && fill.counted.steps.insert(FillStep::BustCounted));
         let corrected = of_fill().filter(|a| a.corrected.is_some()).count();
         let corrected = u32::try_from(corrected).unwrap_or(u32::MAX);
-        self.corrected += u64::from(corrected.saturating_sub(fill.done.corrected));
-        fill.done.corrected = corrected;
+        self.corrected += u64::from(corrected.saturating_sub(fill.counted.corrected));
+        fill.counted.corrected = corrected;
     }
 
-    /// Puts what should be in the totals of an execution in the place of what is there.
+    /// Replaces the amounts of an execution in the totals by the present ones.
     fn restate(
         &mut self,
         fill: &mut Fill,
-        (effective, amendments): (Effective, &[Amendment]),
-        before: Option<Stated>,
-        (measure, terms): (Option<Measure>, &Terms),
+        (effective, amendments): (EffectiveFill, &[Amendment]),
+        before: Option<FillAmounts>,
+        (measure, terms): (Option<SlippageBasis>, &FillTerms),
     ) {
-        let fee = standing_fee(fill, amendments).cloned();
-        let now = state(effective, fee, measure, terms);
+        let fee = amended_fee(fill, amendments).cloned();
+        let now = present_amounts(effective, fee, measure, terms);
         if let Some(before) = before {
             if before == now {
                 return;
             }
-            self.take(&before, terms);
+            self.reverse(&before, terms);
         }
         self.add(&now, terms);
-        fill.done.quantity = now.quantity;
-        fill.done.fee = now.fee.is_some();
+        fill.counted.quantity = now.quantity;
+        if now.fee.is_some() {
+            fill.counted.steps.insert(FillStep::FeeCounted);
+        } else {
+            fill.counted.steps.remove(FillStep::FeeCounted);
+        }
         let is_as_reported = effective.price == fill.price.get()
             && (amendments.is_empty() || now.fee.is_none() || now.fee == fill.fee);
-        fill.done.stated = if is_as_reported { None } else { Some(Box::new(now)) };
+        fill.counted.amounts = if is_as_reported { None } else { Some(Box::new(now)) };
     }
 
-    fn add(&mut self, stated: &Stated, terms: &Terms) {
-        self.quantity = self.quantity.saturating_add(stated.quantity);
-        if !stated.notional.is_zero() || !stated.cost.is_zero() {
+    fn add(&mut self, amounts: &FillAmounts, terms: &FillTerms) {
+        self.quantity = self.quantity.saturating_add(amounts.quantity);
+        if !amounts.notional.is_zero() || !amounts.cost.is_zero() {
             self.change_money(&terms.currency, |money| {
-                money.notional = money.notional.saturating_add(stated.notional);
-                money.add_cost(stated.cost);
+                money.notional = money.notional.saturating_add(amounts.notional);
+                money.add_cost(amounts.cost);
             });
         }
-        if let Some((fee, currency)) = &stated.fee {
+        if let Some((fee, currency)) = &amounts.fee {
             let currency = currency.as_ref().unwrap_or(&terms.currency);
             self.change_money(currency, |money| money.add_fee(*fee));
         }
     }
 
-    fn take(&mut self, stated: &Stated, terms: &Terms) {
-        self.quantity = self.quantity.saturating_sub(stated.quantity);
+    fn reverse(&mut self, amounts: &FillAmounts, terms: &FillTerms) {
+        self.quantity = self.quantity.saturating_sub(amounts.quantity);
         self.change_money(&terms.currency, |money| {
-            money.notional = money.notional.saturating_sub(stated.notional);
-            money.take_cost(stated.cost);
+            money.notional = money.notional.saturating_sub(amounts.notional);
+            money.take_cost(amounts.cost);
         });
-        if let Some((fee, currency)) = &stated.fee {
+        if let Some((fee, currency)) = &amounts.fee {
             let currency = currency.as_ref().unwrap_or(&terms.currency);
             self.change_money(currency, |money| money.take_fee(*fee));
         }
     }
 
-    /// Measures one execution against the references, once.
-    fn measure(&mut self, fill: &mut Fill, effective: Effective, measure: Option<Measure>) {
+    /// Measures the slippage of one execution, once.
+    fn measure(
+        &mut self,
+        fill: &mut Fill,
+        effective: EffectiveFill,
+        measure: Option<SlippageBasis>,
+    ) {
         let (quantity, price) = (effective.quantity.unwrap_or_default(), effective.price);
         let Some((side, references)) = measure else { return };
-        // Without a price there is nothing to measure until a correction gives it.
-        if fill.done.measured || quantity.is_zero() || price.is_zero() {
+        // An execution without a price is measured when a correction adds the price.
+        if quantity.is_zero() || price.is_zero() || !fill.counted.steps.insert(FillStep::Measured) {
             return;
         }
-        fill.done.measured = true;
         let Some(notional) = quantity.checked_mul(price) else { return };
         let bps = slippage_bps(side, notional, quantity, references);
-        self.slippage.push(Measured { quantity, notional, bps });
+        self.slippage.push(MeasuredSlippage { quantity, notional, bps });
     }
 
-    /// The slippage of the whole order, if it was measured just now: most orders have one execution,
-    /// and to measure it once is a third of measuring its slippage and then the order's.
-    pub(super) fn slippage_of_whole(&self, standing: &Standing) -> Option<[Option<f64>; 3]> {
+    /// The slippage of the whole order, if it has one execution and that was just measured: most
+    /// orders do, and their slippage is then computed once. Hot path: guarded by
+    /// benches/instructions.
+    pub(super) fn slippage_of_whole(&self, state: &OrderState) -> Option<[Option<f64>; 3]> {
         let measured = self.slippage.first()?;
-        let is_whole = measured.quantity.unpack() == standing.filled.unpack()
-            && standing.notional.is_some_and(|n| n.unpack() == measured.notional.unpack());
+        let is_whole = measured.quantity.unpack() == state.filled.unpack()
+            && state.notional.is_some_and(|n| n.unpack() == measured.notional.unpack());
         is_whole.then_some(measured.bps)
     }
 
-    /// Changes the sums of one currency.
     fn change_money(&mut self, currency: &Currency, change: impl FnOnce(&mut MoneyChange)) {
         if let Some((_, money)) = self.money.iter_mut().find(|(known, _)| known == currency) {
             return change(money);
@@ -307,11 +335,12 @@ impl Tally {
     }
 }
 
-/// Whether the totals hold of an execution that was never amended what they should.
-fn is_settled(fill: &Fill, effective: Effective, measure: Option<Measure>) -> bool {
+/// Whether the totals contain the present amounts of an execution that was never amended.
+fn is_counted(fill: &Fill, effective: EffectiveFill, measure: Option<SlippageBasis>) -> bool {
     let quantity = effective.quantity.unwrap_or_default();
-    fill.done.stated.is_none()
-        && quantity == fill.done.quantity
-        && fill.done.fee == fill.fee.is_some()
-        && (fill.done.measured || measure.is_none() || quantity.is_zero())
+    let counted = &fill.counted;
+    counted.amounts.is_none()
+        && quantity == counted.quantity
+        && counted.steps.contains(FillStep::FeeCounted) == fill.fee.is_some()
+        && (counted.steps.contains(FillStep::Measured) || measure.is_none() || quantity.is_zero())
 }

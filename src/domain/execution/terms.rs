@@ -1,8 +1,8 @@
-//! With what currency and multiplier executions are counted.
+//! The currency and multiplier that executions are counted with.
 //!
 //! Input: the instrument of each symbol when settings come into force. Output: a [`TermsKey`] that
-//! an execution keeps. Invariant: what is taken away of an execution is taken in the currency and
-//! with the multiplier that it was added with, whatever the settings say by then.
+//! an execution keeps. Invariant: an execution is reversed in the currency and with the multiplier
+//! that it was counted with, whatever the settings are by then.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,36 +10,37 @@ use crate::domain::ids::Currency;
 use crate::domain::settings::Instrument;
 use crate::domain::units::{Decimal, exact};
 
-/// Terms that differ, over the life of an account. Past them the last ones are written over, and
-/// what was counted with those is taken away with others; only some thousand reloads lead there.
+/// Distinct terms over the life of an account. Beyond this bound, new terms overwrite the last ones,
+/// and executions counted with those are reversed with other terms. It takes thousands of reloads
+/// with changed instruments to get there.
 const TERMS_MAX: usize = 65_536;
 
 /// The place of terms within their account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TermsKey(u16);
 
-/// With what the executions of a symbol are counted.
+/// The terms that the executions of a symbol are counted with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Terms {
-    /// The currency of its prices, and of fees that name none.
+pub struct FillTerms {
+    /// The currency of its prices, and of fees without a currency.
     pub currency: Currency,
-    /// Units of the currency for one point and one unit.
+    /// Units of the currency per point of price and unit of quantity.
     #[serde(with = "exact")]
     pub multiplier: Decimal,
 }
 
 /// All terms that were ever in force for the symbols of an account.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct TermsTable(Vec<Terms>);
+pub struct TermsTable(Vec<FillTerms>);
 
 impl TermsTable {
-    /// The place of the terms of an instrument, made if need be.
+    /// The place of the terms of an instrument; new terms get one.
     pub fn key(&mut self, instrument: &Instrument) -> TermsKey {
         let Instrument { currency, multiplier, .. } = instrument;
-        let equal = |t: &Terms| t.currency == *currency && t.multiplier == *multiplier;
+        let equal = |t: &FillTerms| t.currency == *currency && t.multiplier == *multiplier;
         let place = self.0.iter().position(equal).unwrap_or_else(|| {
             self.0.truncate(TERMS_MAX - 1);
-            self.0.push(Terms { currency: currency.clone(), multiplier: *multiplier });
+            self.0.push(FillTerms { currency: currency.clone(), multiplier: *multiplier });
             self.0.len() - 1
         });
         TermsKey(u16::try_from(place).unwrap_or(u16::MAX))
@@ -47,7 +48,7 @@ impl TermsTable {
 
     /// The terms at a place.
     #[must_use]
-    pub fn get(&self, key: TermsKey) -> Option<&Terms> {
+    pub fn get(&self, key: TermsKey) -> Option<&FillTerms> {
         self.0.get(usize::from(key.0))
     }
 }
@@ -68,7 +69,7 @@ mod tests {
         assert_eq!(table.get(TermsKey(1)).map(|t| t.multiplier), Some(Decimal::from(50)));
         for multiplier in 100..100 + u32::try_from(TERMS_MAX).expect("a number") {
             table.0.truncate(TERMS_MAX);
-            table.0.push(Terms { currency: Currency::usd(), multiplier: multiplier.into() });
+            table.0.push(FillTerms { currency: Currency::usd(), multiplier: multiplier.into() });
         }
         let last = table.key(&times(7));
         assert_eq!((last, table.0.len()), (TermsKey(u16::MAX), TERMS_MAX));

@@ -1,14 +1,17 @@
-//! What the API and the exposition read of the execution side.
+//! Read access to the execution side, for the API and the exposition.
+
+use enum_map::EnumMap;
 
 use crate::domain::compact::NonMaxU32;
 use crate::domain::event::{Initiator, Liquidity};
 use crate::domain::execution::anomaly::AnomalyView;
 use crate::domain::execution::counters::Outcome;
-use crate::domain::execution::fills::{Effective, Fill, standing_fee};
+use crate::domain::execution::fills::{EffectiveFill, Fill, FillStep, amended_fee};
 use crate::domain::execution::histogram::{Exemplar, Histogram};
-use crate::domain::execution::order::{End, Order};
-use crate::domain::execution::orders::{Class, OrderKey, Orders};
-use crate::domain::execution::{Execution, REJECT_REASONS, Scope};
+use crate::domain::execution::order::{Order, TerminalFact};
+use crate::domain::execution::orders::{OrderClass, OrderKey, Orders};
+use crate::domain::execution::reason::RejectReason;
+use crate::domain::execution::{Execution, Scope};
 use crate::domain::ids::{Currency, FillId, OrderId, Session, Symbol};
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
@@ -27,9 +30,9 @@ pub struct OrderView {
     pub symbol: Option<Symbol>,
     /// Buy or sell, once known.
     pub side: Option<Side>,
-    /// The strategy, once told.
+    /// The strategy, once reported.
     pub strategy: Option<String>,
-    /// The venue, once told.
+    /// The venue, once reported.
     pub venue: Option<String>,
     /// The venue's id of it.
     pub venue_order_id: Option<OrderId>,
@@ -41,19 +44,19 @@ pub struct OrderView {
     pub reduce_only: Option<bool>,
     /// The price when the strategy decided.
     pub decision_price: Option<Decimal>,
-    /// The amount of money that was ordered for, where it was no quantity.
+    /// The ordered amount of money, if no quantity was ordered.
     pub notional: Option<Decimal>,
     /// Q, once known.
     pub quantity: Option<Decimal>,
     /// F.
     pub filled_quantity: Decimal,
-    /// P; none without a fill.
+    /// P; `None` without a fill.
     pub average_price: Option<Decimal>,
-    /// How it ended; none: open, or not known enough.
+    /// How it ended; `None` while it is open or unknown.
     pub outcome: Option<Outcome>,
     /// Whether it waits for its submission, and is not counted as open.
     pub is_unknown: bool,
-    /// When it was submitted (event time); none: its submission did not arrive.
+    /// When it was submitted (event time); `None` before its submission arrived.
     pub submitted_at: Option<Timestamp>,
     /// When the venue accepted it (event time).
     pub accepted_at: Option<Timestamp>,
@@ -68,21 +71,21 @@ pub struct OrderView {
     /// Executions, busted ones too.
     pub fills: Vec<FillView>,
     /// Terminal facts, the one that decides first.
-    pub ends: Vec<EndView>,
-    /// Why it was rejected, of `REJECT_REASONS`; none: it was not.
-    pub reject_reason: Option<&'static str>,
+    pub ends: Vec<TerminalFactView>,
+    /// Why it was rejected; `None` if it was not.
+    pub reject_reason: Option<RejectReason>,
 }
 
 /// One terminal fact as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EndView {
-    /// What it says.
+pub struct TerminalFactView {
+    /// The outcome that it reports.
     pub outcome: Outcome,
     /// Event time.
     pub time: Timestamp,
     /// Who cancelled.
     pub initiator: Option<Initiator>,
-    /// Why, as it was told.
+    /// Why, in the words of the sender.
     pub reason: Option<String>,
     /// Why it was rejected, as a code.
     pub code: Option<String>,
@@ -96,22 +99,22 @@ pub struct FillView {
     pub fill_id: Option<FillId>,
     /// Event time.
     pub time: Timestamp,
-    /// Quantity as it stands, 0 when busted; none: what explicit fills leave of a quantity that is
+    /// Quantity after amendments, 0 when busted; `None` while it depends on an ordered quantity that is
     /// not known yet.
     pub quantity: Option<Decimal>,
-    /// Price as it stands.
+    /// Price after amendments.
     pub price: Decimal,
-    /// Quantity as it was reported.
+    /// Quantity as reported.
     pub reported_quantity: Option<Decimal>,
-    /// Price as it was reported.
+    /// Price as reported.
     pub reported_price: Decimal,
-    /// Fee as it stands; negative is a rebate.
+    /// Fee after amendments; negative is a rebate.
     pub fee: Option<Decimal>,
-    /// The currency of the fee; none: that of an instrument that is not known yet.
+    /// The currency of the fee; `None` while the instrument is not known.
     pub fee_currency: Option<Currency>,
     /// Whether it added or took liquidity.
     pub liquidity: Option<Liquidity>,
-    /// The venue said that nothing is left after it.
+    /// The venue said that nothing of the order is left after it.
     pub is_final: bool,
     /// Undone by the venue.
     pub busted: bool,
@@ -128,14 +131,13 @@ impl Execution {
         &self.whole
     }
 
-    /// One symbol; none: nothing of it was seen on this side.
+    /// One symbol; `None` before its first event about an order or a quote.
     #[must_use]
     pub fn symbol(&self, key: SymbolKey) -> Option<&Scope> {
         self.symbols.get(key.index())
     }
 
-    /// A number that is another one when what is known of the symbol, or its open orders, may have
-    /// changed.
+    /// Changes whenever the scope of the symbol or its open orders may have changed.
     #[must_use]
     pub fn version(&self, key: SymbolKey) -> u64 {
         self.symbols.version(key) + self.open.version(key)
@@ -151,7 +153,7 @@ impl Execution {
         self.venues.iter()
     }
 
-    /// How many times a new strategy, and a new venue, was folded into `__other__`.
+    /// Number of times that a new strategy, and a new venue, was folded into `__other__`.
     #[must_use]
     pub const fn folded(&self) -> (u64, u64) {
         (self.strategies.folded(), self.venues.folded())
@@ -169,7 +171,7 @@ impl Execution {
         self.open_total
     }
 
-    /// Submitted, nothing heard for too long.
+    /// Open orders of one symbol without any answer from the venue for too long.
     #[must_use]
     pub fn unacknowledged(&self, key: SymbolKey) -> u64 {
         self.open.get(key.index()).map_or(0, |open| open.unacknowledged)
@@ -178,21 +180,21 @@ impl Execution {
     /// Submission (or else acceptance) time of the order that has been open longest.
     #[must_use]
     pub fn oldest_open_at(&self) -> Option<Timestamp> {
-        let (key, _) = self.orders.oldest(Class::Open)?;
+        let (key, _) = self.orders.oldest(OrderClass::Open)?;
         let order = self.orders.get(key)?;
         order.submission.as_ref().map(|s| s.at).or(order.accepted_at)
     }
 
-    /// Rejections by `REJECT_REASONS`.
+    /// Rejections by reason.
     #[must_use]
-    pub const fn rejections(&self) -> &[u64; 11] {
+    pub const fn rejections(&self) -> &EnumMap<RejectReason, u64> {
         &self.rejections
     }
 
     /// The latest order rejected for each reason.
     #[must_use]
-    pub fn rejection_exemplar(&self, reason: usize) -> Option<&Exemplar> {
-        self.rejected.get(reason)?.as_ref()
+    pub const fn latest_rejections(&self) -> &EnumMap<RejectReason, Option<Exemplar>> {
+        &self.latest_rejections
     }
 
     /// Submission to acceptance, in seconds.
@@ -213,7 +215,7 @@ impl Execution {
         &self.slippage
     }
 
-    /// Anomalies that stand: the account's, then those of symbols in the order of their keys.
+    /// Active anomalies: of the account, then of symbols in the order of their keys.
     #[must_use]
     pub fn anomalies(&self, symbols: &SymbolTable) -> Vec<AnomalyView> {
         let whole = std::iter::once((None, &self.whole));
@@ -221,14 +223,14 @@ impl Execution {
         let each = each.filter_map(|(name, scope)| Some((name, scope?)));
         let mut views = Vec::new();
         for (symbol, scope) in whole.chain(each) {
-            views.extend(scope.anomalies().iter().map(|standing| AnomalyView {
+            views.extend(scope.anomalies().iter().map(|active| AnomalyView {
                 symbol: symbol.cloned(),
-                figure: standing.figure,
-                level: standing.level,
-                value: standing.value,
-                threshold: standing.threshold,
-                samples: standing.samples,
-                since: standing.since,
+                figure: active.figure,
+                level: active.level,
+                value: active.value,
+                threshold: active.threshold,
+                samples: active.samples,
+                since: active.since,
             }));
         }
         views
@@ -244,8 +246,7 @@ impl Execution {
         listing.filter_map(|(number, key)| Some((number, self.view(symbols, key)?)))
     }
 
-    /// One order held, by any id of its chain; where orders of several symbols have the id, one of
-    /// them.
+    /// One order, by any id of its chain. If orders of several symbols share the id, any of them.
     #[must_use]
     pub fn order(
         &self,
@@ -256,7 +257,7 @@ impl Execution {
         self.view(symbols, self.orders.find(session, order_id)?)
     }
 
-    /// The symbols whose orders have that id, where they are several.
+    /// The symbols whose orders share this id; empty if at most one order has it.
     pub fn shared_by<'a>(
         &'a self,
         symbols: &'a SymbolTable,
@@ -267,7 +268,7 @@ impl Execution {
         twins.into_iter().flat_map(|twins| twins.keys()).filter_map(|symbol| symbols.name(*symbol))
     }
 
-    /// The order of that symbol that has the id.
+    /// The order of this symbol and id.
     #[must_use]
     pub fn order_of(
         &self,
@@ -283,7 +284,7 @@ impl Execution {
         self.view(symbols, key).filter(|_| order.symbol == Some(symbol))
     }
 
-    /// Orders dropped because a bound was reached: open ones, ones without a submission.
+    /// Orders dropped because a bound was reached: open orders, and orders without a submission.
     #[must_use]
     pub const fn dropped(&self) -> (u64, u64) {
         (self.dropped_open, self.dropped_unknown)
@@ -291,10 +292,9 @@ impl Execution {
 
     fn view(&self, symbols: &SymbolTable, key: OrderKey) -> Option<OrderView> {
         let order = self.orders.get(key)?;
-        let standing = order.standing();
+        let state = order.state();
         let submission = order.submission.as_ref();
         let word = |place: Option<NonMaxU32>| self.words.get(place?).map(str::to_owned);
-        let reject_reason = order.reject_reason.map(usize::from);
         Some(OrderView {
             order_id: order.order_id.clone(),
             aliases: order.aliases.to_vec(),
@@ -309,30 +309,31 @@ impl Execution {
             reduce_only: submission.and_then(|s| s.reduce_only),
             decision_price: submission.and_then(|s| s.decision_price).map(Price::get),
             notional: order.by_notional().map(|by| by.notional.get()),
-            quantity: standing.quantity,
-            filled_quantity: standing.filled,
-            average_price: standing.average_price(),
-            outcome: standing.outcome,
-            is_unknown: self.orders.class(key)? == Class::Unknown,
+            quantity: state.quantity,
+            filled_quantity: state.filled,
+            average_price: state.average_price(),
+            outcome: state.outcome,
+            is_unknown: self.orders.class(key)? == OrderClass::Unknown,
             submitted_at: submission.map(|s| s.at),
             accepted_at: order.accepted_at,
-            ended_at: standing.ended_at,
+            ended_at: state.ended_at,
             received_at: self.orders.received_at(key)?,
             references: order.references().map(|r| r.map(Price::get)),
-            slippage_bps: order.slippage_bps(&standing),
+            slippage_bps: order.slippage_bps(&state),
             fills: self.fills_of(order),
             ends: ends_of(order),
-            reject_reason: reject_reason.and_then(|at| REJECT_REASONS.get(at).copied()),
+            reject_reason: order.reject_reason,
         })
     }
 
     /// The executions of an order.
     fn fills_of(&self, order: &Order) -> Vec<FillView> {
         let amendments = order.fills.amendments();
-        let view = |(fill, effective): (&Fill, Effective)| {
+        let view = |(fill, effective): (&Fill, EffectiveFill)| {
             let of_fill = || amendments.iter().filter(|a| fill.id.as_ref() == Some(&a.fill_id));
-            let fee = standing_fee(fill, amendments);
-            let terms = self.terms.get(fill.done.terms).filter(|_| fill.done.counted);
+            let fee = amended_fee(fill, amendments);
+            let is_counted = fill.counted.steps.contains(FillStep::Counted);
+            let terms = self.terms.get(fill.counted.terms).filter(|_| is_counted);
             let currency = fee.and_then(|(_, currency)| currency.as_ref());
             let currency = currency.or(terms.filter(|_| fee.is_some()).map(|t| &t.currency));
             FillView {
@@ -356,10 +357,10 @@ impl Execution {
 }
 
 /// The terminal facts of an order, the one that decides first.
-fn ends_of(order: &Order) -> Vec<EndView> {
-    let mut ends: Vec<&End> = order.ends.iter().collect();
-    ends.sort_by_key(|end| (end.outcome.index(), end.at));
-    let view = |end: &End| EndView {
+fn ends_of(order: &Order) -> Vec<TerminalFactView> {
+    let mut ends: Vec<&TerminalFact> = order.ends.iter().collect();
+    ends.sort_by_key(|end| (end.outcome, end.at));
+    let view = |end: &TerminalFact| TerminalFactView {
         outcome: end.outcome,
         time: end.at,
         initiator: end.initiator,

@@ -1,11 +1,15 @@
-//! A rolling window of ended orders with running sums: entering, amending, leaving and every mean
-//! are O(1) in its length.
+//! A rolling window of ended orders with running sums. Adding, amending and removing an entry, and
+//! reading a mean, are O(1) in its length.
 //!
 //! Input: entries in the order in which orders ended. Output: [`Figures`]. Invariants: at most as
-//! many entries as configured, the oldest leaves first; sums equal those of a fresh fold over the
-//! entries. Entries form a linked list inside one flat vector, so that one can leave from the
-//! middle (its order was reopened) without a hole that would count against the length.
+//! many entries as configured, the oldest is evicted first; the sums equal those of a fresh fold over
+//! the entries.
+//!
+//! # Design
+//! Entries form a linked list inside one flat vector. An entry can then be removed from the middle
+//! (its order was reopened) without leaving a hole that would count against the length.
 
+use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::compact::NonMaxU32;
@@ -19,24 +23,24 @@ use crate::domain::units::{Decimal, decimal_ratio, exact, exact_sum};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryKey(NonMaxU32);
 
-/// Not a place.
+/// Marks the end of the list; never a place.
 const NONE: u32 = u32::MAX;
 
-/// What a window keeps of one ended order.
+/// One ended order in a window.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct WindowEntry {
     /// How the order ended.
     pub outcome: Outcome,
     /// Whether anything of it was filled.
     pub touched: bool,
     /// Whether the user cancelled it.
     pub user_cancelled: bool,
-    /// Q and min(F, Q); none when Q is not known, or too large to be added to the others.
+    /// Q and min(F, Q); `None` when Q is not known, or too large to be added to the sums.
     #[serde(with = "exact")]
     pub quantity: Option<(Decimal, Decimal)>,
     /// Slippage in basis points, positive = worse, by `Reference::ALL`.
     pub slippage_bps: [Option<f64>; 3],
-    /// Executed notional in the currency of the window; none when there is no rate to it.
+    /// Executed notional in the currency of the window; `None` without a rate to it.
     pub notional: Option<f64>,
     /// Submission to last fill, of a filled order.
     pub fill_nanos: Option<i64>,
@@ -50,23 +54,22 @@ pub struct Entry {
 
 /// An entry in its place.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Node {
-    entry: Packed,
-    /// The order behind it, to tell it that the entry left; opaque to the window.
+struct WindowNode {
+    entry: PackedEntry,
+    /// The order of the entry, which is informed when the entry is evicted. Opaque to the window.
     owner: u32,
     older: u32,
     newer: u32,
 }
 
-/// No duration between two times is as long.
+/// Stands for a missing duration: longer than any between two timestamps.
 const NO_NANOS: i64 = i64::MIN;
 
-/// An entry in two thirds of the room, for a window holds a thousand: what is not there is a number
-/// that cannot be, a float that is none or a duration longer than the range of times. What no sum
-/// of floats can hold is not there.
+/// A compact entry: a window holds a thousand of them. Missing values are NaN or [`NO_NANOS`] instead
+/// of an `Option`, which takes two thirds of the memory. Values that a sum cannot hold are missing.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(from = "Entry", into = "Entry")]
-pub struct Packed {
+#[serde(from = "WindowEntry", into = "WindowEntry")]
+pub struct PackedEntry {
     quantity: Decimal,
     filled: Decimal,
     slippage_bps: [f64; 3],
@@ -81,8 +84,8 @@ pub struct Packed {
     has_quantity: bool,
 }
 
-impl From<Entry> for Packed {
-    fn from(entry: Entry) -> Self {
+impl From<WindowEntry> for PackedEntry {
+    fn from(entry: WindowEntry) -> Self {
         let (quantity, filled) = entry.quantity.unwrap_or_default();
         let nanos = |nanos: Option<i64>| nanos.unwrap_or(NO_NANOS);
         let mut packed = Self {
@@ -99,13 +102,13 @@ impl From<Entry> for Packed {
             user_cancelled: entry.user_cancelled,
             has_quantity: entry.quantity.is_some(),
         };
-        packed.drop_what_no_sum_holds();
+        packed.drop_oversized();
         packed
     }
 }
 
-impl From<Packed> for Entry {
-    fn from(packed: Packed) -> Self {
+impl From<PackedEntry> for WindowEntry {
+    fn from(packed: PackedEntry) -> Self {
         let number = |number: f64| (!number.is_nan()).then_some(number);
         Self {
             outcome: packed.outcome,
@@ -122,11 +125,11 @@ impl From<Packed> for Entry {
     }
 }
 
-/// Sums over the entries.
+/// Sums over the entries of a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Sums {
+struct WindowSums {
     samples: usize,
-    outcomes: [usize; 5],
+    outcomes: EnumMap<Outcome, usize>,
     touched: usize,
     untouched_user_cancels: usize,
     quantity_samples: usize,
@@ -140,38 +143,40 @@ struct Sums {
     first_fill: NanoSum,
 }
 
-/// Sums of one reference.
+/// Sums of the slippage against one reference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct SlippageSums {
     samples: usize,
     sum: GridSum,
     weight: GridSum,
     weighted: GridSum,
-    /// Samples without a notional in the window's currency: then there is no weighted mean.
+    /// Samples without a notional in the currency of the window. Any such sample disables the
+    /// weighted mean.
     unweighted: usize,
 }
 
 /// A rolling window of ended orders.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Window {
-    nodes: Vec<Node>,
+pub struct OrderWindow {
+    nodes: Vec<WindowNode>,
     free: Vec<u32>,
     oldest: u32,
     newest: u32,
-    sums: Sums,
+    sums: WindowSums,
 }
 
-impl Default for Window {
+impl Default for OrderWindow {
     fn default() -> Self {
-        let sums = Sums::default();
+        let sums = WindowSums::default();
         Self { nodes: Vec::new(), free: Vec::new(), oldest: NONE, newest: NONE, sums }
     }
 }
 
-impl Window {
+impl OrderWindow {
     /// Adds an entry as the newest. Returns its place.
-    pub fn push(&mut self, entry: impl Into<Packed>, owner: u32) -> EntryKey {
-        let at = self.place(Node { entry: entry.into(), owner, older: self.newest, newer: NONE });
+    pub fn push(&mut self, entry: impl Into<PackedEntry>, owner: u32) -> EntryKey {
+        let at =
+            self.place(WindowNode { entry: entry.into(), owner, older: self.newest, newer: NONE });
         if let Some(node) = self.nodes.get_mut(at as usize) {
             self.sums.add(&mut node.entry);
         }
@@ -183,8 +188,8 @@ impl Window {
         EntryKey(at.into())
     }
 
-    /// Takes the oldest entry out if there are more than `max`, or if it ended before `horizon`.
-    /// Returns its owner. Called until it returns none.
+    /// Removes the oldest entry if there are more than `max`, or if it ended before `horizon`. Returns
+    /// its owner. Call it until it returns `None`.
     pub fn evict(&mut self, max: usize, horizon: Option<Timestamp>) -> Option<u32> {
         let node = self.nodes.get(self.oldest as usize)?;
         let is_old = horizon.is_some_and(|horizon| node.entry.ended_at < horizon);
@@ -196,9 +201,12 @@ impl Window {
         Some(owner)
     }
 
-    /// Takes an entry out, from wherever it stands.
+    /// Removes an entry from any place.
     pub fn remove(&mut self, key: EntryKey) {
-        let Some(node) = self.nodes.get(key.0.get() as usize) else { return };
+        let Some(node) = self.nodes.get(key.0.get() as usize) else {
+            impossible!("a window entry to remove is missing");
+            return;
+        };
         self.sums.sub(&node.entry);
         let (older, newer) = (node.older, node.newer);
         match self.nodes.get_mut(older as usize) {
@@ -212,16 +220,18 @@ impl Window {
         self.free.push(key.0.get());
     }
 
-    /// Replaces an entry where it stands.
-    pub fn amend(&mut self, key: EntryKey, entry: impl Into<Packed>) {
-        if let Some(node) = self.nodes.get_mut(key.0.get() as usize) {
-            self.sums.sub(&node.entry);
-            node.entry = Packed { ended_at: node.entry.ended_at, ..entry.into() };
-            self.sums.add(&mut node.entry);
-        }
+    /// Replaces an entry. It keeps its place and the time at which the order ended.
+    pub fn amend(&mut self, key: EntryKey, entry: impl Into<PackedEntry>) {
+        let Some(node) = self.nodes.get_mut(key.0.get() as usize) else {
+            impossible!("a window entry to amend is missing");
+            return;
+        };
+        self.sums.sub(&node.entry);
+        node.entry = PackedEntry { ended_at: node.entry.ended_at, ..entry.into() };
+        self.sums.add(&mut node.entry);
     }
 
-    /// Tells an entry who owns it from now on (`u32::MAX`: nobody).
+    /// Sets the owner of an entry (`u32::MAX`: none).
     pub fn set_owner(&mut self, key: EntryKey, owner: u32) {
         if let Some(node) = self.nodes.get_mut(key.0.get() as usize) {
             node.owner = owner;
@@ -234,39 +244,39 @@ impl Window {
         self.sums.samples
     }
 
-    /// Whether there is none.
+    /// Whether it has no entries.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.sums.samples == 0
     }
 
     /// The entries, oldest first.
-    pub fn entries(&self) -> impl Iterator<Item = Entry> {
+    pub fn entries(&self) -> impl Iterator<Item = WindowEntry> {
         self.nodes().map(|node| node.entry.into())
     }
 
-    /// Who owns the entries.
+    /// The owners of the entries, oldest first.
     pub fn owners(&self) -> impl Iterator<Item = u32> {
         self.nodes().map(|node| node.owner)
     }
 
-    fn nodes(&self) -> impl Iterator<Item = &Node> {
+    fn nodes(&self) -> impl Iterator<Item = &WindowNode> {
         std::iter::successors(self.nodes.get(self.oldest as usize), |node| {
             self.nodes.get(node.newer as usize)
         })
     }
 
-    /// What the window says. O(1).
+    /// All figures. O(1).
     #[must_use]
     pub fn figures(&self) -> Figures {
         let sums = &self.sums;
-        let [filled, rejected, cancelled, expired, _] = sums.outcomes;
+        let (filled, rejected) = (sums.outcomes[Outcome::Filled], sums.outcomes[Outcome::Rejected]);
         Figures {
             samples: sums.samples,
             filled,
             rejected,
-            cancelled,
-            expired,
+            cancelled: sums.outcomes[Outcome::Cancelled],
+            expired: sums.outcomes[Outcome::Expired],
             touched: sums.touched,
             untouched_user_cancels: sums.untouched_user_cancels,
             fills: 0,
@@ -283,14 +293,14 @@ impl Window {
         }
     }
 
-    /// The figures that rules judge, with the mean slippage against the reference of that index; all
-    /// others are left at their default. Every order that ends is judged, and to work out all
-    /// figures was a tenth of what it cost.
+    /// The figures that rules judge, with the mean slippage against the reference of that index. All
+    /// other figures keep their default. Hot path, since every ended order is judged: guarded by
+    /// benches/instructions.
     #[must_use]
     #[inline]
     pub fn judged(&self, reference: usize) -> Figures {
         let sums = &self.sums;
-        let [filled, rejected, ..] = sums.outcomes;
+        let (filled, rejected) = (sums.outcomes[Outcome::Filled], sums.outcomes[Outcome::Rejected]);
         let mut slippage = [SlippageFigures::default(); 3];
         if let (Some(figures), Some(sums)) =
             (slippage.get_mut(reference), sums.slippage.get(reference))
@@ -309,22 +319,24 @@ impl Window {
         }
     }
 
-    /// Slippages against the reference of that index, of those entries that have one.
+    /// The slippages against the reference of that index; entries without one are left out.
     #[must_use]
     pub fn slippages(&self, reference: usize) -> Vec<f64> {
-        let of = |node: &Node| node.entry.slippage_bps.get(reference).copied();
+        let of = |node: &WindowNode| node.entry.slippage_bps.get(reference).copied();
         let slippages = self.nodes().filter_map(of).filter(|bps| !bps.is_nan());
         let mut all = Vec::with_capacity(self.sums.samples);
         all.extend(slippages);
         all
     }
 
-    /// Puts a node into a free place. The vector grows by halves, so that a full window has
-    /// little room to spare.
-    fn place(&mut self, node: Node) -> u32 {
+    /// Stores a node in a free place. The vector grows by half its length, so that a full window has
+    /// little unused capacity.
+    fn place(&mut self, node: WindowNode) -> u32 {
         if let Some(at) = self.free.pop() {
             if let Some(place) = self.nodes.get_mut(at as usize) {
                 *place = node;
+            } else {
+                impossible!("a free place lies outside of the window");
             }
             return at;
         }
@@ -336,10 +348,10 @@ impl Window {
     }
 }
 
-impl Sums {
-    /// Adds an entry, and leaves of it what was added: a quantity that the sums cannot hold beside the
-    /// others is no sample, for it would leave a trace behind.
-    fn add(&mut self, entry: &mut Packed) {
+impl WindowSums {
+    /// Adds an entry. A quantity that the sums cannot hold exactly is removed from the entry: subtracting
+    /// it later would leave a remainder.
+    fn add(&mut self, entry: &mut PackedEntry) {
         let exact_sums = |sums: &Self| {
             let quantity = exact_sum(sums.quantity, entry.quantity)?;
             Some((quantity, exact_sum(sums.filled, entry.filled)?))
@@ -352,9 +364,7 @@ impl Sums {
             None => entry.has_quantity = false,
         }
         self.samples += 1;
-        if let Some(count) = self.outcomes.get_mut(entry.outcome.index()) {
-            *count += 1;
-        }
+        self.outcomes[entry.outcome] += 1;
         self.touched += usize::from(entry.touched);
         self.untouched_user_cancels += usize::from(entry.is_untouched_user_cancel());
         let weight = entry.weight();
@@ -366,11 +376,9 @@ impl Sums {
         self.first_fill.add(some_nanos(entry.first_fill_nanos));
     }
 
-    fn sub(&mut self, entry: &Packed) {
+    fn sub(&mut self, entry: &PackedEntry) {
         self.samples -= 1;
-        if let Some(count) = self.outcomes.get_mut(entry.outcome.index()) {
-            *count -= 1;
-        }
+        self.outcomes[entry.outcome] -= 1;
         self.touched -= usize::from(entry.touched);
         self.untouched_user_cancels -= usize::from(entry.is_untouched_user_cancel());
         if entry.has_quantity {
@@ -388,8 +396,8 @@ impl Sums {
     }
 }
 
-impl Entry {
-    /// The same with its notional in another currency; none without a rate to it.
+impl WindowEntry {
+    /// Converts the notional into another currency; without a rate it is missing.
     #[must_use]
     pub fn converted(self, rate: Option<f64>) -> Self {
         let notional = self.notional.zip(rate).map(|(notional, rate)| notional * rate);
@@ -397,26 +405,26 @@ impl Entry {
     }
 }
 
-impl Packed {
+impl PackedEntry {
     /// An order that the user cancelled before anything was filled.
     fn is_untouched_user_cancel(&self) -> bool {
         self.outcome == Outcome::Cancelled && self.user_cancelled && !self.touched
     }
 
-    /// The executed notional, by which each slippage is weighed.
-    fn weight(&self) -> Option<Weight> {
-        (!self.notional.is_nan()).then(|| Weight::of(self.notional))
+    /// The executed notional as the weight of each slippage.
+    fn weight(&self) -> Option<NotionalWeight> {
+        (!self.notional.is_nan()).then(|| NotionalWeight::of(self.notional))
     }
 
-    /// Leaves out a slippage that is too large for its sum, and a notional that is, or that makes
-    /// a weighted slippage too large.
-    fn drop_what_no_sum_holds(&mut self) {
+    /// Removes a slippage that is too large for its sum, and a notional that is too large itself or
+    /// makes a weighted slippage too large.
+    fn drop_oversized(&mut self) {
         for bps in &mut self.slippage_bps {
             if !GridSum::holds(*bps) {
                 *bps = f64::NAN;
             }
         }
-        // A product with none is none.
+        // A product with NaN is NaN.
         let is_held = |bps: &f64| bps.is_nan() || GridSum::holds(self.notional * bps);
         if !GridSum::holds(self.notional) || !self.slippage_bps.iter().all(is_held) {
             self.notional = f64::NAN;
@@ -424,19 +432,18 @@ impl Packed {
     }
 }
 
-/// A duration that is there.
 fn some_nanos(nanos: i64) -> Option<i64> {
     (nanos != NO_NANOS).then_some(nanos)
 }
 
-/// A notional as a weight: each reference takes it.
+/// A notional as a weight, rounded to the grid once for all references.
 #[derive(Clone, Copy, Debug)]
-struct Weight {
+struct NotionalWeight {
     value: f64,
     point: GridPoint,
 }
 
-impl Weight {
+impl NotionalWeight {
     fn of(value: f64) -> Self {
         Self { value, point: value.into() }
     }
@@ -444,7 +451,7 @@ impl Weight {
 
 impl SlippageSums {
     #[inline]
-    fn add(&mut self, bps: f64, weight: Option<Weight>) {
+    fn add(&mut self, bps: f64, weight: Option<NotionalWeight>) {
         if bps.is_nan() {
             return;
         }
@@ -460,7 +467,7 @@ impl SlippageSums {
     }
 
     #[inline]
-    fn sub(&mut self, bps: f64, weight: Option<Weight>) {
+    fn sub(&mut self, bps: f64, weight: Option<NotionalWeight>) {
         if bps.is_nan() {
             return;
         }
@@ -482,7 +489,7 @@ impl SlippageSums {
         SlippageFigures { weighted_bps, ..self.plain_figures() }
     }
 
-    /// The same without the weighted mean.
+    /// The figures without the weighted mean.
     fn plain_figures(self) -> SlippageFigures {
         SlippageFigures {
             samples: self.samples,
@@ -503,8 +510,8 @@ mod tests {
     use crate::domain::settings::{AnomalyRules, FillRatioBasis, Reference};
 
     #[test]
-    fn packed_entries_are_what_they_were() {
-        let none = Entry {
+    fn packing_keeps_every_value() {
+        let none = WindowEntry {
             outcome: Outcome::Expired,
             touched: false,
             user_cancelled: true,
@@ -516,7 +523,7 @@ mod tests {
             first_fill_nanos: None,
             ended_at: Timestamp::MIN,
         };
-        let some = Entry {
+        let some = WindowEntry {
             quantity: Some((Decimal::TEN, Decimal::ZERO)),
             slippage_bps: [Some(0.0), None, Some(-1.5)],
             notional: Some(0.0),
@@ -526,15 +533,15 @@ mod tests {
             ..none
         };
         for entry in [none, some] {
-            assert_eq!(Entry::from(Packed::from(entry)), entry);
+            assert_eq!(WindowEntry::from(PackedEntry::from(entry)), entry);
         }
-        assert!(3 * size_of::<Packed>() <= 2 * size_of::<Entry>());
+        assert!(3 * size_of::<PackedEntry>() <= 2 * size_of::<WindowEntry>());
     }
 
-    /// What is left out of the judged figures is nothing that a rule looks at.
+    /// Rules give the same result on the judged figures as on all figures.
     #[test]
-    fn rules_see_all_figures_that_they_judge() {
-        let entry = Entry {
+    fn judged_figures_suffice_for_rules() {
+        let entry = WindowEntry {
             outcome: Outcome::Filled,
             touched: true,
             user_cancelled: false,
@@ -546,11 +553,11 @@ mod tests {
             first_fill_nanos: Some(2_000_000),
             ended_at: Timestamp::MIN,
         };
-        let gone = Entry { touched: false, user_cancelled: true, ..entry };
-        let mut window = Window::default();
+        let gone = WindowEntry { touched: false, user_cancelled: true, ..entry };
+        let mut window = OrderWindow::default();
         window.push(entry, 0);
-        window.push(Entry { outcome: Outcome::Rejected, ..entry }, 1);
-        window.push(Entry { outcome: Outcome::Cancelled, ..gone }, 2);
+        window.push(WindowEntry { outcome: Outcome::Rejected, ..entry }, 1);
+        window.push(WindowEntry { outcome: Outcome::Cancelled, ..gone }, 2);
         for slippage_reference in Reference::ALL {
             for fill_ratio_basis in [FillRatioBasis::All, FillRatioBasis::ExUserCancels] {
                 let rules = AnomalyRules {

@@ -1,24 +1,26 @@
-//! Decisions as records: noted when the fold reaches them, and kept when only the log knows them.
+//! Decisions as records: the fold notes each one that it reaches, and keeps one that only the journal
+//! contains.
 
 use crate::domain::audit::{AuditAction, AuditEntry, By, Share};
 use crate::domain::control::{Control, Decided};
 use crate::domain::directive::{Directive, DirectiveKind};
 use crate::domain::drift::ReconcileOutcome;
 use crate::domain::ids::{Account, Symbol};
-use crate::domain::monitor::{Monitor, Permit, account_of};
+use crate::domain::monitor::{Monitor, account_of};
 use crate::domain::record::Verdict;
 use crate::domain::settings::Severity;
 use crate::domain::state::{Cause, Latch};
 use crate::domain::units::Decimal;
 
 impl Monitor {
-    /// Decisions that no record of the log holds yet: they are to be written.
+    /// Decisions that the writer has to append, because the journal does not contain them yet.
     #[must_use]
     pub fn unrecorded(&self) -> impl ExactSizeIterator<Item = &Control> {
         self.controls.unrecorded()
     }
 
-    /// How many decisions of the log this version did not reach by itself. They stand all the same.
+    /// Number of decisions in the journal that this version did not reach by itself. They are kept all
+    /// the same.
     #[must_use]
     pub const fn decisions_missed(&self) -> u64 {
         self.controls.missed()
@@ -30,12 +32,12 @@ impl Monitor {
         self.controls.reach(Control { sequence, at, account: account.clone(), decided });
     }
 
-    /// Notes what this record made of reconciliations: sent, confirmed, in vain.
+    /// Notes the reconciliations of this record: sent, confirmed or escalated.
     pub(super) fn reach_reconciles(&mut self, directives: &[Directive]) {
         for Directive { account, kind, .. } in directives {
             match kind {
                 DirectiveKind::Reconcile { symbol, to_quantity, attempt, .. } => {
-                    let reason = told(symbol, *to_quantity);
+                    let reason = directive_text(symbol, *to_quantity);
                     self.note_reconcile(account, AuditAction::ReconcileSent, reason);
                     let (symbol, to_quantity) = (symbol.clone(), *to_quantity);
                     let decided = Decided::Reconcile { symbol, to_quantity, attempt: *attempt };
@@ -44,7 +46,7 @@ impl Monitor {
                 DirectiveKind::Drift(drift) => {
                     let action = match drift.resolution {
                         Some(ReconcileOutcome::Confirmed) => AuditAction::ReconcileConfirmed,
-                        // Told again when it becomes more severe: that is no second escalation.
+                        // Emitted again when the drift gets more severe: not a second escalation.
                         Some(ReconcileOutcome::Escalated)
                             if drift.severity == Some(Severity::Moderate) =>
                         {
@@ -67,24 +69,12 @@ impl Monitor {
     }
 
     fn note_reconcile(&mut self, account: &Account, action: AuditAction, reason: String) {
-        let Permit { state, epoch, .. } = self.permit(account.as_str());
-        let entry = AuditEntry {
-            sequence: self.sequence,
-            at: self.now,
-            account: account.clone(),
-            action,
-            by: By::exporter(),
-            reason,
-            refused: None,
-            state,
-            epoch,
-            causes: Vec::new(),
-        };
+        let entry = self.audit_entry(account, action, &By::exporter(), reason);
         self.audit.note(Share::Attempted, entry);
     }
 
-    /// Takes a decision that the log holds. One that this version did not reach is kept: trading
-    /// that was halted stays halted, and what a person released stays released.
+    /// Applies a decision from the journal. If this version did not reach it, it is kept: halted trading
+    /// stays halted, and causes that a person released stay released.
     pub(super) fn confirm(&mut self, control: &Control) -> Verdict {
         if !self.controls.confirm(control) {
             match &control.decided {
@@ -96,7 +86,8 @@ impl Monitor {
                     self.note_kept(Share::Decided, control, action, (by, reason), released);
                 }
                 Decided::Reconcile { symbol, to_quantity, .. } => {
-                    let (action, reason) = (AuditAction::ReconcileSent, told(symbol, *to_quantity));
+                    let (action, reason) =
+                        (AuditAction::ReconcileSent, directive_text(symbol, *to_quantity));
                     let by = (&By::exporter(), reason.as_str());
                     self.note_kept(Share::Attempted, control, action, by, Vec::new());
                 }
@@ -105,7 +96,7 @@ impl Monitor {
         Verdict::Accepted
     }
 
-    /// Sets the cause under its own id, or under a new one if another cause has that.
+    /// Sets the cause under its own id, or under a new id if another cause has it.
     fn keep_halt(&mut self, control: &Control, cause: &Cause) {
         let id = if cause.id > self.causes { cause.id } else { self.causes + 1 };
         self.causes = id;
@@ -114,12 +105,12 @@ impl Monitor {
         self.note_kept(cause.kind.share(), control, AuditAction::Halt, by, vec![kept]);
     }
 
-    /// Releases those of the causes that stand.
+    /// Releases the causes that are on the latch. Returns their ids.
     fn keep_release(&mut self, control: &Control, causes: &[u64]) -> Vec<u64> {
         let at = control.at;
         let latch = self.latch_of(&control.account);
-        let standing = |id: &&u64| latch.cause(**id).is_some();
-        let ids: Vec<u64> = causes.iter().filter(standing).copied().collect();
+        let on_latch = |id: &&u64| latch.cause(**id).is_some();
+        let ids: Vec<u64> = causes.iter().filter(on_latch).copied().collect();
         if !ids.is_empty() {
             latch.release(&ids, at);
         }
@@ -141,24 +132,17 @@ impl Monitor {
         (by, reason): (&By, &str),
         causes: Vec<u64>,
     ) {
-        let Permit { state, epoch, .. } = self.permit(control.account.as_str());
         let entry = AuditEntry {
             sequence: control.sequence,
             at: control.at,
-            account: control.account.clone(),
-            action,
-            by: by.clone(),
-            reason: reason.to_owned(),
-            refused: None,
-            state,
-            epoch,
             causes,
+            ..self.audit_entry(&control.account, action, by, reason.to_owned())
         };
         self.audit.note(share, entry);
     }
 }
 
-/// What an engine was told, for people.
-fn told(symbol: &Symbol, to_quantity: Decimal) -> String {
+/// A reconcile directive as text, for people.
+fn directive_text(symbol: &Symbol, to_quantity: Decimal) -> String {
     format!("{symbol}: local to {to_quantity}")
 }

@@ -3,7 +3,7 @@
 
 use crate::domain::account::Scene;
 use crate::domain::audit::{AuditAction, AuditEntry, By, Share};
-use crate::domain::control::Decided as Reached;
+use crate::domain::control::Decided;
 use crate::domain::directive::{DirectiveKind, Outbox};
 use crate::domain::drift::Adoption;
 use crate::domain::evidence::Missing;
@@ -16,10 +16,10 @@ use crate::domain::record::{Decision, Refusal, Verdict};
 use crate::domain::state::{Cause, CauseKind, Latch};
 use crate::domain::warning::Warnings;
 
-/// What a decision came to: the ids of the causes that it set or released.
-type Decided = Result<Vec<u64>, Refusal>;
+/// The result of a decision: the ids of the causes that it set or released.
+type DecisionResult = Result<Vec<u64>, Refusal>;
 
-/// A release as asked for.
+/// A requested release.
 struct Release<'a> {
     account: &'a Account,
     epoch: u64,
@@ -27,7 +27,7 @@ struct Release<'a> {
     force: bool,
 }
 
-/// A reconciliation as asked for.
+/// A requested reconciliation.
 struct Reconcile<'a> {
     account: &'a Account,
     symbol: &'a Symbol,
@@ -116,13 +116,13 @@ impl Monitor {
         let decided = self.release(release, outbox);
         if let Ok(causes) = &decided {
             let (causes, reason, by) = (causes.clone(), reason.to_owned(), by.clone());
-            self.reach(account, Reached::Release { causes, forced, reason, by });
+            self.reach(account, Decided::Release { causes, forced, reason, by });
         }
         self.audited(account, action, (by, reason), &decided)
     }
 
-    /// Sets the cause of an alert, once. It stands for the account that it names or for none: an
-    /// alert that finds no room is refused, and never widened to all accounts.
+    /// Sets the cause of an alert, once. It applies to the account that the alert names or to none: if
+    /// there is no room for the account, the alert is refused, never widened to all accounts.
     fn alert(&mut self, id: &str, halt: Halt, outbox: &mut Outbox<'_>) -> Verdict {
         if self.alerts.is_known(id) {
             return Verdict::Duplicate;
@@ -136,23 +136,24 @@ impl Monitor {
         Verdict::Decided { id, epoch: self.permit(account.as_str()).epoch }
     }
 
-    /// An alert halted an account that nobody named: whoever wrote it meant another one.
+    /// Records that an alert halted an account that no configuration, token or event names: its author
+    /// probably meant another account.
     fn note_halt_of_unknown(&mut self, account: &Account, outbox: &mut Outbox<'_>) {
         let Some(state) = self.accounts.get_mut(account) else { return };
         state.is_halted_unknown = true;
         let (now, behind, warnings) = (self.now, self.clock_behind, Warnings::default());
         let mut scene = Scene { now, behind, settings: &self.settings, warnings, outbox };
-        state.note(Figure::HaltOfUnknownAccount, &mut scene);
+        state.record_incident(Figure::HaltOfUnknownAccount, &mut scene);
     }
 
-    /// Whether an account exists or one more may. What the configuration names has room always.
+    /// Whether the account exists or may be added. Accounts of the configuration may always.
     pub(super) fn has_room_for(&self, account: &Account) -> bool {
         self.accounts.contains_key(account)
             || self.settings.accounts.is_named(account.as_str())
             || self.accounts_seen() < limits::ACCOUNTS_MAX
     }
 
-    /// The same for a halt, which has room of its own: accounts of which no event ever came.
+    /// Whether an account may be added for a halt. Accounts without any event have a bound of their own.
     fn has_room_for_halt(&self, account: &Account) -> bool {
         let unseen = || self.accounts.len() - self.accounts_seen();
         account.is_all()
@@ -165,54 +166,47 @@ impl Monitor {
         self.accounts.values().filter(|account| account.last_event_at.is_some()).count()
     }
 
-    /// Writes the line of a decision, and answers it.
+    /// Writes the audit line of a decision, and answers it.
     fn audited(
         &mut self,
         account: &Account,
         action: AuditAction,
         who: (&By, &str),
-        decided: &Decided,
+        decided: &DecisionResult,
     ) -> Verdict {
         let share = if decided.is_ok() { Share::Decided } else { Share::Attempted };
         self.note_decided(share, account, action, who, decided);
         self.answered(account, decided)
     }
 
-    fn answered(&self, account: &Account, decided: &Decided) -> Verdict {
+    fn answered(&self, account: &Account, decided: &DecisionResult) -> Verdict {
         match decided {
             Ok(_) => Verdict::Decided { id: 0, epoch: self.permit(account.as_str()).epoch },
             Err(refusal) => Verdict::Refused(*refusal),
         }
     }
 
-    /// Writes the line of a decision. Those of accounts that are not kept stand apart.
+    /// Writes the audit line of a decision. Lines about unknown accounts have a share of their own.
     fn note_decided(
         &mut self,
         share: Share,
         account: &Account,
         action: AuditAction,
         (by, reason): (&By, &str),
-        decided: &Decided,
+        decided: &DecisionResult,
     ) {
         let is_kept = account.is_all() || self.accounts.contains_key(account);
-        let Permit { state, epoch, .. } = self.permit(account.as_str());
         let entry = AuditEntry {
-            sequence: self.sequence,
-            at: self.now,
-            account: account.clone(),
-            action,
-            by: by.clone(),
-            reason: reason.to_owned(),
             refused: decided.as_ref().err().copied(),
-            state,
-            epoch,
             causes: decided.as_ref().cloned().unwrap_or_default(),
+            ..self.audit_entry(account, action, by, reason.to_owned())
         };
         self.audit.note(if is_kept { share } else { Share::Stray }, entry);
     }
 
-    /// Takes causes off a latch, if the actor saw its present epoch and nothing of them is open.
-    fn release(&mut self, release: &Release<'_>, outbox: &mut Outbox<'_>) -> Decided {
+    /// Releases causes from a latch, if the actor saw its present epoch and none of their subjects is
+    /// open.
+    fn release(&mut self, release: &Release<'_>, outbox: &mut Outbox<'_>) -> DecisionResult {
         let Release { account, epoch, causes, force } = *release;
         if !account.is_all() && !self.accounts.contains_key(account) {
             return Err(Refusal::UnknownAccount);
@@ -241,26 +235,26 @@ impl Monitor {
         Ok(ids)
     }
 
-    /// The causes meant: those named, which must stand on this latch, or all of them.
-    fn causes_to_release(&self, account: &Account, named: &[u64]) -> Decided {
+    /// The causes to release: the named ones, which must be on this latch, or all.
+    fn causes_to_release(&self, account: &Account, named: &[u64]) -> DecisionResult {
         let own = self.accounts.get(account).map(|state| &state.latch);
         let latch = if account.is_all() { Some(&self.common) } else { own };
-        let standing: Vec<u64> =
+        let on_latch: Vec<u64> =
             latch.into_iter().flat_map(Latch::causes).map(|cause| cause.id).collect();
-        if standing.is_empty() {
+        if on_latch.is_empty() {
             return Err(Refusal::NothingToRelease);
         }
         if named.is_empty() {
-            return Ok(standing);
+            return Ok(on_latch);
         }
-        if named.iter().all(|id| standing.contains(id)) {
+        if named.iter().all(|id| on_latch.contains(id)) {
             return Ok(named.to_vec());
         }
         Err(Refusal::UnknownCause)
     }
 
-    /// The drifts (symbols) and components that these causes are about and that are still open. A
-    /// cause that stands for several is about all that are open now.
+    /// The open drifts (symbols) and components that these causes are about. A cause that counts several
+    /// is about all that are open now.
     fn open_subjects(&self, account: &Account, ids: &[u64]) -> Vec<String> {
         let state = self.accounts.get(account);
         let latch = state.map_or(&self.common, |state| &state.latch);
@@ -298,7 +292,8 @@ impl Monitor {
         open
     }
 
-    /// Whether a cause is about that component: its own, or one of those that halt.
+    /// Whether a cause is about this component: the component of the cause, or, if it counts several, any
+    /// component that halts.
     fn is_about(&self, cause: &Cause, component: &str) -> bool {
         let halting = &self.settings.health.halt_on_unhealthy;
         cause.subject.as_deref() == Some(component)
@@ -306,7 +301,7 @@ impl Monitor {
     }
 
     /// Reconciles a drift by hand.
-    fn reconcile(&mut self, asked: &Reconcile<'_>, outbox: &mut Outbox<'_>) -> Decided {
+    fn reconcile(&mut self, asked: &Reconcile<'_>, outbox: &mut Outbox<'_>) -> DecisionResult {
         let Some(account) = self.accounts.get_mut(asked.account) else {
             return Err(Refusal::UnknownAccount);
         };
@@ -322,7 +317,7 @@ impl Monitor {
         account: &Account,
         symbol: Option<&Symbol>,
         component: Option<&Component>,
-    ) -> Decided {
+    ) -> DecisionResult {
         let common = account.is_all().then_some(&mut self.probes);
         let own = self.accounts.get_mut(account);
         if common.is_none() && own.is_none() {

@@ -1,28 +1,30 @@
-//! Events, checks and ticks, each to the account that it concerns, and what follows beyond it.
+//! Events, checks and ticks: each one applied to its account, then the consequences outside of it.
 
 use std::sync::Arc;
 
-use crate::domain::account::{AccountState, Effect, Scene};
+use enum_map::EnumMap;
+
+use crate::domain::account::{AccountState, EventEffect, Scene};
 use crate::domain::audit::By;
 use crate::domain::directive::{DirectiveKind, Outbox};
 use crate::domain::drift::HaltRequest;
 use crate::domain::event::{Event, Source};
 use crate::domain::evidence::Latching;
 use crate::domain::execution::anomaly::Figure;
-use crate::domain::execution::orders::Class;
+use crate::domain::execution::orders::OrderClass;
 use crate::domain::health::{Change, Health, Standing};
 use crate::domain::horizon::Known;
 use crate::domain::ids::Account;
-use crate::domain::monitor::{Halt, Held, Monitor, account_of};
+use crate::domain::monitor::{Halt, Monitor, OrdersByClass, account_of};
 use crate::domain::record::{CheckResult, Refusal, Verdict};
 use crate::domain::state::{Cause, CauseKind, TradingState};
 use crate::domain::warning::{Warning, Warnings};
 
-/// What an event of a known account came to.
-type Taken = (Effect, Warnings);
+/// The result of an event of a known account.
+type AppliedEvent = (EventEffect, Warnings);
 
 impl Monitor {
-    /// Takes an event into its account.
+    /// Applies an event to its account.
     pub(super) fn event(&mut self, event: &Event, outbox: &mut Outbox<'_>) -> Verdict {
         let is_old = |age| {
             event.time.is_some_and(|time| self.now.is_past(time.plus(self.clock_behind), age))
@@ -39,7 +41,7 @@ impl Monitor {
             None => Err(Refusal::TooManyAccounts),
         };
         match taken {
-            Ok((Effect::Duplicate, _)) => Verdict::Duplicate,
+            Ok((EventEffect::Duplicate, _)) => Verdict::Duplicate,
             Ok((effect, warnings)) => {
                 self.follow_up(&event.account, effect, outbox);
                 if warnings.is_empty() {
@@ -60,10 +62,14 @@ impl Monitor {
         why.map_or(Verdict::Refused(refusal), |why| Verdict::Contradicts(why.into()))
     }
 
-    /// Takes the first event of an account. One that is refused leaves no account behind.
-    fn take_first(&mut self, event: &Event, outbox: &mut Outbox<'_>) -> Result<Taken, Refusal> {
+    /// Applies the first event of an account. If it is refused, the account is removed again.
+    fn take_first(
+        &mut self,
+        event: &Event,
+        outbox: &mut Outbox<'_>,
+    ) -> Result<AppliedEvent, Refusal> {
         account_of(&mut self.accounts, &event.account, &self.settings);
-        let nothing = (Effect::Nothing, Warnings::default());
+        let nothing = (EventEffect::Nothing, Warnings::default());
         let taken = self.take(event, outbox).unwrap_or(Ok(nothing));
         if taken.is_err() {
             self.accounts.remove(&event.account);
@@ -71,21 +77,25 @@ impl Monitor {
         taken
     }
 
-    /// Takes an event of a known account; none: it is not known.
-    fn take(&mut self, event: &Event, outbox: &mut Outbox<'_>) -> Option<Result<Taken, Refusal>> {
+    /// Applies an event of a known account; `None` if the account is not known.
+    fn take(
+        &mut self,
+        event: &Event,
+        outbox: &mut Outbox<'_>,
+    ) -> Option<Result<AppliedEvent, Refusal>> {
         let (now, behind, settings) = (self.now, self.clock_behind, &*self.settings);
         let account = self.accounts.get_mut(&event.account)?;
-        let (held, folded) = (Held::by(account), account.symbols.folded());
+        let (orders, folded) = (orders_of(account), account.symbols.folded());
         let warnings = Warnings::default();
         let mut scene = Scene { now, behind, settings, warnings, outbox };
         let effect = match account.horizon.look_up(event) {
-            Known::Duplicate => Ok(Effect::Duplicate),
+            Known::Duplicate => Ok(EventEffect::Duplicate),
             Known::Conflict => Err(Refusal::Conflict),
             Known::New => account.take(event, &mut scene),
         };
         match effect {
-            Err(Refusal::Conflict) => account.note(Figure::Conflict, &mut scene),
-            Ok(Effect::Duplicate) | Err(_) => {}
+            Err(Refusal::Conflict) => account.record_incident(Figure::Conflict, &mut scene),
+            Ok(EventEffect::Duplicate) | Err(_) => {}
             Ok(_) => {
                 account.horizon.remember(event, now, &settings.ingest);
                 if event.body.sender() != Some(Source::Broker) {
@@ -95,7 +105,9 @@ impl Monitor {
                 if before.is_none() && settings.accounts.is_odd(event.account.as_str()) {
                     scene.warnings.insert(Warning::UnknownAccount);
                 }
-                self.held.change(held, Held::by(account));
+                for (class, count) in orders_of(account) {
+                    self.orders[class] = self.orders[class] + count - orders[class];
+                }
                 if account.symbols.folded() > folded {
                     scene.warnings.insert(Warning::NotMonitored);
                 }
@@ -107,12 +119,12 @@ impl Monitor {
         Some(effect.map(|effect| (effect, Warnings::default())))
     }
 
-    /// An account has more symbols than are watched: it must not trade on as if all were.
+    /// Halts an account with more symbols than are monitored, unless the settings allow it to trade on.
     fn not_monitored(&mut self, account: &Account, outbox: &mut Outbox<'_>) {
         let symbols = self.settings.symbols;
         let Some(state) = symbols.on_not_monitored.state() else { return };
-        let stands = |cause: &Cause| cause.kind == CauseKind::NotMonitored && cause.state >= state;
-        if self.latch_of(account).causes().any(stands) {
+        let is_set = |cause: &Cause| cause.kind == CauseKind::NotMonitored && cause.state >= state;
+        if self.latch_of(account).causes().any(is_set) {
             return;
         }
         let reason = format!(
@@ -131,28 +143,28 @@ impl Monitor {
         self.halt(halt, outbox);
     }
 
-    /// What an event means beyond its account.
-    fn follow_up(&mut self, account: &Account, effect: Effect, outbox: &mut Outbox<'_>) {
+    /// Carries out the effect of an event outside of its account.
+    fn follow_up(&mut self, account: &Account, effect: EventEffect, outbox: &mut Outbox<'_>) {
         match effect {
-            Effect::Nothing | Effect::Duplicate => {}
-            Effect::OutOfOrder => self.out_of_order += 1,
-            Effect::Books => self.books_changed(account),
-            Effect::Health(change) => {
-                // A heartbeat of the engine may be what a difference waited for.
+            EventEffect::Nothing | EventEffect::Duplicate => {}
+            EventEffect::OutOfOrder => self.out_of_order += 1,
+            EventEffect::Books => self.books_changed(account),
+            EventEffect::Health(change) => {
+                // A difference may have waited for a heartbeat of the engine.
                 self.books_changed(account);
                 self.component_changed(account, change, outbox);
             }
         }
     }
 
-    /// The books of an account are to be compared at the end of the request.
+    /// Marks an account: its books are compared at the end of the request.
     fn books_changed(&mut self, account: &Account) {
         if !self.dirty.contains(account) {
             self.dirty.insert(account.clone());
         }
     }
 
-    /// Takes the result of one of the exporter's own probes.
+    /// Applies the result of one of the exporter's own probes.
     pub(super) fn check(&mut self, result: &CheckResult, outbox: &mut Outbox<'_>) -> Verdict {
         match self.probes.check(result, self.now, &self.settings.health) {
             Ok(Some(change)) => self.component_changed(&Account::all(), change, outbox),
@@ -162,7 +174,7 @@ impl Monitor {
         Verdict::Accepted
     }
 
-    /// Compares the books that changed in this request.
+    /// Compares the books of the marked accounts.
     pub(super) fn compare(&mut self, outbox: &mut Outbox<'_>) {
         while let Some(name) = self.dirty.pop_first() {
             let settings = Arc::clone(&self.settings);
@@ -174,7 +186,7 @@ impl Monitor {
         }
     }
 
-    /// A second passed, for every account.
+    /// A second passed: updates every account, then carries out the consequences.
     pub(super) fn tick_accounts(&mut self, outbox: &mut Outbox<'_>) {
         let settings = Arc::clone(&self.settings);
         let (now, listening_since) = (self.now, self.listening_since);
@@ -202,13 +214,15 @@ impl Monitor {
         for (account, latching) in latching {
             self.latch_for_evidence(account, latching, outbox);
         }
-        self.held = Held::default();
+        self.orders = OrdersByClass::default();
         for account in self.accounts.values() {
-            self.held.change(Held::default(), Held::by(account));
+            for (class, count) in orders_of(account) {
+                self.orders[class] += count;
+            }
         }
     }
 
-    /// Tells that a component changed, and halts if it is one that must not be unhealthy.
+    /// Emits the change of a component, and halts if the component must not be unhealthy.
     fn component_changed(&mut self, account: &Account, change: Change, outbox: &mut Outbox<'_>) {
         let Change { component, standing, message } = change;
         let Standing { health, by_silence } = standing;
@@ -229,7 +243,7 @@ impl Monitor {
         }
     }
 
-    /// Sets the state of an account that the settings ask for when evidence is missing.
+    /// Latches the state that the settings ask for when evidence of an account is missing.
     fn latch_for_evidence(
         &mut self,
         account: Account,
@@ -268,54 +282,35 @@ impl Monitor {
         }
     }
 
-    /// Drops the oldest orders of a class while more are held than the settings allow. Which
-    /// account has the oldest is looked up among all: they are few, and the bound is far.
+    /// Drops the oldest orders of each class while there are more than the settings allow. Searches
+    /// all accounts for the oldest order: accounts are few, and the bound is rarely reached.
     fn enforce_bounds(&mut self) {
         let orders = &self.settings.orders;
         let bounds = [
-            (Class::Open, orders.open_max),
-            (Class::Unknown, orders.unknown_max),
-            (Class::Ended, orders.ended_max),
+            (OrderClass::Open, orders.open_max),
+            (OrderClass::Unknown, orders.unknown_max),
+            (OrderClass::Ended, orders.ended_max),
         ];
         for (class, max) in bounds {
-            while self.held.of(class) > max {
+            while self.orders[class] > max {
                 let held = self.accounts.values();
                 let oldest = held
                     .filter_map(|account| Some((account.execution.oldest(class)?, &account.name)))
                     .min_by_key(|(since, _)| *since);
                 let name = oldest.map(|(_, name)| name.clone());
                 let account = name.and_then(|name| self.accounts.get_mut(&name));
-                let Some(account) = account else { break };
-                let before = Held::by(account);
+                let Some(account) = account else {
+                    impossible!("orders are counted that no account has");
+                    break;
+                };
                 account.execution.drop_oldest(class);
-                self.held.change(before, Held::by(account));
+                self.orders[class] -= 1;
             }
         }
     }
 }
 
-impl Held {
-    /// What one account holds.
-    fn by(account: &AccountState) -> Self {
-        Self {
-            open: account.execution.held(Class::Open),
-            unknown: account.execution.held(Class::Unknown),
-            ended: account.execution.held(Class::Ended),
-        }
-    }
-
-    /// Brings the totals from what one account held to what it holds.
-    fn change(&mut self, before: Self, after: Self) {
-        self.open = self.open + after.open - before.open;
-        self.unknown = self.unknown + after.unknown - before.unknown;
-        self.ended = self.ended + after.ended - before.ended;
-    }
-
-    const fn of(&self, class: Class) -> usize {
-        match class {
-            Class::Open => self.open,
-            Class::Unknown => self.unknown,
-            Class::Ended => self.ended,
-        }
-    }
+/// The orders of one account, by class.
+fn orders_of(account: &AccountState) -> OrdersByClass {
+    EnumMap::from_fn(|class| account.execution.held(class))
 }

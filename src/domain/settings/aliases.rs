@@ -4,7 +4,7 @@
 //! where it has them already. Invariants: applied once, never to its own result; the last alias that
 //! matches is used. Deliberately absent: a guess that two names mean one thing.
 
-use crate::domain::event::{Body, Event, Source};
+use crate::domain::event::{Event, Source};
 use crate::domain::ids::Symbol;
 use crate::domain::pattern::Pattern;
 
@@ -48,7 +48,7 @@ impl Aliases {
         let source = event.body.sender().unwrap_or(Source::Local);
         let mut renamed = event.clone();
         let mut is_changed = false;
-        each_symbol(&mut renamed.body, |symbol| {
+        renamed.body.each_symbol(&mut |symbol| {
             if let Some(name) = self.name(event.account.as_str(), source, symbol.as_str()) {
                 *symbol = name;
                 is_changed = true;
@@ -124,20 +124,6 @@ fn stars<'t>(pattern: &str, text: &'t str) -> Option<Vec<&'t str>> {
         rest = behind.strip_prefix(next)?;
     }
     rest.is_empty().then_some(found)
-}
-
-/// Every symbol that an event names.
-fn each_symbol(body: &mut Body, mut visit: impl FnMut(&mut Symbol)) {
-    match body {
-        Body::Order(event) => event.order.symbol.iter_mut().for_each(visit),
-        Body::Quote(quote) => visit(&mut quote.symbol),
-        Body::PositionAdjusted(adjusted) => visit(&mut adjusted.symbol),
-        Body::Reconciled(reconciled) => visit(&mut reconciled.symbol),
-        Body::Positions(positions) => {
-            positions.rows.iter_mut().for_each(|row| visit(&mut row.symbol));
-        }
-        Body::AccountEquity(_) | Body::Heartbeat(_) => {}
-    }
 }
 
 #[cfg(test)]

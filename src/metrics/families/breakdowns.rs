@@ -4,6 +4,7 @@
 
 use super::fills::money;
 use super::windows::size;
+use crate::domain::execution::counters::Outcome;
 use crate::metrics::catalogue::{Family, Source};
 
 /// The same rows for one kind of breakdown.
@@ -15,15 +16,15 @@ macro_rules! broken_down {
             broken_down!(counter $by, $source, "orders_accepted", "Number of orders accepted",
                 |b, p| p.count(&[], b.counters.accepted)),
             broken_down!(counter $by, $source, "orders_filled", "Number of orders filled completely",
-                |b, p| p.count(&[], b.counters.outcomes.filled)),
+                |b, p| p.count(&[], b.counters.outcomes[Outcome::Filled])),
             broken_down!(counter $by, $source, "orders_cancelled", "Number of orders cancelled",
-                |b, p| p.count(&[], b.counters.outcomes.cancelled)),
+                |b, p| p.count(&[], b.counters.outcomes[Outcome::Cancelled])),
             broken_down!(counter $by, $source, "orders_expired", "Number of orders expired",
-                |b, p| p.count(&[], b.counters.outcomes.expired)),
+                |b, p| p.count(&[], b.counters.outcomes[Outcome::Expired])),
             broken_down!(counter $by, $source, "orders_denied", "Number of orders denied",
-                |b, p| p.count(&[], b.counters.outcomes.denied)),
+                |b, p| p.count(&[], b.counters.outcomes[Outcome::Denied])),
             broken_down!(counter $by, $source, "orders_rejected", "Number of orders rejected",
-                |b, p| p.count(&[], b.counters.outcomes.rejected)),
+                |b, p| p.count(&[], b.counters.outcomes[Outcome::Rejected])),
             broken_down!(counter $by, $source, "fills", "Number of executions",
                 |b, p| p.count(&[], b.counters.fills)),
             broken_down!(counter $by, $source, "fills_busted", "Number of executions busted",

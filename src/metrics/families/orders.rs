@@ -1,7 +1,7 @@
 //! Orders: how many there were, how they ended, which are open.
 
 use super::{ACCOUNT, SYMBOL};
-use crate::domain::execution::REJECT_REASONS;
+use crate::domain::execution::counters::Outcome;
 use crate::metrics::catalogue::{Family, Source};
 
 /// Families about orders.
@@ -22,39 +22,40 @@ pub const FAMILIES: &[Family] = &[
         "trading_orders_filled_total",
         "Number of orders that were filled completely.",
         SYMBOL,
-        Source::Symbol(|s, p| p.count(&[], s.counters.outcomes.filled)),
+        Source::Symbol(|s, p| p.count(&[], s.counters.outcomes[Outcome::Filled])),
     ),
     Family::counter(
         "trading_orders_cancelled_total",
         "Number of orders that were cancelled, perhaps after partial fills.",
         SYMBOL,
-        Source::Symbol(|s, p| p.count(&[], s.counters.outcomes.cancelled)),
+        Source::Symbol(|s, p| p.count(&[], s.counters.outcomes[Outcome::Cancelled])),
     ),
     Family::counter(
         "trading_orders_expired_total",
         "Number of orders that expired, perhaps after partial fills.",
         SYMBOL,
-        Source::Symbol(|s, p| p.count(&[], s.counters.outcomes.expired)),
+        Source::Symbol(|s, p| p.count(&[], s.counters.outcomes[Outcome::Expired])),
     ),
     Family::counter(
         "trading_orders_denied_total",
         "Number of orders that the engine's own checks denied: they never left.",
         SYMBOL,
-        Source::Symbol(|s, p| p.count(&[], s.counters.outcomes.denied)),
+        Source::Symbol(|s, p| p.count(&[], s.counters.outcomes[Outcome::Denied])),
     ),
     Family::counter(
         "trading_orders_rejected_total",
         "Number of orders that the venue or broker rejected.",
         SYMBOL,
-        Source::Symbol(|s, p| p.count(&[], s.counters.outcomes.rejected)),
+        Source::Symbol(|s, p| p.count(&[], s.counters.outcomes[Outcome::Rejected])),
     ),
     Family::counter(
         "trading_rejections_by_reason_total",
         "Number of orders that the venue or broker rejected, by a closed set of reasons.",
         &["account", "reason"],
         Source::Account(|a, p| {
-            for (reason, (count, latest)) in REJECT_REASONS.iter().zip(&a.rejections) {
-                p.count_with_exemplar(&[reason], *count, latest.as_ref());
+            for (reason, count) in a.rejections {
+                let latest = a.latest_rejections[reason].as_ref();
+                p.count_with_exemplar(&[reason.as_str()], count, latest);
             }
         }),
     ),

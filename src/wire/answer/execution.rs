@@ -1,12 +1,13 @@
 //! Execution quality of one account, symbol or strategy.
 
+use enum_map::EnumMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::scalar::{Exact, Named};
-use crate::domain::execution::counters::{ByOutcome, MissingReference};
+use crate::domain::execution::counters::{MissingReferenceCount, Outcome};
 use crate::domain::execution::figures::{Figures, Quantiles};
-use crate::domain::execution::{REJECT_REASONS, Scope};
+use crate::domain::execution::{RejectReason, Scope};
 use crate::domain::settings::Reference;
 use crate::domain::units::Decimal;
 
@@ -42,8 +43,8 @@ pub struct ExecutionSource<'a> {
     pub open: Option<u64>,
     /// Unacknowledged orders, where they are counted.
     pub unacknowledged: Option<u64>,
-    /// Rejections by `REJECT_REASONS`, where they are counted.
-    pub rejections: Option<&'a [u64; 11]>,
+    /// Rejections by reason, where they are counted.
+    pub rejections: Option<&'a EnumMap<RejectReason, u64>>,
     /// The ledger of the symbol.
     pub ledger: Option<Decimal>,
 }
@@ -114,9 +115,9 @@ pub struct Outcomes {
     pub denied: u64,
 }
 
-impl From<ByOutcome> for Outcomes {
-    fn from(by: ByOutcome) -> Self {
-        let ByOutcome { filled, rejected, cancelled, expired, denied } = by;
+impl From<EnumMap<Outcome, u64>> for Outcomes {
+    fn from(by: EnumMap<Outcome, u64>) -> Self {
+        let [filled, rejected, cancelled, expired, denied] = by.into_array();
         Self { filled, cancelled, expired, rejected, denied }
     }
 }
@@ -156,8 +157,8 @@ pub struct MissingReferences {
     pub zero: u64,
 }
 
-impl From<MissingReference> for MissingReferences {
-    fn from(missing: MissingReference) -> Self {
+impl From<MissingReferenceCount> for MissingReferences {
+    fn from(missing: MissingReferenceCount) -> Self {
         Self { absent: missing.absent, zero: missing.zero }
     }
 }
@@ -275,11 +276,11 @@ fn counters(source: &ExecutionSource<'_>) -> Counters {
     Counters {
         submitted: c.submitted,
         accepted: c.accepted,
-        filled: c.outcomes.filled,
-        cancelled: c.outcomes.cancelled,
-        expired: c.outcomes.expired,
-        rejected: c.outcomes.rejected,
-        denied: c.outcomes.denied,
+        filled: c.outcomes[Outcome::Filled],
+        cancelled: c.outcomes[Outcome::Cancelled],
+        expired: c.outcomes[Outcome::Expired],
+        rejected: c.outcomes[Outcome::Rejected],
+        denied: c.outcomes[Outcome::Denied],
         open: source.open,
         unacknowledged: source.unacknowledged,
         fills: c.fills,
@@ -295,7 +296,7 @@ fn counters(source: &ExecutionSource<'_>) -> Counters {
         missing_references: missing.map(|(r, m)| (r.as_str(), m.into())).collect(),
         rejections_by_reason: source
             .rejections
-            .map(|counts| REJECT_REASONS.into_iter().zip(counts.iter().copied()).collect()),
+            .map(|counts| counts.iter().map(|(reason, n)| (reason.as_str(), *n)).collect()),
     }
 }
 

@@ -9,7 +9,7 @@ use super::scalar::{Exact, Time};
 use super::word::{
     InitiatorWord, LiquidityWord, OrderStatus, OrderStatusWord, OutcomeWord, SideWord,
 };
-use crate::domain::execution::{EndView, FillView, OrderView};
+use crate::domain::execution::{FillView, OrderView, RejectReason, TerminalFactView};
 use crate::domain::units::Decimal;
 
 /// One order.
@@ -213,7 +213,7 @@ impl Order {
             received_at: Time(order.received_at),
             references,
             slippage_bps: ReferenceSlippage { expected, arrival, limit },
-            reject_reason: order.reject_reason,
+            reject_reason: order.reject_reason.map(RejectReason::as_str),
             reason: end.as_ref().and_then(|end| end.reason.clone()),
             code: end.as_ref().and_then(|end| end.code.clone()),
             initiator: end.and_then(|end| end.initiator).map(Into::into),
@@ -236,9 +236,9 @@ fn fees(fills: &[FillView]) -> BTreeMap<String, Exact> {
     fees
 }
 
-impl From<EndView> for End {
-    fn from(end: EndView) -> Self {
-        let EndView { outcome, time, initiator, reason, code } = end;
+impl From<TerminalFactView> for End {
+    fn from(end: TerminalFactView) -> Self {
+        let TerminalFactView { outcome, time, initiator, reason, code } = end;
         let initiator = initiator.map(Into::into);
         Self { outcome: outcome.into(), time: Time(time), initiator, reason, code }
     }

@@ -1,6 +1,6 @@
 //! `order_submitted`: fields, decoder, encoder.
 
-use crate::domain::event::{Body, OrderEvent, OrderFact, OrderRef, OrderSubmitted, Ordered};
+use crate::domain::event::{Body, OrderEvent, OrderFact, OrderRef, OrderSize, OrderSubmitted};
 use crate::domain::ids::{OrderId, Symbol};
 use crate::domain::units::{Notional, Price, Quantity, Side};
 use crate::wire::contract::error::{Code, Flaw};
@@ -80,11 +80,11 @@ fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
 }
 
 /// Exactly one of quantity and notional.
-fn ordered(object: &mut Object<'_>) -> Result<Ordered, Flaw> {
+fn ordered(object: &mut Object<'_>) -> Result<OrderSize, Flaw> {
     let quantity = object.optional(Field::Quantity)?;
     match (quantity, object.optional(Field::Notional)?) {
-        (Some(quantity), None) => Ok(Ordered::Quantity(quantity)),
-        (None, Some(notional)) => Ok(Ordered::Notional(notional)),
+        (Some(quantity), None) => Ok(OrderSize::Quantity(quantity)),
+        (None, Some(notional)) => Ok(OrderSize::Notional(notional)),
         (None, None) => Err(missing(Field::Quantity)),
         (Some(_), Some(_)) => {
             Err(Flaw::of(Field::Notional, Code::InvalidAmount, "is given beside quantity"))
@@ -94,8 +94,8 @@ fn ordered(object: &mut Object<'_>) -> Result<Ordered, Flaw> {
 
 pub(super) fn encode(fact: &OrderSubmitted, object: &mut ObjectWriter<'_>) {
     match &fact.ordered {
-        Ordered::Quantity(quantity) => object.field(Field::Quantity, quantity),
-        Ordered::Notional(notional) => object.field(Field::Notional, notional),
+        OrderSize::Quantity(quantity) => object.field(Field::Quantity, quantity),
+        OrderSize::Notional(notional) => object.field(Field::Notional, notional),
     }
     object.optional(Field::ExpectedPrice, fact.expected_price.as_ref());
     object.optional(Field::DecisionPrice, fact.decision_price.as_ref());

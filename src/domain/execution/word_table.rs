@@ -1,6 +1,6 @@
-//! Words that the orders of an account share: strategies, venues, types of orders, times in force.
+//! Interned words of the orders of an account: strategies, venues, types of orders, times in force.
 //!
-//! Input: a word. Output: a place, which an order keeps in a quarter of the room. Invariants: a word
+//! Input: a word. Output: its place, 4 bytes instead of a string for each order. Invariants: a word
 //! has one place; at most [`limits::WORDS_MAX`] are kept, and further ones are shown as
 //! [`Symbol::OTHER`].
 
@@ -12,17 +12,17 @@ use crate::domain::compact::NonMaxU32;
 use crate::domain::ids::Symbol;
 use crate::domain::limits;
 
-/// The words of one account.
+/// The interned words of one account.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(from = "Stored")]
-pub(super) struct Words {
+#[serde(from = "StoredWordTable")]
+pub(super) struct WordTable {
     all: Vec<Box<str>>,
     #[serde(skip_serializing)]
     places: BTreeMap<Box<str>, u32>,
 }
 
-impl Words {
-    /// The place of a word, made if need be.
+impl WordTable {
+    /// The place of a word; a new word gets one.
     pub(super) fn place(&mut self, word: &str) -> NonMaxU32 {
         if let Some(place) = self.places.get(word) {
             return (*place).into();
@@ -44,14 +44,14 @@ impl Words {
     }
 }
 
-/// Words as they are stored: in the order of their places.
+/// The stored form: words in the order of their places.
 #[derive(Deserialize)]
-struct Stored {
+struct StoredWordTable {
     all: Vec<Box<str>>,
 }
 
-impl From<Stored> for Words {
-    fn from(stored: Stored) -> Self {
+impl From<StoredWordTable> for WordTable {
+    fn from(stored: StoredWordTable) -> Self {
         let places = stored.all.iter().cloned().zip(0..).collect();
         Self { all: stored.all, places }
     }
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_word_has_one_place_and_their_number_is_bounded() {
-        let mut words = Words::default();
+        let mut words = WordTable::default();
         let limit = words.place("limit");
         assert_eq!((words.place("limit"), words.get(limit)), (limit, Some("limit")));
         for number in 0..2 * limits::WORDS_MAX {
@@ -72,7 +72,7 @@ mod tests {
         let further = words.place("further");
         assert_eq!(words.get(further), Some(Symbol::OTHER));
         assert_eq!((words.all.len(), words.get(limit)), (limits::WORDS_MAX, Some("limit")));
-        let again = Words::from(Stored { all: words.all.clone() });
+        let again = WordTable::from(StoredWordTable { all: words.all.clone() });
         assert_eq!(again.places, words.places);
     }
 }

@@ -1,8 +1,8 @@
-//! What one symbol costs: its latest mids, and the price of its last fill.
+//! The prices of one symbol: its latest mids, and the price of its last fill.
 //!
 //! Input: quotes and fills with their event times, mostly in order. Output: the mid at a time, the
 //! newest mid while it is young, the last fill's price. Invariants: at most 64 mids are kept, sorted
-//! by time; the oldest goes first. A price of 0 is none and changes nothing.
+//! by time; the oldest is dropped first. A price of 0 means no price and changes nothing.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,16 +15,16 @@ use crate::domain::units::Price;
 /// Mids kept of one symbol: enough for a submission that is a little older than the newest quote.
 const MIDS_MAX: usize = 64;
 
-/// What one symbol costs.
+/// The prices of one symbol.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Quotes {
+pub(super) struct PriceHistory {
     mids: VecDeque<(Timestamp, Price)>,
     last_fill: Option<(Timestamp, Price)>,
 }
 
-impl Quotes {
-    /// Takes a quote; of several at one instant the last to arrive stands.
-    pub fn push(&mut self, at: Timestamp, mid: Price) {
+impl PriceHistory {
+    /// Adds a mid. Of several at one instant, the last to arrive counts.
+    pub(super) fn push(&mut self, at: Timestamp, mid: Price) {
         if mid.known().is_none() {
             return;
         }
@@ -35,8 +35,8 @@ impl Quotes {
         }
     }
 
-    /// Takes the price of a fill; the latest by its own time stands.
-    pub fn fill(&mut self, at: Timestamp, price: Price) {
+    /// Sets the price of the last fill, unless a later fill (by event time) is known.
+    pub(super) fn fill(&mut self, at: Timestamp, price: Price) {
         let is_newer = self.last_fill.is_none_or(|(last, _)| last <= at);
         if is_newer && price.known().is_some() {
             self.last_fill = Some((at, price));
@@ -45,20 +45,20 @@ impl Quotes {
 
     /// The newest mid, if it is not older than `age_max` now.
     #[must_use]
-    pub fn mid(&self, now: Timestamp, age_max: Duration) -> Option<Price> {
+    pub(super) fn mid(&self, now: Timestamp, age_max: Duration) -> Option<Price> {
         let (time, mid) = self.mids.back()?;
         (!now.is_past(*time, age_max)).then_some(*mid)
     }
 
     /// The price of the last fill, however old.
     #[must_use]
-    pub fn last_fill(&self) -> Option<Price> {
+    pub(super) fn last_fill(&self) -> Option<Price> {
         self.last_fill.map(|(_, price)| price)
     }
 
     /// The newest mid at `at` that is not older than `age_max`.
     #[must_use]
-    pub fn at(&self, at: Timestamp, age_max: Duration) -> Option<Price> {
+    pub(super) fn at(&self, at: Timestamp, age_max: Duration) -> Option<Price> {
         let place = self.mids.partition_point(|(time, _)| *time <= at);
         let (time, mid) = self.mids.get(place.checked_sub(1)?)?;
         (!at.is_past(*time, age_max)).then_some(*mid)
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn the_mid_of_a_moment_is_the_last_before_it() {
-        let mut quotes = Quotes::default();
+        let mut quotes = PriceHistory::default();
         for (at, mid) in [(10, 1), (20, 2), (15, 3), (22, 0)] {
             quotes.push(second(at), price(mid));
         }
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_last_fill_is_the_latest_that_had_a_price() {
-        let mut quotes = Quotes::default();
+        let mut quotes = PriceHistory::default();
         for (at, price_of, expect) in
             [(10, 0, None), (10, 5, Some(5)), (9, 6, Some(5)), (11, 0, Some(5)), (12, -7, Some(-7))]
         {

@@ -1,9 +1,9 @@
-//! Which order an event is about, where orders of several symbols have one id.
+//! Finds the order that an event is about. Orders of several symbols may share an id.
 //!
-//! Input: the id of an order, and what is told of its symbol. Output: the order, if it is known.
-//! Invariants: an event that could be about either of two orders is about none; where ids are unique
-//! within an account, an id stands for one order, whatever its symbol (see `check`). The ids 0 and -1
-//! never are unique: brokers give them to every order that the engine did not send.
+//! Input: the id of an order, and the symbol that the event reports. Output: the order, if it is
+//! known. Invariants: an event that could be about either of two orders is refused; where ids are
+//! unique within an account, an id names one order, whatever its symbol (see `check`). The ids 0 and
+//! -1 are never unique: brokers give them to every order that the engine did not send.
 
 use crate::domain::event::{Body, Event, OrderEvent, OrderRef};
 use crate::domain::execution::context::Context;
@@ -14,39 +14,39 @@ use crate::domain::record::Refusal;
 use crate::domain::settings::IdScope;
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 
-/// What is told of the symbol of an order.
+/// The symbol that an event reports for its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Named {
-    /// Nothing.
-    Nothing,
-    /// One that was never seen.
+pub(super) enum ReportedSymbol {
+    /// None.
+    Missing,
+    /// A symbol that was never seen.
     New,
-    /// This one.
+    /// A known symbol.
     Known(SymbolKey),
 }
 
-impl Named {
-    /// What an event tells.
-    pub(super) fn by(order: &OrderRef, context: &Context<'_, '_>) -> Self {
-        let Some(symbol) = &order.symbol else { return Self::Nothing };
-        // A new one past the bound is folded into that of the others.
+impl ReportedSymbol {
+    /// Looks up the symbol that an event reports.
+    pub(super) fn of(order: &OrderRef, context: &Context<'_, '_>) -> Self {
+        let Some(symbol) = &order.symbol else { return Self::Missing };
+        // A new symbol beyond the bound is folded into `__other__`.
         let folded = || context.symbols.other().filter(|_| !context.may_grow);
         context.symbols.get(symbol).or_else(folded).map_or(Self::New, Self::Known)
     }
 }
 
 impl Execution {
-    /// The order that has that id, and that symbol where ids are not unique. Which symbol is looked up
-    /// there alone: every event of an order passes here.
+    /// The order that has this id and, where ids are not unique, this symbol. The symbol is looked up
+    /// only in that case. Hot path: every order event passes here.
     ///
     /// # Errors
-    /// [`Refusal::Conflict`] when the symbol is not told and orders of several have the id.
+    /// [`Refusal::Conflict`] when the event reports no symbol and orders of several symbols have the id.
     #[inline]
     pub(super) fn find(
         &self,
         digest: u128,
         order_id: &OrderId,
-        named: impl FnOnce() -> Named,
+        named: impl FnOnce() -> ReportedSymbol,
     ) -> Result<Option<OrderKey>, Refusal> {
         let Some(first) = self.orders.find_digest(digest) else { return Ok(None) };
         if self.are_ids_unique(order_id) && !self.orders.has_twins() {
@@ -61,25 +61,25 @@ impl Execution {
         first: OrderKey,
         digest: u128,
         order_id: &OrderId,
-        named: Named,
+        named: ReportedSymbol,
     ) -> Result<Option<OrderKey>, Refusal> {
         if self.orders.twins(digest).is_some() {
             return match named {
-                Named::Known(symbol) => Ok(self.orders.twin(digest, symbol)),
-                Named::New => Ok(None),
-                Named::Nothing => Err(Refusal::Conflict),
+                ReportedSymbol::Known(symbol) => Ok(self.orders.twin(digest, symbol)),
+                ReportedSymbol::New => Ok(None),
+                ReportedSymbol::Missing => Err(Refusal::Conflict),
             };
         }
         let known = self.orders.get(first).and_then(|order| order.symbol);
         let is_other = match (known, named) {
-            (None, _) | (_, Named::Nothing) => false,
-            (Some(_), Named::New) => true,
-            (Some(known), Named::Known(symbol)) => known != symbol,
+            (None, _) | (_, ReportedSymbol::Missing) => false,
+            (Some(_), ReportedSymbol::New) => true,
+            (Some(known), ReportedSymbol::Known(symbol)) => known != symbol,
         };
         Ok(Some(first).filter(|_| !is_other || self.are_ids_unique(order_id)))
     }
 
-    /// The order that an event joins to the one that it is about: a replace with a new id.
+    /// The second order of a replace: the one that is known under the new id already.
     ///
     /// # Errors
     /// See [`Self::find`].
@@ -87,15 +87,16 @@ impl Execution {
         &self,
         known: Option<OrderKey>,
         report: &OrderReport<'_>,
-        named: impl FnOnce() -> Named,
+        named: impl FnOnce() -> ReportedSymbol,
     ) -> Result<Option<OrderKey>, Refusal> {
         let Some(id) = report.new_order_id() else { return Ok(None) };
         let symbol = known.and_then(|key| self.orders.get(key)).and_then(|order| order.symbol);
-        let named = || symbol.map_or_else(named, Named::Known);
+        let named = || symbol.map_or_else(named, ReportedSymbol::Known);
         Ok(self.find(report.digest_of(id), id, named)?.filter(|other| Some(*other) != known))
     }
 
-    /// What a refused event contradicts, where that is the symbol of its order; none: anything else.
+    /// Explains a refused event that contradicts the symbol of its order; `None` for any other
+    /// contradiction.
     #[must_use]
     pub fn explain(&self, event: &Event, symbols: &SymbolTable) -> Option<String> {
         let Body::Order(OrderEvent { order: OrderRef { order_id: id, symbol, .. }, .. }) =
@@ -108,26 +109,27 @@ impl Execution {
             let mut names = twins.keys().filter_map(|key| symbols.name(*key));
             let (one, other) = (names.next()?, names.next()?);
             return Some(format!(
-                "the order id {id} stands under {one} and {other}: say the symbol, for \
-                 orders.id_scope tells them apart by it"
+                "the order id {id} is shared by orders of {one} and {other}: report the symbol, \
+                 since orders.id_scope tells them apart by it"
             ));
         }
         let order = self.orders.get(self.orders.find_digest(digest)?)?;
         let known = symbols.name(order.symbol?)?;
         if symbol.is_none() && order.is_disputed {
             return Some(format!(
-                "the order id {id} stands under {known}, and was submitted for another symbol, too: \
-                 say the symbol, and set orders.id_scope to symbol"
+                "the order id {id} belongs to an order of {known}, and was submitted for another \
+                 symbol too: report the symbol, and set orders.id_scope to symbol"
             ));
         }
-        let told = symbol.as_ref().filter(|told| *told != known)?;
+        let reported = symbol.as_ref().filter(|reported| *reported != known)?;
         Some(format!(
-            "the order id {id} stands under {known}, and this says {told}: where a venue numbers the \
-             orders of each symbol apart, set orders.id_scope to symbol"
+            "the order id {id} belongs to an order of {known}, and this event reports {reported}: \
+             where a venue numbers the orders of each symbol separately, set orders.id_scope to \
+             symbol"
         ))
     }
 
-    /// Whether that id stands for one order, whatever its symbol.
+    /// Whether this id names one order, whatever its symbol.
     fn are_ids_unique(&self, order_id: &OrderId) -> bool {
         self.id_scope == IdScope::Account && !matches!(order_id.as_str(), "0" | "-1")
     }
