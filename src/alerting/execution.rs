@@ -6,17 +6,16 @@
 use super::promql::{Compare, Context, brackets, chain, latest, max_by};
 use super::rule::{Alert, Group, Rule, Urgency, record};
 use super::text::{NUMBER, PERCENT, SPAN, WHERE, ask, threshold};
-use crate::domain::settings::{AnomalyRules, Levels};
+use crate::domain::settings::Figure;
 
 const DASHBOARD: &str = "trading-execution";
 const SAMPLES: &str = "job_account_symbol_figure:trading_window_samples:max";
 const VERDICT: &str = "job_account_symbol_figure:trading_anomaly:max";
 
 /// A figure of a window that has thresholds.
-struct Figure {
+struct FigureAlert {
     alert: &'static str,
-    /// The value of the label `figure` of thresholds, samples and anomalies.
-    label: &'static str,
+    figure: Figure,
     /// The value of the label `figure` of its samples.
     samples: &'static str,
     /// The recorded series.
@@ -28,7 +27,6 @@ struct Figure {
     compare: Compare,
     /// The aggregation over replicas: the worse one counts.
     worst: &'static str,
-    levels: fn(&AnomalyRules) -> Levels,
     /// What the figure is called in a sentence.
     noun: &'static str,
     beyond: &'static str,
@@ -37,10 +35,10 @@ struct Figure {
     advice: &'static str,
 }
 
-const FIGURES: [Figure; 4] = [
-    Figure {
+const FIGURES: [FigureAlert; 4] = [
+    FigureAlert {
         alert: "FillRatioLow",
-        label: "fill_ratio",
+        figure: Figure::FillRatio,
         recorded: "job_account_symbol:trading_fill_ratio_ex_user_cancels:min",
         samples: "fill_ratio_ex_user_cancels",
         metrics: [
@@ -50,7 +48,6 @@ const FIGURES: [Figure; 4] = [
         matchers: "",
         compare: Compare::Below,
         worst: "min",
-        levels: |rules| rules.fill_ratio,
         noun: "Fill ratio without user cancels",
         beyond: "below",
         format: PERCENT,
@@ -58,16 +55,15 @@ const FIGURES: [Figure; 4] = [
         advice: "Look at what ends the orders: rejections, expiry, or prices that are never \
                  reached.",
     },
-    Figure {
+    FigureAlert {
         alert: "SlippageHigh",
-        label: "slippage_bps",
+        figure: Figure::SlippageBps,
         recorded: "job_account_symbol:trading_slippage_bps:max",
         samples: "slippage_bps",
         metrics: ["trading_slippage_bps", "trading_account_slippage_bps"],
         matchers: "reference=\"expected\"",
         compare: Compare::Above,
         worst: "max",
-        levels: |rules| rules.slippage_bps,
         noun: "Mean slippage",
         beyond: "above",
         format: NUMBER,
@@ -75,32 +71,30 @@ const FIGURES: [Figure; 4] = [
         advice: "Look at the age of the quotes that orders are priced from, order sizes, and the \
                  venue.",
     },
-    Figure {
+    FigureAlert {
         alert: "FillTimeHigh",
-        label: "fill_time_seconds",
+        figure: Figure::FillTimeSeconds,
         recorded: "job_account_symbol:trading_fill_time_seconds_mean:max",
         samples: "fill_time_seconds",
         metrics: ["trading_fill_time_seconds_mean", "trading_account_fill_time_seconds_mean"],
         matchers: "",
         compare: Compare::Above,
         worst: "max",
-        levels: |rules| rules.fill_time_seconds,
         noun: "Mean fill time",
         beyond: "above",
         format: SPAN,
         unit: "",
         advice: "Look at acknowledgement times first: they tell a slow path from a slow market.",
     },
-    Figure {
+    FigureAlert {
         alert: "RejectionRatioHigh",
-        label: "rejection_ratio",
+        figure: Figure::RejectionRatio,
         recorded: "job_account_symbol:trading_rejection_ratio:max",
         samples: "rejection_ratio",
         metrics: ["trading_rejection_ratio", "trading_account_rejection_ratio"],
         matchers: "",
         compare: Compare::Above,
         worst: "max",
-        levels: |rules| rules.rejection_ratio,
         noun: "Rejection ratio",
         beyond: "above",
         format: PERCENT,
@@ -150,7 +144,7 @@ fn verdicts() -> String {
     format!("{} > 0", max_by("job, account, symbol, figure", &latest("trading_anomaly")))
 }
 
-impl Figure {
+impl FigureAlert {
     /// The figure of each symbol, and of each account with an empty symbol.
     fn values(&self) -> String {
         let selector = |metric: &&str| match self.matchers {
@@ -164,12 +158,12 @@ impl Figure {
     /// None: the level is off, and the rule would never fire.
     fn alert(&self, context: &Context<'_>, urgency: Urgency) -> Option<Rule> {
         let rules = &context.settings.anomaly.default;
-        let levels = (self.levels)(rules);
+        let levels = rules.levels[self.figure];
         let (word, rank, configured) = match urgency {
             Urgency::Critical => ("critical", 2, levels.critical),
             Urgency::Moderate | Urgency::Minor | Urgency::None => ("warning", 1, levels.warning),
         };
-        let limit = context.threshold(self.label, word, configured)?;
+        let limit = context.threshold(self.figure.as_str(), word, configured)?;
         let min_samples = context.threshold("min_samples", "", Some(rules.min_samples))?;
         let samples = format!("{SAMPLES}{{figure=\"{}\"}}", self.samples);
         let by_threshold = format!(
@@ -180,7 +174,8 @@ impl Figure {
         );
         let by_verdict = format!(
             "  {}\nand on (job, account, symbol)\n  {VERDICT}{{figure=\"{}\"}} >= {rank}",
-            self.recorded, self.label
+            self.recorded,
+            self.figure.as_str()
         );
         let expr = chain("or", &[brackets(&by_threshold), brackets(&by_verdict)]);
         let (summary, description) = self.message(word);
@@ -192,14 +187,14 @@ impl Figure {
     }
 
     fn message(&self, word: &str) -> (String, String) {
-        let Self { noun, beyond, format, unit, label, advice, samples, .. } = self;
+        let Self { noun, beyond, format, unit, figure, advice, samples, .. } = self;
         let value = format!("{{{{ $value | {format} }}}}{unit}");
         let samples = ask(
             &format!("max({SAMPLES}{{figure=\"{samples}\",account=%q,symbol=%q}})"),
             &["account", "symbol"],
             NUMBER,
         );
-        let limit = threshold(label, word, "anomaly", format);
+        let limit = threshold(figure.as_str(), word, "anomaly", format);
         (
             format!("{noun} of {WHERE} is {value}"),
             format!(

@@ -8,6 +8,7 @@
 use super::Thresholds;
 use super::promql::{Context, latest, max_by};
 use super::rule::{Alert, Group, Rule, Urgency, record};
+use crate::domain::settings::Figure;
 
 /// A share of unfilled orders that a burn rate asks for at most.
 const CAP: f64 = 0.8;
@@ -68,7 +69,7 @@ fn recorded(window: &'static str) -> [Rule; 2] {
 /// None: the fill ratio has no warning level, so there is no objective.
 fn alert(context: &Context<'_>, burn: &Burn) -> Option<Rule> {
     let Burn { urgency, long, short, factor, hold } = burn;
-    let objective = context.settings.anomaly.default.fill_ratio.warning;
+    let objective = context.settings.anomaly.default.levels[Figure::FillRatio].warning;
     let (join, limit) = match context.thresholds {
         Thresholds::Joined => {
             let selector = "trading_threshold{figure=\"fill_ratio\",severity=\"warning\"}";

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::domain::settings::Levels;
+use crate::domain::settings::{Figure, Levels};
 
 fn alerts(settings: &Settings, style: &Style) -> Vec<Alert> {
     let rules = rule_files(settings, style).into_iter().flat_map(|file| file.groups);
@@ -93,7 +93,7 @@ fn every_alert_says_what_it_is() {
 #[test]
 fn thresholds_come_from_the_configuration_alone() {
     let mut settings = Settings::default();
-    settings.anomaly.default.fill_ratio = Levels::new(0.815, 0.617);
+    settings.anomaly.default.levels[Figure::FillRatio] = Levels::new(0.815, 0.617);
     settings.anomaly.default.min_samples = 33;
     let literal = Style { thresholds: Thresholds::Literal, ..Style::default() };
     let text = render_all(&rule_files(&settings, &literal), &literal);
@@ -108,7 +108,8 @@ fn thresholds_come_from_the_configuration_alone() {
 #[test]
 fn a_level_that_is_off_has_no_literal_rule() {
     let mut settings = Settings::default();
-    settings.anomaly.default.slippage_bps = Levels { warning: Some(10.0), critical: None };
+    let slippage = &mut settings.anomaly.default.levels[Figure::SlippageBps];
+    *slippage = Levels { warning: Some(10.0), critical: None };
     let check = |thresholds, expect: &[Urgency]| {
         let style = Style { thresholds, ..Style::default() };
         let all = alerts(&settings, &style);

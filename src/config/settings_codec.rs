@@ -15,15 +15,16 @@ mod leaves;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use enum_map::EnumMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use self::leaves::Shaped;
 use crate::domain::ids::Currency;
 use crate::domain::settings::{
     AccountSettings, Aliases, AnomalyRules, BreakdownSettings, ClockSettings, DriftRules,
-    DriftSettings, EvidenceSettings, FillRatioBasis, HealthSettings, IdScope, InFlightSettings,
-    IngestSettings, Instrument, Levels, OnExpiry, OnNotMonitored, OrderSettings, PerSeverity,
-    PermitSettings, QuantityTest, Rate, ReconcileBudget, Reference, Response, Scoped,
+    DriftSettings, EvidenceSettings, Figure, FillRatioBasis, HealthSettings, IdScope,
+    InFlightSettings, IngestSettings, Instrument, Levels, OnExpiry, OnNotMonitored, OrderSettings,
+    PerSeverity, PermitSettings, QuantityTest, Rate, ReconcileBudget, Reference, Response, Scoped,
     SeriesSettings, Settings, SettleMode, Severity, SymbolSettings, Unit, WindowSettings,
 };
 use crate::domain::units::Decimal;
@@ -167,21 +168,12 @@ struct AnomalyShape {
     min_samples: usize,
     #[serde(with = "leaves::float")]
     clear_fraction: f64,
-    #[serde(with = "LevelsShape")]
-    fill_ratio: Levels,
     #[serde(with = "BasisShape")]
     fill_ratio_basis: FillRatioBasis,
-    #[serde(with = "LevelsShape")]
-    slippage_bps: Levels,
     #[serde(with = "ReferenceShape")]
     slippage_reference: Reference,
-    #[serde(with = "LevelsShape")]
-    fill_time_seconds: Levels,
-    #[serde(with = "LevelsShape")]
-    rejection_ratio: Levels,
-    #[serde(with = "LevelsShape")]
-    unacknowledged: Levels,
-    consecutive_rejections: Option<u32>,
+    #[serde(with = "levels_by_figure")]
+    levels: EnumMap<Figure, Levels>,
     event_hold: Duration,
 }
 
@@ -192,6 +184,38 @@ struct LevelsShape {
     warning: Option<f64>,
     #[serde(with = "leaves::float_or_none")]
     critical: Option<f64>,
+}
+
+/// Stored thresholds. A figure that a record does not name has its default: records of an older
+/// version lack the newer figures.
+mod levels_by_figure {
+    use std::collections::BTreeMap;
+
+    use enum_map::EnumMap;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::LevelsShape;
+    use crate::domain::settings::{Figure, Levels};
+
+    #[derive(Serialize, Deserialize)]
+    struct StoredLevels(#[serde(with = "LevelsShape")] Levels);
+
+    pub(super) fn serialize<S: Serializer>(
+        levels: &EnumMap<Figure, Levels>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer
+            .collect_map(levels.iter().map(|(figure, levels)| (figure, StoredLevels(*levels))))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<EnumMap<Figure, Levels>, D::Error> {
+        let stored = BTreeMap::<Figure, StoredLevels>::deserialize(from)?;
+        Ok(EnumMap::from_fn(|figure: Figure| {
+            stored.get(&figure).map_or(figure.spec().default, |levels| levels.0)
+        }))
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::settings::{
-    FillRatioBasis, Levels, OnExpiry, PerSeverity, Rate, Reference, Settings, Severity,
+    Figure, FillRatioBasis, Levels, OnExpiry, PerSeverity, Rate, Reference, Settings, Severity,
 };
 use crate::domain::units::{Decimal, parse_decimal};
 
@@ -188,10 +188,10 @@ drift:
 ";
     let settings = settings(text);
     let anomaly = &settings.anomaly.default;
-    assert_eq!(anomaly.consecutive_rejections, None);
-    assert_eq!(anomaly.fill_ratio, Levels { warning: None, critical: Some(0.75) });
+    assert_eq!(anomaly.levels[Figure::ConsecutiveRejections].warning, None);
+    assert_eq!(anomaly.levels[Figure::FillRatio], Levels { warning: None, critical: Some(0.75) });
     assert_eq!(anomaly.fill_ratio_basis, FillRatioBasis::All);
-    assert_eq!(anomaly.slippage_bps, Levels { warning: Some(10.0), critical: None });
+    assert_eq!(anomaly.levels[Figure::SlippageBps], Levels { warning: Some(10.0), critical: None });
     assert_eq!(anomaly.slippage_reference, Reference::Arrival);
     let drift = &settings.drift_rules.default;
     let (minor, moderate) = (decimal("0.000000000000000001"), decimal("0.1"));

@@ -24,7 +24,9 @@ use crate::domain::limits;
 use crate::domain::pattern::Pattern;
 pub use accounts::AccountSettings;
 pub use aliases::{Alias, Aliases};
-pub use anomaly::{AnomalyRules, FillRatioBasis, Levels};
+pub use anomaly::{
+    AnomalyRules, Figure, FigureSpec, FigureUnit, FillRatioBasis, Levels, ThresholdField, Worse,
+};
 pub use clock::ClockSettings;
 pub use drift::{DriftRules, DriftSettings, PerSeverity, QuantityTest, ReconcileBudget, Severity};
 pub use evidence::{EvidenceSettings, Response};

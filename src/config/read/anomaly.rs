@@ -6,12 +6,13 @@
 use std::time::Duration;
 
 use super::{DAY, OVERRIDES_MAX};
-use crate::config::scalar::{Fault, count, duration, number, pattern, positive_number, word};
+use crate::config::scalar::{count, duration, number, pattern, positive_number, word};
 use crate::config::section::Section;
 use crate::config::yaml::Node;
 use crate::domain::pattern::Pattern;
 use crate::domain::settings::{
-    AnomalyRules, FillRatioBasis, Levels, Override, Reference, Settings,
+    AnomalyRules, Figure, FigureSpec, FigureUnit, FillRatioBasis, Levels, Override, Reference,
+    Settings, ThresholdField, Worse,
 };
 
 /// Reads the thresholds, then the overrides onto them.
@@ -41,47 +42,39 @@ pub(super) fn scoped<T>(
 fn rules(s: &mut Section<'_>, rules: &mut AnomalyRules) {
     s.set("min_samples", &mut rules.min_samples, count(1..=100_000));
     s.set("clear_fraction", &mut rules.clear_fraction, positive_number(1.0));
-    s.section("fill_ratio", |s| {
-        let bases =
-            [("all", FillRatioBasis::All), ("ex_user_cancels", FillRatioBasis::ExUserCancels)];
-        s.set("basis", &mut rules.fill_ratio_basis, word(&bases));
-        levels(s, &mut rules.fill_ratio, || number(0.0..=1.0), Worse::Lower);
-    });
-    s.section("slippage_bps", |s| {
-        let references = Reference::ALL.map(|r| (r.as_str(), r));
-        s.set("reference", &mut rules.slippage_reference, word(&references));
-        levels(s, &mut rules.slippage_bps, || positive_number(1e6), Worse::Higher);
-    });
-    s.section("fill_time_seconds", |s| {
-        levels(s, &mut rules.fill_time_seconds, || positive_number(1e6), Worse::Higher);
-    });
-    s.section("rejection_ratio", |s| {
-        levels(s, &mut rules.rejection_ratio, || number(0.0..=1.0), Worse::Higher);
-    });
-    s.section("unacknowledged", |s| {
-        levels(s, &mut rules.unacknowledged, || number(0.0..=1e6), Worse::Higher);
-    });
-    s.set_or_off("consecutive_rejections", &mut rules.consecutive_rejections, count(1..=100_000));
+    for figure in Figure::ALL {
+        let (spec, levels) = (figure.spec(), &mut rules.levels[figure]);
+        match spec.field {
+            ThresholdField::Section(name) => s.section(name, |s| {
+                if figure == Figure::FillRatio {
+                    let bases = FillRatioBasis::ALL.map(|b| (b.as_str(), b));
+                    s.set("basis", &mut rules.fill_ratio_basis, word(&bases));
+                } else if figure == Figure::SlippageBps {
+                    let references = Reference::ALL.map(|r| (r.as_str(), r));
+                    s.set("reference", &mut rules.slippage_reference, word(&references));
+                }
+                read_levels(s, levels, spec);
+            }),
+            ThresholdField::Number(name) => {
+                let number = |node: &Node| count(1..=100_000)(node).map(|n: u32| n.into());
+                s.set_or_off(name, &mut levels.warning, number);
+            }
+            ThresholdField::Fixed => {}
+        }
+    }
     s.set("event_hold", &mut rules.event_hold, duration(Duration::ZERO..=DAY));
 }
 
-/// On which side of a threshold a figure is worse.
-#[derive(Clone, Copy)]
-enum Worse {
-    Lower,
-    Higher,
-}
-
-fn levels<R: FnOnce(&Node) -> Result<f64, Fault>>(
-    s: &mut Section<'_>,
-    levels: &mut Levels,
-    read: impl Fn() -> R,
-    worse: Worse,
-) {
-    s.set_or_off("warning", &mut levels.warning, read());
-    s.set_or_off("critical", &mut levels.critical, read());
+fn read_levels(s: &mut Section<'_>, levels: &mut Levels, spec: FigureSpec) {
+    let threshold = |node: &Node| match spec.unit {
+        FigureUnit::Ratio => number(0.0..=1.0)(node),
+        FigureUnit::BasisPoints | FigureUnit::Seconds => positive_number(1e6)(node),
+        FigureUnit::Count => number(0.0..=1e6)(node),
+    };
+    s.set_or_off("warning", &mut levels.warning, threshold);
+    s.set_or_off("critical", &mut levels.critical, threshold);
     let (Some(warning), Some(critical)) = (levels.warning, levels.critical) else { return };
-    match worse {
+    match spec.worse {
         Worse::Lower if critical > warning => {
             s.wrong("critical", format!("must not be above warning ({warning})"));
         }

@@ -1,5 +1,6 @@
 //! The codec held against arbitrary settings, and against bytes written by this release.
 
+use enum_map::EnumMap;
 use proptest::prelude::*;
 
 use super::*;
@@ -45,23 +46,16 @@ fn scoped<T: std::fmt::Debug + Clone>(
 }
 
 fn anomaly() -> impl Strategy<Value = AnomalyRules> + Clone {
-    let five = prop::array::uniform5(levels());
-    let rest = (any::<usize>(), floats(), any::<Option<u32>>(), durations(), 0..3_usize);
-    (five, rest)
-        .prop_map(|([a, b, c, d, e], (min_samples, clear_fraction, many, hold, pick))| {
-            AnomalyRules {
-                min_samples,
-                clear_fraction,
-                fill_ratio: a,
-                fill_ratio_basis: [FillRatioBasis::All, FillRatioBasis::ExUserCancels][pick % 2],
-                slippage_bps: b,
-                slippage_reference: Reference::ALL[pick],
-                fill_time_seconds: c,
-                rejection_ratio: d,
-                unacknowledged: e,
-                consecutive_rejections: many,
-                event_hold: hold,
-            }
+    let all = prop::array::uniform10(levels());
+    let rest = (any::<usize>(), floats(), durations(), 0..3_usize);
+    (all, rest)
+        .prop_map(|(levels, (min_samples, clear_fraction, hold, pick))| AnomalyRules {
+            min_samples,
+            clear_fraction,
+            levels: EnumMap::from_array(levels),
+            fill_ratio_basis: [FillRatioBasis::All, FillRatioBasis::ExUserCancels][pick % 2],
+            slippage_reference: Reference::ALL[pick],
+            event_hold: hold,
         })
         .boxed()
 }

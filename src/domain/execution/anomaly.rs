@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::closed_set::closed_set;
 use crate::domain::execution::figures::Figures;
 use crate::domain::ids::Symbol;
-use crate::domain::settings::{AnomalyRules, FillRatioBasis, Levels};
+pub use crate::domain::settings::Figure;
+use crate::domain::settings::{AnomalyRules, FillRatioBasis, Worse};
 use crate::domain::time::Timestamp;
 
 closed_set! {
@@ -30,43 +31,6 @@ impl AnomalyLevel {
             Self::Warning => 1,
             Self::Critical => 2,
         }
-    }
-}
-
-closed_set! {
-    /// A judged figure; the label `figure` of `trading_anomaly`.
-    pub enum Figure {
-        /// Fill ratio of a window.
-        FillRatio = "fill_ratio",
-        /// Mean slippage of a window.
-        SlippageBps = "slippage_bps",
-        /// Mean fill time of a window.
-        FillTimeSeconds = "fill_time_seconds",
-        /// Rejection ratio of a window.
-        RejectionRatio = "rejection_ratio",
-        /// Rejections in a row of one symbol.
-        ConsecutiveRejections = "consecutive_rejections",
-        /// Orders without any answer from the venue.
-        Unacknowledged = "unacknowledged_orders",
-        /// More was filled than was ordered.
-        Overfill = "overfill",
-        /// One id with two contents.
-        Conflict = "conflict",
-        /// Times from the future, or in the wrong order.
-        ClockSkew = "clock_skew",
-        /// An alert halted an account that no configuration, token or event names.
-        HaltOfUnknownAccount = "halt_of_unknown_account",
-    }
-}
-
-impl Figure {
-    /// The levels of an incident: a single one is a warning, or worse.
-    #[must_use]
-    pub const fn levels_of_incident(self) -> Levels {
-        if matches!(self, Self::HaltOfUnknownAccount) {
-            return Levels { warning: None, critical: Some(0.0) };
-        }
-        Levels { warning: Some(0.0), critical: None }
     }
 }
 
@@ -126,8 +90,6 @@ pub struct Observation {
     pub value: Option<f64>,
     /// Number of its samples.
     pub samples: usize,
-    /// Its thresholds.
-    pub levels: Levels,
 }
 
 /// The anomalies of one symbol or account.
@@ -144,10 +106,8 @@ impl ActiveAnomalies {
     /// Whether no anomaly is active and none of these observations starts one.
     #[must_use]
     #[inline]
-    pub fn is_quiet(&self, observations: &[Observation; 4], rules: &AnomalyRules) -> bool {
-        let [a, b, c, d] = observations;
-        let starts = |observation| level(observation, rules, None).is_some();
-        self.0.is_empty() && !starts(a) && !starts(b) && !starts(c) && !starts(d)
+    pub fn is_quiet(&self, observations: &[Observation; OF_WINDOW], rules: &AnomalyRules) -> bool {
+        self.0.is_empty() && observations.iter().all(|o| level(o, rules, None).is_none())
     }
 
     /// Judges one observation. Returns the change of level, if any.
@@ -187,11 +147,14 @@ impl ActiveAnomalies {
     }
 }
 
-/// Observations of the window figures that rules judge.
+/// Number of figures that are read off a window.
+const OF_WINDOW: usize = 4;
+
+/// The figures of a window that rules judge: the value of each, and the samples behind it.
 #[must_use]
 #[inline]
-pub fn window_observations(figures: &Figures, rules: &AnomalyRules) -> [Observation; 4] {
-    let (fill_ratio, ended) = match rules.fill_ratio_basis {
+pub fn window_observations(figures: &Figures, rules: &AnomalyRules) -> [Observation; OF_WINDOW] {
+    let fill_ratio = match rules.fill_ratio_basis {
         FillRatioBasis::All => (figures.fill_ratio, figures.samples),
         FillRatioBasis::ExUserCancels => {
             (figures.fill_ratio_ex_user_cancels, figures.samples - figures.untouched_user_cancels)
@@ -200,30 +163,12 @@ pub fn window_observations(figures: &Figures, rules: &AnomalyRules) -> [Observat
     let reference = rules.slippage_reference.index();
     let slippage = figures.slippage.get(reference).copied().unwrap_or_default();
     [
-        observe(Figure::FillRatio, fill_ratio, ended, rules.fill_ratio),
-        observe(Figure::SlippageBps, slippage.mean_bps, slippage.samples, rules.slippage_bps),
-        observe(
-            Figure::FillTimeSeconds,
-            figures.fill_time.seconds,
-            figures.fill_time.samples,
-            rules.fill_time_seconds,
-        ),
-        observe(
-            Figure::RejectionRatio,
-            figures.rejection_ratio,
-            figures.samples,
-            rules.rejection_ratio,
-        ),
+        (Figure::FillRatio, fill_ratio),
+        (Figure::SlippageBps, (slippage.mean_bps, slippage.samples)),
+        (Figure::FillTimeSeconds, (figures.fill_time.seconds, figures.fill_time.samples)),
+        (Figure::RejectionRatio, (figures.rejection_ratio, figures.samples)),
     ]
-}
-
-const fn observe(
-    figure: Figure,
-    value: Option<f64>,
-    samples: usize,
-    levels: Levels,
-) -> Observation {
-    Observation { figure, value, samples, levels }
+    .map(|(figure, (value, samples))| Observation { figure, value, samples })
 }
 
 /// The level of an observation, its value and the threshold. `had` is the active level: it clears
@@ -235,50 +180,41 @@ fn level(
     had: Option<AnomalyLevel>,
 ) -> Option<(AnomalyLevel, f64, f64)> {
     let value = observation.value?;
-    if observation.figure.needs_samples() && observation.samples < rules.min_samples {
+    let (figure, spec) = (observation.figure, observation.figure.spec());
+    if spec.is_of_window && observation.samples < rules.min_samples {
         return None;
     }
-    // Distance from the ideal value: a fill ratio is best at 1, every other figure at 0.
-    let is_best_at_one = observation.figure == Figure::FillRatio;
-    let distance = |value: f64| if is_best_at_one { 1.0 - value } else { value };
+    let distance = |value: f64| match spec.worse {
+        Worse::Lower => 1.0 - value,
+        Worse::Higher => value,
+    };
     let is_at = |level: AnomalyLevel, threshold: Option<f64>| {
         let threshold = threshold?;
         let is_active = had.is_some_and(|had| had >= level);
         let fraction = if is_active { rules.clear_fraction } else { 1.0 };
         let (distance, bound) = (distance(value), distance(threshold) * fraction);
-        let beyond =
-            if observation.figure.is_inclusive() { distance >= bound } else { distance > bound };
-        beyond.then_some((level, value, threshold))
+        // As many rejections in a row as the threshold are too many already.
+        let is_inclusive = figure == Figure::ConsecutiveRejections;
+        let is_beyond = if is_inclusive { distance >= bound } else { distance > bound };
+        is_beyond.then_some((level, value, threshold))
     };
-    is_at(AnomalyLevel::Critical, observation.levels.critical)
-        .or_else(|| is_at(AnomalyLevel::Warning, observation.levels.warning))
-}
-
-impl Figure {
-    /// Whether a value equal to the threshold is an anomaly.
-    const fn is_inclusive(self) -> bool {
-        matches!(self, Self::ConsecutiveRejections)
-    }
-
-    /// Whether the figure is a statistic that needs a minimum of samples.
-    const fn needs_samples(self) -> bool {
-        matches!(
-            self,
-            Self::FillRatio | Self::SlippageBps | Self::FillTimeSeconds | Self::RejectionRatio
-        )
-    }
+    let levels = rules.levels[figure];
+    is_at(AnomalyLevel::Critical, levels.critical)
+        .or_else(|| is_at(AnomalyLevel::Warning, levels.warning))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::settings::Levels;
 
     /// Judges values one after the other and compares the active level after each.
     fn check(figure: Figure, levels: Levels, values: &[(f64, &str)]) {
-        let rules = AnomalyRules::default();
+        let mut rules = AnomalyRules::default();
+        rules.levels[figure] = levels;
         let mut anomalies = ActiveAnomalies::default();
         for (value, expect) in values {
-            let observation = Observation { figure, value: Some(*value), samples: 20, levels };
+            let observation = Observation { figure, value: Some(*value), samples: 20 };
             anomalies.judge(observation, &rules, Timestamp::MIN);
             let level = anomalies.all().first().map_or("none", |s| s.level.as_str());
             assert_eq!(level, *expect, "{figure:?} at {value}");
@@ -325,12 +261,18 @@ mod tests {
     fn thin_data_is_no_anomaly() {
         let rules = AnomalyRules::default();
         let mut anomalies = ActiveAnomalies::default();
-        let levels = Levels::new(10.0, 20.0);
         let figure = Figure::SlippageBps;
         for (samples, value, expect) in [(19, Some(50.0), 0), (20, Some(50.0), 1), (20, None, 0)] {
-            let observation = Observation { figure, value, samples, levels };
+            let observation = Observation { figure, value, samples };
             anomalies.judge(observation, &rules, Timestamp::MIN);
             assert_eq!(anomalies.all().len(), expect, "{samples} samples of {value:?}");
         }
+    }
+
+    #[test]
+    fn every_figure_of_a_window_is_observed() {
+        let observed = window_observations(&Figures::default(), &AnomalyRules::default());
+        let of_window = Figure::ALL.into_iter().filter(|figure| figure.spec().is_of_window);
+        assert!(observed.into_iter().map(|o| o.figure).eq(of_window));
     }
 }

@@ -189,9 +189,11 @@ impl Execution {
         context: &Context<'_, '_>,
     ) {
         self.open_symbol(symbol, context);
-        if let Some(quotes) = self.quotes.get_mut(symbol.index()) {
-            quotes.push(at, mid);
-        }
+        let Some(quotes) = self.quotes.get_mut(symbol.index()) else {
+            impossible!("a symbol that was just opened has no quotes");
+            return;
+        };
+        quotes.push(at, mid);
     }
 
     /// Makes room for a symbol, and for all symbols before it.
@@ -291,7 +293,6 @@ impl Execution {
             figure: Figure::Unacknowledged,
             value: (count > 0).then(|| f64::from(count)),
             samples: count as usize,
-            levels: rules.unacknowledged,
         };
         if let Some(change) = self.whole.anomalies.judge(observation, rules, context.now) {
             context.emit(None, change);
@@ -378,7 +379,10 @@ impl Execution {
 
     /// Removes an order from the open orders of its symbol.
     fn close(&mut self, key: OrderKey) {
-        let Some(order) = self.orders.get_mut(key) else { return };
+        let Some(order) = self.orders.get_mut(key) else {
+            impossible!("an order to close is missing");
+            return;
+        };
         let counted = &mut order.counted;
         let Some(open) = order.symbol.and_then(|at| self.open.get_mut(at.index())) else { return };
         if std::mem::take(&mut counted.open) {
@@ -508,7 +512,6 @@ impl Execution {
                 figure: incident.figure,
                 value: is_active.then(|| f64::from(incident.count)),
                 samples: incident.count as usize,
-                levels: incident.figure.levels_of_incident(),
             };
             let change = scope.anomalies.judge(observation, rules, now);
             changes.extend(change.map(|change| (incident.symbol, change)));

@@ -13,7 +13,7 @@ use crate::domain::execution::figures::{Figures, Quantiles};
 use crate::domain::execution::window::OrderWindow;
 use crate::domain::ids::Symbol;
 use crate::domain::limits;
-use crate::domain::settings::{AnomalyRules, Levels, Reference, RuleIndex};
+use crate::domain::settings::{AnomalyRules, Reference, RuleIndex};
 use crate::domain::time::Timestamp;
 
 /// Counters, window and anomalies of one symbol, account, strategy or venue.
@@ -82,7 +82,7 @@ impl Scope {
     #[inline(never)]
     fn judge_each(
         &mut self,
-        observations: [Observation; 4],
+        observations: impl IntoIterator<Item = Observation>,
         in_row: Option<Observation>,
         rules: &AnomalyRules,
         now: Timestamp,
@@ -92,14 +92,11 @@ impl Scope {
     }
 
     fn in_row(&self, rules: &AnomalyRules) -> Option<Observation> {
-        let max = rules.consecutive_rejections?;
-        let reached = self.rejections_in_row >= max;
-        Some(Observation {
-            figure: Figure::ConsecutiveRejections,
-            value: reached.then(|| f64::from(self.rejections_in_row)),
-            samples: self.rejections_in_row as usize,
-            levels: Levels { warning: Some(f64::from(max)), critical: None },
-        })
+        let figure = Figure::ConsecutiveRejections;
+        let rejections = f64::from(self.rejections_in_row);
+        let is_reached = rejections >= rules.levels[figure].warning?;
+        let samples = self.rejections_in_row as usize;
+        Some(Observation { figure, value: is_reached.then_some(rejections), samples })
     }
 }
 

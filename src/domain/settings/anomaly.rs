@@ -1,10 +1,135 @@
-//! When execution quality is an anomaly.
+//! When execution quality is an anomaly: the judged figures, and the rules.
+//!
+//! [`Figure::spec`] is the table of figures. The reader of the configuration, the stored settings, the
+//! metrics and the alerts loop over [`Figure::ALL`] and read the table. The value of a figure comes
+//! from `crate::domain::execution::anomaly`.
 
 use std::time::Duration;
 
-use super::Reference;
+use enum_map::EnumMap;
 
-/// A warning and a critical level; a level that is missing never fires.
+use super::Reference;
+use crate::domain::closed_set::closed_set;
+
+closed_set! {
+    /// A judged figure; the label `figure` of `trading_anomaly`.
+    pub enum Figure {
+        /// Fill ratio of a window.
+        FillRatio = "fill_ratio",
+        /// Mean slippage of a window.
+        SlippageBps = "slippage_bps",
+        /// Mean fill time of a window.
+        FillTimeSeconds = "fill_time_seconds",
+        /// Rejection ratio of a window.
+        RejectionRatio = "rejection_ratio",
+        /// Rejections in a row of one symbol.
+        ConsecutiveRejections = "consecutive_rejections",
+        /// Orders without any answer from the venue.
+        Unacknowledged = "unacknowledged_orders",
+        /// More was filled than was ordered.
+        Overfill = "overfill",
+        /// One id with two contents.
+        Conflict = "conflict",
+        /// Times from the future, or in the wrong order.
+        ClockSkew = "clock_skew",
+        /// An alert halted an account that no configuration, token or event names.
+        HaltOfUnknownAccount = "halt_of_unknown_account",
+    }
+}
+
+/// A row of the table of figures.
+#[derive(Clone, Copy, Debug)]
+pub struct FigureSpec {
+    /// The field of its thresholds in the section `anomaly` of the configuration.
+    pub field: ThresholdField,
+    /// The unit, which bounds the thresholds.
+    pub unit: FigureUnit,
+    /// The side of a threshold on which the figure is worse.
+    pub worse: Worse,
+    /// Whether the figure is a statistic of a window, which needs `min_samples`.
+    pub is_of_window: bool,
+    /// Thresholds without a configuration.
+    pub default: Levels,
+}
+
+/// The form in which the configuration has the thresholds of a figure.
+#[derive(Clone, Copy, Debug)]
+pub enum ThresholdField {
+    /// A section of this name, with `warning` and `critical`.
+    Section(&'static str),
+    /// A number of this name: the warning level.
+    Number(&'static str),
+    /// None. The figure counts incidents, and each one is an anomaly.
+    Fixed,
+}
+
+/// The unit of a figure.
+#[derive(Clone, Copy, Debug)]
+pub enum FigureUnit {
+    /// A part of all, 0 to 1.
+    Ratio,
+    /// Basis points.
+    BasisPoints,
+    /// Seconds.
+    Seconds,
+    /// A number of orders or events.
+    Count,
+}
+
+/// The side of a threshold on which a figure is worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worse {
+    /// Below it. The ideal value is 1.
+    Lower,
+    /// Above it. The ideal value is 0.
+    Higher,
+}
+
+impl Figure {
+    /// The row of this figure.
+    #[must_use]
+    #[inline]
+    pub const fn spec(self) -> FigureSpec {
+        use FigureUnit::{BasisPoints, Ratio, Seconds};
+        match self {
+            Self::FillRatio => window("fill_ratio", Ratio, Worse::Lower, (0.90, 0.75)),
+            Self::SlippageBps => window("slippage_bps", BasisPoints, Worse::Higher, (10.0, 20.0)),
+            Self::FillTimeSeconds => {
+                window("fill_time_seconds", Seconds, Worse::Higher, (30.0, 60.0))
+            }
+            Self::RejectionRatio => window("rejection_ratio", Ratio, Worse::Higher, (0.05, 0.10)),
+            Self::ConsecutiveRejections => {
+                number(ThresholdField::Number("consecutive_rejections"), Levels::warning(5.0))
+            }
+            Self::Unacknowledged => {
+                number(ThresholdField::Section("unacknowledged"), Levels::warning(0.0))
+            }
+            Self::Overfill | Self::Conflict | Self::ClockSkew => {
+                number(ThresholdField::Fixed, Levels::warning(0.0))
+            }
+            Self::HaltOfUnknownAccount => {
+                number(ThresholdField::Fixed, Levels { warning: None, critical: Some(0.0) })
+            }
+        }
+    }
+}
+
+const fn window(
+    section: &'static str,
+    unit: FigureUnit,
+    worse: Worse,
+    (warning, critical): (f64, f64),
+) -> FigureSpec {
+    let (field, default) = (ThresholdField::Section(section), Levels::new(warning, critical));
+    FigureSpec { field, unit, worse, is_of_window: true, default }
+}
+
+const fn number(field: ThresholdField, default: Levels) -> FigureSpec {
+    let (unit, worse) = (FigureUnit::Count, Worse::Higher);
+    FigureSpec { field, unit, worse, is_of_window: false, default }
+}
+
+/// A warning and a critical level; a missing level never fires.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Levels {
     /// WARNING beyond this.
@@ -19,42 +144,37 @@ impl Levels {
     pub const fn new(warning: f64, critical: f64) -> Self {
         Self { warning: Some(warning), critical: Some(critical) }
     }
+
+    const fn warning(warning: f64) -> Self {
+        Self { warning: Some(warning), critical: None }
+    }
 }
 
-/// Which fill ratio alerts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FillRatioBasis {
-    /// Filled of all ended orders.
-    All,
-    /// The same, leaving out untouched orders that the user cancelled.
-    ExUserCancels,
+closed_set! {
+    /// The orders that the fill ratio of anomalies counts.
+    pub enum FillRatioBasis {
+        /// All ended orders.
+        All = "all",
+        /// All ended orders, except unfilled ones that the user cancelled.
+        ExUserCancels = "ex_user_cancels",
+    }
 }
 
 /// When execution quality is an anomaly.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnomalyRules {
-    /// A figure with fewer samples is never an anomaly.
+    /// A figure of a window with fewer samples is never an anomaly.
     pub min_samples: usize,
     /// An anomaly clears when the figure is back at this fraction of the threshold's distance
     /// from the ideal value (0 bps, 0 s, ratio 1 or 0): 0.8 x 10 bps = 8 bps.
     pub clear_fraction: f64,
-    /// Fill ratio below these.
-    pub fill_ratio: Levels,
-    /// Which fill ratio is meant.
+    /// Which fill ratio is judged.
     pub fill_ratio_basis: FillRatioBasis,
-    /// Mean slippage above these, in basis points.
-    pub slippage_bps: Levels,
-    /// Against which reference.
+    /// The reference of the judged slippage.
     pub slippage_reference: Reference,
-    /// Mean fill time above these, in seconds.
-    pub fill_time_seconds: Levels,
-    /// Rejection ratio above these.
-    pub rejection_ratio: Levels,
-    /// Unacknowledged orders above these counts.
-    pub unacknowledged: Levels,
-    /// This many rejections in a row for one symbol; none: never.
-    pub consecutive_rejections: Option<u32>,
-    /// An overfill, conflict or clock skew stays visible for this long after the last one.
+    /// The thresholds of each figure.
+    pub levels: EnumMap<Figure, Levels>,
+    /// An overfill, conflict or clock skew stays an anomaly for this long after the last one.
     pub event_hold: Duration,
 }
 
@@ -63,14 +183,9 @@ impl Default for AnomalyRules {
         Self {
             min_samples: 20,
             clear_fraction: 0.8,
-            fill_ratio: Levels::new(0.90, 0.75),
             fill_ratio_basis: FillRatioBasis::ExUserCancels,
-            slippage_bps: Levels::new(10.0, 20.0),
             slippage_reference: Reference::Expected,
-            fill_time_seconds: Levels::new(30.0, 60.0),
-            rejection_ratio: Levels::new(0.05, 0.10),
-            unacknowledged: Levels { warning: Some(0.0), critical: None },
-            consecutive_rejections: Some(5),
+            levels: EnumMap::from_fn(|figure: Figure| figure.spec().default),
             event_hold: Duration::from_mins(5),
         }
     }

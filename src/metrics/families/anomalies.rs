@@ -27,10 +27,9 @@ fn thresholds(row: &ControlRow, points: &mut Points<'_>) {
     by_severity(points, "drift_quantity", &drift.quantity);
     by_severity(points, "drift_value", &drift.value);
     let rules = settings.anomaly.for_account(account);
-    by_level(points, "fill_ratio", rules.fill_ratio);
-    by_level(points, "slippage_bps", rules.slippage_bps);
-    by_level(points, "fill_time_seconds", rules.fill_time_seconds);
-    by_level(points, "rejection_ratio", rules.rejection_ratio);
+    for figure in Figure::ALL.into_iter().filter(|figure| figure.spec().is_of_window) {
+        by_level(points, figure.as_str(), rules.levels[figure]);
+    }
     points.count(&["min_samples", ""], rules.min_samples as u64);
     let stale_after = settings.drift.stale_after;
     points.value(&["snapshot_age_seconds", ""], stale_after.as_secs_f64());
