@@ -12,7 +12,7 @@ use simdutf8::basic::from_utf8;
 use crate::domain::event::Event;
 use crate::domain::warning::Warning;
 use crate::wire::contract::error::{BodyError, Code, EventError, Flaw};
-use crate::wire::contract::reader::Object;
+use crate::wire::contract::reader::ObjectReader;
 use crate::wire::contract::value::ValueContext;
 use crate::wire::event;
 use crate::wire::json::general;
@@ -107,7 +107,7 @@ impl EventReader {
     /// The event in `text`. `None`: it is not exactly one event; [`decode_json`] says why.
     pub fn read(&mut self, text: &[u8]) -> Option<Event> {
         let text = from_utf8(text).ok()?;
-        let mut object = Object::within(std::mem::take(&mut self.context));
+        let mut object = ObjectReader::within(std::mem::take(&mut self.context));
         let event = object.read(text).ok().and_then(|()| event::decode(&mut object).ok());
         self.context = object.into_context();
         event
@@ -130,7 +130,7 @@ fn syntax(error: serde_json::Error) -> BodyError {
 /// Collects the events of a body. A method fails when the whole body has to be refused.
 struct EventCollector<'a> {
     limits: DecodeLimits,
-    object: Object<'a>,
+    object: ObjectReader<'a>,
     decoded: Decoded,
 }
 
@@ -138,7 +138,8 @@ impl<'a> EventCollector<'a> {
     fn new(body_bytes: usize, limits: &DecodeLimits) -> Self {
         // Room for the events of a usual body; it grows for one of very short events.
         let expected = (body_bytes / EVENT_BYTES_USUAL).max(1).min(limits.events_max);
-        let object = Object::within(ValueContext::for_events(expected, limits.text_bytes_max));
+        let object =
+            ObjectReader::within(ValueContext::for_events(expected, limits.text_bytes_max));
         let decoded = Decoded { events: Vec::with_capacity(expected), ..Decoded::default() };
         Self { limits: *limits, object, decoded }
     }

@@ -16,7 +16,7 @@ use crate::wire::json::scan::{self, MemberName, ObjectEnd};
 use crate::wire::json::{RawJson, general};
 
 /// One JSON object. Reuse it: reading the next object costs no allocation.
-pub(crate) struct Object<'a> {
+pub(crate) struct ObjectReader<'a> {
     /// Values of fields that are not in `given` are left over from an earlier object.
     values: EnumMap<Field, RawJson<'a>>,
     given: FieldSet,
@@ -26,7 +26,7 @@ pub(crate) struct Object<'a> {
     context: ValueContext,
 }
 
-impl<'a> Object<'a> {
+impl<'a> ObjectReader<'a> {
     /// An empty object whose values are read within `context`.
     pub(crate) const fn within(context: ValueContext) -> Self {
         let values = EnumMap::from_array([RawJson::Null; Field::ALL.len()]);
@@ -38,8 +38,8 @@ impl<'a> Object<'a> {
     }
 
     /// An empty object with the same limits, for the rows of this one.
-    pub(crate) fn row<'b>(&self) -> Object<'b> {
-        Object::within(ValueContext::new(self.context.text_bytes_max))
+    pub(crate) fn row<'b>(&self) -> ObjectReader<'b> {
+        ObjectReader::within(ValueContext::new(self.context.text_bytes_max))
     }
 
     /// Whether a number was rounded since the last call.
@@ -48,7 +48,7 @@ impl<'a> Object<'a> {
     }
 
     /// Notes that a number was rounded if one of `rows` has one.
-    pub(crate) const fn note_of(&mut self, rows: &Object<'_>) {
+    pub(crate) const fn note_of(&mut self, rows: &ObjectReader<'_>) {
         self.context.has_rounded |= rows.context.has_rounded;
     }
 
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn only_the_newest_object_counts() {
-        let mut object = Object::within(ValueContext::new(512));
+        let mut object = ObjectReader::within(ValueContext::new(512));
         object.read(r#"{"price":1,"x_mine":{"deep":[1]},"symbol":null}"#).expect("an object");
         assert_eq!(object.raw(Field::Price), Some(RawJson::Other("1")));
         assert_eq!(object.raw(Field::Symbol), None);

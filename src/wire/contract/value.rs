@@ -9,7 +9,7 @@ mod number;
 
 use std::borrow::Cow;
 
-use crate::domain::event::{Initiator, Liquidity, Source};
+use crate::domain::closed_set::{ClosedSet, closed_set};
 use crate::domain::health::Health;
 use crate::domain::ids::{
     self, Account, Actor, Component, Currency, EventId, FillId, IdError, OrderId, Session,
@@ -21,7 +21,7 @@ use crate::domain::state::TradingState;
 use crate::domain::units::Side;
 use crate::wire::contract::intern::Interner;
 use crate::wire::contract::shape::Shape;
-use crate::wire::json::write::push_string;
+use crate::wire::json::write::{push_string, push_word};
 use crate::wire::json::{RawJson, StringError};
 use crate::wire::time::MinuteCache;
 
@@ -51,7 +51,7 @@ pub(crate) trait Value: Sized {
 pub(crate) struct ValueContext {
     /// Bytes of a string that is not an identifier, at most.
     pub(crate) text_bytes_max: usize,
-    /// Whether a number was rounded since `Object::take_rounded`.
+    /// Whether a number was rounded since `ObjectReader::take_rounded`.
     pub(crate) has_rounded: bool,
     interner: Interner,
     minute: MinuteCache,
@@ -139,6 +139,66 @@ ids! {
     Account in accounts, Symbol in symbols, Strategy in strategies, Venue in venues, Component
 }
 
+impl<E: ClosedSet> Value for E {
+    const SHAPE: Shape = Shape::Choice(E::WORDS);
+
+    #[inline]
+    fn decode(raw: RawJson<'_>, _: &mut ValueContext) -> Result<Self, ErrorText> {
+        one_of(raw, E::WORDS)
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        push_word(self.word(), out);
+    }
+}
+
+/// The member of a closed set whose word is one of `words`.
+#[inline]
+fn one_of<E: ClosedSet>(raw: RawJson<'_>, words: &[&str]) -> Result<E, ErrorText> {
+    let text = string(raw, limits::TEXT_BYTES_MAX)?;
+    E::from_word(&text)
+        .filter(|_| words.len() == E::WORDS.len() || words.contains(&&*text))
+        .ok_or_else(|| not_one_of(words))
+}
+
+#[cold]
+fn not_one_of(words: &[&str]) -> ErrorText {
+    Cow::Owned(format!("must be one of: {}", words.join(" ")))
+}
+
+/// Implements [`Value`] for a wrapper of a closed set that admits only some of its members.
+macro_rules! subset {
+    ($(#[doc = $doc:literal])* $name:ident($set:ident): $($member:ident),+) => {
+        $(#[doc = $doc])*
+        pub(crate) struct $name(pub(crate) $set);
+
+        impl $name {
+            const WORDS: &'static [&'static str] = &[$($set::$member.as_str()),+];
+        }
+
+        impl Value for $name {
+            const SHAPE: Shape = Shape::Choice(Self::WORDS);
+
+            fn decode(raw: RawJson<'_>, _: &mut ValueContext) -> Result<Self, ErrorText> {
+                one_of(raw, Self::WORDS).map(Self)
+            }
+
+            fn encode(&self, out: &mut Vec<u8>) {
+                push_word(self.0.word(), out);
+            }
+        }
+    };
+}
+
+subset! {
+    /// A health that a component can report; `unknown` is what the exporter concludes from silence.
+    ReportedHealth(Health): Healthy, Degraded, Unhealthy
+}
+subset! {
+    /// A state that a halt can set.
+    HaltState(TradingState): Halted, Reducing
+}
+
 macro_rules! choices {
     ($($name:ident { $($text:literal = $value:path),* })*) => {
         $(impl Value for $name {
@@ -161,28 +221,19 @@ macro_rules! choices {
     };
 }
 
-/// Whether an engine could fetch the positions for a snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FetchStatus {
-    /// The snapshot holds them.
-    Ok,
-    /// It could not: the snapshot says nothing about any position.
-    Failed,
-}
-
 choices! {
     Side { "buy" = Side::Buy, "sell" = Side::Sell }
-    Liquidity { "maker" = Liquidity::Maker, "taker" = Liquidity::Taker }
-    Initiator { "user" = Initiator::User, "venue" = Initiator::Venue }
-    Source { "local" = Source::Local, "broker" = Source::Broker }
-    Health {
-        "healthy" = Health::Healthy,
-        "degraded" = Health::Degraded,
-        "unhealthy" = Health::Unhealthy
-    }
-    FetchStatus { "ok" = FetchStatus::Ok, "failed" = FetchStatus::Failed }
-    TradingState { "halted" = TradingState::Halted, "reducing" = TradingState::Reducing }
     Adopt { "broker" = Adopt::Broker, "local" = Adopt::Local }
+}
+
+closed_set! {
+    /// Whether an engine could fetch the positions for a snapshot.
+    pub(crate) enum FetchStatus {
+        /// The snapshot holds them.
+        Ok = "ok",
+        /// It could not: the snapshot says nothing about any position.
+        Failed = "failed",
+    }
 }
 
 /// A text for people: may be empty, may contain line ends and tabs, but no other control characters.

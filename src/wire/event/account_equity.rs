@@ -5,7 +5,7 @@ use crate::domain::ids::Currency;
 use crate::domain::units::Amount;
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::Object;
+use crate::wire::contract::reader::ObjectReader;
 use crate::wire::contract::spec::FieldSpec;
 use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec};
@@ -28,7 +28,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
     decode,
 );
 
-fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut ObjectReader<'_>) -> Result<Body, Flaw> {
     Ok(Body::AccountEquity(AccountEquity {
         equity: object.required(Field::Equity)?,
         currency: object.optional(Field::Currency)?,

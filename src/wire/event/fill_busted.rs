@@ -4,7 +4,7 @@ use crate::domain::event::{Body, FillBusted, OrderFact};
 use crate::domain::ids::FillId;
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::Object;
+use crate::wire::contract::reader::ObjectReader;
 use crate::wire::contract::spec::FieldSpec;
 use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec, ORDER, order_body};
@@ -17,7 +17,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
     decode,
 );
 
-fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut ObjectReader<'_>) -> Result<Body, Flaw> {
     order_body(object, |object| {
         Ok(OrderFact::FillBusted(FillBusted { fill_id: object.required(Field::FillId)? }))
     })

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::domain::event::{Body, Heartbeat, Source};
-use crate::domain::health::Health;
 use crate::domain::ids::Component;
 use crate::wire::contract::error::{Code, Flaw};
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::Object;
+use crate::wire::contract::reader::ObjectReader;
 use crate::wire::contract::spec::FieldSpec;
+use crate::wire::contract::value::ReportedHealth;
 use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec};
 
@@ -23,7 +23,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
                 Field::Component,
                 "The component: `broker`, `data_feed`, `disk`, `memory`, `engine` or any name.",
             ),
-            FieldSpec::optional::<Health>(
+            FieldSpec::optional::<ReportedHealth>(
                 Field::Status,
                 "Its health, applied at once. If missing, the report counts as a passed check.",
             ),
@@ -43,7 +43,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
     decode,
 );
 
-fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut ObjectReader<'_>) -> Result<Body, Flaw> {
     let interval = object.optional(Field::IntervalSeconds)?;
     if interval == Some(Duration::ZERO) {
         let why = "must be greater than zero";
@@ -51,7 +51,7 @@ fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
     }
     Ok(Body::Heartbeat(Heartbeat {
         component: object.required(Field::Component)?,
-        status: object.optional(Field::Status)?,
+        status: object.optional(Field::Status)?.map(|ReportedHealth(health)| health),
         message: object.optional(Field::Message)?,
         latency: object.optional(Field::LatencySeconds)?,
         interval,
@@ -61,7 +61,7 @@ fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
 
 pub(super) fn encode(body: &Heartbeat, object: &mut ObjectWriter<'_>) {
     object.field(Field::Component, &body.component);
-    object.optional(Field::Status, body.status.as_ref());
+    object.optional(Field::Status, body.status.map(ReportedHealth).as_ref());
     object.optional(Field::Message, body.message.as_ref());
     object.optional(Field::LatencySeconds, body.latency.as_ref());
     object.optional(Field::IntervalSeconds, body.interval.as_ref());

@@ -3,7 +3,7 @@
 use crate::domain::event::Body;
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::{Field, FieldSet};
-use crate::wire::contract::reader::Object;
+use crate::wire::contract::reader::ObjectReader;
 use crate::wire::contract::spec::{FieldSpec, names};
 
 /// A kind of event.
@@ -18,7 +18,7 @@ pub struct KindSpec {
     groups: &'static [&'static [FieldSpec]],
     allowed: FieldSet,
     alternatives: &'static [&'static [Field]],
-    decode: fn(&mut Object<'_>) -> Result<Body, Flaw>,
+    decode: fn(&mut ObjectReader<'_>) -> Result<Body, Flaw>,
 }
 
 impl KindSpec {
@@ -28,7 +28,7 @@ impl KindSpec {
         about: &'static str,
         example: &'static str,
         groups: &'static [&'static [FieldSpec]],
-        decode: fn(&mut Object<'_>) -> Result<Body, Flaw>,
+        decode: fn(&mut ObjectReader<'_>) -> Result<Body, Flaw>,
     ) -> Self {
         let allowed = names(groups).with(Field::Type);
         Self { name, about, example, groups, allowed, alternatives: &[], decode }
@@ -55,7 +55,7 @@ impl KindSpec {
         self.allowed
     }
 
-    pub(super) fn decode(&self, object: &mut Object<'_>) -> Result<Body, Flaw> {
+    pub(super) fn decode(&self, object: &mut ObjectReader<'_>) -> Result<Body, Flaw> {
         (self.decode)(object)
     }
 }

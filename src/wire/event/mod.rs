@@ -32,7 +32,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::units::Side;
 use crate::wire::contract::error::{Code, Flaw};
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::{Object, missing};
+use crate::wire::contract::reader::{ObjectReader, missing};
 use crate::wire::contract::spec::FieldSpec;
 use crate::wire::contract::value::{SessionName, TimeNanos, TimeText, string};
 use crate::wire::contract::writer::ObjectWriter;
@@ -97,7 +97,7 @@ const ORDER: [FieldSpec; 3] = [
 /// Decodes the event in an object.
 #[expect(clippy::inline_always, reason = "an event is large, and each call would copy it")]
 #[inline(always)]
-pub(crate) fn decode(object: &mut Object<'_>) -> Result<Event, Flaw> {
+pub(crate) fn decode(object: &mut ObjectReader<'_>) -> Result<Event, Flaw> {
     let kind = kind(object)?;
     object.check_names()?;
     object.check_fields(kind.allowed(), kind.name)?;
@@ -113,7 +113,7 @@ pub(crate) fn decode(object: &mut Object<'_>) -> Result<Event, Flaw> {
     })
 }
 
-fn kind(object: &Object<'_>) -> Result<&'static KindSpec, Flaw> {
+fn kind(object: &ObjectReader<'_>) -> Result<&'static KindSpec, Flaw> {
     let raw = object.raw(Field::Type).ok_or_else(|| missing(Field::Type))?;
     string(raw, limits::TEXT_BYTES_MAX)
         .ok()
@@ -121,7 +121,7 @@ fn kind(object: &Object<'_>) -> Result<&'static KindSpec, Flaw> {
         .ok_or_else(|| Flaw::of(Field::Type, Code::UnknownType, "is none of the known ones"))
 }
 
-fn event_time(object: &mut Object<'_>) -> Result<Option<Timestamp>, Flaw> {
+fn event_time(object: &mut ObjectReader<'_>) -> Result<Option<Timestamp>, Flaw> {
     if object.has(Field::Time) && object.has(Field::TimeNs) {
         return Err(Flaw::of(Field::TimeNs, Code::InvalidTime, "is given beside time"));
     }
@@ -135,8 +135,8 @@ fn event_time(object: &mut Object<'_>) -> Result<Option<Timestamp>, Flaw> {
 #[expect(clippy::inline_always, reason = "the body is built in place instead of being copied")]
 #[inline(always)]
 fn order_body(
-    object: &mut Object<'_>,
-    fact: impl FnOnce(&mut Object<'_>) -> Result<OrderFact, Flaw>,
+    object: &mut ObjectReader<'_>,
+    fact: impl FnOnce(&mut ObjectReader<'_>) -> Result<OrderFact, Flaw>,
 ) -> Result<Body, Flaw> {
     let order = OrderRef {
         order_id: object.required(Field::OrderId)?,

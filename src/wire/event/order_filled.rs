@@ -5,7 +5,7 @@ use crate::domain::ids::{Currency, FillId};
 use crate::domain::units::{Amount, Price, Quantity};
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::Object;
+use crate::wire::contract::reader::ObjectReader;
 use crate::wire::contract::spec::FieldSpec;
 use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec, ORDER, order_body};
@@ -45,7 +45,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
     decode,
 );
 
-fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut ObjectReader<'_>) -> Result<Body, Flaw> {
     order_body(object, |object| {
         Ok(OrderFact::Filled(OrderFilled {
             price: object.required(Field::Price)?,

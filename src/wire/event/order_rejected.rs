@@ -3,7 +3,7 @@
 use crate::domain::event::{Body, OrderFact, OrderRejected};
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::Object;
+use crate::wire::contract::reader::ObjectReader;
 use crate::wire::contract::spec::FieldSpec;
 use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec, ORDER, order_body};
@@ -23,7 +23,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
     decode,
 );
 
-fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut ObjectReader<'_>) -> Result<Body, Flaw> {
     order_body(object, |object| {
         Ok(OrderFact::Rejected(OrderRejected {
             reason: object.optional(Field::Reason)?,

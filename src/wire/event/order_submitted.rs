@@ -5,7 +5,7 @@ use crate::domain::ids::{OrderId, Symbol};
 use crate::domain::units::{Notional, Price, Quantity, Side};
 use crate::wire::contract::error::{Code, Flaw};
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::{Object, missing};
+use crate::wire::contract::reader::{ObjectReader, missing};
 use crate::wire::contract::spec::FieldSpec;
 use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec};
@@ -59,7 +59,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
 )
 .with_either(&[&[Field::Quantity], &[Field::Notional]]);
 
-fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut ObjectReader<'_>) -> Result<Body, Flaw> {
     Ok(Body::Order(OrderEvent {
         order: OrderRef {
             order_id: object.required(Field::OrderId)?,
@@ -80,7 +80,7 @@ fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
 }
 
 /// Exactly one of quantity and notional.
-fn ordered(object: &mut Object<'_>) -> Result<OrderSize, Flaw> {
+fn ordered(object: &mut ObjectReader<'_>) -> Result<OrderSize, Flaw> {
     let quantity = object.optional(Field::Quantity)?;
     match (quantity, object.optional(Field::Notional)?) {
         (Some(quantity), None) => Ok(OrderSize::Quantity(quantity)),

@@ -5,7 +5,7 @@ use crate::domain::ids::Symbol;
 use crate::domain::units::Position;
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::Object;
+use crate::wire::contract::reader::ObjectReader;
 use crate::wire::contract::spec::FieldSpec;
 use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec};
@@ -28,7 +28,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
     decode,
 );
 
-fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut ObjectReader<'_>) -> Result<Body, Flaw> {
     Ok(Body::PositionAdjusted(PositionAdjusted {
         symbol: object.required(Field::Symbol)?,
         quantity: object.required(Field::Quantity)?,

@@ -5,7 +5,7 @@ use crate::domain::ids::Symbol;
 use crate::domain::units::{Position, Price};
 use crate::wire::contract::error::{Code, Flaw};
 use crate::wire::contract::field::{Field, FieldSet};
-use crate::wire::contract::reader::{Object, missing};
+use crate::wire::contract::reader::{ObjectReader, missing};
 use crate::wire::contract::shape::Shape;
 use crate::wire::contract::spec::{FieldSpec, Presence, names};
 use crate::wire::contract::value::FetchStatus;
@@ -64,7 +64,7 @@ pub const ROW: [FieldSpec; 4] = [
 
 const ROW_FIELDS: FieldSet = names(&[&ROW]);
 
-fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut ObjectReader<'_>) -> Result<Body, Flaw> {
     let source = object.required(Field::Source)?;
     let complete = object.optional(Field::Complete)?.unwrap_or(true);
     let error: Option<Box<str>> = object.optional(Field::Error)?;
@@ -79,7 +79,7 @@ fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
     Ok(Body::Positions(Positions { source, rows, complete, failure }))
 }
 
-fn rows(object: &mut Object<'_>) -> Result<Box<[PositionRow]>, Flaw> {
+fn rows(object: &mut ObjectReader<'_>) -> Result<Box<[PositionRow]>, Flaw> {
     let raw = object.raw(Field::Positions).ok_or_else(|| missing(Field::Positions))?;
     let not_array = Flaw::of(Field::Positions, Code::InvalidValue, "must be an array");
     let mut row = object.row();
@@ -90,7 +90,7 @@ fn rows(object: &mut Object<'_>) -> Result<Box<[PositionRow]>, Flaw> {
     rows.map(Into::into)
 }
 
-fn decode_row<'a>(row: &mut Object<'a>, text: &'a str) -> Result<PositionRow, Flaw> {
+fn decode_row<'a>(row: &mut ObjectReader<'a>, text: &'a str) -> Result<PositionRow, Flaw> {
     row.read(text).map_err(|_| Flaw::whole(Code::InvalidValue, "must be an object"))?;
     row.check_names()?;
     row.check_fields(ROW_FIELDS, "a row")?;

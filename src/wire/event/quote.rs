@@ -5,7 +5,7 @@ use crate::domain::ids::Symbol;
 use crate::domain::units::{DECIMALS_MAX, Decimal, Price};
 use crate::wire::contract::error::{Code, Flaw};
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::{Object, missing};
+use crate::wire::contract::reader::{ObjectReader, missing};
 use crate::wire::contract::spec::FieldSpec;
 use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec};
@@ -27,13 +27,13 @@ pub(super) const KIND: KindSpec = KindSpec::new(
 )
 .with_either(&[&[Field::Price], &[Field::Bid, Field::Ask]]);
 
-fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut ObjectReader<'_>) -> Result<Body, Flaw> {
     Ok(Body::Quote(Quote { symbol: object.required(Field::Symbol)?, mid: mid(object)? }))
 }
 
 /// The price, or the mid of bid and ask. A crossed quote has a mid too. Feeds send a side of 0 before
 /// the market opens; then there is no mid, and the price is 0.
-fn mid(object: &mut Object<'_>) -> Result<Price, Flaw> {
+fn mid(object: &mut ObjectReader<'_>) -> Result<Price, Flaw> {
     let sides = object.has(Field::Bid) || object.has(Field::Ask);
     match (sides, object.optional(Field::Price)?) {
         (false, Some(price)) => Ok(price),

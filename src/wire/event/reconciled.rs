@@ -4,7 +4,7 @@ use crate::domain::event::{Body, Reconciled};
 use crate::domain::ids::Symbol;
 use crate::wire::contract::error::Flaw;
 use crate::wire::contract::field::Field;
-use crate::wire::contract::reader::Object;
+use crate::wire::contract::reader::ObjectReader;
 use crate::wire::contract::spec::FieldSpec;
 use crate::wire::contract::value::Identifier;
 use crate::wire::contract::writer::ObjectWriter;
@@ -27,7 +27,7 @@ pub(super) const KIND: KindSpec = KindSpec::new(
     decode,
 );
 
-fn decode(object: &mut Object<'_>) -> Result<Body, Flaw> {
+fn decode(object: &mut ObjectReader<'_>) -> Result<Body, Flaw> {
     Ok(Body::Reconciled(Reconciled {
         symbol: object.required(Field::Symbol)?,
         directive_id: object.optional::<Identifier>(Field::DirectiveId)?.map(|id| id.0),

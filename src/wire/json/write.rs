@@ -37,7 +37,7 @@ const QUOTE: u64 = b'"' as u64;
 
 /// Appends the first `len` bytes of a word, at most sixteen; the lowest byte is the first.
 #[inline]
-fn push_word(word: u128, len: usize, out: &mut Vec<u8>) {
+fn push_bytes(word: u128, len: usize, out: &mut Vec<u8>) {
     debug_assert!(len <= 16, "a word has 16 bytes");
     let end = out.len() + len;
     out.extend_from_slice(&word.to_le_bytes());
@@ -68,19 +68,28 @@ fn push_short_string(text: &[u8], out: &mut Vec<u8>) -> bool {
         if !are_plain_words(first, last) {
             return false;
         }
-        push_word(quoted(first, last, 8), len + 2, out);
+        push_bytes(quoted(first, last, 8), len + 2, out);
     } else if let (Some(first), Some(last), true) = (text.first_chunk(), text.last_chunk(), len < 8)
     {
         let [first, last] = [first, last].map(half);
         if !is_plain_word(first | last << 32) {
             return false;
         }
-        push_word(quoted(first, last, 4), len + 2, out);
+        push_bytes(quoted(first, last, 4), len + 2, out);
     } else {
         return false;
     }
     debug_assert_eq!(out.len(), start + len + 2);
     true
+}
+
+/// Appends a JSON string that needs no escapes: a word of a closed set.
+#[inline]
+pub(crate) fn push_word(word: &str, out: &mut Vec<u8>) {
+    debug_assert_eq!(plain_len(word.as_bytes()), word.len(), "a word needs no escapes");
+    out.push(b'"');
+    out.extend_from_slice(word.as_bytes());
+    out.push(b'"');
 }
 
 /// [`push_string`] for a text that is very short, long, or needs escapes.
@@ -143,10 +152,10 @@ pub(crate) fn push_u64(value: u64, out: &mut Vec<u8>) {
     let low = u128::from(eight_digits(low));
     if highest == 0 {
         push_first(high, out);
-        push_word(low, 8, out);
+        push_bytes(low, 8, out);
     } else {
         push_first(highest as u32, out);
-        push_word(u128::from(eight_digits(high)) | low << 64, 16, out);
+        push_bytes(u128::from(eight_digits(high)) | low << 64, 16, out);
     }
 }
 
@@ -155,7 +164,7 @@ pub(crate) fn push_u64(value: u64, out: &mut Vec<u8>) {
 fn push_first(value: u32, out: &mut Vec<u8>) {
     let text = eight_digits(value);
     let zeros = ((text ^ ZEROS).trailing_zeros() / 8).min(7);
-    push_word(u128::from(text >> (8 * zeros)), 8 - zeros as usize, out);
+    push_bytes(u128::from(text >> (8 * zeros)), 8 - zeros as usize, out);
 }
 
 /// Appends an integer.
@@ -181,7 +190,7 @@ pub(crate) fn push_decimal(value: Decimal, out: &mut Vec<u8>) {
             let (text, len) = seven_bytes(digits, parts.scale);
             let end = u128::from(QUOTE) << (8 * (len + 1));
             let word = u128::from(text) << 8 | u128::from(QUOTE) | end;
-            push_word(word, len as usize + 2, out);
+            push_bytes(word, len as usize + 2, out);
         }
         _ => push_any_decimal(value, out),
     }

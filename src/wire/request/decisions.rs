@@ -11,9 +11,9 @@ use crate::domain::state::TradingState;
 use crate::wire::contract::error::{BodyError, Flaw, RequestError};
 use crate::wire::contract::field::{Field, FieldSet};
 use crate::wire::contract::limits::DecodeLimits;
-use crate::wire::contract::reader::Object;
+use crate::wire::contract::reader::ObjectReader;
 use crate::wire::contract::spec::{FieldSpec, names};
-use crate::wire::contract::value::{AccountOrAll, CauseIds, Reason, ValueContext};
+use crate::wire::contract::value::{AccountOrAll, CauseIds, HaltState, Reason, ValueContext};
 use crate::wire::json::general;
 
 /// The fields of a halt.
@@ -22,7 +22,7 @@ pub const HALT: [FieldSpec; 4] = [
         Field::Account,
         "The account, or `*` (if missing): all accounts.",
     ),
-    FieldSpec::optional::<TradingState>(
+    FieldSpec::optional::<HaltState>(
         Field::State,
         "`halted` (if missing): no new orders; `reducing`: only orders that reduce a position.",
     ),
@@ -134,7 +134,9 @@ pub fn decode_halt(body: &[u8], limits: &DecodeLimits) -> Result<HaltRequest, Re
     let mut object = read(body, limits, names(&[&HALT]))?;
     Ok(HaltRequest {
         account: target(&mut object)?,
-        state: object.optional(Field::State)?.unwrap_or(TradingState::Halted),
+        state: object
+            .optional(Field::State)?
+            .map_or(TradingState::Halted, |HaltState(state)| state),
         reason: reason(&mut object)?,
         actor: object.required(Field::Actor)?,
     })
@@ -181,13 +183,13 @@ fn read<'a>(
     body: &'a [u8],
     limits: &DecodeLimits,
     allowed: FieldSet,
-) -> Result<Object<'a>, RequestError> {
+) -> Result<ObjectReader<'a>, RequestError> {
     let syntax = |e: &dyn std::error::Error| BodyError::Syntax(e.to_string());
     let text = std::str::from_utf8(body).map_err(|e| syntax(&e))?;
     if text.trim().is_empty() {
         return Err(BodyError::Empty.into());
     }
-    let mut object = Object::within(ValueContext::new(limits.text_bytes_max));
+    let mut object = ObjectReader::within(ValueContext::new(limits.text_bytes_max));
     if let Err(error) = object.read(text) {
         general::check(text).map_err(|e| syntax(&e))?;
         // The text is JSON. So it is not an object, or a name in it has a bad escape.
@@ -202,12 +204,12 @@ fn read<'a>(
     Ok(object)
 }
 
-fn target(object: &mut Object<'_>) -> Result<Account, Flaw> {
+fn target(object: &mut ObjectReader<'_>) -> Result<Account, Flaw> {
     let account = object.optional::<AccountOrAll>(Field::Account)?;
     Ok(account.map_or_else(Account::all, |a| a.0))
 }
 
-fn reason(object: &mut Object<'_>) -> Result<String, Flaw> {
+fn reason(object: &mut ObjectReader<'_>) -> Result<String, Flaw> {
     let Reason(reason) = object.required(Field::Reason)?;
     Ok(reason.into())
 }
