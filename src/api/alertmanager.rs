@@ -126,7 +126,7 @@ async fn set(
             Verdict::Decided { id, epoch } => answer.halts.push(HaltAnswer {
                 id,
                 account: account.to_string(),
-                state: state.into(),
+                state,
                 epoch,
                 sequence: receipt.sequence,
             }),

@@ -15,6 +15,7 @@ use crate::api::auth::Access;
 use crate::api::docs::{self, Published};
 use crate::api::problem::{Code, PROBLEM_JSON, ProblemBody};
 use crate::api::routes::{Operations, ROUTES, Route};
+use crate::domain::state::TradingState;
 use crate::wire::{answer, schema};
 
 /// The parts of the document that belong to no route.
@@ -33,7 +34,7 @@ use crate::wire::{answer, schema};
         (name = "operate", description = "Decisions of operators"),
         (name = "process", description = "The process itself, and pages for people"),
     ),
-    components(schemas(ProblemBody, answer::TradingStateWord, answer::Directive)),
+    components(schemas(ProblemBody, TradingState, answer::Directive)),
 )]
 struct Preamble;
 

@@ -16,7 +16,7 @@ use crate::config::Scope;
 use crate::domain::audit::By;
 use crate::domain::drift::DriftState;
 use crate::domain::record::{Adopt, Decision};
-use crate::wire::answer::{Drift, DriftStateWord, ReconcileAnswer};
+use crate::wire::answer::{Drift, ReconcileAnswer};
 use crate::wire::request::decisions::{ReconcileRequest, decode_reconcile};
 
 /// Differences between the books
@@ -31,7 +31,7 @@ use crate::wire::request::decisions::{ReconcileRequest, decode_reconcile};
     get, path = "/api/v1/drift", tag = "read",
     params(
         ("account" = Option<String>, Query, description = "The account; all if missing", max_length = 128),
-        ("state" = Option<DriftStateWord>, Query, description = "Where the difference stands; `open` includes `reconciling`"),
+        ("state" = Option<DriftState>, Query, description = "Where the difference stands; `open` includes `reconciling`"),
     ),
     responses((status = 200, description = "The differences", body = [Drift])),
 )]
@@ -42,7 +42,7 @@ pub(super) async fn get_drift(
 ) -> Result<Json<Vec<Drift>>, Problem> {
     let parameters = Parameters::parse(&uri, &["account", "state"])?;
     let account = parameters.account()?;
-    let state = parameters.word("state", DriftStateWord::ALL)?;
+    let state = parameters.member::<DriftState>("state")?;
     let selection = Selection::new(&app, &caller, account.as_ref())?;
     let differences = app.engine.read(|monitor| {
         let accounts = selection.of(monitor);
@@ -50,8 +50,8 @@ pub(super) async fn get_drift(
             let differences = account.books.differences(&account.symbols);
             let asked_for = differences.filter(|difference| match state {
                 None => difference.state != DriftState::WithinTolerance,
-                Some("open") => difference.state.is_open(),
-                Some(word) => difference.state.as_str() == word,
+                Some(DriftState::Open) => difference.state.is_open(),
+                Some(state) => difference.state == state,
             });
             asked_for.map(|difference| Drift::new(account.name.as_str(), &difference))
         });
@@ -131,7 +131,7 @@ pub(super) async fn post_reconcile(
             Adopt::Broker => "broker",
             Adopt::Local => "local",
         },
-        state: decided.state.into(),
+        state: decided.state,
         sequence: decided.sequence,
     }))
 }

@@ -39,7 +39,7 @@ pub(super) async fn post_halt(
     let answer = HaltAnswer {
         id: decided.id,
         account: account.to_string(),
-        state: decided.state.into(),
+        state: decided.state,
         epoch: decided.epoch,
         sequence: decided.sequence,
     };
@@ -77,7 +77,7 @@ pub(super) async fn post_release(
         decide(&app, &caller, account.clone(), release.decided_with(caller.token())).await?;
     Ok(Json(ReleaseAnswer {
         account: account.to_string(),
-        state: decided.state.into(),
+        state: decided.state,
         epoch: decided.epoch,
         sequence: decided.sequence,
     }))

@@ -63,7 +63,7 @@ fn overview(monitor: &Monitor, selection: Selection<'_>) -> Health {
     let accounts = || selection.of(monitor);
     Health {
         account,
-        status: status.into(),
+        status,
         components,
         books: accounts().flat_map(|account| Book::of(account, now)).collect(),
         missing_evidence: accounts()

@@ -18,7 +18,7 @@ use crate::api::query::{Parameters, invalid, path};
 use crate::domain::execution::OrderView;
 use crate::domain::ids::{Account, OrderId, Session, Symbol};
 use crate::domain::monitor::Monitor;
-use crate::wire::answer::{Order, OrderPage, OrderStatusWord};
+use crate::wire::answer::{Order, OrderPage, OrderStatus};
 
 /// Orders of a page, if the request does not say.
 const LIMIT_DEFAULT: usize = 100;
@@ -33,7 +33,7 @@ const NAMES_MAX: usize = 8;
 /// What a page of orders is about.
 struct Filter {
     symbol: Option<Symbol>,
-    status: Option<&'static str>,
+    status: Option<OrderStatus>,
     limit: usize,
     after: Option<Cursor>,
 }
@@ -57,7 +57,7 @@ struct Cursor {
     params(
         ("account" = Option<String>, Query, description = "The account; all if missing", max_length = 128),
         ("symbol" = Option<String>, Query, description = "The instrument", max_length = 128),
-        ("status" = Option<OrderStatusWord>, Query, description = "Where the orders stand"),
+        ("status" = Option<OrderStatus>, Query, description = "Where the orders stand"),
         ("limit" = Option<u32>, Query, description = "Orders of a page; 100 if missing", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before", max_length = 512),
     ),
@@ -73,7 +73,7 @@ pub(super) async fn get_orders(
     let account = parameters.account()?;
     let filter = Filter {
         symbol: parameters.name("symbol", Symbol::new)?,
-        status: parameters.word("status", OrderStatusWord::ALL)?,
+        status: parameters.member::<OrderStatus>("status")?,
         limit: parameters.count("limit", LIMIT_DEFAULT, LIMIT_MAX)?,
         after: parameters.text("cursor").map(Cursor::parse).transpose()?,
     };
@@ -112,7 +112,7 @@ fn page(monitor: &Monitor, selection: Selection<'_>, filter: &Filter) -> OrderPa
 impl Filter {
     fn lets_through(&self, order: &OrderView) -> bool {
         let symbol = self.symbol.as_ref().is_none_or(|s| order.symbol.as_ref() == Some(s));
-        symbol && self.status.is_none_or(|s| OrderStatusWord::from(order).as_str() == s)
+        symbol && self.status.is_none_or(|s| OrderStatus::from(order) == s)
     }
 }
 

@@ -15,7 +15,8 @@ use crate::api::auth::Caller;
 use crate::api::html::{Escaped, FOOT, PAGE_HEADERS, head};
 use crate::clock;
 use crate::config::Scope;
-use crate::wire::answer::{Account, TradingStateWord};
+use crate::domain::state::TradingState;
+use crate::wire::answer::Account;
 
 /// Accounts that the page shows.
 const ACCOUNTS_MAX: usize = 200;
@@ -25,7 +26,7 @@ struct Status {
     ready: bool,
     uptime: Duration,
     sequence: u64,
-    common: TradingStateWord,
+    common: TradingState,
     /// None: the caller may not read them.
     accounts: Option<Vec<Account>>,
 }
@@ -47,7 +48,7 @@ pub(super) async fn get_page(
         ready: app.engine.is_ready(),
         uptime: clock::monotonic().saturating_duration_since(app.started),
         sequence: monitor.sequence(),
-        common: monitor.common().state().into(),
+        common: monitor.common().state(),
         accounts: may_read
             .then(|| selection.of(monitor).map(|a| Account::new(monitor, a)).collect()),
     });
@@ -81,7 +82,7 @@ fn render(status: &Status) -> String {
     page
 }
 
-fn push_accounts(page: &mut String, accounts: &[Account], common: TradingStateWord) {
+fn push_accounts(page: &mut String, accounts: &[Account], common: TradingState) {
     writeln!(page, "<p>All accounts: {}</p>", Tag(common)).ok();
     if accounts.is_empty() {
         page.push_str("<p class=\"dim\">No event was received yet.</p>\n");
@@ -121,17 +122,16 @@ fn push_accounts(page: &mut String, accounts: &[Account], common: TradingStateWo
 }
 
 /// A trading state as a coloured word.
-struct Tag(TradingStateWord);
+struct Tag(TradingState);
 
 impl std::fmt::Display for Tag {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let word = self.0.as_str();
-        let class = match word {
-            "active" => "good",
-            "reducing" => "warn",
-            _ => "bad",
+        let class = match self.0 {
+            TradingState::Active => "good",
+            TradingState::Reducing => "warn",
+            TradingState::Halted => "bad",
         };
-        write!(f, "<span class=\"tag {class}\">{word}</span>")
+        write!(f, "<span class=\"tag {class}\">{}</span>", self.0.as_str())
     }
 }
 

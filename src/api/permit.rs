@@ -109,7 +109,7 @@ pub(super) fn issue(app: &AppState, account: &Account, asked: Instant) -> Result
         check_strict(monitor, account)?;
         let none = Components::default();
         let own = monitor.account(account.as_str()).map_or(&none, |account| &account.components);
-        let status = health::system(own, monitor.probes(), &settings.health).into();
+        let status = health::system(own, monitor.probes(), &settings.health);
         let health = PermitHealth { status, watchdog_age_seconds };
         let permit = monitor.permit(account.as_str());
         // Read last, and never rounded up: a permit is not lengthened by its own making.

@@ -8,6 +8,7 @@ use axum::extract::{Path, Query};
 use axum::http::Uri;
 
 use crate::api::problem::{Code, Problem};
+use crate::domain::closed_set::ClosedSet;
 use crate::domain::ids::{Account, IdError};
 
 /// The query parameters of one request; each is there at most once.
@@ -66,20 +67,14 @@ impl Parameters {
         self.name("account", Account::new)
     }
 
-    /// A parameter that is one of `words`.
+    /// A parameter that is a word of a closed set.
     ///
     /// # Errors
     /// `invalid_parameter` when it is none of them.
-    pub(super) fn word(
-        &self,
-        name: &str,
-        words: &[&'static str],
-    ) -> Result<Option<&'static str>, Problem> {
+    pub(super) fn member<E: ClosedSet>(&self, name: &str) -> Result<Option<E>, Problem> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        let word = words.iter().find(|word| **word == text);
-        word.copied()
-            .map(Some)
-            .ok_or_else(|| invalid(name, &format!("is none of {}", words.join(", "))))
+        let member = E::from_word(text).map(Some);
+        member.ok_or_else(|| invalid(name, &format!("is none of {}", E::WORDS.join(", "))))
     }
 
     /// A parameter that is a whole number from 0 to `max`.

@@ -226,7 +226,7 @@ impl Stream {
             let (states, sequence) = self.app.engine.read(|monitor| {
                 let seen = monitor.accounts().map(|account| account.name.as_str());
                 let names = seen.filter(|name| self.caller.may_see(name)).chain([Account::ALL]);
-                let state = |name: &str| (name.to_owned(), monitor.permit(name).state.into());
+                let state = |name: &str| (name.to_owned(), monitor.permit(name).state);
                 (names.map(state).collect(), monitor.sequence())
             });
             return self.chunk.push_states(states, sequence);

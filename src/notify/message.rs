@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::directive::{Directive, DirectiveId};
 use crate::domain::time::Timestamp;
-use crate::wire::answer::{self, Time};
+use crate::wire::answer;
+use crate::wire::time::Rfc3339;
 
 /// One message to one target.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,7 +25,7 @@ pub(super) struct Message {
 struct Payload {
     #[serde(rename = "type")]
     kind: &'static str,
-    timestamp: Time,
+    timestamp: Rfc3339,
     data: answer::Directive,
 }
 
@@ -33,7 +34,7 @@ impl Message {
     pub(super) fn new(directive: &Directive) -> Self {
         let payload = Payload {
             kind: directive.kind.as_str(),
-            timestamp: Time(directive.at),
+            timestamp: Rfc3339(directive.at),
             data: answer::Directive::new(directive),
         };
         Self {

@@ -3,9 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::scalar::Time;
-use super::word::{FigureWord, LevelWord};
-use crate::domain::execution::anomaly::AnomalyView;
+use crate::domain::execution::anomaly::{AnomalyLevel, AnomalyView, Figure};
+use crate::wire::time::Rfc3339;
 
 /// One open anomaly.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -15,9 +14,9 @@ pub struct Anomaly {
     /// The instrument; null: the account as a whole.
     pub symbol: Option<String>,
     /// Its severity.
-    pub severity: LevelWord,
+    pub severity: AnomalyLevel,
     /// The figure that crossed its threshold.
-    pub figure: FigureWord,
+    pub figure: Figure,
     /// Its latest value, in the unit that the figure's name ends with.
     pub value: f64,
     /// The threshold of the severity.
@@ -25,7 +24,7 @@ pub struct Anomaly {
     /// Number of samples of the value.
     pub samples: usize,
     /// When it opened (receive time).
-    pub since: Time,
+    pub since: Rfc3339,
 }
 
 impl Anomaly {
@@ -35,12 +34,12 @@ impl Anomaly {
         Self {
             account: account.to_owned(),
             symbol: anomaly.symbol.map(|s| s.to_string()),
-            severity: anomaly.level.into(),
-            figure: anomaly.figure.into(),
+            severity: anomaly.level,
+            figure: anomaly.figure,
             value: anomaly.value,
             threshold: anomaly.threshold,
             samples: anomaly.samples,
-            since: Time(anomaly.since),
+            since: Rfc3339(anomaly.since),
         }
     }
 }

@@ -4,11 +4,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::drift::Drift;
-use super::scalar::{Exact, Time};
-use super::word::{
-    CauseKindWord, DriftTypeWord, FigureWord, HealthStateWord, LevelWord, TradingStateWord,
-};
+use super::scalar::Exact;
 use crate::domain::directive::{Directive as DomainDirective, DirectiveKind};
+use crate::domain::drift::DriftType;
+use crate::domain::execution::anomaly::{AnomalyLevel, Figure};
+use crate::domain::health;
+use crate::domain::state::{CauseKind, TradingState};
+use crate::wire::time::Rfc3339;
 
 /// One directive.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -19,7 +21,7 @@ pub struct Directive {
     /// The account, or `*`: all accounts.
     pub account: String,
     /// When it was decided (receive time).
-    pub at: Time,
+    pub at: Rfc3339,
     /// Its content.
     #[serde(flatten)]
     pub content: DirectiveContent,
@@ -32,9 +34,9 @@ pub enum DirectiveContent {
     /// A cause was set.
     Halt {
         /// The trading state from now on.
-        state: TradingStateWord,
+        state: TradingState,
         /// The kind of source that set it.
-        cause: CauseKindWord,
+        cause: CauseKind,
         /// The reason, for people.
         reason: String,
         /// The epoch after it, of that account; for `*`, of the common latch.
@@ -43,7 +45,7 @@ pub enum DirectiveContent {
     /// Causes were released.
     Release {
         /// The trading state from now on. Other causes may remain.
-        state: TradingStateWord,
+        state: TradingState,
         /// The epoch after it, of that account; for `*`, of the common latch.
         epoch: u64,
     },
@@ -60,7 +62,7 @@ pub enum DirectiveContent {
         /// The average price that it should have.
         to_price: Option<Exact>,
         /// How the books differ.
-        drift_type: DriftTypeWord,
+        drift_type: DriftType,
         /// 1 for the first attempt.
         attempt: u32,
     },
@@ -74,9 +76,9 @@ pub enum DirectiveContent {
         /// The instrument; null: the account as a whole.
         symbol: Option<String>,
         /// The figure that crossed its threshold.
-        figure: FigureWord,
+        figure: Figure,
         /// The severity from now on; null: cleared.
-        severity: Option<LevelWord>,
+        severity: Option<AnomalyLevel>,
         /// The value that decided, in the unit that the figure's name ends with.
         value: f64,
     },
@@ -85,7 +87,7 @@ pub enum DirectiveContent {
         /// The component.
         component: String,
         /// Its state from now on.
-        status: HealthStateWord,
+        status: health::Health,
     },
 }
 
@@ -97,7 +99,7 @@ impl Directive {
         Self {
             id: id.to_string(),
             account: account.to_string(),
-            at: Time(*at),
+            at: Rfc3339(*at),
             content: DirectiveContent::new(account.as_str(), kind),
         }
     }
@@ -106,14 +108,11 @@ impl Directive {
 impl DirectiveContent {
     fn new(account: &str, kind: &DirectiveKind) -> Self {
         match kind {
-            DirectiveKind::Halt { state, cause, reason, epoch } => Self::Halt {
-                state: (*state).into(),
-                cause: (*cause).into(),
-                reason: reason.clone(),
-                epoch: *epoch,
-            },
+            DirectiveKind::Halt { state, cause, reason, epoch } => {
+                Self::Halt { state: *state, cause: *cause, reason: reason.clone(), epoch: *epoch }
+            }
             DirectiveKind::Release { state, epoch } => {
-                Self::Release { state: (*state).into(), epoch: *epoch }
+                Self::Release { state: *state, epoch: *epoch }
             }
             DirectiveKind::Reconcile {
                 symbol,
@@ -129,7 +128,7 @@ impl DirectiveContent {
                 to_quantity: Exact(*to_quantity),
                 from_price: from_price.map(Exact),
                 to_price: to_price.map(Exact),
-                drift_type: (*drift).into(),
+                drift_type: *drift,
                 attempt: *attempt,
             },
             DirectiveKind::Drift(drift) => {
@@ -137,12 +136,12 @@ impl DirectiveContent {
             }
             DirectiveKind::Anomaly { symbol, figure, level, value } => Self::Anomaly {
                 symbol: symbol.as_ref().map(ToString::to_string),
-                figure: (*figure).into(),
-                severity: level.map(Into::into),
+                figure: *figure,
+                severity: *level,
                 value: *value,
             },
             DirectiveKind::Health { component, health } => {
-                Self::Health { component: component.to_string(), status: (*health).into() }
+                Self::Health { component: component.to_string(), status: *health }
             }
         }
     }

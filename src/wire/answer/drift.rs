@@ -3,12 +3,12 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::scalar::{Exact, Time};
-use super::word::{
-    ActionWord, AttributionWord, DriftStateWord, DriftTypeWord, HintWord, LedgerBasisWord,
-    SeverityWord, TestWord,
+use super::scalar::Exact;
+use crate::domain::drift::{
+    Action, Attribution, DriftState, DriftType, DriftView, Hint, LedgerBasis, Test,
 };
-use crate::domain::drift::DriftView;
+use crate::domain::settings::Severity;
+use crate::wire::time::Rfc3339;
 
 /// One difference between the books of a symbol.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -22,15 +22,15 @@ pub struct Drift {
     pub symbol: String,
     /// How the books differ.
     #[serde(rename = "type")]
-    pub drift_type: DriftTypeWord,
+    pub drift_type: DriftType,
     /// The latest severity; null: within tolerance or in flight.
-    pub severity: Option<SeverityWord>,
+    pub severity: Option<Severity>,
     /// The test that decided the severity; null without one.
-    pub decided_by: Option<TestWord>,
+    pub decided_by: Option<Test>,
     /// The worst severity so far.
-    pub worst_severity: Option<SeverityWord>,
+    pub worst_severity: Option<Severity>,
     /// Its state; the filter `state=open` means `open` and `reconciling`.
-    pub state: DriftStateWord,
+    pub state: DriftState,
     /// local - broker, signed and aligned in time; 0 for a price mismatch.
     pub quantity_drift: Exact,
     /// Its absolute value in the account's currency; null: price or exchange rate is unknown.
@@ -42,7 +42,7 @@ pub struct Drift {
     /// The sum of the observed fills, as of the snapshots that differ.
     pub ledger_quantity: Exact,
     /// The starting point of that sum; `assumed_flat` is weaker evidence.
-    pub ledger_basis: LedgerBasisWord,
+    pub ledger_basis: LedgerBasis,
     /// Average price of the local book.
     pub local_price: Option<Exact>,
     /// Average price of the broker's book.
@@ -56,19 +56,19 @@ pub struct Drift {
     /// There is no local book, so the ledger is used in its place.
     pub ledger_stands_in: bool,
     /// The side that is probably wrong.
-    pub attribution: AttributionWord,
+    pub attribution: Attribution,
     /// A resemblance to another drift.
-    pub hint: Option<HintWord>,
+    pub hint: Option<Hint>,
     /// The response to it.
-    pub action: ActionWord,
+    pub action: Action,
     /// Consecutive comparisons that confirmed it.
     pub confirmations: u32,
     /// When it was first observed (receive time).
-    pub first_seen_at: Time,
+    pub first_seen_at: Rfc3339,
     /// When it was confirmed (receive time).
-    pub opened_at: Option<Time>,
+    pub opened_at: Option<Rfc3339>,
     /// When it cleared (receive time).
-    pub cleared_at: Option<Time>,
+    pub cleared_at: Option<Rfc3339>,
     /// The last reconcile directive.
     pub directive_id: Option<String>,
     /// Number of directives sent.
@@ -85,30 +85,30 @@ impl Drift {
             account: account.to_owned(),
             id: drift.id,
             symbol: drift.symbol.to_string(),
-            drift_type: drift.drift_type.into(),
-            severity: drift.severity.map(Into::into),
-            decided_by: drift.decided_by.map(Into::into),
-            worst_severity: drift.worst.map(Into::into),
-            state: drift.state.into(),
+            drift_type: drift.drift_type,
+            severity: drift.severity,
+            decided_by: drift.decided_by,
+            worst_severity: drift.worst,
+            state: drift.state,
             quantity_drift: Exact(drift.quantity_drift),
             value_drift: drift.value_drift.map(Exact),
             local_quantity: Exact(drift.local_quantity),
             broker_quantity: Exact(drift.broker_quantity),
             ledger_quantity: Exact(drift.ledger_quantity),
-            ledger_basis: drift.ledger_basis.into(),
+            ledger_basis: drift.ledger_basis,
             local_price: drift.local_price.map(Exact),
             broker_price: drift.broker_price.map(Exact),
             price: drift.price.map(Exact),
             price_unknown: drift.price_unknown,
             currency_unknown: drift.currency_unknown,
             ledger_stands_in: drift.ledger_stands_in,
-            attribution: drift.attribution.into(),
-            hint: drift.hint.map(Into::into),
-            action: drift.action.into(),
+            attribution: drift.attribution,
+            hint: drift.hint,
+            action: drift.action,
             confirmations: drift.confirmations,
-            first_seen_at: Time(drift.first_seen_at),
-            opened_at: drift.opened_at.map(Time),
-            cleared_at: drift.cleared_at.map(Time),
+            first_seen_at: Rfc3339(drift.first_seen_at),
+            opened_at: drift.opened_at.map(Rfc3339),
+            cleared_at: drift.cleared_at.map(Rfc3339),
             directive_id: drift.directive_id.map(|id| id.to_string()),
             attempts: drift.attempts,
             acknowledged: drift.acknowledged,

@@ -3,13 +3,14 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::scalar::{Time, age_seconds};
-use super::word::{MissingWord, ResponseWord, SourceWord};
+use super::scalar::age_seconds;
+use super::word::ResponseWord;
 use crate::domain::account::AccountState;
 use crate::domain::event::Source;
-use crate::domain::evidence::missing;
+use crate::domain::evidence::{Missing, missing};
 use crate::domain::settings::Settings;
 use crate::domain::time::Timestamp;
+use crate::wire::time::Rfc3339;
 
 /// One book of an account.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -17,15 +18,15 @@ pub struct Book {
     /// The account.
     pub account: String,
     /// The owner of the book: the engine (local) or the broker.
-    pub source: SourceWord,
+    pub source: Source,
     /// The time that the age of its newest good snapshot is measured from; null: there is none.
-    pub snapshot_at: Option<Time>,
+    pub snapshot_at: Option<Rfc3339>,
     /// Age of that snapshot, in seconds.
     pub age_seconds: Option<f64>,
     /// Fetches that failed so far.
     pub fetch_failures_total: u64,
     /// When the last failed fetch was received; null: none failed.
-    pub last_failure_at: Option<Time>,
+    pub last_failure_at: Option<Rfc3339>,
     /// The error of that fetch.
     pub last_error: Option<String>,
 }
@@ -50,11 +51,11 @@ impl Book {
         let failures = account.books.fetch_failures(source);
         Self {
             account: account.name.to_string(),
-            source: source.into(),
-            snapshot_at: snapshot_at.map(Time),
+            source,
+            snapshot_at: snapshot_at.map(Rfc3339),
             age_seconds: snapshot_at.map(|at| age_seconds(now, at)),
             fetch_failures_total: failures.total,
-            last_failure_at: failures.last.as_ref().map(|(at, _)| Time(*at)),
+            last_failure_at: failures.last.as_ref().map(|(at, _)| Rfc3339(*at)),
             last_error: failures.last.as_ref().map(|(_, error)| error.clone()),
         }
     }
@@ -66,9 +67,9 @@ pub struct MissingEvidence {
     /// The account.
     pub account: String,
     /// The kind of evidence.
-    pub kind: MissingWord,
+    pub kind: Missing,
     /// When it was due.
-    pub since: Time,
+    pub since: Rfc3339,
     /// The configured response, beside an alert.
     pub response: ResponseWord,
 }
@@ -84,8 +85,8 @@ impl MissingEvidence {
         since.into_iter().filter_map(|(kind, since)| {
             Some(Self {
                 account: account.name.to_string(),
-                kind: kind.into(),
-                since: Time(since?),
+                kind,
+                since: Rfc3339(since?),
                 response: kind.response(settings).into(),
             })
         })

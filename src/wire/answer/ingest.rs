@@ -3,11 +3,10 @@
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::word::{TradingStateWord, WarningWord};
 use crate::domain::ids::Account;
 use crate::domain::state::TradingState;
 use crate::domain::warning::Warning;
-use crate::wire::json::write::{push_string, push_u64};
+use crate::wire::json::write::{push_string, push_u64, push_word};
 
 /// The outcome of the events of one request: `accepted` + `duplicates` + the length of `rejected` is
 /// the number of events sent.
@@ -23,7 +22,7 @@ pub struct IngestAnswer {
     pub sequence: u64,
     /// The trading state of each account that the events name.
     #[serde(serialize_with = "map_of_states")]
-    #[schema(value_type = std::collections::BTreeMap<String, super::word::TradingStateWord>)]
+    #[schema(value_type = std::collections::BTreeMap<String, TradingState>)]
     pub states: Vec<(Account, TradingState)>,
     /// Warnings about accepted events, by index; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -61,7 +60,7 @@ impl IngestAnswer {
             }
             push_string(account.as_str(), &mut out);
             out.push(b':');
-            push_string(TradingStateWord::from(*state).as_str(), &mut out);
+            push_word(state.as_str(), &mut out);
         }
         out.extend_from_slice(b"}}");
         out
@@ -72,8 +71,7 @@ fn map_of_states<S: Serializer>(
     states: &[(Account, TradingState)],
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let words = states.iter().map(|(account, state)| (account.as_str(), (*state).into()));
-    serializer.collect_map::<_, TradingStateWord, _>(words)
+    serializer.collect_map(states.iter().map(|(account, state)| (account.as_str(), state)))
 }
 
 /// One refused event.
@@ -95,7 +93,7 @@ pub struct IngestWarning {
     /// Its index in the request, from 0.
     pub index: usize,
     /// The stable code.
-    pub code: WarningWord,
+    pub code: Warning,
     /// The meaning, for people.
     pub message: &'static str,
 }
@@ -104,7 +102,7 @@ impl IngestWarning {
     /// A warning about the event with this index.
     #[must_use]
     pub fn new(index: usize, warning: Warning) -> Self {
-        Self { index, code: warning.into(), message: warning.message() }
+        Self { index, code: warning, message: warning.message() }
     }
 }
 

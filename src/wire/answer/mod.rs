@@ -7,6 +7,7 @@
 //! The doc comments are published: they become the descriptions of the OpenAPI document.
 
 mod scalar;
+mod enums;
 mod word;
 mod execution;
 mod orders;
@@ -24,6 +25,7 @@ mod whole;
 pub use anomaly::Anomaly;
 pub use directive::{Directive, DirectiveContent};
 pub use drift::Drift;
+pub use enums::OrderStatus;
 pub use evidence::{Book, MissingEvidence};
 pub use execution::{
     Counters, Execution, ExecutionSource, MissingReferences, Money, Outcomes, Slippage, Window,
@@ -32,16 +34,11 @@ pub use health::{CheckResult, Component, Health, WitnessReport};
 pub use ingest::{IngestAnswer, IngestWarning, Rejection};
 pub use orders::{Fill, Order, OrderPage, ReferencePrices, ReferenceSlippage};
 pub use positions::PositionRow;
-pub use scalar::{Exact, Time};
+pub use scalar::Exact;
 pub use series::{AccountSeries, Cardinality};
 pub use state::{
     Account, AuditLine, Cause, HaltAnswer, NotificationAnswer, Permit, PermitHealth,
     ReconcileAnswer, ReleaseAnswer, States,
 };
 pub use whole::{Whole, WholeAccount};
-pub use word::{
-    ActionWord, AttributionWord, AuditWord, CauseKindWord, DriftStateWord, DriftTypeWord,
-    FigureWord, HealthStateWord, LedgerBasisWord, LevelWord, MissingWord, OnExpiryWord,
-    OrderStatusWord, ResponseWord, SeverityWord, SideWord, SourceWord, TradingStateWord,
-    WitnessWord,
-};
+pub use word::{OnExpiryWord, ResponseWord, SideWord};

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::scalar::{Exact, Time};
-use super::word::{
-    InitiatorWord, LiquidityWord, OrderStatus, OrderStatusWord, OutcomeWord, SideWord,
-};
+use super::enums::OrderStatus;
+use super::scalar::Exact;
+use super::word::SideWord;
+use crate::domain::event::{Initiator, Liquidity};
+use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::{FillView, OrderView, RejectReason, TerminalFactView};
 use crate::domain::units::Decimal;
+use crate::wire::time::Rfc3339;
 
 /// One order.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -44,7 +46,7 @@ pub struct Order {
     /// The price when the strategy decided.
     pub decision_price: Option<Exact>,
     /// Its status.
-    pub status: OrderStatusWord,
+    pub status: OrderStatus,
     /// The ordered quantity, once known; null for an order by notional.
     pub quantity: Option<Exact>,
     /// The ordered amount of the quote currency; null: the order has a quantity.
@@ -54,13 +56,13 @@ pub struct Order {
     /// The average fill price; null without a fill.
     pub average_price: Option<Exact>,
     /// When it was submitted (event time); null: the submission has not arrived.
-    pub submitted_at: Option<Time>,
+    pub submitted_at: Option<Rfc3339>,
     /// When the venue accepted it (event time).
-    pub accepted_at: Option<Time>,
+    pub accepted_at: Option<Rfc3339>,
     /// When it ended (event time of the deciding fact).
-    pub ended_at: Option<Time>,
+    pub ended_at: Option<Rfc3339>,
     /// When its last fact was received.
-    pub received_at: Time,
+    pub received_at: Rfc3339,
     /// The reference prices of its slippage.
     pub references: ReferencePrices,
     /// Its slippage; positive = worse.
@@ -72,7 +74,7 @@ pub struct Order {
     /// The venue's code of its rejection.
     pub code: Option<String>,
     /// The side that cancelled it.
-    pub initiator: Option<InitiatorWord>,
+    pub initiator: Option<Initiator>,
     /// Its rejections, cancellations and so on, the deciding one first. A filled order may have some
     /// too.
     pub ends: Vec<End>,
@@ -88,11 +90,11 @@ pub struct Order {
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct End {
     /// The outcome that it reports.
-    pub outcome: OutcomeWord,
+    pub outcome: Outcome,
     /// When (event time).
-    pub time: Time,
+    pub time: Rfc3339,
     /// The side that cancelled.
-    pub initiator: Option<InitiatorWord>,
+    pub initiator: Option<Initiator>,
     /// The reason, in the words of that side.
     pub reason: Option<String>,
     /// The code of the rejection.
@@ -128,7 +130,7 @@ pub struct Fill {
     /// Its id, if it has one.
     pub fill_id: Option<String>,
     /// When (event time).
-    pub time: Time,
+    pub time: Rfc3339,
     /// The current quantity: 0 if it was busted. Null: the rest of an order whose quantity is not known
     /// yet.
     pub quantity: Option<Exact>,
@@ -143,7 +145,7 @@ pub struct Fill {
     /// The currency of the fee; null: that of an instrument that is not known yet.
     pub fee_currency: Option<String>,
     /// Whether it added or took liquidity.
-    pub liquidity: Option<LiquidityWord>,
+    pub liquidity: Option<Liquidity>,
     /// Whether the venue reported that it fills the order completely.
     #[serde(rename = "final")]
     pub is_final: bool,
@@ -164,16 +166,6 @@ pub struct OrderPage {
     pub orders: Vec<Order>,
     /// The `cursor` of the next page; null: this is the last page.
     pub next_cursor: Option<String>,
-}
-
-impl From<&OrderView> for OrderStatusWord {
-    fn from(order: &OrderView) -> Self {
-        match order.outcome {
-            Some(outcome) => OrderStatus::Ended(outcome).into(),
-            None if order.is_unknown => OrderStatus::Unknown.into(),
-            None => OrderStatus::Open.into(),
-        }
-    }
 }
 
 impl Order {
@@ -207,16 +199,16 @@ impl Order {
             notional: order.notional.map(Exact),
             filled_quantity: Exact(order.filled_quantity),
             average_price: order.average_price.map(Exact),
-            submitted_at: order.submitted_at.map(Time),
-            accepted_at: order.accepted_at.map(Time),
-            ended_at: order.ended_at.map(Time),
-            received_at: Time(order.received_at),
+            submitted_at: order.submitted_at.map(Rfc3339),
+            accepted_at: order.accepted_at.map(Rfc3339),
+            ended_at: order.ended_at.map(Rfc3339),
+            received_at: Rfc3339(order.received_at),
             references,
             slippage_bps: ReferenceSlippage { expected, arrival, limit },
             reject_reason: order.reject_reason.map(RejectReason::as_str),
             reason: end.as_ref().and_then(|end| end.reason.clone()),
             code: end.as_ref().and_then(|end| end.code.clone()),
-            initiator: end.and_then(|end| end.initiator).map(Into::into),
+            initiator: end.and_then(|end| end.initiator),
             ends: order.ends.into_iter().map(Into::into).collect(),
             fees,
             fills: order.fills.into_iter().map(Into::into).collect(),
@@ -239,8 +231,7 @@ fn fees(fills: &[FillView]) -> BTreeMap<String, Exact> {
 impl From<TerminalFactView> for End {
     fn from(end: TerminalFactView) -> Self {
         let TerminalFactView { outcome, time, initiator, reason, code } = end;
-        let initiator = initiator.map(Into::into);
-        Self { outcome: outcome.into(), time: Time(time), initiator, reason, code }
+        Self { outcome, time: Rfc3339(time), initiator, reason, code }
     }
 }
 
@@ -248,14 +239,14 @@ impl From<FillView> for Fill {
     fn from(fill: FillView) -> Self {
         Self {
             fill_id: fill.fill_id.map(|id| id.to_string()),
-            time: Time(fill.time),
+            time: Rfc3339(fill.time),
             quantity: fill.quantity.map(Exact),
             price: Exact(fill.price),
             reported_quantity: fill.reported_quantity.map(Exact),
             reported_price: Exact(fill.reported_price),
             fee: fill.fee.map(Exact),
             fee_currency: fill.fee_currency.map(|currency| currency.to_string()),
-            liquidity: fill.liquidity.map(Into::into),
+            liquidity: fill.liquidity,
             is_final: fill.is_final,
             busted: fill.busted,
             corrected: fill.corrected,

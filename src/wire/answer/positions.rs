@@ -3,12 +3,13 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::scalar::{Exact, Time, age_seconds};
-use super::word::LedgerBasisWord;
+use super::scalar::{Exact, age_seconds};
 use crate::domain::account::AccountState;
+use crate::domain::drift::LedgerBasis;
 use crate::domain::evidence::{is_unjudged, missing};
 use crate::domain::settings::Settings;
 use crate::domain::time::Timestamp;
+use crate::wire::time::Rfc3339;
 
 /// The three books of one symbol. A quantity is signed: short is below 0.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -24,7 +25,7 @@ pub struct PositionRow {
     /// The sum of the observed fills.
     pub ledger_quantity: Exact,
     /// Where the ledger starts.
-    pub ledger_basis: LedgerBasisWord,
+    pub ledger_basis: LedgerBasis,
     /// Average price of the local book.
     pub local_price: Option<Exact>,
     /// Average price of the broker's book.
@@ -34,9 +35,9 @@ pub struct PositionRow {
     /// The difference that was accepted by hand, local - broker; 0: none.
     pub offset_quantity: Exact,
     /// When the local snapshot that covers the symbol was taken; null: none does.
-    pub local_snapshot_at: Option<Time>,
+    pub local_snapshot_at: Option<Rfc3339>,
     /// When the broker's snapshot that covers the symbol was taken; null: none does.
-    pub broker_snapshot_at: Option<Time>,
+    pub broker_snapshot_at: Option<Rfc3339>,
     /// Age of that local snapshot, in seconds.
     pub local_age_seconds: Option<f64>,
     /// Age of that broker's snapshot, in seconds.
@@ -59,13 +60,13 @@ impl PositionRow {
             local_quantity: row.local.map(Exact),
             broker_quantity: row.broker.map(Exact),
             ledger_quantity: Exact(row.ledger),
-            ledger_basis: row.ledger_basis.into(),
+            ledger_basis: row.ledger_basis,
             local_price: row.local_price.map(Exact),
             broker_price: row.broker_price.map(Exact),
             pending_quantity: Exact(row.pending),
             offset_quantity: Exact(row.offset),
-            local_snapshot_at: row.local_at.map(Time),
-            broker_snapshot_at: row.broker_at.map(Time),
+            local_snapshot_at: row.local_at.map(Rfc3339),
+            broker_snapshot_at: row.broker_at.map(Rfc3339),
             local_age_seconds: row.local_at.map(|at| age_seconds(now, at)),
             broker_age_seconds: row.broker_at.map(|at| age_seconds(now, at)),
             stale,

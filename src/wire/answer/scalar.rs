@@ -19,18 +19,6 @@ impl Serialize for Exact {
     }
 }
 
-/// A point in time: RFC 3339 in UTC, up to nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
-#[schema(value_type = String, format = DateTime, example = "2026-11-22T14:30:00.15Z")]
-pub struct Time(pub Timestamp);
-
-impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let time = jiff::Timestamp::from_nanosecond(i128::from(self.0.as_nanos()));
-        serializer.collect_str(&time.map_err(serde::ser::Error::custom)?)
-    }
-}
-
 /// One value per name, in the order of the names.
 pub(super) type Named<T> = BTreeMap<&'static str, T>;
 
@@ -55,15 +43,5 @@ mod tests {
         check("1e-18", "0.000000000000000001");
         check("-0.0", "0");
         check("-12.5", "-12.5");
-    }
-
-    #[test]
-    fn times_are_rfc_3339() {
-        let check = |nanos: i64, expect: &str| {
-            let time = Time(Timestamp::from_nanos(nanos).expect("in range"));
-            assert_eq!(serde_json::to_string(&time).expect("json"), format!("\"{expect}\""));
-        };
-        check(1_795_357_800_150_000_000, "2026-11-22T14:30:00.15Z");
-        check(1_795_357_800_000_000_001, "2026-11-22T14:30:00.000000001Z");
     }
 }

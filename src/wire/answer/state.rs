@@ -6,19 +6,20 @@ use std::time::Duration;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::scalar::Time;
-use super::word::{AuditWord, CauseKindWord, HealthStateWord, OnExpiryWord, TradingStateWord};
+use super::word::OnExpiryWord;
 use crate::domain::account::AccountState;
-use crate::domain::audit::AuditEntry;
+use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::domain::event::Source;
+use crate::domain::health;
 use crate::domain::ids::Account as AccountId;
 use crate::domain::monitor::{Monitor, Permit as DomainPermit};
 use crate::domain::record::Refusal;
 use crate::domain::settings::PermitSettings;
-use crate::domain::state::Cause as DomainCause;
+use crate::domain::state::{Cause as DomainCause, CauseKind, TradingState};
+use crate::wire::time::Rfc3339;
 
 /// The trading state of accounts by name.
-pub type States = BTreeMap<String, TradingStateWord>;
+pub type States = BTreeMap<String, TradingState>;
 
 /// The permission to trade, for a limited time.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -26,7 +27,7 @@ pub struct Permit {
     /// The account; `*`: the latch of all accounts alone.
     pub account: String,
     /// The more severe of the account's own state and that of `*`.
-    pub state: TradingStateWord,
+    pub state: TradingState,
     /// Whether the configuration, a token or an event names the account. If false, it may be
     /// misspelt.
     pub known: bool,
@@ -52,7 +53,7 @@ pub struct Permit {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct PermitHealth {
     /// The combined state of the account's components and of the exporter's probes.
-    pub status: HealthStateWord,
+    pub status: health::Health,
     /// Age of the last Watchdog from Alertmanager, in seconds; null: none since the start.
     pub watchdog_age_seconds: Option<f64>,
 }
@@ -70,7 +71,7 @@ impl Permit {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Self {
             account: account.to_owned(),
-            state: permit.state.into(),
+            state: permit.state,
             known: true,
             causes: Cause::all(account, permit),
             epoch: permit.epoch,
@@ -91,9 +92,9 @@ pub struct Cause {
     /// The account to release it for; `*`: it applies to all accounts.
     pub account: String,
     /// The kind of source that set it.
-    pub kind: CauseKindWord,
+    pub kind: CauseKind,
     /// The state that it requires.
-    pub state: TradingStateWord,
+    pub state: TradingState,
     /// Its subject: a symbol, a component, a fingerprint.
     pub subject: Option<String>,
     /// The reason, for people.
@@ -101,7 +102,7 @@ pub struct Cause {
     /// The person or program that set it.
     pub actor: String,
     /// When (receive time).
-    pub set_at: Time,
+    pub set_at: Rfc3339,
     /// The number of causes of its kind that it represents. It is above 1 after more causes were set
     /// than a latch holds; releasing it releases all of them.
     pub count: u64,
@@ -157,12 +158,12 @@ impl Cause {
             },
             id: cause.id,
             account: account.to_owned(),
-            kind: cause.kind.into(),
-            state: cause.state.into(),
+            kind: cause.kind,
+            state: cause.state,
             subject: cause.subject.clone(),
             reason: cause.reason.clone(),
             actor: cause.by.actor.to_string(),
-            set_at: Time(cause.set_at),
+            set_at: Rfc3339(cause.set_at),
         }
     }
 }
@@ -173,7 +174,7 @@ pub struct Account {
     /// Its name.
     pub account: String,
     /// The more severe of its own state and that of `*`.
-    pub state: TradingStateWord,
+    pub state: TradingState,
     /// Number of changes of that state so far.
     pub epoch: u64,
     /// Current causes, including those of `*`.
@@ -191,11 +192,11 @@ pub struct Account {
     /// Confirmed drifts that have not cleared.
     pub open_drifts: usize,
     /// When the last event was received.
-    pub last_event_at: Option<Time>,
+    pub last_event_at: Option<Rfc3339>,
     /// When the newest local snapshot was taken.
-    pub local_snapshot_at: Option<Time>,
+    pub local_snapshot_at: Option<Rfc3339>,
     /// When the newest broker snapshot was taken.
-    pub broker_snapshot_at: Option<Time>,
+    pub broker_snapshot_at: Option<Rfc3339>,
 }
 
 impl Account {
@@ -207,7 +208,7 @@ impl Account {
         let differences = account.books.differences(&account.symbols);
         Self {
             account: account.name.to_string(),
-            state: permit.state.into(),
+            state: permit.state,
             epoch: permit.epoch,
             causes: permit.causes.len(),
             symbols: account.symbols.len(),
@@ -216,9 +217,9 @@ impl Account {
             fills: counters.fills,
             anomalies: account.execution.anomalies(&account.symbols).len(),
             open_drifts: differences.filter(|d| d.state.is_open()).count(),
-            last_event_at: account.last_event_at.map(Time),
-            local_snapshot_at: account.books.snapshot_at(Source::Local).map(Time),
-            broker_snapshot_at: account.books.snapshot_at(Source::Broker).map(Time),
+            last_event_at: account.last_event_at.map(Rfc3339),
+            local_snapshot_at: account.books.snapshot_at(Source::Local).map(Rfc3339),
+            broker_snapshot_at: account.books.snapshot_at(Source::Broker).map(Rfc3339),
         }
     }
 }
@@ -229,11 +230,11 @@ pub struct AuditLine {
     /// Sequence of the record.
     pub sequence: u64,
     /// When (receive time).
-    pub at: Time,
+    pub at: Rfc3339,
     /// The account, or `*`.
     pub account: String,
     /// The decision, carried out or refused.
-    pub action: AuditWord,
+    pub action: AuditAction,
     /// The name that the request gave.
     pub actor: String,
     /// The name of the token of the request; `none` if no tokens are configured. Null: the exporter
@@ -244,7 +245,7 @@ pub struct AuditLine {
     /// The code of the refusal; null: the decision was carried out.
     pub refused: Option<&'static str>,
     /// State of the latch after it.
-    pub state: TradingStateWord,
+    pub state: TradingState,
     /// Epoch of the latch after it.
     pub epoch: u64,
     /// Ids of the causes set or released.
@@ -257,14 +258,14 @@ impl AuditLine {
     pub fn new(entry: &AuditEntry) -> Self {
         Self {
             sequence: entry.sequence,
-            at: Time(entry.at),
+            at: Rfc3339(entry.at),
             account: entry.account.to_string(),
-            action: entry.action.into(),
+            action: entry.action,
             actor: entry.by.actor.to_string(),
             token: entry.by.token.as_deref().map(str::to_owned),
             reason: entry.reason.clone(),
             refused: entry.refused.map(Refusal::code),
-            state: entry.state.into(),
+            state: entry.state,
             epoch: entry.epoch,
             causes: entry.causes.clone(),
         }
@@ -279,7 +280,7 @@ pub struct HaltAnswer {
     /// The account, or `*`.
     pub account: String,
     /// Its trading state from now on.
-    pub state: TradingStateWord,
+    pub state: TradingState,
     /// The epoch after it, which a release must name.
     pub epoch: u64,
     /// Sequence of the state after it.
@@ -316,7 +317,7 @@ pub struct ReleaseAnswer {
     /// The account, or `*`.
     pub account: String,
     /// Its trading state from now on. Other causes may remain.
-    pub state: TradingStateWord,
+    pub state: TradingState,
     /// The epoch after it.
     pub epoch: u64,
     /// Sequence of the state after it.
@@ -333,7 +334,7 @@ pub struct ReconcileAnswer {
     /// The adopted side: `broker` or `local`.
     pub adopt: &'static str,
     /// The trading state of the account. A reconciliation releases no halt.
-    pub state: TradingStateWord,
+    pub state: TradingState,
     /// Sequence of the state after it.
     pub sequence: u64,
 }

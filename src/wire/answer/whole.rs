@@ -2,15 +2,15 @@
 
 use serde::Serialize;
 
-use super::scalar::Time;
 use super::{
     Account, Anomaly, AuditLine, Cause, Component, Drift, Execution, ExecutionSource, PositionRow,
-    TradingStateWord,
 };
 use crate::domain::account::AccountState;
 use crate::domain::ids::Account as AccountName;
 use crate::domain::monitor::Monitor;
+use crate::domain::state::TradingState;
 use crate::domain::units::Decimal;
+use crate::wire::time::Rfc3339;
 
 /// The whole state.
 #[derive(Clone, Debug, Serialize)]
@@ -18,11 +18,11 @@ pub struct Whole {
     /// Sequence of the newest record.
     pub sequence: u64,
     /// When it was received.
-    pub received_at: Time,
+    pub received_at: Rfc3339,
     /// Decisions in the journal that this version would not have made.
     pub decisions_missed: u64,
     /// The trading state of all accounts: `active`, `reducing`, `halted`.
-    pub state: TradingStateWord,
+    pub state: TradingState,
     /// Number of changes of that state so far.
     pub epoch: u64,
     /// The causes of that state, oldest first.
@@ -67,9 +67,9 @@ impl Whole {
         let accounts = monitor.accounts();
         Self {
             sequence: monitor.sequence(),
-            received_at: Time(monitor.now()),
+            received_at: Rfc3339(monitor.now()),
             decisions_missed: monitor.decisions_missed(),
-            state: common.state.into(),
+            state: common.state,
             epoch: common.epoch,
             standing_causes: Cause::all(all, &common),
             probes: probes.map(|view| Component::new(all, view, monitor.now())).collect(),
