@@ -1,10 +1,10 @@
-//! Rows of what survives a power cut: the exporter with its journal, against the journal alone.
+//! Rows about durability: the exporter with its journal, against the journal alone.
 //!
-//! The journal alone is given what the exporter would give it: records of the same bytes. Once with as
-//! many in one batch as there are requests that wait: what the disk allows. And by as many writers that
-//! each wait until their record is on the disk, threads or tasks of one thread, in batches as they come:
-//! what a journal without HTTP, JSON and state allows; and behind a handler of axum, which leaves out
-//! the state alone. One sync for each batch, on the same disk.
+//! The journal alone gets the same records as from the exporter, in four setups, each with one sync
+//! for each batch, on the same disk. Batches as large as the number of waiting requests show the limit
+//! of the disk. Writers that each wait for their own record, as threads or as tasks of one thread,
+//! show the limit of a journal without HTTP, JSON and state. The same journal under an axum handler
+//! leaves out only the state.
 
 use std::cell::{Cell, RefCell};
 use std::path::Path;
@@ -13,97 +13,79 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 use trading_exporter::clock;
 use trading_exporter::domain::monitor::Monitor;
 use trading_exporter::domain::settings::Settings;
 use trading_exporter::engine::{RecordCodec, SettingsCodec, Writer};
-use trading_exporter::journal::{
-    Batch, DiskStorage, EventLog, LocalLog, LocalOptions, Room, SyncMode,
-};
+use trading_exporter::journal::{Batch, EventLog, LocalLog, Room, SyncMode};
 use trading_exporter::wire::encode::encode;
 
 use crate::fold::decode;
+use crate::folders::{disk_folder, open_journal};
 use crate::http_rows::{
-    BATCH_CONNECTIONS, CONNECTIONS, ROUND, bodies, busy, fill_up, send_batches, send_events,
+    BATCH_CONNECTIONS, CONNECTIONS, ROUND, busy, fill_up, fresh_engine, send_batches, send_events,
 };
 use crate::load::Round;
 use crate::parse;
 use crate::rounds::{median, median_ratio, rate, take_turns};
 use crate::servers::{self, Server};
 use crate::table::{Goal, Row, per_second};
-use crate::traffic::{BATCH_EVENTS, Engine, SYMBOLS};
+use crate::traffic::{BATCH_EVENTS, Engine, SYMBOLS, cycle};
 
-/// Events of the row of recovery.
+/// Events of the recovery row.
 const RECOVERED: u64 = 5_000_000;
-/// What stands before the JSON of an event in a record: version, flags, tag.
+/// The head of an event's record, before its JSON: version, flags, tag.
 const HEAD: &[u8] = b"\x01\x00E";
-
-/// A folder on the disk of this repository: what lies below the system's one may be memory.
-fn folder() -> TempDir {
-    tempfile::tempdir_in(concat!(env!("CARGO_MANIFEST_DIR"), "/target")).expect("a folder")
-}
 
 fn exporter(folder: &Path) -> Server {
     let path = format!("--storage.path={}", folder.join("data").display());
     servers::exporter(&["--storage.mode=journal", &path])
 }
 
-/// A journal in that folder, with the thread that makes its next segments.
-pub(crate) fn open(folder: &Path, sync: SyncMode) -> LocalLog {
-    let storage = DiskStorage::open_or_create(folder).expect("a folder");
-    let options = LocalOptions { sync, ..LocalOptions::default() };
-    let mut log = LocalLog::open(Arc::new(storage), options).expect("a log");
-    let preallocator = log.preallocator();
-    // It ends with the log.
-    thread::spawn(move || preallocator.run());
-    log
-}
-
-/// Events as the journal keeps them.
+/// Events as records of the journal.
 fn records() -> Vec<Vec<u8>> {
-    let events = bodies().into_iter().flat_map(|body| decode(&body));
+    let events = cycle(fresh_engine(SYMBOLS)).into_iter().flat_map(|body| decode(&body));
     events.map(|event| [HEAD, &encode(&event)].concat()).collect()
 }
 
-/// Appends batches of so many records for as long as a round. Records in a second.
-fn append(log: &mut LocalLog, records: &[Vec<u8>], at_once: u64) -> f64 {
+/// Appends batches of `batch_records` records for one round. Returns records per second.
+fn append(log: &mut LocalLog, records: &[Vec<u8>], batch_records: u64) -> f64 {
     rate(ROUND, || {
         let mut batch =
             Batch::new(log.last_sequence() + 1, clock::now().as_nanos(), Room::Ordinary);
-        for record in records.iter().cycle().take(usize::try_from(at_once).expect("few")) {
+        for record in records.iter().cycle().take(usize::try_from(batch_records).expect("few")) {
             batch.push(|out| out.extend_from_slice(record));
         }
-        log.append(&batch).expect("a log that takes it");
-        at_once
+        log.append(&batch).expect("a batch that is accepted");
+        batch_records
     })
 }
 
-/// A record that waits for the disk, and who waits for it.
-type Waiting<'a> = (&'a [u8], oneshot::Sender<()>);
+/// A record, and a channel to notify its writer when it is on the disk.
+type WaitingRecord<'a> = (&'a [u8], oneshot::Sender<()>);
 
-/// Takes what waits as one batch, and tells its writers when it is on the disk, until all are gone.
-fn commit(log: &mut LocalLog, mut waiting: mpsc::UnboundedReceiver<Waiting<'_>>) {
+/// Appends all waiting records as one batch and notifies their writers, until all writers are gone.
+fn commit(log: &mut LocalLog, mut waiting: mpsc::UnboundedReceiver<WaitingRecord<'_>>) {
     while let Some(first) = waiting.blocking_recv() {
         let sequence = log.last_sequence() + 1;
         let mut batch = Batch::new(sequence, clock::now().as_nanos(), Room::Ordinary);
-        let mut told = Vec::new();
+        let mut writers = Vec::new();
         let others = std::iter::from_fn(|| waiting.try_recv().ok());
         for (record, writer) in std::iter::once(first).chain(others) {
             batch.push(|out| out.extend_from_slice(record));
-            told.push(writer);
+            writers.push(writer);
         }
-        log.append(&batch).expect("a log that takes it");
-        for writer in told {
+        log.append(&batch).expect("a batch that is accepted");
+        for writer in writers {
             writer.send(()).expect("a writer that waits");
         }
     }
 }
 
-/// So many writers, a thread each, append a record and wait for it, for as long as a round. Records in
-/// a second.
+/// Writers, a thread each, append records one by one and wait for each, for one round. Returns records
+/// per second.
 fn append_blocking(log: &mut LocalLog, records: &[Vec<u8>], writers: u64) -> f64 {
     let (written, started) = (AtomicU64::new(0), Instant::now());
     thread::scope(|scope| {
@@ -116,9 +98,9 @@ fn append_blocking(log: &mut LocalLog, records: &[Vec<u8>], writers: u64) -> f64
                     if started.elapsed() >= ROUND {
                         return;
                     }
-                    let (told, heard) = oneshot::channel();
-                    sender.send((record, told)).expect("a thread that commits");
-                    heard.blocking_recv().expect("a record that is on the disk");
+                    let (notify, notified) = oneshot::channel();
+                    sender.send((record, notify)).expect("a thread that commits");
+                    notified.blocking_recv().expect("a record that is on the disk");
                     written.fetch_add(1, Ordering::Relaxed);
                 }
             });
@@ -129,21 +111,22 @@ fn append_blocking(log: &mut LocalLog, records: &[Vec<u8>], writers: u64) -> f64
     written / started.elapsed().as_secs_f64()
 }
 
-/// So many writers append a record each and wait for it, for as long as a round. Records in a second.
+/// Writers, tasks of one thread, append records one by one and wait for each, for one round. Returns
+/// records per second.
 fn append_waiting<'a>(log: &mut LocalLog, records: &'a [Vec<u8>], writers: u64) -> f64 {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     thread::scope(|scope| {
         let (sender, receiver) = mpsc::unbounded_channel();
         scope.spawn(move || commit(log, receiver));
         let (local, written, started) = (LocalSet::new(), Cell::new(0.0), Instant::now());
-        let write = async |sender: mpsc::UnboundedSender<Waiting<'a>>| {
+        let write = async |sender: mpsc::UnboundedSender<WaitingRecord<'a>>| {
             for record in records.iter().cycle() {
                 if started.elapsed() >= ROUND {
                     return;
                 }
-                let (told, heard) = oneshot::channel();
-                sender.send((record, told)).expect("a thread that commits");
-                heard.await.expect("a record that is on the disk");
+                let (notify, notified) = oneshot::channel();
+                sender.send((record, notify)).expect("a thread that commits");
+                notified.await.expect("a record that is on the disk");
                 written.set(written.get() + 1.0);
             }
         };
@@ -156,25 +139,25 @@ fn append_waiting<'a>(log: &mut LocalLog, records: &'a [Vec<u8>], writers: u64) 
 /// Single events and batches, each acknowledged after its sync.
 pub(crate) fn durable() -> Vec<Row> {
     let records = records();
-    let (ours, alone, kept) = (folder(), folder(), folder());
+    let (ours, alone, kept) = (disk_folder(), disk_folder(), disk_folder());
     let server = exporter(ours.path());
     fill_up(&server);
-    let least = servers::least_durable(kept.path());
-    let mut log = open(alone.path(), SyncMode::EveryBatch);
+    let minimal = servers::minimal_durable(kept.path());
+    let mut log = open_journal(alone.path(), SyncMode::EveryBatch);
     let log = RefCell::new(&mut log);
     let (mut singles, mut batches) = (Vec::new(), Vec::new());
-    let journal = |at_once: u64| append(&mut log.borrow_mut(), &records, at_once);
+    let journal = |batch_records| append(&mut log.borrow_mut(), &records, batch_records);
     let [single, axum, threads, waiting, theirs] = take_turns([
         &mut || {
             singles.push(send_events(&server));
             singles.last().map_or(0.0, |round| round.rate)
         },
-        &mut || send_events(&least).rate,
+        &mut || send_events(&minimal).rate,
         &mut || append_blocking(&mut log.borrow_mut(), &records, CONNECTIONS),
         &mut || append_waiting(&mut log.borrow_mut(), &records, CONNECTIONS),
         &mut || journal(CONNECTIONS),
     ]);
-    let at_once = BATCH_CONNECTIONS * BATCH_EVENTS;
+    let batch_records = BATCH_CONNECTIONS * BATCH_EVENTS;
     #[expect(clippy::cast_precision_loss, reason = "a thousand")]
     let events = BATCH_EVENTS as f64;
     let [batch, batch_theirs] = take_turns([
@@ -182,7 +165,7 @@ pub(crate) fn durable() -> Vec<Row> {
             batches.push(send_batches(&server));
             batches.last().map_or(0.0, |round| round.rate * events)
         },
-        &mut || journal(at_once),
+        &mut || journal(batch_records),
     ]);
     let row =
         |what: &str, (ours, rounds): (&[f64], &[Round]), against: String, theirs: &[f64], goal| {
@@ -197,39 +180,45 @@ pub(crate) fn durable() -> Vec<Row> {
             }
         };
     let of_single = format!("single event, {CONNECTIONS} connections");
-    let of_batch = format!("NDJSON, {BATCH_EVENTS} events of as many orders");
-    let blocking = format!("{CONNECTIONS} threads that each wait");
-    let writers = format!("{CONNECTIONS} tasks of one thread that each wait");
-    let in_sync = |records: u64| format!("{records} records in a sync");
-    let behind_axum = format!("{CONNECTIONS} connections to axum that parses and hands over");
+    let of_batch = format!("NDJSON, {BATCH_EVENTS} events per request");
+    let blocking = format!("{CONNECTIONS} waiting threads");
+    let writers = format!("{CONNECTIONS} waiting tasks of one thread");
+    let in_sync = |records: u64| format!("{records} records per sync");
+    let behind_axum = format!("{CONNECTIONS} connections to a minimal axum server");
     vec![
         row(&of_single, (&single, &singles), behind_axum, &axum, Goal::None),
         row(&of_single, (&single, &singles), blocking, &threads, Goal::AtLeast(0.5)),
         row(&of_single, (&single, &singles), writers, &waiting, Goal::None),
         row(&of_single, (&single, &singles), in_sync(CONNECTIONS), &theirs, Goal::None),
-        row(&of_batch, (&batch, &batches), in_sync(at_once), &batch_theirs, Goal::AtLeast(0.6)),
+        row(
+            &of_batch,
+            (&batch, &batches),
+            in_sync(batch_records),
+            &batch_theirs,
+            Goal::AtLeast(0.6),
+        ),
     ]
 }
 
-/// A journal of many events, read and folded again.
+/// Recovery of a long journal: its events are decoded and folded.
 pub(crate) fn recovery() -> Vec<Row> {
-    let folder = folder();
+    let folder = disk_folder();
     write_journal(folder.path());
     let settings = SettingsCodec { encode: |_| Vec::new(), decode: |_| Ok(Settings::default()) };
     let recover = || {
-        let log = open(folder.path(), SyncMode::EveryBatch);
+        let log = open_journal(folder.path(), SyncMode::EveryBatch);
         let monitor = Arc::new(parking_lot::RwLock::new(Monitor::new(Arc::default())));
         let mut writer =
             Writer::new(Arc::clone(&monitor), Box::new(log), RecordCodec::new(settings));
         let started = Instant::now();
-        writer.recover(&mut |_, _| {}).expect("a journal that is whole");
+        writer.recover(&mut |_, _| {}).expect("an intact journal");
         let elapsed = started.elapsed().as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "a count")]
         let events = monitor.read().sequence() as f64;
         events / elapsed
     };
     let parse = || {
-        let log = open(folder.path(), SyncMode::EveryBatch);
+        let log = open_journal(folder.path(), SyncMode::EveryBatch);
         let (mut spent, mut events) = (Duration::ZERO, 0_u64);
         log.replay(1, &mut |batch| {
             let started = Instant::now();
@@ -238,7 +227,7 @@ pub(crate) fn recovery() -> Vec<Row> {
             spent += started.elapsed();
             Ok(())
         })
-        .expect("a journal that is whole");
+        .expect("an intact journal");
         #[expect(clippy::cast_precision_loss, reason = "a count")]
         let events = events as f64;
         events / spent.as_secs_f64()
@@ -248,7 +237,7 @@ pub(crate) fn recovery() -> Vec<Row> {
     vec![Row {
         what: format!("recovery of {RECOVERED} events"),
         ours: per_second(recovered),
-        against: "parsing the same bytes, nothing else (serde_json)".to_owned(),
+        against: "only parsing the same bytes (serde_json)".to_owned(),
         theirs: per_second(parsed),
         ratio: recovered / parsed,
         goal: Goal::AtLeast(0.4),
@@ -258,7 +247,7 @@ pub(crate) fn recovery() -> Vec<Row> {
 
 /// Writes the events of an engine into a journal.
 fn write_journal(folder: &Path) {
-    let mut log = open(folder, SyncMode::Interval(Duration::from_hours(1)));
+    let mut log = open_journal(folder, SyncMode::Interval(Duration::from_hours(1)));
     let mut engine = Engine::new(1, SYMBOLS);
     let mut body = Vec::new();
     for _ in 0..RECOVERED / BATCH_EVENTS {
@@ -269,7 +258,7 @@ fn write_journal(folder: &Path) {
         for event in decode(&body) {
             batch.push(|out| out.extend_from_slice(&[HEAD, &encode(&event)].concat()));
         }
-        log.append(&batch).expect("a log that takes it");
+        log.append(&batch).expect("a batch that is accepted");
     }
     log.sync().expect("a disk that syncs");
 }

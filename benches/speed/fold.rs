@@ -1,4 +1,4 @@
-//! A state in this process, and events to fold into it.
+//! A state in this process, and an engine whose events it folds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(crate) struct Fold {
 }
 
 impl Fold {
-    /// An empty state with windows of that length, whose engine trades that many symbols.
+    /// An empty state with windows of `window_orders` orders. Its engine trades `symbols` symbols.
     pub(crate) fn new(symbols: u64, window_orders: usize) -> Self {
         let mut settings = Settings::default();
         settings.window.orders = window_orders;
@@ -41,7 +41,7 @@ impl Fold {
         }
     }
 
-    /// The engine goes on with other symbols.
+    /// Replaces the engine by one that trades `symbols` symbols.
     pub(crate) fn trade(&mut self, first_order: u64, symbols: u64) {
         self.engine = Engine::new(first_order, symbols);
     }
@@ -71,7 +71,7 @@ impl Fold {
         events.into_iter().enumerate().map(record).collect()
     }
 
-    /// Folds records in. Their directives are dropped.
+    /// Applies records. Their directives are dropped.
     pub(crate) fn apply(&mut self, records: &[Record]) {
         for record in records {
             self.monitor.apply(record, &mut self.directives);
@@ -79,7 +79,7 @@ impl Fold {
         }
     }
 
-    /// Folds the events of the engine in until as many orders have ended.
+    /// Applies events of the engine until `orders` orders have ended.
     pub(crate) fn fill(&mut self, orders: u64) {
         for batch in 0..orders.div_ceil(crate::traffic::BATCH_EVENTS) * 3 {
             let records = self.next();
@@ -90,7 +90,7 @@ impl Fold {
         }
     }
 
-    /// Lets a second pass.
+    /// Applies a tick, one second later.
     pub(crate) fn tick(&mut self) {
         self.sequence += 1;
         self.now = self.now.plus(Duration::from_secs(1));
@@ -100,7 +100,7 @@ impl Fold {
     }
 }
 
-/// The events of a body of lines.
+/// Decodes the events of an NDJSON body.
 pub(crate) fn decode(body: &[u8]) -> Vec<Event> {
     let decoded = decode_ndjson(body, &DecodeLimits::default()).expect("lines");
     assert!(decoded.refused.is_empty(), "{:?}", decoded.refused);

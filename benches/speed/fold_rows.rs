@@ -1,4 +1,4 @@
-//! Rows of the fold alone: that an event costs the same whatever the state holds.
+//! Rows of the fold alone: the cost of an event must not depend on the size of the state.
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,13 @@ use crate::traffic::BATCH_EVENTS;
 
 /// How long each side folds in a round.
 const ROUND: Duration = Duration::from_millis(300);
-/// Orders of each symbol before anything is measured: as many as the window of `LONG` holds.
+/// Orders of each symbol before the measurement: as many as its window holds.
 const LONG: usize = 100;
-/// Symbols that are traded while it is measured, so that the cache is aside.
+/// Symbols traded during the measurement: few, so that they stay in the cache.
 const HOT: u64 = 16;
 
-/// A state that knows `symbols`, each with a full window of `window` orders, of which `traded` go
-/// on being traded.
+/// A state with `symbols` symbols, each with a full window of `window` orders. `traded` of them are
+/// traded from then on.
 fn full(symbols: u64, window: usize, traded: u64) -> Fold {
     let mut fold = Fold::new(symbols, window);
     fold.fill(symbols * u64::try_from(window).expect("a length"));
@@ -23,11 +23,11 @@ fn full(symbols: u64, window: usize, traded: u64) -> Fold {
     fold
 }
 
-/// Nanoseconds that an event costs.
+/// Nanoseconds per event.
 fn nanos_of_one(fold: &mut Fold) -> f64 {
     let (mut spent, mut events) = (Duration::ZERO, 0.0);
     while spent < ROUND {
-        // Submissions, acceptances, fills: each kind as often.
+        // Submissions, acceptances, fills: all kinds equally often.
         for _ in 0..3 {
             let records = fold.next();
             let started = Instant::now();

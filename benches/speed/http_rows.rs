@@ -1,4 +1,4 @@
-//! Rows over HTTP: the exporter as it is shipped, beside what one would run instead.
+//! Rows over HTTP: the exporter as it is shipped, compared with alternatives.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,20 +8,20 @@ use crate::parse;
 use crate::rounds::{median, median_ratio, rate, take_turns};
 use crate::servers::{self, Server};
 use crate::table::{Goal, Row, per_second};
-use crate::traffic::{BATCH_EVENTS, Engine, SYMBOLS};
+use crate::traffic::{BATCH_EVENTS, Engine, SYMBOLS, cycle};
 
-/// How long each side is loaded in a round.
+/// Duration of the load on each side in a round.
 pub(crate) const ROUND: Duration = Duration::from_millis(1_500);
-/// Requests that wait at one time, each on a connection of its own.
+/// Connections with one waiting request each.
 pub(crate) const CONNECTIONS: u64 = 64;
-/// The same, of large requests.
+/// Connections for batches.
 pub(crate) const BATCH_CONNECTIONS: u64 = 4;
 /// Rounds of batches before anything is measured: more than a million orders.
 const FILL_ROUNDS: usize = 10;
-/// Orders that one connection may number in one round.
+/// Order numbers reserved for one connection in one round.
 const NUMBERS: u64 = 1_000_000;
 
-/// An engine whose orders nobody had before.
+/// An engine whose order numbers were not used before.
 pub(crate) fn fresh_engine(symbols: u64) -> Engine {
     static BLOCKS: AtomicU64 = AtomicU64::new(1);
     Engine::new(BLOCKS.fetch_add(1, Ordering::Relaxed) * NUMBERS, symbols)
@@ -53,16 +53,16 @@ pub(crate) fn send_batches(server: &Server) -> Round {
     })
 }
 
-/// Loads a server until it holds as many ended orders as it may: from then on each new order takes the
-/// place of an old one, as it does in an exporter that has run for a while. Before that, much of the
-/// time goes to memory that the system hands out for the first time.
+/// Loads a server until it holds the maximum number of ended orders. From then on each new order
+/// replaces an old one, as in an exporter that has run for a while. Before that, much of the time is
+/// page faults for new memory.
 pub(crate) fn fill_up(server: &Server) {
     for _ in 0..FILL_ROUNDS {
         send_batches(server);
     }
 }
 
-/// Writes what a fill says as two samples of the text format.
+/// Writes price and quantity of a fill as two samples of the text format.
 fn write_samples(symbol: u64, out: &mut Vec<u8>) {
     for (name, value) in [("price", "187.42"), ("quantity", "100")] {
         let sample = format!(
@@ -87,26 +87,26 @@ fn rates(rounds: &[Round]) -> Vec<f64> {
     rounds.iter().map(|round| round.rate).collect()
 }
 
-/// How busy both sides were.
+/// A note about how busy both sides were.
 pub(crate) fn busy(rounds: &[Round]) -> String {
     let server = median(rounds.iter().map(|round| round.server_busy));
     let load = median(rounds.iter().map(|round| round.load_busy));
     format!("server {:.0} %, load {:.0} % busy", server * 100.0, load * 100.0)
 }
 
-/// One event for each request, against axum alone and against others with the same facts.
+/// One event per request, against bare axum and against other servers that get the same facts.
 pub(crate) fn single() -> Vec<Row> {
     servers::fetch_peers();
     let exporter = servers::exporter(&["--storage.mode=memory"]);
     fill_up(&exporter);
     let axum = servers::axum();
-    let least = servers::least();
+    let minimal = servers::minimal();
     let victoria = servers::victoria_metrics();
     let gateway = servers::pushgateway();
-    let [ours, limit, least, lines, pushes] = take_turns([
+    let [ours, limit, minimal_rounds, lines, pushes] = take_turns([
         &mut || send_events(&exporter),
         &mut || send_events(&axum),
-        &mut || send_events(&least),
+        &mut || send_events(&minimal),
         &mut || send_samples(&victoria, "/api/v1/import/prometheus"),
         &mut || send_samples(&gateway, "/metrics/job/paper"),
     ]);
@@ -118,25 +118,25 @@ pub(crate) fn single() -> Vec<Row> {
         theirs: per_second(median(rates(theirs))),
         ratio: median_ratio(&rates(ours), &rates(theirs)),
         goal,
-        note: format!("{}; there {}", busy(ours), busy(theirs)),
+        note: format!("{}; theirs: {}", busy(ours), busy(theirs)),
     };
-    let bare = "axum that reads the body and answers";
-    let floor = "axum that parses, hands over to one thread and back, and answers the same";
+    let bare = "bare axum: reads the body and answers";
+    let floor = "minimal axum server: parses, waits for one writer thread, same answer";
     let victoria = "VictoriaMetrics, price and quantity as samples";
     vec![
         row(&exporter, &ours, bare, &limit, Goal::AtLeast(0.75)),
-        row(&exporter, &ours, floor, &least, Goal::None),
-        row(floor, &least, bare, &limit, Goal::None),
+        row(&exporter, &ours, floor, &minimal_rounds, Goal::None),
+        row(floor, &minimal_rounds, bare, &limit, Goal::None),
         row(&exporter, &ours, victoria, &lines, Goal::AtLeast(2.5)),
         row(&exporter, &ours, "pushgateway, the same samples", &pushes, Goal::AtLeast(20.0)),
     ]
 }
 
-/// A thousand events for each request, against parsing the same bytes.
+/// A thousand events per request, against parsing the same bytes.
 pub(crate) fn batch() -> Vec<Row> {
     let exporter = servers::exporter(&["--storage.mode=memory"]);
     fill_up(&exporter);
-    let bodies = bodies();
+    let bodies = cycle(fresh_engine(SYMBOLS));
     let parse = || bodies.iter().map(|body| parse::count(body)).sum();
     let mut rounds = Vec::new();
     let [ours, limit] = take_turns([
@@ -149,23 +149,12 @@ pub(crate) fn batch() -> Vec<Row> {
         &mut || rate(ROUND / 3, parse),
     ]);
     vec![Row {
-        what: format!("NDJSON, {BATCH_EVENTS} events of as many orders, memory log"),
+        what: format!("NDJSON, {BATCH_EVENTS} events per request, memory log"),
         ours: per_second(median(ours.iter().copied())),
-        against: "parsing the same bytes, nothing else (serde_json)".to_owned(),
+        against: "only parsing the same bytes (serde_json)".to_owned(),
         theirs: per_second(median(limit.iter().copied())),
         ratio: median_ratio(&ours, &limit),
         goal: Goal::AtLeast(0.5),
         note: busy(&rounds),
     }]
-}
-
-/// What the orders of a batch go through, as three bodies.
-pub(crate) fn bodies() -> Vec<Vec<u8>> {
-    let mut engine = fresh_engine(SYMBOLS);
-    let mut body = || {
-        let mut body = Vec::new();
-        engine.batch(&mut body);
-        body
-    };
-    vec![body(), body(), body()]
 }

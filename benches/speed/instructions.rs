@@ -1,9 +1,9 @@
-//! How many instructions an event costs, counted by callgrind: it does not depend on the mood of
-//! the machine, so a regression of a few percent shows.
+//! Instructions per event, counted by callgrind. The count does not depend on the load of the machine,
+//! so it shows regressions of a few percent.
 //!
-//! Each work is done N times and 2 N times, in a process each; the difference belongs to N. `check`
-//! compares with `benches/instructions.ARCH.txt` and ends with 1 if one is dearer than allowed; with the
-//! argument `accept` it writes the file anew.
+//! Each workload runs N times and 2 N times, in separate processes; the difference is the cost of N.
+//! `check` compares with `benches/instructions.ARCH.txt` and exits with 1 if a workload exceeds its
+//! limit. With the argument `accept` it rewrites the file.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,48 +14,42 @@ use trading_exporter::wire::encode::encode_into;
 
 use crate::fold::{Fold, decode};
 use crate::scrape_rows;
-use crate::traffic::Engine;
+use crate::traffic::{Engine, cycle};
 
-/// The counts that hold, for this architecture.
+/// The accepted counts for this architecture.
 fn baseline_file() -> String {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/benches");
     format!("{folder}/instructions.{}.txt", std::env::consts::ARCH)
 }
 
-/// How much dearer a work may be than in the baseline.
-const DEARER_MAX: f64 = 1.05;
+/// Highest ratio of a count to its baseline.
+const RATIO_MAX: f64 = 1.05;
 
-/// A kind of work: its name, and how many rounds of it make a number that means something.
-struct Work {
+struct Workload {
     name: &'static str,
+    /// Enough for a stable count.
     rounds: u64,
-    /// Events (or series) of one round.
+    /// Events (or series) in one round.
     units: u64,
     run: fn(u64),
 }
 
-const WORKS: &[Work] = &[
-    Work { name: "decode-event", rounds: 2, units: 3_000, run: decode_events },
-    Work { name: "encode-event", rounds: 2, units: 3_000, run: encode_events },
-    Work { name: "apply-event-1-symbol", rounds: 2, units: 3_000, run: apply_1 },
-    Work { name: "apply-event-1000-symbols", rounds: 2, units: 3_000, run: apply_1000 },
-    Work { name: "scrape-series", rounds: 2, units: SCRAPE_SERIES, run: scrape },
+const WORKLOADS: &[Workload] = &[
+    Workload { name: "decode-event", rounds: 2, units: 3_000, run: decode_events },
+    Workload { name: "encode-event", rounds: 2, units: 3_000, run: encode_events },
+    Workload { name: "apply-event-1-symbol", rounds: 2, units: 3_000, run: apply_1 },
+    Workload { name: "apply-event-1000-symbols", rounds: 2, units: 3_000, run: apply_1000 },
+    Workload { name: "scrape-series", rounds: 2, units: SCRAPE_SERIES, run: scrape },
 ];
 
 const SCRAPE_SERIES: u64 = 10_000;
 
-fn cycle() -> Vec<Vec<u8>> {
-    let mut engine = Engine::new(1, 100);
-    let mut body = || {
-        let mut body = Vec::new();
-        engine.batch(&mut body);
-        body
-    };
-    vec![body(), body(), body()]
+fn bodies() -> Vec<Vec<u8>> {
+    cycle(Engine::new(1, 100))
 }
 
 fn decode_events(rounds: u64) {
-    let bodies = cycle();
+    let bodies = bodies();
     for _ in 0..rounds {
         for body in &bodies {
             std::hint::black_box(decode(body));
@@ -64,7 +58,7 @@ fn decode_events(rounds: u64) {
 }
 
 fn encode_events(rounds: u64) {
-    let events: Vec<_> = cycle().iter().flat_map(|body| decode(body)).collect();
+    let events: Vec<_> = bodies().iter().flat_map(|body| decode(body)).collect();
     let mut out = Vec::new();
     for _ in 0..rounds {
         out.clear();
@@ -83,7 +77,7 @@ fn apply_1000(rounds: u64) {
     apply(rounds, 1_000);
 }
 
-/// All records are made before the first is applied, for any number of rounds.
+/// Makes all records before it applies the first, so that making them costs the same for any `rounds`.
 fn apply(rounds: u64, symbols: u64) {
     let mut fold = Fold::new(symbols, 1_000);
     fold.fill(2_000);
@@ -100,35 +94,35 @@ fn scrape(rounds: u64) {
     }
 }
 
-/// Does one work, for callgrind to count.
-pub(crate) fn work(name: &str, rounds: &str) {
-    let work = WORKS.iter().find(|work| work.name == name).expect("a work of that name");
-    (work.run)(rounds.parse().expect("a number"));
+/// Runs one workload, for callgrind to count.
+pub(crate) fn run(name: &str, rounds: &str) {
+    let workload = WORKLOADS.iter().find(|w| w.name == name).expect("a workload of that name");
+    (workload.run)(rounds.parse().expect("a number"));
 }
 
-/// Counts every work and compares it with the baseline.
+/// Counts every workload and compares it with the baseline.
 pub(crate) fn check(arguments: &[&str]) -> ExitCode {
-    let counts: Vec<(&str, u64)> = WORKS.iter().map(|work| (work.name, count(work))).collect();
+    let counts: Vec<(&str, u64)> = WORKLOADS.iter().map(|w| (w.name, count(w))).collect();
     if arguments == ["accept"] {
         let lines: Vec<String> =
             counts.iter().map(|(name, count)| format!("{name} {count}\n")).collect();
         fs::write(baseline_file(), format!("{HEAD}{}", lines.concat())).expect("the baseline");
     }
     let known = baseline();
-    let mut dearer = false;
+    let mut exceeded = false;
     for (name, count) in &counts {
         let known = known.get(*name).copied().expect("a line in the baseline: run with `accept`");
         #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
         let ratio = *count as f64 / known as f64;
-        let verdict = if ratio > DEARER_MAX { "DEARER" } else { "" };
+        let verdict = if ratio > RATIO_MAX { "EXCEEDED" } else { "" };
         println!(
             "{name:28} {count:8} instructions, baseline {known:8}, ratio {ratio:.3} {verdict}"
         );
-        dearer |= ratio > DEARER_MAX;
+        exceeded |= ratio > RATIO_MAX;
     }
-    if dearer {
+    if exceeded {
         println!(
-            "More than {DEARER_MAX} times the baseline. If that is wanted, see {}.",
+            "More than {RATIO_MAX} times the baseline. If this is intended, see {}.",
             baseline_file()
         );
         return ExitCode::FAILURE;
@@ -136,12 +130,11 @@ pub(crate) fn check(arguments: &[&str]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What stands above the numbers.
+/// The head of the baseline file.
 const HEAD: &str = "\
-# Instructions of one event (or of one series of a scrape), counted by callgrind for the release
-# profile and the pinned toolchain, on a processor with AVX2 if it is an x86_64. `tests/run
-# instructions` fails when one is more than 5 % dearer. To accept what it counts (say why in the
-# commit):
+# Instructions per event (or per series of a scrape), counted by callgrind for the release profile
+# and the pinned toolchain, on a processor with AVX2 if it is an x86_64. `tests/run instructions`
+# fails if a count rises by more than 5 %. To accept the new counts (explain why in the commit):
 #   cargo bench --bench speed -- instructions accept
 ";
 
@@ -152,19 +145,20 @@ fn baseline() -> BTreeMap<String, u64> {
     pairs.map(|(name, count)| (name.to_owned(), count.parse().expect("a count"))).collect()
 }
 
-/// Instructions of one unit of a work.
-fn count(work: &Work) -> u64 {
-    let [once, twice] = [work.rounds, work.rounds * 2].map(|rounds| callgrind(work.name, rounds));
-    (twice - once) / (work.rounds * work.units)
+/// Instructions per unit of a workload.
+fn count(workload: &Workload) -> u64 {
+    let Workload { name, rounds, units, .. } = *workload;
+    let [once, twice] = [rounds, rounds * 2].map(|rounds| callgrind(name, rounds));
+    (twice - once) / (rounds * units)
 }
 
-/// Instructions of a whole process.
-fn callgrind(work: &str, rounds: u64) -> u64 {
+/// Instructions of a process that runs a workload.
+fn callgrind(workload: &str, rounds: u64) -> u64 {
     let this = std::env::current_exe().expect("the path of this program");
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(this)
-        .args(["role", "instructions", work, &rounds.to_string()])
+        .args(["role", "instructions", workload, &rounds.to_string()])
         .output()
         .expect("valgrind (a Debian package)");
     let text = String::from_utf8_lossy(&output.stderr);

@@ -1,10 +1,10 @@
-//! Rows of the journal alone, against what the disk can do at best.
+//! Rows of the journal alone, against the limit of the disk.
 //!
-//! The limit is a file whose room was taken and filled with zeros before: the same bytes in one write
-//! and one `fdatasync`, one after the other, round and round in it. The journal also makes its next
-//! segments meanwhile, on a thread of its own, as in the exporter: at full speed that doubles the bytes
-//! that the disk gets. So the second limit does that too: a log that only writes, into files that it
-//! fills with zeros as fast as it needs them.
+//! The first limit writes the same bytes into a preallocated file of zeros, with one write and one
+//! `fdatasync` each, and starts again at its beginning when it is full. The journal also preallocates
+//! its next segments in the background, as in the exporter, which at full speed doubles the bytes that
+//! the disk gets. The second limit does that too: it writes into files that it fills with zeros as
+//! fast as it needs them.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -14,38 +14,41 @@ use trading_exporter::journal::{
     Batch, DiskStorage, EventLog, LocalLog, Room, Storage, StoredFile, SyncMode,
 };
 
-use crate::durable_rows::open;
+use crate::folders::{disk_folder, open_journal};
 use crate::rounds::{median, median_ratio, rate, take_turns};
 use crate::table::{Goal, Row, per_second};
 
-/// How long each side writes in a round.
+/// Duration of each side in a round.
 const ROUND: Duration = Duration::from_millis(1_500);
-/// Bytes of the file of the limit: those of a segment.
+/// Size of a file of the limits: that of a segment.
 const FILE_BYTES: u64 = 64 << 20;
-/// Bytes of a record: an event as the journal keeps it.
+/// Size of a record: that of an event in the journal.
 const RECORD_BYTES: usize = 250;
-/// Bytes that a frame has beside its records, and those that each record costs beside its own.
+/// Overhead of a frame, and of each record in it.
 const FRAME_BYTES: usize = 100;
 const LENGTH_BYTES: usize = 4;
 
-/// One event for each sync, and as many as 64 connections send meanwhile.
+/// One event per sync, and 64, as many as 64 connections send during a sync.
 pub(crate) fn journal() -> Vec<Row> {
-    // Beside the build: what lies below the system's folder may be memory.
-    let folder = tempfile::tempdir_in(concat!(env!("CARGO_MANIFEST_DIR"), "/target"));
-    let folder = folder.expect("a folder");
+    let folder = disk_folder();
     let storage = |name: &str| {
         Arc::new(DiskStorage::open_or_create(&folder.path().join(name)).expect("a folder"))
     };
-    let mut plain = Plain::new(storage("plain"), Files::One);
-    let mut rolling = Plain::new(storage("rolling"), Files::Many);
-    let mut log = open(&folder.path().join("journal"), SyncMode::EveryBatch);
+    let mut plain = PlainLog::new(storage("plain"), FileRotation::SingleFile);
+    let mut rolling = PlainLog::new(storage("rolling"), FileRotation::NewFiles);
+    let mut log = open_journal(&folder.path().join("journal"), SyncMode::EveryBatch);
     [1, 64]
         .into_iter()
         .flat_map(|records| rows(&mut plain, &mut rolling, &mut log, records))
         .collect()
 }
 
-fn rows(plain: &mut Plain, rolling: &mut Plain, log: &mut LocalLog, records: usize) -> [Row; 2] {
+fn rows(
+    plain: &mut PlainLog,
+    rolling: &mut PlainLog,
+    log: &mut LocalLog,
+    records: usize,
+) -> [Row; 2] {
     let bytes = (records * (RECORD_BYTES + LENGTH_BYTES) + FRAME_BYTES).next_multiple_of(512);
     let frame = vec![0x55; bytes];
     let once = |write: &mut dyn FnMut()| {
@@ -60,7 +63,7 @@ fn rows(plain: &mut Plain, rolling: &mut Plain, log: &mut LocalLog, records: usi
         &mut || once(&mut || rolling.write(&frame)),
     ]);
     let row = |against: String, theirs: &[f64], goal| Row {
-        what: format!("the journal alone, {records} records in a batch"),
+        what: format!("the journal alone, batches of {records} records"),
         ours: per_second(median(ours.iter().copied())),
         against,
         theirs: per_second(median(theirs.iter().copied())),
@@ -68,44 +71,47 @@ fn rows(plain: &mut Plain, rolling: &mut Plain, log: &mut LocalLog, records: usi
         goal,
         note: String::from("batches and syncs"),
     };
-    let of_plain = format!("write and fdatasync of {bytes} bytes into a file made before");
+    let of_plain = format!("write and fdatasync of {bytes} bytes into a preallocated file");
     [
         row(of_plain, &limit, Goal::AtLeast(0.9)),
-        row("the same, making the next file meanwhile".to_owned(), &log_limit, Goal::AtLeast(0.9)),
+        row(
+            "the same, preallocating the next file meanwhile".to_owned(),
+            &log_limit,
+            Goal::AtLeast(0.9),
+        ),
     ]
 }
 
-/// Into which files is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Files {
-    /// One, round and round.
-    One,
-    /// One after the other; the next one is filled with zeros meanwhile.
-    Many,
+enum FileRotation {
+    /// Always the same file; writing starts again at its beginning when it is full.
+    SingleFile,
+    /// A new file when one is full. The next one is preallocated in the background.
+    NewFiles,
 }
 
-/// A log that only writes.
-struct Plain {
+/// A log that only writes and syncs.
+struct PlainLog {
     storage: Arc<DiskStorage>,
-    files: Files,
+    rotation: FileRotation,
     file: Arc<dyn StoredFile>,
     offset: u64,
-    /// Number of the file that is written to.
+    /// Number of the current file.
     number: u64,
     next: Option<JoinHandle<Arc<dyn StoredFile>>>,
 }
 
-impl Plain {
-    fn new(storage: Arc<DiskStorage>, files: Files) -> Self {
+impl PlainLog {
+    fn new(storage: Arc<DiskStorage>, rotation: FileRotation) -> Self {
         let file = storage.create("0", FILE_BYTES).expect("a file");
         file.sync().expect("a sync");
-        let mut plain = Self { storage, files, file, offset: 0, number: 0, next: None };
+        let mut plain = Self { storage, rotation, file, offset: 0, number: 0, next: None };
         plain.make_next();
         plain
     }
 
     fn make_next(&mut self) {
-        if self.files == Files::One {
+        if self.rotation == FileRotation::SingleFile {
             return;
         }
         let (storage, name) = (Arc::clone(&self.storage), (self.number + 1).to_string());
@@ -122,7 +128,7 @@ impl Plain {
             self.offset = 0;
             if let Some(next) = self.next.take() {
                 self.file = next.join().expect("a thread that ends");
-                self.storage.remove(&self.number.to_string()).expect("a file that goes");
+                self.storage.remove(&self.number.to_string()).expect("a removed file");
                 self.storage.sync_names().expect("a sync");
                 self.number += 1;
                 self.make_next();
@@ -139,5 +145,5 @@ fn append(log: &mut LocalLog, records: usize) {
     for _ in 0..records {
         batch.push(|out| out.extend_from_slice(&[0x55; RECORD_BYTES]));
     }
-    log.append(&batch).expect("a batch that is taken");
+    log.append(&batch).expect("a batch that is accepted");
 }

@@ -1,7 +1,8 @@
-//! The row of latency: what an engine waits for its answers while Prometheus scrapes.
+//! The latency row: how long an engine waits for answers while Prometheus scrapes.
 //!
-//! Requests come at a pace far below what the server can take, as those of engines do: at its
-//! limit a latency only tells how many wait. The scraper asks as Prometheus does, each second.
+//! The request rate is far below the capacity of the server, as that of engines is: at its limit, the
+//! latency would only show the length of the queue. A scraper sends the request of Prometheus every
+//! second.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -17,23 +18,23 @@ use crate::rounds::{median, median_ratio, take_turns};
 use crate::servers::{self, Server};
 use crate::table::{Goal, Row, thousands};
 
-/// How long each side is loaded in a round: some scrapes.
+/// Duration of the load on each side in a round: some scrapes.
 const ROUND: Duration = Duration::from_secs(4);
-/// Connections, and the time from one request to the next of each: 2,000 events a second.
+/// Connections, and the interval of requests on each: together 2,000 events a second.
 const CONNECTIONS: u64 = 16;
 const PACE: Duration = Duration::from_millis(8);
 const SCRAPE_EVERY: Duration = Duration::from_secs(1);
-/// Symbols of the state, which come to a hundred thousand series and more.
+/// Symbols of the state: more than a hundred thousand series.
 const SYMBOLS: u64 = 3_000;
 
-/// What Prometheus asks.
+/// The request of Prometheus.
 const SCRAPE: &str = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
     Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5\r\n";
 
 fn scrape(address: SocketAddr, head: &str) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).expect("a connection");
-    stream.write_all(SCRAPE.as_bytes()).expect("a request that is taken");
-    stream.write_all(head.as_bytes()).expect("a request that is taken");
+    stream.write_all(SCRAPE.as_bytes()).expect("a sent request");
+    stream.write_all(head.as_bytes()).expect("a sent request");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("an answer");
     assert!(answer.starts_with(b"HTTP/1.1 200"), "a scrape that succeeds");
@@ -64,7 +65,7 @@ fn paced_while_scraped(server: &Server) -> Round {
     round
 }
 
-/// Gives the server something to show.
+/// Fills the state of the server.
 fn feed(server: &Server) {
     let content_type = "application/x-ndjson";
     let target = Target { content_type, connections: 1, ..events_at(server) };
@@ -74,7 +75,7 @@ fn feed(server: &Server) {
     });
 }
 
-/// The time that 99 % of the answers did not exceed, with and without a scrape each second.
+/// The 99th percentile of the latency, with and without a scrape each second.
 pub(crate) fn latency() -> Vec<Row> {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("series.yml");
@@ -94,7 +95,7 @@ pub(crate) fn latency() -> Vec<Row> {
     #[expect(clippy::cast_precision_loss, reason = "a count")]
     let series = thousands(series.count() as f64);
     vec![Row {
-        what: format!("p99 of 2,000 single events a second, {series} series scraped each second"),
+        what: format!("p99 at 2,000 single events a second, {series} series scraped each second"),
         ours: micros(&with),
         against: "the same without scraping".to_owned(),
         theirs: micros(&without),

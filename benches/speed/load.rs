@@ -1,7 +1,7 @@
-//! The load: connections that each send a request and wait for its answer, for a while.
+//! The load generator: connections that each send a request, wait for the answer, and repeat.
 //!
-//! One thread, raw HTTP/1.1 over kept connections: little enough that the server is what is
-//! measured. Each round tells how busy both sides were, so that one sees whether that is so.
+//! It uses one thread and raw HTTP/1.1 over persistent connections, to be cheap enough that the server
+//! is the bottleneck. Each round reports how busy both sides were, which shows whether it was.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -12,32 +12,32 @@ use tokio::task::LocalSet;
 
 use crate::machine::{Process, own_cpu_seconds};
 
-/// Where requests go, and how many wait at one time.
+/// Destination and rate of the requests.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     pub(crate) path: &'static str,
     pub(crate) content_type: &'static str,
     pub(crate) connections: u64,
-    /// The time from one request of a connection to its next; zero: at once.
+    /// Interval of requests on a connection. Zero: the next one follows immediately.
     pub(crate) pace: Duration,
 }
 
-/// What one round came to.
+/// The result of one round.
 #[derive(Debug)]
 pub(crate) struct Round {
-    /// Requests answered with 2xx, in a second.
+    /// Answers with 2xx per second.
     pub(crate) rate: f64,
-    /// How busy the server was, 1: all the time.
+    /// CPU time of the server per second, 1: one core fully busy.
     pub(crate) server_busy: f64,
-    /// How busy the load was.
+    /// CPU time of the load generator per second.
     pub(crate) load_busy: f64,
-    /// The time of each answer in microseconds, in order.
+    /// Sorted.
     latencies_us: Vec<u32>,
 }
 
 impl Round {
-    /// The time that `part` of the answers did not exceed, in microseconds.
+    /// The quantile `part` (0 to 1) of the latency, in microseconds.
     pub(crate) fn quantile_us(&self, part: f64) -> f64 {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place")]
         #[expect(clippy::cast_precision_loss, reason = "a count")]
@@ -46,7 +46,7 @@ impl Round {
     }
 }
 
-/// Loads a server for `time`. `bodies` makes what the connection of that number sends.
+/// Loads a server for `time`. `bodies` returns the generator of request bodies for a connection.
 pub(crate) fn run<B: FnMut(&mut Vec<u8>) + 'static>(
     target: Target,
     server: &Process,
@@ -82,7 +82,7 @@ fn count(of: &[u32]) -> f64 {
     of.len() as f64
 }
 
-/// One connection, until `end`. The time of each answer in microseconds.
+/// Runs one connection until `end`. Returns the latency of each request in microseconds.
 async fn connection(target: Target, end: Instant, mut body: impl FnMut(&mut Vec<u8>)) -> Vec<u32> {
     let mut stream = TcpStream::connect(target.address).await.expect("a connection");
     stream.set_nodelay(true).expect("a socket option");
@@ -104,7 +104,7 @@ async fn connection(target: Target, end: Instant, mut body: impl FnMut(&mut Vec<
             .extend_from_slice(format!("\r\nContent-Length: {}\r\n\r\n", content.len()).as_bytes());
         request.extend_from_slice(&content);
         let sent = Instant::now();
-        stream.write_all(&request).await.expect("a request that is taken");
+        stream.write_all(&request).await.expect("a sent request");
         answer.read(&mut stream).await;
         times.push(u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX));
         if !target.pace.is_zero() {
@@ -113,7 +113,7 @@ async fn connection(target: Target, end: Instant, mut body: impl FnMut(&mut Vec<
     }
 }
 
-/// An answer: read to its end, and its status checked.
+/// Reads an answer to its end and checks its status.
 #[derive(Default)]
 pub(crate) struct Answer {
     bytes: Vec<u8>,
@@ -125,13 +125,13 @@ impl Answer {
         loop {
             let read = stream.read_buf(&mut self.bytes).await.expect("an answer");
             assert!(read > 0, "the server closed the connection");
-            if self.is_whole() {
+            if self.is_complete() {
                 return;
             }
         }
     }
 
-    fn is_whole(&self) -> bool {
+    fn is_complete(&self) -> bool {
         let end = self.bytes.windows(4).position(|bytes| bytes == b"\r\n\r\n");
         let Some((head, body)) = end.and_then(|end| self.bytes.split_at_checked(end + 4)) else {
             return false;

@@ -1,24 +1,27 @@
-//! Cores, processes and their time: who runs where, and what it used.
+//! Cores and processes: pinning, CPU time and memory.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
 
-/// The core of the server that is measured.
+/// The folder into which `benches/peers` unpacks the other servers.
+pub(crate) const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.cache/peers");
+
+/// The core of the measured server.
 const SERVER_CORE: &str = "0";
-/// The core of whatever loads it, and of work inside this process.
+/// The core of the load generator and of work inside this process.
 const LOAD_CORE: &str = "1";
 
-/// A unit of `/proc/PID/stat`; Linux tells 100 a second on every architecture of ours.
+/// The time unit of `/proc/PID/stat`: 100 per second on all architectures we use.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Leaves this process the core of the load. To be called before it has a second thread.
+/// Pins this process to the core of the load. Call it before starting another thread.
 pub(crate) fn pin_to_load_core() {
     let process = std::process::id().to_string();
     let pinned = Command::new("taskset").args(["-pc", LOAD_CORE, &process]).output();
     assert!(pinned.expect("taskset, of util-linux").status.success(), "this needs two cores");
 }
 
-/// Starts a program on the core of servers; it is killed when the value is dropped.
+/// Starts a program on the server core. Dropping the value kills it.
 pub(crate) fn start_on_server_core(program: &str, arguments: &[&str]) -> Process {
     let child = Command::new("taskset")
         .args(["-c", SERVER_CORE, program])
@@ -30,12 +33,12 @@ pub(crate) fn start_on_server_core(program: &str, arguments: &[&str]) -> Process
     Process(child.expect("taskset, of util-linux"))
 }
 
-/// A process that ends with its owner.
+/// A process that is killed when the value is dropped.
 #[derive(Debug)]
 pub(crate) struct Process(Child);
 
 impl Process {
-    /// Seconds of processor time that it used so far, in user and kernel mode.
+    /// CPU time in user and kernel mode so far, in seconds.
     pub(crate) fn cpu_seconds(&self) -> f64 {
         cpu_seconds(&self.0.id().to_string())
     }
@@ -48,20 +51,20 @@ impl Drop for Process {
     }
 }
 
-/// Seconds of processor time that this process used so far.
+/// CPU time of this process so far, in seconds.
 pub(crate) fn own_cpu_seconds() -> f64 {
     cpu_seconds("self")
 }
 
 fn cpu_seconds(process: &str) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).expect("its times");
-    // The name in parentheses may hold anything; utime and stime are the 14th and 15th fields.
+    // The name in parentheses may contain anything; utime and stime are the 14th and 15th fields.
     let (_, fields) = stat.rsplit_once(')').expect("a name in parentheses");
     let times = fields.split_whitespace().skip(11).take(2);
     times.map(|ticks| ticks.parse::<f64>().expect("ticks")).sum::<f64>() / TICKS_PER_SECOND
 }
 
-/// Bytes of memory that this process holds.
+/// Resident memory of this process in bytes.
 #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
 pub(crate) fn resident_bytes() -> f64 {
     let status = fs::read_to_string("/proc/self/status").expect("its memory");
@@ -78,7 +81,7 @@ pub(crate) fn describe() -> String {
     let cores = cpu.lines().filter(|line| line.starts_with("processor")).count();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let peers = ["victoria-metrics", "prometheus-pushgateway"].map(|peer| {
-        let version = fs::read_to_string(format!("{}/{peer}.version", crate::servers::PEERS));
+        let version = fs::read_to_string(format!("{PEERS}/{peer}.version"));
         format!("{peer} {}", version.unwrap_or_default().trim())
     });
     format!(

@@ -1,22 +1,23 @@
-//! The speed of the exporter, against the limit and against what one would run instead.
+//! Benchmark of the exporter, compared with theoretical limits and with alternatives.
 //!
-//! `just bench` (or `cargo bench`, or `cargo bench -- NAMES` for some rows) runs every row in one
-//! go and prints a table of ratios. The server of a row has one core for itself and whatever loads
-//! it another; what is compared takes turns in short rounds, so that a machine that slows down
-//! slows down both, and a ratio is the median over the rounds. The program runs itself for the
-//! roles that need a process of their own. Deliberately absent: judging; a goal that does not hold
-//! is printed as such, and nothing fails.
+//! `just bench` (or `cargo bench`, or `cargo bench -- NAMES` for some topics) measures every row and
+//! prints a table of ratios. The measured server has one core to itself, and the load has another. The
+//! sides of a comparison take turns in short rounds, so that a slow phase of the machine slows both,
+//! and a ratio is the median over the rounds. The program starts itself for roles that need their own
+//! process. Deliberately absent: a verdict. A goal that is not met is printed as such, and nothing
+//! fails.
 
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::print_stdout,
-    reason = "a measurement reads clocks, prints, and ends at the first thing that goes wrong"
+    reason = "a benchmark reads clocks, prints, and stops at the first error"
 )]
 
 mod machine;
 mod traffic;
 mod load;
+mod folders;
 mod servers;
 mod rounds;
 mod table;
@@ -38,11 +39,11 @@ use std::process::ExitCode;
 
 use table::Row;
 
-/// The allocator of the exporter.
+/// The same allocator as in the exporter.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What a name on the command line stands for.
+/// A group of rows with a name on the command line.
 struct Topic {
     name: &'static str,
     measure: fn() -> Vec<Row>,
@@ -67,18 +68,18 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["role", "axum", address] => servers::serve_axum(address),
-        ["role", "least", address] => servers::serve_least(address, None),
-        ["role", "least", address, folder] => servers::serve_least(address, Some(folder)),
+        ["role", "minimal", address] => servers::serve_minimal(address, None),
+        ["role", "minimal", address, folder] => servers::serve_minimal(address, Some(folder)),
         ["role", "memory", symbols] => memory::report(symbols),
-        ["role", "replay", way, directory] => replay::report(way, directory),
+        ["role", "replay", mode, directory] => replay::report(mode, directory),
         ["replay", rest @ ..] => replay::measure(rest),
-        ["role", "instructions", work, rounds] => instructions::work(work, rounds),
+        ["role", "instructions", workload, rounds] => instructions::run(workload, rounds),
         ["instructions", rest @ ..] => return instructions::check(rest),
         names if names.iter().all(|name| TOPICS.iter().any(|t| t.name == *name)) => measure(names),
         _ => {
             let known: Vec<&str> = TOPICS.iter().map(|t| t.name).collect();
             println!(
-                "say nothing for all rows, or names of {known:?}, or `instructions`, or `replay`"
+                "arguments: none for all rows, or names of {known:?}, or `instructions`, or `replay`"
             );
             return ExitCode::from(2);
         }
@@ -86,7 +87,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Measures the topics of those names; without any, all.
+/// Measures the topics with these names, or all if there are none, and prints the table.
 fn measure(names: &[&str]) {
     machine::pin_to_load_core();
     let mut rows = Vec::new();

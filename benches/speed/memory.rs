@@ -1,4 +1,4 @@
-//! The row of memory: symbols with full windows, in a process of their own.
+//! The memory row: symbols with full windows, measured in a separate process.
 
 use std::process::{Command, Stdio};
 
@@ -8,13 +8,12 @@ use crate::fold::Fold;
 use crate::machine::resident_bytes;
 use crate::table::{Goal, Row};
 
-/// Symbols of the row.
 const SYMBOLS: u64 = 10_000;
-/// Orders of a window, as by default.
+/// Orders of a window: the default.
 const WINDOW: usize = 1_000;
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// Fills the windows, and prints the bytes that the process grew by.
+/// Fills the windows and prints by how many bytes the process grew.
 pub(crate) fn report(symbols: &str) {
     let symbols: u64 = symbols.parse().expect("a number of symbols");
     let before = resident_bytes();
@@ -34,7 +33,7 @@ fn measure(symbols: u64) -> f64 {
     text.trim().parse().expect("bytes")
 }
 
-/// Memory with full windows, against the entries of the windows alone.
+/// Memory of the state with full windows, against the window entries alone.
 pub(crate) fn row() -> Vec<Row> {
     let used = measure(SYMBOLS);
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
@@ -42,10 +41,10 @@ pub(crate) fn row() -> Vec<Row> {
     vec![Row {
         what: format!("memory of {SYMBOLS} symbols with full windows of {WINDOW} orders"),
         ours: format!("{:.0} MiB", used / MIB),
-        against: format!("the windows' entries alone, {} bytes each", size_of::<WindowEntry>()),
+        against: format!("the window entries alone, {} bytes each", size_of::<WindowEntry>()),
         theirs: format!("{:.0} MiB", entries / MIB),
         ratio: used / entries,
         goal: Goal::AtMost(2.0),
-        note: "all orders held beside them included".to_owned(),
+        note: "includes all orders held".to_owned(),
     }]
 }

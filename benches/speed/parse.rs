@@ -1,12 +1,12 @@
-//! Parsing and nothing else: each line into the fields that it has, borrowed, unchecked.
+//! Pure parsing: each line into its borrowed fields, without checks.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// The fields of the events of `traffic`, in the raw shape of the wire.
+/// The fields of the events of `traffic`, as they are on the wire.
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "that they are parsed is all")]
-struct Raw<'a> {
+#[expect(dead_code, reason = "they are only parsed")]
+struct RawEvent<'a> {
     #[serde(rename = "type")]
     kind: &'a str,
     account: Option<&'a str>,
@@ -29,14 +29,14 @@ struct Raw<'a> {
     time_ns: Option<&'a RawValue>,
 }
 
-/// How many lines there are, each parsed.
+/// Parses each line. Returns the number of lines.
 pub(crate) fn count(body: &[u8]) -> u64 {
     body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(parse).sum()
 }
 
-/// Parses one event. Always 1.
+/// Parses one event. Returns 1.
 pub(crate) fn parse(event: &[u8]) -> u64 {
-    let raw: Raw<'_> = serde_json::from_slice(event).expect("an event");
+    let raw: RawEvent<'_> = serde_json::from_slice(event).expect("an event");
     std::hint::black_box(raw);
     1
 }

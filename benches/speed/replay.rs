@@ -1,8 +1,8 @@
-//! How fast a journal is folded again, in how much memory, and what a snapshot of the end costs.
+//! Time and memory of a replay of a journal, and the cost of a snapshot of the final state.
 //!
-//! `just bench-replay` (or `cargo bench --bench speed -- replay [EVENTS]`) writes a journal of that
-//! many events (5 million) below `target/`, and replays it in a process of its own, whose peak
-//! memory is told. Deliberately absent: a comparison; nothing else replays this.
+//! `just bench-replay` (or `cargo bench --bench speed -- replay [EVENTS]`) writes a journal of EVENTS
+//! events (5 million by default) below `target/`, replays it in a separate process, and prints the
+//! peak memory of that process. Deliberately absent: a comparison; nothing else can replay it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -25,9 +25,9 @@ use trading_exporter::wire::decode::{DecodeLimits, decode_ndjson};
 
 use crate::traffic::{BATCH_EVENTS, Engine, SYMBOLS};
 
-/// Events, if nobody says how many.
+/// Events by default.
 const EVENTS: u64 = 5_000_000;
-/// A second between so many events.
+/// Rate of events in the time of the journal.
 const EVENTS_PER_SECOND: u64 = 10_000;
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -36,24 +36,24 @@ const SETTINGS: SettingsCodec = SettingsCodec {
     decode: |bytes| settings_codec::decode(bytes).map_err(|error| error.to_string()),
 };
 
-/// Writes a journal, and lets two processes read it: one all of it, one its snapshot.
+/// Writes a journal, then replays it in one process and loads its snapshot in another.
 pub(crate) fn measure(rest: &[&str]) {
     let events = rest.first().map_or(EVENTS, |n| n.parse().expect("a number of events"));
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench-replay");
     std::fs::remove_dir_all(&directory).ok();
     eprintln!("writing a journal of {events} events to {}", directory.display());
     write(&directory, events);
-    for way in ["full", "snapshot"] {
+    for mode in ["full", "snapshot"] {
         let this = std::env::current_exe().expect("the path of this program");
         let mut child = Command::new(this);
-        child.args(["role", "replay", way, &directory.display().to_string()]);
+        child.args(["role", "replay", mode, &directory.display().to_string()]);
         let status = child.stderr(Stdio::inherit()).status().expect("a process that replays");
         assert!(status.success(), "{status}");
     }
-    std::fs::remove_dir_all(&directory).expect("the directory goes");
+    std::fs::remove_dir_all(&directory).expect("a removed directory");
 }
 
-/// A journal of that many events, a tick for every second of them.
+/// Writes a journal of events, with a tick every second.
 fn write(directory: &Path, events: u64) {
     let storage = Arc::new(DiskStorage::open_or_create(directory).expect("a directory"));
     let sync = SyncMode::Interval(Duration::from_hours(1));
@@ -78,15 +78,16 @@ fn write(directory: &Path, events: u64) {
             commit(vec![Entry::Tick], now);
         }
     }
-    writer.log().sync().expect("it is on the disk");
+    writer.log().sync().expect("a synced journal");
 }
 
-/// Reads the journal in that directory, all of it or from its snapshot, and tells what it cost.
-pub(crate) fn report(way: &str, directory: &str) {
+/// Replays the whole journal (`full`) or loads its newest snapshot (`snapshot`), and prints time and
+/// memory.
+pub(crate) fn report(mode: &str, directory: &str) {
     let directory = DiskStorage::open(Path::new(directory)).expect("a directory");
     let storage: Arc<dyn Storage> = Arc::new(directory);
     let mut states = States::new(Snapshots::new(Arc::clone(&storage)), StateCodec::new(SETTINGS));
-    if way == "snapshot" {
+    if mode == "snapshot" {
         let began = clock::monotonic();
         let beginning = states.newest(&|_| true).expect("snapshots").state.expect("one");
         let took = seconds_since(began);
@@ -106,7 +107,7 @@ pub(crate) fn report(way: &str, directory: &str) {
         bytes += batch.size_bytes();
         Ok(())
     });
-    walked.expect("a whole journal");
+    walked.expect("an intact journal");
     let took = seconds_since(began);
     println!(
         "{records} records ({:.0} MiB) replayed in {took:.1} s: {:.0} a second, peak memory {:.0} MiB",
@@ -120,8 +121,8 @@ pub(crate) fn report(way: &str, directory: &str) {
     let began = clock::monotonic();
     let info = states.keep(&copy).expect("a snapshot");
     println!(
-        "a snapshot of it: copied in {copied:.3} s (ingest waits), written and read back in {:.2} s, \
-         {:.0} MiB of {:.0}",
+        "snapshot of the state: copied in {copied:.3} s (blocks ingest), written and verified in \
+         {:.2} s, {:.0} MiB compressed of {:.0}",
         seconds_since(began),
         float(info.stored_bytes) / MIB,
         float(info.state_bytes) / MIB
@@ -132,7 +133,7 @@ fn seconds_since(began: std::time::Instant) -> f64 {
     clock::monotonic().saturating_duration_since(began).as_secs_f64()
 }
 
-/// The most memory that this process had.
+/// Peak memory of this process in bytes.
 fn peak_bytes() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");

@@ -1,11 +1,11 @@
-//! Taking turns, and medians of what came of it.
+//! Rounds in which the sides of a comparison take turns, and medians over the rounds.
 
 use std::time::{Duration, Instant};
 
-/// Rounds of every comparison; the first only warms up.
+/// Measured rounds of every comparison. One more round before them is the warm-up.
 pub(crate) const ROUNDS: usize = 7;
 
-/// Lets each side measure once a round, in turn. What each measured, without the first round.
+/// Measures each side once per round, in turn. Returns the values of each side, without the warm-up.
 pub(crate) fn take_turns<T, const N: usize>(mut sides: [&mut dyn FnMut() -> T; N]) -> [Vec<T>; N] {
     let mut measured = [(); N].map(|()| Vec::new());
     for round in 0..=ROUNDS {
@@ -19,7 +19,7 @@ pub(crate) fn take_turns<T, const N: usize>(mut sides: [&mut dyn FnMut() -> T; N
     measured
 }
 
-/// The middle of the values.
+/// The median of the values. Panics if there is none.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
@@ -31,8 +31,7 @@ pub(crate) fn median_ratio(ours: &[f64], theirs: &[f64]) -> f64 {
     median(ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs))
 }
 
-/// How often `work` can be done in a second, measured for about `time`. `work` says how many
-/// times it did what is counted.
+/// Units of work per second, measured for about `time`. `work` returns how many units it did.
 pub(crate) fn rate(time: Duration, mut work: impl FnMut() -> u64) -> f64 {
     let started = Instant::now();
     let mut done = 0;

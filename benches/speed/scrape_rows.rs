@@ -1,4 +1,4 @@
-//! Rows of the scrape: the exposition of a large state, against writing the same bytes.
+//! Scrape rows: the exposition of a large state, against only writing the same bytes.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -11,12 +11,12 @@ use crate::fold::Fold;
 use crate::rounds::{median, median_ratio, take_turns};
 use crate::table::{Goal, Row};
 
-/// Series of the exposition, about.
+/// Approximate number of series.
 const SERIES: u64 = 200_000;
 /// Orders of each symbol.
 const ORDERS: u64 = 10;
 
-/// A state that comes to about as many series.
+/// A state with about `series` series.
 pub(crate) fn state(series: u64) -> Fold {
     let trade = |symbols: u64| {
         let mut fold = Fold::new(symbols, 1_000);
@@ -52,7 +52,7 @@ fn text(fold: &Fold) -> String {
     encode(&project(&fold.monitor), None, Format::Text)
 }
 
-/// The lines that are samples: name with labels, and value.
+/// The samples of an exposition: name with labels, and value.
 fn samples(text: &str) -> impl Iterator<Item = (&str, f64)> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines
@@ -60,14 +60,14 @@ fn samples(text: &str) -> impl Iterator<Item = (&str, f64)> {
         .map(|(series, value)| (series, value.replace("+Inf", "inf").parse().expect("a value")))
 }
 
-/// Milliseconds that `work` takes.
+/// Duration of `work` in milliseconds.
 fn millis<T>(work: impl FnOnce() -> T) -> f64 {
     let started = Instant::now();
     std::hint::black_box(work());
     started.elapsed().as_secs_f64() * 1e3
 }
 
-/// The same bytes out of label texts that are there already.
+/// Writes the same bytes from cached names and labels.
 fn write_cached(series: &[(String, f64)], bytes: usize) -> String {
     let mut out = String::with_capacity(bytes);
     for (labels, value) in series {
@@ -83,7 +83,7 @@ fn write_cached(series: &[(String, f64)], bytes: usize) -> String {
     out
 }
 
-/// The same series in the crate `prometheus`, as gauges.
+/// A registry of the crate `prometheus` with the same series, as gauges.
 fn registry(text: &str) -> Registry {
     let registry = Registry::new();
     let mut families: BTreeMap<String, GaugeVec> = BTreeMap::new();
@@ -98,7 +98,7 @@ fn registry(text: &str) -> Registry {
         let names: Vec<&str> = labels.iter().map(|(name, _)| *name).collect();
         let values: Vec<&str> = labels.iter().map(|(_, value)| *value).collect();
         let family = families.entry(name.to_owned()).or_insert_with(|| {
-            let family = GaugeVec::new(Opts::new(name, "The same series."), &names);
+            let family = GaugeVec::new(Opts::new(name, "A series of the comparison."), &names);
             let family = family.expect("a family");
             registry.register(Box::new(family.clone())).expect("a new name");
             family
@@ -114,7 +114,7 @@ fn encode_registry(registry: &Registry) -> Vec<u8> {
     out
 }
 
-/// Projection and encoding together, as a scrape does them.
+/// Projection and encoding together, as in a scrape.
 pub(crate) fn scrape() -> Vec<Row> {
     let fold = state(SERIES);
     let exposition = text(&fold);
@@ -135,17 +135,17 @@ pub(crate) fn scrape() -> Vec<Row> {
         theirs: time(theirs),
         ratio,
         goal,
-        note: format!("{copied:.1} ms of it copy the state, under the lock"),
+        note: format!("{copied:.1} ms of it: copying the state under the lock"),
     };
     vec![
         row(
-            "the same bytes out of cached labels",
+            "writing the same bytes from cached labels",
             &written,
             median_ratio(&ours, &written),
             Goal::AtMost(3.0),
         ),
         row(
-            "GaugeVec and TextEncoder of the crate prometheus (ratio: how much slower)",
+            "GaugeVec and TextEncoder of the crate prometheus (ratio inverted)",
             &theirs,
             median_ratio(&theirs, &ours),
             Goal::AtLeast(10.0),

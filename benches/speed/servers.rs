@@ -1,4 +1,4 @@
-//! The servers of the comparison, each alone on the core of servers.
+//! The servers of the comparisons, each pinned to the server core.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -14,20 +14,17 @@ use tokio::sync::{mpsc, oneshot};
 use trading_exporter::clock;
 use trading_exporter::journal::{Batch, EventLog, Room, SyncMode};
 
-use crate::durable_rows::open;
-use crate::machine::{Process, start_on_server_core};
+use crate::folders::open_journal;
+use crate::machine::{PEERS, Process, start_on_server_core};
 use crate::parse;
 
-/// Where `benches/peers` puts the others' programs.
-pub(crate) const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.cache/peers");
-
-/// Where events are posted.
+/// The path to which events are posted.
 pub(crate) const EVENTS_PATH: &str = "/api/v1/events";
 
-/// How long a server may take to listen.
+/// Timeout until a server listens.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A server that listens.
+/// A running server.
 pub(crate) struct Server {
     pub(crate) process: Process,
     pub(crate) address: SocketAddr,
@@ -42,23 +39,23 @@ pub(crate) fn exporter(arguments: &[&str]) -> Server {
     listening(env!("CARGO_BIN_EXE_trading-exporter"), &arguments, address, None)
 }
 
-/// axum with a handler that reads the body and answers: the limit of a server built on it.
+/// axum with a handler that reads the body and answers: the limit of any server built on axum.
 pub(crate) fn axum() -> Server {
-    of_this_program(&["axum"])
+    this_program(&["axum"])
 }
 
-/// axum with a handler that does what no witness can leave out, and nothing else; see [`serve_least`].
-pub(crate) fn least() -> Server {
-    of_this_program(&["least"])
+/// The minimal single-writer server; see [`serve_minimal`].
+pub(crate) fn minimal() -> Server {
+    this_program(&["minimal"])
 }
 
-/// The same, and its one thread has a journal in that folder keep the events before it answers.
-pub(crate) fn least_durable(folder: &Path) -> Server {
-    of_this_program(&["least", folder.to_str().expect("a path of text")])
+/// The minimal server, which also appends the events to a journal in `folder` before it answers.
+pub(crate) fn minimal_durable(folder: &Path) -> Server {
+    this_program(&["minimal", folder.to_str().expect("a path of text")])
 }
 
-/// A server that this program is, in that role.
-fn of_this_program(role: &[&str]) -> Server {
+/// Starts this program as a server in a role.
+fn this_program(role: &[&str]) -> Server {
     let address = free_address();
     let this = std::env::current_exe().expect("the path of this program");
     let this = this.to_str().expect("a path of text");
@@ -67,13 +64,13 @@ fn of_this_program(role: &[&str]) -> Server {
     listening(this, &[&["role", role, &address_text], rest].concat(), address, None)
 }
 
-/// Unpacks the others' programs, where that was not done yet.
+/// Fetches the other servers, if that was not done yet.
 pub(crate) fn fetch_peers() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers");
     assert!(Command::new(script).status().expect("bash").success(), "{script} failed");
 }
 
-/// `VictoriaMetrics`, in an empty folder.
+/// `VictoriaMetrics`, with an empty data folder.
 pub(crate) fn victoria_metrics() -> Server {
     let (address, folder) = (free_address(), tempfile::tempdir().expect("a folder"));
     let listen = format!("-httpListenAddr={address}");
@@ -109,7 +106,7 @@ fn listening(
     Server { process, address, _folder: folder }
 }
 
-/// Serves as [`axum`] says, until it is killed.
+/// Serves as described at [`axum`], until it is killed.
 pub(crate) fn serve_axum(address: &str) {
     let handler = async |body: Bytes| {
         let answer = if body.is_empty() { "{}" } else { r#"{"accepted":1,"duplicates":0}"# };
@@ -118,7 +115,7 @@ pub(crate) fn serve_axum(address: &str) {
     serve_router(address, Router::new().route(EVENTS_PATH, post(handler)));
 }
 
-/// The headers of every answer of the exporter, and one more for its name.
+/// The headers of every answer of the exporter, except the request id.
 const HEADERS: [(HeaderName, &str); 6] = [
     (header::CONTENT_TYPE, "application/json"),
     (header::CACHE_CONTROL, "no-store"),
@@ -128,16 +125,16 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (header::X_FRAME_OPTIONS, "DENY"),
 ];
 
-/// Parses the event once, hands it to the one thread that may write, waits until that took it, and
-/// answers with the headers and the body of the exporter, until it is killed. It checks nothing, knows
-/// nothing afterwards and judges nothing. With a folder that thread has a journal keep the events.
-pub(crate) fn serve_least(address: &str, folder: Option<&str>) {
-    let mut log = folder.map(|folder| open(Path::new(folder), SyncMode::EveryBatch));
+/// The minimal single-writer server, until it is killed: it parses each event once, sends it to one
+/// writer thread, waits for that thread, and answers with the headers and the body of the exporter. It
+/// checks nothing and keeps no state. With a folder, the writer appends the events to a journal.
+pub(crate) fn serve_minimal(address: &str, folder: Option<&str>) {
+    let mut log = folder.map(|folder| open_journal(Path::new(folder), SyncMode::EveryBatch));
     let (sender, mut receiver) = mpsc::unbounded_channel::<(Bytes, oneshot::Sender<u64>)>();
     thread::spawn(move || {
         let mut sequence = 0;
         while let Some(first) = receiver.blocking_recv() {
-            // As the exporter does: the others come too, and are answered together.
+            // As in the exporter: yield once, so that more requests arrive and share a batch.
             thread::yield_now();
             let mut taken = vec![first];
             taken.extend(std::iter::from_fn(|| receiver.try_recv().ok()));
@@ -147,7 +144,7 @@ pub(crate) fn serve_least(address: &str, folder: Option<&str>) {
                 for (event, _) in &taken {
                     batch.push(|out| out.extend_from_slice(event));
                 }
-                log.append(&batch).expect("a log that takes it");
+                log.append(&batch).expect("a batch that is accepted");
             }
             for (event, answer) in taken {
                 sequence += std::hint::black_box(u64::from(!event.is_empty()));
@@ -158,7 +155,7 @@ pub(crate) fn serve_least(address: &str, folder: Option<&str>) {
     let handler = async move |body: Bytes| {
         parse::parse(&body);
         let (answer, taken) = oneshot::channel();
-        sender.send((body, answer)).expect("a thread that takes it");
+        sender.send((body, answer)).expect("a thread that receives");
         let sequence = taken.await.expect("a thread that answers");
         let id = HeaderValue::try_from(format!("0123456789abcdef-{sequence}")).expect("text");
         let answer = format!(

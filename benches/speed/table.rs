@@ -1,34 +1,31 @@
-//! The table that comes out: one line for each comparison, in Markdown.
+//! The resulting table: one line for each comparison, in Markdown.
 
 use std::fmt::Write;
 
 /// One comparison.
 #[derive(Debug)]
 pub(crate) struct Row {
-    /// What was measured.
+    /// The measurement.
     pub(crate) what: String,
-    /// What came out, with its unit.
+    /// Its result, with the unit.
     pub(crate) ours: String,
-    /// Against what.
+    /// The other side of the comparison.
     pub(crate) against: String,
-    /// What came out there.
+    /// Its result.
     pub(crate) theirs: String,
-    /// Ours by theirs.
+    /// `ours` / `theirs`, unless `against` says otherwise.
     pub(crate) ratio: f64,
-    /// What the ratio should be.
     pub(crate) goal: Goal,
-    /// How busy server and load were, or what else must be known.
+    /// How busy both sides were, or another remark.
     pub(crate) note: String,
 }
 
-/// What a ratio should be.
+/// The goal for a ratio.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Goal {
-    /// The more, the better.
     AtLeast(f64),
-    /// The less, the better.
     AtMost(f64),
-    /// It only tells.
+    /// The row is only informative.
     None,
 }
 
@@ -59,12 +56,12 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
     text
 }
 
-/// A rate as people read it: `112,000/s`.
+/// A rate, such as `112,000/s`.
 pub(crate) fn per_second(rate: f64) -> String {
     format!("{}/s", thousands(rate))
 }
 
-/// A number with its thousands apart, rounded to three digits.
+/// A number rounded to three digits, with commas between thousands.
 pub(crate) fn thousands(value: f64) -> String {
     let magnitude = 10_f64.powf((value.abs().max(1.0).log10().floor() - 2.0).max(0.0));
     let digits = format!("{:.0}", (value / magnitude).round() * magnitude);

@@ -1,32 +1,32 @@
-//! What an engine sends: orders that are submitted, accepted and filled, none of them twice.
+//! The traffic of an engine: orders that are submitted, accepted and filled, each only once.
 //!
-//! A text is made once and its digits are written over, so that a new event costs a copy. Symbols
-//! go round. Times are those of now, to the microsecond, and read anew for each batch.
+//! Each event is a copy of a template whose digits are replaced, so that it costs little more than the
+//! copy. Symbols rotate. Times are current, to the microsecond; a batch has one time.
 
 use trading_exporter::clock;
 use trading_exporter::wire::time::rfc3339;
 
-/// Symbols that the orders of one engine are spread over.
+/// Symbols that one engine trades.
 pub(crate) const SYMBOLS: u64 = 100;
-/// Events of a batch, each of an order of its own.
+/// Events of a batch, each for another order.
 pub(crate) const BATCH_EVENTS: u64 = 1_000;
 
-/// Where the digits of the order's number stand in a template, and those of its symbol.
+/// Placeholders in a template for the order number and the symbol number.
 const ORDER: &str = "##########";
 const SYMBOL: &str = "@@@@@";
-/// Where the time stands, and what it looks like.
+/// Placeholder for the time.
 const TIME: &str = "TTTT-TT-TTTTT:TT:TT.TTTTTTT";
 /// Single events between two readings of the clock.
 const EVENTS_OF_ONE_TIME: u64 = 16;
 
-/// The kinds of events that an order goes through.
+/// Templates of the events of an order, in order.
 const KINDS: [&str; 3] = [
     r#"{"type":"order_submitted","account":"paper","order_id":"O-##########","symbol":"SYM@@@@@","side":"buy","quantity":100,"expected_price":187.40,"arrival_price":187.395,"order_type":"limit","limit_price":187.50,"time":"TTTT-TT-TTTTT:TT:TT.TTTTTTT"}"#,
     r#"{"type":"order_accepted","account":"paper","order_id":"O-##########","venue_order_id":"V-##########","symbol":"SYM@@@@@","side":"buy","time":"TTTT-TT-TTTTT:TT:TT.TTTTTTT"}"#,
     r#"{"type":"order_filled","account":"paper","order_id":"O-##########","fill_id":"F-##########","symbol":"SYM@@@@@","side":"buy","quantity":100,"price":187.42,"fee":"0.30","fee_currency":"USD","liquidity":"taker","time":"TTTT-TT-TTTTT:TT:TT.TTTTTTT"}"#,
 ];
 
-/// An event whose digits are written over.
+/// An event with the offsets of its placeholders.
 struct Template {
     text: Vec<u8>,
     orders: Vec<usize>,
@@ -64,7 +64,7 @@ fn digits(mut number: u64, place: Option<&mut [u8]>) {
     }
 }
 
-/// The events of an engine, one after the other.
+/// An engine: it generates events.
 pub(crate) struct Engine {
     kinds: [Template; 3],
     symbols: u64,
@@ -80,8 +80,8 @@ impl Engine {
         Self { kinds: KINDS.map(Template::new), symbols, order: first, kind: 0, written: 0 }
     }
 
-    /// Reads the clock.
-    fn tell_time(&mut self) {
+    /// Writes the current time into the templates.
+    fn update_time(&mut self) {
         let now = clock::now();
         let micros = now.as_nanos() / 1_000 % 1_000_000;
         let text = rfc3339(now);
@@ -90,10 +90,10 @@ impl Engine {
         self.kinds.iter_mut().for_each(|kind| kind.set_time(text.as_bytes()));
     }
 
-    /// The next event: an order's submission, acceptance, fill; then those of the next order.
+    /// Appends the next event: submission, acceptance and fill of an order, then of the next order.
     pub(crate) fn event(&mut self, out: &mut Vec<u8>) {
         if self.written.is_multiple_of(EVENTS_OF_ONE_TIME) {
-            self.tell_time();
+            self.update_time();
         }
         self.written += 1;
         self.write(self.order, out);
@@ -101,10 +101,10 @@ impl Engine {
         self.order += u64::from(self.kind == 0);
     }
 
-    /// The next batch, a line each: the submissions of a thousand orders; then what became of
-    /// them, in the batches after it.
+    /// Appends the next batch as NDJSON: the submissions of a thousand orders; the next two batches are
+    /// their acceptances and their fills.
     pub(crate) fn batch(&mut self, out: &mut Vec<u8>) {
-        self.tell_time();
+        self.update_time();
         for order in self.order..self.order + BATCH_EVENTS {
             self.write(order, out);
             out.push(b'\n');
@@ -119,4 +119,14 @@ impl Engine {
         let template = self.kinds.get(self.kind).expect("a kind");
         template.write(order, order % self.symbols, out);
     }
+}
+
+/// Three bodies with the submissions, the acceptances and the fills of the same orders.
+pub(crate) fn cycle(mut engine: Engine) -> Vec<Vec<u8>> {
+    let mut body = || {
+        let mut body = Vec::new();
+        engine.batch(&mut body);
+        body
+    };
+    vec![body(), body(), body()]
 }

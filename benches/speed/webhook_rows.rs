@@ -1,5 +1,5 @@
-//! The row of webhooks: what an engine waits for its answers while something is told, again and again, to
-//! targets that accept a connection and never answer.
+//! Webhook rows: how long an engine waits for answers while notifications are sent to targets that
+//! accept connections and never answer.
 
 use std::fs;
 use std::io::Write;
@@ -8,6 +8,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use crate::folders::disk_folder;
 use crate::http_rows::{events_at, fresh_engine};
 use crate::load::{self, Round, Target};
 use crate::rounds::{median, median_ratio, take_turns};
@@ -15,18 +16,18 @@ use crate::servers::{self, Server};
 use crate::table::{Goal, Row};
 use crate::traffic::SYMBOLS;
 
-/// How long each side is loaded in a round.
+/// Duration of the load on each side in a round.
 const ROUND: Duration = Duration::from_secs(3);
-/// Connections, and the time from one request to the next of each: 400 events a second, of which the
-/// first connection sends 25 that are told.
+/// Connections, and the interval of requests on each: together 400 events a second. The first
+/// connection sends 25 of them, each of which causes a notification.
 const CONNECTIONS: u64 = 16;
 const PACE: Duration = Duration::from_millis(40);
-/// Targets that hang.
+/// Number of hanging targets.
 const TARGETS: usize = 8;
-/// Any secret of the right form.
+/// Any well-formed secret.
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// Accepts, and keeps the connections until the end.
+/// A target that accepts connections and never answers.
 fn hanging_target() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("its address");
@@ -37,7 +38,7 @@ fn hanging_target() -> SocketAddr {
     address
 }
 
-/// An exporter with a journal in that folder, and so many targets.
+/// An exporter with a journal in `folder` and a number of hanging targets.
 fn exporter(folder: &Path, targets: usize) -> Server {
     fs::create_dir(folder).expect("a folder");
     fs::write(folder.join("secret"), SECRET).expect("a file");
@@ -59,7 +60,7 @@ fn exporter(folder: &Path, targets: usize) -> Server {
     ])
 }
 
-/// Orders, and heartbeats of a component that is now better and now worse: each of these is told.
+/// Load of orders, and of heartbeats whose status alternates: each change causes a notification.
 fn paced(server: &Server) -> Round {
     let target = Target { connections: CONNECTIONS, pace: PACE, ..events_at(server) };
     load::run(target, &server.process, ROUND, |connection| {
@@ -79,11 +80,9 @@ fn paced(server: &Server) -> Round {
     })
 }
 
-/// The times that half and 99 % of the answers did not exceed, with targets that hang and without any.
+/// Median and 99th percentile of the latency, with hanging targets and without targets.
 pub(crate) fn webhooks() -> Vec<Row> {
-    // Beside the build: what lies below the system's folder may be memory.
-    let folder = tempfile::tempdir_in(concat!(env!("CARGO_MANIFEST_DIR"), "/target"));
-    let folder = folder.expect("a folder");
+    let folder = disk_folder();
     let (hanging, alone) = (
         exporter(&folder.path().join("hanging"), TARGETS),
         exporter(&folder.path().join("alone"), 0),
@@ -97,7 +96,7 @@ pub(crate) fn webhooks() -> Vec<Row> {
         let micros = |times: &[f64]| format!("{:.0} µs", median(times.iter().copied()));
         Row {
             what: format!(
-                "{name} of 400 events a second, 25 of them told to {TARGETS} targets that hang"
+                "{name} at 400 events a second, 25 of them notified to {TARGETS} hanging targets"
             ),
             ours: micros(&with),
             against: "the same without targets".to_owned(),
