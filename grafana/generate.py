@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Writes grafana/dashboards/*.json; with --check, only tells which files are not up to date."""
+"""Writes grafana/dashboards/*.json. With --check, only reports which files are out of date."""
 
 import sys
 import warnings
 from pathlib import Path
 
-# The classic schema is what this is about; the library would rather have the next one.
+# We generate the classic schema; the library warns that there is a newer one.
 warnings.simplefilter("ignore", DeprecationWarning)
 
 from generator import execution, exporter, health, overview, positions, slo  # noqa: E402
@@ -24,13 +24,13 @@ def files():
 
 
 def main(arguments):
-    """Writes or compares; returns the exit code."""
+    """Writes or compares the files. Returns the exit code."""
     made = files()
     stale = [path for path, text in made.items() if not path.exists() or path.read_text() != text]
     stale += sorted(set(FOLDER.glob("*.json")) - set(made))
     if arguments == ["--check"]:
         for path in stale:
-            print(f"{path.name} is not what the generator makes: run grafana/generate.py")
+            print(f"{path.name} is out of date: run grafana/generate.py")
         return 1 if stale else 0
     FOLDER.mkdir(exist_ok=True)
     for path, text in made.items():

@@ -10,7 +10,7 @@ from . import query
 from .panels import DATASOURCE
 
 TAG = "trading-exporter"
-# What Grafana 11 writes; newer servers migrate it, older ones read it.
+# The version of Grafana 11. Newer servers migrate it, older ones can read it.
 SCHEMA_VERSION = 39
 
 OVERVIEW, EXECUTION, POSITIONS, HEALTH, EXPORTER, SLO = (
@@ -23,7 +23,7 @@ ALERT = ("alertname", "account", "symbol")
 
 
 def to(uid, **fields):
-    """A link from a row of a table to another dashboard, with its cells as variables."""
+    """A link from a table row to another dashboard, with cells of the row as variables."""
     chosen = "".join(
         f"&var-{name}=${{__data.fields.{title}:percentencode}}" for name, title in fields.items()
     )
@@ -31,9 +31,9 @@ def to(uid, **fields):
 
 
 def dashboard(uid, title, description, shown, rows, extra=(), time_from="now-3h"):
-    """A dashboard: rows of (title, panels); `shown` names the variables that it offers.
+    """A dashboard: rows of (title, panels). `shown` names the visible variables.
 
-    The other variables are there too, hidden, so that a choice survives the way through.
+    The other variables exist but are hidden, so that links keep the user's choices.
     """
     board = (
         build.Dashboard(title)
@@ -62,7 +62,7 @@ def dashboard(uid, title, description, shown, rows, extra=(), time_from="now-3h"
 
 
 def variables(shown):
-    """Datasource, and the chain job, instance, account, symbol."""
+    """The data source, then job, instance, account and symbol, each limited by those before it."""
     source = build.DatasourceVariable("datasource").label("Data source").type("prometheus")
     return [
         source,
@@ -74,7 +74,7 @@ def variables(shown):
 
 
 def chained(name, metric, matchers, shown):
-    """A variable of the values that a label has, within the choices before it."""
+    """A variable with the values of a label, limited by the variables before it."""
     selector = f"{metric}{{{matchers}}}" if matchers else metric
     text = f"label_values({selector}, {name})"
     asked = {"query": text, "refId": f"variable_{name}", "qryType": 1}
@@ -95,9 +95,10 @@ def chained(name, metric, matchers, shown):
 
 
 def annotations():
-    """Halts as long as they stand, critical alerts when they begin, restarts of the exporter.
+    """Halts while they are in force, the start of critical alerts, and restarts of the exporter.
 
-    One stretch for all accounts, and beginnings only: many stretches would hide what they mark.
+    Halts of all accounts are one region, and alerts are marked only at their start, because many
+    regions would cover the graphs.
     """
     halted = f"max({query.select('trading_state', query.A)}) == 2"
     alerts = query.firing(ALERT, ', severity="critical"')
@@ -122,7 +123,7 @@ def earlier(alerts):
 
 
 def mark(name, color, expression, title, text, at_value=False):
-    """An annotation drawn from a query; `at_value` takes the value as time in milliseconds."""
+    """An annotation from a query. With `at_value`, the value is the time in milliseconds."""
     return (
         build.AnnotationQuery()
         .name(name)
@@ -139,7 +140,7 @@ def mark(name, color, expression, title, text, at_value=False):
 
 
 def siblings():
-    """The other dashboards, with the time and the choices made here."""
+    """Links to the other dashboards, which keep the time range and the variables."""
     return (
         build.DashboardLink("Trading")
         .type(model.DashboardLinkType.DASHBOARDS)
@@ -151,5 +152,5 @@ def siblings():
 
 
 def to_json(resource):
-    """The file of a dashboard."""
+    """The JSON text of a dashboard."""
     return json.dumps(resource, cls=JSONEncoder, indent=1, ensure_ascii=False) + "\n"

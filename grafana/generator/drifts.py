@@ -1,19 +1,19 @@
-"""Panels about symbols whose books differ."""
+"""Panels about symbols with drift."""
 
 from . import board, looks
 from .panels import Column, grid, timeline
 from .query import AS, latest, outstanding, over, select
 
-# By type as well: a symbol has one type at a time.
+# A symbol has one type of drift at a time.
 TYPED = (*AS, "drift")
 SEVERITY = "trading_position_drift_severity"
-# To the power of 0 it is 1: this only adds the label `drift` to the severity.
+# Any value to the power of 0 is 1: this only adds the label `drift` to the severity.
 ONE = f"{latest('trading_position_drift_quantity', TYPED)} ^ 0"
 DIFFERING = f"({latest(SEVERITY, AS)} > 0) * on (account, symbol) group_right () ({ONE})"
 
 
 def drifting(title, description, pick="{}", books=False, size=(24, 9)):
-    """A table of the symbols that differ; `pick` chooses among them, `books` shows all three."""
+    """A table of symbols with drift. `pick` limits the symbols, `books` adds all three books."""
     chosen = pick.format(DIFFERING)
 
     def among(metric, labels, where=""):
@@ -43,12 +43,12 @@ def drifting(title, description, pick="{}", books=False, size=(24, 9)):
 
 
 def drifting_timeline(size=(12, 7)):
-    """Severities over time, of the symbols that differed."""
+    """Severity over time, of symbols with drift."""
     worst = f"max_over_time({select(SEVERITY, AS)}[$__range] @ end())"
     ever = f"({latest(SEVERITY, AS)} and on (account, symbol) {over('max', AS, worst)} > 0)"
     return timeline(
         "Drift by symbol",
-        "Severity of the drift of up to twelve symbols that differed in the time shown.",
+        "Severity of up to twelve symbols that had a drift in the time range.",
         [(outstanding(ever, "topk", 12, SEVERITY), "{{account}} {{symbol}}")],
         looks.SEVERITY,
         size,

@@ -1,4 +1,4 @@
-"""Execution quality: what became of orders, at what price, how fast, at what cost."""
+"""Execution quality: outcomes of orders, prices, times and costs."""
 
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import dashboard as model
@@ -7,7 +7,7 @@ from . import board, looks
 from . import execution_tables as tables
 from .execution_tables import REFERENCE
 from .panels import Threshold, judged, lines
-from .query import AS, A, gain, latest, outstanding, over, quantile, rate, taken_away
+from .query import AS, A, gain, latest, outstanding, over, quantile, rate, reversed_total
 
 OUTCOMES = ("filled", "cancelled", "expired", "rejected", "denied")
 OUTCOME_COLORS = (
@@ -21,7 +21,7 @@ MONEY = (*AS, "currency")
 
 
 def reference():
-    """Which price slippage is measured against."""
+    """The variable for the reference price of slippage."""
     names = ("expected", "arrival", "limit")
     return (
         build.CustomVariable("reference")
@@ -34,13 +34,13 @@ def reference():
 
 def glance():
     """The figures of the worst account."""
-    judging = " The colour is the exporter's own judgement; grey: too few samples to judge."
+    judging = " The colour is the exporter's own anomaly level; grey: too few samples."
     size = (6, 4)
     return [
         judged(
             "Fill ratio, worst account",
-            "Orders filled completely, of those that ended, without untouched ones that the user "
-            "cancelled." + judging,
+            "Share of ended orders that were filled completely, ignoring orders without a fill "
+            "that the user cancelled." + judging,
             "fill_ratio",
             "trading_account_fill_ratio_ex_user_cancels",
             low_is_bad=True,
@@ -48,7 +48,7 @@ def glance():
         ),
         judged(
             "Slippage, worst account",
-            "Against the expected price, positive is worse." + judging,
+            "Mean slippage against the expected price; positive is worse." + judging,
             "slippage_bps",
             "trading_account_slippage_bps",
             reference="expected",
@@ -57,7 +57,7 @@ def glance():
         ),
         judged(
             "Rejections, worst account",
-            "Orders rejected, of those that ended." + judging,
+            "Share of ended orders that were rejected." + judging,
             "rejection_ratio",
             "trading_account_rejection_ratio",
             size=size,
@@ -74,13 +74,13 @@ def glance():
 
 
 def flow():
-    """Orders in, orders out."""
+    """The flow of orders."""
     window = "$__rate_interval"
     return [
         lines(
             "Orders by outcome",
-            "Orders that ended in the time between two points, by outcome. An order whose outcome "
-            "changes late is counted again.",
+            "Orders that ended in each interval, by outcome. An order whose outcome changes later "
+            "is counted again.",
             [
                 (f"sum({gain(f'trading_orders_{what}_total', AS, window=window)})", what)
                 for what in OUTCOMES
@@ -91,8 +91,8 @@ def flow():
             colors=OUTCOME_COLORS,
         ),
         lines(
-            "Orders and fills a second",
-            "Orders submitted and accepted, and executions.",
+            "Orders and fills per second",
+            "Submitted orders, accepted orders, and executions.",
             [
                 (f"sum({rate('trading_orders_submitted_total', AS)})", "submitted"),
                 (f"sum({rate('trading_orders_accepted_total', AS)})", "accepted"),
@@ -102,7 +102,7 @@ def flow():
         ),
         lines(
             "Open and unacknowledged orders",
-            "Orders that have not ended, and those of which nothing was heard for too long.",
+            "Orders that have not ended, and submitted orders without an answer for too long.",
             [
                 (f"sum({latest('trading_orders_open', AS)})", "open"),
                 (f"sum({latest('trading_orders_unacknowledged', AS)})", "unacknowledged"),
@@ -115,7 +115,7 @@ def flow():
         ),
         lines(
             "Age of the oldest open order",
-            "Time since the oldest open order of each account was submitted. No line: none.",
+            "Time since the submission of each account's oldest open order. No line: none is open.",
             [(f"time() - {latest('trading_oldest_open_order_timestamp_seconds')}", "{{account}}")],
             looks.SECONDS,
             size=(8, 7),
@@ -123,7 +123,7 @@ def flow():
         ),
         lines(
             "Rejections by reason",
-            "Orders rejected in the time between two points, by a closed set of reasons.",
+            "Orders rejected in each interval, by reason.",
             [
                 (
                     gain(
@@ -145,7 +145,7 @@ def flow():
 
 
 def ratios():
-    """Shares of the window."""
+    """Ratios of the window."""
 
     def symbols(metric, pick):
         return outstanding(f"({latest(metric, AS)})", pick, 8, metric)
@@ -153,7 +153,7 @@ def ratios():
     return [
         lines(
             "Fill ratio by account",
-            "Orders filled completely, of those that ended (without user cancels), with the "
+            "Share of ended orders that were filled completely (without user cancels), with the "
             "thresholds in force.",
             [(latest("trading_account_fill_ratio_ex_user_cancels", replicas="min"), "{{account}}")],
             looks.RATIO,
@@ -162,8 +162,8 @@ def ratios():
         ),
         lines(
             "Fill ratio, eight lowest symbols",
-            "The eight symbols with the lowest fill ratio now. A few orders make a ratio wild: the "
-            "table below has their number.",
+            "The eight symbols with the lowest fill ratio now. With few orders a ratio is not "
+            "significant: the table below has their number.",
             [(symbols("trading_fill_ratio", "bottomk"), "{{account}} {{symbol}}")],
             looks.RATIO,
             bounds=(0, 1),
@@ -171,7 +171,7 @@ def ratios():
         ),
         lines(
             "Rejections by account",
-            "Orders rejected, of those that ended, with the thresholds in force.",
+            "Share of ended orders that were rejected, with the thresholds in force.",
             [(latest("trading_account_rejection_ratio"), "{{account}}")],
             looks.RATIO,
             thresholds=Threshold("rejection_ratio", ("warning", "critical")),
@@ -189,12 +189,12 @@ def ratios():
 
 
 def slippage():
-    """Prices against a reference."""
+    """Prices compared with a reference, and costs."""
     return [
         lines(
             "Slippage by account",
-            "Mean slippage of the window's orders against the reference chosen above; positive is "
-            "worse. The thresholds are those for the reference that the configuration judges by.",
+            "Mean slippage of the window's orders against the reference price chosen above; "
+            "positive is worse. The thresholds are those of the configured reference.",
             [(latest("trading_account_slippage_bps", A, REFERENCE), "{{account}}")],
             looks.BASIS_POINTS,
             thresholds=Threshold("slippage_bps", ("warning", "critical")),
@@ -219,8 +219,8 @@ def slippage():
         ),
         lines(
             "Slippage, quantiles",
-            "Half, 95 % and 99 % of the window's orders had no more slippage than this; q 1 is "
-            "the worst one. The worst account of those shown.",
+            "Quantiles of the slippage of the window's orders; q 1 is the worst order. Of the "
+            "worst account shown.",
             [
                 (
                     over(
@@ -235,7 +235,7 @@ def slippage():
         ),
         lines(
             "Slippage weighted by notional, eight worst symbols",
-            "As above, but large orders count for more.",
+            "As above, weighted by the notional of orders.",
             [
                 (
                     outstanding(
@@ -253,12 +253,12 @@ def slippage():
         ),
         lines(
             "Cost of slippage, net",
-            "What fills worse than the expected price cost, less what better ones saved, in the "
-            "time between two points. Below zero: saved. By account and currency.",
+            "Cost of fills worse than the expected price minus savings of better ones, in each "
+            "interval, by account and currency. Below zero: a saving.",
             [
                 (
-                    standing("trading_slippage_cost_total")
-                    + f" - ({standing('trading_price_improvement_total')})",
+                    net("trading_slippage_cost_total")
+                    + f" - ({net('trading_price_improvement_total')})",
                     "{{account}} {{currency}}",
                 )
             ],
@@ -267,11 +267,10 @@ def slippage():
         ),
         lines(
             "Fees, net",
-            "Fees less rebates in the time between two points, by account and currency.",
+            "Fees minus rebates in each interval, by account and currency.",
             [
                 (
-                    standing("trading_fees_total")
-                    + f" - ({standing('trading_fee_rebates_total')})",
+                    net("trading_fees_total") + f" - ({net('trading_fee_rebates_total')})",
                     "{{account}} {{currency}}",
                 )
             ],
@@ -280,9 +279,9 @@ def slippage():
         ),
         lines(
             "Notional executed",
-            "Absolute price x quantity x multiplier in the time between two points, less what "
-            "busts and corrections took away, by account and currency.",
-            [(standing("trading_executed_notional_total"), "{{account}} {{currency}}")],
+            "Absolute price x quantity x multiplier in each interval, minus reversals by busts and "
+            "corrections, by account and currency.",
+            [(net("trading_executed_notional_total"), "{{account}} {{currency}}")],
             looks.COUNT,
             size=(8, 7),
         ),
@@ -290,17 +289,17 @@ def slippage():
 
 
 def money(metric):
-    """What a counter of money gained between two points; currencies are never added."""
+    """The increase of a money counter in each interval. Currencies are never added."""
     return gain(metric, MONEY, by=("account", "currency"), window="$__rate_interval")
 
 
-def standing(metric):
-    """The same, less what busts and corrections took away."""
-    return f"{money(metric)} - {money(taken_away(metric))}"
+def net(metric):
+    """The increase of a money counter minus reversals by busts and corrections."""
+    return f"{money(metric)} - {money(reversed_total(metric))}"
 
 
 def speed():
-    """Times."""
+    """Times of orders."""
     durations = (
         ("acknowledgement", "trading_order_ack_duration_seconds"),
         ("last fill", "trading_order_fill_duration_seconds"),
@@ -335,9 +334,9 @@ def speed():
         *(
             lines(
                 f"Time to {what}, quantiles",
-                f"Time from submission to {what} of orders in the time between two points: half "
-                "and 99 % took no longer. The worst account of those shown. Estimated from "
-                "buckets: longer times than the largest bucket show as its bound.",
+                f"Quantiles of the time from submission to {what}, in each interval, of the worst "
+                "account shown. Estimated from buckets: times beyond the largest bucket show as "
+                "its bound.",
                 [(f"max({quantile(q, metric)})", f"q {q}") for q in (0.5, 0.95, 0.99)],
                 looks.SECONDS,
                 bounds=(0, None),
@@ -348,7 +347,7 @@ def speed():
 
 
 def oddities():
-    """What should not happen."""
+    """Events that should be rare."""
     names = (
         ("overfilled", "trading_overfills_total", AS),
         ("busted fills", "trading_fills_busted_total", AS),
@@ -358,9 +357,9 @@ def oddities():
     lost = ("account", "reference", "reason")
     return [
         lines(
-            "Oddities",
-            "Orders overfilled, fills busted and corrected, orders whose outcome changed late, "
-            "since the exporter began to count.",
+            "Overfills, busts, corrections",
+            "Overfilled orders, busted and corrected fills, and orders whose outcome changed "
+            "later, since the exporter began to count.",
             [(f"sum({latest(metric, labels)})", name) for name, metric, labels in names],
             looks.COUNT,
             steps=True,
@@ -369,8 +368,8 @@ def oddities():
         ),
         lines(
             "Orders without a reference price",
-            "Filled orders that slippage could not be measured for, since the exporter began to "
-            "count: the reference is absent or zero.",
+            "Filled orders without a slippage, because the reference price is missing or zero, "
+            "since the exporter began to count.",
             [
                 (
                     over(
@@ -388,8 +387,8 @@ def oddities():
             bounds=(0, None),
         ),
         lines(
-            "Orders forgotten",
-            "Orders forgotten because as many are held as may be. Above zero, figures are "
+            "Orders dropped",
+            "Orders dropped because the limit of held orders was reached. Above zero, figures are "
             "incomplete.",
             [
                 (
@@ -414,7 +413,7 @@ def make():
     return board.dashboard(
         board.EXECUTION,
         "Trading / Execution",
-        "What became of orders, at what price, how fast, and at what cost.",
+        "Outcomes of orders, prices, times and costs.",
         ("job", "instance", "account", "symbol"),
         [
             ("", glance()),
@@ -424,7 +423,7 @@ def make():
             ("Time", speed()),
             ("Symbols", tables.symbols()),
             ("By strategy and venue", tables.breakdowns()),
-            ("What should not happen", oddities()),
+            ("Should be rare", oddities()),
         ],
         extra=(reference(),),
     )

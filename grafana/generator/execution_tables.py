@@ -2,14 +2,14 @@
 
 from . import board, looks
 from .panels import Column, grid
-from .query import AS, latest, taken_away
+from .query import AS, latest, reversed_total
 
-# Slippage is measured against the price that is chosen above.
+# The reference price of slippage is chosen by a variable.
 REFERENCE = 'reference="$reference"'
 
 
 def symbols():
-    """Everything about each symbol, in one table."""
+    """All figures of each symbol, in one table."""
     figures = (
         ("Orders", "trading_window_orders", looks.WHOLE, None),
         ("Filled", "trading_fill_ratio", looks.RATIO, 1),
@@ -39,10 +39,10 @@ def symbols():
     return [
         grid(
             "Symbols",
-            "Each symbol's window. Not by user: the fill ratio without untouched orders that the "
-            "user cancelled. Touched: orders with any fill. By quantity: share of the ordered "
-            "quantity. Quantity: units filled, of those ordered, since the exporter began to "
-            "count. An empty cell: no sample.",
+            "The window of each symbol. Not by user: the fill ratio ignoring orders without a fill "
+            "that the user cancelled. Touched: share of orders with any fill. By quantity: share "
+            "of the ordered quantity. Quantity and Of ordered: units filled and units ordered "
+            "since the exporter began to count. An empty cell: no sample.",
             [
                 Column("Account", "account", width=120),
                 Column("Symbol", "symbol", width=240, link=link),
@@ -55,15 +55,15 @@ def symbols():
 
 
 def expression(metric, where):
-    """The latest value; of a total, less what busts and corrections took away."""
+    """The latest value. The filled quantity is minus reversals by busts and corrections."""
     value = latest(metric, AS, where)
     if metric != "trading_filled_quantity_total":
         return value
-    return f"{value} - {latest(taken_away(metric), AS, where)}"
+    return f"{value} - {latest(reversed_total(metric), AS, where)}"
 
 
 def breakdowns():
-    """By strategy and by venue."""
+    """Tables by strategy and by venue."""
     return [breakdown("strategy"), breakdown("venue")]
 
 
@@ -83,7 +83,7 @@ def breakdown(by):
     ]
     return grid(
         f"By {by}",
-        f"The window of each {by}. No data: the breakdown is switched off (breakdowns.{by}).",
+        f"The window of each {by}. No data: the breakdown is disabled (breakdowns.{by}).",
         [Column("Account", "account", width=120), Column(by.capitalize(), by, width=170)],
         columns,
         "Orders",

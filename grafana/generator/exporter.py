@@ -1,4 +1,4 @@
-"""The exporter itself and the path of its alerts: who watches the watchman."""
+"""The exporter itself, and the path of its alerts."""
 
 from grafana_foundation_sdk.models.common import BigValueTextMode
 
@@ -13,7 +13,7 @@ RELOADED = "trading_exporter_config_last_reload_success_timestamp_seconds"
 
 
 def every(metric, function="{}"):
-    """The same, of a metric that other jobs have too."""
+    """A metric of each exporter, for metrics that other jobs have too."""
     return over("max", I, own(function.format(metric + SELECTED)))
 
 
@@ -24,8 +24,8 @@ def glance():
     return [
         tile(
             "Scraped",
-            "Whether Prometheus reaches each exporter that it reached in the last day. No data: it "
-            "reached none.",
+            "Whether Prometheus scrapes every exporter that it scraped in the last day. No data: "
+            "it scraped none.",
             [(f"min(up{SELECTED} and on (job, instance) {query.SEEN})", "")],
             meaning=looks.UP,
             size=(3, 4),
@@ -33,7 +33,7 @@ def glance():
         paths.durability(),
         tile(
             "Version",
-            "Version of each exporter that runs.",
+            "Versions of the running exporters.",
             [
                 (
                     over("count", ("version",), select("trading_exporter_build_info", E)),
@@ -44,8 +44,8 @@ def glance():
             text=BigValueTextMode.NAME,
         ),
         tile(
-            "Running for",
-            "Time since the exporter was started, the youngest counts.",
+            "Uptime",
+            "Time since the last start of an exporter.",
             [(f"time() - max({own('process_start_time_seconds' + SELECTED)})", "")],
             unit=looks.SECONDS,
             decimals=0,
@@ -53,15 +53,15 @@ def glance():
         ),
         tile(
             "Configuration",
-            "Whether the last load of the configuration succeeded. FAILED: the old one holds.",
+            "Whether the last load of the configuration succeeded. FAILED: the old one is used.",
             [(f"min({reloaded})", "")],
             meaning=looks.SUCCESS,
             size=(3, 4),
         ),
         tile(
             "Series used",
-            "Share of the budget of series. Past it the quietest symbols are shown together as "
-            "__other__; all of them stay monitored.",
+            "Share of the series budget. Beyond it the quietest symbols are shown together as "
+            "__other__; all are still monitored.",
             [(f"max({select('trading_exporter_series', E)} / {limit})", "")],
             unit=looks.RATIO,
             decimals=1,
@@ -70,16 +70,16 @@ def glance():
         ),
         tile(
             "Labels folded",
-            "Values of labels that were folded into __other__ since the exporter started. They are "
-            "monitored as before, and shown under their own name when they are in trouble.",
+            "Label values folded into __other__ since the exporter started. They are still "
+            "monitored, and shown under their own name if they have a problem.",
             [(f"sum({latest('trading_exporter_series_folded_total', ('instance', 'label'))})", "")],
             steps=((0, looks.GREEN), (1, looks.ORANGE)),
             size=(3, 4),
         ),
         tile(
             "Watchdog",
-            "Time since the Watchdog alert last came back from Alertmanager. When it stays away, "
-            "the path of alerts is dead and nobody is told. No data: it has never come.",
+            "Time since the Watchdog alert last returned from Alertmanager. If it does not return, "
+            "the alert path is broken and no alert arrives. No data: it has never returned.",
             [
                 (
                     f"max({age(WATCHDOG, E)})",
@@ -95,12 +95,12 @@ def glance():
 
 
 def intake():
-    """What it is told."""
+    """Events that it receives."""
     typed = ("type",)
     return [
         lines(
             "Events received",
-            "Events decoded a second, by type.",
+            "Events decoded per second, by type.",
             [(rate("trading_exporter_events_received_total", typed) + " > 0", "{{type}}")],
             looks.PER_SECOND,
             stacked=True,
@@ -108,8 +108,8 @@ def intake():
             size=(12, 9),
         ),
         lines(
-            "Refused",
-            "Events and requests refused in the time between two points, by error code.",
+            "Rejected",
+            "Events and requests rejected in each interval, by error code.",
             [
                 (
                     gain(
@@ -129,8 +129,8 @@ def intake():
         ),
         lines(
             "Duplicates, conflicts, out of order",
-            "Events known already (harmless), events that contradict what was known under their "
-            "id, and snapshots older than one that was known; since the exporter began to count.",
+            "Repeated events (harmless), events that conflict with an earlier event of the same "
+            "id, and snapshots older than a known one, since the exporter began to count.",
             [
                 (f"sum({latest(f'trading_exporter_events_{what}_total', typed)})", name)
                 for what, name in (
@@ -147,8 +147,8 @@ def intake():
         ),
         lines(
             "Time to answer a request with events",
-            "From a request to its answer, which comes when the events are safe: half, 95 % and "
-            "99 % took no longer. Estimated from buckets.",
+            "Quantiles of the time from a request to its answer, which is sent when the events are "
+            "durable. Estimated from buckets.",
             quantiles("trading_exporter_ingest_duration_seconds"),
             looks.SECONDS,
             size=(8, 7),
@@ -156,8 +156,8 @@ def intake():
         ),
         lines(
             "Delay of events",
-            "From the sender's time of an event to its receipt. High: the sender is late, resends "
-            "what is old, or its clock is wrong.",
+            "Quantiles of the time from an event, by its sender's clock, to its receipt. High: the "
+            "sender is slow or resends old events, or its clock is wrong.",
             quantiles("trading_exporter_event_delay_seconds"),
             looks.SECONDS,
             size=(8, 7),
@@ -165,7 +165,8 @@ def intake():
         ),
         lines(
             "Queue",
-            "Requests that wait for the writer, of as many as may. One more is answered 503.",
+            "Requests waiting for the writer, as a share of the limit. At the limit, requests are "
+            "answered with 503.",
             [
                 (
                     f"{each('trading_exporter_queue_depth')} / "
@@ -179,8 +180,8 @@ def intake():
         ),
         lines(
             "Decisions missed",
-            "Halts, releases and reconciles in the journal that this version did not reach by "
-            "itself when it replayed them. They stand all the same; above zero, tell the makers.",
+            "Halts, releases and reconciles in the journal that this version would not have "
+            "decided in a replay. They remain in force. Above zero, please report it.",
             [(each("trading_exporter_decisions_missed_total"), "{{instance}}")],
             looks.COUNT,
             size=(6, 7),
@@ -189,7 +190,7 @@ def intake():
         ),
         lines(
             "Records",
-            "Records folded into the state a second: events, ticks, decisions.",
+            "Records applied to the state per second: events, ticks, decisions.",
             [
                 (
                     over(
@@ -206,7 +207,7 @@ def intake():
         ),
         lines(
             "Sequence number",
-            "The newest record in each exporter's state. Of two that read one log, the lower one "
+            "The newest record in each exporter's state. If two read the same log, the lower one "
             "lags.",
             [(each("trading_exporter_sequence"), "{{instance}}")],
             looks.COUNT,
@@ -221,7 +222,7 @@ def quantiles(metric):
 
 
 def output():
-    """What it shows."""
+    """Metrics that it exposes."""
     return [
         lines(
             "Series",
@@ -233,7 +234,7 @@ def output():
         ),
         lines(
             "Duration of a scrape",
-            "As the exporter sees it (projecting and encoding), and as Prometheus does.",
+            "Measured by the exporter (projection and encoding), and by Prometheus.",
             [
                 (each("trading_exporter_scrape_duration_seconds"), "exporter, {{instance}}"),
                 (every("scrape_duration_seconds"), "Prometheus, {{instance}}"),
@@ -244,7 +245,7 @@ def output():
         ),
         lines(
             "Age of the configuration",
-            "Time since the configuration was last loaded with success.",
+            "Time since the last successful load of the configuration.",
             [
                 (
                     f"time() - {each(RELOADED)}",
@@ -259,14 +260,14 @@ def output():
 
 
 def process():
-    """What it costs."""
+    """Resources of the process."""
     size, bounds = (6, 7), (0, None)
     cpu = every("process_cpu_seconds_total", "rate({}[$__rate_interval])")
     files = f"{every('process_open_fds')} / {every('process_max_fds')}"
     return [
         lines(
             "CPU",
-            "Cores that the process uses.",
+            "CPU cores used by the process.",
             [(cpu, "{{instance}}")],
             size=size,
             bounds=bounds,
@@ -281,7 +282,7 @@ def process():
         ),
         lines(
             "File descriptors",
-            "Open file descriptors, of as many as may be.",
+            "Open file descriptors, as a share of the limit.",
             [(files, "{{instance}}")],
             looks.RATIO,
             size=size,
@@ -302,17 +303,16 @@ def make():
     return board.dashboard(
         board.EXPORTER,
         "Trading / Exporter",
-        "The exporter itself: what it is told, what it refuses, what it costs, and whether alerts "
-        "find their way.",
+        "The exporter itself: intake, rejections, resources, and the alert path.",
         ("job", "instance"),
         [
             ("", glance()),
-            ("What it is told", intake()),
-            ("What it keeps", paths.journal()),
-            ("What it delivers", paths.webhooks()),
-            ("Who listens", paths.listeners()),
-            ("Whether alerts find their way", paths.alerting()),
-            ("What it shows", output()),
-            ("What it costs", process()),
+            ("Intake", intake()),
+            ("Journal", paths.journal()),
+            ("Webhooks", paths.webhooks()),
+            ("Listeners", paths.listeners()),
+            ("Alert path", paths.alerting()),
+            ("Exposition", output()),
+            ("Process", process()),
         ],
     )

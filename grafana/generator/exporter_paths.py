@@ -1,4 +1,4 @@
-"""Panels about where the exporter puts what it knows: journal, webhooks, listeners, alerts."""
+"""Panels about the outputs of the exporter: journal, webhooks, listeners, alerts."""
 
 from grafana_foundation_sdk.models.common import BigValueColorMode, BigValueTextMode
 
@@ -15,16 +15,16 @@ SINCE = "since the exporter began to count"
 
 
 def each(metric):
-    """A gauge of each instance: replicas are looked at one by one here."""
+    """A gauge of each instance: replicas are not merged here."""
     return over("max", I, metric + SELECTED)
 
 
 def durability():
-    """What an acknowledged event survives, in a colour for each answer."""
+    """The durability of acknowledged events, with a colour for each value."""
     panel = tile(
         "Durability",
-        "What an acknowledged event survives: synced, a power cut; relaxed, a crash of the "
-        "exporter; memory, nothing at all. Each that holds for an exporter shown here.",
+        "The failure that an acknowledged event survives: synced, a power cut; relaxed, a crash of "
+        "the exporter; memory, none. All values of the exporters shown.",
         [],
         size=(3, 4),
         text=BigValueTextMode.NAME,
@@ -38,30 +38,30 @@ def durability():
 
 
 def journal():
-    """What is kept."""
+    """The journal and the snapshots."""
     size, bounds = (6, 7), (0, None)
     sync = "trading_exporter_journal_sync_duration_seconds"
     return [
         lines(
             "Journal",
-            "Bytes that the journal takes up. No data: records are kept in memory.",
+            "Size of the journal in bytes. No data: records are kept in memory.",
             [(each("trading_exporter_journal_bytes"), "{{instance}}")],
             looks.BYTES,
             size=size,
             bounds=bounds,
         ),
         lines(
-            "Time of a sync",
-            "Time that the sync of a batch to the disk took: every acknowledgement waits for it. "
-            "Estimated from buckets.",
+            "Duration of a sync",
+            "Quantiles of the time to sync a batch to the disk, which every acknowledgement waits "
+            "for. Estimated from buckets.",
             [(quantile(q, sync, E), f"q {q}") for q in (0.5, 0.95, 0.99)],
             looks.SECONDS,
             size=size,
             bounds=bounds,
         ),
         lines(
-            "Journal refused",
-            f"Batches that the journal did not take, for it was full or failed, {SINCE}.",
+            "Journal errors",
+            f"Batches that were not written because the journal was full or failed, {SINCE}.",
             [(each("trading_exporter_journal_errors_total"), "{{instance}}")],
             size=size,
             bounds=bounds,
@@ -69,25 +69,25 @@ def journal():
         ),
         lines(
             "Torn tails",
-            "Batches kept aside that a crash cut short before they were acknowledged.",
+            "Incomplete batches kept after crashes; none of them was acknowledged.",
             [(each("trading_exporter_journal_torn_tails"), "{{instance}}")],
             size=size,
             bounds=bounds,
             steps=True,
         ),
         lines(
-            "Snapshots that went wrong",
-            "Snapshots of the state that could not be written or read, and times that old records "
-            f"could not be dropped behind one, {SINCE}. A restart then replays more.",
+            "Snapshot errors",
+            "Failures to write or read a snapshot of the state, or to drop old records after one, "
+            f"{SINCE}. A restart then replays more records.",
             [(each("trading_exporter_journal_snapshot_errors_total"), "{{instance}}")],
             size=(12, 7),
             bounds=bounds,
             steps=True,
         ),
         lines(
-            "Since the last snapshot",
-            "Age of the newest state that a restart can begin with; what came later is replayed. "
-            "No line: there is none yet, and a restart replays everything.",
+            "Age of the last snapshot",
+            "Age of the newest snapshot. A restart loads it and replays the records after it. No "
+            "line: there is none yet, and a restart replays everything.",
             [(age("trading_exporter_journal_snapshot_timestamp_seconds", I), "{{instance}}")],
             looks.SECONDS,
             size=(12, 7),
@@ -97,13 +97,13 @@ def journal():
 
 
 def webhooks():
-    """What is delivered."""
+    """Delivery of webhooks."""
     bounds = (0, None)
     return [
         lines(
             "Webhooks by outcome",
-            f"Webhooks by target and outcome, {SINCE}: failed is an attempt that is made again, "
-            "dropped and expired were never delivered.",
+            f"Webhooks by target and outcome, {SINCE}: failed attempts are retried; dropped and "
+            "expired webhooks were never delivered.",
             [
                 (
                     latest("trading_exporter_webhook_deliveries_total", ("sink", "outcome")),
@@ -115,7 +115,7 @@ def webhooks():
             steps=True,
         ),
         lines(
-            "Webhooks that wait",
+            "Pending webhooks",
             "Webhooks that are not delivered yet, by target.",
             [(latest("trading_exporter_webhook_pending", SINK), "{{sink}}")],
             size=(8, 8),
@@ -124,8 +124,8 @@ def webhooks():
         ),
         lines(
             "Since the last delivery",
-            "Time since a webhook was last delivered to each target. No line: none was since the "
-            "start. High is well where nothing happened.",
+            "Time since the last delivery to each target. No line: no delivery since the start. A "
+            "high value is normal if nothing happened.",
             [(age("trading_exporter_webhook_last_success_timestamp_seconds", SINK), "{{sink}}")],
             looks.SECONDS,
             size=(8, 8),
@@ -133,14 +133,14 @@ def webhooks():
         ),
         timeline(
             "Targets",
-            "Whether a target failed so often that it is tried only now and then.",
+            "Whether a target failed so often that it is only tried rarely.",
             [(latest("trading_exporter_webhook_breaker_open", SINK), "{{sink}}")],
             looks.BREAKER,
             size=(12, 6),
         ),
         lines(
             "Outbox errors",
-            f"Writes to the outbox of a target that failed, {SINCE}.",
+            f"Failed writes to the outbox of a target, {SINCE}.",
             [(latest("trading_exporter_webhook_outbox_errors_total", SINK), "{{sink}}")],
             size=(12, 6),
             bounds=bounds,
@@ -150,29 +150,29 @@ def webhooks():
 
 
 def listeners():
-    """Engines that follow what is told."""
+    """Engines that listen to directives."""
     size = (8, 7)
     kinds, refused = ("kind",), "trading_exporter_listeners_refused_total"
     return [
         lines(
             "Listeners",
-            "Event streams, and requests that wait for a permit, that are open now.",
+            "Open event streams, and open requests that wait for a permit.",
             [(over("sum", kinds, "trading_exporter_listeners" + SELECTED), "{{kind}}")],
             size=size,
             bounds=(0, None),
             steps=True,
         ),
         lines(
-            "Listeners refused",
-            f"Streams and waits refused because as many were open as may be, {SINCE}.",
+            "Listeners rejected",
+            f"Streams and waits rejected because the limit was reached, {SINCE}.",
             [(latest(refused, kinds), "{{kind}}")],
             size=size,
             bounds=(0, None),
             steps=True,
         ),
         lines(
-            "Streams that ended",
-            f"Event streams by why they ended, {SINCE}: slow is an engine that does not keep up.",
+            "Ended streams",
+            f"Ended event streams by reason, {SINCE}; slow: the engine did not keep up.",
             [(latest("trading_exporter_streams_ended_total", ("reason",)), "{{reason}}")],
             size=size,
             bounds=(0, None),
@@ -182,12 +182,12 @@ def listeners():
 
 
 def alerting():
-    """Whether alerts find their way."""
+    """The alert path."""
     return [
         lines(
-            "Alerts that fire",
-            "Alerts that fire about these exporters and their accounts, by severity. No data: none "
-            "does; whether the rules are loaded, the overview tells.",
+            "Firing alerts",
+            "Firing alerts about these exporters and their accounts, by severity. No data: no "
+            "alert fires; the overview shows whether the rules are loaded.",
             [(f"count by (severity) ({ALERTS})", "{{severity}}")],
             looks.COUNT,
             steps=True,
@@ -195,9 +195,9 @@ def alerting():
             size=(8, 7),
         ),
         lines(
-            "Notifications of Alertmanager",
-            f"Notifications received, by what came of them, {SINCE}: set "
-            "(a halt), duplicate, nothing (asked for), refused, failed (Alertmanager tries again).",
+            "Alertmanager notifications",
+            f"Notifications received by outcome, {SINCE}: set (a halt), duplicate, nothing "
+            "(requested), refused, failed (Alertmanager retries).",
             [
                 (
                     latest("trading_exporter_alertmanager_webhooks_total", ("outcome",)),
@@ -212,8 +212,8 @@ def alerting():
         ),
         lines(
             "Age of the Watchdog",
-            "Time since the Watchdog alert last came back: it rises and falls while the path "
-            "works, and only rises when it is dead.",
+            "Time since the Watchdog alert last returned: it rises and falls while the path works, "
+            "and only rises if the path is broken.",
             [(f"time() - {each(WATCHDOG)}", "{{instance}}")],
             looks.SECONDS,
             bounds=(0, None),

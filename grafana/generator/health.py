@@ -1,4 +1,4 @@
-"""Health: the components, what they add up to, and the anomalies that are open."""
+"""Health: the components, the health of accounts, and active anomalies."""
 
 from . import board, looks
 from .overview import WORST_HEALTH
@@ -16,28 +16,28 @@ def glance():
     return [
         tile(
             "System health",
-            "What the components of the accounts shown add up to; the worst account counts.",
+            "The health of all components of the worst account shown.",
             [(WORST_HEALTH, "")],
             meaning=looks.HEALTH,
             size=(6, 4),
         ),
         tile(
             "Not healthy",
-            "Components that said so, that failed their checks, or that are silent.",
+            "Components that report it, that fail their checks, or that are silent.",
             [(f"sum({health} > bool 0)", "")],
             steps=((0, looks.GREEN), (1, looks.RED)),
             size=(6, 4),
         ),
         tile(
             "Silent",
-            "Components of which nothing was heard for three of their intervals.",
+            "Components without a report for three of their intervals.",
             [(f"sum({latest('trading_component_silent', COMPONENT)})", "")],
             steps=((0, looks.GREEN), (1, looks.ORANGE)),
             size=(6, 4),
         ),
         tile(
             "Worst anomaly",
-            "The highest level of the anomalies that are open, of accounts and symbols.",
+            "The highest level of active anomalies, of accounts and symbols.",
             [(f"max({level})", "")],
             meaning=looks.LEVEL,
             size=(6, 4),
@@ -55,14 +55,14 @@ def components():
             width=130,
         ),
         Column(
-            "Last heard",
+            "Last report",
             age("trading_component_last_check_timestamp_seconds", COMPONENT),
             looks.SECONDS,
             0,
             width=105,
         ),
         Column(
-            "Check took",
+            "Duration",
             latest("trading_component_check_duration_seconds", COMPONENT),
             looks.SECONDS,
             3,
@@ -78,8 +78,8 @@ def components():
     return [
         grid(
             "Components",
-            "Every component, the worst first. The account * holds the exporter's own probes. "
-            "Failures are counted since the exporter began; silence is one for each interval.",
+            "All components, worst first. The account * has the exporter's own probes. Failures "
+            "are counted since the exporter began to count; silence is one for each interval.",
             [Column("Account", "account"), Column("Component", "component")],
             columns,
             "Health",
@@ -94,22 +94,22 @@ def components():
         ),
         timeline(
             "System health over time",
-            "What the components of each account add up to, over time.",
+            "The health of each account, from all its components, over time.",
             [(latest("trading_system_health"), "{{account}}")],
             looks.HEALTH,
             size=(12, 7),
         ),
         timeline(
             "Missing evidence",
-            "Books that never came or are too old, and engines of which nothing comes. An engine "
-            "is only missed where missing_evidence.engine_silent_after is set.",
+            "Books that never arrived or are too old, and silent engines. An engine can only be "
+            "missing if missing_evidence.engine_silent_after is set.",
             [(latest("trading_missing_evidence", ("account", "kind")), "{{account}} {{kind}}")],
             looks.MISSING,
             size=(12, 7),
         ),
         lines(
             "Failed checks",
-            "Checks that failed in the time between two points, and silences.",
+            "Failed checks and silences in each interval.",
             [
                 (
                     gain(
@@ -129,7 +129,7 @@ def components():
         ),
         lines(
             "Duration of checks",
-            "How long the last check of each component took, where it says so.",
+            "Duration of the last check of each component that reports one.",
             [
                 (
                     latest("trading_component_check_duration_seconds", COMPONENT),
@@ -145,21 +145,21 @@ def components():
 
 
 def anomalies():
-    """What is out of the ordinary."""
+    """Anomalies and silence."""
     worst = over("max", FIGURES, select("trading_anomaly", A))
     ever = over("max", FIGURES, f"max_over_time({select('trading_anomaly', A)}[$__range] @ end())")
     return [
         timeline(
             "Anomalies",
-            "The level of each figure that was out of the ordinary in the time shown, of the "
-            "account or of its worst symbol.",
+            "The level of each figure that had an anomaly in the time range, of the account or of "
+            "its worst symbol.",
             [(f"{worst} and on (account, figure) {ever} > 0", "{{account}} {{figure}}")],
             looks.LEVEL,
             size=(24, 9),
         ),
         lines(
             "Silence of the engines",
-            "Time since anything was last heard of each account.",
+            "Time since the last event of each account.",
             [(age("trading_last_event_timestamp_seconds"), "{{account}}")],
             looks.SECONDS,
             bounds=(0, None),
@@ -167,7 +167,7 @@ def anomalies():
         ),
         lines(
             "Unacknowledged orders",
-            "Orders submitted of which nothing was heard for longer than the exporter allows.",
+            "Submitted orders without an answer for longer than the configured time.",
             [
                 (
                     over(
@@ -191,7 +191,7 @@ def make():
     return board.dashboard(
         board.HEALTH,
         "Trading / Health",
-        "Brokers, feeds, engines, machines: what works, what does not, and what is silent.",
+        "Brokers, feeds, engines and machines: healthy, unhealthy or silent.",
         ("job", "instance", "account"),
         [
             ("", glance()),

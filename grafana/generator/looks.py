@@ -56,7 +56,7 @@ THRESHOLD_COLORS = {
 
 
 def mappings(meaning):
-    """Value mappings of a table above; a missing value is grey and says so."""
+    """Value mappings of one of the tables above. A missing value is a grey "no data"."""
     options = {
         str(code): model.ValueMappingResult(text=text, color=color, index=index)
         for index, (code, (text, color)) in enumerate(meaning.items())
@@ -73,24 +73,24 @@ def mappings(meaning):
 
 
 def steps(*pairs):
-    """Thresholds: a colour from each value on, and grey below the first and for what is missing."""
+    """Thresholds: a colour from each value on. Below the first, and without a value, grey."""
     listed = [model.Threshold(value=None, color=GREY)]
     listed += [model.Threshold(value=value, color=color) for value, color in pairs]
     return build.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(listed)
 
 
 def fixed(color):
-    """One colour for everything."""
+    """A fixed colour for all series."""
     return build.FieldColor().mode(model.FieldColorModeId.FIXED).fixed_color(color)
 
 
 def colored(color):
-    """An override that gives one colour."""
+    """An override with a fixed colour."""
     return model.DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": color})
 
 
 def dashed(color):
-    """Overrides of a threshold: a dashed line in its colour, without an area."""
+    """Overrides for a threshold: a dashed line in its colour, without an area."""
     return [
         colored(color),
         model.DynamicConfigValue(id_val="custom.lineStyle", value={"fill": "dash", "dash": [8, 6]}),

@@ -1,4 +1,4 @@
-"""What a desk must see in five seconds, and below it where to look next."""
+"""The overview: the state of trading at a glance, and links to the details."""
 
 from . import board, looks
 from .drifts import drifting, drifting_timeline
@@ -8,29 +8,29 @@ from .query import AS, A, age, firing, gain, latest, over, rate, select
 HEALTH = latest("trading_system_health")
 WORST_HEALTH = f"max({HEALTH})"
 
-# Where the rules are loaded, they record series: with these, no alert is 0, and without them
-# nothing is known.
+# If the rules are loaded, they record series, and no alert means 0. Without these series the number
+# of alerts is unknown.
 FIRING = (
     f"count({firing(('alertname', 'account', 'symbol', 'drift', 'component'))})"
     ' or 0 * count(job_account:trading_orders_ended:increase5m{job=~"$job"})'
 )
 
 EXPECTED = 'reference="expected"'
-# Beside * there are the accounts, which are under what holds for all.
+# All accounts except *, which stands for all of them.
 EACH = 'account!="*"'
 CHANGED = "trading_state_last_change_timestamp_seconds"
 OPENED = ("account", "drift", "severity")
 
 
 def glance():
-    """The first row: one look, one answer each."""
+    """The first row: tiles with one answer each."""
     state = select("trading_state", A)
     severity = select("trading_position_drift_severity", AS)
     return [
         tile(
             "Trading",
-            "The worst trading state of the accounts shown. HALTED: no new orders, until a person "
-            "releases the halt. No data: the exporter is not scraped, so nothing is known.",
+            "The most severe trading state of the accounts shown. HALTED: no new orders until a "
+            "person releases the halt. No data: the exporter is not scraped.",
             [(f"max({state})", "")],
             meaning=looks.STATE,
         ),
@@ -38,38 +38,38 @@ def glance():
             "Worst drift",
             "The highest severity of the differences between the engine's book and the broker's, "
             "by the thresholds in force. MINOR is reconciled, MODERATE alerts, CRITICAL halts. "
-            "Worth nothing while a book is stale: look at the tile beside it.",
+            "Not meaningful while a book is stale: see the next tile.",
             [(f"max({severity})", "")],
             meaning=looks.SEVERITY,
         ),
         tile(
             "Books",
-            "STALE: a book of an account is too old, or has never come, so its drift cannot be "
-            "judged, whatever the tile beside this one says.",
+            "STALE: a book of an account is too old or has never arrived, so drift cannot be "
+            "judged, whatever the previous tile shows.",
             [(f"max({select('trading_position_drift_stale', A)})", "")],
             meaning=looks.STALE,
             size=(3, 4),
         ),
         tile(
             "System health",
-            "What the components of the accounts add up to, the worst account counts. Silence is "
-            "unknown, and never healthy.",
+            "The health of all components of the worst account. A silent component is unknown, "
+            "never healthy.",
             [(WORST_HEALTH, "")],
             meaning=looks.HEALTH,
             size=(4, 4),
         ),
         tile(
             "Alerts firing",
-            "Alerts that fire about these exporters and accounts. No data: the alert rules are not "
-            "loaded, so nobody would be told of anything, or no order was ever seen.",
+            "Firing alerts about these exporters and accounts. No data: the alert rules are not "
+            "loaded, so no alert can fire, or no order was received yet.",
             [(FIRING, "")],
             steps=((0, looks.GREEN), (1, looks.RED)),
             size=(3, 4),
         ),
         tile(
             "Last event",
-            "How long ago the exporter was last told anything about the accounts shown. It has no "
-            "colour: a market may be closed, and the silence of an engine shows in System health.",
+            "Time since the last event of the accounts shown. It has no colour, because a market "
+            "may be closed; a silent engine shows in System health.",
             [(f"min({age('trading_last_event_timestamp_seconds')})", "")],
             unit=looks.SECONDS,
             decimals=0,
@@ -77,7 +77,7 @@ def glance():
         ),
         tile(
             "Open drifts",
-            "Differences between the books that are confirmed and not cleared, all accounts.",
+            "Drifts that are confirmed and not cleared, of all accounts.",
             [
                 (
                     f"sum({latest('trading_position_drift_open', OPENED)})",
@@ -91,16 +91,16 @@ def glance():
 
 
 def quality():
-    """The second row: the four figures of execution quality, judged by the exporter."""
+    """The second row: four figures of execution quality, coloured by the exporter's judgement."""
     judging = (
-        " The colour is the exporter's own judgement by the thresholds in force, with their "
-        "hysteresis; grey: too few samples in the window to judge."
+        " The colour is the exporter's own anomaly level, by the thresholds in force and with "
+        "hysteresis; grey: too few samples in the window."
     )
     return [
         judged(
             "Fill ratio, worst account",
-            "Share of an account's ended orders that were filled completely, without untouched "
-            "ones that the user cancelled." + judging,
+            "Share of an account's ended orders that were filled completely, ignoring orders "
+            "without a fill that the user cancelled." + judging,
             "fill_ratio",
             "trading_account_fill_ratio_ex_user_cancels",
             low_is_bad=True,
@@ -117,7 +117,7 @@ def quality():
         ),
         judged(
             "Rejections, worst account",
-            "Share of an account's ended orders that venue or broker rejected." + judging,
+            "Share of an account's ended orders that the venue or the broker rejected." + judging,
             "rejection_ratio",
             "trading_account_rejection_ratio",
             size=(6, 4),
@@ -187,9 +187,9 @@ def accounts():
     ]
     return grid(
         "Accounts, worst first",
-        "Every account, the halted ones first. For: since when it is in this state; no data if "
-        "it was never in another. Orders and Fills: how many are behind the figures. "
-        "A cell without a value: nothing is known, which is not zero.",
+        "All accounts, halted ones first. For: time in this state; no data if it was never in "
+        "another. Orders and Fills: number of samples of the figures. An empty cell is unknown, "
+        "not zero.",
         [Column("Account", "account", link=link)],
         columns,
         "State",
@@ -198,7 +198,7 @@ def accounts():
 
 
 def worst_symbols():
-    """Where the trouble is."""
+    """The symbols with the worst figures."""
     enough = "trading_window_samples"
     few = 'figure="slippage_bps", reference="expected"'
     minimum = latest("trading_threshold", A, 'figure="min_samples"')
@@ -210,15 +210,15 @@ def worst_symbols():
     return [
         drifting(
             "Worst symbols by drift",
-            "The ten symbols whose books differ most severely. Quantity is local minus broker; "
-            "value is in the account's currency. No data: no book differs, if books are not stale.",
+            "The ten symbols with the most severe drift. Quantity is local minus broker; value is "
+            "in the account's currency. No data: no drift, provided that no book is stale.",
             "topk(10, {})",
             size=(12, 8),
         ),
         grid(
             "Worst symbols by slippage",
-            "The ten symbols with the highest mean slippage against the expected price, of those "
-            "with enough orders to judge. Positive is worse.",
+            "The ten symbols with the highest mean slippage against the expected price, among "
+            "those with enough samples. Positive is worse.",
             [Column("Account", "account"), Column("Symbol", "symbol", link=link)],
             [
                 Column("Slippage", f"topk(10, {slippage})", looks.BASIS_POINTS, 1, width=110),
@@ -245,12 +245,12 @@ def worst_symbols():
 
 
 def history():
-    """How it came to this."""
+    """Graphs over the time range."""
     orders = ("submitted", "filled", "cancelled", "expired", "rejected", "denied")
     return [
         timeline(
             "Trading state",
-            "The trading state of each account over time; * holds for all accounts.",
+            "The trading state of each account over time; * applies to all accounts.",
             [(latest("trading_state"), "{{account}}")],
             looks.STATE,
         ),
@@ -258,7 +258,7 @@ def history():
         lines(
             "Fill ratio",
             "Fill ratio of each account's window without user cancels, with the thresholds in "
-            "force (the strictest, if those of accounts differ).",
+            "force (the strictest, if accounts differ).",
             [(latest("trading_account_fill_ratio_ex_user_cancels", replicas="min"), "{{account}}")],
             looks.RATIO,
             thresholds=Threshold("fill_ratio", ("warning", "critical"), "max"),
@@ -266,7 +266,7 @@ def history():
         ),
         lines(
             "Slippage against the expected price",
-            "Mean slippage of each account's window in basis points, positive is worse, with the "
+            "Mean slippage of each account's window in basis points (positive is worse), with the "
             "thresholds in force.",
             [(latest("trading_account_slippage_bps", A, EXPECTED), "{{account}}")],
             looks.BASIS_POINTS,
@@ -275,13 +275,13 @@ def history():
         ),
         lines(
             "Orders by outcome",
-            "Orders submitted a second, and how they ended.",
+            "Orders submitted and ended per second, by outcome.",
             [(f"sum({rate(f'trading_orders_{what}_total', AS)})", what) for what in orders],
             looks.PER_SECOND,
         ),
         lines(
             "Rejections by reason",
-            "Orders that venue or broker rejected in the time between two points, by reason.",
+            "Orders that the venue or the broker rejected in each interval, by reason.",
             [
                 (
                     gain(
@@ -306,11 +306,11 @@ def make():
     return board.dashboard(
         board.OVERVIEW,
         "Trading / Overview",
-        "Is anything halted, do the books agree, is execution well, and does the exporter know?",
+        "Is anything halted? Do the books agree? Is execution good? Is the data complete?",
         ("job", "instance", "account", "symbol"),
         [
             ("", [*glance(), *quality(), accounts()]),
             ("Worst symbols", worst_symbols()),
-            ("How it came to this", history()),
+            ("History", history()),
         ],
     )

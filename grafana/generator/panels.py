@@ -1,7 +1,7 @@
 """The five kinds of panel: tile, judged tile, lines, timeline, table.
 
-Each takes a title, a description and queries, and returns a builder with its width and height. All
-of them say "no data" where there is none.
+Each function takes a title, a description and queries, and returns a builder with width and height.
+All panels show "no data" if there is none.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ NO_DATA = "no data"
 
 @dataclass(frozen=True)
 class Threshold:
-    """A threshold of the exporter to draw; `strictest` is max where low is bad, else min."""
+    """A threshold of the exporter to draw. `strictest` is max if low is bad, otherwise min."""
 
     figure: str
     severities: tuple
@@ -29,7 +29,7 @@ class Threshold:
 
 
 def ask(expression, legend="", ref="A", instant=False, columns=False):
-    """A query: a line over time, or (`instant`) its last value, or (`columns`) rows of a table."""
+    """A query: a line over time, its last value (`instant`), or rows of a table (`columns`)."""
     target = prometheus.Dataquery().datasource(DATASOURCE).expr(expression).ref_id(ref)
     target = target.instant() if instant or columns else target.range()
     if columns:
@@ -46,7 +46,7 @@ def numbered(queries, **options):
 
 
 def dressed(panel, title, description, unit, size, meaning=None, decimals=None):
-    """What every panel has."""
+    """Sets the properties that all panels have."""
     width, height = size
     panel = panel.title(title).description(description).datasource(DATASOURCE)
     panel = panel.unit(unit).span(width).height(height).no_value(NO_DATA)
@@ -66,7 +66,7 @@ def tile(
     decimals=None,
     text=common.BigValueTextMode.VALUE,
 ):
-    """Large values on their colour: of thresholds, or of what the value means."""
+    """Large values on a background colour, chosen by thresholds or by the meaning of the value."""
     panel = dressed(stat.Panel(), title, description, unit, size, meaning, decimals)
     background = meaning is not None or bool(steps)
     color = (
@@ -88,9 +88,9 @@ def judged(
     size=(4, 4),
     decimals=1,
 ):
-    """The worst figure of the accounts shown, in the colour of the exporter's own judgement.
+    """The worst figure of the accounts shown, coloured by the exporter's own anomaly level.
 
-    Four queries, of which one answers: the thresholds stand in the exporter, not here.
+    Four queries, of which only one returns a value. The thresholds are in the exporter, not here.
     """
     matcher = f'reference="{reference}"' if reference else ""
     worst, samples = ("min" if low_is_bad else "max"), f'figure="{figure}", reference="{reference}"'
@@ -140,7 +140,7 @@ def lines(
     limits=(),
     symlog=False,
 ):
-    """Lines (or stacked areas, or bars) over time; thresholds and limits are dashed."""
+    """Lines, stacked areas or bars over time. Thresholds and limits are dashed lines."""
     panel = dressed(timeseries.Panel(), title, description, unit, size, decimals=decimals)
     panel = (
         panel.targets(numbered(queries))
@@ -176,7 +176,7 @@ def lines(
 
 
 def drawn(thresholds):
-    """The lines of a `Threshold`, from the exporter's own series."""
+    """The lines of a `Threshold`, from the exporter's series `trading_threshold`."""
     for severity in thresholds.severities if thresholds else ():
         expression = query.threshold(thresholds.figure, severity, thresholds.strictest)
         name = severity or "stale"
@@ -193,7 +193,7 @@ def with_limits(panel, limits):
 
 
 def timeline(title, description, queries, meaning, size=(12, 7)):
-    """What a code was, over time: one bar for each series."""
+    """The value of a code over time, as one bar for each series."""
     panel = dressed(statetimeline.Panel(), title, description, looks.PLAIN, size, meaning)
     panel = panel.targets(numbered(queries)).legend(legend_of(None))
     panel = panel.color_scheme(thresholds_color()).thresholds(looks.steps())
@@ -203,7 +203,7 @@ def timeline(title, description, queries, meaning, size=(12, 7)):
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: where it comes from and how it looks; `query` is empty for a label."""
+    """A column of a table: its source and its format. `query` is empty for a label."""
 
     title: str
     query: str = ""

@@ -1,4 +1,4 @@
-"""The books: what differs, since when, and what was done about it."""
+"""Positions: drifts between the books, their history, and their consequences."""
 
 from . import board, looks
 from .drifts import drifting, drifting_timeline
@@ -11,12 +11,12 @@ COLORS = tuple((severity, looks.THRESHOLD_COLORS[severity]) for severity in SEVE
 
 
 PENDING = "trading_position_pending_quantity"
-# Symbols whose pending quantity changed at all.
+# Symbols whose pending quantity changed in the time range.
 IN_FLIGHT = outstanding(f"({latest(PENDING, AS)})", "topk", 8, PENDING, by="changes") + " > 0"
 
 
 def glance():
-    """Tiles: how many, how bad, how sure."""
+    """Tiles: number and severity of drifts, and whether the books are current."""
     opened = ("account", "drift", "severity")
     tiles = [
         tile(
@@ -31,7 +31,7 @@ def glance():
         tiles.append(
             tile(
                 f"Open, {severity}",
-                f"Differences of severity {severity} that are confirmed and not cleared.",
+                f"Drifts of severity {severity} that are confirmed and not cleared.",
                 [(f"sum({latest('trading_position_drift_open', opened, where)})", "")],
                 steps=((0, looks.GREEN), (1, color)),
             )
@@ -40,13 +40,13 @@ def glance():
         *tiles,
         tile(
             "Books",
-            "STALE: a book is too old, or has never come, and drift cannot be judged.",
+            "STALE: a book is too old or has never arrived, so drift cannot be judged.",
             [(f"max({select('trading_position_drift_stale', A)})", "")],
             meaning=looks.STALE,
         ),
         tile(
             "Halts by drift",
-            "Halts that a critical drift caused in the time shown.",
+            "Halts caused by a critical drift in the time range.",
             [(f"sum({gain('trading_halts_total', ('account', 'cause'), HALT_CAUSE)})", "")],
             steps=((0, looks.GREEN), (0.5, looks.RED)),
             decimals=0,
@@ -57,52 +57,48 @@ def glance():
 HALT_CAUSE = 'cause="drift"'
 
 
+def size_panel(title, description, figure, expression, ranking):
+    """The size of the eight symbols with the highest `ranking` metric, on a logarithmic scale."""
+    return lines(
+        title,
+        description,
+        [(outstanding(f"({expression})", "topk", 8, ranking), "{{account}} {{symbol}}")],
+        looks.COUNT,
+        thresholds=Threshold(figure, SEVERITIES),
+        size=(12, 9),
+        bounds=(0, None),
+        steps=True,
+        symlog=True,
+        legend="right",
+    )
+
+
 def sizes():
-    """How large the differences are, against the thresholds."""
+    """The size of drifts and the state of the books, with the thresholds."""
     value = over("max", AS, latest("trading_position_drift_value", TYPED))
     quantity = over("max", AS, f"abs({select('trading_position_drift_quantity', TYPED)})")
     return [
-        lines(
+        size_panel(
             "Drift by value",
-            "Absolute value of the difference, in the account's currency, of the eight largest, "
-            "with the thresholds in force. The worst of value and quantity decides. The scale is "
-            "logarithmic.",
-            [
-                (
-                    outstanding(f"({value})", "topk", 8, "trading_position_drift_value"),
-                    "{{account}} {{symbol}}",
-                )
-            ],
-            looks.COUNT,
-            thresholds=Threshold("drift_value", SEVERITIES),
-            size=(12, 9),
-            bounds=(0, None),
-            steps=True,
-            symlog=True,
-            legend="right",
+            "Absolute value of the difference in the account's currency, of the eight largest, "
+            "with the thresholds in force. The more severe of value and quantity decides. The "
+            "scale is logarithmic.",
+            "drift_value",
+            value,
+            "trading_position_drift_value",
         ),
-        lines(
+        size_panel(
             "Drift by quantity",
             "Absolute difference in units of the instrument, of the eight symbols with the most "
-            "severe drift, with the thresholds in force.",
-            [
-                (
-                    outstanding(f"({quantity})", "topk", 8, "trading_position_drift_severity"),
-                    "{{account}} {{symbol}}",
-                )
-            ],
-            looks.COUNT,
-            thresholds=Threshold("drift_quantity", SEVERITIES),
-            size=(12, 9),
-            bounds=(0, None),
-            steps=True,
-            symlog=True,
-            legend="right",
+            "severe drift, with the thresholds in force. The scale is logarithmic.",
+            "drift_quantity",
+            quantity,
+            "trading_position_drift_severity",
         ),
         lines(
             "In flight",
-            "Differences that fills under way may explain: shown, and not yet drift. Up to eight "
-            "symbols, the busiest. No data: nothing was in flight in the time shown.",
+            "Differences that fills in flight may explain, so they are no drift yet. The eight "
+            "symbols with the most changes. No data: nothing was in flight in the time range.",
             [(IN_FLIGHT, "{{account}} {{symbol}}")],
             looks.COUNT,
             size=(12, 9),
@@ -111,7 +107,7 @@ def sizes():
         ),
         lines(
             "Age of the books",
-            "Time since the newest snapshot of each book. Above the threshold drift cannot be "
+            "Time since the newest snapshot of each book. Above the threshold, drift cannot be "
             "judged.",
             [
                 (
@@ -127,9 +123,9 @@ def sizes():
         ),
         lines(
             "Lag of the books",
-            "How much older than its date each list was, by the fills that it already had. A "
-            "broker that lags more than drift.in_flight.lag_max is judged as drift. No data: the "
-            "two books never differed by fills.",
+            "How much older than its date each list was, judged by the fills that it included. A "
+            "broker that lags more than drift.in_flight.lag_max causes a drift. No data: the two "
+            "books never differed by fills.",
             [
                 (
                     latest("trading_position_book_lag_seconds", ("account", "book")),
@@ -142,9 +138,9 @@ def sizes():
             legend="right",
         ),
         lines(
-            "Evidence that was lost",
-            "Fetches of positions that failed, by account and book, and changes of position that "
-            "were dropped because a symbol had too many, in the time between two points.",
+            "Lost evidence",
+            "Failed fetches of positions, by account and book, and position changes dropped "
+            "because a symbol had too many, in each interval.",
             [
                 (
                     gain(
@@ -174,7 +170,7 @@ def sizes():
 
 
 def held():
-    """What is held."""
+    """Positions in both books."""
     where = {book: f'book="{book}"' for book in ("local", "broker")}
     by_book = {
         book: outstanding(
@@ -187,9 +183,9 @@ def held():
     }
     return [
         lines(
-            f"Held by the {book} book" if book == "local" else "Held by the broker",
-            "Position of the eight symbols with the most severe drift, negative is short. Choose "
-            "a symbol above to see others.",
+            f"Positions in the {book} book",
+            "Position of the eight symbols with the most severe drift; negative is short. Choose "
+            "other symbols above.",
             [(expression, "{{account}} {{symbol}}")],
             looks.COUNT,
             steps=True,
@@ -199,12 +195,12 @@ def held():
 
 
 def consequences():
-    """What was done."""
+    """Consequences of drifts."""
     drifts = ("account", "drift", "severity")
     return [
         lines(
             "Drifts confirmed",
-            "Drifts confirmed in the time between two points, by the severity reached.",
+            "Drifts confirmed in each interval, by the severity reached.",
             [
                 (
                     gain(
@@ -239,7 +235,7 @@ def consequences():
         ),
         lines(
             "Reconciliations",
-            "Reconcile directives by what became of them, since the exporter began to count.",
+            "Reconcile directives by outcome, since the exporter began to count.",
             [
                 (
                     over(
@@ -257,13 +253,13 @@ def consequences():
         ),
         timeline(
             "Trading state",
-            "Whether each account may trade; * holds for all accounts.",
+            "The trading state of each account; * applies to all accounts.",
             [(latest("trading_state"), "{{account}}")],
             looks.STATE,
         ),
         lines(
             "Halts and releases",
-            "Causes set on the latches, by kind, and releases, since the exporter began to count.",
+            "Causes set on latches, by kind, and releases, since the exporter began to count.",
             [
                 (
                     over("sum", ("cause",), latest("trading_halts_total", ("account", "cause")))
@@ -283,21 +279,22 @@ def consequences():
 def make():
     """The dashboard."""
     table = drifting(
-        "Symbols that differ",
-        "Every symbol whose books differ by more than the tolerance, with what each book holds. "
-        "Quantity is local minus broker; the ledger follows the fills that the exporter saw and "
-        "tells which side is wrong. No data: no book differs, if the books are not stale.",
+        "Symbols with drift",
+        "All symbols whose books differ by more than the tolerance, with the position in each "
+        "book. Quantity is local minus broker. The ledger is the sum of the fills that the "
+        "exporter received, and shows which side is wrong. No data: no drift, "
+        "provided that no book is stale.",
         books=True,
     )
     return board.dashboard(
         board.POSITIONS,
         "Trading / Positions and drift",
-        "The engine's book against the broker's: what differs, how much, and what was done.",
+        "The engine's book compared with the broker's: drifts, their size, and the consequences.",
         ("job", "instance", "account", "symbol"),
         [
             ("", [*glance(), table]),
-            ("How much", [drifting_timeline(size=(24, 7)), *sizes()]),
-            ("What is held", held()),
-            ("What was done", consequences()),
+            ("Size", [drifting_timeline(size=(24, 7)), *sizes()]),
+            ("Positions", held()),
+            ("Consequences", consequences()),
         ],
     )

@@ -1,18 +1,18 @@
-"""The promise about fills: how much of it is kept, and how fast it is used up."""
+"""The service level objective of fills: its error budget, and how fast the budget burns."""
 
 from . import board, looks
 from .panels import Column, grid, lines, tile
 from .query import AS, A, gain, latest, over, rate, select
 
 ENDED = ("filled", "cancelled", "expired", "rejected")
-# The warning level of the fill ratio is the promise, so it stands in one place: the exporter.
+# The objective is the warning level of the fill ratio, which is configured in the exporter only.
 PROMISE = 'account!="*", figure="fill_ratio", severity="warning"'
 OBJECTIVE = latest("trading_threshold", A, PROMISE)
-# The pairs of windows that the alerts use, with the factor and the severity of each.
+# The pairs of windows of the alerts, with the factor and the severity of each.
 BURNS = (("1h", "5m", 14.4, "critical"), ("6h", "30m", 6, "moderate"), ("3d", "6h", 1, "minor"))
-# A factor times the budget asks for this share of unfilled orders at most.
+# Upper bound of the alert's threshold (factor times budget), as a share of unfilled orders.
 CAP = 0.8
-# Fewer orders say nothing about a promise.
+# Fewer orders are not significant.
 ORDERS_MIN = 50
 
 
@@ -22,7 +22,7 @@ def filled(window):
 
 
 def ended(window):
-    """Orders that ended and reached the venue, by account."""
+    """Orders that reached the venue and ended, by account."""
     return (
         "("
         + " + ".join(
@@ -38,30 +38,30 @@ def missed(window):
 
 
 def burn(window):
-    """How many times faster than allowed the budget is used up, by account."""
+    """Burn rate by account: 1 uses up exactly the budget."""
     return f"{missed(window)} / on (account) (1 - {OBJECTIVE})"
 
 
 def left():
-    """What is left of the budget of the time shown, by account."""
+    """The remaining share of the budget of the time range, by account."""
     return f"1 - {burn('$__range')}"
 
 
 def recorded(window):
-    """How fast the budget was used up over a window, by account, from what the rules record."""
+    """Burn rate over a window by account, from the recording rules."""
     series = f"job_account:trading_orders_unfilled:ratio_increase{window}"
     ratio = over("max", A, f'{series}{{job=~"$job", account=~"$account"}}')
     return f"{ratio} / on (account) (1 - {OBJECTIVE})"
 
 
 def pair(budget, long, short, factor, severity):
-    """The two windows of an alert, and the rate from which it fires when both are beyond."""
+    """The burn rates over the two windows of an alert, with its threshold for both."""
     fires = f"min(clamp_max({factor} * (1 - {OBJECTIVE}), {CAP}) / on (account) (1 - {OBJECTIVE}))"
     return lines(
         f"Burn rate, {long} and {short}",
-        budget + f"How fast it was used up in the last {long} and the last {short}; 1: it lasts "
-        f"exactly. Above the dashed line in both, an alert of severity {severity} fires. No data: "
-        "no order ended, or the alert rules are not loaded: they record these series.",
+        budget + f"Its burn rate over the last {long} and the last {short}; 1 uses up exactly the "
+        f"budget. If both exceed the dashed line, an alert of severity {severity} fires. No data: "
+        "no order ended, or the alert rules, which record these series, are not loaded.",
         [
             (recorded(long), f"{{{{account}}}} {long}"),
             (recorded(short), f"{{{{account}}}} {short}"),
@@ -76,15 +76,15 @@ def pair(budget, long, short, factor, severity):
 def make():
     """The dashboard."""
     budget = (
-        "The budget is the share of orders that may stay unfilled: one less the warning level of "
-        "the fill ratio, as configured for the account. "
+        "The budget is the allowed share of unfilled orders: one minus the warning level of the "
+        "fill ratio, as configured for the account. "
     )
     few = f"{ended('$__range')} < {ORDERS_MIN}"
     glance = [
         tile(
             "Budget left, worst account",
-            budget + "What is left of it for the orders of the time shown; below zero the promise "
-            f"is broken. Accounts with fewer than {ORDERS_MIN} orders do not count.",
+            budget + "The remaining share for the orders of the time range. Below zero the "
+            f"objective is missed. Accounts with fewer than {ORDERS_MIN} orders are ignored.",
             [(f"min(({left()}) unless on (account) ({few}))", "")],
             unit=looks.RATIO,
             decimals=0,
@@ -93,7 +93,7 @@ def make():
         ),
         tile(
             "Burn rate, last hour, worst account",
-            budget + "1: exactly used up. Above 1: used up too fast.",
+            budget + "1 uses up exactly the budget; above 1, it is used up too fast.",
             [(f"max(({burn('1h')}) unless on (account) ({ended('1h')} < {ORDERS_MIN}))", "")],
             unit=looks.PLAIN,
             decimals=1,
@@ -102,7 +102,7 @@ def make():
         ),
         tile(
             "Orders ended",
-            "Orders that reached the venue and ended in the time shown, all accounts.",
+            "Orders that reached the venue and ended in the time range, of all accounts.",
             [(f"sum({ended('$__range')})", "")],
             unit=looks.WHOLE,
             decimals=0,
@@ -119,7 +119,7 @@ def make():
     ]
     table = grid(
         "Accounts",
-        "The promise of each account in the time shown, the fastest burner first. " + budget,
+        "The objective of each account in the time range, highest burn rate first. " + budget,
         [Column("Account", "account", link=board.to(board.EXECUTION, account="Account"))],
         [
             Column("Burn rate", burn("$__range"), looks.PLAIN, 2),
@@ -135,8 +135,8 @@ def make():
     fewest = over("max", (), select("trading_threshold", A, 'figure="min_samples"'))
     history = [
         lines(
-            "Orders that ended",
-            "Orders filled, and orders that ended otherwise, a second, all accounts.",
+            "Ended orders",
+            "Orders per second that were filled, and that ended otherwise, of all accounts.",
             [
                 (f"sum({rate('trading_orders_filled_total', AS)})", "filled"),
                 (
@@ -150,21 +150,20 @@ def make():
         ),
         lines(
             "Orders in the window",
-            "Orders behind the exporter's own fill ratio, and the fewest that are judged at all.",
+            "Orders in the window of the exporter's fill ratio, and the minimum for a judgement.",
             [
                 (latest("trading_account_window_orders"), "{{account}}"),
             ],
             looks.COUNT,
             bounds=(0, None),
-            limits=((fewest, "fewest", looks.ORANGE),),
+            limits=((fewest, "minimum", looks.ORANGE),),
         ),
     ]
     return board.dashboard(
         board.SLO,
-        "Trading / Fill promise",
-        "The service level objective of fills: how much of its budget is left, and how fast it "
-        "burns.",
+        "Trading / Fill objective",
+        "The service level objective of fills: the remaining budget, and its burn rate.",
         ("job", "instance", "account"),
-        [("", [*glance, table]), ("How fast it burns", rates), ("Behind it", history)],
+        [("", [*glance, table]), ("Burn rates", rates), ("Orders", history)],
         time_from="now-24h",
     )

@@ -1,7 +1,7 @@
-"""Every metric that a query may name, with its labels.
+"""All metrics that a query may use, with their labels.
 
-The exporter's own are read from the table of docs/metrics.md, which a test of the code holds equal to
-the catalogue; the rest is what Prometheus makes itself.
+Those of the exporter are read from the table of docs/metrics.md, which a test keeps equal to the
+catalogue. The others are made by Prometheus.
 """
 
 import re

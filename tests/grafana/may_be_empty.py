@@ -1,7 +1,7 @@
-"""Queries that may answer nothing after the traffic of these tests.
+"""Queries that may return nothing after the traffic of these tests.
 
-By dashboard, panel and query, each with the reason. Traffic that makes them answer is better than a
-line here.
+By dashboard, panel and query, each with the reason. Prefer traffic that makes a query return
+something.
 """
 
 MAY_BE_EMPTY = {
@@ -9,7 +9,7 @@ MAY_BE_EMPTY = {
     "its records in memory",
     (
         "trading-exporter",
-        "Since the last snapshot",
+        "Age of the last snapshot",
         "A",
-    ): "the tests are over before the first snapshot is due",
+    ): "the tests end before the first snapshot is due",
 }
