@@ -1,8 +1,9 @@
-//! The rules of the house that no compiler holds: who may import whom, what may stand where.
+//! House rules that the compiler does not check: which module may import which, and where names may be
+//! used.
 //!
-//! Input: the files of this repository, as text. Output: failures that name file and line.
-//! Invariant: each rule is data, and a sample below each shows that it can fail. Deliberately
-//! absent: what clippy and rustfmt check already.
+//! Input: the files of this repository, as text. Output: failures with file and line. Invariant: each
+//! rule is data, and a test shows that each check can fail. Deliberately absent: rules that clippy and
+//! rustfmt check.
 
 #![expect(clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
@@ -18,16 +19,16 @@ mod tree;
 use source::{Path, paths, tokens};
 use tree::{File, root};
 
-/// A top-level module of `src/`, and the others that it may import.
+/// A top-level module of `src/`, and the modules that it may import.
 struct Module {
     name: &'static str,
     may_import: &'static [&'static str],
 }
 
-/// Stands for every module.
+/// All modules.
 const ALL: &str = "*";
 
-/// Who may import whom. ARCHITECTURE.md draws the same table.
+/// The permitted imports. ARCHITECTURE.md draws the same table.
 const MODULES: &[Module] = &[
     Module { name: "main", may_import: &["cli", "app"] },
     Module { name: "cli", may_import: &[ALL] },
@@ -45,7 +46,7 @@ const MODULES: &[Module] = &[
     Module { name: "demo", may_import: &["domain"] },
     Module { name: "journal", may_import: &[] },
     Module { name: "wire", may_import: &["domain"] },
-    // The alerts that may be named in it.
+    // For the names of alerts.
     Module { name: "config", may_import: &["alerting", "domain"] },
     Module { name: "clock", may_import: &["domain"] },
     Module { name: "domain", may_import: &["invariant"] },
@@ -81,7 +82,7 @@ struct Confined {
     to: &'static [&'static str],
 }
 
-/// Where what may be named, outside tests.
+/// Confined crates, outside tests.
 const CONFINED: &[Confined] = &[
     Confined { path: &["axum"], to: &["api"] },
     Confined { path: &["tower"], to: &["api"] },
@@ -93,7 +94,7 @@ const CONFINED: &[Confined] = &[
     Confined { path: &["hyper"], to: &["api", "app"] },
     Confined { path: &["hyper_util"], to: &["api", "app"] },
     Confined { path: &["prometheus"], to: &["metrics"] },
-    // The configuration only checks URLs with it.
+    // The configuration uses it only to check URLs.
     Confined { path: &["reqwest"], to: &["config", "demo", "notify", "sources"] },
     Confined { path: &["clap"], to: &["cli"] },
     Confined { path: &["serde_saphyr"], to: &["config"] },
@@ -119,7 +120,7 @@ const CONFINED: &[Confined] = &[
 const DOMAIN_CRATES: &[&str] =
     &["enum_map", "proptest", "rust_decimal", "serde", "siphasher", "thiserror"];
 
-/// A name whose use is confined to some files.
+/// A name that only some files may use.
 struct Word {
     /// The last segments of a path.
     path: &'static [&'static str],
@@ -127,7 +128,7 @@ struct Word {
     to: &'static [&'static str],
 }
 
-/// Names that stand in few files, outside tests.
+/// Confined names, outside tests.
 const WORDS: &[Word] = &[
     Word { path: &["StatusCode"], to: &["src/api/"] },
     Word { path: &["Instant", "now"], to: &["src/clock.rs"] },
@@ -139,14 +140,14 @@ const WORDS: &[Word] = &[
     Word { path: &["spawn_local"], to: &["src/app.rs", "src/app/"] },
 ];
 
-/// Attributes that never stand in a file of ours.
+/// Forbidden attributes.
 const ATTRIBUTES: &[&str] = &["ignore", "allow"];
 
-/// Lines that a file may have.
+/// Maximum number of lines of a file.
 const LINES_MAX: usize = 600;
 
-/// What the repository must not know: machines and workplaces. Written in two halves, so that
-/// this file does not hold the words that it looks for.
+/// Paths of machines, which must not be in the repository. Each is written in two halves, so that this
+/// file does not contain it.
 const FOREIGN: &[(&str, &str)] = &[
     ("/wo", "rk/"),
     ("/tm", "p/wt"),
@@ -158,7 +159,7 @@ const FOREIGN: &[(&str, &str)] = &[
     (".lib", "rary/"),
 ];
 
-/// The top-level module that a file of `src/` belongs to; `lib.rs` belongs to none.
+/// The top-level module of a file of `src/`. `None` for `lib.rs`.
 fn module_of(file: &str) -> Option<&str> {
     let inside = file.strip_prefix("src/")?;
     let first = inside.split('/').next()?;
@@ -200,7 +201,7 @@ fn begins_with(path: &Path, prefix: &[&str]) -> bool {
     path.segments.iter().map(String::as_str).take(prefix.len()).eq(prefix.iter().copied())
 }
 
-/// Arrows that the table does not have.
+/// Imports that [`MODULES`] does not permit.
 fn foreign_imports(file: &File) -> Vec<String> {
     let Some(module) = module_of(&file.name) else { return Vec::new() };
     let Some(row) = MODULES.iter().find(|m| m.name == module) else {
@@ -218,7 +219,7 @@ fn foreign_imports(file: &File) -> Vec<String> {
     arrows.collect()
 }
 
-/// Arrows between rooms that [`ROOMS`] does not have, outside tests.
+/// Imports between rooms that [`ROOMS`] does not permit, outside tests.
 fn foreign_rooms(file: &File) -> Vec<String> {
     let inside = file.name.strip_prefix("src/").unwrap_or_default().trim_end_matches(".rs");
     let here: Vec<&str> = inside.split('/').collect();
@@ -242,7 +243,7 @@ fn foreign_rooms(file: &File) -> Vec<String> {
     wrong.collect()
 }
 
-/// Crates named where the table does not admit them.
+/// Uses of crates that [`CONFINED`] does not permit.
 fn foreign_crates(file: &File, dependencies: &[String]) -> Vec<String> {
     let Some(module) = module_of(&file.name) else { return Vec::new() };
     let found = paths(&tokens(&file.text)).into_iter().filter(|p| !p.in_tests);
@@ -275,7 +276,7 @@ fn foreign_words(file: &File) -> Vec<String> {
         for window in tokens.windows(spelled.len() + 1) {
             let (name, after) = window.split_at(spelled.len());
             let same = name.iter().map(|t| t.text.as_str()).eq(spelled.iter().copied());
-            // A function of ours of that name is declared with `fn` and called with a path.
+            // Our own functions with such a name are declared with `fn` and called with a path.
             let called = word.path.len() > 1 || matches!(after[0].text.as_str(), "(" | "::" | ";");
             let line = name[0].line;
             if same && called && !tests.iter().any(|range| range.contains(&line)) {
@@ -303,7 +304,7 @@ fn foreign_attributes(file: &File) -> Vec<String> {
         .collect()
 }
 
-/// A file opens with what it is, and is not too long.
+/// A file begins with `//!`, and is not too long.
 fn shape(file: &File) -> Vec<String> {
     let lines = file.text.lines().count();
     let head = file.text.lines().next().unwrap_or_default();
@@ -332,7 +333,7 @@ fn foreign_places(file: &File) -> Vec<String> {
     found.collect()
 }
 
-/// Fails with all findings at once.
+/// Fails with a list of all findings.
 fn none(findings: impl Iterator<Item = String>) {
     let findings: Vec<String> = findings.collect();
     assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
@@ -346,12 +347,12 @@ fn each_source(check: impl Fn(&File) -> Vec<String>) {
 }
 
 #[test]
-fn modules_import_only_what_the_table_says() {
+fn modules_import_only_what_the_table_permits() {
     each_source(foreign_imports);
 }
 
 #[test]
-fn rooms_import_only_what_the_table_says() {
+fn rooms_import_only_what_the_table_permits() {
     each_source(foreign_rooms);
     for room in ROOMS {
         let path = format!("src/{}", room.path.join("/"));
@@ -361,32 +362,32 @@ fn rooms_import_only_what_the_table_says() {
 }
 
 #[test]
-fn crates_stand_only_where_the_table_says() {
+fn crates_are_used_only_where_the_table_permits() {
     let dependencies = tree::dependencies();
     each_source(|file| foreign_crates(file, &dependencies));
 }
 
 #[test]
-fn clocks_spawns_and_statuses_stand_in_their_files() {
+fn clocks_spawns_and_statuses_are_used_only_in_their_files() {
     each_source(foreign_words);
 }
 
 #[test]
-fn files_say_what_they_are_and_stay_short() {
+fn files_begin_with_a_description_and_are_short() {
     each_source(shape);
     none(tree::files("tests", "rs").iter().flat_map(shape));
     none(tree::files("benches", "rs").iter().flat_map(shape));
 }
 
 #[test]
-fn nothing_is_ignored_and_no_lint_is_switched_off() {
+fn no_test_is_ignored_and_no_lint_is_disabled() {
     each_source(foreign_attributes);
     none(tree::files("tests", "rs").iter().flat_map(foreign_attributes));
     none(tree::files("benches", "rs").iter().flat_map(foreign_attributes));
 }
 
 #[test]
-fn no_file_knows_a_machine_or_a_workshop() {
+fn no_file_contains_a_path_of_a_machine() {
     none(tree::texts().iter().flat_map(foreign_places));
 }
 
@@ -402,7 +403,7 @@ fn the_map_of_the_architecture_has_every_module() {
 }
 
 #[test]
-fn links_of_the_documents_lead_somewhere() {
+fn links_in_the_documents_are_valid() {
     let documents = tree::documents();
     assert!(documents.len() >= 4, "found only {} documents", documents.len());
     let exists = |path: &str| root().join(path).exists();
@@ -415,7 +416,7 @@ fn generated_sections_of_the_documents_are_up_to_date() {
     none(generated::SECTIONS.iter().filter_map(generated::Section::renew));
 }
 
-/// Every check finds what it is for in a small sample, and nothing in the one beside it.
+/// Every check finds the violation in a bad sample, and nothing in a good one.
 #[test]
 fn each_check_can_fail() {
     type Check = fn(&File) -> Vec<String>;

@@ -8,8 +8,8 @@ use crate::exporter::{Ended, Exporter};
 use crate::load::{Home, Load, Orders, Plan, Told, figure, orders};
 use crate::mount::Mounted;
 
-/// A sync fails: nothing is acknowledged after it, it is not tried again, the process ends with an
-/// error, and what was acknowledged before is there.
+/// A sync fails: nothing is acknowledged after it, the sync is not retried, the process exits with an
+/// error, and everything acknowledged before is kept.
 pub(crate) fn failed_sync(rounds: &Rounds) -> String {
     let rounds = rounds.of(12);
     let (mut acknowledged, mut while_serving) = (0, 0);
@@ -45,7 +45,7 @@ pub(crate) fn failed_sync(rounds: &Rounds) -> String {
     )
 }
 
-/// Starts the exporter on a disk whose sync number `n` fails.
+/// Starts the exporter on a disk whose `n`-th sync fails.
 fn start_with_failing_sync(home: &Home, trace: &Path, n: u64) -> Result<Exporter, Ended> {
     let output = trace.display().to_string();
     let inject = format!("inject=fdatasync:error=EIO:when={n}");
@@ -56,8 +56,8 @@ fn start_with_failing_sync(home: &Home, trace: &Path, n: u64) -> Result<Exporter
 /// With small segments an exporter syncs less often before it listens.
 const STARTING_SYNCS_MAX: u64 = 60;
 
-/// The sync of a halt that Alertmanager asks for fails: it is told so and sends it again, and what
-/// it was told to have halted is halted.
+/// The sync of a halt requested by Alertmanager fails: the request fails, so Alertmanager sends it
+/// again. A halt that was acknowledged is in force.
 pub(crate) fn failed_sync_of_an_alert(rounds: &Rounds) -> String {
     let rounds = rounds.of(6);
     let (mut served, mut halted, mut refused) = (0, 0, 0);
@@ -113,7 +113,7 @@ fn notification(account: &str) -> String {
     )
 }
 
-/// After the sync that failed, its thread syncs nothing more.
+/// After the failed sync, its thread calls no other sync.
 fn check_never_tried_again(trace: &str, n: u64) {
     let failed = trace.lines().position(|line| line.contains("EIO")).expect("it failed");
     let thread = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
@@ -124,7 +124,7 @@ fn check_never_tried_again(trace: &str, n: u64) {
     assert_eq!(again, None, "sync {n} was tried again");
 }
 
-/// A small disk fills up: events are refused, everything else goes on, and there is room for halts.
+/// A small disk fills up: events are rejected, everything else works, and there is room for halts.
 pub(crate) fn full(rounds: &Rounds) -> String {
     let (mut accepted, mut halts) = (0, 0);
     for round in 0..rounds.of(2) {
@@ -178,7 +178,7 @@ pub(crate) fn full(rounds: &Rounds) -> String {
     )
 }
 
-/// Posts small requests until none fits any more.
+/// Posts small requests until the disk is full.
 fn fill_up(exporter: &Exporter, told: &mut Told) {
     for n in 0.. {
         let order = Orders::from([format!("small-{n}")]);
@@ -192,7 +192,7 @@ fn fill_up(exporter: &Exporter, told: &mut Told) {
     }
 }
 
-/// Room is looked for at most once a second.
+/// The exporter tries to allocate room at most once a second.
 fn wait_until_accepted(exporter: &Exporter, event: &str) {
     let deadline = trading_exporter::clock::monotonic() + crate::exporter::SOON;
     while exporter.client().send("POST", "/api/v1/events", event).unwrap().status != 200 {
@@ -222,7 +222,7 @@ pub(crate) fn slow(rounds: &Rounds) -> String {
     let (second, after_second) = burst("two");
     told.add(second);
     let orders = told.acknowledged.len();
-    // What the orders themselves take in the state, and some room for the allocator.
+    // The memory of the orders in the state, and some slack for the allocator.
     let allowed = after_first + 8 * 1024 + u64::try_from(orders).unwrap() * 2;
     assert!(after_second <= allowed, "from {after_first} to {after_second} KiB");
     let syncs = fs::read_to_string(trace).unwrap().matches("fdatasync(").count();
@@ -237,7 +237,7 @@ pub(crate) fn slow(rounds: &Rounds) -> String {
     )
 }
 
-/// Memory of a process that is in RAM.
+/// Resident memory of a process.
 fn resident_kib(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();

@@ -14,7 +14,7 @@ use trading_exporter::clock::monotonic;
 
 use crate::load::Client;
 
-/// Longer than anything here should take, on a machine that is busy with other things.
+/// Generous: the machine may be busy.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// The binary.
@@ -28,20 +28,20 @@ pub(crate) struct Exporter {
     said: Vec<String>,
 }
 
-/// Why it did not come so far as to listen.
+/// Why it did not start to listen.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
     pub(crate) said: String,
 }
 
-/// The command that serves from a configuration, traced with these arguments of strace, if any.
+/// The command that serves a configuration, under strace if there are arguments for it.
 fn command(config: &Path, strace: &[&str]) -> Command {
     let mut command = if strace.is_empty() {
         Command::new(BINARY)
     } else {
         let mut command = Command::new("strace");
-        // -D: the exporter is our child, and strace its grandchild.
+        // -D makes the exporter our child, and strace our grandchild.
         command.args(["-D", "-f", "-qq"]).args(strace).arg(BINARY);
         command
     };
@@ -73,7 +73,7 @@ impl Exporter {
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (lines, log) = channel();
         std::thread::spawn(move || {
-            // Nobody may listen any more.
+            // The receiver may be gone.
             stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)).ok();
         });
         let mut said = Vec::new();
@@ -112,7 +112,7 @@ impl Exporter {
         assert_eq!(wait(&mut self.child).signal(), Some(9), "{}", self.said());
     }
 
-    /// Waits for its end, and says how it ended and what it said.
+    /// Waits for the end of the process. Returns its status and its output.
     pub(crate) fn ended(mut self) -> Ended {
         let status = wait(&mut self.child);
         let said = self.said();
@@ -125,7 +125,7 @@ impl Exporter {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
-    /// Everything it has said.
+    /// Its output so far.
     pub(crate) fn said(&mut self) -> String {
         let deadline = Duration::from_millis(100);
         while let Ok(line) = self.log.recv_timeout(deadline) {
@@ -143,7 +143,7 @@ impl Drop for Exporter {
     }
 }
 
-/// Waits for the end of a process; one that does not end is killed, and the test fails.
+/// Waits for the end of a process. At the deadline, kills it and fails the test.
 fn wait(child: &mut Child) -> ExitStatus {
     let deadline = monotonic() + SOON;
     loop {
@@ -159,7 +159,7 @@ fn wait(child: &mut Child) -> ExitStatus {
     }
 }
 
-/// Runs a command of the binary to its end: whether it went well, and what it wrote.
+/// Runs a command of the binary to its end. Returns whether it succeeded, and its output.
 pub(crate) fn run(arguments: &[&str]) -> (bool, String, String) {
     let output = Command::new(BINARY).args(arguments).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

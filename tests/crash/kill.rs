@@ -6,7 +6,7 @@ use crate::load::{Home, Load, Plan, Random, Told};
 
 const STORAGE: &str = "  segment_bytes: 256KiB\n";
 
-/// The same journal is killed again and again, at moments that differ.
+/// Kills exporters on the same journal repeatedly, at different moments.
 pub(crate) fn at_random_moments(rounds: &Rounds) -> String {
     let directory = tempfile::tempdir().unwrap();
     let home = Home::in_directory(directory.path(), directory.path(), STORAGE);
@@ -36,7 +36,7 @@ pub(crate) fn at_random_moments(rounds: &Rounds) -> String {
     )
 }
 
-/// The kill follows the answer by less than a millisecond.
+/// Kills the exporter less than a millisecond after its answer.
 pub(crate) fn right_after_a_halt(rounds: &Rounds) -> String {
     let rounds = rounds.of(10);
     let directory = tempfile::tempdir().unwrap();

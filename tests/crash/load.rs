@@ -1,7 +1,7 @@
-//! Clients that write down what was acknowledged, and the check that all of it is there.
+//! Clients that record which orders were acknowledged, and the check that all of them were kept.
 //!
-//! Invariant: an order counts as acknowledged when the whole answer 200 has been read. What was sent
-//! and not answered may be there or not, but once.
+//! Invariant: an order counts as acknowledged when the complete answer 200 has been read. An order
+//! without an answer may be kept or not, but at most once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -24,7 +24,7 @@ pub(crate) struct Answer {
 pub(crate) struct Client(BufReader<TcpStream>);
 
 impl Client {
-    /// Connects; none when nobody listens.
+    /// Connects. `None` if nothing listens.
     pub(crate) fn connect(address: SocketAddr) -> Option<Self> {
         let stream = TcpStream::connect_timeout(&address, SOON).ok()?;
         stream.set_read_timeout(Some(SOON)).unwrap();
@@ -32,7 +32,7 @@ impl Client {
         Some(Self(BufReader::new(stream)))
     }
 
-    /// Sends a request and reads the answer; none when the connection ends before the answer does.
+    /// Sends a request and reads the answer. `None` if the connection ends before the answer is complete.
     pub(crate) fn send(&mut self, method: &str, path: &str, body: &str) -> Option<Answer> {
         let mut request = format!("{method} {path} HTTP/1.1\r\nhost: exporter\r\n");
         write!(request, "content-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len())
@@ -86,11 +86,11 @@ impl Told {
 /// How clients post.
 #[derive(Clone)]
 pub(crate) struct Plan {
-    /// Stands in front of every id, so that no two plans share one.
+    /// Prefix of every id, so that no two plans share one.
     pub(crate) name: String,
     pub(crate) clients: usize,
     pub(crate) orders_per_request: usize,
-    /// Ends by itself after so many requests of each client.
+    /// Number of requests after which each client stops.
     pub(crate) requests_max: usize,
 }
 
@@ -143,7 +143,7 @@ fn post(address: SocketAddr, plan: &Plan, number: usize, told: &Sender<()>) -> T
         };
         if answer.status == 200 {
             result.acknowledged.extend(ids);
-            // Whoever waited may have heard enough.
+            // The receiver may have stopped waiting.
             told.send(()).ok();
         } else {
             *result.refused.entry(answer.status).or_default() += 1;
@@ -173,7 +173,7 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// In a directory that exists; `storage` are further lines of that section.
+    /// In an existing directory. `storage` holds further lines of that section of the configuration.
     pub(crate) fn in_directory(config: &Path, journal: &Path, storage: &str) -> Self {
         let home = Self { config: config.join("exporter.yml"), journal: journal.join("journal") };
         let path = home.journal.display();
@@ -182,7 +182,7 @@ impl Home {
         home
     }
 
-    /// The orders in the journal and how often each of them stands there, read without an exporter.
+    /// The orders in the journal and the number of times each occurs, read without an exporter.
     pub(crate) fn recorded(&self) -> BTreeMap<String, u64> {
         let directory = self.journal.display().to_string();
         let (well, out, err) =
@@ -197,8 +197,8 @@ impl Home {
         orders
     }
 
-    /// Checks what a restarted exporter knows against what its clients wrote down. Orders that are
-    /// lost.
+    /// Compares the orders of a restarted exporter with the orders that clients recorded. Returns the lost
+    /// orders.
     pub(crate) fn check(&self, exporter: &Exporter, told: &Told) -> Orders {
         let recorded = self.recorded();
         let twice: Vec<&String> =
@@ -219,13 +219,13 @@ impl Home {
     }
 }
 
-/// A sample of a scrape; 0 when it is not there.
+/// The value of a sample of a scrape. 0 if there is none.
 pub(crate) fn figure(metrics: &str, series: &str) -> f64 {
     let line = metrics.lines().find_map(|line| line.strip_prefix(series));
     line.map_or(0.0, |value| value.trim().parse().unwrap())
 }
 
-/// Numbers that look random and are the same in every run.
+/// Pseudo-random numbers, the same in every run.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {

@@ -1,11 +1,12 @@
-//! Crashes of the real binary: kill -9, power cuts, disks that fail, fill up or are slow.
+//! Crashes of the real binary: kill -9, power cuts, and disks that fail, fill up or are slow.
 //!
 //! Run by `tests/run crash`, as root and with strace: it traces the binary, mounts file systems, and
-//! takes some minutes. Output: a line for each test with its rounds and what was lost. Invariants: what
-//! a client wrote down after a 2xx is there after every restart, exactly once; a machine on which a
-//! test cannot run fails it.
+//! takes some minutes. Output: a line for each test with its rounds and losses. Invariants: everything
+//! that a client recorded after a 2xx is there after every restart, exactly once; a test that cannot run
+//! on this machine fails.
 //!
-//! `cargo test --test crash -- NAME...` runs only these; CRASH_ROUNDS=10 makes ten times the rounds.
+//! `cargo test --test crash -- NAME...` runs only these tests; CRASH_ROUNDS=10 runs ten times as many
+//! rounds.
 
 #![expect(
     clippy::expect_used,
@@ -25,7 +26,7 @@ mod matrix;
 mod power;
 mod disk;
 
-/// A test: its name, and what runs it and says what it did.
+/// A test: its name, and a function that runs it and returns a summary.
 type Test = (&'static str, fn(&Rounds) -> String);
 
 /// All of them.
@@ -49,7 +50,7 @@ struct Rounds {
 }
 
 impl Rounds {
-    /// That many in CI, more by hand.
+    /// This many in CI, more when run manually.
     fn of(&self, rounds: u64) -> u64 {
         rounds * self.factor
     }

@@ -1,7 +1,7 @@
-//! The crash matrix: the process is killed in its n-th call of one kind, for each n.
+//! The crash matrix: the process is killed in its n-th system call of one kind, for each n.
 //!
-//! strace counts the calls of each thread by itself, so an early n meets the start and the thread that
-//! makes segments, a later one the writer.
+//! strace counts the calls of each thread separately, so a small n hits the start and the thread that
+//! preallocates segments, and a larger one the writer.
 
 use std::os::unix::process::ExitStatusExt;
 use std::sync::Mutex;
@@ -11,9 +11,9 @@ use crate::Rounds;
 use crate::exporter::{Ended, Exporter};
 use crate::load::{Home, Load, Orders, Plan, Told, orders};
 
-/// The last n.
+/// The largest n.
 const CALLS: u64 = 60;
-/// How many are tried at one time.
+/// Number of runs at one time.
 const AT_ONCE: usize = 4;
 
 pub(crate) fn fdatasync(rounds: &Rounds) -> String {
@@ -36,7 +36,7 @@ struct Matrix<'a> {
     orders_per_request: usize,
 }
 
-/// What came of it.
+/// The result of a run.
 #[derive(Default)]
 struct Outcome {
     acknowledged: usize,
@@ -95,7 +95,7 @@ impl Matrix<'_> {
         let exporter = Exporter::start(&home.config);
         let lost = home.check(&exporter, &told);
         assert!(lost.is_empty(), "{call} {n}: lost {lost:?}");
-        // It goes on where it was.
+        // A restart continues where the process was killed.
         let more = Orders::from(["after".to_owned()]);
         let answer = exporter.client().send("POST", "/api/v1/events", &orders(&more)).unwrap();
         assert_eq!(answer.status, 200, "{call} {n}: {answer:?}");

@@ -1,12 +1,12 @@
-//! File systems of our own: ext4 in a file, and memory of a fixed size.
+//! Private file systems: ext4 in a file, and a tmpfs of a fixed size.
 //!
-//! Invariant: what was mounted is unmounted when its value goes.
+//! Invariant: a file system is unmounted when its value is dropped.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Fails loudly where the tests cannot run: a test that is left out proves nothing.
+/// Fails if the tests cannot run here: a skipped test proves nothing.
 pub(crate) fn require_root_and_tools() {
     for (tool, argument) in [("strace", "-V"), ("mount", "-V"), ("mkfs.ext4", "-V")] {
         let found = Command::new(tool).arg(argument).output();
@@ -16,7 +16,7 @@ pub(crate) fn require_root_and_tools() {
     assert_eq!(id, b"0\n", "run as root: file systems are mounted and processes traced");
 }
 
-/// Runs a tool that must succeed.
+/// Runs a tool. Panics if it fails.
 fn must(tool: &str, arguments: &[&str]) {
     let output = Command::new(tool).args(arguments).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
@@ -37,7 +37,7 @@ impl Mounted {
         Self { path: path.to_owned() }
     }
 
-    /// Mounts memory of that many KiB.
+    /// Mounts a tmpfs of this many KiB.
     pub(crate) fn memory(path: &Path, kib: u64) -> Self {
         std::fs::create_dir_all(path).unwrap();
         let size = format!("size={kib}k");
@@ -45,7 +45,7 @@ impl Mounted {
         Self { path: path.to_owned() }
     }
 
-    /// Gives mounted memory another size.
+    /// Resizes a mounted tmpfs.
     pub(crate) fn resize(&self, kib: u64) {
         let size = format!("remount,size={kib}k");
         must("mount", &["-o", &size, &self.path.display().to_string()]);
@@ -59,13 +59,13 @@ impl Drop for Mounted {
     }
 }
 
-/// An image of an empty ext4 of that many MiB.
+/// An image of an empty ext4 file system of this many MiB.
 pub(crate) fn make_image(image: &Path, mib: u64) {
     File::create(image).unwrap().set_len(mib << 20).unwrap();
     must("mkfs.ext4", &["-q", "-F", &image.display().to_string()]);
 }
 
-/// What is on the disk of an image at this moment, as another image.
+/// A copy of an image as it is on the disk at this moment.
 pub(crate) fn copy_image(from: &Path, to: &Path) {
     must("cp", &["--sparse=always", &from.display().to_string(), &to.display().to_string()]);
 }

@@ -1,7 +1,8 @@
-//! Power cuts: what is on the disk at one moment, and nothing of what was only in memory.
+//! Power cuts: the exporter restarts with the data that was on the disk at one moment, without the data
+//! that was only in memory.
 //!
-//! The journal lives on ext4 in a file. Under load the exporter is stopped, and the file copied: it
-//! holds what was written to the disk so far. What waits in the cache of the file system is not in it,
+//! The journal is on an ext4 file system in a file. Under load the exporter is stopped and the file is
+//! copied. The copy has the data written to the disk so far, and not the page cache of the file system,
 //! as after a power cut. The exporter then starts on the copy.
 
 use crate::Rounds;
@@ -25,7 +26,7 @@ pub(crate) fn cut(rounds: &Rounds) -> String {
     )
 }
 
-/// The same without a sync for each batch must lose, or the test above proves nothing.
+/// Without a sync for each batch, power cuts must lose data. Otherwise the test above proves nothing.
 pub(crate) fn control_without_sync(rounds: &Rounds) -> String {
     let rounds = rounds.of(5);
     let (mut acknowledged, mut gone) = (0, 0);
@@ -42,7 +43,7 @@ pub(crate) fn control_without_sync(rounds: &Rounds) -> String {
     )
 }
 
-/// One power cut: what the clients wrote down, and what of it is not there afterwards.
+/// One power cut. Returns the recorded orders, and those of them that were lost.
 fn cut_once(round: u64, storage: &str) -> (Told, Orders) {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);

@@ -1,4 +1,4 @@
-//! What a flood does: nothing grows without bound, and what is dropped is counted.
+//! Floods of input: nothing grows without bound, and everything dropped is counted.
 
 use trading_exporter::domain::ids::Symbol;
 use trading_exporter::domain::limits;
@@ -18,7 +18,7 @@ fn submit(order: usize, symbol: &str) -> String {
 }
 
 #[test]
-fn symbols_beyond_the_bound_are_not_monitored_and_say_so() {
+fn symbols_beyond_the_bound_are_reported_as_not_monitored() {
     let symbols = SymbolSettings { max: 3, ..SymbolSettings::default() };
     let mut fold = Fold::new(Settings { symbols, ..Settings::default() });
     let not_monitored = Verdict::Warned([Warning::NotMonitored].into_iter().collect());
@@ -43,7 +43,7 @@ fn symbols_beyond_the_bound_are_not_monitored_and_say_so() {
 }
 
 #[test]
-fn rows_of_symbols_beyond_the_bound_are_said_too_and_decide_as_configured() {
+fn rows_of_symbols_beyond_the_bound_are_reported_and_act_as_configured() {
     let check = |on_not_monitored: OnNotMonitored, expect: TradingState| {
         let symbols = SymbolSettings { max: 2, on_not_monitored };
         let mut fold = Fold::new(Settings { symbols, ..Settings::default() });
@@ -68,7 +68,7 @@ fn rows_of_symbols_beyond_the_bound_are_said_too_and_decide_as_configured() {
 }
 
 #[test]
-fn neither_accounts_nor_quotes_of_others_mute_a_drift() {
+fn accounts_and_quotes_of_others_cannot_hide_a_drift() {
     let drift = |account: &str, symbol: &str| {
         format!(
             r#"{{"type":"positions","account":"{account}","source":"local","positions":[{{"symbol":"{symbol}","quantity":1000}}]}}
@@ -90,7 +90,7 @@ fn neither_accounts_nor_quotes_of_others_mute_a_drift() {
 }
 
 #[test]
-fn a_snapshot_too_old_to_be_judged_and_a_clock_ahead_are_said() {
+fn a_snapshot_too_old_to_compare_and_a_clock_ahead_are_reported() {
     let mut fold = Fold::new(Settings::default());
     let said = |warning: Warning| [Verdict::Warned([warning].into_iter().collect())];
     let old =
@@ -128,13 +128,13 @@ fn orders_without_a_submission_age_out() {
     fold.wait(3_601);
     let account = fold.monitor.account("default").expect("the account");
     assert_eq!(account.execution.dropped(), (0, 1));
-    // The position that it moved stands.
+    // Its effect on the position remains.
     let position = account.books.positions(&account.symbols).next().expect("a position");
     assert_eq!(position.ledger.to_string(), "5");
 }
 
 #[test]
-fn ids_are_forgotten_by_number() {
+fn the_oldest_ids_are_forgotten_beyond_the_bound() {
     let ingest = IngestSettings { horizon_ids: 3, ..IngestSettings::default() };
     let mut fold = Fold::new(Settings { ingest, ..Settings::default() });
     let quote = |n: usize| {
@@ -150,7 +150,7 @@ fn ids_are_forgotten_by_number() {
 }
 
 #[test]
-fn accounts_have_a_bound() {
+fn the_number_of_accounts_is_bounded() {
     let mut fold = Fold::new(Settings::default());
     let quote = |n: usize| format!(r#"{{"type":"quote","account":"A{n}","symbol":"X","price":1}}"#);
     for n in 0..limits::ACCOUNTS_MAX {
@@ -162,7 +162,7 @@ fn accounts_have_a_bound() {
 }
 
 #[test]
-fn an_order_has_a_bound_of_facts() {
+fn the_number_of_facts_of_an_order_is_bounded() {
     let mut fold = Fold::new(Settings::default());
     let fill = |n: usize| {
         format!(
@@ -176,7 +176,7 @@ fn an_order_has_a_bound_of_facts() {
 }
 
 #[test]
-fn an_order_has_a_bound_of_ids() {
+fn the_number_of_ids_of_an_order_is_bounded() {
     let mut fold = Fold::new(Settings::default());
     let replace = |n: usize| {
         format!(
@@ -190,7 +190,7 @@ fn an_order_has_a_bound_of_ids() {
 }
 
 #[test]
-fn a_symbol_has_a_bound_of_currencies() {
+fn the_number_of_currencies_of_a_symbol_is_bounded() {
     let fill = |order: &str, currency: &str, more: &str| {
         format!(
             r#"{{"type":"order_filled","order_id":"{order}","fill_id":"{currency}","quantity":1,"price":1,"fee":1,"fee_currency":"{currency}"{more}}}"#
@@ -212,7 +212,7 @@ fn a_symbol_has_a_bound_of_currencies() {
     assert_eq!(fold.lines(&fill("O2", "ONE", r#","symbol":"X","side":"buy""#)), refused);
     let again = fill("O1", "USD", "") + &fill("O2", "C1", r#","symbol":"X","side":"buy""#);
     assert_eq!(fold.lines(&again), [Verdict::Accepted, Verdict::Accepted]);
-    // Fees wait for the symbol, and the event that tells it is refused.
+    // Fees wait for the symbol, and the event that names it is rejected.
     assert_eq!(fold.lines(&fill("O3", "TWO", "")), [Verdict::Accepted]);
     assert_eq!(fold.lines(&submit(3, "X")), refused);
     let joins = r#"{"type":"order_replaced","order_id":"O1","new_order_id":"O3"}"#;
@@ -221,7 +221,7 @@ fn a_symbol_has_a_bound_of_currencies() {
 }
 
 #[test]
-fn a_huge_quantity_leaves_no_trace_in_the_window() {
+fn a_huge_quantity_does_not_distort_the_window() {
     let mut settings = Settings::default();
     settings.window.orders = 2;
     let mut fold = Fold::new(settings);
@@ -262,7 +262,7 @@ fn a_huge_quantity_leaves_no_trace_in_the_window() {
 }
 
 #[test]
-fn a_wild_price_leaves_no_trace_in_the_window() {
+fn an_absurd_price_does_not_distort_the_window() {
     let mut settings = Settings::default();
     settings.window.orders = 1;
     let mut fold = Fold::new(settings);
@@ -289,7 +289,7 @@ fn a_wild_price_leaves_no_trace_in_the_window() {
 }
 
 #[test]
-fn ids_are_forgotten_by_age_and_contradicted_within_it() {
+fn ids_expire_by_age_and_conflict_before_that() {
     let defaults = IngestSettings::default();
     assert_eq!(defaults.horizon, std::time::Duration::from_hours(24));
     assert_eq!((defaults.horizon_ids, defaults.event_age_max), (1_000_000, None));
@@ -309,7 +309,7 @@ fn ids_are_forgotten_by_age_and_contradicted_within_it() {
 }
 
 #[test]
-fn old_events_are_taken_unless_an_age_is_set() {
+fn old_events_are_accepted_unless_a_maximum_age_is_set() {
     let quote = r#"{"type":"quote","symbol":"X","price":1,"time":"1999-12-31T23:59:59Z"}"#;
     assert_eq!(Fold::new(Settings::default()).lines(quote), [Verdict::Accepted]);
     let event_age_max = Some(std::time::Duration::from_hours(1));
@@ -321,7 +321,7 @@ fn old_events_are_taken_unless_an_age_is_set() {
 }
 
 #[test]
-fn changes_from_the_future_make_no_symbol_unjudgeable() {
+fn changes_dated_in_the_future_do_not_stop_comparison() {
     let mut fold = Fold::new(Settings::default());
     let books = |fold: &mut Fold, broker: i64| {
         for (source, quantity) in [("broker", broker), ("local", 0)] {

@@ -1,4 +1,4 @@
-//! The budget of series folds labels and nothing else: every symbol stays watched.
+//! The series budget folds labels and nothing else: every symbol is still monitored.
 
 #![expect(
     clippy::cast_precision_loss,
@@ -35,7 +35,7 @@ fn drift(account: &str, symbol: &str, local: u32, broker: u32) -> String {
     side("local", local) + "\n" + &side("broker", broker) + "\n"
 }
 
-/// An order of a symbol that is filled.
+/// A filled order of a symbol.
 fn filled(id: usize, account: &str, symbol: &str) -> String {
     format!(
         r#"{{"type":"order_submitted","account":"{account}","order_id":"{id}","symbol":"{symbol}","side":"buy","quantity":1}}
@@ -63,7 +63,7 @@ fn scrape(snapshot: &mut ScrapeSnapshot, fold: &Fold) -> BTreeMap<String, f64> {
     all
 }
 
-/// The same, without the exporter's own.
+/// The samples of the state, without those of the exporter's own process.
 fn of_state(samples: &BTreeMap<String, f64>) -> usize {
     let is_own = |series: &&String| {
         ["trading_exporter_", "process_"].iter().any(|name| series.starts_with(name))
@@ -83,7 +83,7 @@ fn series(name: &str, symbol: &str) -> String {
 }
 
 #[test]
-fn each_of_two_thousand_symbols_is_watched_and_the_exposition_keeps_its_budget() {
+fn two_thousand_symbols_are_monitored_within_the_series_budget() {
     for max in [Settings::default().series.max, 2_000] {
         let mut fold = Fold::new(settings(max));
         let mut lines = String::new();
@@ -118,7 +118,7 @@ fn each_of_two_thousand_symbols_is_watched_and_the_exposition_keeps_its_budget()
 }
 
 #[test]
-fn a_halt_by_a_symbol_that_is_folded_is_shown_and_its_counters_stay_in_the_sum() {
+fn a_halt_by_a_folded_symbol_is_shown_and_its_counters_stay_in_the_sum() {
     let mut fold = Fold::new(settings(1_500));
     for n in 0..100 {
         fold.lines(&filled(n, "paper", &format!("S{n}")));
@@ -135,7 +135,7 @@ fn a_halt_by_a_symbol_that_is_folded_is_shown_and_its_counters_stay_in_the_sum()
     assert_eq!(halted.get(&severity), Some(&3.0));
     assert!(!halted.contains_key(&fills("S99")));
     assert!(halted[&fills("__other__")] >= before[&fills("__other__")]);
-    // The drift is over, and the cause of the halt still names it.
+    // The drift has cleared, and the cause of the halt still names it.
     fold.lines(&drift("paper", "S99", 1, 1));
     assert_eq!(scrape(&mut snapshot, &fold).get(&severity), Some(&0.0));
 }
@@ -160,7 +160,7 @@ fn nothing_is_folded_below_the_budget_and_the_largest_account_pays() {
 }
 
 #[test]
-fn counters_of_the_sum_never_go_down_and_what_is_active_comes_back() {
+fn counters_of_the_sum_never_decrease_and_active_symbols_return() {
     let mut fold = Fold::new(settings(3_000));
     let mut snapshot = ScrapeSnapshot::default();
     let mut before: BTreeMap<String, f64> = BTreeMap::new();
@@ -189,7 +189,7 @@ fn counters_of_the_sum_never_go_down_and_what_is_active_comes_back() {
     };
     let few = symbols(&check(&fold, &mut snapshot));
     assert!(few < 120);
-    // A larger budget: all come back, and what they added to the sum stays in it.
+    // With a larger budget all symbols return, and their share of the sum stays in it.
     fold.apply(Entry::Settings(Arc::new(settings(100_000))));
     let all = check(&fold, &mut snapshot);
     assert_eq!(symbols(&all), 120 + 1);
@@ -202,7 +202,7 @@ fn counters_of_the_sum_never_go_down_and_what_is_active_comes_back() {
 }
 
 #[test]
-fn strategies_and_venues_fold_when_no_symbol_is_left_to() {
+fn strategies_and_venues_fold_after_all_symbols() {
     let mut settings = settings(1_500);
     settings.breakdowns.strategy = true;
     settings.breakdowns.venue = true;
@@ -231,7 +231,7 @@ fn strategies_and_venues_fold_when_no_symbol_is_left_to() {
 }
 
 #[test]
-fn components_fold_last_and_one_that_is_not_well_is_shown() {
+fn components_fold_last_and_unhealthy_ones_are_shown() {
     let heartbeats = |status: &str| {
         let line = |n: usize| {
             let account = format!("A{}", n / 90);
@@ -259,7 +259,7 @@ fn components_fold_last_and_one_that_is_not_well_is_shown() {
 }
 
 #[test]
-fn what_is_counted_is_what_is_written() {
+fn the_counted_series_are_those_written() {
     for max in [100_000, 2_000] {
         let mut fold = Fold::new(settings(max));
         for n in 0..100 {

@@ -1,4 +1,4 @@
-//! What a version of the program decided stays decided, also where a later one judges otherwise.
+//! Decisions of one version remain in force, also if a later version would decide otherwise.
 
 use trading_exporter::domain::audit::{AuditAction, AuditEntry};
 use trading_exporter::domain::control::{Control, Decided};
@@ -10,7 +10,7 @@ use trading_exporter::domain::units::Decimal;
 
 use crate::flow::{Fold, decode};
 
-/// One version: it writes its decisions behind the records that led to them.
+/// One version of the program: it writes each decision after the record that led to it.
 struct Version {
     fold: Fold,
     log: Vec<Entry>,
@@ -53,7 +53,7 @@ fn lines(fold: &Fold) -> Vec<AuditEntry> {
     fold.monitor.audit().newest(|_| true).into_iter().cloned().collect()
 }
 
-/// A version that would take a thousand shares for nothing.
+/// A version for which a thousand shares are no drift.
 fn lenient() -> Settings {
     let lax = |n: i64| PerSeverity {
         minor: Decimal::from(n),
@@ -91,7 +91,7 @@ fn release(epoch: u64) -> Entry {
 }
 
 #[test]
-fn the_same_version_reaches_all_of_it_again() {
+fn the_same_version_repeats_all_decisions() {
     let mut version = halted();
     assert!(matches!(version.live(release(1)), Verdict::Decided { .. }));
     let controls = version.log.iter().filter(|e| matches!(e, Entry::Control(_))).count();
@@ -102,7 +102,7 @@ fn the_same_version_reaches_all_of_it_again() {
 }
 
 #[test]
-fn a_halt_that_a_later_version_does_not_reach_stands_and_is_told() {
+fn a_halt_that_a_later_version_would_not_set_remains_and_is_reported() {
     let version = halted();
     let later = Version::replay(lenient(), &version.log);
     let permit = later.monitor.permit("paper");
@@ -115,7 +115,7 @@ fn a_halt_that_a_later_version_does_not_reach_stands_and_is_told() {
 }
 
 #[test]
-fn what_was_released_stays_released() {
+fn released_causes_stay_released() {
     let mut version = halted();
     assert!(matches!(version.live(release(1)), Verdict::Decided { .. }));
     let later = Version::replay(lenient(), &version.log);
@@ -123,7 +123,7 @@ fn what_was_released_stays_released() {
     let last = lines(&later).remove(0);
     assert_eq!(last.action, AuditAction::ForcedRelease);
 
-    // A version that counts changes otherwise refuses the release, and keeps it all the same.
+    // A version that counts changes differently would reject the release, and still keeps it.
     let mut log = version.log.clone();
     let halt = Entry::Decision(Decision::Halt {
         account: Account::all(),
@@ -139,7 +139,7 @@ fn what_was_released_stays_released() {
 }
 
 #[test]
-fn a_cause_whose_id_is_taken_gets_another() {
+fn a_cause_whose_id_is_in_use_gets_another() {
     let version = halted();
     let mut log = vec![Entry::Decision(Decision::Halt {
         account: Account::new("other").expect("an account"),
@@ -154,7 +154,7 @@ fn a_cause_whose_id_is_taken_gets_another() {
 }
 
 #[test]
-fn a_reconcile_that_is_not_reached_is_a_line_of_the_audit_trail() {
+fn a_reconcile_that_is_not_repeated_is_in_the_audit_trail() {
     let mut version = Version::new(Settings::default());
     for _ in 0..3 {
         version.lines(&APART.replace("60", "99").replace("187", "5"));

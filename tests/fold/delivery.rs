@@ -1,8 +1,8 @@
-//! An engine and a broker over a flow of order events, as an exporter hears of them: lists of both
-//! sides with phases of their own, the broker's older than their dates, reports that come late.
+//! Simulated delivery of an engine's and a broker's data to the exporter: position lists of both sides
+//! with different phases, the broker's older than their dates, and late reports.
 //!
-//! Input: events as JSON with `time_ns`, how lists and reports come, and what goes wrong. Output:
-//! [`Delivery`]s in the order of receipt. The same seed gives the same.
+//! Input: events as JSON with `time_ns`, the timing of lists and reports, and faults. Output:
+//! [`Delivery`]s in the order of receipt. The same seed gives the same deliveries.
 
 use std::collections::BTreeMap;
 
@@ -11,37 +11,37 @@ use trading_exporter::domain::units::{Decimal, parse_decimal};
 
 /// Nanoseconds in a second.
 pub(crate) const SECOND: i64 = 1_000_000_000;
-/// How long before the first event both sides say that they hold nothing.
+/// Time of the first, empty lists of both sides, before the first event.
 pub(crate) const LEAD: i64 = 30 * SECOND;
 
-/// How lists and reports come. Times in nanoseconds.
+/// Timing of lists and reports, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ways {
-    /// From one local list to the next, from one of the broker's to the next.
+    /// Intervals of the local lists and of the broker's lists.
     pub(crate) periods: [i64; 2],
-    /// A list of the broker's is up to this old at its date.
+    /// Greatest age of a broker's list at its date.
     pub(crate) lag_max: i64,
-    /// The engine's events and lists come up to this late.
+    /// Greatest delay of the engine's events and lists.
     pub(crate) delay_max: i64,
-    /// All of them by one way, in order; else each by a way of its own.
+    /// Whether all use one connection, in order. Otherwise each has its own delay.
     pub(crate) in_order: bool,
     pub(crate) seed: u64,
 }
 
-/// What goes wrong with a symbol, from a time on.
+/// A fault in a symbol, from a time on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
-    /// Somebody trades at the broker, by hand.
+    /// Somebody trades manually at the broker.
     External(Decimal),
-    /// The engine never hears of a fill.
+    /// The engine never receives a fill.
     MissingFill,
-    /// It reports a fill and forgets to book it.
+    /// The engine reports a fill and does not book it.
     ForgottenFill,
-    /// It forgets the symbol.
+    /// The engine loses the symbol.
     LostSymbol,
 }
 
-/// A fault, where and when.
+/// A fault with its symbol and time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wrong<'a> {
     pub(crate) fault: Fault,
@@ -49,16 +49,16 @@ pub(crate) struct Wrong<'a> {
     pub(crate) at: i64,
 }
 
-/// What comes in one request.
+/// The content of one request.
 #[derive(Clone, Debug)]
 pub(crate) struct Delivery {
-    /// When, on the clock of the events.
+    /// Time of receipt, on the clock of the events.
     pub(crate) at: i64,
     pub(crate) event: Value,
     pub(crate) is_list: bool,
 }
 
-/// A change of position, with the price it was made at.
+/// A change of a position, with its price.
 #[derive(Clone, Copy, Debug)]
 struct Move {
     at: i64,
@@ -66,10 +66,10 @@ struct Move {
     price: Option<Decimal>,
 }
 
-/// What a side holds, by symbol.
+/// The positions of one side, by symbol.
 type Course = BTreeMap<String, Vec<Move>>;
 
-/// Events and lists in the order in which they are received, for the events' time and `tail` longer.
+/// Events and lists in order of receipt, until `tail` after the last event.
 pub(crate) fn deliver(
     events: &[Value],
     ways: &Ways,
@@ -93,7 +93,7 @@ pub(crate) fn deliver(
     for time in (first + phase..last).step_by(usize::try_from(ways.periods[0]).unwrap()) {
         queue.push((time, local_list(&local, time, wrong), true));
     }
-    // Of one time: the events first.
+    // At equal times, events come first.
     queue.sort_by_key(|(time, _, is_list)| (*time, *is_list));
     let mut all = vec![
         Delivery { at: first - LEAD, event: list("local", first - LEAD, []), is_list: true },
@@ -115,7 +115,7 @@ pub(crate) fn deliver(
     all
 }
 
-/// When the books begin to differ.
+/// Time from which the books differ.
 pub(crate) fn begins(events: &[Value], wrong: &Wrong<'_>) -> i64 {
     missed_fill(events, wrong).map_or(wrong.at, |place| time_of(&events[place]))
 }
@@ -167,7 +167,7 @@ fn sum(changes: &[Move], at: i64) -> Decimal {
     changes.iter().take_while(|change| change.at <= at).map(|change| change.change).sum()
 }
 
-/// The fill that goes wrong: the first one from that time on.
+/// The faulty fill: the first one from that time on.
 fn missed_fill(events: &[Value], wrong: &Wrong<'_>) -> Option<usize> {
     let goes_wrong = matches!(wrong.fault, Fault::MissingFill | Fault::ForgottenFill);
     let is_it = |event: &Value| {

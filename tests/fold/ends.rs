@@ -1,4 +1,4 @@
-//! When an order is filled: by its quantity, by its notional, or because the venue says so.
+//! When an order counts as filled: by its quantity, by its notional, or by a last fill.
 
 use trading_exporter::domain::account::AccountState;
 use trading_exporter::domain::execution::counters::Outcome;
@@ -31,7 +31,7 @@ const LAST: &str = r#","final":true"#;
 const NOTIONAL: &str = r#""notional":1000"#;
 
 #[test]
-fn an_order_by_notional_is_filled_by_nearly_all_of_it_or_by_a_last_fill() {
+fn an_order_by_notional_is_filled_within_a_tolerance_or_by_a_last_fill() {
     let check = |lines: &str, expect: Option<Outcome>| {
         let mut fold = Fold::new(Settings::default());
         fold.lines(&(submit(NOTIONAL) + lines));
@@ -53,7 +53,7 @@ fn an_order_by_notional_is_filled_by_nearly_all_of_it_or_by_a_last_fill() {
 }
 
 #[test]
-fn the_notional_is_money_and_a_contract_is_many_units() {
+fn notional_includes_the_contract_multiplier() {
     let mut settings = Settings::default();
     settings.instruments.default = Instrument { multiplier: 100.into(), ..Instrument::default() };
     let mut fold = Fold::new(settings);
@@ -64,7 +64,7 @@ fn the_notional_is_money_and_a_contract_is_many_units() {
 }
 
 #[test]
-fn after_a_last_fill_nothing_of_a_quantity_is_left_either() {
+fn after_a_last_fill_no_quantity_is_left_either() {
     let mut fold = Fold::new(Settings::default());
     fold.lines(&(submit(r#""quantity":100"#) + &fill("a", "60", LAST)));
     assert_eq!(outcome(&fold), Some(Outcome::Filled));
@@ -79,7 +79,7 @@ fn after_a_last_fill_nothing_of_a_quantity_is_left_either() {
 }
 
 #[test]
-fn a_later_quantity_reopens_what_a_last_fill_ended() {
+fn a_later_quantity_reopens_an_order_ended_by_a_last_fill() {
     let mut fold = Fold::new(Settings::default());
     fold.lines(&(submit(r#""quantity":100"#) + &fill("a", "60", "")));
     fold.lines(&fill("a", "60", LAST));

@@ -1,5 +1,5 @@
-//! Missing evidence: books that never came or grew old, an engine gone quiet, silent components;
-//! that each is seen, and latched where the settings ask for it.
+//! Missing evidence: books that never arrived or are too old, silent engines, silent components. Each is
+//! detected, and latched if the settings say so.
 
 use trading_exporter::domain::evidence::missing;
 use trading_exporter::domain::ids::{Account, Actor};
@@ -23,7 +23,7 @@ fn failed(source: &str) -> String {
 
 const ENGINE_LIVES: &str = r#"{"type":"heartbeat","account":"paper","component":"engine"}"#;
 
-/// What is missing of the account, by name.
+/// The names of the account's missing evidence.
 fn names(fold: &Fold) -> Vec<&'static str> {
     let account = fold.monitor.account("paper").expect("known");
     let since = missing(account, fold.monitor.now(), fold.monitor.settings());
@@ -47,13 +47,13 @@ fn release(fold: &mut Fold, force: bool) -> Verdict {
 }
 
 #[test]
-fn a_book_that_never_came_is_missing() {
+fn a_book_that_never_arrived_is_missing() {
     let check = |source: &str, other: &str, expect: &str| {
         let mut fold = Fold::new(Settings::default());
         fold.lines(&positions(source));
         for _ in 0..179 {
             fold.wait(1);
-            // A fetch that fails brings nothing.
+            // A failed fetch is no evidence.
             fold.lines(&(positions(source) + "\n" + &failed(other)));
         }
         fold.wait(1);
@@ -82,7 +82,7 @@ fn a_book_that_is_too_old_is_missing() {
 }
 
 #[test]
-fn an_engine_is_silent_whatever_its_broker_sends() {
+fn a_broker_s_data_does_not_end_an_engine_s_silence() {
     let mut settings = Settings::default();
     settings.missing_evidence.engine_silent_after = Some(std::time::Duration::from_secs(30));
     let mut fold = Fold::new(settings);
@@ -150,22 +150,22 @@ fn halting() -> Fold {
 }
 
 #[test]
-fn it_latches_until_a_person_releases_it() {
+fn missing_evidence_latches_until_a_person_releases_it() {
     let mut fold = halting();
     let both = positions("local") + "\n" + &positions("broker");
     fold.lines(&both);
     fold.wait(182);
     assert_eq!(state(&fold), TradingState::Halted);
     assert_eq!(release(&mut fold, false), Verdict::Refused(Refusal::CauseOpen));
-    // A person who knew releases it, and the same evidence does not halt again.
+    // A person releases it, and the same missing evidence does not halt again.
     assert!(matches!(release(&mut fold, true), Verdict::Decided { .. }));
     fold.wait(10);
     assert_eq!(state(&fold), TradingState::Active);
-    // It was there again, and is missing again.
+    // It was present again, and is missing again.
     fold.lines(&both);
     fold.wait(182);
     assert_eq!(state(&fold), TradingState::Halted);
-    // That it is there releases nothing.
+    // Its return releases nothing.
     fold.lines(&both);
     fold.wait(1);
     assert_eq!(state(&fold), TradingState::Halted);
@@ -174,7 +174,7 @@ fn it_latches_until_a_person_releases_it() {
 }
 
 #[test]
-fn what_was_missed_while_the_exporter_was_down_halts_nobody() {
+fn evidence_missed_while_the_exporter_was_down_halts_nobody() {
     let mut fold = halting();
     let both = positions("local") + "\n" + &positions("broker");
     fold.lines(&both);
@@ -187,7 +187,7 @@ fn what_was_missed_while_the_exporter_was_down_halts_nobody() {
 }
 
 #[test]
-fn a_component_that_falls_silent_halts_unless_silence_is_not_meant() {
+fn a_silent_component_halts_unless_configured_otherwise() {
     let beat =
         r#"{"type":"heartbeat","account":"paper","component":"engine","interval_seconds":1}"#;
     let fails =
@@ -208,13 +208,13 @@ fn a_component_that_falls_silent_halts_unless_silence_is_not_meant() {
     assert_eq!((permit.state, permit.causes[0].kind), (TradingState::Halted, CauseKind::Component));
     let mut fold = silent(false);
     assert_eq!(state(&fold), TradingState::Active);
-    // That it says so itself is no silence.
+    // A component that reports a status is not silent.
     fold.lines(fails);
     assert_eq!(state(&fold), TradingState::Halted);
 }
 
 #[test]
-fn the_engine_does_not_overrule_what_the_broker_says() {
+fn the_engine_does_not_overrule_the_broker() {
     let mut settings = Settings::default();
     settings.health.halt_on_unhealthy = vec!["broker".to_owned()];
     let mut fold = Fold::new(settings);

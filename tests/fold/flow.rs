@@ -1,4 +1,4 @@
-//! Events and records without ceremony.
+//! A monitor for tests, fed with events as JSON lines.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use trading_exporter::wire::decode::{DecodeLimits, decode_ndjson};
 /// 2026-11-22T14:30:00Z, the receipt of the first record.
 pub(crate) const START_NANOS: i64 = 1_795_357_800_000_000_000;
 
-/// A monitor with its place in the journal.
+/// A monitor with the next sequence and the current time.
 pub(crate) struct Fold {
     pub(crate) monitor: Monitor,
     pub(crate) directives: Vec<Directive>,
@@ -27,7 +27,7 @@ impl Fold {
         Self { monitor, directives: Vec::new(), sequence: 0, now_nanos: START_NANOS }
     }
 
-    /// Lets time pass, in ticks of one second.
+    /// Advances time, in ticks of one second.
     pub(crate) fn wait(&mut self, seconds: u32) {
         for _ in 0..seconds {
             self.now_nanos += 1_000_000_000;
@@ -35,7 +35,7 @@ impl Fold {
         }
     }
 
-    /// Lets time pass in which the exporter does not run.
+    /// Advances time while the exporter is not running.
     pub(crate) fn skip(&mut self, seconds: i64) {
         self.now_nanos += seconds * 1_000_000_000;
     }

@@ -1,9 +1,9 @@
-//! A snapshot that an earlier build wrote is read by this one, and says the same.
+//! Golden snapshots: this build reads the snapshots of earlier builds, and shows the same state.
 //!
-//! `tests/fixtures/golden` holds one for each layout of the state. A field that was added without a
-//! default makes this fail: give it `#[serde(default)]`, or raise `STATE_VERSION` and keep reading
-//! the old layout. Before a layout was ever released its files may be removed: the test writes them
-//! anew, and fails once.
+//! `tests/fixtures/golden` has one for each layout of the state. The test fails if a field was added
+//! without a default: give it `#[serde(default)]`, or increment `STATE_VERSION` and keep reading the old
+//! layout. If a layout was never released, you may delete its files: the test writes new ones, and fails
+//! once.
 
 use std::fs;
 use std::path::PathBuf;
@@ -36,7 +36,7 @@ fn write() {
 }
 
 #[test]
-fn the_golden_snapshot_says_what_it_said() {
+fn golden_snapshots_still_show_the_same_state() {
     let Ok(expected) = fs::read_to_string(directory().join("metrics.txt")) else {
         write();
         panic!("the golden snapshot was written anew: commit it");

@@ -1,5 +1,5 @@
-//! Nothing is called drift while nothing is wrong, however lists and reports come; and what is wrong
-//! is found while the engine trades. Over a recorded hour, and over any stream of fills.
+//! No drift is reported while the books agree, for any timing of lists and reports, and every fault is
+//! found while the engine trades. Tested with a recorded hour, and with arbitrary streams of fills.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use trading_exporter::domain::time::Timestamp;
 use crate::delivery::{Delivery, Fault, Random, SECOND, Ways, Wrong, begins, deliver, time_of};
 use crate::flow::decode;
 
-/// What the exporter said while it was fed.
+/// The exporter's results during a run.
 #[derive(Debug, Default)]
 struct Said {
-    /// Differences that counted, when each first had that severity.
+    /// Confirmed drifts, with the time at which each first had its severity.
     drifts: Vec<(i64, DriftView)>,
-    /// When trading was halted.
+    /// Time of the halt.
     halted: Option<i64>,
 }
 
-/// Feeds deliveries to a monitor, with a tick every second.
+/// Applies deliveries to a monitor, with a tick every second.
 fn run(settings: Settings, deliveries: &[Delivery]) -> Said {
     let mut monitor = Monitor::new(Arc::new(settings));
     let (mut said, mut sequence, mut tick) = (Said::default(), 0, deliveries[0].at + SECOND);
@@ -70,8 +70,8 @@ fn recorded() -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
-/// Lists this often that are 0, 2 and 8 s old, reports 0, 1 and 3 s late.
-fn nothing_is_called_drift(periods: [i64; 2], settle_mode: SettleMode) {
+/// Lists at these intervals that are 0, 2 and 8 s old, with reports 0, 1 and 3 s late.
+fn check_no_drift(periods: [i64; 2], settle_mode: SettleMode) {
     let events = recorded();
     let mut settings = Settings::default();
     settings.drift.in_flight.settle_mode = settle_mode;
@@ -91,34 +91,34 @@ fn nothing_is_called_drift(periods: [i64; 2], settle_mode: SettleMode) {
 }
 
 #[test]
-fn a_recorded_hour_with_lists_every_5_s_is_no_drift() {
-    nothing_is_called_drift([5, 5], SettleMode::Heard);
+fn a_recorded_hour_with_lists_every_5_s_has_no_drift() {
+    check_no_drift([5, 5], SettleMode::Heard);
 }
 
 #[test]
-fn a_recorded_hour_with_lists_every_20_s_is_no_drift() {
-    nothing_is_called_drift([20, 20], SettleMode::Heard);
+fn a_recorded_hour_with_lists_every_20_s_has_no_drift() {
+    check_no_drift([20, 20], SettleMode::Heard);
 }
 
 #[test]
-fn a_recorded_hour_with_lists_every_60_s_is_no_drift() {
-    nothing_is_called_drift([60, 60], SettleMode::Heard);
+fn a_recorded_hour_with_lists_every_60_s_has_no_drift() {
+    check_no_drift([60, 60], SettleMode::Heard);
 }
 
 #[test]
-fn a_recorded_hour_with_lists_every_10_and_60_s_is_no_drift() {
-    nothing_is_called_drift([10, 60], SettleMode::Heard);
+fn a_recorded_hour_with_lists_every_10_and_60_s_has_no_drift() {
+    check_no_drift([10, 60], SettleMode::Heard);
 }
 
 #[test]
-fn a_recorded_hour_of_an_engine_of_two_ways_is_no_drift() {
-    nothing_is_called_drift([20, 20], SettleMode::Always);
+fn a_recorded_hour_with_reordered_reports_has_no_drift() {
+    check_no_drift([20, 20], SettleMode::Always);
 }
 
-/// A fault in the middle of the hour: found within two periods of the lists, the time that a report
-/// may take, and the time of leaves, for orders are open all through the hour; and halted for as
-/// soon as four lists were not taken for those of a slow broker.
-fn is_found(fault: Fault, drift_type: DriftType, attribution: Attribution) {
+/// A fault in the middle of the hour is found within two list intervals plus the time allowed for
+/// reports and for open orders, because orders are open all through the hour. It halts as soon as four
+/// lists cannot be explained by a slow broker.
+fn check_found(fault: Fault, drift_type: DriftType, attribution: Attribution) {
     let events = recorded();
     let mut random = Random(7);
     for (seconds, symbol) in [5, 20, 60].into_iter().flat_map(|s| STOCKS.map(|stock| (s, stock))) {
@@ -146,35 +146,35 @@ fn is_found(fault: Fault, drift_type: DriftType, attribution: Attribution) {
     }
 }
 
-/// Traded two ways, all through the hour.
+/// The most traded symbol, bought and sold all through the hour.
 const STOCKS: [&str; 2] = ["AAPL.XNAS", "BRK.B.XNAS"];
 
 #[test]
 fn an_external_trade_is_found_while_the_engine_trades() {
     for quantity in [12, 37] {
         let fault = Fault::External(quantity.into());
-        is_found(fault, DriftType::QuantityMismatch, Attribution::ExternalOrUnreportedTrade);
+        check_found(fault, DriftType::QuantityMismatch, Attribution::ExternalOrUnreportedTrade);
     }
 }
 
 #[test]
-fn a_fill_that_the_engine_never_heard_of_is_found_while_it_trades() {
+fn a_fill_that_the_engine_never_received_is_found_while_it_trades() {
     let attribution = Attribution::ExternalOrUnreportedTrade;
-    is_found(Fault::MissingFill, DriftType::QuantityMismatch, attribution);
+    check_found(Fault::MissingFill, DriftType::QuantityMismatch, attribution);
 }
 
 #[test]
-fn a_fill_that_the_engine_forgot_to_book_is_found_while_it_trades() {
+fn a_fill_that_the_engine_did_not_book_is_found_while_it_trades() {
     let attribution = Attribution::EngineMissedFill;
-    is_found(Fault::ForgottenFill, DriftType::QuantityMismatch, attribution);
+    check_found(Fault::ForgottenFill, DriftType::QuantityMismatch, attribution);
 }
 
 #[test]
 fn a_symbol_that_the_engine_lost_is_found_while_it_trades() {
-    is_found(Fault::LostSymbol, DriftType::UnknownPosition, Attribution::EngineMissedFill);
+    check_found(Fault::LostSymbol, DriftType::UnknownPosition, Attribution::EngineMissedFill);
 }
 
-/// Fills of one symbol within a minute and a half, some of them splits or transfers.
+/// Fills of one symbol within 90 s, some of them splits or transfers.
 fn fills() -> impl Strategy<Value = Vec<Value>> {
     let fill = (0_i64..90_000, 1_i64..30, any::<bool>(), 0_u8..8);
     prop::collection::vec(fill, 2..60).prop_map(|mut fills| {
@@ -195,7 +195,7 @@ fn fills() -> impl Strategy<Value = Vec<Value>> {
     })
 }
 
-/// Any periods, lags up to what is allowed, reports up to 3 s late, in order or not.
+/// Any intervals, lags within the tolerance, reports up to 3 s late, in order or not.
 fn ways() -> impl Strategy<Value = Ways> {
     let periods = (3_i64..=60, 3_i64..=60);
     (periods, 0_i64..=10_000, 0_i64..=3_000, any::<bool>(), any::<u64>()).prop_map(
@@ -223,13 +223,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn no_stream_of_fills_is_drift(fills in fills(), ways in ways()) {
+    fn no_stream_of_fills_causes_a_drift(fills in fills(), ways in ways()) {
         let said = run(settings_for(&ways), &deliver(&fills, &ways, None, 90 * SECOND));
         prop_assert!(said.drifts.is_empty(), "{said:#?}");
     }
 
     #[test]
-    fn a_constant_difference_beside_any_stream_of_fills_is_drift(
+    fn a_constant_difference_is_a_drift_during_any_stream_of_fills(
         fills in fills(),
         ways in ways(),
         off in prop_oneof![-50_i64..=-1, 1_i64..=50],

@@ -1,4 +1,4 @@
-//! Latches at their bounds: nothing but a release makes a state milder, and no halt is widened.
+//! Latches at their bounds: only a release makes a state less severe, and no halt is widened.
 
 use trading_exporter::domain::audit::{AuditAction, By, NO_TOKEN};
 use trading_exporter::domain::execution::anomaly::{AnomalyLevel, Figure};
@@ -23,7 +23,7 @@ fn halt(fold: &mut Fold, name: &str, state: TradingState) -> Verdict {
     fold.apply(Entry::Decision(Decision::Halt { account, state, reason, by: by() }))
 }
 
-/// An alert that fires; `number` tells it from others.
+/// A firing alert; `number` distinguishes it from others.
 fn alert(fold: &mut Fold, name: &str, number: usize, state: TradingState) -> Verdict {
     fold.apply(Entry::Decision(Decision::Alert {
         id: format!("{number}@1"),
@@ -39,7 +39,7 @@ fn quote(fold: &mut Fold, name: &str) {
     fold.lines(&format!(r#"{{"type":"quote","account":"{name}","symbol":"AAPL","price":1}}"#));
 }
 
-/// Books of one symbol that are far apart.
+/// Books of one symbol with a large difference.
 fn drift(fold: &mut Fold, symbol: &str, broker: u32) {
     let book = |source: &str, quantity: u32| {
         format!(
@@ -54,7 +54,7 @@ const REDUCING: TradingState = TradingState::Reducing;
 const HALTED: TradingState = TradingState::Halted;
 
 #[test]
-fn past_the_bound_of_causes_the_state_stays_the_most_severe() {
+fn beyond_the_bound_of_causes_the_state_stays_the_most_severe() {
     let by_hand = |n: usize| if n == limits::CAUSES_MAX - 1 { HALTED } else { REDUCING };
     let mut fold = Fold::new(Settings::default());
     for n in 0..limits::CAUSES_MAX {
@@ -83,7 +83,7 @@ fn past_the_bound_of_causes_the_state_stays_the_most_severe() {
 }
 
 #[test]
-fn drifts_that_are_counted_together_are_open_while_one_of_them_is() {
+fn merged_drift_causes_are_open_while_one_drift_is() {
     let mut fold = Fold::new(Settings::default());
     for n in 0..limits::CAUSES_MAX + 5 {
         drift(&mut fold, &format!("S{n}"), 1);
@@ -93,7 +93,7 @@ fn drifts_that_are_counted_together_are_open_while_one_of_them_is() {
     assert_eq!(permit.causes.iter().map(|cause| cause.count).sum::<u64>(), 261);
     let last = permit.causes.last().expect("a cause");
     assert_eq!((last.count, last.subject.as_deref()), (6, Some("S255")));
-    // The drift that is named is over, and another one that joined it is not.
+    // The named drift has cleared, and another one that was merged with it has not.
     drift(&mut fold, "S255", 1_000);
     let release = |fold: &mut Fold, force: bool| {
         let epoch = fold.monitor.permit("paper").epoch;
@@ -111,19 +111,19 @@ fn drifts_that_are_counted_together_are_open_while_one_of_them_is() {
         drift(&mut fold, &format!("S{n}"), 1_000);
     }
     assert!(matches!(release(&mut fold, false), Verdict::Decided { .. }));
-    // Counted together, they are one line of the trail each time that a place ran out.
+    // Merged causes make one line of the audit trail each time the latch is full.
     let lines = fold.monitor.audit().newest(|_| true);
     let halts = lines.iter().filter(|line| line.action == AuditAction::Halt).count();
     assert_eq!(halts, limits::CAUSES_MAX + 1);
 }
 
 #[test]
-fn an_alert_without_room_is_refused_and_halts_nobody_else() {
+fn an_alert_without_room_is_rejected_and_halts_no_other_account() {
     let mut fold = Fold::new(Settings::default());
     for n in 0..limits::ACCOUNTS_MAX {
         quote(&mut fold, &format!("a{n}"));
     }
-    // Events find no room any more; halts have some of their own.
+    // There is no room for accounts of events; halts have room of their own.
     for n in 0..limits::ACCOUNTS_RESERVE {
         let name = format!("dev-{n}");
         assert!(matches!(alert(&mut fold, &name, n, HALTED), Verdict::Decided { .. }), "{name}");
@@ -135,13 +135,13 @@ fn an_alert_without_room_is_refused_and_halts_nobody_else() {
     assert_eq!(halt(&mut fold, "dev-zzzz", HALTED), refused);
     assert_eq!(fold.monitor.permit("*").state, TradingState::Active);
     assert_eq!(fold.monitor.permit("a0").state, TradingState::Active);
-    // One that is known is halted all the same, and so is everything.
+    // A known account can still be halted, and so can all accounts.
     assert!(matches!(alert(&mut fold, "a7", 10_000, HALTED), Verdict::Decided { .. }));
     assert!(matches!(alert(&mut fold, "*", 10_001, HALTED), Verdict::Decided { .. }));
 }
 
 #[test]
-fn halts_of_unknown_accounts_take_no_room_from_engines() {
+fn halts_of_unknown_accounts_use_no_room_of_engines() {
     let mut fold = Fold::new(Settings::default());
     for n in 0..limits::ACCOUNTS_RESERVE {
         alert(&mut fold, &format!("x{n}"), n, HALTED);
@@ -153,7 +153,7 @@ fn halts_of_unknown_accounts_take_no_room_from_engines() {
 }
 
 #[test]
-fn a_halt_of_an_account_that_nobody_named_is_an_anomaly_while_it_stands() {
+fn a_halt_of_an_unknown_account_is_an_anomaly_while_in_force() {
     let mut fold = Fold::new(Settings::default());
     quote(&mut fold, "paper");
     alert(&mut fold, "paper", 1, HALTED);
@@ -180,10 +180,10 @@ fn a_halt_of_an_account_that_nobody_named_is_an_anomaly_while_it_stands() {
 }
 
 #[test]
-fn reconciliations_leave_lines_and_push_out_no_decision() {
+fn reconciliations_are_audited_and_displace_no_decision() {
     let mut fold = Fold::new(Settings::default());
     halt(&mut fold, "paper", HALTED);
-    // A minor drift that the engine never repairs: told three times, then escalated.
+    // A minor drift that the engine never repairs: three directives, then escalation.
     for _ in 0..4 {
         drift(&mut fold, "AAPL", 998);
         for _ in 0..100 {

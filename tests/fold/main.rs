@@ -1,4 +1,4 @@
-//! The fold from outside: recorded order flow, the vectors of the definitions, and a naive model.
+//! Tests of the fold: recorded order flow, the examples of the definitions, and a naive model.
 
 #![cfg(test)]
 

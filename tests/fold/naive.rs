@@ -1,7 +1,7 @@
-//! A naive model of orders and windows: every figure from all facts, from scratch, each time.
+//! A naive model of orders and windows: it computes every figure from all facts each time.
 //!
-//! It knows one account and one symbol, keeps everything, and computes with plain loops. What the
-//! fold does with running sums, linked lists and amendments must come to the same.
+//! It has one account and one symbol, keeps everything, and uses plain loops. The fold uses running
+//! sums, linked lists and amendments, and must give the same figures.
 
 use proptest::prelude::*;
 use trading_exporter::domain::execution::counters::{Outcome, Total};
@@ -10,7 +10,7 @@ use trading_exporter::domain::units::Decimal;
 
 use crate::flow::Fold;
 
-/// A fact about one of a few orders, in small integers.
+/// A fact about one of a few orders, with small integers.
 #[derive(Clone, Debug)]
 pub(crate) enum Fact {
     Submitted { quantity: i64, expected: Option<i64> },
@@ -32,7 +32,7 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    /// As a line on the wire. The event id makes each step a fact of its own.
+    /// The step as a line on the wire. Each step has its own event id, so none is a duplicate.
     pub(crate) fn line(&self, event_id: usize) -> String {
         let (kind, fields) = match &self.fact {
             Fact::Submitted { quantity, expected } => {
@@ -69,7 +69,7 @@ fn fill_fields(fill: u8, (quantity, price): (i64, i64), fee: Option<i64>) -> Str
     format!(r#""fill_id":"F{fill}","quantity":{quantity},"price":{price}{fee}"#)
 }
 
-/// What the executions of orders add up to in money and quantity.
+/// Sums of money and quantity over executions.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Sums {
     quantity: i64,
@@ -80,7 +80,7 @@ struct Sums {
     improvement: i64,
 }
 
-/// What one order comes to.
+/// The figures of one order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Naive {
     pub(crate) outcome: Option<Outcome>,
@@ -95,8 +95,8 @@ pub(crate) struct Naive {
     sums: Sums,
 }
 
-/// What the facts of one order come to. They are taken as they were accepted by the fold: one
-/// submission, and of several reports of one fill the first, with the first fee that was told.
+/// Computes the figures of one order from its facts, as the fold accepts them: one submission, and of
+/// several reports of a fill the first one, with the first fee reported.
 pub(crate) fn judge(facts: &[Step]) -> Naive {
     let mut naive = Naive::default();
     let mut fills: Vec<(i64, Option<i64>, i64)> = Vec::new();
@@ -189,7 +189,7 @@ impl Sums {
     }
 }
 
-/// The time of a fill, by its first report, if any report says that it was the last one.
+/// The time of a fill, from its first report, if any report marks it as the last one.
 fn last_at(facts: &[Step], fill: u8) -> Option<i64> {
     let mut reports = facts.iter().filter_map(|step| {
         let Fact::Filled { fill: id, last, .. } = step.fact else { return None };
@@ -216,7 +216,7 @@ fn standing_fee(facts: &[Step], fill: u8) -> i64 {
     latest.or(reported).unwrap_or(0)
 }
 
-/// Quantity and price of a fill after busts and corrections; none: as reported.
+/// Quantity and price of a fill after busts and corrections. `None` if it was not corrected.
 fn amended(facts: &[Step], fill: u8) -> Option<(i64, i64)> {
     let mut latest: Option<(i64, (i64, i64))> = None;
     for step in facts {
@@ -267,7 +267,7 @@ pub(crate) fn any_step(orders: u8) -> impl Strategy<Value = Step> {
     (0..orders, 0i64..20, any_fact()).prop_map(|(order, at, fact)| Step { order, at, fact })
 }
 
-/// What a fact can be told but once.
+/// The key of facts that can be reported only once.
 fn key(step: &Step) -> Option<(u8, u8, u8)> {
     match &step.fact {
         Fact::Submitted { .. } => Some((step.order, 0, 0)),
@@ -278,14 +278,14 @@ fn key(step: &Step) -> Option<(u8, u8, u8)> {
     }
 }
 
-/// Keeps the facts that do not contradict an earlier one: one submission for each order, one report
+/// Keeps the facts that do not conflict with an earlier one: one submission for each order, one report
 /// and one correction for each fill.
 pub(crate) fn consistent(steps: Vec<Step>) -> Vec<Step> {
     let mut seen = std::collections::BTreeSet::new();
     steps.into_iter().filter(|step| key(step).is_none_or(|key| seen.insert(key))).collect()
 }
 
-/// The same, but a second report of a fill stays and agrees with the first: it may tell the fee.
+/// As above, but keeps a second report of a fill, made to agree with the first. It may add the fee.
 fn repeating(steps: Vec<Step>) -> Vec<Step> {
     let mut reported = std::collections::BTreeMap::new();
     let mut seen = std::collections::BTreeSet::new();
@@ -300,7 +300,7 @@ fn repeating(steps: Vec<Step>) -> Vec<Step> {
     kept.collect()
 }
 
-/// The window by the definition: order numbers in the order in which they ended.
+/// The window by its definition: order numbers in the order of their ends.
 struct Window {
     entered: Vec<u8>,
     evicted: Vec<u8>,
@@ -380,7 +380,7 @@ fn check(fold: &Fold, orders: &[Naive]) {
     assert!(near(figures.fill_time.seconds, mean), "{:?} {mean:?}", figures.fill_time);
 }
 
-/// What stands is what all facts add up to, and no total was ever larger.
+/// Totals are the sums of all facts, and no total was ever larger.
 fn check_totals(fold: &Fold, orders: &[Naive], before: &[Total]) -> Vec<Total> {
     let account = fold.monitor.account("default").expect("an account");
     let counters = account.execution.whole().counters();
@@ -411,7 +411,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn windows_are_those_of_the_naive_model(
+    fn windows_equal_those_of_the_naive_model(
         steps in prop::collection::vec(any_step(8), 0..60),
         max in 1usize..6,
     ) {

@@ -1,5 +1,5 @@
-//! Any permutation of one order's events ends in the same facts, outcome, quantities and ledger,
-//! and those are the naive model's.
+//! Any permutation of one order's events gives the same facts, outcome, quantities and ledger, equal to
+//! those of the naive model.
 
 use proptest::prelude::*;
 use trading_exporter::domain::settings::Settings;
@@ -7,8 +7,8 @@ use trading_exporter::domain::settings::Settings;
 use crate::flow::Fold;
 use crate::naive::{Step, any_step, consistent, judge};
 
-/// One order's steps, and the same in another order of arrival. Facts of one instant are told
-/// apart by arrival, so each gets an instant of its own.
+/// The steps of one order, and a permutation of them. Each step has its own time, because steps of equal
+/// time are ordered by arrival.
 fn any_permutation() -> impl Strategy<Value = (Vec<Step>, Vec<Step>)> {
     let steps = prop::collection::vec(any_step(1), 1..14).prop_map(|steps| {
         let mut steps = consistent(steps);
@@ -20,7 +20,7 @@ fn any_permutation() -> impl Strategy<Value = (Vec<Step>, Vec<Step>)> {
     steps.prop_flat_map(|steps| (Just(steps.clone()), Just(steps).prop_shuffle()))
 }
 
-/// Outcome, Q, F and ledger of the one order.
+/// Outcome, Q, F and ledger of the order.
 fn end(steps: &[Step]) -> (String, String) {
     let mut fold = Fold::new(Settings::default());
     for (at, step) in steps.iter().enumerate() {
@@ -28,7 +28,7 @@ fn end(steps: &[Step]) -> (String, String) {
     }
     let account = fold.monitor.account("default").expect("the account");
     let order = account.execution.order(&account.symbols, None, "O0").expect("the order");
-    // A symbol of which nothing ever moved has no books, which is as flat as a position of 0.
+    // A symbol without any fill has no books, which equals a position of 0.
     let mut positions = account.books.positions(&account.symbols);
     let ledger =
         positions.next().map_or_else(|| "0".to_owned(), |p| p.ledger.normalize().to_string());
@@ -41,7 +41,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
-    fn arrival_does_not_matter((steps, shuffled) in any_permutation()) {
+    fn the_order_of_arrival_does_not_matter((steps, shuffled) in any_permutation()) {
         prop_assert_eq!(end(&steps), end(&shuffled));
         let naive = judge(&steps);
         let quantity = naive.quantity.map(|q| q.to_string());

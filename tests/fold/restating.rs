@@ -1,4 +1,4 @@
-//! What is told of fills more than once: fees that come late, corrections, busts, fees in coins.
+//! Repeated reports of fills: late fees, corrections, busts, fees in coins.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ fn account(fold: &Fold) -> &AccountState {
     fold.monitor.account("default").expect("the account")
 }
 
-/// Sum and what was taken away of the notional, and of the fees, in a currency.
+/// Sum and reversals of the notional, and of the fees, in a currency.
 fn money(fold: &Fold, currency: &str) -> [String; 4] {
     let money = &account(fold).execution.whole().counters().money;
     let Money { notional, fees, .. } =
@@ -53,7 +53,7 @@ const AT: &str = r#","time":1795357801"#;
 const USD: &str = r#","fee":"1.05","fee_currency":"USD""#;
 
 #[test]
-fn a_second_report_of_a_fill_adds_what_the_first_did_not_tell() {
+fn a_second_report_of_a_fill_adds_what_the_first_lacked() {
     let mut fold = fold("SPY");
     let bare = fill("order_filled", "10", "600", "");
     let full = fill("order_filled", "10", "600", &format!(r#"{AT}{USD},"liquidity":"taker""#));
@@ -76,7 +76,7 @@ fn a_second_report_of_a_fill_adds_what_the_first_did_not_tell() {
 }
 
 #[test]
-fn of_two_reports_that_tell_the_same_thing_the_first_stands() {
+fn of_two_reports_of_the_same_fact_the_first_counts() {
     let mut fold = fold("SPY");
     fold.lines(&fill("order_filled", "10", "600", &format!("{AT}{USD}")));
     let other_fee = r#","time":1795357802,"fee":"7","fee_currency":"EUR""#;
@@ -93,7 +93,7 @@ fn of_two_reports_that_tell_the_same_thing_the_first_stands() {
 }
 
 #[test]
-fn the_currency_of_a_fee_may_come_later() {
+fn the_currency_of_a_fee_may_be_reported_later() {
     let mut fold = fold("SPY");
     fold.lines(&fill("order_filled", "10", "600", &format!(r#"{AT},"fee":2"#)));
     let told = format!(r#"{AT},"fee":2,"fee_currency":"EUR""#);
@@ -103,7 +103,7 @@ fn the_currency_of_a_fee_may_come_later() {
 }
 
 #[test]
-fn a_correction_replaces_the_fee_where_it_gives_one() {
+fn a_correction_replaces_the_fee_if_it_has_one() {
     let mut fold = fold("SPY");
     fold.lines(&fill("order_filled", "10", "600", &format!("{AT}{USD}")));
     let later = |second: i64, more: &str| format!(r#","time":{}{more}"#, 1_795_357_801 + second);
@@ -119,7 +119,7 @@ fn a_correction_replaces_the_fee_where_it_gives_one() {
 }
 
 #[test]
-fn totals_follow_a_chain_of_corrections_and_never_go_down() {
+fn totals_follow_a_chain_of_corrections_and_never_decrease() {
     let mut fold = Fold::new(Settings::default());
     fold.lines(
         r#"{"type":"order_submitted","order_id":"1","symbol":"X","side":"buy","quantity":100,"expected_price":10,"time":1795357800}"#,
@@ -134,7 +134,7 @@ fn totals_follow_a_chain_of_corrections_and_never_go_down() {
 }
 
 #[test]
-fn what_is_taken_away_is_what_was_added_whatever_the_settings_say_by_then() {
+fn reversals_equal_additions_after_a_change_of_settings() {
     let mut fold = fold("SPY");
     fold.lines(&fill("order_filled", "10", "600", &format!(r#"{AT},"fee":2"#)));
     let mut settings = Settings::default();
@@ -150,7 +150,7 @@ fn what_is_taken_away_is_what_was_added_whatever_the_settings_say_by_then() {
 }
 
 #[test]
-fn one_fill_that_two_ids_of_a_chain_report_is_counted_once() {
+fn a_fill_reported_under_two_ids_of_a_chain_is_counted_once() {
     let mut fold = fold("SPY");
     fold.lines(&fill("order_filled", "10", "600", &format!("{AT}{USD}")));
     let other =
@@ -163,7 +163,7 @@ fn one_fill_that_two_ids_of_a_chain_report_is_counted_once() {
 }
 
 #[test]
-fn a_fee_in_the_base_coin_comes_off_what_arrived() {
+fn a_fee_in_the_base_coin_reduces_a_purchase() {
     let coin = |fee: &str| format!(r#"{AT},"fee":"{fee}","fee_currency":"BTC""#);
     let mut fold = fold("BTC/USD");
     fold.lines(&fill("order_filled", "0.5", "60000", AT));
@@ -179,7 +179,7 @@ fn a_fee_in_the_base_coin_comes_off_what_arrived() {
 }
 
 #[test]
-fn a_sale_with_a_fee_in_the_base_coin_takes_more() {
+fn a_fee_in_the_base_coin_increases_a_sale() {
     let mut fold = Fold::new(Settings::default());
     let sold = r#","symbol":"BTC/USD","side":"sell","fee":"0.001","fee_currency":"BTC""#;
     fold.lines(&fill("order_filled", "0.5", "60000", sold));
@@ -187,7 +187,7 @@ fn a_sale_with_a_fee_in_the_base_coin_takes_more() {
 }
 
 #[test]
-fn a_base_can_be_configured() {
+fn the_base_coin_can_be_configured() {
     let mut settings = Settings::default();
     settings.instruments.default.base = Some(Currency::new("BTC").expect("BTC"));
     let mut fold = Fold::new(settings);
@@ -197,7 +197,7 @@ fn a_base_can_be_configured() {
 }
 
 #[test]
-fn a_fee_that_an_adjustment_told_is_taken_once_also_when_it_is_corrected() {
+fn a_fee_also_reported_as_an_adjustment_is_applied_once_even_if_corrected() {
     let mut fold = fold("BTC/USD");
     let coin = |fee: &str| format!(r#"{AT},"fee":"{fee}","fee_currency":"BTC""#);
     fold.lines(&fill("order_filled", "0.5", "60000", AT));

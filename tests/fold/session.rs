@@ -1,5 +1,5 @@
 //! An hour of a real engine's order flow gives exactly the figures of an independent model: as
-//! recorded, with every event sent twice, and with each order's own events shuffled.
+//! recorded, with every event sent twice, and with the events of each order shuffled.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -132,13 +132,13 @@ fn every_event_twice() {
     check_all(&fold);
 }
 
-/// The id of the order that an event is about; the whole session has no other events.
+/// The order id of an event. The session has only order events.
 fn order_id(event: &Event) -> String {
     let Body::Order(order_event) = &event.body else { panic!("not in the session: {event:?}") };
     order_event.order.order_id.to_string()
 }
 
-/// Puts the events of each order into another order, in the places that they had.
+/// Permutes the events of each order among their positions.
 fn shuffled(events: &[Event], seed: u64) -> Vec<Event> {
     let mut places: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (place, event) in events.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! A state that was stored and read back goes on exactly as the one that never was: the same
-//! metrics text, the same views, the same directives, the same bytes.
+//! A restored state behaves exactly like one that was never stored: equal metrics text, views,
+//! directives and bytes.
 
 use proptest::prelude::*;
 use trading_exporter::config::settings_codec;
@@ -21,7 +21,7 @@ pub(crate) const CODEC: StateCodec = StateCodec::new(SettingsCodec {
     decode: |bytes| settings_codec::decode(bytes).map_err(|error| error.to_string()),
 });
 
-/// One thing that happens.
+/// One step of a test: a record, or time that passes.
 #[derive(Clone, Debug)]
 pub(crate) enum Happening {
     Seconds(u32),
@@ -51,16 +51,16 @@ pub(crate) fn metrics(monitor: &Monitor) -> [String; 2] {
     [Format::Text, Format::OpenMetrics].map(|format| encode(&project(monitor), None, format))
 }
 
-/// Every field of a state, also those that nobody can see: hash maps have another order after they
-/// were read back, so the lines are sorted.
+/// Every field of a state, private ones included. The lines are sorted, because hash maps have another
+/// order after they were restored.
 fn fields(monitor: &Monitor) -> Vec<String> {
     let mut lines: Vec<String> = format!("{monitor:#?}").lines().map(str::to_owned).collect();
     lines.sort_unstable();
     lines
 }
 
-/// Lets all of it happen, storing and reading back after each of `cuts`; whatever can be seen of
-/// the two ends must be equal, and so must their bytes.
+/// Applies all steps, storing and restoring the state after each of `cuts`. All views of the two final
+/// states must be equal, and so must their bytes.
 fn check(settings: &Settings, happenings: &[Happening], cuts: &[usize]) {
     let mut straight = Fold::new(settings.clone());
     let mut broken = Fold::new(settings.clone());
@@ -90,7 +90,7 @@ fn event(event: Event) -> Happening {
     entry(Entry::Event(event))
 }
 
-/// What happens beside orders: snapshots of both sides, adjustments, equity, heartbeats, probes,
+/// Steps other than orders: snapshots of both sides, adjustments, equity, heartbeats, probes,
 /// decisions.
 pub(crate) fn aside(n: usize) -> Happening {
     let positions = |source: &str, quantity: usize| {
@@ -160,7 +160,7 @@ pub(crate) fn settings() -> Settings {
 }
 
 #[test]
-fn the_recorded_session_goes_on_after_each_of_many_snapshots() {
+fn the_recorded_session_continues_after_each_of_many_snapshots() {
     let recorded = recorded();
     let total = recorded.len();
     let happenings: Vec<Happening> = recorded
@@ -186,7 +186,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn any_flow_goes_on_after_a_snapshot(
+    fn any_flow_continues_after_a_snapshot(
         happenings in prop::collection::vec(any_happening(), 1..120),
         cuts in prop::collection::vec(0usize..120, 1..4),
     ) {
@@ -195,7 +195,7 @@ proptest! {
 }
 
 #[test]
-fn bytes_of_another_version_or_cut_short_are_refused() {
+fn truncated_bytes_and_other_versions_are_rejected() {
     let mut fold = Fold::new(Settings::default());
     fold.wait(3);
     let good = bytes(&fold.monitor);

@@ -1,4 +1,4 @@
-//! Halts: what sets them, that they latch, and who may release them when.
+//! Halts: their causes, the latch, and the conditions of a release.
 
 use trading_exporter::domain::directive::DirectiveKind;
 use trading_exporter::domain::ids::{Account, Actor};
@@ -16,7 +16,7 @@ const ORDER: &str = r#"
 {"type":"order_filled","account":"paper","order_id":"O-1","fill_id":"F-2","quantity":40,"price":187.45,"time":"2026-11-22T14:29:00.400Z"}
 "#;
 
-/// Snapshots of both sides at the receipt of the record, one second apart: the engine speaks last.
+/// Snapshots of both sides, one second apart, the engine's last.
 fn snapshots(fold: &mut Fold, local: &str, broker: &str) {
     fold.wait(1);
     fold.lines(&position("broker", broker));
@@ -40,7 +40,7 @@ fn halt(fold: &mut Fold, name: &str, state: TradingState) -> Verdict {
     fold.apply(Entry::Decision(Decision::Halt { account: account(name), state, reason, by }))
 }
 
-/// What a test says of a release: epoch, causes and whether it is forced.
+/// The arguments of a release: epoch, causes and force.
 #[derive(Default)]
 struct Ask {
     epoch: u64,
@@ -83,7 +83,7 @@ fn a_critical_drift_halts_its_account_and_agreement_releases_nothing() {
 }
 
 #[test]
-fn a_release_needs_the_epoch_and_a_cause_that_is_over() {
+fn a_release_needs_the_epoch_and_a_cause_that_has_cleared() {
     let mut fold = Fold::new(Settings::default());
     snapshots(&mut fold, "100", "88");
     let refused = |refusal| Verdict::Refused(refusal);
@@ -102,14 +102,14 @@ fn a_release_needs_the_epoch_and_a_cause_that_is_over() {
     let named = Ask { epoch: 1, causes: vec![cause], force: false };
     assert_eq!(release(&mut fold, "paper", named), released(2));
     assert_eq!(permit(&fold, "paper"), (TradingState::Active, 2));
-    // Every try is in the audit trail, refused or not.
+    // Every attempt is in the audit trail, rejected or not.
     let lines = fold.monitor.audit().newest(|_| true);
     let refusals = lines.iter().filter(|line| line.refused.is_some()).count();
     assert_eq!((lines.len(), refusals), (8, 6));
 }
 
 #[test]
-fn a_forced_release_halts_again_only_when_the_drift_grew_or_came_anew() {
+fn after_a_forced_release_only_a_larger_or_new_drift_halts() {
     let mut fold = Fold::new(Settings::default());
     snapshots(&mut fold, "100", "88");
     let forced = |epoch| Ask { epoch, force: true, causes: Vec::new() };
@@ -129,14 +129,14 @@ fn a_forced_release_halts_again_only_when_the_drift_grew_or_came_anew() {
 }
 
 #[test]
-fn the_common_latch_and_an_accounts_own_are_two() {
+fn the_common_latch_is_separate_from_the_account_s() {
     let mut fold = Fold::new(Settings::default());
     fold.lines(ORDER);
     halt(&mut fold, "*", TradingState::Reducing);
     halt(&mut fold, "paper", TradingState::Halted);
     assert_eq!(permit(&fold, "*"), (TradingState::Reducing, 1));
     assert_eq!(permit(&fold, "paper"), (TradingState::Halted, 2));
-    // A new account is born under the common latch.
+    // The common latch applies to a new account too.
     assert_eq!(permit(&fold, "unseen"), (TradingState::Reducing, 1));
     let ask = |epoch| Ask { epoch, ..Ask::default() };
     release(&mut fold, "*", ask(1));
@@ -146,7 +146,7 @@ fn the_common_latch_and_an_accounts_own_are_two() {
 }
 
 #[test]
-fn causes_stand_side_by_side() {
+fn a_latch_can_have_several_causes() {
     let mut fold = Fold::new(Settings::default());
     snapshots(&mut fold, "100", "88");
     halt(&mut fold, "paper", TradingState::Reducing);
@@ -166,7 +166,7 @@ fn bad_data_neither_sets_nor_releases() {
     fold.wait(1);
     fold.lines(failed);
     assert_eq!(permit(&fold, "paper").0, TradingState::Active);
-    // A broker's book of three minutes ago says nothing about a local one of now.
+    // A broker's book that is three minutes old cannot be compared with a current local one.
     fold.wait(200);
     fold.lines(&position("local", "10"));
     fold.wait(61);
@@ -195,7 +195,7 @@ fn an_unhealthy_component_halts_where_configured() {
 }
 
 #[test]
-fn directives_have_ids_of_their_records() {
+fn directive_ids_come_from_record_sequences() {
     let run = || {
         let mut fold = Fold::new(Settings::default());
         snapshots(&mut fold, "100", "88");
@@ -226,7 +226,7 @@ fn an_alert_sets_its_cause_once() {
     };
     assert_eq!(alert(&mut fold, "f1@1", "paper"), Verdict::Decided { id: 1, epoch: 1 });
     assert_eq!(alert(&mut fold, "f1@1", "paper"), Verdict::Duplicate);
-    // It resolved and fires again while its cause stands.
+    // It resolved and fires again while its cause is in force.
     assert_eq!(alert(&mut fold, "f1@2", "paper"), Verdict::Decided { id: 1, epoch: 1 });
     let ask = Ask { epoch: 1, ..Ask::default() };
     assert!(matches!(release(&mut fold, "paper", ask), Verdict::Decided { .. }));

@@ -1,4 +1,4 @@
-//! The examples of the definitions, number by number.
+//! The examples of the definitions, with their exact numbers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ fn simple(kind: &str, id: &str) -> String {
 }
 
 #[test]
-fn slippage_is_positive_when_it_cost() {
+fn slippage_is_positive_when_worse() {
     let check = |side: &str, reference: &str, price: &str, expect: Option<f64>| {
         let mut fold = Fold::new(Settings::default());
         let more = format!(r#","expected_price":{reference}"#);
@@ -51,7 +51,7 @@ fn slippage_is_positive_when_it_cost() {
     check("buy", "100", "99.95", Some(-5.0));
     check("sell", "100", "99.95", Some(5.0));
     check("sell", "100", "100.05", Some(-5.0));
-    // Prices of spreads are negative: paying -99.95 instead of -100 is worse for a buyer.
+    // Spreads can have negative prices: paying -99.95 instead of -100 is worse for a buyer.
     check("buy", "-100", "-99.95", Some(5.0));
     check("sell", "-100", "-99.95", Some(-5.0));
     check("buy", "0", "1", None);
@@ -113,7 +113,7 @@ fn ten_orders() {
 }
 
 #[test]
-fn no_data_is_no_figure() {
+fn without_data_there_is_no_figure() {
     let mut fold = Fold::new(Settings::default());
     fold.lines(&submit("1", "buy", "1", ""));
     let figures = figures(&fold);
@@ -147,7 +147,7 @@ fn replace(quantity: &str, at: &str) -> String {
 }
 
 #[test]
-fn ends_are_ranked() {
+fn outcomes_are_ranked() {
     let one = submit("1", "buy", "100", "");
     let check = |name: &str, lines: &[&str], outcome: Outcome, filled: &str| {
         check_order(name, &(one.clone() + &lines.concat()), (Some(outcome), Some("100"), filled));
@@ -200,7 +200,7 @@ fn overfill_is_counted_once_and_capped() {
 }
 
 #[test]
-fn reopened_orders_leave_the_window_and_enter_anew() {
+fn reopened_orders_leave_the_window_and_enter_again() {
     let mut fold = Fold::new(Settings::default());
     let first = submit("1", "buy", "100", "") + &fill("1", "100", "10");
     fold.lines(&(first + &submit("2", "buy", "1", "") + &fill("2", "1", "10")));
@@ -217,14 +217,14 @@ fn reopened_orders_leave_the_window_and_enter_anew() {
 }
 
 #[test]
-fn orders_that_never_left_stay_out_of_ratios() {
+fn orders_that_never_reached_the_venue_are_not_in_ratios() {
     let mut fold = Fold::new(Settings::default());
     fold.lines(r#"{"type":"order_cancelled","order_id":"1","symbol":"X"}"#);
     fold.lines(r#"{"type":"order_denied","order_id":"2","symbol":"X","reason":"no"}"#);
     assert_eq!(figures(&fold).samples, 0);
     let counters = account(&fold).execution.whole().counters();
     assert_eq!((counters.outcomes[Outcome::Cancelled], counters.outcomes[Outcome::Denied]), (1, 1));
-    // The submission was late: now the cancelled order did reach its venue.
+    // The submission was late: now the cancelled order has reached its venue.
     fold.lines(&submit("1", "buy", "1", ""));
     assert_eq!(figures(&fold).samples, 1);
 }
@@ -240,7 +240,7 @@ fn counters_wait_for_the_symbol() {
 }
 
 #[test]
-fn contradictions_change_nothing() {
+fn conflicting_events_change_nothing() {
     let check = |name: &str, line: &str, expect: Verdict| {
         let mut fold = Fold::new(Settings::default());
         let more = r#","event_id":"e1","expected_price":10"#;
@@ -271,7 +271,7 @@ fn contradictions_change_nothing() {
 }
 
 #[test]
-fn a_replace_that_contradicts_the_order_of_its_new_id_changes_nothing() {
+fn a_replace_that_conflicts_with_the_order_of_its_new_id_changes_nothing() {
     let replaced = |said: &str| {
         format!(
             r#"{{"type":"order_replaced","order_id":"1","new_order_id":"2","quantity":5{said}}}"#
@@ -318,7 +318,7 @@ fn a_replace_chain_is_one_order_in_any_order_of_arrival() {
 }
 
 #[test]
-fn sessions_tell_reused_ids_apart() {
+fn sessions_distinguish_reused_ids() {
     let mut fold = Fold::new(Settings::default());
     for session in ["a", "b"] {
         let more = format!(r#","session":"{session}""#);
@@ -328,7 +328,7 @@ fn sessions_tell_reused_ids_apart() {
 }
 
 #[test]
-fn synthetic_fills_stay_out_of_quality() {
+fn synthetic_fills_do_not_count_for_quality() {
     let mut fold = Fold::new(Settings::default());
     let line =
         r#"{"type":"order_filled","order_id":"1","quantity":100,"price":10,"synthetic":true}"#;
@@ -339,7 +339,7 @@ fn synthetic_fills_stay_out_of_quality() {
 }
 
 #[test]
-fn silence_after_a_submission_is_unacknowledged() {
+fn an_unanswered_submission_is_unacknowledged() {
     let mut fold = Fold::new(Settings::default());
     fold.lines(&submit("1", "buy", "1", ""));
     let unacknowledged = |fold: &Fold| {
@@ -359,7 +359,7 @@ fn silence_after_a_submission_is_unacknowledged() {
 }
 
 #[test]
-fn arrival_is_the_latest_mid_not_older_than_five_seconds() {
+fn the_arrival_price_is_the_latest_mid_within_five_seconds() {
     let check = |quote_at: &str, expect: Option<f64>| {
         let mut fold = Fold::new(Settings::default());
         let quote =
@@ -398,7 +398,7 @@ fn a_fill_before_its_acceptance_is_clock_skew_in_either_order_of_arrival() {
 }
 
 #[test]
-fn what_a_fill_without_quantity_gives_back_is_not_counted_twice() {
+fn a_fill_without_quantity_is_not_reversed_twice() {
     let rest = |at: &str| {
         format!(r#"{{"type":"order_filled","order_id":"1","price":10,"time":{at}}}"#) + "\n"
     };
@@ -439,7 +439,7 @@ fn five_rejections_in_a_row_are_an_anomaly_of_the_symbol() {
 }
 
 #[test]
-fn windows_that_age_and_new_thresholds_are_judged_by_the_next_tick() {
+fn aged_windows_and_new_thresholds_are_evaluated_by_the_next_tick() {
     let open = |fold: &Fold| account(fold).execution.anomalies(&account(fold).symbols).len();
     let mut settings = Settings::default();
     settings.window.age_max = Some(Duration::from_mins(1));

@@ -1,4 +1,4 @@
-//! Accounts that nobody has named, and what answers say about events that were taken.
+//! Unknown accounts, and warnings in the answers to accepted events.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::exporter::Exporter;
 
-/// Paths that read something of an account.
+/// Paths of reads of one account.
 const READS: [&str; 10] = [
     "/api/v1/execution?",
     "/api/v1/orders?",
@@ -20,7 +20,7 @@ const READS: [&str; 10] = [
     "/api/v1/audit?",
 ];
 
-/// An exporter with that configuration, and the directory of its files.
+/// An exporter with this configuration, and its directory.
 fn start(config: &str) -> (tempfile::TempDir, Exporter) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("exporter.yml");
@@ -40,7 +40,7 @@ fn codes(answer: &Value) -> Vec<(u64, &str)> {
 }
 
 #[test]
-fn every_read_of_an_account_that_nobody_named_is_refused_alike() {
+fn every_read_of_an_unknown_account_is_rejected_alike() {
     let exporter = Exporter::start(&[]);
     for path in READS {
         let answer = exporter.get(&format!("{path}account=papr"));
@@ -54,7 +54,7 @@ fn every_read_of_an_account_that_nobody_named_is_refused_alike() {
     let permit = exporter.get("/api/v1/permit?account=papr").json();
     assert_eq!((&permit["known"], &permit["state"]), (&json!(false), &json!("active")));
     assert_eq!(exporter.get("/api/v1/permit?account=*").json()["known"], true);
-    // A halt is no event: whoever misspelt the account learns of it in the permit, and may read it.
+    // A halt does not make an account known. The permit of a misspelt account can be read, and warns.
     let halt = json!({"account": "papr", "state": "halted", "reason": "test", "actor": "op"});
     assert_eq!(exporter.post("/api/v1/halts", &halt.to_string()).status, 201);
     let permit = exporter.get("/api/v1/permit?account=papr").json();
@@ -69,7 +69,7 @@ fn every_read_of_an_account_that_nobody_named_is_refused_alike() {
 }
 
 #[test]
-fn an_account_is_named_by_the_configuration_and_another_one_is_told() {
+fn configured_accounts_are_known_and_others_are_reported() {
     let (_directory, exporter) = start("accounts: [{account: live}]\n");
     assert_eq!(exporter.get("/api/v1/permit?account=live").json()["known"], true);
     assert_eq!(exporter.get("/api/v1/drift?account=live").body, "[]");
@@ -83,7 +83,7 @@ fn an_account_is_named_by_the_configuration_and_another_one_is_told() {
 }
 
 #[test]
-fn strict_accounts_refuse_what_nobody_named_everywhere() {
+fn strict_accounts_reject_unknown_accounts_everywhere() {
     let (_directory, exporter) = start("accounts: [{account: live}]\nstrict_accounts: true\n");
     let body = json!([heartbeat("live"), heartbeat("papr")]);
     let answer = exporter.post("/api/v1/events", &body.to_string());
@@ -104,7 +104,7 @@ fn strict_accounts_refuse_what_nobody_named_everywhere() {
 }
 
 #[test]
-fn what_there_is_to_say_stands_in_the_answer() {
+fn warnings_are_in_the_answer() {
     let (_directory, exporter) = start("symbols: {max: 1}\n");
     let positions = |time: Value, rows: Value| json!({"type": "positions", "source": "local", "time": time, "positions": rows});
     let body = json!([
@@ -136,7 +136,7 @@ fn what_there_is_to_say_stands_in_the_answer() {
 }
 
 #[test]
-fn the_cardinality_tells_what_is_exposed_and_what_is_folded() {
+fn the_cardinality_shows_exposed_and_folded_series() {
     let (_directory, exporter) = start("series: {max: 1500}\n");
     let quotes = |account: &str, count: usize| -> Vec<Value> {
         let quote =

@@ -1,6 +1,6 @@
-//! The shipped alert rules, held against the generator, the catalogue, their tests and runbooks.
+//! The shipped alert rules, compared with the generator, the catalogue, their tests and the runbooks.
 //!
-//! Also reads the dashboards: a metric that neither a rule nor a panel uses must say why.
+//! Also reads the dashboards: a metric that no rule and no panel uses needs a reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,7 +17,7 @@ use crate::promql::{Name, names};
 /// Labels that Prometheus adds.
 const OF_TARGETS: [&str; 2] = ["job", "instance"];
 
-/// Metrics (as patterns) that no rule and perhaps no panel uses, and why that is right.
+/// Patterns of metrics that no rule and perhaps no panel uses, each with the reason.
 const UNUSED: &[(&str, &str)] = &[
     ("*_by_strategy*", "Off unless switched on: for panels of whoever does."),
     ("*_by_venue*", "Off unless switched on: for panels of whoever does."),
@@ -57,7 +57,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Files of a folder with an ending, in order; none if there is no such folder.
+/// The files of a folder with an extension, sorted. Empty if the folder does not exist.
 fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(root().join(folder)).into_iter().flatten().flatten();
     let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
@@ -79,7 +79,7 @@ fn alerts() -> Vec<Alert> {
     alerts.collect()
 }
 
-/// Every text with `PromQL` in the rules, by where it stands.
+/// Every text with `PromQL` in the rules, by location.
 fn rule_queries() -> Vec<(String, String)> {
     let of = |rule: Rule| match rule {
         Rule::Record(record) => vec![(record.name, record.expr)],
@@ -116,7 +116,7 @@ fn dashboard_queries() -> Vec<(String, String)> {
     found
 }
 
-/// Every name of a sample, with the labels that it may have.
+/// Every sample name with its possible labels.
 fn known() -> BTreeMap<String, BTreeSet<&'static str>> {
     let mut known = BTreeMap::new();
     for family in catalogue::all() {
@@ -151,7 +151,7 @@ fn known() -> BTreeMap<String, BTreeSet<&'static str>> {
 }
 
 #[test]
-fn the_shipped_files_are_what_the_generator_prints() {
+fn the_shipped_files_equal_the_output_of_the_generator() {
     let style = Style::default();
     let mut outdated = Vec::new();
     let mut names = Vec::new();
@@ -245,7 +245,7 @@ fn every_alert_has_a_runbook() {
 }
 
 #[test]
-fn a_metric_that_nobody_looks_at_says_why() {
+fn an_unused_metric_has_a_reason() {
     let mut used: BTreeSet<String> = BTreeSet::new();
     for (_, query) in rule_queries().into_iter().chain(dashboard_queries()) {
         used.extend(names(&query).into_iter().filter_map(|name| match name {

@@ -1,4 +1,4 @@
-//! Alertmanager's notifications, from outside: they halt, once, and release nothing.
+//! Alertmanager notifications: each halts once and releases nothing.
 
 use serde_json::{Value, json};
 
@@ -64,8 +64,8 @@ fn an_alert_halts_its_account_once() {
     let again = send(&exporter, &body).json();
     assert_eq!((&again["halts"], &again["duplicates"]), (&json!([]), &json!(1)));
 
-    // A resolved alert releases nothing; and what a person released stays released while the same
-    // alert is sent again.
+    // A resolved alert releases nothing. After a person's release, the same alert sent again does not
+    // halt.
     let mut resolved = body.clone();
     resolved["status"] = json!("resolved");
     resolved["alerts"][0]["status"] = json!("resolved");
@@ -76,7 +76,7 @@ fn an_alert_halts_its_account_once() {
     assert_eq!(send(&exporter, &body).json()["duplicates"], 1);
     assert_eq!(state(&exporter, "paper"), "active");
 
-    // It fires anew: that is another alert.
+    // It fires again after it resolved: that is a new alert.
     let mut anew = body;
     anew["alerts"][0]["startsAt"] = json!("2026-11-22T15:00:00Z");
     assert_eq!(send(&exporter, &anew).json()["halts"][0]["epoch"], 3);
@@ -95,7 +95,7 @@ fn an_alert_halts_its_account_once() {
 }
 
 #[test]
-fn what_cannot_be_told_apart_halts_all() {
+fn an_alert_without_a_known_account_halts_all() {
     let exporter = Exporter::start(&[]);
     let labels = json!({"alertname": "FillRatioLow", "account": "paper", "action": "reduce"});
     let mut body = notification(&[alert("f1", &labels)]);
@@ -107,7 +107,7 @@ fn what_cannot_be_told_apart_halts_all() {
 }
 
 #[test]
-fn the_watchdog_leaves_its_time() {
+fn the_watchdog_alert_updates_its_time() {
     let exporter = Exporter::start(&[]);
     let series = "trading_exporter_alertmanager_last_watchdog_timestamp_seconds";
     assert_eq!(metric(&exporter, series), None);
@@ -120,7 +120,7 @@ fn the_watchdog_leaves_its_time() {
 }
 
 #[test]
-fn only_the_scope_halt_and_its_accounts() {
+fn the_token_needs_the_scope_halt_and_the_account() {
     let directory = tempfile::tempdir().unwrap();
     let hash = |token: &str| crate::exporter::run(&["hash-token"], token).1.trim().to_owned();
     let path = directory.path().join("exporter.yml");
@@ -142,7 +142,7 @@ fn only_the_scope_halt_and_its_accounts() {
     };
     assert_eq!(send(&exporter, &notification(&[])).status, 401);
     assert_eq!(post("engine-token-0001", &notification(&[of("paper")])).status, 403);
-    // What the token is for is set all the same.
+    // Alerts for the token's own account still halt.
     let answer = post("alertmanager-token", &notification(&[of("live"), of("paper")]));
     assert_eq!((answer.status, &answer.json()["code"]), (403, &json!("forbidden")));
     let mut reader = Client::connect(exporter.address).with_token("engine-token-0001");

@@ -1,10 +1,10 @@
-//! Bodies that nobody should send: what is refused is told, and changes nothing.
+//! Invalid bodies: each is rejected with a reason and changes nothing.
 
 use std::fmt::Write as _;
 
 use crate::exporter::{Client, Exporter};
 
-/// The monitored state as it is exposed, without the exporter's own figures.
+/// The exposed state, without the metrics of the exporter's own process.
 fn state(exporter: &Exporter) -> String {
     let own = |line: &&str| !line.contains("trading_exporter_") && !line.contains("process_");
     exporter.get("/metrics").body.lines().filter(own).fold(String::new(), |mut text, line| {
@@ -13,7 +13,7 @@ fn state(exporter: &Exporter) -> String {
     })
 }
 
-/// A client that sends the whole of a body before it reads must still get the answer.
+/// A client that sends its whole body before it reads must still receive the answer.
 #[test]
 fn a_body_that_is_too_large_is_answered() {
     let exporter = Exporter::start(&["--storage.mode=memory"]);
@@ -29,9 +29,9 @@ fn a_body_that_is_too_large_is_answered() {
     assert_eq!(state(&exporter), before);
 }
 
-/// What is wrong with each of them is said with its code, and the state is as it was.
+/// Each is rejected with its code, and the state is unchanged.
 #[test]
-fn what_is_refused_changes_nothing() {
+fn rejected_bodies_change_nothing() {
     let exporter = Exporter::start(&["--storage.mode=memory"]);
     let before = state(&exporter);
     let mut client = Client::connect(exporter.address);

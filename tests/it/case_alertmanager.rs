@@ -1,4 +1,4 @@
-//! What Alertmanager, Grafana and senders that call themselves compatible really send.
+//! Notifications as Alertmanager, Grafana and compatible senders really send them.
 
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ fn an_action_in_capitals_halts() {
 }
 
 #[test]
-fn an_action_that_is_not_known_is_counted_and_named() {
+fn an_unknown_action_is_counted_and_named() {
     let exporter = Exporter::start(&[]);
     let series = "trading_exporter_alertmanager_unknown_actions_total";
     assert_eq!(metric(&exporter, series), "0.0");
@@ -93,7 +93,7 @@ fn grafanas_own_payload_halts() {
 }
 
 #[test]
-fn a_misspelt_account_is_halted_and_told() {
+fn a_misspelt_account_is_halted_and_reported() {
     let exporter = Exporter::start(&[]);
     seen(&exporter, "i");
     let answer = send(&exporter, &[alert("I", "1", "halt")]).json();
@@ -107,7 +107,7 @@ fn a_misspelt_account_is_halted_and_told() {
     );
     let series = "trading_anomaly{account=\"I\",symbol=\"\",figure=\"halt_of_unknown_account\"}";
     assert_eq!(metric(&exporter, series), "2.0");
-    // White space around a name is no part of it.
+    // White space around a name is ignored.
     let answer = send(&exporter, &[alert(" i ", "2", "halt")]).json();
     assert_eq!(
         (&answer["halts"][0]["account"], &answer["unknown_accounts"]),
@@ -117,7 +117,7 @@ fn a_misspelt_account_is_halted_and_told() {
 }
 
 #[test]
-fn the_last_of_many_alerts_is_looked_at() {
+fn the_last_of_many_alerts_is_processed() {
     let exporter = Exporter::start(&[]);
     seen(&exporter, "paper");
     let mut alerts: Vec<Value> =

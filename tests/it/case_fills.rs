@@ -1,4 +1,4 @@
-//! What venues tell of fills more than once, and what follows for totals and positions.
+//! Repeated reports of fills by venues, and their effect on totals and positions.
 
 use serde_json::{Value, json};
 use trading_exporter::clock;
@@ -13,21 +13,21 @@ fn post(exporter: &Exporter, events: &Value) -> Answer {
     exporter.post("/api/v1/events", &events.to_string())
 }
 
-/// The Unix time so many seconds ago.
+/// The Unix time a number of seconds ago.
 fn ago(seconds: f64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "milliseconds are enough")]
     let now = clock::now().as_nanos() as f64;
     now / 1e9 - seconds
 }
 
-/// The value of one series; none: it is not there.
+/// The value of one series. `None` if it is missing.
 fn sample(exporter: &Exporter, series: &str) -> Option<f64> {
     let text = exporter.get("/metrics").body;
     let mut samples = text.lines().filter_map(|line| line.rsplit_once(' '));
     samples.find(|(name, _)| *name == series).map(|(_, value)| value.parse().unwrap())
 }
 
-/// What stands of a total of money in USD.
+/// A total in USD minus its reversals.
 fn standing(exporter: &Exporter, stem: &str, labels: &str) -> Option<f64> {
     let labels = format!("{{{labels},currency=\"USD\"}}");
     let sum = sample(exporter, &format!("trading_{stem}_total{labels}"))?;
@@ -61,7 +61,7 @@ fn a_commission_that_comes_later_is_counted_once_and_can_be_corrected() {
 }
 
 #[test]
-fn a_fee_that_no_decimal_holds_is_refused_with_its_field() {
+fn a_fee_out_of_the_decimal_range_is_rejected_with_its_field() {
     let exporter = exporter();
     let body = r#"{"type":"order_filled","order_id":"7","symbol":"SPY","side":"buy","fill_id":"1","quantity":10,"price":600,"fee":1.7976931348623157e+308,"fee_currency":"USD"}"#;
     let answer = exporter.post("/api/v1/events", body);
@@ -71,7 +71,7 @@ fn a_fee_that_no_decimal_holds_is_refused_with_its_field() {
 }
 
 #[test]
-fn the_socket_and_the_history_may_tell_one_fill() {
+fn socket_and_history_may_report_the_same_fill() {
     let exporter = exporter();
     let fill = |account: &str, id: &str, quantity: &str, price: &str| {
         json!({"type": "order_filled", "account": account, "event_id": id, "order_id": "1",
@@ -87,7 +87,7 @@ fn the_socket_and_the_history_may_tell_one_fill() {
 }
 
 #[test]
-fn a_price_and_a_quantity_that_are_corrected_down_and_up_leave_what_was_executed() {
+fn corrections_of_price_and_quantity_lead_to_the_executed_values() {
     let exporter = exporter();
     let events = |account: &str, fills: &[(&str, f64, u32, u32)]| {
         let mut events = vec![json!({"type": "order_submitted", "account": account,
@@ -120,7 +120,7 @@ fn a_price_and_a_quantity_that_are_corrected_down_and_up_leave_what_was_executed
 }
 
 #[test]
-fn a_fee_taken_in_the_coin_that_was_bought_is_no_drift() {
+fn a_fee_in_the_bought_coin_is_no_drift() {
     let exporter = exporter();
     let broker = |account: &str, at: f64, quantity: Option<&str>| {
         let row = |quantity| {
@@ -140,7 +140,7 @@ fn a_fee_taken_in_the_coin_that_was_bought_is_no_drift() {
         json!({"type": "position_adjusted", "account": account, "symbol": "BTC/USD",
             "quantity": "-0.00125", "reason": "fee", "time": ago(39.0)})
     };
-    // Told by the fill, as an adjustment too, and as that before the fill.
+    // Reported by the fill, also as an adjustment, and as an adjustment before the fill.
     let told = [
         ("b", vec![fill("b")]),
         ("c", vec![fill("c"), adjusted("c")]),

@@ -22,14 +22,14 @@ fn post(exporter: &Exporter, events: &Value) -> Answer {
     exporter.post(EVENTS, &events.to_string())
 }
 
-/// The time of senders so many seconds from now.
+/// The senders' time a number of seconds from now.
 fn from_now(seconds: i64) -> String {
     let by = Duration::from_secs(seconds.unsigned_abs());
     let now = clock::now();
     rfc3339(if seconds < 0 { now.minus(by) } else { now.plus(by) })
 }
 
-/// Sends any bytes; status and body.
+/// Sends bytes. Returns status and body.
 fn send(exporter: &Exporter, kind: &str, encoding: &str, body: &[u8]) -> Answer {
     let mut stream = TcpStream::connect_timeout(&exporter.address, SOON).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
@@ -46,14 +46,14 @@ fn send(exporter: &Exporter, kind: &str, encoding: &str, body: &[u8]) -> Answer 
     Answer { status, body: body.to_owned() }
 }
 
-/// The sum of a family of the exporter's own counters with these labels.
+/// The sum of a family of the exporter's own counters, over series with these labels.
 fn sample(exporter: &Exporter, series: &str) -> f64 {
     let text = exporter.get("/metrics").body;
     let mut samples = text.lines().filter_map(|line| line.rsplit_once(' '));
     samples.find(|(name, _)| *name == series).map_or(0.0, |(_, value)| value.parse().unwrap())
 }
 
-/// The same of a series that counts.
+/// The value of a counter series.
 fn count(exporter: &Exporter, series: &str) -> i64 {
     let value = sample(exporter, series);
     #[expect(clippy::cast_possible_truncation, reason = "a small whole number")]
@@ -68,7 +68,7 @@ fn submitted(order: &str) -> String {
 }
 
 #[test]
-fn a_float_of_too_many_decimals_is_rounded_and_a_string_is_exact_or_refused() {
+fn a_long_float_is_rounded_and_a_string_is_exact_or_rejected() {
     let exporter = exporter();
     let mut account = 0;
     let mut check = |number: &str, expect: Result<(&str, bool), ()>| {
@@ -112,7 +112,7 @@ fn a_float_of_too_many_decimals_is_rounded_and_a_string_is_exact_or_refused() {
 }
 
 #[test]
-fn names_that_only_look_alike_are_refused() {
+fn lookalike_names_are_rejected() {
     let exporter = exporter();
     let check = |symbol: &str, status: u16| {
         let answer = post(
@@ -148,7 +148,7 @@ fn names_that_only_look_alike_are_refused() {
 }
 
 #[test]
-fn a_byte_order_mark_costs_nothing() {
+fn a_byte_order_mark_is_ignored() {
     let exporter = exporter();
     let bodies = [
         ("application/json", format!("\u{feff}{}", submitted("1"))),
@@ -161,7 +161,7 @@ fn a_byte_order_mark_costs_nothing() {
 }
 
 #[test]
-fn every_member_of_a_compressed_body_is_taken_or_nothing_of_it() {
+fn a_compressed_body_of_several_members_is_accepted_whole_or_not_at_all() {
     let gzip = |text: &str| {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(text.as_bytes()).unwrap();
@@ -180,7 +180,7 @@ fn every_member_of_a_compressed_body_is_taken_or_nothing_of_it() {
     };
     check("gzip", &[gzip(&(line("g1") + &line("g2")))], Some(2));
     check("gzip", &[gzip(&line("g3")), gzip(&line("g4"))], Some(2));
-    // A member may end anywhere, and be empty.
+    // A member may end anywhere, and may be empty.
     let (head, tail) = ("{\"type\":\"quote\",\"sym", "bol\":\"S\",\"price\":1}\n");
     check("gzip", &[gzip(head), gzip(""), gzip(tail)], Some(1));
     check("gzip", &[gzip(&line("g5")), line("g6").into_bytes()], None);
@@ -198,13 +198,13 @@ fn every_member_of_a_compressed_body_is_taken_or_nothing_of_it() {
     for order in ["g5", "g6", "g7", "g8", "g9", "g10", "z3", "z4"] {
         assert!(!orders.contains(&format!("\"{order}\"")), "{order} in {orders}");
     }
-    // What a member makes of little counts like any other.
+    // The decompressed size of each member counts for the limit.
     let bomb = gzip(&" ".repeat(5 << 20));
     let answer = send(&exporter, "application/x-ndjson", "gzip", &[bomb.clone(), bomb].concat());
     assert_eq!(answer.json()["code"], "body_too_large");
 }
 
-/// A trade of an engine whose clock is wrong by so much, and the broker's books around it.
+/// A trade of an engine whose clock is wrong, and the broker's lists before and after it.
 fn trade(wrong_by: i64, account: &str) -> Vec<Value> {
     vec![
         json!({"type": "order_submitted", "account": account, "order_id": "1", "symbol": "ES",
@@ -239,12 +239,12 @@ fn a_fill_of_a_wrong_clock_halts_nobody() {
     assert_eq!(codes, [(json!(1), skew()), (json!(2), skew())], "{answer}");
     let skews = r#"trading_exporter_ingest_warnings_total{code="clock_skew"}"#;
     assert_eq!(count(&exporter, skews), 2);
-    // An hour later it would have been in flight; now a later list has it.
+    // Dated an hour later it would be in flight; here a later list includes it.
     post(&exporter, &book("a", "broker", 0, 100));
     let ledger = r#"trading_position_quantity{account="a",symbol="ES",book="ledger"}"#;
     assert_eq!(count(&exporter, ledger), 100);
 
-    // The clock of another engine is hours behind: the report is late, and counts once a list has it.
+    // The clock of another engine is hours behind: its report is late, and counts when a list includes it.
     let [submission, fill] = trade(-14_400, "b").try_into().unwrap();
     let events =
         json!([book("b", "broker", -120, 0), submission, fill, book("b", "broker", -5, 100)]);
@@ -260,7 +260,7 @@ fn a_fill_of_a_wrong_clock_halts_nobody() {
         assert!(!is_open, "{account}: {drift}");
     }
 
-    // Both lists have it, and agree.
+    // Both lists include it, and agree.
     let [submission, fill] = trade(3_600, "d").try_into().unwrap();
     let lists = [book("d", "local", -6, 100), book("d", "broker", -5, 100)];
     let answer = post(&exporter, &json!([submission, fill, lists[0], lists[1]])).json();
@@ -276,10 +276,10 @@ fn a_fill_of_a_wrong_clock_halts_nobody() {
     }
 }
 
-/// The engine dates to the millisecond, the venue to the second: a fill of the same second is dated
-/// before its submission.
+/// The engine's times have milliseconds and the venue's only seconds, so a fill in the same second is
+/// dated before its submission.
 #[test]
-fn venues_that_cut_their_times_to_seconds_are_not_skewed() {
+fn times_truncated_to_seconds_are_no_clock_skew() {
     let exporter = exporter();
     let second = clock::now().as_nanos() / 1_000_000_000 - 100;
     let event = |kind: &str, order: &str, time: Value| json!({"type": kind, "account": "a", "order_id": order, "time": time});
@@ -302,7 +302,7 @@ fn venues_that_cut_their_times_to_seconds_are_not_skewed() {
         fill("1", second),
         submission("2"),
         fill("2", second + 1),
-        // A second and more is another matter.
+        // A second or more is clock skew.
         submission("3"),
         fill("3", second - 1),
     ]);
@@ -319,7 +319,7 @@ fn venues_that_cut_their_times_to_seconds_are_not_skewed() {
 }
 
 #[test]
-fn old_sessions_are_no_delays() {
+fn events_of_old_sessions_are_no_delays() {
     let exporter = exporter();
     let quote = |time: &str| json!({"type": "quote", "symbol": "ES", "price": 1, "time": time});
     let events = json!([quote("2024-02-29T12:00:00Z"), quote(&from_now(-60))]);
@@ -331,7 +331,7 @@ fn old_sessions_are_no_delays() {
 }
 
 #[test]
-fn two_names_of_one_symbol_are_one_where_that_is_said() {
+fn two_names_of_one_symbol_are_merged_if_configured() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("exporter.yml");
     let aliases = "symbols: {aliases: [{from: '*USDT', to: '$1/USDT', source: broker}]}\n";

@@ -1,5 +1,5 @@
-//! What venues and engines say of orders: ids that several symbols share, sizes by amount or from
-//! floats, and everything that is read back.
+//! Orders as venues and engines report them: ids shared by several symbols, sizes by amount or from
+//! floats, and all facts as they read back.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ fn post(exporter: &Exporter, events: &Value) -> Value {
     exporter.post("/api/v1/events", &events.to_string()).json()
 }
 
-/// The value of one series; 0 when it is not there.
+/// The value of one series. 0 if it is missing.
 fn sample(exporter: &Exporter, series: &str) -> f64 {
     let text = exporter.get("/metrics").body;
     let mut samples = text.lines().filter_map(|line| line.rsplit_once(' '));
@@ -44,7 +44,7 @@ fn filled(account: &str, symbol: Option<&str>, fill: &str, quantity: &str) -> Va
 }
 
 #[test]
-fn an_id_of_two_symbols_is_a_conflict_that_says_how_to_tell_them_apart() {
+fn an_id_of_two_symbols_is_a_conflict_that_explains_the_setting() {
     let (_directory, exporter) = exporter("");
     let events = json!([submitted("a", "BTCUSDT", "0.01"), submitted("a", "ETHUSDT", "2")]);
     let rejected = post(&exporter, &events)["rejected"].take();
@@ -53,14 +53,14 @@ fn an_id_of_two_symbols_is_a_conflict_that_says_how_to_tell_them_apart() {
     for part in [ID, "BTCUSDT", "orders.id_scope"] {
         assert!(message.contains(part), "{part}: {message}");
     }
-    // A fill that says no symbol may be about either, and moves nothing.
+    // A fill without a symbol could belong to either order, and changes nothing.
     let rejected = post(&exporter, &filled("a", None, "12", "2"))["rejected"].take();
     assert_eq!(rejected[0]["code"], json!("conflict"), "{rejected}");
     let message = rejected[0]["message"].as_str().unwrap();
     assert!(message.contains("another symbol"), "{message}");
     assert_eq!(post(&exporter, &filled("a", Some("BTCUSDT"), "11", "0.01"))["accepted"], 1);
     assert_eq!(ledger(&exporter, "a", "BTCUSDT").to_string(), "0.01");
-    // The symbol as session is the other way out.
+    // Using the symbol as the session is the other solution.
     let mut events = json!([
         submitted("b", "BTCUSDT", "0.01"),
         submitted("b", "ETHUSDT", "2"),
@@ -75,7 +75,7 @@ fn an_id_of_two_symbols_is_a_conflict_that_says_how_to_tell_them_apart() {
 }
 
 #[test]
-fn where_venues_number_each_symbol_apart_both_orders_stand() {
+fn if_ids_are_unique_per_symbol_both_orders_are_kept() {
     let (_directory, exporter) =
         exporter("orders: {overrides: [{account: 'a*', id_scope: symbol}]}");
     let events = json!([
@@ -94,7 +94,7 @@ fn where_venues_number_each_symbol_apart_both_orders_stand() {
     let answer = exporter.get(&format!("/api/v1/orders/a/{ID}"));
     assert_eq!((answer.status, &answer.json()["field"]), (400, &json!("symbol")), "{answer:?}");
 
-    // An event that could be about either is about none, and moves nothing.
+    // An event that could belong to either order belongs to neither, and changes nothing.
     let events = json!([submitted("a2", "BTCUSDT", "0.01"), submitted("a2", "ETHUSDT", "2")]);
     assert_eq!(post(&exporter, &events)["accepted"], 2);
     let rejected = post(&exporter, &filled("a2", None, "12", "2"))["rejected"].take();
@@ -111,7 +111,7 @@ fn where_venues_number_each_symbol_apart_both_orders_stand() {
 }
 
 #[test]
-fn ids_that_mean_not_mine_never_join_two_symbols() {
+fn placeholder_ids_never_join_two_symbols() {
     let (_directory, exporter) = exporter("");
     for id in ["0", "-1"] {
         let fill = |symbol: &str, quantity: u32| {

@@ -1,12 +1,12 @@
-//! What real senders say instead of a price: zeros, nothing, dust, coins of many units. What a
-//! difference is worth all the same, and who is wrong.
+//! Missing prices as real senders report them (zero, absent, dust, coins of many units), and how a drift
+//! is still valued and attributed.
 
 use serde_json::{Value, json};
 use trading_exporter::clock;
 
 use crate::exporter::Exporter;
 
-/// Posts one event a line, in one request; `time` is in seconds from now.
+/// Posts one event per line, in one request; `time` is in seconds from now.
 fn post(exporter: &Exporter, account: &str, lines: &str) {
     let now = clock::now().as_seconds();
     let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -23,7 +23,7 @@ fn post(exporter: &Exporter, account: &str, lines: &str) {
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 
-/// Rows of a local and of a broker's list of one symbol, 2 s and 1 s old.
+/// Posts a local and a broker's list of one symbol, 2 s and 1 s old.
 fn books(symbol: &str, local: &str, broker: &str) -> String {
     let list = |source: &str, time: i32, row: &str| {
         let rows = if row.is_empty() {
@@ -40,7 +40,7 @@ fn drift(exporter: &Exporter, account: &str) -> Value {
     exporter.get(&format!("/api/v1/drift?account={account}")).json()[0].clone()
 }
 
-/// Type, severity, the test that decided and the price, in words.
+/// Type, severity, deciding test and price of a drift, as words.
 fn says(drift: &Value) -> String {
     if drift.is_null() {
         return "none".to_owned();
@@ -54,7 +54,7 @@ fn state(exporter: &Exporter, account: &str) -> Value {
     exporter.get(&format!("/api/v1/permit?account={account}")).json()["state"].clone()
 }
 
-/// The value of a series of /metrics, by its beginning; none: it is not there.
+/// The value of a series of /metrics, by its prefix. `None` if it is missing.
 fn metric(exporter: &Exporter, series: &str) -> Option<String> {
     let text = exporter.get("/metrics").body;
     text.lines().find_map(|line| line.strip_prefix(series)).map(|rest| rest.trim().to_owned())
@@ -117,7 +117,7 @@ fn a_price_of_zero_ends_no_drift() {
 }
 
 #[test]
-fn an_average_of_zero_is_none_and_a_mismatch_of_averages_halts_nobody() {
+fn an_average_of_zero_is_ignored_and_a_price_mismatch_halts_nobody() {
     let exporter = Exporter::start(&[]);
     let check = |account: &str, local: &str, broker: &str, expect: &str, value: Value| {
         post(&exporter, account, &books("AAPL", local, broker));
@@ -136,7 +136,7 @@ fn an_average_of_zero_is_none_and_a_mismatch_of_averages_halts_nobody() {
 }
 
 #[test]
-fn what_was_filled_without_a_price_moves_the_position_alone() {
+fn a_fill_without_a_price_only_changes_the_position() {
     let exporter = Exporter::start(&[]);
     let order = |account: &str, side: &str, price: &str| {
         let lines = format!(
@@ -158,7 +158,7 @@ fn what_was_filled_without_a_price_moves_the_position_alone() {
             assert_eq!(of(total, ",currency=\"USD\"").as_deref(), Some("0.0"), "{total}");
         }
     }
-    // The price comes later.
+    // The price arrives later.
     let correction = r#"{"type":"fill_corrected","order_id":"1","fill_id":"1","quantity":100,"price":509.509,"time":-7}"#;
     post(&exporter, "bought", correction);
     let bps = metric(
@@ -169,7 +169,7 @@ fn what_was_filled_without_a_price_moves_the_position_alone() {
 }
 
 #[test]
-fn an_arrival_price_of_zero_is_asked_of_the_quotes() {
+fn an_arrival_price_of_zero_is_replaced_by_the_quote() {
     let exporter = Exporter::start(&[]);
     let lines = r#"{"type":"quote","symbol":"OTC","bid":99,"ask":101,"time":-9}
         {"type":"quote","symbol":"OTC","bid":0,"ask":100,"time":-8.5}
@@ -212,7 +212,7 @@ fn an_order_is_filled_within_dust_of_its_quantity() {
 }
 
 #[test]
-fn coins_are_judged_by_what_they_are_worth() {
+fn coins_are_judged_by_their_value() {
     let exporter = Exporter::start(&[]);
     let cheap = |quantity: &str| {
         format!(r#""quantity":{quantity},"average_price":"0.00001","market_price":"0.00001""#)
@@ -230,7 +230,7 @@ fn coins_are_judged_by_what_they_are_worth() {
 }
 
 #[test]
-fn the_list_that_anchors_the_ledger_does_not_say_who_is_wrong() {
+fn the_list_that_anchors_the_ledger_attributes_nothing() {
     let exporter = Exporter::start(&[]);
     let fill = |symbol: &str, quantity: &str, price: &str| {
         format!(
@@ -259,7 +259,7 @@ fn the_list_that_anchors_the_ledger_does_not_say_who_is_wrong() {
 }
 
 #[test]
-fn one_position_under_two_names_is_hinted_at() {
+fn one_position_under_two_names_gets_a_hint() {
     let exporter = Exporter::start(&[]);
     let row = |symbol: &str| {
         format!(r#"{{"symbol":"{symbol}","quantity":"0.9","average_price":"60000"}}"#)

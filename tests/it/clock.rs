@@ -1,6 +1,6 @@
-//! A clock that was ahead once, or is set back, under the real binary (Debian's faketime).
+//! The real binary with a clock that was ahead, or is set back (Debian's faketime).
 //!
-//! The exporter runs under a wall clock that a file moves; senders' clocks are right all the time.
+//! A file sets the exporter's wall clock; the senders' clocks are always right.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,14 +16,14 @@ const MINUTES_10: i64 = 600;
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 
-/// Silence is known after one interval.
+/// A component is silent after one interval.
 const CONFIGURATION: &str = "health: {silent_intervals: 1, silent_min: 0s, failures: 1}\n";
 
-/// A component that says every second that it is well.
+/// A component that sends a healthy heartbeat every second.
 const BEAT: &str =
     r#"{"type":"heartbeat","component":"feed","status":"healthy","interval_seconds":1}"#;
 
-/// A place for a journal, and the clock of the machine.
+/// A directory for a journal, and the file of the clock.
 struct Machine {
     directory: tempfile::TempDir,
 }
@@ -39,7 +39,7 @@ impl Machine {
         self.directory.path().join(name)
     }
 
-    /// The wall clock is so far ahead of everybody else's from now on.
+    /// Sets how far the exporter's wall clock is ahead of all others.
     fn set_clock(&self, ahead_seconds: i64) {
         let ahead_seconds = ahead_seconds + everybody_ahead_seconds();
         let next = self.path("clock.next");
@@ -63,15 +63,15 @@ impl Machine {
     }
 }
 
-/// The library that moves the clock of a program, without its wrapper `faketime`: that one leaves a
-/// semaphore behind where it is killed, and the next process with that number fails.
+/// The library that changes the clock of a program. The wrapper `faketime` is not used: if it is killed
+/// it leaves a semaphore, and the next process with the same pid fails.
 fn faketime_library() -> PathBuf {
     let directories = fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
     let mut libraries = directories.map(|path| path.join("faketime/libfaketimeMT.so.1"));
     libraries.find(|path| path.exists()).expect("faketime is missing: tests/run tools installs it")
 }
 
-/// How far ahead these tests run themselves (`tests/run later`).
+/// How far ahead the clock of these tests is (`tests/run later`).
 #[expect(clippy::disallowed_methods, reason = "a test is told by its environment")]
 fn everybody_ahead_seconds() -> i64 {
     let days = std::env::var("FAKETIME").ok();
@@ -91,7 +91,7 @@ fn post(exporter: &Exporter, events: &str) -> Answer {
     exporter.post("/api/v1/events", events)
 }
 
-/// Both books as they are now by the senders' clocks.
+/// Both books, dated now by the senders' clocks.
 fn books(local: i64, broker: i64) -> String {
     let time = rfc3339(now());
     let book = |source: &str, quantity: i64| {
@@ -115,7 +115,7 @@ fn health(exporter: &Exporter) -> String {
     feed["status"].as_str().unwrap().to_owned()
 }
 
-/// The clock is behind by that: everything that protects still does, and it is told.
+/// The clock is behind: all protection still works, and the skew is reported.
 fn check(exporter: &Exporter, behind_seconds: i64) {
     exporter.wait_for_log(&["the clock is behind the newest record"]);
     let behind = sample(exporter, "trading_exporter_clock_behind_seconds");

@@ -1,11 +1,10 @@
-//! Answers held against the published document, and against what is known of the books.
+//! Answers compared with the published OpenAPI document, and with the known books.
 
 use serde_json::{Value, json};
 
 use crate::exporter::Exporter;
 
-/// Every list and every answer of an object is described as one, and what is described has the
-/// fields of the answer.
+/// Each answer has the described shape, list or object, with exactly the described fields.
 #[test]
 fn answers_are_those_of_the_document() {
     let exporter = Exporter::start(&["--storage.mode=memory"]);
@@ -48,9 +47,9 @@ fn answers_are_those_of_the_document() {
     }
 }
 
-/// What cannot be decoded is a problem like any other.
+/// Paths and queries that are not UTF-8 are answered with a problem document.
 #[test]
-fn paths_and_queries_that_are_no_text_are_problems() {
+fn paths_and_queries_that_are_not_utf8_are_problems() {
     let exporter = Exporter::start(&["--storage.mode=memory"]);
     let paths = [
         "/api/v1/orders/%ff/1",
@@ -68,9 +67,9 @@ fn paths_and_queries_that_are_no_text_are_problems() {
     }
 }
 
-/// A partial snapshot renews the age of what it speaks of, and of nothing else.
+/// A partial snapshot renews the age of its own symbols only.
 #[test]
-fn a_book_is_as_old_as_the_snapshot_that_speaks_of_the_symbol() {
+fn a_book_is_as_old_as_the_last_snapshot_of_the_symbol() {
     let exporter = Exporter::start(&["--storage.mode=memory"]);
     let snapshot = |seconds: u32, complete: bool, symbols: &[&str]| {
         let rows: Vec<Value> =
@@ -92,7 +91,7 @@ fn a_book_is_as_old_as_the_snapshot_that_speaks_of_the_symbol() {
     assert!(rows.as_array().unwrap().iter().all(|r| r["local_age_seconds"].is_null()));
 }
 
-/// What is counted as open is listed as open.
+/// Orders counted as open are listed as open.
 #[test]
 fn an_accepted_order_is_open_before_its_submission_arrives() {
     let exporter = Exporter::start(&["--storage.mode=memory"]);

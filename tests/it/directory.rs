@@ -1,4 +1,4 @@
-//! The directory of the journal, changed behind the exporter's back.
+//! The directory of the journal, changed while the exporter is running or stopped.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,10 +28,10 @@ fn snapshots(directory: &Path) -> Vec<PathBuf> {
     snapshots
 }
 
-/// Whatever takes the journal away from its name ends the process: what it would acknowledge from
-/// then on is not there after the next start.
+/// If the journal is moved or replaced, the process ends: the next start would not find anything it
+/// acknowledged from then on.
 #[test]
-fn a_journal_that_is_not_in_its_place_takes_nothing_more() {
+fn a_journal_that_was_moved_accepts_nothing() {
     type Change = fn(&Path);
     let changes: [(&str, Change); 5] = [
         ("removed", |journal| fs::remove_dir_all(journal).unwrap()),
@@ -52,7 +52,7 @@ fn a_journal_that_is_not_in_its_place_takes_nothing_more() {
         accept(&exporter, 0..3);
         change(&journal);
         assert_eq!(exporter.wait().code(), Some(1), "{what}: {}", exporter.log());
-        // A spare segment that cannot be made may be the first to notice.
+        // The preallocation of a segment may fail first.
         exporter.wait_for_log(&["ERROR", "the journal"]);
     };
     std::thread::scope(|scope| {
@@ -62,9 +62,9 @@ fn a_journal_that_is_not_in_its_place_takes_nothing_more() {
     });
 }
 
-/// A snapshot stands for the records of its own journal, and for those of no other.
+/// A snapshot is used only with its own journal.
 #[test]
-fn a_snapshot_of_another_journal_is_passed_over() {
+fn a_snapshot_of_another_journal_is_skipped() {
     let home = tempfile::tempdir().unwrap();
     let [own, other] = ["own", "other"].map(|name| home.path().join(name));
     for (journal, ids) in [(&own, 0..60), (&other, 100..110)] {

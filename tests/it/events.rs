@@ -1,4 +1,4 @@
-//! A client of event streams, as small as can be.
+//! A minimal client of event streams.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -19,17 +19,17 @@ pub(crate) struct Event {
 /// An open stream.
 pub(crate) struct Events {
     reader: BufReader<TcpStream>,
-    /// What came and is no whole block yet.
+    /// Received bytes that are not a complete block yet.
     text: String,
 }
 
 impl Events {
-    /// Opens a stream of that query, with these headers, which must be taken.
+    /// Opens a stream with this query and these headers. Panics if it is rejected.
     pub(crate) fn open(address: SocketAddr, query: &str, headers: &[&str]) -> Self {
         Self::try_open(address, query, headers).unwrap_or_else(|status| panic!("{status}"))
     }
 
-    /// Opens a stream, or tells the status line of the refusal.
+    /// Opens a stream, or returns the status line of the rejection.
     pub(crate) fn try_open(
         address: SocketAddr,
         query: &str,
@@ -56,7 +56,7 @@ impl Events {
         Ok(Self { reader, text: String::new() })
     }
 
-    /// The next event of any name but comments; none at the end of the stream.
+    /// The next event of any name, without comments. `None` at the end of the stream.
     pub(crate) fn next(&mut self) -> Option<Event> {
         let deadline = monotonic() + SOON;
         loop {
@@ -74,7 +74,7 @@ impl Events {
         }
     }
 
-    /// The next event of that name; others are passed over.
+    /// The next event of that name. Others are skipped.
     pub(crate) fn wait_for(&mut self, name: &str) -> Event {
         let deadline = monotonic() + SOON;
         loop {
@@ -86,7 +86,7 @@ impl Events {
         }
     }
 
-    /// Reads one chunk of the body; false: the last one.
+    /// Reads one chunk of the body. Returns false for the last one.
     fn read_chunk(&mut self) -> bool {
         let mut line = String::new();
         self.reader.read_line(&mut line).unwrap();
@@ -99,7 +99,7 @@ impl Events {
     }
 }
 
-/// Reads a block of lines; none: comments or a `retry` alone.
+/// Parses a block of lines. `None` if it has only comments or a `retry`.
 fn parse(block: &str) -> Option<Event> {
     let field = |name: &str| {
         block

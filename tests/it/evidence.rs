@@ -1,5 +1,5 @@
-//! Missing evidence from outside: books that never came, silent engines, silent components, fetches
-//! that fail, and two witnesses of one component.
+//! Missing evidence over HTTP: books that never arrived, silent engines, silent components, failed
+//! fetches, and two reporters of one component.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use trading_exporter::clock::monotonic;
 
 use crate::exporter::{Answer, Client, Exporter, SOON, run};
 
-/// An exporter with this configuration, and the directory of it.
+/// An exporter with this configuration, and its directory.
 fn start(config: &str) -> (tempfile::TempDir, Exporter) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("exporter.yml");
@@ -17,7 +17,7 @@ fn start(config: &str) -> (tempfile::TempDir, Exporter) {
     (directory, exporter)
 }
 
-/// Asks until the answer is as expected.
+/// Repeats a request until the answer is as expected.
 fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = monotonic() + SOON;
     loop {
@@ -50,7 +50,7 @@ fn missing_kinds(exporter: &Exporter) -> Vec<String> {
 }
 
 #[test]
-fn a_broker_that_never_sends_positions_is_seen_and_restricts_where_configured() {
+fn a_broker_without_positions_is_detected_and_restricts_if_configured() {
     let (_directory, exporter) =
         start("drift: {stale_after: 1s}\nmissing_evidence: {book_never_came: reduce}\n");
     let both = json!([
@@ -60,7 +60,7 @@ fn a_broker_that_never_sends_positions_is_seen_and_restricts_where_configured() 
     ]);
     assert_eq!(exporter.post("/api/v1/events", &both.to_string()).status, 200);
     let permit = wait_for("the account is restricted", || {
-        // Local goes on: its book is never old.
+        // The local side keeps sending, so its book is never old.
         exporter.post("/api/v1/events", &positions("local").to_string());
         Some(permit(&exporter)).filter(|permit| permit["state"] == "reducing")
     });
@@ -89,13 +89,13 @@ fn a_broker_that_never_sends_positions_is_seen_and_restricts_where_configured() 
 }
 
 #[test]
-fn an_engine_that_sends_nothing_is_silent() {
+fn an_engine_without_events_is_silent() {
     let (_directory, exporter) =
         start("missing_evidence: {engine_silent_after: 1s, engine_silent: halt}\n");
     let beat = json!({"type": "heartbeat", "account": "paper", "component": "engine"});
     exporter.post("/api/v1/events", &beat.to_string());
     let permit = wait_for("the account is halted", || {
-        // What the broker's side sends is not of the engine.
+        // Data from the broker's side does not count as the engine's.
         exporter.post("/api/v1/events", &positions("broker").to_string());
         Some(permit(&exporter)).filter(|permit| permit["state"] == "halted")
     });
@@ -106,7 +106,7 @@ fn an_engine_that_sends_nothing_is_silent() {
 }
 
 #[test]
-fn a_component_that_said_unhealthy_and_fell_silent_looks_no_better() {
+fn an_unhealthy_component_does_not_improve_by_falling_silent() {
     let (_directory, exporter) = start("health: {silent_min: 0s, halt_on_unhealthy: [engine]}\n");
     let beat = |component: &str, status: &str| {
         json!({"type": "heartbeat", "account": "paper", "component": component, "status": status,
@@ -135,7 +135,7 @@ fn a_component_that_said_unhealthy_and_fell_silent_looks_no_better() {
 }
 
 #[test]
-fn what_the_token_of_the_broker_says_is_not_overruled_by_the_engine() {
+fn the_engine_cannot_overrule_the_broker_s_token() {
     let hash = |token: &str| run(&["hash-token"], token).1.trim().to_owned();
     let (engine, broker) = ("engine-token-0001", "broker-token-0001");
     let (_directory, exporter) = start(&format!(
@@ -169,7 +169,7 @@ fn what_the_token_of_the_broker_says_is_not_overruled_by_the_engine() {
         .map(|w| (w["source"].as_str().unwrap(), w["status"].as_str().unwrap()))
         .collect();
     assert_eq!(witnesses, [("local", "healthy"), ("broker", "unhealthy")]);
-    // No token speaks for the other side.
+    // A token cannot report for the other side.
     assert_eq!(beat(engine, "healthy", Some("broker")), 403);
     assert_eq!(beat(broker, "healthy", Some("local")), 403);
     assert_eq!(component()["status"], "unhealthy");
@@ -180,7 +180,7 @@ fn what_the_token_of_the_broker_says_is_not_overruled_by_the_engine() {
 }
 
 #[test]
-fn a_probe_that_is_configured_no_longer_is_not_silent() {
+fn a_removed_probe_is_not_silent() {
     let probe = "health: {silent_min: 0s}\nprobes:\n  - component: memory\n    interval: 100ms\n    \
                  memory: {available_ratio_min: 0}\n";
     let (directory, exporter) = start(probe);

@@ -1,4 +1,4 @@
-//! The real binary under test, on a free port of loopback, and a client as small as can be.
+//! The real binary on a free loopback port, and a minimal HTTP client.
 //!
 //! Invariants: every wait has a deadline; the process does not outlive its test.
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use trading_exporter::clock::monotonic;
 
-/// Longer than anything here should take, on a machine that is busy with other things.
+/// Generous: the machine may be busy.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// The binary.
@@ -24,7 +24,7 @@ pub(crate) struct Exporter {
     log: Arc<Log>,
 }
 
-/// What the process has logged so far.
+/// The log output of the process so far.
 #[derive(Default)]
 struct Log {
     lines: Mutex<Vec<String>>,
@@ -32,7 +32,7 @@ struct Log {
 }
 
 impl Log {
-    /// Waits for a line that holds all of these words.
+    /// Waits for a line with all of these words.
     fn wait_for(&self, words: &[&str]) -> String {
         let deadline = monotonic() + SOON;
         let mut lines = self.lines.lock().unwrap();
@@ -49,7 +49,7 @@ impl Log {
 
 impl Exporter {
     /// Starts it with these arguments on a free port, and waits until it listens. Records are kept
-    /// in memory, if the arguments say nothing of storage.
+    /// in memory unless the arguments configure the storage.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut command = Command::new(BINARY);
         let given = |name: &str| arguments.iter().any(|argument| argument.starts_with(name));
@@ -63,7 +63,7 @@ impl Exporter {
         Self::spawn(command)
     }
 
-    /// Starts that command, and waits until it listens.
+    /// Starts a command, and waits until it listens.
     pub(crate) fn spawn(mut command: Command) -> Self {
         let mut child = command
             .stdin(Stdio::null())
@@ -85,7 +85,7 @@ impl Exporter {
         Self { child, address, log }
     }
 
-    /// Waits for a line of the log that holds all of these words.
+    /// Waits for a line of the log with all of these words.
     pub(crate) fn wait_for_log(&self, words: &[&str]) -> String {
         self.log.wait_for(words)
     }
@@ -106,12 +106,12 @@ impl Exporter {
         wait(&mut self.child)
     }
 
-    /// A GET on a connection of its own.
+    /// A GET on a new connection.
     pub(crate) fn get(&self, path: &str) -> Answer {
         Client::connect(self.address).send("GET", path, "")
     }
 
-    /// A POST of JSON on a connection of its own.
+    /// A POST of JSON on a new connection.
     pub(crate) fn post(&self, path: &str, body: &str) -> Answer {
         Client::connect(self.address).send("POST", path, body)
     }
@@ -125,7 +125,7 @@ impl Drop for Exporter {
     }
 }
 
-/// Waits for the end of a process; one that does not end is killed.
+/// Waits for the end of a process. Kills it at the deadline.
 pub(crate) fn wait(child: &mut Child) -> ExitStatus {
     let deadline = monotonic() + SOON;
     loop {
@@ -141,7 +141,7 @@ pub(crate) fn wait(child: &mut Child) -> ExitStatus {
     }
 }
 
-/// Runs the binary to its end: exit code, stdout, stderr.
+/// Runs the binary to its end. Returns exit code, stdout and stderr.
 pub(crate) fn run(arguments: &[&str], input: &str) -> (i32, String, String) {
     let mut command = Command::new(BINARY);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -183,19 +183,19 @@ impl Client {
         Self { stream: BufReader::new(stream), token: None }
     }
 
-    /// Sends this bearer token from now on.
+    /// Uses this bearer token from now on.
     pub(crate) fn with_token(mut self, token: &str) -> Self {
         self.token = Some(token.to_owned());
         self
     }
 
-    /// Sends a request and reads the answer, which must come.
+    /// Sends a request and reads the answer. Panics if there is none.
     pub(crate) fn send(&mut self, method: &str, path: &str, body: &str) -> Answer {
         self.try_send(method, path, body).expect("no answer")
     }
 
-    /// Sends a request and reads the answer; none when the connection ends without a byte of it.
-    /// An answer that begins must also end.
+    /// Sends a request and reads the answer. `None` if the connection ends before its first byte. Panics
+    /// if the answer is incomplete.
     pub(crate) fn try_send(&mut self, method: &str, path: &str, body: &str) -> Option<Answer> {
         let mut request = format!("{method} {path} HTTP/1.1\r\nhost: exporter\r\n");
         if let Some(token) = &self.token {
@@ -206,7 +206,7 @@ impl Client {
         request.push_str(body);
         self.stream.get_mut().write_all(request.as_bytes()).ok()?;
         let mut line = String::new();
-        // A reset is an end too.
+        // A reset counts as an end.
         self.stream.read_line(&mut line).ok().filter(|read| *read > 0)?;
         let status = line.split(' ').nth(1).unwrap().parse().unwrap();
         let mut length = 0;

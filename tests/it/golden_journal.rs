@@ -1,7 +1,8 @@
-//! Journals that released versions wrote: they stay readable, and the writer stays the same.
+//! Golden journals: journals of earlier versions stay readable, and the writer still writes the same
+//! bytes.
 //!
-//! `tests/fixtures/journal/vN` holds segments of 8 KiB as version N of the format was written, and what
-//! `journal inspect` says of them. A new version of the format adds a folder and changes none.
+//! `tests/fixtures/journal/vN` has segments of 8 KiB in version N of the format, and the output of
+//! `journal inspect` for them. A new version of the format adds a folder and changes none.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ use trading_exporter::journal::{
 
 use crate::exporter::{Exporter, run};
 
-/// Bytes of a segment of the recorded journals.
+/// Size of a segment of the golden journals.
 const SEGMENT_BYTES: u64 = 8 * 1024;
 
 /// The version that is written.
@@ -49,7 +50,7 @@ fn segments(directory: &Path) -> Vec<String> {
     names
 }
 
-/// A copy that may be written to.
+/// A writable copy.
 fn copied(version: &str) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     for name in segments(&fixture(version)) {
@@ -59,7 +60,7 @@ fn copied(version: &str) -> tempfile::TempDir {
 }
 
 #[test]
-fn every_version_is_read_as_it_was_recorded() {
+fn every_version_reads_as_recorded() {
     for version in VERSIONS {
         let directory = fixture(version).display().to_string();
         let (code, out, err) = run(&["journal", "verify", &directory], "");
@@ -76,7 +77,7 @@ fn every_version_is_read_as_it_was_recorded() {
 }
 
 #[test]
-fn every_version_is_folded_and_goes_on() {
+fn every_version_is_folded_and_continued() {
     for version in VERSIONS {
         let directory = copied(version);
         let path = format!("--storage.path={}", directory.path().display());
@@ -97,9 +98,9 @@ fn every_version_is_folded_and_goes_on() {
     }
 }
 
-/// Ids are known for a day: the event comes again a second after the recording, whatever day it is.
+/// Ids expire after a day, so the event is sent again one second after the recording, by its clock.
 #[test]
-fn every_version_knows_the_ids_that_it_was_sent() {
+fn every_version_detects_duplicates_of_recorded_events() {
     for version in VERSIONS {
         let directory = copied(version);
         let storage = Arc::new(DiskStorage::open(directory.path()).unwrap());
@@ -129,9 +130,9 @@ fn every_version_knows_the_ids_that_it_was_sent() {
     }
 }
 
-/// The same batches give the same bytes: what changes them is a new version of the format.
+/// Equal batches give equal bytes. A change of the bytes needs a new version of the format.
 #[test]
-fn the_writer_writes_what_it_wrote() {
+fn the_writer_still_writes_the_same_bytes() {
     let directory = copied(WRITTEN);
     let storage = DiskStorage::open(directory.path()).unwrap();
     let mut batches: Vec<Batch> = Vec::new();

@@ -9,7 +9,7 @@ use trading_exporter::domain::settings::{BreakdownSettings, Settings};
 use trading_exporter::metrics::{Format, encode, project};
 use trading_exporter::wire::decode::{DecodeLimits, decode_ndjson};
 
-/// A monitor that folded events in this order, each received at its own time.
+/// A monitor that applied events in this order, each received at its own time.
 pub(crate) fn fold(ndjson: &str) -> Monitor {
     let breakdowns = BreakdownSettings { strategy: true, venue: true };
     let settings = Settings { breakdowns, ..Settings::default() };
@@ -27,7 +27,7 @@ pub(crate) fn fold(ndjson: &str) -> Monitor {
 }
 
 #[test]
-fn a_retired_symbol_takes_its_series_along_and_no_others() {
+fn retiring_a_symbol_removes_its_series_and_no_others() {
     let events = [
         r#"{"type":"quote","symbol":"GONE","price":1,"time":1795357800}"#,
         r#"{"type":"quote","symbol":"STAYS","price":2,"time":1795357800}"#,

@@ -1,10 +1,10 @@
 //! A real engine's order flow through the real program, with lists every 5, 20 and 60 s that are 0,
-//! 2 and 8 s old and reports up to 3 s late: nothing is called drift, and each fault halts.
+//! 2 and 8 s old, and reports up to 3 s late: no drift is reported without a fault, and each fault halts.
 //!
-//! The flow is that of a fixture, moved to end now. It is sent as fast as it is taken: what explains
-//! a difference depends on the times that events and lists tell, not on when they come. So nothing
-//! here may wait for receive time: only word of the engine ends the wait for its reports, and leaves
-//! of open orders explain nothing.
+//! The flow is that of a fixture, shifted to end now. It is sent as fast as possible: differences are
+//! explained by the times of events and lists, not by their receive times. So no setting may depend on
+//! receive time here: only later events of the engine end the wait for its reports, and open orders
+//! explain nothing.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ use crate::delivery::{
 use crate::exporter::{Client, Exporter};
 use crate::session;
 
-/// As much of the recorded hour as is sent.
+/// The part of the recorded hour that is sent.
 const LENGTH: i64 = 20 * 60 * SECOND;
 
 const CONFIGURATION: &str = "
@@ -49,8 +49,8 @@ impl Site {
         Self { _directory: directory, exporter, events }
     }
 
-    /// Sends what is delivered for an account, a list in a request of its own. Returns when, on the
-    /// clock of the events, the account was halted.
+    /// Sends the deliveries of an account, each list in its own request. Returns the time of the halt, on the
+    /// clock of the events.
     fn send(&self, account: &str, deliveries: &[Delivery]) -> Option<i64> {
         let mut client = Client::connect(self.exporter.address);
         let requests = deliveries.chunk_by(|a, b| !a.is_list && !b.is_list);
@@ -70,7 +70,7 @@ impl Site {
         self.exporter.get(&format!("/api/v1/drift?account={account}")).json()
     }
 
-    /// Samples of a family of one account, summed up.
+    /// The sum of a family's samples of one account.
     fn sum(&self, family: &str, account: &str) -> f64 {
         let prefix = format!("{family}{{account=\"{account}\"");
         let text = self.exporter.get("/metrics").body;
@@ -96,7 +96,7 @@ fn ways(period: i64, lag: i64, seed: u64) -> Ways {
 }
 
 #[test]
-fn nothing_is_called_drift_while_nothing_is_wrong() {
+fn no_drift_is_reported_without_a_fault() {
     let site = Site::start();
     let mut seed = 0;
     for (period, lag) in [5, 20, 60].into_iter().flat_map(|p| [0, 2, 8].map(|lag| (p, lag))) {
@@ -106,7 +106,7 @@ fn nothing_is_called_drift_while_nothing_is_wrong() {
         assert_eq!(halted, None, "{account}: {}", site.drifts(&account));
         let called = site.sum("trading_position_drifts_total", &account);
         assert!(called.abs() < f64::EPSILON, "{account}: {}", site.drifts(&account));
-        // Of each list it is told how much it lags.
+        // The lag of each list is exposed.
         let lags = format!("trading_position_book_lag_seconds{{account=\"{account}\"");
         let text = site.exporter.get("/metrics").body;
         assert_eq!(text.lines().filter(|line| line.starts_with(&lags)).count(), 2, "{account}");
@@ -134,7 +134,7 @@ fn each_fault_is_found_while_the_engine_trades() {
         let all = deliver(&site.events, &ways(period, 2, 5), Some(&wrong), 0);
         let halted = site.send(&account, &all);
         let begins = begins(&site.events, &wrong);
-        // Two periods until it counts, four more if it was taken for the lag of a slow broker.
+        // Two list intervals until it is confirmed, four more if it could be the lag of a slow broker.
         let took = halted.map(|halted| (halted - begins) / SECOND);
         let in_time = took.is_some_and(|took| (0..=6 * period + 6).contains(&took));
         let drifts = site.drifts(&account);

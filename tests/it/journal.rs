@@ -1,4 +1,4 @@
-//! The journal on disk under the real process: what a restart keeps, and what refuses to start.
+//! The journal on disk with the real process: restarts, damages and repairs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ impl Home {
         Exporter::start(&arguments)
     }
 
-    /// Starts it although it will end by itself: exit code, and what it said.
+    /// Runs an exporter that fails to start. Returns its exit code and output.
     fn fail(&self) -> (i32, String) {
         let arguments = self.arguments();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -53,7 +53,7 @@ impl Home {
     }
 }
 
-/// The series of the monitored state: not of the process, and not what time alone changes.
+/// The series of the monitored state, without those of the process and those that change with time.
 fn state(exporter: &Exporter) -> String {
     let metrics = exporter.get("/metrics").body;
     let own = |line: &str| line.contains("trading_exporter_") || line.contains("process_");
@@ -103,7 +103,7 @@ fn a_restart_keeps_figures_halts_and_audit() {
 }
 
 #[test]
-fn one_process_has_the_journal() {
+fn a_journal_belongs_to_one_process() {
     let home = Home::new();
     let _first = home.start();
     let (code, err) = home.fail();
@@ -111,7 +111,7 @@ fn one_process_has_the_journal() {
     assert!(err.contains("in use by another process"), "{err}");
 }
 
-/// A flipped bit in what was acknowledged is told with its place, and nothing is changed.
+/// A flipped bit in acknowledged data is reported with its position, and nothing is changed.
 #[test]
 fn a_damaged_journal_does_not_start() {
     let home = Home::new();
@@ -138,9 +138,9 @@ fn a_damaged_journal_does_not_start() {
     assert_eq!(names(&home.journal()), before);
 }
 
-/// What was recorded can be looked at while the exporter runs.
+/// A journal can be inspected while the exporter runs.
 #[test]
-fn a_journal_can_be_looked_at_while_it_is_written() {
+fn a_journal_can_be_inspected_while_it_is_written() {
     let home = Home::new();
     let exporter = home.start();
     tell(&exporter);
@@ -178,7 +178,7 @@ fn a_journal_can_be_looked_at_while_it_is_written() {
 }
 
 #[test]
-fn a_repaired_journal_starts_with_what_stood_before_the_damage() {
+fn a_repaired_journal_keeps_the_records_before_the_damage() {
     let home = Home::new();
     let mut exporter = home.start();
     tell(&exporter);
@@ -222,7 +222,7 @@ fn a_repaired_journal_starts_with_what_stood_before_the_damage() {
 }
 
 #[test]
-fn a_relaxed_journal_says_so() {
+fn a_relaxed_journal_reports_its_durability() {
     let home = Home::new();
     fs::write(home.config(), "storage:\n  sync: interval\n  segment_bytes: 1MiB\n").unwrap();
     let mut exporter = home.start();

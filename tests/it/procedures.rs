@@ -1,7 +1,7 @@
-//! What the documents tell people to do, done as it is written.
+//! The procedures of the documents, run as they are written.
 //!
-//! Each section that shows a command has an entry here: the situation that it is about, and what must
-//! hold afterwards. A section without one fails, and so does an entry without a section.
+//! Each section with a command has an entry here: the situation that it describes, and a check of the
+//! result. A section without an entry fails, and so does an entry without a section.
 
 mod commands;
 mod machine;
@@ -20,9 +20,9 @@ use situations::{
 
 /// How the commands of one section are run.
 enum How {
-    /// On a machine that has been brought into a situation; then that must hold.
+    /// On a machine in a situation, followed by a check.
     Run(fn(&mut Machine), fn(&Machine, &[Ran])),
-    /// By something else, which is named.
+    /// By another test, which is named.
     Elsewhere(&'static str),
 }
 
@@ -31,7 +31,7 @@ use How::{Elsewhere, Run};
 type Entry = (&'static str, How);
 
 const OPERATIONS: [Entry; 16] = [
-    ("See why", Run(drifted, says_why)),
+    ("See why", Run(drifted, shows_the_reason)),
     ("Take the broker's side", Run(drifted, is_adopted)),
     ("Accept a difference", Run(drifted, is_accepted)),
     ("Release an account", Run(agreed, |machine, _| assert_eq!(state(machine, "paper"), "active"))),
@@ -91,13 +91,13 @@ const OPERATIONS: [Entry; 16] = [
     ),
 ];
 
-/// Sections of the runbooks that change something; all others are looked at together.
+/// Sections of the runbooks that change something. All others run together.
 const RUNBOOKS: [Entry; 2] = [
     ("Runbooks", Run(with_alertmanager, |machine, _| is_silenced(machine))),
     ("TradingHalted", Run(agreed, |machine, _| assert_eq!(state(machine, "paper"), "active"))),
 ];
 
-/// The first lines of the README stand for themselves.
+/// The first commands of the README need no situation.
 const README: [Entry; 4] = [
     ("Try it", Elsewhere("tests/run demo")),
     ("A first event", Elsewhere("tests/it/readme.rs")),
@@ -105,7 +105,7 @@ const README: [Entry; 4] = [
     ("Configuration", Elsewhere("it serves; Reload and Give out a token have the rest")),
 ];
 
-fn says_why(_: &Machine, ran: &[Ran]) {
+fn shows_the_reason(_: &Machine, ran: &[Ran]) {
     let [permit, drifts] = ran else { panic!("{} commands", ran.len()) };
     let permit: Value = serde_json::from_str(&permit.printed).unwrap();
     assert_eq!(
@@ -134,7 +134,7 @@ fn is_accepted(machine: &Machine, _: &[Ran]) {
 fn token_is_needed(machine: &Machine, ran: &[Ran]) {
     let permit: Value = serde_json::from_str(&ran.last().unwrap().printed).unwrap();
     assert_eq!(permit["account"], "paper");
-    // The reload may have come a moment after its answer.
+    // The reload may take effect a moment after its answer.
     machine::wait_for("the reload", || machine.get("/api/v1/permit?account=paper").status == 401);
     let token = std::fs::read_to_string(machine.path("desk.token")).unwrap();
     let mut desk = crate::exporter::Client::connect(machine.address).with_token(token.trim());
@@ -159,7 +159,7 @@ fn is_silenced(machine: &Machine) {
     assert_eq!(named("severity")["isEqual"], false);
 }
 
-/// Runs a section, and compares what it printed with what the document shows.
+/// Runs a section, and compares its output with the document.
 fn run(machine: &Machine, section: &Section) -> Vec<Ran> {
     let ran = machine.run(&section.title, &section.steps);
     for (step, ran) in section.steps.iter().zip(&ran) {
@@ -175,14 +175,14 @@ fn run(machine: &Machine, section: &Section) -> Vec<Ran> {
     ran
 }
 
-/// Ticks are records too, so sequences depend on how long it took.
+/// Hides sequences: ticks are records too, so sequences depend on the duration of the test.
 pub(crate) fn without_sequence(text: &str) -> String {
     let mut parts = text.trim_end().split("\"sequence\":");
     let first = parts.next().unwrap().to_owned();
     parts.fold(first, |text, part| text + part.trim_start_matches(|c: char| c.is_ascii_digit()))
 }
 
-/// Does what these sections say, each on a machine of its own.
+/// Runs sections, each on its own machine.
 fn follow(sections: &[Section], entries: &[Entry]) {
     let titles: BTreeSet<&str> = sections.iter().map(|section| section.title.as_str()).collect();
     assert_eq!(titles.len(), sections.len(), "two sections of one name");
@@ -202,20 +202,20 @@ fn follow(sections: &[Section], entries: &[Entry]) {
 }
 
 #[test]
-fn operations_are_done_as_they_are_written() {
+fn the_procedures_of_operations_work_as_written() {
     follow(&sections(include_str!("../../docs/operations.md")), &OPERATIONS);
 }
 
 #[test]
-fn runbooks_are_followed_as_they_are_written() {
+fn the_procedures_of_runbooks_work_as_written() {
     let mut sections = sections(include_str!("../../docs/runbooks.md"));
     sections.retain(|section| RUNBOOKS.iter().any(|(title, _)| *title == section.title));
     follow(&sections, &RUNBOOKS);
 }
 
-/// What a runbook says to look at is there to be looked at, in an account with every trouble.
+/// The queries of the runbooks show something, in an account with every problem.
 #[test]
-fn runbooks_show_what_they_say() {
+fn the_queries_of_runbooks_show_something() {
     let mut machine = Machine::new();
     troubled(&mut machine);
     let mut shown = 0;
@@ -236,6 +236,6 @@ fn runbooks_show_what_they_say() {
 }
 
 #[test]
-fn the_readme_shows_nothing_that_is_not_run() {
+fn every_command_of_the_readme_is_run() {
     follow(&sections(include_str!("../../README.md")), &README);
 }

@@ -1,4 +1,4 @@
-//! The process: how it starts, what it refuses, how it reloads, and how it ends.
+//! The process: start, arguments, reload and end.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,7 +10,7 @@ use std::thread;
 use crate::exporter::{BINARY, Client, Exporter, SOON, run};
 
 #[test]
-fn it_is_ready_and_ends_well() {
+fn the_process_becomes_ready_and_drains() {
     for signal in ["TERM", "INT"] {
         let mut exporter = Exporter::start(&[]);
         assert_eq!(exporter.get("/-/healthy").status, 200);
@@ -24,7 +24,7 @@ fn it_is_ready_and_ends_well() {
 }
 
 #[test]
-fn serve_may_be_said_and_logs_may_be_json() {
+fn serve_can_be_explicit_and_logs_can_be_json() {
     let mut command = Command::new(BINARY);
     command.args(["serve", "--web.listen-address=127.0.0.1:0", "--log.level=warn"]);
     command.arg("--storage.mode=memory");
@@ -40,7 +40,7 @@ fn serve_may_be_said_and_logs_may_be_json() {
 }
 
 #[test]
-fn it_says_what_is_wrong_with_its_arguments() {
+fn wrong_arguments_are_explained() {
     let check = |arguments: &[&str], code: i32, words: &str| {
         let (found, out, err) = run(arguments, "");
         assert_eq!(found, code, "{arguments:?}: {out}{err}");
@@ -56,7 +56,7 @@ fn it_says_what_is_wrong_with_its_arguments() {
 }
 
 #[test]
-fn others_reach_it_only_if_that_is_said() {
+fn a_public_address_needs_an_explicit_argument() {
     for address in ["0.0.0.0:0", "[::]:0"] {
         let address = format!("--web.listen-address={address}");
         let (code, _, err) = run(&[&address, "--storage.mode=memory"], "");
@@ -70,7 +70,7 @@ fn others_reach_it_only_if_that_is_said() {
 }
 
 #[test]
-fn an_address_in_use_is_told() {
+fn an_address_in_use_is_reported() {
     let exporter = Exporter::start(&[]);
     let (code, _, err) = run(&[&format!("--web.listen-address={}", exporter.address)], "");
     assert_eq!(code, 1);
@@ -78,7 +78,7 @@ fn an_address_in_use_is_told() {
 }
 
 #[test]
-fn configurations_are_checked_before_they_are_used() {
+fn check_config_reports_every_mistake() {
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = directory.path().join(name);
@@ -162,7 +162,7 @@ fn a_reload_does_not_open_a_public_address() {
     assert_eq!(exporter.get("/api/v1/accounts").status, 200);
 }
 
-/// Posts until the connection ends; the sequence of each acknowledgement.
+/// Posts until the connection ends. Returns the sequence of each acknowledgement.
 fn post_until_the_end(address: SocketAddr, client: usize, told: &Sender<()>) -> Vec<u64> {
     let mut sequences = Vec::new();
     let mut connection = Client::connect(address);
@@ -182,7 +182,7 @@ fn post_until_the_end(address: SocketAddr, client: usize, told: &Sender<()>) -> 
         let receipt = answer.json();
         assert_eq!(receipt["accepted"], PER_REQUEST, "{receipt}");
         sequences.push(receipt["sequence"].as_u64().unwrap());
-        // The test may have heard enough.
+        // The receiver may be gone.
         told.send(()).ok();
     }
     sequences
@@ -191,8 +191,8 @@ fn post_until_the_end(address: SocketAddr, client: usize, told: &Sender<()>) -> 
 /// Events in a request.
 const PER_REQUEST: u64 = 20;
 
-/// Clients post on kept-alive connections while the process is told to end. Every answer that
-/// begins is whole, and whatever was acknowledged was folded before the end.
+/// Clients post on persistent connections while the process receives SIGTERM. Every answer that begins is
+/// complete, and everything acknowledged was applied before the end.
 #[test]
 fn nothing_acknowledged_is_lost_in_a_drain_under_load() {
     let mut exporter = Exporter::start(&[]);
@@ -222,9 +222,9 @@ fn nothing_acknowledged_is_lost_in_a_drain_under_load() {
     assert!(requests >= 100 && requests * PER_REQUEST <= last, "{requests} of {last}");
 }
 
-/// A process that has no descriptor left for a connection waits, says so, and goes on.
+/// A process without a free descriptor for a connection waits, reports it, and continues.
 #[test]
-fn a_full_table_of_descriptors_passes() {
+fn the_process_recovers_from_a_lack_of_descriptors() {
     let mut command = Command::new("sh");
     let script = format!(
         "ulimit -n 40 && exec {BINARY} --storage.mode=memory --web.listen-address=127.0.0.1:0"
@@ -240,7 +240,7 @@ fn a_full_table_of_descriptors_passes() {
     assert!(log.matches("connections cannot be accepted").count() < 5, "{log}");
 }
 
-/// Deadlines of heads and bodies come from the configuration.
+/// The deadlines of heads and bodies are those of the configuration.
 #[test]
 fn slow_clients_are_cut_off() {
     let directory = tempfile::tempdir().unwrap();
@@ -252,7 +252,7 @@ fn slow_clients_are_cut_off() {
         stream.set_read_timeout(Some(SOON)).unwrap();
         stream.write_all(sent.as_bytes()).unwrap();
         let mut answer = String::new();
-        // A reset is an end too.
+        // A reset counts as an end.
         stream.read_to_string(&mut answer).ok();
         assert_eq!(answer.lines().next().unwrap_or_default(), expect, "{sent}");
     };

@@ -1,6 +1,6 @@
-//! Names in `PromQL`: metrics with the labels that they are matched by, and labels of groupings.
+//! Names in `PromQL`: metrics with the labels of their matchers, and labels of groupings.
 //!
-//! Enough of a scanner for rules and panels; templates around a query are read over.
+//! A scanner that is sufficient for rules and panels. Templates around a query are skipped.
 
 /// A name that a query uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ fn is_metric(word: &str) -> bool {
         || ["up", "ALERTS"].contains(&word)
 }
 
-/// All names, in the order in which they stand.
+/// All names, in order.
 pub(crate) fn names(query: &str) -> Vec<Name> {
     let mut found = Vec::new();
     let mut rest = query;

@@ -1,4 +1,4 @@
-//! The first steps of the README, as a reader would take them: each command gives what is shown.
+//! The first steps of the README: each command gives the shown output.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use crate::exporter::Exporter;
 use crate::procedures::{sections, without_sequence};
 
 #[test]
-fn a_first_event_gives_what_is_shown() {
+fn a_first_event_gives_the_shown_output() {
     let exporter = Exporter::start(&["--storage.mode=memory"]);
     let mut sections = sections(include_str!("../../README.md"));
     sections.retain(|section| section.title == "A first event");
@@ -29,9 +29,9 @@ fn a_first_event_gives_what_is_shown() {
     assert_eq!(shown, 3);
 }
 
-/// `curl -d` alone says that it sends a form, and is answered 415.
+/// `curl -d` alone sends the content type of a form, which is answered with 415.
 #[test]
-fn commands_that_post_say_what_they_post() {
+fn commands_that_post_set_their_content_type() {
     let texts = [
         include_str!("../../README.md"),
         include_str!("../../docs/operations.md"),

@@ -1,4 +1,4 @@
-//! A receiver of webhooks that behaves as a test tells it to, on a free port of loopback.
+//! A webhook receiver with scripted behaviour, on a free loopback port.
 //!
 //! Each connection brings one request. Invariant: every wait has a deadline.
 
@@ -16,17 +16,17 @@ use crate::exporter::SOON;
 /// How a receiver answers.
 #[derive(Clone, Debug)]
 pub(crate) enum Manner {
-    /// With this status, and these lines of headers.
+    /// Answers with this status and these header lines.
     Answer(u16, String),
-    /// Reads the request, and says nothing more.
+    /// Reads the request and does not answer.
     Hang,
-    /// Reads some of the request, and ends the connection with bytes unread: a reset.
+    /// Reads a part of the request and closes the connection, which resets it.
     Reset,
     /// Sends the head of its answer a byte at a time.
     Trickle,
 }
 
-/// One request that came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) at: Instant,
@@ -54,7 +54,7 @@ struct Shared {
 }
 
 impl Receiver {
-    /// Starts one that answers 204.
+    /// Starts a receiver that answers 204.
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -74,12 +74,12 @@ impl Receiver {
         Self { address, shared }
     }
 
-    /// From now on it behaves so.
+    /// Changes the behaviour from now on.
     pub(crate) fn behave(&self, manner: Manner) {
         *self.shared.manner.lock().unwrap() = manner;
     }
 
-    /// Waits until so many requests have come, and returns all that have.
+    /// Waits until a number of requests have arrived. Returns all requests so far.
     pub(crate) fn wait_for(&self, count: usize) -> Vec<Request> {
         let deadline = monotonic() + SOON;
         let mut requests = self.shared.requests.lock().unwrap();
@@ -91,7 +91,7 @@ impl Receiver {
         requests.clone()
     }
 
-    /// Waits for a request whose body holds this.
+    /// Waits for a request whose body contains this text.
     pub(crate) fn wait_for_body(&self, words: &str) -> Request {
         let mut seen = 0;
         loop {
@@ -144,7 +144,7 @@ fn empty() -> Request {
     Request { at: monotonic(), path: String::new(), headers: BTreeMap::new(), body: String::new() }
 }
 
-/// Reads a whole request; none when it is cut off.
+/// Reads a complete request. `None` if it is cut off.
 fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
@@ -173,7 +173,7 @@ fn trickle(mut stream: TcpStream) {
         if stream.write_all(&[byte]).is_err() {
             return;
         }
-        // Waits as long as the read may take, unless the exporter has gone.
+        // Wait as long as the read may take, unless the exporter has disconnected.
         match stream.read(&mut [0]) {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             _ => return,

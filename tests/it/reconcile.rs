@@ -1,5 +1,5 @@
-//! The reconciliation loop, from outside: a directive by the stream and by webhook, confirmation,
-//! three tries, escalation, and reconciliation by hand.
+//! The reconciliation loop over HTTP: directives by stream and by webhook, confirmation, three attempts,
+//! escalation, and manual reconciliation.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use crate::events::{Event, Events};
 use crate::exporter::{Client, Exporter, SOON, run};
 use crate::receiver::Receiver;
 
-/// An exporter that waits so long for a directive, and the directory of its files.
+/// An exporter with this timeout of directives, and its directory.
 struct Site {
     directory: tempfile::TempDir,
     exporter: Exporter,
@@ -30,7 +30,7 @@ impl Site {
         Self { directory, exporter }
     }
 
-    /// Posts what both sides hold, as new snapshots of this moment.
+    /// Posts the positions of both sides, as snapshots of now.
     fn books(&self, local: &str, broker: &str) {
         let books = json!([position("local", local), position("broker", broker)]);
         let answer = self.exporter.post("/api/v1/events", &books.to_string());
@@ -54,7 +54,7 @@ fn position(source: &str, quantity: &str) -> Value {
     json!({"type": "positions", "account": "paper", "source": source, "positions": [row]})
 }
 
-/// A confirmed MINOR drift: local 102, the broker 100; and the directive that follows.
+/// Causes a confirmed MINOR drift (local 102, broker 100). Returns the directive.
 fn reconciling(site: &Site, events: &mut Events) -> Event {
     site.books("100", "100");
     site.books("102", "100");
@@ -77,7 +77,7 @@ fn reconciling(site: &Site, events: &mut Events) -> Event {
 }
 
 #[test]
-fn a_snapshot_that_is_sent_again_confirms_nothing() {
+fn a_repeated_snapshot_confirms_nothing() {
     let site = Site::start("1m", "");
     let at = |time: Timestamp, source: &str, quantity: &str| {
         let mut snapshot = position(source, quantity);
@@ -93,7 +93,7 @@ fn a_snapshot_that_is_sent_again_confirms_nothing() {
         assert_eq!((&again["accepted"], &again["duplicates"]), (&json!(0), &json!(2)), "{again}");
         assert_eq!(site.drift()["state"], "unconfirmed");
     }
-    // Of one time, and not the same: the later one is newer.
+    // Two different snapshots of one time: the one received later is newer.
     assert_eq!(post(&[at(now, "local", "103"), at(now, "broker", "101")]).json()["accepted"], 2);
     assert_eq!(site.drift()["state"], "reconciling");
 }
@@ -109,7 +109,7 @@ fn the_next_local_snapshot_confirms() {
     let site = Site::start("1m", &webhooks);
     let mut events = Events::open(site.exporter.address, "?account=paper", &[]);
     let told = reconciling(&site, &mut events);
-    // The webhook says the same as the stream.
+    // The webhook and the stream send the same directive.
     assert_eq!(receiver.wait_for(1)[0].json()["data"], told.data);
     assert_eq!(events.wait_for("drift").data["drift"]["state"], "reconciling");
     site.books("100", "100");
@@ -128,7 +128,7 @@ fn a_reconciled_event_gives_the_engine_time_once() {
     let mut events = Events::open(site.exporter.address, "?account=paper", &[]);
     let told = reconciling(&site, &mut events);
     let begin = monotonic();
-    // Half of the time has passed when it says that it has carried it out, by the id of the event.
+    // After half of the timeout the engine reports that it has reconciled, with the id of the directive.
     while begin.elapsed().as_millis() < 1_500 {
         events.wait_for("permit");
     }
@@ -144,7 +144,7 @@ fn a_reconciled_event_gives_the_engine_time_once() {
 }
 
 #[test]
-fn three_tries_then_moderate() {
+fn three_attempts_then_moderate() {
     let site = Site::start("1s", "");
     let mut events = Events::open(site.exporter.address, "?account=paper", &[]);
     reconciling(&site, &mut events);
@@ -164,7 +164,7 @@ fn three_tries_then_moderate() {
 }
 
 #[test]
-fn by_hand_either_side_can_be_adopted() {
+fn either_side_can_be_adopted_manually() {
     let hash = |token: &str| run(&["hash-token"], token).1.trim().to_owned();
     let token = |name: &str, scopes: &str| {
         format!("  - {{name: {name}, sha256: {}, scopes: [{scopes}]}}\n", hash(&secret(name)))
@@ -192,7 +192,7 @@ fn by_hand_either_side_can_be_adopted() {
 
     books("100", "100");
     assert_eq!(adopt("desk", "broker").status, 404, "nothing is open");
-    // MINOR: the engine itself may take the broker's side, and no more.
+    // MINOR: the engine itself may adopt the broker's side only.
     for _ in 0..3 {
         books("102", "100");
     }
@@ -203,7 +203,7 @@ fn by_hand_either_side_can_be_adopted() {
     assert_eq!(events.wait_for("reconcile").data["to_quantity"], "100");
     assert_eq!(open(), Value::Null);
 
-    // MODERATE: only who may release.
+    // MODERATE: only a token that may release.
     for _ in 0..3 {
         books("107", "100");
     }
@@ -232,7 +232,7 @@ fn secret(name: &str) -> String {
 }
 
 #[test]
-fn an_unknown_position_is_never_reconciled_by_itself() {
+fn an_unknown_position_is_never_reconciled_automatically() {
     let site = Site::start("1s", "");
     let mut events = Events::open(site.exporter.address, "?account=paper", &[]);
     for _ in 0..4 {
@@ -247,7 +247,7 @@ fn an_unknown_position_is_never_reconciled_by_itself() {
         assert_ne!(event.name, "reconcile", "{event:?}");
         event.data["waited_ms"].as_u64().unwrap_or(0)
     };
-    // Past the time after which a directive would have been sent again.
+    // Wait longer than the timeout of a directive.
     while waited(&mut events) < 4_000 {
         assert!(monotonic() < deadline);
     }

@@ -1,4 +1,4 @@
-//! kill -9 under load, and what a restart and a replay of the same journal make of it.
+//! kill -9 under load: a restart and a replay of the same journal reach the same state.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use crate::exporter::{BINARY, Client, Exporter};
 
 /// Rounds of kill -9.
 const ROUNDS: usize = 3;
-/// Clients that send at the same time.
+/// Concurrent clients.
 const CLIENTS: usize = 4;
 
 struct Home {
@@ -19,7 +19,7 @@ struct Home {
 }
 
 impl Home {
-    /// A home whose exporter takes a snapshot every second.
+    /// A directory with an exporter that takes a snapshot every second.
     fn new() -> Self {
         let home = Self { directory: tempfile::tempdir().unwrap() };
         let text = "storage:\n  segment_bytes: 1MiB\n  snapshot_interval: 1s\n";
@@ -37,7 +37,7 @@ impl Home {
         Exporter::start(&[&config, &storage])
     }
 
-    /// What `replay` prints.
+    /// The output of `replay`.
     fn replay(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(BINARY);
         command.arg("replay").arg("--journal").arg(self.path("journal")).args(arguments);
@@ -77,14 +77,14 @@ fn order(id: &str) -> String {
     )
 }
 
-/// What one client sent, and what of it was answered 200.
+/// The requests of one client, and those answered with 200.
 #[derive(Default)]
 struct Told {
     sent: Vec<String>,
     acknowledged: Vec<String>,
 }
 
-/// Sends orders until nobody answers any more.
+/// Sends orders until the exporter is gone.
 fn send(address: SocketAddr, prefix: &str, told: &Mutex<Told>) {
     let mut client = Client::connect(address);
     for n in 0.. {
@@ -110,7 +110,7 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 #[test]
-fn kill_under_load_then_metrics_are_those_of_a_replay_and_nothing_is_lost() {
+fn after_a_kill_under_load_metrics_equal_a_replay_and_nothing_is_lost() {
     let home = Home::new();
     let mut sent = Vec::new();
     let mut acknowledged: Vec<String> = Vec::new();
@@ -130,7 +130,7 @@ fn kill_under_load_then_metrics_are_those_of_a_replay_and_nothing_is_lost() {
         exporter.signal("KILL");
         exporter.wait();
         for client in clients {
-            // One whose answer was cut off has panicked: it was not acknowledged.
+            // A client with an incomplete answer has panicked: that request was not acknowledged.
             client.join().ok();
         }
         let told = std::mem::take(&mut *told.lock().unwrap());
@@ -150,7 +150,7 @@ fn kill_under_load_then_metrics_are_those_of_a_replay_and_nothing_is_lost() {
     let [least, most] = [acknowledged.len() as f64, sent.len() as f64];
     assert!((least..=most).contains(&value(&metrics, fills)), "{least} to {most}: {metrics}");
 
-    // Sent again, what was acknowledged is known, and the rest is taken once.
+    // When all is sent again, acknowledged events are duplicates, and the rest is accepted once.
     let mut client = Client::connect(exporter.address);
     for id in acknowledged.iter().step_by(7) {
         let answer = client.send("POST", "/api/v1/events", &order(id)).json();
@@ -165,7 +165,7 @@ fn kill_under_load_then_metrics_are_those_of_a_replay_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_halt_just_before_the_kill_stands_and_so_does_its_audit_record() {
+fn a_halt_just_before_the_kill_is_kept_with_its_audit_record() {
     let home = Home::new();
     let mut exporter = home.start();
     let body = r#"{"account":"paper","state":"halted","actor":"jo","reason":"just before"}"#;
@@ -181,7 +181,7 @@ fn a_halt_just_before_the_kill_stands_and_so_does_its_audit_record() {
 }
 
 #[test]
-fn snapshots_are_taken_and_a_damaged_one_is_passed_over() {
+fn snapshots_are_taken_and_a_damaged_one_is_skipped() {
     let home = Home::new();
     let mut exporter = home.start();
     assert_eq!(exporter.post("/api/v1/events", &order("a")).status, 200);
@@ -216,7 +216,7 @@ fn snapshots_are_taken_and_a_damaged_one_is_passed_over() {
 }
 
 #[test]
-fn a_journal_that_ends_before_its_snapshot_is_not_taken_for_whole() {
+fn a_journal_that_ends_before_its_snapshot_is_damaged() {
     let home = Home::new();
     let mut exporter = home.start();
     assert_eq!(exporter.post("/api/v1/events", &order("a")).status, 200);
@@ -240,7 +240,7 @@ fn a_journal_that_ends_before_its_snapshot_is_not_taken_for_whole() {
 }
 
 #[test]
-fn the_flight_recorder_shows_a_moment_and_what_other_thresholds_would_have_done() {
+fn replay_shows_a_past_moment_and_the_effect_of_other_thresholds() {
     let home = Home::new();
     let exporter = home.start();
     assert_eq!(exporter.post("/api/v1/events", &order("a")).status, 200);

@@ -1,4 +1,4 @@
-//! Halts let go again, as the permit says how; and the audit trail of it all.
+//! Releases, as the permit describes them, and their audit trail.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ fn permit(exporter: &Exporter, account: &str) -> Value {
 }
 
 #[test]
-fn each_cause_of_the_permit_says_how_it_is_released() {
+fn each_cause_in_the_permit_shows_how_to_release_it() {
     let exporter = Exporter::start(&[]);
     let beat = r#"{"type":"heartbeat","account":"paper","component":"engine","status":"healthy"}"#;
     exporter.post("/api/v1/events", beat);
@@ -36,8 +36,8 @@ fn each_cause_of_the_permit_says_how_it_is_released() {
     let (own, common) = ("\"paper\"@5", "\"*\"@2");
     assert_eq!(epochs(&before), [own, own, own, common, common]);
 
-    // What the procedure led to before: a release of `*` by the epoch of an account, and of an
-    // account without causes of its own. Both say what would do.
+    // Two mistakes: releasing `*` with the epoch of an account, and releasing an account without own
+    // causes. Both errors say what to do instead.
     let release = |account: &str, epoch: &Value| {
         let body = json!({"account": account, "epoch": epoch, "actor": "jo", "reason": "over"});
         exporter.post("/api/v1/halts/release", &body.to_string())
@@ -50,7 +50,7 @@ fn each_cause_of_the_permit_says_how_it_is_released() {
     let nothing = release("other", &json!(2)).json();
     assert_eq!(nothing["code"], "unknown_account");
 
-    // The bodies do it, each read anew: a release makes the others stale.
+    // The bodies in the permit work. Read each again, because a release makes the others stale.
     for left in (0..5).rev() {
         let body = permit(&exporter, "paper")["causes"][0]["release"].clone();
         let answer = exporter.post("/api/v1/halts/release", &body.to_string());
@@ -65,7 +65,7 @@ fn each_cause_of_the_permit_says_how_it_is_released() {
         (&json!("release"), &json!("unnamed"), &json!("none"))
     );
 
-    // Where all causes stand on `*`, the account has nothing to release, and the answer says so.
+    // If all causes are on `*`, the account has nothing to release, and the answer says so.
     halt(&exporter, "*");
     let epoch = permit(&exporter, "paper")["epoch"].clone();
     let nothing = release("paper", &epoch).json();
@@ -75,7 +75,7 @@ fn each_cause_of_the_permit_says_how_it_is_released() {
 }
 
 #[test]
-fn an_open_drift_is_released_by_force_alone() {
+fn an_open_drift_is_only_released_by_force() {
     let exporter = Exporter::start(&[]);
     exporter.post("/api/v1/events", BOOKS);
     let mut body = permit(&exporter, "paper")["causes"][0]["release"].clone();
@@ -88,7 +88,7 @@ fn an_open_drift_is_released_by_force_alone() {
 const ENGINE: &str = "engine-token-for-tests";
 const OPERATOR: &str = "operator-token-for-tests";
 
-/// A configuration with tokens, in a directory that lives as long as it.
+/// A configuration with tokens, and its directory.
 fn with_tokens(more: &str) -> (tempfile::TempDir, String) {
     let directory = tempfile::tempdir().unwrap();
     let hash = |token: &str| run(&["hash-token"], token).1.trim().to_owned();
@@ -114,7 +114,7 @@ fn audit(exporter: &Exporter) -> Vec<Value> {
 }
 
 #[test]
-fn no_engine_pushes_a_decision_out_of_the_trail() {
+fn no_engine_displaces_a_decision_from_the_audit_trail() {
     let (_directory, config) = with_tokens("");
     let exporter = Exporter::start(&[&config]);
     let mut engine = Client::connect(exporter.address).with_token(ENGINE);
@@ -136,7 +136,7 @@ fn no_engine_pushes_a_decision_out_of_the_trail() {
 }
 
 #[test]
-fn reloads_stand_in_the_trail_and_survive_a_restart() {
+fn reloads_are_audited_and_survive_a_restart() {
     let (directory, config) = with_tokens("series: {max: 5000}\n");
     let path = directory.path().join("exporter.yml");
     let storage = format!("--storage.path={}", directory.path().join("data").display());

@@ -1,6 +1,6 @@
-//! What other programs make of a scrape: promtool, and the reference parsers in Python.
+//! Scrapes read by other programs: promtool, and the reference parsers in Python.
 //!
-//! The names in it hold everything that an escape could get wrong.
+//! The names in the scrape need every kind of escaping.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Seek, Write};
@@ -10,7 +10,7 @@ use trading_exporter::metrics::{Build, Format, Runtime, encode, project};
 
 use crate::golden_scrape::fold;
 
-/// Names that are allowed and unpleasant.
+/// Valid names that need escaping.
 const HOSTILE: [&str; 8] = [
     "quote\"inside",
     "\"",
@@ -22,10 +22,10 @@ const HOSTILE: [&str; 8] = [
     "日経225 €uro",
 ];
 
-/// A sample as the reference parser reads it: name, labels, value, order id of its exemplar.
+/// A sample from the reference parser: name, labels, value, order id of its exemplar.
 type Sample = (String, BTreeMap<String, String>, String, Option<String>);
 
-/// Everything that happens to one order, and a position, for each pair of hostile names.
+/// All events of one order, and a position, for each pair of hostile names.
 fn scrape(format: Format) -> String {
     let mut lines = String::new();
     for (account, symbol) in HOSTILE.iter().zip(HOSTILE.iter().rev()) {
@@ -54,7 +54,7 @@ fn scrape(format: Format) -> String {
     encode(&project(&fold(&lines)), Some(&runtime), format)
 }
 
-/// Runs a tool on `input` and returns what it printed. A tool that is missing fails the test.
+/// Runs a tool on `input` and returns its output. A missing tool fails the test.
 fn run(command: &mut Command, input: &str) -> String {
     let mut file = tempfile::tempfile().expect("a temporary file");
     file.write_all(input.as_bytes()).expect("room for the input");
@@ -66,7 +66,7 @@ fn run(command: &mut Command, input: &str) -> String {
     out.expect("UTF-8")
 }
 
-/// The samples as the reference parser of that format reads them.
+/// The samples from the reference parser of that format.
 fn read(format: &str, input: &str) -> Vec<Sample> {
     #[expect(clippy::disallowed_methods, reason = "a test is told which interpreter to use")]
     let python = std::env::var("TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
@@ -80,7 +80,7 @@ fn values<'a>(samples: &'a [Sample], label: &str) -> BTreeSet<&'a str> {
 }
 
 #[test]
-fn promtool_has_nothing_to_say() {
+fn promtool_finds_no_problem() {
     let said = run(Command::new("promtool").args(["check", "metrics"]), &scrape(Format::Text));
     assert_eq!(said, "");
 }
@@ -96,7 +96,7 @@ fn the_reference_parsers_read_the_same_names_in_both_formats() {
             assert!(missing.is_empty(), "{label}: {missing:?} of {values:?}");
         }
     }
-    // Figures of the process differ between two scrapes.
+    // Metrics of the process differ between two scrapes.
     let of_state = |samples: &[Sample]| -> BTreeSet<_> {
         let state = samples.iter().filter(|(name, ..)| !name.starts_with("process_"));
         state
@@ -107,7 +107,7 @@ fn the_reference_parsers_read_the_same_names_in_both_formats() {
 }
 
 #[test]
-fn exemplars_are_read_where_they_can_be() {
+fn exemplars_are_read_from_openmetrics() {
     let open = read("openmetrics", &scrape(Format::OpenMetrics));
     let orders: BTreeSet<_> = open.iter().filter_map(|(.., order)| order.as_deref()).collect();
     let expect: BTreeSet<_> = HOSTILE.into_iter().filter(|name| !name.contains('"')).collect();

@@ -1,5 +1,5 @@
-//! A scrape shows one moment, whatever comes in while it is made: what is counted of symbols adds up to
-//! what is counted of their account.
+//! A scrape shows one moment, whatever arrives while it is made: the counters of symbols add up to those
+//! of their account.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use std::thread;
 use crate::exporter::{Client, Exporter};
 
 const SYMBOLS: usize = 400;
-/// Requests of each engine, and orders of each, which are submitted and rejected.
+/// Requests of each engine, and orders of each request, all submitted and rejected.
 const REQUESTS: usize = 60;
 const ORDERS: usize = 40;
 
@@ -38,7 +38,7 @@ fn send(address: SocketAddr, engine: usize) {
     }
 }
 
-/// What the series of a family come to together.
+/// The sum of a family's series.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
 fn sum(text: &str, family: &str) -> usize {
     let start = format!("{family}{{account=\"paper\",");
@@ -47,7 +47,7 @@ fn sum(text: &str, family: &str) -> usize {
     values.sum::<f64>() as usize
 }
 
-/// Rejections that a scrape shows, by both ways to count them.
+/// The rejections in a scrape, counted in both ways.
 fn rejections(client: &mut Client) -> usize {
     let answer = client.send("GET", "/metrics", "");
     assert_eq!(answer.status, 200);
@@ -57,7 +57,7 @@ fn rejections(client: &mut Client) -> usize {
 }
 
 #[test]
-fn scrapes_at_one_time_each_show_one_moment() {
+fn concurrent_scrapes_each_show_one_moment() {
     let exporter = Exporter::start(&[]);
     let (address, ended) = (exporter.address, AtomicBool::new(false));
     thread::scope(|threads| {
@@ -73,7 +73,7 @@ fn scrapes_at_one_time_each_show_one_moment() {
                 }
             });
         }
-        // The scrapers must end, however the engines did.
+        // The scrapers must end, even if an engine panicked.
         let sent: Vec<_> = engines.into_iter().map(thread::ScopedJoinHandle::join).collect();
         ended.store(true, Ordering::Relaxed);
         assert!(sent.iter().all(Result::is_ok));

@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use crate::exporter::{Client, Exporter};
 
-/// Lines in a request.
+/// Lines per request.
 const PER_REQUEST: usize = 500;
-/// How far a mean may be from the model's.
+/// Tolerance of a mean against the model.
 const NEAR: f64 = 1e-9;
 
-/// The recorded events, a line each.
+/// The recorded events, one per line.
 pub(crate) fn recorded() -> Vec<String> {
     let bytes = include_bytes!("../fixtures/session/events.ndjson.gz");
     let mut text = String::new();
@@ -25,7 +25,7 @@ fn expected() -> Value {
     serde_json::from_str(include_str!("../fixtures/session/expected.json")).unwrap()
 }
 
-/// Sends lines in order; how many were accepted and how many were duplicates.
+/// Sends lines in order. Returns the numbers of accepted events and of duplicates.
 fn send(exporter: &Exporter, lines: &[String]) -> (u64, u64) {
     let mut client = Client::connect(exporter.address);
     let mut told = (0, 0);
@@ -40,7 +40,7 @@ fn send(exporter: &Exporter, lines: &[String]) -> (u64, u64) {
     told
 }
 
-/// The samples of a scrape: series as it is written, and value.
+/// The samples of a scrape: series as written, and value.
 fn scrape(exporter: &Exporter) -> BTreeMap<String, f64> {
     let text = exporter.get("/metrics").body;
     let samples = text.lines().filter(|line| !line.starts_with('#'));
@@ -48,7 +48,7 @@ fn scrape(exporter: &Exporter) -> BTreeMap<String, f64> {
     samples.map(|(series, value)| (series.to_owned(), value.parse().unwrap())).collect()
 }
 
-/// What is compared: the account as a whole (no symbol) and each of its symbols.
+/// The compared scopes: the whole account (no symbol) and each of its symbols.
 fn scopes(expected: &Value) -> Vec<(Option<&str>, &Value)> {
     let symbols = expected["symbols"].as_object().unwrap();
     let symbols = symbols.iter().map(|(name, figures)| (Some(name.as_str()), figures));
@@ -75,7 +75,7 @@ fn near(want: &Value, got: f64, what: &str) {
     assert!((want - got).abs() <= NEAR, "{what}: {got}, not {want}");
 }
 
-/// Counters are equal on both sides; outcomes that were left again do not count.
+/// Counters equal those of the model. Outcomes that an order left again do not count.
 fn check_counters(exporter: &Exporter) {
     let (expected, samples) = (expected(), scrape(exporter));
     for (symbol, figures) in scopes(&expected) {
@@ -157,7 +157,7 @@ fn as_recorded() {
     check_counters(&exporter);
     check_windows(&exporter);
     check_ledgers(&exporter);
-    // Once more, and it is as if nothing had been sent.
+    // All is sent again, and nothing changes.
     let before = execution(&exporter, None);
     assert_eq!(send(&exporter, &lines), (0, lines.len() as u64));
     assert_eq!(execution(&exporter, None), before);
@@ -174,7 +174,7 @@ fn every_event_twice() {
     check_ledgers(&exporter);
 }
 
-/// Puts the events of each order into reverse order, in the places that they had.
+/// Reverses the events of each order among their positions.
 fn reversed(lines: &[String]) -> Vec<String> {
     let mut places: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (place, line) in lines.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The event stream and the permit that waits, from outside.
+//! The event stream and the long-polling permit, over HTTP.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -15,7 +15,7 @@ fn halt(exporter: &Exporter, account: &str) {
     assert_eq!(exporter.post("/api/v1/halts", &body.to_string()).status, 201);
 }
 
-/// Posts so many changes of a component's health, each of which is told.
+/// Posts changes of a component's health, each of which is published.
 fn flood(exporter: &Exporter, count: usize) {
     let mut events = String::from("[");
     for n in 0..count {
@@ -35,7 +35,7 @@ fn flood(exporter: &Exporter, count: usize) {
 }
 
 #[test]
-fn a_halt_reaches_its_stream_with_the_permit_behind_it() {
+fn a_halt_reaches_its_stream_followed_by_the_permit() {
     let exporter = Exporter::start(&[]);
     let mut paper = Events::open(exporter.address, "?account=paper", &[]);
     let mut live = Events::open(exporter.address, "?account=live", &[]);
@@ -59,7 +59,7 @@ fn a_halt_reaches_its_stream_with_the_permit_behind_it() {
     assert_eq!(permit.data["epoch"], 1);
     assert_eq!(all.wait_for("halt").data["account"], "paper");
 
-    // What is said of all accounts concerns each; its permit carries the epoch of that account.
+    // A halt of all accounts concerns each; the permit has the epoch of the account.
     halt(&exporter, "*");
     assert_eq!(paper.wait_for("halt").data["account"], "*");
     assert_eq!(paper.next().unwrap().data["epoch"], 2);
@@ -75,7 +75,7 @@ fn a_halt_reaches_its_stream_with_the_permit_behind_it() {
 }
 
 #[test]
-fn a_permit_comes_anew_while_nothing_happens() {
+fn the_permit_is_sent_regularly() {
     let exporter = configured("permit:\n  valid_for: 300ms\n");
     let mut events = Events::open(exporter.address, "?account=paper", &[]);
     let mut waited = 0;
@@ -89,7 +89,7 @@ fn a_permit_comes_anew_while_nothing_happens() {
     assert!(waited >= 200, "{waited}");
 }
 
-/// An exporter with that configuration.
+/// An exporter with this configuration.
 fn configured(text: &str) -> Exporter {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("exporter.yml");
@@ -98,7 +98,7 @@ fn configured(text: &str) -> Exporter {
 }
 
 #[test]
-fn a_stream_resumes_or_says_that_it_cannot() {
+fn a_stream_resumes_or_reports_that_it_cannot() {
     let exporter = Exporter::start(&[]);
     let mut events = Events::open(exporter.address, "?account=paper", &[]);
     flood(&exporter, 4);
@@ -122,7 +122,7 @@ fn a_stream_resumes_or_says_that_it_cannot() {
     let mut late = resume(&ids[1]);
     let reset = late.next().unwrap();
     assert_eq!((reset.name.as_str(), &reset.data["reason"]), ("reset", &json!("too_old")));
-    // What is held follows all the same.
+    // The retained events follow anyway.
     assert_eq!(late.next().unwrap().name, "permit");
     for n in 0..4_096 {
         assert_eq!(late.wait_for("health").data["account"], "paper", "{n}");
@@ -130,7 +130,7 @@ fn a_stream_resumes_or_says_that_it_cannot() {
 }
 
 #[test]
-fn it_resumes_across_a_crash_with_a_journal() {
+fn a_stream_resumes_after_a_crash_with_a_journal() {
     let directory = tempfile::tempdir().unwrap();
     let storage = format!("--storage.path={}", directory.path().join("data").display());
     let start = || Exporter::start(&["--storage.mode=journal", &storage]);
@@ -149,7 +149,7 @@ fn it_resumes_across_a_crash_with_a_journal() {
     let permit = again.next().unwrap();
     assert_eq!((permit.name.as_str(), &permit.data["state"]), ("permit", &json!("halted")));
     assert_eq!(again.next().unwrap(), second, "the same, byte for byte");
-    // Who follows from the start of the new process does not hear of what was before.
+    // A stream from the start of the new process receives no earlier events.
     let mut fresh = Events::open(exporter.address, "?account=paper", &[]);
     halt(&exporter, "paper");
     assert_eq!(fresh.wait_for("halt").data["epoch"], 3);
@@ -158,11 +158,11 @@ fn it_resumes_across_a_crash_with_a_journal() {
 }
 
 #[test]
-fn who_takes_nothing_is_cut_off_and_told() {
+fn a_client_that_does_not_read_is_disconnected_and_reported() {
     let exporter = Exporter::start(&[]);
     let mut slow = Events::open(exporter.address, "?account=paper", &[]);
     let mut quick = Events::open(exporter.address, "?account=live", &[]);
-    // More than the kernel buffers on both sides and the ring can hold.
+    // More than the socket buffers and the ring can hold.
     for _ in 0..4 {
         flood(&exporter, 50_000);
     }
@@ -192,7 +192,7 @@ fn a_drain_ends_streams_and_waits() {
     assert_eq!(exporter.wait().code(), Some(0));
 }
 
-/// Scrapes until the line is there.
+/// Scrapes until the line appears.
 fn wait_for_metric(exporter: &Exporter, line: &str) {
     let deadline = monotonic() + SOON;
     let mut client = Client::connect(exporter.address);
@@ -205,7 +205,7 @@ fn wait_for_metric(exporter: &Exporter, line: &str) {
 fn a_permit_waits_for_the_next_change() {
     let exporter = Exporter::start(&[]);
     let permit = |query: &str| exporter.get(&format!("/api/v1/permit?account=paper{query}"));
-    // Another epoch than that which is known: at once.
+    // The epoch in the request is not the current one: the answer is immediate.
     assert_eq!(permit("&wait=60&epoch=7").json()["epoch"], 0);
     assert_eq!(permit("&epoch=0").json()["epoch"], 0);
     assert_eq!(permit("&wait=0&epoch=0").json()["epoch"], 0);
@@ -225,7 +225,7 @@ fn a_permit_waits_for_the_next_change() {
     };
     let waiting = [wait("&epoch=0"), wait("")];
     wait_for_metric(&exporter, "trading_exporter_listeners{kind=\"permit\"} 2.0");
-    // The change of another account wakes nobody for good.
+    // A change of another account does not end the wait.
     halt(&exporter, "live");
     halt(&exporter, "paper");
     for answer in waiting {
@@ -239,7 +239,7 @@ fn a_permit_waits_for_the_next_change() {
 }
 
 #[test]
-fn places_are_bounded_and_given_back() {
+fn the_number_of_streams_is_bounded_and_places_are_freed() {
     let exporter = configured("web:\n  connections_max: 8\n");
     let open = || Events::try_open(exporter.address, "?account=paper", &[]);
     let first = open().unwrap();
@@ -262,7 +262,7 @@ fn places_are_bounded_and_given_back() {
 }
 
 #[test]
-fn a_stream_shows_what_its_token_may_see_while_it_may() {
+fn a_stream_shows_what_its_token_may_see_while_it_is_valid() {
     let directory = tempfile::tempdir().unwrap();
     let hash = |token: &str| run(&["hash-token"], token).1.trim().to_owned();
     let path = directory.path().join("exporter.yml");
@@ -291,7 +291,7 @@ fn a_stream_shows_what_its_token_may_see_while_it_may() {
     }
     assert_eq!(events.wait_for("halt").data["account"], "*");
     assert_eq!(events.wait_for("halt").data["account"], "paper");
-    // Its token is taken away.
+    // The token is revoked.
     fs::write(&path, format!("tokens:\n{desk}")).unwrap();
     assert_eq!(desk_client.send("POST", "/-/reload", "{}").status, 200);
     assert_eq!(events.wait_for("end").data["reason"], "token");

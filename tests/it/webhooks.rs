@@ -1,4 +1,4 @@
-//! Signed webhooks, from outside: what targets do, and what becomes of what is told to them.
+//! Signed webhooks: behaviour of targets, retries and delivery.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,10 +13,10 @@ use crate::exporter::{Client, Exporter, SOON};
 use crate::receiver::{Manner, Receiver, Request};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-/// The same, as hexadecimal digits.
+/// The secret in hexadecimal digits.
 const SECRET_HEX: &str = "31f290f6bf06298aab4f08d43c3f082cf648a362da2da4b0";
 
-/// An exporter with these webhooks, and what keeps its files.
+/// An exporter with these webhooks, and its directory.
 struct Site {
     directory: tempfile::TempDir,
     storage: &'static str,
@@ -79,7 +79,7 @@ fn target(name: &str, receiver: &Receiver, more: &str) -> String {
     )
 }
 
-/// Verifies as the specification says, with a program that is not ours.
+/// Verifies a signature by the specification, with an independent program.
 fn verify(request: &Request) {
     let header = |name: &str| request.headers[name].as_str();
     let timestamp: i64 = header("webhook-timestamp").parse().unwrap();
@@ -129,7 +129,7 @@ fn a_halt_is_delivered_signed() {
 }
 
 #[test]
-fn a_target_gets_what_it_asks_for() {
+fn a_target_receives_only_the_configured_directives() {
     let (all, some) = (Receiver::start(), Receiver::start());
     let filtered = "    events: [release, halt]\n    accounts: [\"p*\"]\n";
     let webhooks = target("all", &all, "") + &target("some", &some, filtered);
@@ -155,9 +155,9 @@ fn a_target_gets_what_it_asks_for() {
     assert_eq!(some.wait_for(2).len(), 2);
 }
 
-/// What bad targets do, each with a good one beside it.
+/// Bad targets, each next to a good one.
 #[test]
-fn bad_targets_are_tried_again_until_they_take_it() {
+fn bad_targets_are_retried_until_they_accept() {
     let follow = Receiver::start();
     let redirect = format!("location: http://{}/\r\n", follow.address);
     let manners = [
@@ -204,7 +204,7 @@ fn bad_targets_are_tried_again_until_they_take_it() {
 }
 
 #[test]
-fn a_target_is_left_alone_as_long_as_it_asks() {
+fn a_target_s_retry_after_is_honoured() {
     let receiver = Receiver::start();
     receiver.behave(Manner::Answer(429, "retry-after: 3\r\n".into()));
     let site = Site::start("memory", &target("busy", &receiver, ""));
@@ -220,7 +220,7 @@ fn a_target_is_left_alone_as_long_as_it_asks() {
 }
 
 #[test]
-fn what_is_not_delivered_survives_a_crash() {
+fn undelivered_directives_survive_a_crash() {
     let receiver = Receiver::start();
     receiver.behave(Manner::Answer(503, String::new()));
     let mut site = Site::start("journal", &target("engine", &receiver, ""));
@@ -228,7 +228,7 @@ fn what_is_not_delivered_survives_a_crash() {
     receiver.wait_for_body("before the crash");
     let id = receiver.wait_for(1)[0].headers["webhook-id"].clone();
     site.crash();
-    // The first thing after a start is what waited.
+    // After a start, waiting directives are sent first.
     receiver.behave(Manner::Answer(204, String::new()));
     let pending = "trading_exporter_webhook_pending{sink=\"engine\"}";
     site.wait_for_metric(
@@ -240,7 +240,7 @@ fn what_is_not_delivered_survives_a_crash() {
     verify(&last);
     assert_eq!(last.headers["webhook-id"], id);
     assert!(last.body.contains("before the crash"));
-    // What was delivered is not told again; what comes next is.
+    // Delivered directives are not sent again; later ones are.
     let count = receiver.wait_for(2).len();
     site.crash();
     site.halt("live", "after the crash");
@@ -249,13 +249,13 @@ fn what_is_not_delivered_survives_a_crash() {
 }
 
 #[test]
-fn a_crash_before_the_outbox_knows_loses_nothing() {
+fn a_crash_before_the_outbox_is_written_loses_nothing() {
     let receiver = Receiver::start();
     let mut site = Site::start("journal", &target("engine", &receiver, ""));
     site.halt("paper", "first");
     receiver.wait_for(1);
     site.wait_for_metric("trading_exporter_webhook_pending{sink=\"engine\"}", |n| n == 0);
-    // As if the process had died between the commit of the second and the outbox.
+    // As if the process had died between the commit of the second directive and the write of the outbox.
     let outbox = site.directory.path().join("data/outbox/engine.ndjson");
     let before = fs::read(&outbox).unwrap();
     site.halt("paper", "second");
@@ -286,7 +286,7 @@ fn secrets_change_without_a_restart() {
 }
 
 #[test]
-fn what_must_not_be_reached_is_refused() {
+fn forbidden_addresses_are_rejected() {
     let check = |url: &str, words: &str| {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("secret"), SECRET).unwrap();
@@ -306,7 +306,7 @@ fn what_must_not_be_reached_is_refused() {
     check("https://[::ffff:10.0.0.1]/", "allow_private");
     check("http://hooks.example/x", "https");
     check("ftp://hooks.example/x", "URL");
-    // A name is looked at when it is resolved.
+    // A host name is checked when it is resolved.
     let webhook = "  - {name: a, url: \"https://localhost:9/x\", secret_file: secret}\n";
     let site = Site::start("memory", webhook);
     site.halt("paper", "by hand");
@@ -316,7 +316,7 @@ fn what_must_not_be_reached_is_refused() {
     );
 }
 
-/// Ingest beside targets that hang, against ingest without: a ratio of one interleaved run.
+/// Ingest with hanging targets, compared with ingest without, in one interleaved run.
 #[test]
 fn ingest_does_not_wait_for_targets() {
     let receivers: Vec<Receiver> = (0..8).map(|_| Receiver::start()).collect();
@@ -329,7 +329,7 @@ fn ingest_does_not_wait_for_targets() {
     let mut clients = [&with, &without].map(|site| Client::connect(site.exporter.address));
     let mut times = [Vec::new(), Vec::new()];
     for round in 0..200 {
-        // Each request changes the health of a component, which every target is told.
+        // Each request changes the health of a component, which is sent to every target.
         let status = if round % 2 == 0 { "unhealthy" } else { "degraded" };
         let body = json!({"type": "heartbeat", "component": "gateway", "status": status});
         for (client, times) in clients.iter_mut().zip(&mut times) {

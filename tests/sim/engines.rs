@@ -1,17 +1,17 @@
-//! Engines that send twice, late, out of order, and again what nobody answered.
+//! Engines that send events twice, late and out of order, and resend unanswered requests.
 
 use trading_exporter::domain::record::Entry;
 use trading_exporter::wire::decode::{DecodeLimits, decode_ndjson};
 
 use crate::random::Random;
 
-/// What an engine does, as lines on the wire.
+/// An engine that generates lines on the wire.
 pub(crate) struct Engine {
     account: String,
     orders: u64,
-    /// Lines sent and answered, to send some again.
+    /// Answered lines, of which some are sent again.
     sent: Vec<String>,
-    /// Lines that nobody answered: they come again before anything else.
+    /// Unanswered lines: they are sent again first.
     unanswered: Vec<String>,
 }
 
@@ -21,7 +21,7 @@ impl Engine {
         Self { account, orders: 0, sent: Vec::new(), unanswered: Vec::new() }
     }
 
-    /// What was sent and answered.
+    /// The lines that were sent and answered.
     pub(crate) fn sent(&self) -> &[String] {
         &self.sent
     }
@@ -43,7 +43,7 @@ impl Engine {
                 r#""component":"engine","status":"degraded""#,
             ));
         }
-        // Some come again, and all of it in another order.
+        // Repeat some lines, and shuffle all.
         for _ in 0..random.below(3) {
             if !self.sent.is_empty() {
                 lines.push(self.sent[random.index(self.sent.len())].clone());
@@ -57,7 +57,7 @@ impl Engine {
         lines
     }
 
-    /// The request was answered, or not.
+    /// Records whether the request was answered.
     pub(crate) fn answered(&mut self, lines: Vec<String>, ok: bool) {
         let to = if ok { &mut self.sent } else { &mut self.unanswered };
         to.extend(lines);

@@ -1,11 +1,10 @@
-//! Engines that misbehave, over a disk that does: after every step the recovered state is that of
-//! the acknowledged events.
+//! Simulation: misbehaving engines and a faulty disk. After every step, the recovered state must be that
+//! of the acknowledged events.
 //!
-//! Everything is made of a seed. Engines send twice, late, out of order and again; the process dies,
-//! the power goes, writes fail, the disk fills up, snapshots rot. Beside it a second writer over a
-//! log in memory takes what was acknowledged, and nothing else. Seeds that failed once stand in
-//! `seeds.txt` and are always run. `SIM_SEEDS=1000..2000` runs others, and
-//! `SIM_TRACE=1` tells each step.
+//! Everything depends on a seed. Engines send events twice, late and out of order; the process dies, the
+//! power is cut, writes fail, the disk fills up, snapshots are damaged. A reference writer over a log in
+//! memory gets the acknowledged requests and nothing else. Seeds that once failed are in `seeds.txt`
+//! and always run. `SIM_SEEDS=1000..2000` runs other seeds, and `SIM_TRACE=1` prints each step.
 
 #![cfg(test)]
 
@@ -20,14 +19,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use world::{Lost, World};
 
-/// Seeds of a run; each test takes its share.
+/// Seeds of a run, divided among the tests.
 const SEEDS: Range<u64> = 0..200;
-/// Tests that share them.
+/// Number of tests that share the seeds.
 const SHARES: usize = 4;
 /// Steps of one world.
 const STEPS: usize = 30;
 
-/// What the environment asks for.
+/// The seeds that the environment requests.
 #[expect(clippy::disallowed_methods, reason = "for whoever looks for a mistake by hand")]
 fn asked_for(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -63,28 +62,28 @@ fn run(share: usize) {
 }
 
 #[test]
-fn what_was_acknowledged_is_there_after_every_step_1() {
+fn acknowledged_events_are_kept_after_every_step_1() {
     run(0);
 }
 
 #[test]
-fn what_was_acknowledged_is_there_after_every_step_2() {
+fn acknowledged_events_are_kept_after_every_step_2() {
     run(1);
 }
 
 #[test]
-fn what_was_acknowledged_is_there_after_every_step_3() {
+fn acknowledged_events_are_kept_after_every_step_3() {
     run(2);
 }
 
 #[test]
-fn what_was_acknowledged_is_there_after_every_step_4() {
+fn acknowledged_events_are_kept_after_every_step_4() {
     run(3);
 }
 
 /// A crash between every two operations of a snapshot and the retention after it.
 #[test]
-fn a_crash_between_any_two_steps_of_snapshot_and_retention_loses_nothing() {
+fn a_crash_at_any_operation_of_snapshot_and_retention_loses_nothing() {
     let mut operations = 0;
     for seed in 0..2 {
         let mut at = 0;

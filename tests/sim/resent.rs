@@ -1,4 +1,4 @@
-//! What comes again changes nothing, and where a batch ends means nothing.
+//! Repeated events change nothing, and neither do the boundaries of batches.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::engines::entries;
 use crate::random::Random;
 use crate::world::{RECORDS, STATES, World};
 
-/// Worlds looked at.
+/// Number of simulated worlds.
 const WORLDS: u64 = 25;
 
 fn shuffle<T>(random: &mut Random, items: &mut [T]) {
@@ -22,7 +22,7 @@ fn shuffle<T>(random: &mut Random, items: &mut [T]) {
 
 /// Any part of what was sent, in any order, in any number of requests.
 #[test]
-fn any_part_of_what_was_sent_may_come_again() {
+fn repeating_any_part_of_the_events_changes_nothing() {
     let mut resent = 0;
     for seed in 0..WORLDS {
         let mut world = World::new(seed);
@@ -52,7 +52,7 @@ fn any_part_of_what_was_sent_may_come_again() {
     assert!(resent > 1_000, "only {resent}");
 }
 
-/// The records of a log in other batches: some cut in two, some of one time made one.
+/// The records of a log in other batches: some are split, and some of equal time are merged.
 fn rebatched(log: &dyn EventLog, random: &mut Random) -> Vec<Batch> {
     let mut records: Vec<(i64, Vec<u8>)> = Vec::new();
     let mut visit = |batch: &Batch| -> Result<(), LogError> {
@@ -74,7 +74,7 @@ fn rebatched(log: &dyn EventLog, random: &mut Random) -> Vec<Batch> {
 }
 
 #[test]
-fn the_same_records_in_other_batches_are_the_same_state() {
+fn the_same_records_in_other_batches_give_the_same_state() {
     for seed in 0..WORLDS {
         let mut world = World::new(seed);
         for _ in 0..25 {

@@ -1,4 +1,4 @@
-//! What happens in a world, one thing a step.
+//! The steps of a simulated world.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::engines::entries;
 use crate::world::World;
 
 impl World {
-    /// One thing happens.
+    /// Runs one random step.
     pub(crate) fn step(&mut self) {
         let step = self.random.below(24);
         if crate::asked_for("SIM_TRACE").is_some() {
@@ -25,7 +25,7 @@ impl World {
             13 => self.somebody_decides(),
             14 => self.a_probe_ends(),
             15..=16 => self.snapshot(),
-            17 => self.a_snapshot_rots(),
+            17 => self.damage_a_snapshot(),
             18 => self.the_process_dies(),
             19 => self.the_power_goes(),
             20..=21 => self.something_will_fail(),
@@ -34,7 +34,7 @@ impl World {
         }
     }
 
-    /// Only engines, and time, for some steps.
+    /// Runs some steps of engines and time only.
     pub(crate) fn fill(&mut self, steps: usize) {
         for _ in 0..steps {
             self.engines_send();
@@ -51,7 +51,7 @@ impl World {
         }
         let ok = self.commit(sent.iter().map(|lines| entries(lines)).collect());
         for (engine, lines) in self.engines.iter_mut().zip(sent) {
-            // An answer may be lost too.
+            // The answer may be lost too.
             let heard = ok && !self.random.chance(6);
             engine.answered(lines, heard);
         }
@@ -101,13 +101,13 @@ impl World {
         self.commit(vec![vec![Entry::Check(check)]]);
     }
 
-    /// A snapshot, and what may go after it. What fails leaves what was there before.
+    /// Takes a snapshot and applies the retention. If it fails, everything earlier remains.
     fn snapshot(&mut self) {
         let state = self.exporter.monitor.read().clone();
         if let Err(error) = self.snapshot_of(&state) {
             self.lost.failures += 1;
             assert!(!error.is_empty());
-            // A failed log is known at the next batch; a dark disk needs its power back.
+            // A failed log is detected at the next batch; after a power cut the disk needs a reboot.
             self.restart();
         }
     }
@@ -138,8 +138,8 @@ impl World {
         Ok(())
     }
 
-    /// A snapshot and its retention, with the power cut at the operation of that number. False: there
-    /// were fewer.
+    /// Takes a snapshot and applies the retention, with a power cut at an operation. Returns false if there
+    /// were fewer operations.
     pub(crate) fn snapshot_with_a_cut_after(&mut self, operations: u64) -> bool {
         for _ in 0..2 {
             let state = self.exporter.monitor.read().clone();
@@ -151,17 +151,17 @@ impl World {
         self.snapshot_of(&state).is_err()
     }
 
-    /// The medium of the newest snapshot lies from now on.
-    fn a_snapshot_rots(&mut self) {
+    /// Damages the newest snapshot.
+    fn damage_a_snapshot(&mut self) {
         let names = self.disk.names().expect("names");
         let newest = names.iter().filter(|name| name.starts_with("snap-")).max().cloned();
-        // Two generations: as long as the older one is whole, or the log reaches back.
+        // Only if the older generation is intact, or the log is complete.
         let others = names.iter().filter(|name| name.starts_with("snap-")).count();
         let whole = self.exporter.writer.log().first_sequence() == 1;
         let Some(newest) = newest.filter(|_| others > 1 || whole) else { return };
         let bit = self.random.next();
         self.disk.damage(&newest, |bytes| {
-            // The padding of the header means nothing.
+            // The padding of the header is not checked.
             let places = 80 + bytes.len().saturating_sub(512);
             let place = usize::try_from(bit % places as u64).expect("a place");
             let at = if place < 80 { place } else { place - 80 + 512 };
@@ -169,7 +169,7 @@ impl World {
         });
         self.lost.rotten += 1;
         self.the_process_dies();
-        // Before another one rots, there are two again.
+        // Take two snapshots before another one is damaged.
         for _ in 0..2 {
             self.seconds_pass();
             self.snapshot();
@@ -187,7 +187,7 @@ impl World {
         self.restart();
     }
 
-    /// One of the next operations fails, or the power goes in it.
+    /// Plans an error or a power cut at one of the next operations.
     fn something_will_fail(&mut self) {
         let fault =
             if self.random.chance(3) { StorageFault::Error } else { StorageFault::PowerCut };

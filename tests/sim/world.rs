@@ -1,4 +1,4 @@
-//! One exporter over one disk, and beside it what the disk should hold.
+//! A simulated world: one exporter over one disk, and a reference with the expected records.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::random::Random;
 
 /// 2026-11-22T14:30:00Z.
 const START_NANOS: i64 = 1_795_357_800_000_000_000;
-/// Small segments, so that many come and go.
+/// Small segments, so that many are made and dropped.
 const SEGMENT_BYTES: u64 = 16 * 1024;
 
 const SETTINGS: SettingsCodec = SettingsCodec {
@@ -33,7 +33,7 @@ const SETTINGS: SettingsCodec = SettingsCodec {
 pub(crate) const RECORDS: RecordCodec = RecordCodec::new(SETTINGS);
 pub(crate) const STATES: StateCodec = StateCodec::new(SETTINGS);
 
-/// A writer, and the state that it writes.
+/// A writer and its state.
 pub(crate) struct Exporter {
     pub(crate) monitor: Arc<RwLock<Monitor>>,
     pub(crate) writer: Writer,
@@ -55,7 +55,7 @@ impl Exporter {
     }
 }
 
-/// Requests that were to be committed together, and when.
+/// Requests that are committed together, and their time.
 #[derive(Clone)]
 pub(crate) struct Requests {
     pub(crate) entries: Vec<Vec<Entry>>,
@@ -70,7 +70,7 @@ impl Requests {
     }
 }
 
-/// What went wrong in a run, and what of it was lost.
+/// Counts of the faults in a run.
 #[derive(Debug, Default)]
 pub(crate) struct Lost {
     pub(crate) acknowledged: u64,
@@ -101,7 +101,7 @@ impl Lost {
         self.kept_unanswered += more.kept_unanswered;
     }
 
-    /// Whether everything that can go wrong did.
+    /// Whether every kind of fault occurred.
     pub(crate) fn happened(&self) -> bool {
         [
             self.deaths,
@@ -147,9 +147,9 @@ pub(crate) struct World {
     pub(crate) disk: SimStorage,
     pub(crate) exporter: Exporter,
     pub(crate) states: States,
-    /// Takes what was acknowledged, and nothing else.
+    /// Gets the acknowledged requests, and nothing else.
     pub(crate) reference: Exporter,
-    /// Was sent, and nobody knows what became of it.
+    /// Requests whose outcome is unknown after a failure.
     pub(crate) unknown: Option<Requests>,
     pub(crate) engines: Vec<Engine>,
     pub(crate) now: Timestamp,
@@ -184,7 +184,8 @@ impl World {
         Lost { acknowledged: self.reference.sequence(), ..self.lost }
     }
 
-    /// Commits requests; what was acknowledged goes to the reference. False: they were not.
+    /// Commits requests, and commits acknowledged ones to the reference. Returns whether they were
+    /// acknowledged.
     pub(crate) fn commit(&mut self, entries: Vec<Vec<Entry>>) -> bool {
         let requests = Requests { entries, now: self.now };
         match self.exporter.writer.commit(requests.submissions(), requests.now) {
@@ -215,12 +216,12 @@ impl World {
         committed.expect("the reference takes everything").receipts
     }
 
-    /// The process is gone, or the power; it starts again.
+    /// Restarts the process after it died or the power was cut.
     pub(crate) fn restart(&mut self) {
         self.disk.reboot();
         self.disk.set_capacity(None);
         (self.exporter, self.states) = recovered(&self.disk, &mut self.lost);
-        // A batch that nobody was told of is there whole, or not at all.
+        // An unacknowledged batch is complete, or absent.
         if let Some(requests) = self.unknown.take()
             && self.exporter.sequence() > self.reference.sequence()
         {
@@ -229,7 +230,8 @@ impl World {
         }
     }
 
-    /// The state, and what a copy of the disk recovers to, are those of the acknowledged records.
+    /// Checks that the state, and the state recovered from a copy of the disk, are those of the acknowledged
+    /// records.
     pub(crate) fn check(&mut self) {
         let waits = self.exporter.monitor.read().unrecorded().len() > 0;
         let expected = (self.reference.sequence(), self.reference.digest());
@@ -248,7 +250,7 @@ impl World {
     }
 }
 
-/// What a process finds on that disk when it starts.
+/// The state that a process recovers from a disk.
 fn recovered(disk: &SimStorage, lost: &mut Lost) -> (Exporter, States) {
     let storage: Arc<dyn Storage> = Arc::new(disk.clone());
     let options = LocalOptions { segment_bytes: SEGMENT_BYTES, ..LocalOptions::default() };

@@ -1,7 +1,7 @@
-//! Sections of the documents that are made from tables of the code.
+//! Sections of the documents that are generated from tables in the code.
 //!
-//! Input: the tables. Output: Markdown between two marks, written anew when it is out of date.
-//! Invariant: a document never disagrees with the code in a test that passed.
+//! Input: the tables. Output: Markdown between two marks, rewritten if it is out of date. Invariant: if
+//! the test passes, the documents agree with the code.
 
 use serde_json::Value;
 use trading_exporter::api::{self, Code, Route};
@@ -29,7 +29,7 @@ pub(crate) const SECTIONS: &[Section] = &[
 ];
 
 impl Section {
-    /// What is wrong, if the section was out of date; then it is up to date now.
+    /// Updates the section. Returns a failure if it was out of date.
     pub(crate) fn renew(&self) -> Option<String> {
         let Self { document, name, text } = self;
         let before = tree::read(document);
@@ -44,7 +44,7 @@ impl Section {
     }
 }
 
-/// The document with another text between `<!-- NAME:begin -->` and `<!-- NAME:end -->`.
+/// The document with the text between `<!-- NAME:begin -->` and `<!-- NAME:end -->` replaced.
 fn replaced(markdown: &str, name: &str, text: &str) -> Option<String> {
     let (begin, end) = (format!("<!-- {name}:begin -->\n"), format!("<!-- {name}:end -->"));
     let (head, rest) = markdown.split_once(&begin)?;
@@ -59,7 +59,7 @@ fn envelope() -> String {
     std::iter::once("| field | meaning |\n|---|---|\n".to_owned()).chain(rows).collect()
 }
 
-/// The types of events with their own fields.
+/// The event types with their own fields.
 fn events() -> String {
     let row = |kind: &&KindSpec| {
         let own = kind.fields().filter(|f| !ENVELOPE.iter().any(|e| e.field == f.field));
@@ -97,7 +97,7 @@ fn route(route: &Route) -> String {
     )
 }
 
-/// Every code of a refused request.
+/// Every error code.
 fn codes() -> String {
     let row = |code: &Code| {
         format!("| {} | `{}` | {} |\n", code.status().as_u16(), code.as_str(), code.title())

@@ -1,11 +1,11 @@
 //! Links between the documents.
 //!
-//! Input: Markdown. Output: links to files or headings that are not there. Deliberately absent:
-//! links to other sites, which a test cannot judge without a network.
+//! Input: Markdown. Output: links to files or headings that do not exist. Deliberately absent: links to
+//! other sites, which cannot be checked without a network.
 
 use crate::tree::File;
 
-/// The links of a document that lead nowhere.
+/// The broken links of a document.
 pub(crate) fn broken(
     document: &File,
     exists: &dyn Fn(&str) -> bool,
@@ -27,7 +27,7 @@ pub(crate) fn broken(
     wrong
 }
 
-/// The anchors of the headings of a document, as GitHub makes them.
+/// The anchors of a document's headings, as on GitHub.
 pub(crate) fn anchors(markdown: &str) -> Vec<String> {
     let headings = prose(markdown).filter(|(_, line)| line.starts_with('#'));
     let slug = |(_, line): (usize, &str)| {
@@ -48,7 +48,7 @@ fn prose(markdown: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// What stands in `](…)`.
+/// The targets in `](…)`.
 fn targets(markdown: &str) -> Vec<(usize, String)> {
     let mut out = Vec::new();
     for (line, text) in prose(markdown) {

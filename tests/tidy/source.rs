@@ -1,8 +1,8 @@
 //! Rust source as tokens: enough of a lexer to find paths, without a compiler.
 //!
-//! Input: the text of a file. Output: identifiers and punctuation with their lines, comments and
-//! the content of literals left out; the paths that they spell, with groups of `use` taken apart.
-//! Deliberately absent: macro expansion, types, everything that needs name resolution.
+//! Input: the text of a file. Output: identifiers and punctuation with their lines, without comments and
+//! the content of literals; the paths that they form, with `use` groups expanded. Deliberately absent:
+//! macro expansion, types, and everything that needs name resolution.
 
 /// One token: an identifier, `::`, or a single character of punctuation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,18 +11,18 @@ pub(crate) struct Token {
     pub(crate) line: usize,
 }
 
-/// A path as it is written (`use` groups taken apart), its segments, and its line.
+/// A path (with `use` groups expanded): its segments and its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Path {
     pub(crate) segments: Vec<String>,
     pub(crate) line: usize,
     /// Inline modules around it, outermost first.
     pub(crate) inside: Vec<String>,
-    /// Whether it stands in a `#[cfg(test)]` module.
+    /// Whether it is in a `#[cfg(test)]` module.
     pub(crate) in_tests: bool,
 }
 
-/// Whether the character can stand in an identifier.
+/// Whether the character can be part of an identifier.
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
@@ -43,7 +43,7 @@ pub(crate) fn tokens(text: &str) -> Vec<Token> {
     out
 }
 
-/// Length of what stands at the head of `rest`, and the token that it makes, if any.
+/// Length of the next lexical element of `rest`, and its token, if it has one.
 fn next(rest: &[char]) -> (usize, Option<String>) {
     let starts = |text: &str| rest.iter().copied().take(text.len()).eq(text.chars());
     let c = rest[0];
@@ -64,7 +64,7 @@ fn next(rest: &[char]) -> (usize, Option<String>) {
         quote(rest)
     } else if starts("r#") && rest.get(2).is_some_and(|c| is_word(*c)) {
         let end = rest[2..].iter().position(|c| !is_word(*c)).map_or(rest.len(), |n| n + 2);
-        // With an underscore, so that it is no keyword.
+        // The underscore avoids the keyword.
         (end, Some(rest[2..end].iter().chain(&['_']).collect()))
     } else if is_word(c) {
         let end = rest.iter().position(|c| !is_word(*c)).unwrap_or(rest.len());
@@ -92,7 +92,7 @@ fn block_comment(rest: &[char]) -> usize {
     at
 }
 
-/// Length of `r"…"`, `r#"…"#`, `br"…"` at the head, if one stands there.
+/// Length of a raw string (`r"…"`, `r#"…"#`, `br"…"`) at the head, if there is one.
 fn raw_string(rest: &[char]) -> Option<usize> {
     let head = usize::from(matches!(rest[0], 'b' | 'c'));
     (rest.get(head) == Some(&'r')).then_some(())?;
@@ -125,7 +125,7 @@ fn quote(rest: &[char]) -> (usize, Option<String>) {
     }
 }
 
-/// What is open around a token.
+/// An open brace around a token.
 struct Scope {
     /// The name, if the brace belongs to `mod name {`.
     module: Option<String>,
@@ -193,7 +193,7 @@ fn spelled(tokens: &[Token], at: usize) -> Vec<String> {
     segments
 }
 
-/// What the brace at `at` opens: looks back for `mod name`, and for `#[cfg(test)]` before it.
+/// The scope that the brace at `at` opens: looks back for `mod name` and for `#[cfg(test)]` before it.
 fn scope(tokens: &[Token], at: usize) -> Scope {
     let is_module = at >= 2 && text(tokens, at - 2) == "mod";
     if !is_module {
@@ -206,7 +206,7 @@ fn scope(tokens: &[Token], at: usize) -> Scope {
     Scope { module: Some(text(tokens, at - 1).to_owned()), test }
 }
 
-/// Takes a tree of `use` apart: `a::{b, c::{d, e}}` is `a::b`, `a::c::d`, `a::c::e`.
+/// Expands a `use` tree: `a::{b, c::{d, e}}` is `a::b`, `a::c::d`, `a::c::e`.
 fn use_tree(tokens: &[Token], prefix: &[String], push: &mut impl FnMut((Vec<String>, usize))) {
     let mut at = 0;
     let mut segments = prefix.to_vec();
@@ -246,7 +246,7 @@ fn closing(tokens: &[Token], open: usize) -> usize {
     tokens.len()
 }
 
-/// The items of a group, split at the commas of its own level.
+/// The items of a group, split at its own commas.
 fn items(tokens: &[Token]) -> Vec<&[Token]> {
     let (mut depth, mut from, mut out) = (0, 0, Vec::new());
     for (at, token) in tokens.iter().enumerate() {

@@ -1,7 +1,7 @@
 //! The files of this repository, read as text.
 //!
-//! Input: the folder of the package. Output: files with their paths from there, in order.
-//! Deliberately absent: what is built or fetched (hidden folders, `target`).
+//! Input: the folder of the package. Output: files with their relative paths, sorted. Deliberately
+//! absent: built and fetched files (hidden folders, `target`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub(crate) struct File {
     pub(crate) text: String,
 }
 
-/// Folders that hold files of ours.
+/// The folders of the repository.
 const FOLDERS: &[&str] =
     &["src", "tests", "docs", "alerts", "grafana", "deploy", "clients", "benches", "fuzz", ".ci"];
 
@@ -23,7 +23,7 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The text of a file that must be there.
+/// The text of a file that must exist.
 pub(crate) fn read(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
@@ -41,7 +41,7 @@ pub(crate) fn files(folder: &str, extension: &str) -> Vec<File> {
     named.filter_map(|path| file(&path)).collect()
 }
 
-/// Every text of ours: all folders, and the files beside Cargo.toml.
+/// All text files: those of all folders, and those next to Cargo.toml.
 pub(crate) fn texts() -> Vec<File> {
     let mut found = Vec::new();
     for folder in FOLDERS {
@@ -67,7 +67,7 @@ pub(crate) fn modules() -> Vec<String> {
     names.collect()
 }
 
-/// Names of the crates that Cargo.toml names, as code spells them.
+/// The crates in Cargo.toml, with their names in code.
 pub(crate) fn dependencies() -> Vec<String> {
     let manifest = read("Cargo.toml");
     let mut section = "";
@@ -104,7 +104,7 @@ fn walk(folder: &Path, out: &mut Vec<PathBuf>) {
     }
 }
 
-/// What is in a folder, in order; nothing if it is not there.
+/// The entries of a folder, sorted. Empty if it does not exist.
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> =
         fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect();

@@ -1,10 +1,10 @@
 //! The commands that a document shows, by section: blocks of `console`, and `curl` within the text.
 //!
-//! Input: Markdown. Output: sections that show commands, each command with the output shown below
-//! it. Invariant: nothing that looks like a command is left out: other names for such a block are
-//! refused. Deliberately absent: running them, see `machine`.
+//! Input: Markdown. Output: sections with commands, each command with the output shown below it.
+//! Invariant: no command is missed: other names for a command block are rejected. Deliberately absent:
+//! running them, see `machine`.
 
-/// A command, and what the document says that it prints; nothing where that is left out.
+/// A command, and the output shown in the document. Empty if the document shows none.
 pub(crate) struct Step {
     pub(crate) command: String,
     pub(crate) shown: String,
@@ -16,7 +16,7 @@ pub(crate) struct Section {
     pub(crate) steps: Vec<Step>,
 }
 
-/// The sections of a document that show a command.
+/// The sections of a document with a command.
 pub(crate) fn sections(markdown: &str) -> Vec<Section> {
     let mut reader = Reader::default();
     for line in markdown.lines() {
@@ -28,15 +28,15 @@ pub(crate) fn sections(markdown: &str) -> Vec<Section> {
     sections
 }
 
-/// Where the reader of a document is.
+/// The state of the parser of a document.
 #[derive(Default)]
 struct Reader {
     sections: Vec<Section>,
     paragraph: String,
-    /// The fence that is open: its indent, and whether commands stand in it.
+    /// The open fence: its indent, and whether it has commands.
     fence: Option<(usize, bool)>,
-    /// The last command goes on in the next line.
-    goes_on: bool,
+    /// Whether the last command continues on the next line.
+    continues: bool,
 }
 
 impl Reader {
@@ -53,7 +53,7 @@ impl Reader {
             }
             (Some(_), Some(_)) => {
                 assert!(
-                    !self.goes_on,
+                    !self.continues,
                     "a command has no end: {}",
                     self.steps().last().unwrap().command
                 );
@@ -77,7 +77,7 @@ impl Reader {
         }
     }
 
-    /// The end of a paragraph: its code, a piece between two marks, may be a command.
+    /// The end of a paragraph, whose inline code may be a command.
     fn paragraph(&mut self) {
         let paragraph = std::mem::take(&mut self.paragraph);
         let code = paragraph.split('`').skip(1).step_by(2);
@@ -87,13 +87,13 @@ impl Reader {
     }
 
     fn console(&mut self, line: &str) {
-        if self.goes_on {
+        if self.continues {
             let step = self.steps().last_mut().unwrap();
             step.command.extend(["\n", line]);
-            self.goes_on = goes_on(&step.command);
+            self.continues = continues(&step.command);
         } else if let Some(command) = line.strip_prefix("$ ") {
             self.steps().push(Step { command: command.to_owned(), shown: String::new() });
-            self.goes_on = goes_on(command);
+            self.continues = continues(command);
         } else {
             let step = self.steps().last_mut().expect("an output without a command");
             step.shown.extend([line, "\n"]);
@@ -105,8 +105,8 @@ impl Reader {
     }
 }
 
-/// Whether a command goes on in the next line: after a backslash, in quotes, in a heredoc.
-fn goes_on(command: &str) -> bool {
+/// Whether a command continues on the next line: after a backslash, in quotes, in a heredoc.
+fn continues(command: &str) -> bool {
     if let Some((_, heredoc)) = command.split_once("<<EOF\n") {
         return !heredoc.ends_with("\nEOF");
     }
@@ -114,7 +114,7 @@ fn goes_on(command: &str) -> bool {
 }
 
 #[test]
-fn commands_are_found_wherever_they_stand() {
+fn commands_are_found_in_blocks_and_in_text() {
     let text = "# One\n\nText with `code`, `curl x`\nand `curl\n\"a b\"`.\n\n## Two\n\nText\n\n\
                   1. item\n\n   ```console\n   $ a \\\n       b\n   shown\n   $ c 'd\n     e'\n   ```\n\n\
                 ## Three\n\n```yaml\n$ no\n# no heading\n```\n\n## Four\n```console\n$ cat <<EOF\n$ x\n\

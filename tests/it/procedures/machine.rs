@@ -1,9 +1,9 @@
-//! A machine as an operator has it: a directory with a configuration and a journal, the program in
-//! the path, a service that is started and stopped.
+//! An operator's machine: a directory with a configuration and a journal, the program in the path, and
+//! a service that can be started and stopped.
 //!
-//! Input: commands. Output: what they printed. Invariants: the service and what else was started end
-//! with the machine; commands run as they are written, but for the two addresses, which are others
-//! here. What stands in for something real is `systemctl`, which runs the real binary.
+//! Input: commands. Output: their output. Invariants: all started processes end with the machine;
+//! commands run as they are written, except for two replaced addresses. The only fake is `systemctl`,
+//! which runs the real binary.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -17,11 +17,10 @@ use trading_exporter::clock::monotonic;
 use super::commands::Step;
 use crate::exporter::{Answer, BINARY, Client, SOON};
 
-/// Small files: each section has a machine of its own.
+/// Small segments, because each section has its own machine.
 const CONFIG: &str = "storage:\n  segment_bytes: 256KiB\n";
 
-/// The service as the unit of `deploy/` has it, without systemd. A process that has ended and was
-/// not waited for is gone, too: its state is Z.
+/// The service as in the unit of `deploy/`, without systemd. A process in state Z has ended too.
 const SYSTEMCTL: &str = r#"#!/usr/bin/env bash
 cd "$MACHINE" || exit 1
 [ "$2" = trading-exporter ] || { echo "no service $2" >&2; exit 1; }
@@ -44,10 +43,10 @@ kill) ! alive || { kill -KILL "$(cat pid)"; waits gone; } ;;
 esac
 "#;
 
-/// An answer of 4xx or 5xx is a failure of the command, and none waits for ever.
+/// Answers of 4xx and 5xx fail the command, and every command has a timeout.
 const PRELUDE: &str = "curl() { command curl --fail-with-body --max-time 20 \"$@\"; }\n";
 
-/// Separates what one command printed from the next one.
+/// Separates the outputs of two commands.
 const MARK: char = '\u{1e}';
 
 pub(crate) struct Machine {
@@ -99,7 +98,7 @@ impl Machine {
         Client::connect(self.address).send("POST", path, body)
     }
 
-    /// Starts Alertmanager beside the service.
+    /// Starts Alertmanager next to the service.
     pub(crate) fn start_alertmanager(&mut self) {
         let address = free_address();
         let config = self.path("alertmanager.yml");
@@ -117,7 +116,7 @@ impl Machine {
         wait_for("Alertmanager", || self.bash(&ready).status().unwrap().success());
     }
 
-    /// Runs the commands of a section, in one shell; each of them must succeed.
+    /// Runs the commands of a section in one shell. Each must succeed.
     pub(crate) fn run(&self, title: &str, steps: &[Step]) -> Vec<Ran> {
         let mut script = PRELUDE.to_owned();
         for step in steps {
@@ -146,7 +145,7 @@ impl Machine {
         }
     }
 
-    /// A shell of an operator, for at most two minutes.
+    /// An operator's shell, with a limit of two minutes.
     pub(crate) fn bash(&self, script: &str) -> Command {
         let mut bash = Command::new("timeout");
         let bin = self.path("bin");
@@ -171,12 +170,12 @@ impl Drop for Machine {
     }
 }
 
-/// An address that nobody listened on a moment ago: the service comes back to it.
+/// A free address. The service listens on it again after a restart.
 fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-/// Waits until it is true.
+/// Waits until the condition holds.
 pub(crate) fn wait_for(what: &str, condition: impl Fn() -> bool) {
     let deadline = monotonic() + SOON;
     while !condition() {

@@ -1,4 +1,4 @@
-//! What a section of a document is about, brought about on a machine.
+//! The situations of the documents' sections, set up on a machine.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::machine::Machine;
 
-/// Both lists of AAPL in one request; the trading state that it leads to.
+/// Posts both lists of AAPL in one request. Returns the resulting trading state.
 pub(super) fn lists(machine: &Machine, local: i64, broker: i64) -> String {
     let list = |source: &str, quantity: i64| {
         json!({"type": "positions", "account": "paper", "source": source, "positions": [
@@ -23,7 +23,7 @@ pub(super) fn drifted(machine: &mut Machine) {
     assert_eq!(lists(machine, 100, 88), "halted");
 }
 
-/// The same, and the books agree again.
+/// As above, and the books agree again.
 pub(super) fn agreed(machine: &mut Machine) {
     drifted(machine);
     assert_eq!(lists(machine, 100, 100), "halted", "agreement releases nothing");
@@ -37,20 +37,20 @@ pub(super) fn all_halted(machine: &mut Machine) {
     assert_eq!(machine.post("/api/v1/halts", halt).status, 201);
 }
 
-/// An account that trades and has its books right.
+/// An account that trades and whose books agree.
 pub(super) fn trading(machine: &mut Machine) {
     order(machine, "O-1");
     assert_eq!(lists(machine, 100, 100), "active");
 }
 
-/// It trades, and a journal of several batches says so; somebody has halted it.
+/// An account with a journal of several batches. Somebody has halted it.
 pub(super) fn halted_by_hand(machine: &mut Machine) {
     trading(machine);
     let halt = r#"{"account": "paper", "state": "halted", "actor": "jo", "reason": "a drill"}"#;
     assert_eq!(machine.post("/api/v1/halts", halt).status, 201);
 }
 
-/// There is a copy of the journal, and the journal is damaged.
+/// The journal is damaged, and there is a copy of it.
 pub(super) fn damaged_with_a_copy(machine: &mut Machine) {
     halted_by_hand(machine);
     machine.systemctl("stop");
@@ -58,7 +58,7 @@ pub(super) fn damaged_with_a_copy(machine: &mut Machine) {
     damage(machine);
 }
 
-/// There is no copy, and the journal is damaged: it does not start.
+/// The journal is damaged, and there is no copy: the exporter does not start.
 pub(super) fn damaged(machine: &mut Machine) {
     halted_by_hand(machine);
     machine.systemctl("kill");
@@ -67,7 +67,7 @@ pub(super) fn damaged(machine: &mut Machine) {
     assert!(String::from_utf8_lossy(&start.stderr).contains("corrupt at"), "{start:?}");
 }
 
-/// New thresholds stand in the file, and are not in force yet.
+/// The file has new thresholds, which are not in force yet.
 pub(super) fn edited(machine: &mut Machine) {
     trading(machine);
     let path = machine.path("trading-exporter.yml");
@@ -81,8 +81,8 @@ pub(super) fn with_alertmanager(machine: &mut Machine) {
     machine.start_alertmanager();
 }
 
-/// Everything that an alert may be about, in one account: drift, halt, orders that were rejected,
-/// overfilled, or left open, an unhealthy broker.
+/// One account with the causes of all alerts: drift, halt, orders that were rejected, overfilled or left
+/// open, an unhealthy broker.
 pub(super) fn troubled(machine: &mut Machine) {
     let rejected = (1..=5).flat_map(|n| {
         let id = format!("R-{n}");
@@ -103,12 +103,12 @@ pub(super) fn troubled(machine: &mut Machine) {
     drifted(machine);
 }
 
-/// How many drifts of the account are open.
+/// Number of open drifts of the account.
 pub(super) fn open_drifts(machine: &Machine) -> usize {
     machine.json("/api/v1/drift?account=paper&state=open").as_array().unwrap().len()
 }
 
-/// The trading state that the permit of an account says.
+/// The trading state in the permit of an account.
 pub(super) fn state(machine: &Machine, account: &str) -> String {
     let permit = machine.json(&format!("/api/v1/permit?account={account}"));
     permit["state"].as_str().unwrap().to_owned()
@@ -126,7 +126,7 @@ fn order(machine: &Machine, id: &str) {
     }
 }
 
-/// Flips a bit of what was acknowledged, with intact batches behind it.
+/// Flips a bit of acknowledged data, with intact batches after it.
 fn damage(machine: &Machine) {
     let path = machine.path("data/seg-00000000000000000001");
     let mut bytes = fs::read(&path).unwrap();
