@@ -1,9 +1,9 @@
-"""What the client costs its caller, and how fast a halt arrives. Prints tables; judges nothing.
+"""Measures the overhead of the client for its caller, and the latency of a halt. Prints tables.
 
     PYTHONPATH=src python bench/overhead.py [path of the exporter]
 
-Needs the exporter, built with `cargo build --release`. The row "nothing" is the same loop around
-an empty function: what the machine itself adds.
+Needs the exporter, built with `cargo build --release`. The row "nothing" is the same loop with an
+empty function: the overhead of the machine itself.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def row(name: str, seconds: list[float], unit: float, digits: int) -> None:
 
 
 class Slow:
-    """Calls of more than a millisecond, and what had come between."""
+    """Calls of more than a millisecond, and their causes."""
 
     def __init__(self) -> None:
         self.calls = self.preempted = self.collected = self.collections = 0
@@ -72,7 +72,7 @@ def timed(into: list[float], function: Callable[..., Any], *arguments: Any) -> N
 
 
 def paced() -> Iterator[int]:
-    """Orders at about a thousand a second: an engine does other things as well."""
+    """Orders at about a thousand a second, because an engine also does other work."""
     pause = threading.Event()
     for n in range(ORDERS):
         yield n
@@ -81,7 +81,7 @@ def paced() -> Iterator[int]:
 
 def overhead(name: str, client: Client) -> None:
     monitor = ExecutionMonitor(client=client)
-    # What starting left behind is not looked at in the middle of an order.
+    # Collect the garbage of the start, so that it is not collected during an order.
     gc.collect()
     slow = Slow()
     submissions: list[float] = []

@@ -4,8 +4,8 @@
     pip install ./clients/python
     python clients/python/examples/paper_loop.py
 
-It trades with nobody: the broker is an object in this file, and loses a fill now and then. Watch
-http://127.0.0.1:10471 meanwhile. In a real system the release at the end is a person's.
+The broker is an object in this file, which sometimes loses a fill. Watch http://127.0.0.1:10471
+meanwhile. In a real system, a person makes the release at the end.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from trading_exporter import (
 
 URL = os.environ.get("EXPORTER_URL", "http://127.0.0.1:10471")
 SYMBOL = "AAPL"
-#: A cheap one: a difference of one share is minor, and what it is worth must be known.
+#: A cheap symbol: a difference of one share is minor, if its value is known.
 OTHER = "F"
 
 
 class Book:
-    """Positions by symbol: the engine has one, and so has the broker."""
+    """Positions by symbol. The engine has a book, and so has the broker."""
 
     def __init__(self) -> None:
         self.positions: dict[str, Decimal] = {}
@@ -48,7 +48,7 @@ class Book:
 
 
 def wait_for(what: str, condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Waits until something is true."""
+    """Waits until a condition is true."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
     while not condition():
@@ -83,7 +83,7 @@ class Engine:
         return True
 
     def trade(self, quantity: int = 10) -> bool:
-        """One order; False when the permit does not allow it."""
+        """Sends one order. Returns False if the permit does not allow it."""
         if not self.gate.allowed():
             return False
         self.orders += 1
@@ -102,7 +102,7 @@ class Engine:
 
 
 def main() -> None:
-    """The whole story."""
+    """Runs the whole example."""
     account = f"paper-{os.getpid()}"
     with Client(URL, account=account) as client:
         engine = Engine(client)
@@ -123,7 +123,7 @@ def main() -> None:
         for severity, sentence in engine.monitor.detect_anomalies():
             print(f"{severity}: {sentence}")
 
-        # The books of another symbol: no fill of it can be on its way.
+        # Use a symbol that was not traded: no fill of it can be in flight.
         client.quote(OTHER, bid="9.98", ask="10.02")
         engine.book.positions[OTHER], engine.broker.positions[OTHER] = Decimal(10), Decimal(11)
         engine.detector.check_drift()
@@ -137,7 +137,7 @@ def main() -> None:
         wait_for("the halt", lambda: bool(engine.halts))
         assert not engine.trade(), "a halted engine sends nothing"
 
-        # Agreement alone releases nothing: somebody with a name and a reason does.
+        # Agreeing books release nothing: a person with a name and a reason has to do it.
         engine.broker.positions[OTHER] = engine.book.positions[OTHER]
         assert engine.detector.check_drift() == []
         assert not engine.gate.allowed()

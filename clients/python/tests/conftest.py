@@ -1,4 +1,4 @@
-"""What every test may ask for."""
+"""Fixtures of all tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
-    """One running exporter for all tests that have accounts of their own."""
+    """One running exporter for all tests with their own accounts."""
     exporter = Exporter(tmp_path_factory.mktemp("exporter")).start()
     yield exporter
     exporter.kill()
@@ -34,7 +34,7 @@ def account() -> str:
 
 @pytest.fixture
 def make(tmp_path: Path, account: str) -> Iterator[Callable[..., Client]]:
-    """Makes clients that are closed after the test and keep their spill in its folder."""
+    """Makes clients that are closed after the test. Their spill is in the folder of the test."""
     clients: list[Client] = []
 
     def new(url: str, **options: Any) -> Client:
@@ -51,7 +51,7 @@ def make(tmp_path: Path, account: str) -> Iterator[Callable[..., Client]]:
 
 @pytest.fixture
 def exporter(tmp_path: Path) -> Iterator[Callable[..., Exporter]]:
-    """Makes exporters of their own, not started yet."""
+    """Makes separate exporters, which are not started yet."""
     made: list[Exporter] = []
 
     def new(config: str | None = None, *extra: str) -> Exporter:

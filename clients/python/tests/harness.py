@@ -1,4 +1,4 @@
-"""The real exporter under test, one that misbehaves on purpose, and waiting without sleeping."""
+"""The real exporter, a fake that misbehaves on purpose, and waiting with a deadline."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ROOT = Path(__file__).resolve().parents[3]
 BINARY = Path(
     os.environ.get("TRADING_EXPORTER_BIN", ROOT / "target" / "debug" / "trading-exporter")
 )
-#: Longer than anything here should take, on a machine that is busy with other things.
+#: Generous: the machine may be busy.
 SOON = 30.0
 
 
 def until(condition: Callable[[], Any], what: str = "", seconds: float = SOON) -> Any:
-    """Waits for a condition, and returns what it returned."""
+    """Waits for a true value of a condition, and returns it."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
     while True:
@@ -35,7 +35,7 @@ def until(condition: Callable[[], Any], what: str = "", seconds: float = SOON) -
 
 
 class Exporter:
-    """The real binary, which can be killed and started again at the same address."""
+    """The real binary. It can be killed and restarted at the same address."""
 
     def __init__(self, folder: Path, config: Optional[str] = None, *extra: str) -> None:
         assert BINARY.exists(), f"{BINARY} is missing: cargo build"
@@ -44,7 +44,8 @@ class Exporter:
             path = folder / "exporter.yml"
             path.write_text(config)
             self._arguments.append(f"--config.file={path}")
-        #: `memory` forgets everything when it is killed; `journal` nothing that it acknowledged.
+        #: With `memory` it loses everything when it is killed; with `journal` no acknowledged
+        #: event.
         self.storage = "memory"
         self._folder = folder
         self._process: Optional[subprocess.Popen[str]] = None
@@ -54,7 +55,7 @@ class Exporter:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def start(self) -> Exporter:
-        """Starts it, and waits until it takes requests."""
+        """Starts it, and waits until it accepts requests."""
         self._log = open(self._folder / "exporter.log", "a")  # noqa: SIM115
         self._process = subprocess.Popen(
             [
@@ -90,13 +91,13 @@ class Exporter:
             self._log.close()
 
     def hold(self) -> None:
-        """From now on it takes connections and answers nothing, until :meth:`resume`."""
+        """Stops the process: it answers nothing until :meth:`resume`."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
         os.waitpid(self._process.pid, os.WUNTRACED)
 
     def resume(self) -> None:
-        """It answers again; also from the child of a fork."""
+        """Continues the process. Also works from the child of a fork."""
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGCONT)
 
@@ -119,12 +120,12 @@ class Exporter:
             return json.load(answer)
 
     def counters(self, account: str) -> dict[str, Any]:
-        """What the exporter has counted of an account."""
+        """The exporter's counters of an account."""
         answer: dict[str, Any] = self.get(f"/api/v1/execution?account={account}")["counters"]
         return answer
 
     def fees(self, account: str) -> dict[tuple[str, str], float]:
-        """The fees of an account by symbol and currency, on /metrics; none that are 0."""
+        """The non-zero fees of an account by symbol and currency, from /metrics."""
         with urllib.request.urlopen(f"{self.url}/metrics", timeout=SOON) as answer:  # noqa: S310
             text = answer.read().decode()
         start = f'trading_fees_total{{account="{account}",symbol="'
@@ -137,7 +138,7 @@ class Exporter:
         return {where: fee for where, fee in fees.items() if fee}
 
 
-#: What a fake does with one request: bytes to answer with, or something done to the connection.
+#: The reaction of a fake to a request: bytes to answer with, or an action on the connection.
 Act = Union[bytes, Callable[[socket.socket, bytes], None]]
 
 
@@ -150,7 +151,7 @@ def reply(status: int, body: Any = None, **headers: str) -> bytes:
 
 
 def accepted(body: bytes) -> bytes:
-    """The answer of an exporter that took every line."""
+    """The answer of an exporter that accepted every line."""
     lines = len(body.splitlines())
     return reply(
         200, {"accepted": lines, "duplicates": 0, "rejected": [], "sequence": 1, "states": {}}
@@ -158,10 +159,10 @@ def accepted(body: bytes) -> bytes:
 
 
 class Fake:
-    """A server that answers events as it was told, one request after the other; then all are taken.
+    """A server with scripted answers to requests with events. Later requests are accepted.
 
-    `permits` and `streams` are for the two paths of a gate: the last one stands for all later
-    ones, and without any the path is unknown.
+    `permits` and `streams` are the answers for the two paths of a gate. The last one is repeated,
+    and without any the path is unknown.
     """
 
     def __init__(
@@ -169,7 +170,7 @@ class Fake:
     ) -> None:
         self._acts = list(acts)
         self._routes = {"/api/v1/permit": list(permits), "/api/v1/stream": list(streams)}
-        #: Heads of the requests that were no events.
+        #: Heads of the requests without events.
         self.heads: list[bytes] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -229,18 +230,18 @@ class Fake:
 
 
 def hang(connection: socket.socket, body: bytes) -> None:
-    """Takes the request and never answers."""
+    """Reads the request and never answers."""
     connection.recv(1)
 
 
 def reset(connection: socket.socket, body: bytes) -> None:
-    """Takes the request and resets the connection."""
+    """Reads the request and resets the connection."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     connection.close()
 
 
 def trickle(connection: socket.socket, body: bytes) -> None:
-    """Sends a head without end, one byte at a time."""
+    """Sends an endless head, one byte at a time."""
     pause = threading.Event()
     connection.sendall(b"HTTP/1.1 200 OK\r\n")
     while True:
@@ -249,7 +250,7 @@ def trickle(connection: socket.socket, body: bytes) -> None:
 
 
 class Cutter:
-    """A proxy that lets requests through, and loses the answers of the first `lost` of them."""
+    """A proxy that forwards requests, and drops the answers to the first `lost` of them."""
 
     def __init__(self, port: int, lost: int) -> None:
         self._port = port
@@ -277,7 +278,7 @@ class Cutter:
             try:
                 data = far.recv(65536)
                 if data and self.cut < self._lost:
-                    # The exporter has answered: it has the events. Nobody hears of it.
+                    # The exporter has accepted the events, and its answer is dropped.
                     self.cut += 1
                     data = b""
                 if not data:

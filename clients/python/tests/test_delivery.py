@@ -1,4 +1,4 @@
-"""What was reported arrives once: through failures, restarts, full queues, forks and exits."""
+"""Reported events arrive once: despite failures, restarts, full queues, forks and exits."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_orders_become_figures(shared: Exporter, make: Make, account: str) -> No
 
 
 @pytest.mark.parametrize("on_disk", [True, False])
-def test_nothing_is_lost_or_counted_twice_while_the_exporter_is_away(
+def test_nothing_is_lost_or_counted_twice_during_an_outage(
     exporter: Callable[..., Exporter], make: Make, account: str, on_disk: bool
 ) -> None:
     server = exporter()
@@ -70,9 +70,7 @@ def test_nothing_is_lost_or_counted_twice_while_the_exporter_is_away(
     assert client.stats().bytes_on_disk == 0
 
 
-def test_answers_that_are_lost_do_not_count_twice(
-    shared: Exporter, make: Make, account: str
-) -> None:
+def test_lost_answers_do_not_count_twice(shared: Exporter, make: Make, account: str) -> None:
     proxy = Cutter(shared.port, lost=3)
     client = make(proxy.url)
     record(client, range(200))
@@ -99,7 +97,7 @@ def test_answers_that_are_lost_do_not_count_twice(
     ],
     ids=["hang", "reset", "trickle", "503", "429", "500", "garbage"],
 )
-def test_the_same_ids_are_sent_again(make: Make, act: Any) -> None:
+def test_retries_use_the_same_ids(make: Make, act: Any) -> None:
     fake = Fake(act)
     client = make(fake.url, timeout_seconds=0.3)
     record(client, range(3))
@@ -111,7 +109,7 @@ def test_the_same_ids_are_sent_again(make: Make, act: Any) -> None:
     assert [e["type"] for e in fake.events()[-2:]] == ["order_submitted", "order_filled"]
 
 
-def test_what_was_refused_is_told_and_not_sent_again(make: Make) -> None:
+def test_rejected_events_are_reported_and_not_sent_again(make: Make) -> None:
     refusal = {"index": 1, "code": "invalid_price", "field": "price", "message": "no"}
     fake = Fake(reply(207, {"accepted": 1, "duplicates": 0, "rejected": [refusal], "states": {}}))
     told: list[Rejected] = []
@@ -131,7 +129,7 @@ def test_what_was_refused_is_told_and_not_sent_again(make: Make) -> None:
     assert len(fake.events()) == 2
 
 
-def test_a_body_that_is_too_large_is_halved(make: Make) -> None:
+def test_a_body_that_is_too_large_is_split(make: Make) -> None:
     fake = Fake(*[reply(413, {"code": "body_too_large"})] * 2)
     client = make(fake.url, spill_folder=None)
     record(client, range(8))
@@ -141,7 +139,7 @@ def test_a_body_that_is_too_large_is_halved(make: Make) -> None:
     assert len(fake.bodies[2].splitlines()) < len(fake.bodies[0].splitlines())
 
 
-def test_answers_are_judged() -> None:
+def test_consequences_of_answers() -> None:
     def judged(status: int, body: Any = None, **headers: str) -> Any:
         return judge(Answer(status, headers, json.dumps(body).encode()), 10)
 
@@ -159,17 +157,17 @@ def test_answers_are_judged() -> None:
     assert judged(400, {"code": "incomplete_body", "retryable": True}).after_seconds is None
     for status in (301, 400, 401, 403, 404, 405, 415):
         verdict = judged(status, {"code": "c", "detail": "d"})
-        assert verdict.after_seconds > 1, f"{status} is no reason to hurry"
+        assert verdict.after_seconds > 1, f"{status} does not shorten the delay"
         assert verdict.why == f"c ({status}): d"
 
 
-def test_retry_after_is_kept(make: Make) -> None:
+def test_retry_after_is_respected(make: Make) -> None:
     fake = Fake(reply(503, {"code": "overloaded"}, Retry_After="300"))
     client = make(fake.url)
     record(client, range(1))
     until(lambda: client.stats().failures)
     client.reachable()
-    assert not client.flush(0.1), "somebody else's answer is no reason to come too early"
+    assert not client.flush(0.1), "another request's answer does not shorten a Retry-After"
     assert client._sender._not_before - time.monotonic() > 200
     assert len(fake.bodies) == 1
     fake.close()
@@ -197,7 +195,7 @@ def test_a_full_disk_leaves_events_in_memory(make: Make, tmp_path: Path) -> None
 
 
 class Awkward:
-    """An argument as bad as they come."""
+    """An argument whose methods all raise."""
 
     def __str__(self) -> str:
         raise RuntimeError("no text")
@@ -261,7 +259,7 @@ def test_only_the_newest_snapshot_of_a_kind_is_sent(make: Make) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-def test_a_child_of_a_fork_has_events_and_ids_of_its_own(
+def test_a_child_of_a_fork_has_its_own_events_and_ids(
     shared: Exporter, make: Make, account: str
 ) -> None:
     client = make(shared.url)
@@ -315,7 +313,7 @@ def test_a_process_flushes_at_its_end(shared: Exporter, account: str, tmp_path: 
     assert shared.counters(account)["fills"] == 100
 
 
-def test_the_next_process_sends_what_the_last_one_could_not(
+def test_the_next_process_sends_undelivered_events(
     exporter: Callable[..., Exporter], account: str, tmp_path: Path
 ) -> None:
     server = exporter()
@@ -332,7 +330,7 @@ def test_the_next_process_sends_what_the_last_one_could_not(
 KILLED = REPORT + "sys.stdin.read()"
 
 
-def test_a_killed_process_leaves_what_it_had_on_disk(
+def test_events_on_disk_survive_a_killed_process(
     exporter: Callable[..., Exporter], account: str, tmp_path: Path
 ) -> None:
     server = exporter()
@@ -360,10 +358,10 @@ def test_a_closed_client_drops_and_counts(shared: Exporter, make: Make) -> None:
     client.close()
 
 
-def test_what_the_exporter_says_of_events_is_told_once(
+def test_warnings_about_events_are_logged_once(
     make: Callable[..., Client], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It took them all: a list that is too old to be judged, by whichever way it was sent."""
+    """Accepted events with a warning: a list that is too old to compare."""
     warning = {"index": 0, "code": "stale", "message": "it is 300 s old"}
     answer = {"accepted": 1, "duplicates": 0, "rejected": [], "warnings": [warning, "odd"]}
     fake = Fake(*[reply(200, answer)] * 3)
@@ -373,6 +371,6 @@ def test_what_the_exporter_says_of_events_is_told_once(
         assert client.flush(SOON)
     client.post_events([client.event("order_accepted", {"order_id": "1"})])
     told = [r.getMessage() for r in caplog.records if "stale" in r.getMessage()]
-    assert told == ["the exporter says stale: it is 300 s old"]
+    assert told == ["the exporter warns: stale: it is 300 s old"]
     assert client.stats().rejected == 0
     fake.close()

@@ -1,4 +1,4 @@
-"""Two books, two witnesses."""
+"""Drift between two books from two sources."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_an_asynchronous_source_is_a_failure_too(
     assert (row["local_quantity"], row["broker_quantity"]) == ("1", None)
 
 
-def test_a_drift_says_everything(shared: Exporter, make: Make, account: str) -> None:
+def test_a_drift_has_all_fields(shared: Exporter, make: Make, account: str) -> None:
     broker = Book([{"symbol": "TSLA", "qty": "15", "current_price": "200"}])
     (drift,) = DriftDetector(Book({}), broker, client=make(shared.url)).check_drift()
     assert drift.drift_type is DriftType.UNKNOWN_POSITION
@@ -86,7 +86,7 @@ def test_the_loop_checks_until_it_is_stopped(shared: Exporter, make: Make) -> No
     assert len(found) == count
 
 
-def test_an_exporter_that_is_away_is_said(make: Make) -> None:
+def test_an_unavailable_exporter_is_reported(make: Make) -> None:
     detector = DriftDetector(Book({}), Book({}), client=make("http://127.0.0.1:9"))
     with pytest.raises(ExporterUnavailable, match="127.0.0.1:9"):
         detector.check_drift()
@@ -105,7 +105,7 @@ def guarded(exporter: Callable[..., Exporter]) -> Exporter:
     return exporter(TOKENS.format(**digests)).start()
 
 
-def test_two_witnesses_have_two_tokens(guarded: Exporter, make: Make) -> None:
+def test_two_sources_use_two_tokens(guarded: Exporter, make: Make) -> None:
     client = make(guarded.url, token="engine", broker_token="broker")
     store, broker = Book({"A": 50}), Book({"A": 1})
     detector = DriftDetector(store, broker, client=client)
@@ -115,7 +115,7 @@ def test_two_witnesses_have_two_tokens(guarded: Exporter, make: Make) -> None:
     assert client.stats().rejected == 0
 
 
-def test_one_token_for_two_witnesses_is_one_clear_error(guarded: Exporter, make: Make) -> None:
+def test_one_token_for_two_sources_is_a_clear_error(guarded: Exporter, make: Make) -> None:
     both = (Book({"A": 50}), Book({"A": 1}))
     for token in ("engine", None):
         detector = DriftDetector(*both, client=make(guarded.url, token=token))
@@ -125,7 +125,7 @@ def test_one_token_for_two_witnesses_is_one_clear_error(guarded: Exporter, make:
     assert alone.check_drift() == []
 
 
-def test_a_wrong_token_keeps_what_waits(guarded: Exporter, make: Make) -> None:
+def test_a_wrong_token_keeps_waiting_events(guarded: Exporter, make: Make) -> None:
     client = make(guarded.url, token="wrong")
     client.send("order_accepted", {"order_id": "1"})
     until(lambda: client.stats().failures)

@@ -1,4 +1,4 @@
-"""The permit: what is allowed, when it runs out, who is told."""
+"""The permit: permissions, expiry and callbacks."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def release(exporter: Exporter, account: str, epoch: int) -> None:
     exporter.post("/api/v1/halts/release", body)
 
 
-def test_a_halt_and_a_release_are_obeyed_and_told(
+def test_a_halt_and_a_release_are_obeyed_and_reported(
     shared: Exporter, make: Make, account: str
 ) -> None:
     told: list[tuple[str, Halt]] = []
@@ -88,7 +88,7 @@ def test_a_halt_and_a_release_are_obeyed_and_told(
     assert told[0][1].epoch < told[1][1].epoch < told[2][1].epoch
 
 
-def test_a_halt_that_stood_before_is_told(shared: Exporter, make: Make, account: str) -> None:
+def test_an_earlier_halt_is_reported(shared: Exporter, make: Make, account: str) -> None:
     halt(shared, account)
     told: list[Halt] = []
     with TradingGate(client=make(shared.url)) as gate:
@@ -107,7 +107,7 @@ def test_a_halt_that_stood_before_is_told(shared: Exporter, make: Make, account:
         ("halt", "reduce_only", False, True),
     ],
 )
-def test_without_the_exporter_the_permit_runs_out(
+def test_without_the_exporter_the_permit_expires(
     exporter: Callable[..., Exporter],
     make: Make,
     configured: str,
@@ -152,7 +152,7 @@ def test_an_engine_waits_for_its_first_permit(shared: Exporter, make: Make, acco
         assert not gate.allowed()
 
 
-def test_waiting_ends_without_a_permit(make: Make) -> None:
+def test_waiting_for_a_permit_times_out(make: Make) -> None:
     gate = TradingGate(client=make("http://127.0.0.1:9"))
     assert not gate.wait(0.01)
     waits = threading.Thread(target=gate.wait, args=(None,))
@@ -162,7 +162,7 @@ def test_waiting_ends_without_a_permit(make: Make) -> None:
     assert not waits.is_alive()
 
 
-def test_an_account_that_nobody_named_is_told_once(
+def test_an_unknown_account_is_logged_once(
     make: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gates, "_UNKNOWN_SECONDS", 0.05)
@@ -174,7 +174,7 @@ def test_an_account_that_nobody_named_is_told_once(
         assert gate.wait(SOON)
         assert gate.allowed(), "it is told, not refused"
         until(lambda: gate.known)
-    told = [r for r in caplog.records if "has not heard of account 'papr'" in r.getMessage()]
+    told = [r for r in caplog.records if "does not know account 'papr'" in r.getMessage()]
     assert len(told) == 1
     fake.close()
 
@@ -196,7 +196,7 @@ def test_an_account_is_known_from_its_first_event(
     assert "unknown_account" not in caplog.text
 
 
-def test_what_a_cause_says_is_passed_on(make: Make) -> None:
+def test_causes_keep_all_fields(make: Make) -> None:
     body = body_of(permit("halted", 5))
     release_body = {"account": "*", "epoch": 2}
     cause = {**body["causes"][0], "account": "*", "epoch": 2, "release": release_body}
@@ -215,10 +215,8 @@ def test_what_a_cause_says_is_passed_on(make: Make) -> None:
     fake.close()
 
 
-def test_a_cause_carries_the_body_of_its_release(
-    exporter: Callable[..., Exporter], make: Make
-) -> None:
-    """A halt of all accounts is released for all, which the permit of one of them says."""
+def test_a_cause_has_the_body_of_its_release(exporter: Callable[..., Exporter], make: Make) -> None:
+    """A halt of all accounts is released for all accounts, as the permit of one of them shows."""
     server = exporter().start()
     halt(server, "a")
     halt(server, "*")
@@ -251,7 +249,7 @@ def test_before_the_first_permit_only_reducing_is_allowed(make: Make) -> None:
         assert gate.allowed(reduces=True)
 
 
-def test_an_answer_that_is_no_permit_changes_nothing(make: Make) -> None:
+def test_an_answer_that_is_not_a_permit_changes_nothing(make: Make) -> None:
     odd: list[Any] = [
         reply(200, []),
         reply(200, {}),
@@ -277,8 +275,8 @@ def test_a_lower_epoch_is_ignored(make: Make) -> None:
     fake.close()
 
 
-def test_time_runs_from_before_the_permit_was_asked_for(make: Make) -> None:
-    """An answer that takes longer than the permit holds gives nothing."""
+def test_validity_starts_before_the_request(make: Make) -> None:
+    """A permit that expires before its answer arrives is useless."""
 
     def late(connection: Any, body: bytes) -> None:
         threading.Event().wait(0.3)
@@ -292,8 +290,8 @@ def test_time_runs_from_before_the_permit_was_asked_for(make: Make) -> None:
     fake.close()
 
 
-def test_an_answer_to_events_halts_at_once(make: Make) -> None:
-    """No newer permit comes: the halt is heard of in the round trip that caused it."""
+def test_an_answer_to_events_halts_immediately(make: Make) -> None:
+    """No newer permit arrives: the halt is in the answer to the request that caused it."""
     states = {"account-x": "halted"}
     answer = {"accepted": 1, "duplicates": 0, "rejected": [], "states": states}
     fake = Fake(reply(200, answer), permits=[permit("active", 1), hang])
@@ -309,7 +307,7 @@ def test_an_answer_to_events_halts_at_once(make: Make) -> None:
     fake.close()
 
 
-def test_the_state_that_holds_is_told(exporter: Callable[..., Exporter], make: Make) -> None:
+def test_the_effective_state_is_reported(exporter: Callable[..., Exporter], make: Make) -> None:
     server = exporter("permit: {valid_for: 500ms}").start()
     told: list[str] = []
     with TradingGate(client=make(server.url)) as gate:
@@ -334,7 +332,7 @@ def events(*messages: tuple[str, str, Any]) -> bytes:
 
 
 def streamed(*pieces: bytes, then_hang: bool = True) -> Callable[[Any, bytes], None]:
-    """A stream that comes in these pieces, and then goes on in silence or ends."""
+    """A stream in these pieces, which is then silent or ends."""
 
     def act(connection: Any, body: bytes) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -379,7 +377,7 @@ def test_a_stream_is_read_in_pieces_of_any_size(make: Make, size: int) -> None:
     fake.close()
 
 
-def test_a_stream_is_resumed_and_a_directive_told_once(make: Make) -> None:
+def test_a_stream_is_resumed_and_a_directive_reported_once(make: Make) -> None:
     active = body_of(permit("active", 1))
     first = events(("7-0", "reconcile", RECONCILE), ("", "permit", active))
     second = events(
@@ -407,7 +405,7 @@ def test_a_stream_is_resumed_and_a_directive_told_once(make: Make) -> None:
     fake.close()
 
 
-def test_a_message_without_end_is_given_up() -> None:
+def test_an_endless_message_is_an_error() -> None:
     parser = Parser()
     assert parser.feed(b"data: " + b"x" * 1_000_000) == []
     with pytest.raises(ValueError, match="too long"):
@@ -437,7 +435,9 @@ def test_a_callback_that_fails_or_is_slow_harms_no_other(
         free.set()
 
 
-def test_a_directive_is_carried_out_and_told(shared: Exporter, make: Make, account: str) -> None:
+def test_a_directive_is_carried_out_and_confirmed(
+    shared: Exporter, make: Make, account: str
+) -> None:
     client = make(shared.url)
     store, broker = Book(MSFT=10), Book(MSFT={"quantity": 11, "market_price": 8})
     detector = DriftDetector(store, broker, client=client)
@@ -461,12 +461,12 @@ def test_a_directive_is_carried_out_and_told(shared: Exporter, make: Make, accou
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-def test_a_child_of_a_fork_asks_for_a_permit_of_its_own(
+def test_a_child_of_a_fork_requests_its_own_permit(
     shared: Exporter, make: Make, account: str
 ) -> None:
     with TradingGate(client=make(shared.url)) as gate:
         until(gate.allowed)
-        # While it is held, the child gets no permit of its own, and has none from its parent.
+        # While the answer is held back, the child has no permit: neither its own nor its parent's.
         shared.hold()
         child = os.fork()
         if child == 0:
@@ -485,7 +485,7 @@ def test_a_child_of_a_fork_asks_for_a_permit_of_its_own(
         until(lambda: not gate.allowed())
 
 
-def test_an_unknown_way_to_expire_is_refused(make: Make) -> None:
+def test_an_unknown_on_expiry_is_rejected(make: Make) -> None:
     with pytest.raises(ValueError, match="go_on"):
         TradingGate(client=make("http://127.0.0.1:9"), on_expiry="go_on")
 

@@ -86,7 +86,7 @@ def test_checks_do_not_wait_for_one_another(shared: Exporter, make: Make, accoun
     assert told["data_feed"] == "healthy"
 
 
-def test_a_component_that_does_not_matter_most_degrades(make: Make) -> None:
+def test_a_component_that_is_not_critical_degrades_the_system(make: Make) -> None:
     checker = HealthChecker(client=make("http://127.0.0.1:9"), check_interval=0.01)
     checker.register_check("engine", lambda: True)
     checker.register_check("report", lambda: False)
@@ -108,7 +108,7 @@ def test_a_check_may_be_added_later_and_once(make: Make) -> None:
     checker.stop()
 
 
-def test_the_numbers_are_those_of_the_configuration(make: Make) -> None:
+def test_the_numbers_can_be_configured(make: Make) -> None:
     client = make("http://127.0.0.1:9")
     checker = HealthChecker(client=client, check_interval=0.01, failures=1, critical=["report"])
     checker.register_check("engine", lambda: True)

@@ -14,7 +14,7 @@ from harness import ROOT, SOON, Exporter
 HERE = Path(__file__).parent
 
 
-def test_the_integration_of_an_engine_runs_as_it_is(shared: Exporter, tmp_path: Path) -> None:
+def test_the_contract_file_runs_unchanged(shared: Exporter, tmp_path: Path) -> None:
     source = Path(trading_exporter.__file__).parents[1]
     run = subprocess.run(
         [sys.executable, str(HERE / "engine_integration.py")],

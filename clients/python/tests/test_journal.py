@@ -1,4 +1,4 @@
-"""An exporter with its journal, killed while events are on their way to it."""
+"""An exporter with a journal, killed while it receives events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trading_exporter import Client, ExecutionMonitor
 ORDERS = 3000
 
 
-def test_an_exporter_that_is_killed_counts_everything_once(
+def test_a_killed_exporter_counts_everything_once(
     exporter: Callable[..., Exporter], make: Callable[..., Client], account: str
 ) -> None:
     server = exporter()

@@ -1,4 +1,4 @@
-"""What the documents show of Python runs as it is shown."""
+"""The Python examples in the documents run unchanged."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pytest
 import trading_exporter
 from harness import ROOT, SOON, Exporter
 
-#: As often as a newcomer might try it: without a wait for the permit it did nothing now and then.
+#: Repetitions: without the wait for the permit, the example sometimes did nothing.
 RUNS = 8
 
 
 def example(page: Path, after: str) -> str:
-    """The first example in Python behind these words of a page."""
+    """The first Python example after these words of a page."""
     _, text = page.read_text().split(after, 1)
     return text.split("```python\n", 1)[1].split("```", 1)[0]
 
@@ -59,12 +59,12 @@ PAGES = [
 ]
 
 
-def test_every_example_is_python_and_imports_what_is_there() -> None:
+def test_every_example_compiles_and_its_imports_exist() -> None:
     seen = 0
     for page in PAGES:
         for block in page.read_text().split("```python\n")[1:]:
             code = block.split("```", 1)[0]
-            # What is shown may stand in a coroutine.
+            # The example may be the body of a coroutine.
             tree = compile(
                 code, page.name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST
             )

@@ -1,4 +1,4 @@
-"""An automatic repair writes the book, or says why not; and it ends."""
+"""An automatic repair writes the book or gives the reason, and repairs are limited."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from harness import Exporter, until
 from trading_exporter import Client, Drift, DriftDetector, DriftSeverity
 
 Make = Callable[..., Client]
-#: The mission's loop turns so often here: more than any repair may take.
+#: Iterations of the loop: more than any repair may take.
 TURNS = 40
 
 
 def at(quantity: int) -> dict[str, int]:
-    """A broker's row. What a difference of two of it is worth is known, and is little."""
+    """A broker's row. The value of a difference of two units is known and small."""
     return {"quantity": quantity, "market_price": 2}
 
 
 class Book:
-    """A position store that cannot be written but by its owner."""
+    """A position store that only its owner can write."""
 
     def __init__(self, **positions: Any) -> None:
         self.positions = positions
@@ -44,7 +44,7 @@ class Updated(Book):
 
 
 class Refusing(Book):
-    """One whose database is away."""
+    """A store whose database is unavailable."""
 
     tries = 0
 
@@ -54,7 +54,7 @@ class Refusing(Book):
 
 
 class Priced(Book):
-    """Rows with an average price, in floats."""
+    """A store with average prices, in floats."""
 
     def get_positions(self) -> Any:
         return [
@@ -66,7 +66,7 @@ class Priced(Book):
 
 
 class Account:
-    """An engine's store, and the broker, as a detector sees them."""
+    """A detector with an engine's store and a broker."""
 
     def __init__(self, client: Client, store: Any, broker: Any, **options: Any) -> None:
         self.store, self.broker = store, broker
@@ -79,7 +79,7 @@ class Account:
         return drift
 
     def loop(self) -> list[bool]:
-        """The loop of the mission: what each repair answered, until nothing is left to repair."""
+        """Repairs in a loop until there is nothing to repair. Returns the result of each repair."""
         answers: list[bool] = []
         for _ in range(TURNS):
             for drift in self.detector.check_drift():
@@ -100,10 +100,8 @@ def test_the_missions_loop_writes_the_store_and_ends(
     assert account.detector.reconcile_reason == ""
 
 
-def test_what_is_worth_nobody_knows_how_much_is_repaired_when_it_is_asked_for(
-    shared: Exporter, make: Make
-) -> None:
-    """The exporter sends no directive for it, and counts what the engine does by itself."""
+def test_a_drift_of_unknown_value_is_repaired_on_request(shared: Exporter, make: Make) -> None:
+    """The exporter sends no directive for it, and counts the engine's own repairs."""
     account = Account(make(shared.url), Store(AAPL=298), Book(AAPL=300))
     drift = account.confirmed()
     assert (drift.state, drift.directive_id) == ("open", None)
@@ -127,7 +125,7 @@ def test_a_hook_writes_instead(shared: Exporter, make: Make) -> None:
     assert account.detector.check_drift() == []
 
 
-def test_a_store_that_refuses_is_told_and_nothing_is_adopted(
+def test_a_failing_store_is_reported_and_nothing_is_adopted(
     shared: Exporter, make: Make, account: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     one = Account(make(shared.url), Refusing(AAPL=298), Book(AAPL=at(300)))
@@ -136,17 +134,17 @@ def test_a_store_that_refuses_is_told_and_nothing_is_adopted(
     assert "the database is away" in one.detector.reconcile_reason
     assert "AAPL is not reconciled" in caplog.text
     (row,) = shared.get(f"/api/v1/positions?account={account}")
-    assert row["local_quantity"] == "298", "what is reported is what the store says"
+    assert row["local_quantity"] == "298", "the store's position is reported"
     assert [d.symbol for d in one.detector.check_drift()] == ["AAPL"]
 
 
 QUICK = "drift: {reconcile_timeout: 100ms, reconcile_tries: 2}"
 
 
-def test_a_store_that_refuses_escalates_and_the_loop_stops(
+def test_a_failing_store_escalates_and_the_loop_stops(
     exporter: Callable[..., Exporter], make: Make
 ) -> None:
-    """The directives that nobody carries out end, and what was minor is a person's."""
+    """Directives that are not carried out end, and the minor drift is left to a person."""
     server = exporter(QUICK).start()
     one = Account(make(server.url), Refusing(AAPL=298), Book(AAPL=at(300)))
     one.confirmed()
@@ -166,17 +164,17 @@ def test_a_store_that_refuses_escalates_and_the_loop_stops(
 
 
 def test_a_store_without_a_writer_is_adopted_once(shared: Exporter, make: Make) -> None:
-    """True trusts the engine to write it; the second time that trust is gone."""
+    """True means that the engine has to write it; the second call returns False."""
     one = Account(make(shared.url), Book(AAPL=298), Book(AAPL=at(300)))
     assert one.detector.auto_reconcile(one.confirmed())
     assert not one.detector.auto_reconcile(one.confirmed())
-    assert "still says 298" in one.detector.reconcile_reason
+    assert "still has 298" in one.detector.reconcile_reason
     one.store.positions["AAPL"] = 300
     assert one.detector.check_drift() == []
 
 
-def test_a_store_that_forgets_is_given_up(shared: Exporter, make: Make) -> None:
-    """Each repair holds, and the book falls back: the exporter's budget ends it."""
+def test_a_store_that_forgets_exhausts_its_repairs(shared: Exporter, make: Make) -> None:
+    """Each repair succeeds, and the book reverts: the exporter's budget ends the repairs."""
     one = Account(make(shared.url), Store(AAPL=298), Book(AAPL=at(300)))
     repairs = 0
     for _ in range(TURNS):
@@ -191,7 +189,7 @@ def test_a_store_that_forgets_is_given_up(shared: Exporter, make: Make) -> None:
     raise AssertionError(f"{repairs} repairs, and no end")
 
 
-def test_a_fill_of_meanwhile_is_not_overwritten(shared: Exporter, make: Make) -> None:
+def test_a_later_fill_is_not_overwritten(shared: Exporter, make: Make) -> None:
     one = Account(make(shared.url), Store(AAPL=298), Book(AAPL=at(300)))
     drift = one.confirmed()
     one.store.positions["AAPL"] = 398
@@ -200,8 +198,8 @@ def test_a_fill_of_meanwhile_is_not_overwritten(shared: Exporter, make: Make) ->
     assert "moved since the check, from 298 to 398" in one.detector.reconcile_reason
 
 
-def test_a_book_that_is_right_already_is_only_reported(shared: Exporter, make: Make) -> None:
-    """`on_reconcile` was faster."""
+def test_a_correct_book_is_only_reported(shared: Exporter, make: Make) -> None:
+    """`on_reconcile` has already set the book."""
     one = Account(make(shared.url), Refusing(AAPL=298), Book(AAPL=at(300)))
     drift = one.confirmed()
     one.store.positions["AAPL"] = 300
@@ -220,7 +218,7 @@ def test_an_average_is_written_in_the_stores_own_type(shared: Exporter, make: Ma
     assert [type(value) for value in store.positions["AAPL"]] == [int, float]
 
 
-def test_what_a_person_decides_is_not_written(shared: Exporter, make: Make) -> None:
+def test_drifts_for_a_person_are_not_written(shared: Exporter, make: Make) -> None:
     store = Store(A=0, B=100)
     one = Account(make(shared.url), store, Book(A=at(7), B=at(100), C=at(2)))
     one.detector.check_drift()
@@ -233,7 +231,7 @@ def test_what_a_person_decides_is_not_written(shared: Exporter, make: Make) -> N
 
 
 class Deaf(Book):
-    """One that says nothing, and does nothing."""
+    """A store that ignores the write."""
 
     def set_position(self, symbol: str, quantity: Any, average_price: Any) -> None: ...
 
@@ -263,14 +261,14 @@ class Twice(Book):
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
-        (Deaf, "was set to 300, and says 298"),
+        (Deaf, "was set to 300, but has 298"),
         (Later, "asynchronously"),
         (No, "refused 300"),
-        (Adding, "was set to 300, and says 598"),
-        (Twice, "2 rows are of AAPL"),
+        (Adding, "was set to 300, but has 598"),
+        (Twice, "2 rows have the symbol AAPL"),
     ],
 )
-def test_a_store_that_was_not_set_is_told(
+def test_a_store_that_ignores_the_write_is_reported(
     shared: Exporter, make: Make, kind: type[Book], reason: str
 ) -> None:
     one = Account(make(shared.url), kind(AAPL=298), Book(AAPL=at(300)))
@@ -278,7 +276,7 @@ def test_a_store_that_was_not_set_is_told(
     assert reason in one.detector.reconcile_reason
 
 
-def test_an_exporter_that_goes_away_is_a_reason_too(
+def test_an_unavailable_exporter_is_the_reason(
     exporter: Callable[..., Exporter], make: Make
 ) -> None:
     server = exporter().start()

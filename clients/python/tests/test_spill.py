@@ -1,4 +1,4 @@
-"""The queue on disk."""
+"""Tests of the queue on disk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def drain(spill: Spill, count: int = 7) -> list[bytes]:
     return out
 
 
-def test_lines_come_back_in_order(tmp_path: Path) -> None:
+def test_lines_are_returned_in_order(tmp_path: Path) -> None:
     spill = Spill(str(tmp_path), 1 << 20)
     assert spill.empty()
     expect = [line(n).json for n in range(100)]
@@ -42,7 +42,7 @@ def test_lines_come_back_in_order(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_it_takes_no_more_than_its_bytes(tmp_path: Path) -> None:
+def test_its_size_is_bounded(tmp_path: Path) -> None:
     spill = Spill(str(tmp_path), 10_000)
     kept = 0
     while spill.append(line(kept, 100)):
@@ -53,7 +53,7 @@ def test_it_takes_no_more_than_its_bytes(tmp_path: Path) -> None:
     assert len(drain(spill)) == kept - 10
 
 
-def test_what_a_process_left_is_sent_once_by_one_other(tmp_path: Path) -> None:
+def test_lines_of_a_dead_process_are_sent_once(tmp_path: Path) -> None:
     first = Spill(str(tmp_path), 1 << 20)
     for n in range(20):
         first.append(line(n))
@@ -72,7 +72,7 @@ def test_what_a_process_left_is_sent_once_by_one_other(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_long_lines_between_short_ones_come_back(tmp_path: Path) -> None:
+def test_long_lines_between_short_ones_are_returned(tmp_path: Path) -> None:
     spill = Spill(str(tmp_path), 1 << 20)
     lines = [line(n, size) for n, size in enumerate([10, 40_000, 10, 200_000, 16_000, 17_000, 10])]
     assert all(spill.append(each) for each in lines)
@@ -81,7 +81,7 @@ def test_long_lines_between_short_ones_come_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 5, 20])
-def test_a_torn_end_is_left_out_and_counted(tmp_path: Path, cut: int) -> None:
+def test_an_incomplete_end_is_skipped_and_counted(tmp_path: Path, cut: int) -> None:
     spill = Spill(str(tmp_path), 1 << 20)
     for n in range(10):
         spill.append(line(n))
@@ -94,7 +94,7 @@ def test_a_torn_end_is_left_out_and_counted(tmp_path: Path, cut: int) -> None:
     assert other.torn == 1
 
 
-def test_garbage_inside_is_left_out_and_counted(tmp_path: Path) -> None:
+def test_garbage_is_skipped_and_counted(tmp_path: Path) -> None:
     spill = Spill(str(tmp_path), 1 << 20)
     for n in range(4):
         spill.append(line(n))
@@ -110,9 +110,7 @@ def test_garbage_inside_is_left_out_and_counted(tmp_path: Path) -> None:
     assert other.torn == 2
 
 
-def test_a_disk_that_takes_half_a_line_keeps_none_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_partial_write_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spill = Spill(str(tmp_path), 1 << 20)
     spill.append(line(1))
     whole = os.pwrite

@@ -1,4 +1,4 @@
-"""Numbers, texts and shapes of positions, as the exporter takes them."""
+"""Conversion of numbers, texts and positions."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from trading_exporter.positions import PositionsError, rows
 
 
 class Int64:
-    """What numpy has that is an integer and no int."""
+    """Like numpy integers: an integer that is not an int."""
 
     def __index__(self) -> int:
         return 7
 
 
 class Float32(SimpleNamespace):
-    """What numpy has that is a number and no float."""
+    """Like numpy floats: a number that is not a float."""
 
     dtype = "float32"
 
@@ -69,7 +69,7 @@ class Float32(SimpleNamespace):
         (Float32(), "0.1"),
     ],
 )
-def test_numbers_keep_what_they_say(value: Any, text: str) -> None:
+def test_numbers_keep_their_value(value: Any, text: str) -> None:
     got = decimal_text(value)
     assert Decimal(got) == Decimal(text)
     assert isinstance(value, float) or got == text
@@ -92,19 +92,19 @@ def test_numbers_keep_what_they_say(value: Any, text: str) -> None:
         object(),
     ],
 )
-def test_what_is_no_number_is_refused(value: Any) -> None:
+def test_values_that_are_not_numbers_are_rejected(value: Any) -> None:
     with pytest.raises(ValueError, match="number"):
         decimal_text(value)
 
 
 @pytest.mark.parametrize("value", [1e-19, Decimal("1E-30"), "0.0000000000000000001"])
-def test_nothing_is_rounded_to_nothing(value: Any) -> None:
+def test_no_number_is_rounded_to_zero(value: Any) -> None:
     with pytest.raises(TooSmallError):
         decimal_text(value)
     assert position_text(value) == "0"
 
 
-#: What libraries put where they have no number: Interactive Brokers' largest double and its
+#: Values for "no number" in libraries: Interactive Brokers' largest double and its
 #: decimal, the largest decimal of .NET, infinities, and what pandas prints.
 NOT_GIVEN = [
     None,
@@ -130,7 +130,7 @@ NOT_GIVEN = [
 
 
 @pytest.mark.parametrize("value", NOT_GIVEN)
-def test_what_is_not_given_is_missing_and_costs_no_event(value: Any) -> None:
+def test_missing_values_are_left_out_of_events(value: Any) -> None:
     assert is_missing(value)
     fields = {"order_id": "1", "quantity": 10, "price": 600, "fee": value, "fee_currency": ""}
     event = build(Raw(9, None, "order_filled", 5, "id", fields), {})
@@ -142,19 +142,19 @@ def test_what_is_not_given_is_missing_and_costs_no_event(value: Any) -> None:
     assert "price" not in build(Raw(9, None, "quote", 5, "id", quote), {})
 
 
-def test_what_says_something_is_not_missing() -> None:
+def test_values_that_are_present_are_not_missing() -> None:
     for value in (0, 0.0, Decimal(0), "0", -1, "x", 9.2e18, 7.9e28, SimpleNamespace()):
         assert not is_missing(value)
 
 
 @pytest.mark.parametrize("name", ["price", "quantity"])
-def test_a_fill_is_not_made_up(name: str) -> None:
-    """Without its quantity it would be one of all that is left."""
+def test_a_fill_without_its_quantity_is_an_error(name: str) -> None:
+    """Without its quantity it would be a fill of all that is left."""
     for value in (float("nan"), 1.7976931348623157e308, float("inf")):
         fields = {"order_id": "1", "quantity": 10, "price": 600, name: value}
         event = Raw(9, None, "order_filled", 5, "id", fields)
         if value == 1.7976931348623157e308:
-            # A number, and the exporter says what it is: too large.
+            # It is a number, and the exporter rejects it as too large.
             assert build(event, {})[name].startswith("1.797")
         else:
             with pytest.raises(ValueError, match=name):
@@ -176,7 +176,7 @@ def test_sides_are_words() -> None:
     assert side_text(None) is None
 
 
-def test_an_event_leaves_out_what_is_not_known() -> None:
+def test_an_event_leaves_out_missing_fields() -> None:
     fields = {
         "order_id": 7,
         "quantity": Decimal("1.50"),
@@ -202,14 +202,14 @@ def test_an_event_leaves_out_what_is_not_known() -> None:
         build(Raw(9, None, "order_filled", 5, "id", {"order_id": "1", "price": float("nan")}), {})
 
 
-def test_an_event_that_waits_costs_the_garbage_collector_nothing() -> None:
+def test_waiting_events_are_not_tracked_by_the_garbage_collector() -> None:
     fields = {"order_id": "7", "quantity": 100, "price": "1.5", "expected_price": 2.5}
     waiting = [
         pack(9, None, "order_filled", 5, "id", fields),
         pack(9, ("quote", "AAPL"), "quote", 5, "id", fields),
         pack(9, None, "order_expired", 5, "id", {}),
     ]
-    # The second pass is for the tuple that stands in another.
+    # The second pass is for the nested tuple.
     gc.collect()
     gc.collect()
     assert not any(gc.is_tracked(item) for item in waiting)
@@ -257,7 +257,7 @@ IbPosition = namedtuple("IbPosition", "account contract position avgCost")
         ),
     ],
 )
-def test_positions_come_in_many_shapes(positions: Any, expect: list[dict[str, str]]) -> None:
+def test_positions_of_many_shapes_are_read(positions: Any, expect: list[dict[str, str]]) -> None:
     assert rows(positions) == expect
 
 
@@ -279,6 +279,6 @@ def test_positions_come_in_many_shapes(positions: Any, expect: list[dict[str, st
         [IbPosition("DU1", Contract("ES", "ESZ6", "0"), 1.0, 5.0)],
     ],
 )
-def test_what_is_not_understood_is_never_flat(positions: Any) -> None:
+def test_unknown_positions_are_never_flat(positions: Any) -> None:
     with pytest.raises(PositionsError):
         rows(positions)

@@ -1,10 +1,10 @@
 """The engine's side of trading-exporter.
 
-Client            sends events in the background; costs microseconds, never blocks, never raises
-ExecutionMonitor  orders in, figures and anomalies out
-DriftDetector     the engine's positions against the broker's
-HealthChecker     checks of components, as heartbeats
-TradingGate       whether an order may go out now
+Client            sends events in the background; takes microseconds, never blocks, never raises
+ExecutionMonitor  reports orders, reads figures and anomalies
+DriftDetector     compares the engine's positions with the broker's
+HealthChecker     runs checks of components, sends heartbeats
+TradingGate       decides whether an order may be sent now
 AsyncClient       the same for asyncio
 """
 

@@ -1,8 +1,8 @@
-"""Events as the exporter takes them, from what engines hand over.
+"""Builds events for the exporter from an engine's values.
 
 Input: a type, raw fields, a time. Output: a dictionary of JSON scalars. `pack` runs on the order
-path; the rest in the sender's thread: it may raise `ValueError`, and the event is then counted and
-reported, never half sent.
+path. The rest runs in the sender's thread and may raise `ValueError`: the event is then counted and
+reported, never sent in part.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from ._values import (
     side_text,
 )
 
-#: One event as the caller left it, made on the order path: the members of `Raw`, with the names of
-#: the fields and then their values in place of the dictionary. Flat on purpose. A tuple of numbers
-#: and texts is nothing that the garbage collector has to look at again, and one in a tuple or
-#: beside a dictionary is: with some thousand events waiting, a collection stopped the engine for
-#: more than a millisecond.
+#: A packed event, made on the order path: the members of `Raw`, with field names and then field
+#: values instead of the dictionary. It is flat on purpose. The garbage collector does not track a
+#: tuple of numbers and strings, but it tracks a tuple that contains a tuple or a dictionary: with
+#: thousands of events waiting, one collection would stop the engine for more than a millisecond.
 Item = tuple[Any, ...]
 
 
 class Raw(NamedTuple):
-    """One event, not yet checked."""
+    """An event that is not yet checked."""
 
     #: When it was recorded, in Unix nanoseconds.
     recorded_ns: int
-    #: Of events with one key only the newest is worth sending, and not for long; without, every is.
+    #: Of events with the same key only the newest is sent, and not if it is old. Without a key,
+    #: every event is sent.
     key: Optional[tuple[str, ...]]
     kind: str
     #: When it happened, in Unix nanoseconds.
@@ -52,12 +52,12 @@ def pack(
     event_id: str,
     fields: Mapping[str, Any],
 ) -> Item:
-    """The event as it waits in the queue."""
+    """Packs the event for the queue."""
     return (recorded_ns, key, kind, time_ns, event_id, *fields, *fields.values())
 
 
 def unpack(item: Item) -> Raw:
-    """What was packed."""
+    """Unpacks an event."""
     half = (len(item) + _FIELDS_AT) // 2
     fields = dict(zip(item[_FIELDS_AT:half], item[half:]))
     return Raw._make((*item[:_FIELDS_AT], fields))
@@ -87,11 +87,10 @@ _NUMBERS = (
     "latency_seconds",
     "interval_seconds",
 )
-#: Numbers without which an event says nothing, or something else: a fill without a quantity is
-#: one of all that is left. Where another of them is missing (NaN, the largest double), it is left
-#: out, and the event goes.
+#: Numbers that an event needs: without its quantity, a fill would mean all that is left. Other
+#: numbers are left out if they are missing (NaN, the largest double), and the event is sent.
 _NEEDED = frozenset({"quantity", "price"})
-#: Types of event that go without the one or the other, too.
+#: Event types that are also valid without one of them.
 _NOT_NEEDED = frozenset(
     {("order_replaced", "quantity"), ("order_submitted", "quantity"), ("quote", "price")}
 )
@@ -111,9 +110,9 @@ _MAKERS: dict[str, Callable[[Any], Any]] = {
 
 
 def build(raw: Raw, envelope: Mapping[str, str]) -> dict[str, Any]:
-    """The event, ready for JSON, with what every event of the client carries.
+    """The event, ready for JSON, with the common fields of the client's events.
 
-    What is not given is left out: None, an empty text, and numbers that may be missing and are.
+    Missing values are left out: None, an empty text, and missing numbers that are optional.
     """
     event: dict[str, Any] = {"type": raw.kind, "event_id": raw.event_id}
     event["time_ns"] = int(raw.time_ns)

@@ -1,9 +1,9 @@
-"""The two threads that keep a permit: one follows the stream, one asks when the stream is silent.
+"""The two threads that keep a permit: one reads the stream, one polls when the stream is silent.
 
 Input: the exporter's stream of one account, its permit, its directives. Output: calls of the gate.
-Invariants: nothing that an exporter, or a proxy before it, answers ends a thread; a permit's time
-begins before its request; without the stream (a proxy that holds it back, an old exporter) permits
-and halts come by long poll all the same.
+Invariants: no answer of an exporter or a proxy ends a thread; the validity of a permit starts
+before its request; without the stream (a proxy buffers it, or the exporter is old), permits and
+halts arrive by long polling.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from .errors import ExporterError, ExporterRefused, ExporterUnavailable
 log = logging.getLogger("trading_exporter")
 
 _RETRY_SECONDS = (0.05, 2.0)
-#: The exporter gives a sign of life at least every 5 s.
+#: The exporter sends something on a stream at least every 5 s.
 _SILENCE_SECONDS = 15.0
 _ASK_SECONDS = 2.0
 _LOG_EVERY_SECONDS = 30.0
 
 
 class Follows(Protocol):
-    """What is told of the account."""
+    """The receiver of permits and directives: the gate."""
 
     client: Client
 
     def take_permit(self, permit: Mapping[str, Any], asked_at: float) -> None:
-        """A permit, and the monotonic time before it was asked for."""
+        """Handles a permit, with the monotonic time before its request."""
 
     def take_directive(self, directive: Mapping[str, Any]) -> None:
-        """A reconcile directive; the same one may come again."""
+        """Handles a reconcile directive, which may be repeated."""
 
     def known_permit(self) -> tuple[int, float, float]:
-        """The epoch, the time at which the permit ends, and for how many seconds it was given."""
+        """The epoch, the monotonic time of expiry, and the validity in seconds."""
 
 
 class Follower:
-    """Follows the exporter until it is closed."""
+    """Keeps the permit of a gate until it is closed."""
 
     def __init__(self, gate: Follows) -> None:
         self._gate = gate
@@ -63,13 +63,13 @@ class Follower:
             ).start()
 
     def close(self) -> None:
-        """Ends both threads, also in the middle of an answer."""
+        """Ends both threads, even while they read an answer."""
         self._closed.set()
         self._stream.abort()
         self._permit.abort()
 
     def _keep(self, run: Any) -> None:
-        """Runs a step again and again; after a failure with a pause."""
+        """Repeats a step, with a pause after a failure."""
         failures = 0
         while not self._closed.is_set():
             try:
@@ -89,12 +89,12 @@ class Follower:
     def _complain(self, error: Exception) -> None:
         if time.monotonic() - self._told_at >= _LOG_EVERY_SECONDS:
             self._told_at = time.monotonic()
-            log.warning("the permit cannot be followed: %s: %s", type(error).__name__, error)
+            log.warning("cannot follow the permit: %s: %s", type(error).__name__, error)
 
     # The stream
 
     def _follow(self) -> None:
-        """One stream, from its beginning to its end."""
+        """Reads one stream until it ends."""
         asked_at = time.monotonic()
         headers = {"Last-Event-ID": self._last_id} if self._last_id else {}
         query = {"account": self._client.account}
@@ -110,7 +110,7 @@ class Follower:
             if not data:
                 break
             for message in parser.feed(data):
-                # Before it is taken: one that cannot be must not come again and again.
+                # Set before the directive is handled: one that fails must not be sent repeatedly.
                 self._last_id = message.last_id
                 self._take(message, asked_at)
         self._stream.close()
@@ -127,7 +127,7 @@ class Follower:
             raise ExporterUnavailable(f"the stream ended: {message.data}")
 
     def _standing(self) -> None:
-        """Directives that were sent before anybody listened."""
+        """Fetches the directives that were sent before the stream was open."""
         for drift in self._client.rows("/api/v1/drift", state="reconciling"):
             if drift.get("directive_id"):
                 self._gate.take_directive(
@@ -145,11 +145,11 @@ class Follower:
     # The permit
 
     def _ask(self) -> None:
-        """Asks for a permit, when half of the time of the last one has passed."""
+        """Requests a permit when half of the validity of the last one has passed."""
         epoch, valid_until, valid_for = self._gate.known_permit()
         left = valid_until - time.monotonic()
         if left > valid_for / 2:
-            # The stream has brought it. It comes again before half of its time has passed.
+            # The stream has sent it. It sends the next one before half of the validity has passed.
             self._closed.wait(max(0.01, left - valid_for / 2))
             return
         query: dict[str, object] = {"account": self._client.account}
@@ -169,7 +169,7 @@ class Follower:
 
 
 def _refuse(response: http.client.HTTPResponse, channel: Channel) -> None:
-    """Raises what a refused stream says."""
+    """Raises the error of a rejected stream."""
     try:
         problem = json.loads(response.read(64 * 1024))
         code, detail = str(problem["code"]), str(problem.get("detail"))
@@ -179,5 +179,5 @@ def _refuse(response: http.client.HTTPResponse, channel: Channel) -> None:
     if response.status >= 500 or response.status in (408, 429):
         raise ExporterUnavailable(f"{code} ({response.status}): {detail}")
     if response.status < 400:
-        raise ExporterError(f"{response.status}: this is no stream")
+        raise ExporterError(f"{response.status}: the answer is not a stream")
     raise ExporterRefused(response.status, code, detail)

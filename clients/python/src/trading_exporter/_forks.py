@@ -1,4 +1,4 @@
-"""What objects with threads do in the child of a fork."""
+"""Hooks for objects with threads, called in the child of a fork."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _hooks: list[tuple[weakref.ref[Any], Callable[[Any], None]]] = []
 
 
 def after_in_child(owner: Any, hook: Callable[[Any], None]) -> None:
-    """Calls `hook(owner)` in the child of every later fork, for as long as the owner lives."""
+    """Calls `hook(owner)` in the child of every later fork, while the owner exists."""
     _hooks[:] = [(ref, known) for ref, known in _hooks if ref() is not None]
     _hooks.append((weakref.ref(owner), hook))
 

@@ -1,9 +1,9 @@
 """HTTP over the standard library, with a deadline for the whole exchange.
 
 Input: a method, a path, a body. Output: an :class:`Answer`, whatever its status. Invariants: a
-peer that hangs or trickles costs no more than the deadline; no proxy is taken from the
-environment; redirects are not followed. A channel is one kept connection, used by one thread at a
-time; :meth:`Channel.abort` may come from another. Deliberately absent: retries in time.
+peer that hangs or trickles takes no longer than the deadline; proxies of the environment are
+ignored; redirects are not followed. A channel is one persistent connection, used by one thread at a
+time; another thread may call :meth:`Channel.abort`. Deliberately absent: timed retries.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from .errors import ExporterError, ExporterRefused, ExporterUnavailable
 
-#: Bytes of an answer that are read; more is a failure.
+#: Longest answer in bytes. A longer one is a failure.
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
-#: What a connection may fail with.
+#: Exceptions of a failed connection.
 FAILURES = (OSError, http.client.HTTPException)
 
 _STALE = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
@@ -32,21 +32,21 @@ _STALE = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """The answer to a request."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     def json(self) -> Any:
-        """The body as JSON; None when it is none."""
+        """The body as JSON. None if it is not JSON."""
         try:
             return json.loads(self.body)
         except ValueError:
             return None
 
     def retry_after_seconds(self) -> Optional[float]:
-        """What `Retry-After` says, in seconds (RFC 9110, section 10.2.3)."""
+        """The value of `Retry-After` in seconds (RFC 9110, section 10.2.3)."""
         text = self.headers.get("retry-after", "").strip()
         if not text:
             return None
@@ -61,7 +61,7 @@ class Answer:
 
 
 def raise_for(answer: Answer) -> None:
-    """Raises what a status other than 2xx means."""
+    """Raises the error for a status other than 2xx."""
     if 200 <= answer.status < 300:
         return
     problem = answer.json()
@@ -74,14 +74,14 @@ def raise_for(answer: Answer) -> None:
 
 
 class Endpoint:
-    """Where the exporter is: scheme, host, port, and the path below which it answers."""
+    """The address of the exporter: scheme, host, port and path prefix."""
 
     def __init__(self, url: str, context: Optional[ssl.SSLContext] = None) -> None:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ExporterError(f"{url!r} is no http or https URL")
+            raise ExporterError(f"{url!r} is not an http or https URL")
         if parts.username or parts.password or parts.query or parts.fragment:
-            raise ExporterError("the URL holds more than a host and a path: pass token= instead")
+            raise ExporterError("the URL has more than a host and a path: pass token= instead")
         self.host = parts.hostname
         self.port = parts.port or (443 if parts.scheme == "https" else 80)
         self.path = parts.path.rstrip("/")
@@ -92,7 +92,7 @@ class Endpoint:
         return f"{'https' if self.context else 'http'}://{host}:{self.port}{self.path}"
 
     def connect(self, timeout: float) -> http.client.HTTPConnection:
-        """A connection that is not open yet."""
+        """A new connection, not open yet."""
         if self.context is not None:
             return http.client.HTTPSConnection(
                 self.host, self.port, timeout=timeout, context=self.context
@@ -101,7 +101,7 @@ class Endpoint:
 
 
 class Channel:
-    """One kept connection."""
+    """A persistent connection."""
 
     def __init__(self, endpoint: Endpoint, token: Optional[str], agent: str) -> None:
         self._endpoint = endpoint
@@ -123,7 +123,7 @@ class Channel:
     ) -> Answer:
         """Sends a request and reads the whole answer within `timeout` seconds.
 
-        A kept connection that the peer has closed meanwhile is opened anew, once.
+        If the peer has closed the connection since the last request, opens a new one, once.
         """
         response = self._send(method, path, timeout, query, body, content_type)
         try:
@@ -140,24 +140,24 @@ class Channel:
     def stream(
         self, path: str, query: Mapping[str, object], headers: Mapping[str, str], timeout: float
     ) -> http.client.HTTPResponse:
-        """Opens an answer without an end; `timeout` is for its head. See :meth:`patience`."""
+        """Opens an endless answer. `timeout` is for its head. See :meth:`patience`."""
         extra = {**headers, "Accept": "text/event-stream"}
         return self._send("GET", path, timeout, query, None, "", extra)
 
     def patience(self, timeout: float) -> None:
-        """From now on the peer has so many seconds."""
+        """Sets the timeout of the peer in seconds, from now on."""
         if self._socket is not None:
             self._socket.deadline = time.monotonic() + timeout
 
     def close(self) -> None:
-        """Closes the connection; the next request opens another."""
+        """Closes the connection. The next request opens another."""
         connection, self._connection, self._socket = self._connection, None, None
         if connection is not None:
             with contextlib.suppress(OSError):
                 connection.close()
 
     def abort(self) -> None:
-        """Ends an exchange that is under way in another thread."""
+        """Aborts an exchange in another thread."""
         guarded = self._socket
         if guarded is not None:
             guarded.shutdown()
@@ -215,7 +215,7 @@ def _answer(response: http.client.HTTPResponse, data: bytes) -> Answer:
 
 
 class _DeadlineSocket:
-    """A socket whose every wait ends at one deadline: what `http.client` needs of it."""
+    """A socket with one deadline for all operations, with the methods that `http.client` needs."""
 
     def __init__(self, sock: Any, deadline: float) -> None:
         self._sock = sock
@@ -233,7 +233,7 @@ class _DeadlineSocket:
 
     def sendall(self, data: Any) -> None:
         self._arm()
-        # `sendall` counts its timeout for the whole of the data.
+        # The timeout of `sendall` applies to all of the data.
         self._sock.sendall(data)
 
     def recv_into(self, buffer: Any) -> int:
@@ -251,7 +251,7 @@ class _DeadlineSocket:
             self._sock.close()
 
     def close(self) -> None:
-        # As with a real socket, what is being read stays open until its reader is closed.
+        # As with a real socket, the connection stays open until its reader is closed.
         self._closing = True
         if self._readers <= 0:
             self._sock.close()

@@ -1,9 +1,9 @@
-"""Sets the engine's book to what the broker holds: what `DriftDetector.auto_reconcile` writes.
+"""Sets the engine's book to the broker's position, for `DriftDetector.auto_reconcile`.
 
-Input: a position store, a drift, what was reported of the store. Output: one write, read back.
-Invariants: the book is written only if it still says what was reported, so a fill of meanwhile is
-never overwritten; numbers go in the types that the store itself uses; a store that refuses, or
-says something else afterwards, is told as not done.
+Input: a position store, a drift, the position last reported. Output: one write, read back.
+Invariants: the book is written only if it still has the reported position, so a later fill is never
+overwritten; numbers have the types that the store itself uses; if the store rejects the write or
+has another position afterwards, the reconciliation is reported as not done.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from .positions import Held, PositionsError, PositionSource, held
 if TYPE_CHECKING:
     from .drift import Drift
 
-#: Symbol, signed quantity, average price or None. It sets, and does not add.
+#: Symbol, signed quantity, average price or None. It sets the position, it does not add to it.
 Apply = Callable[[str, Any, Any], Any]
 
-#: What differs by less agrees, as for the exporter.
+#: Smaller differences are equal, as in the exporter.
 _DUST = Decimal("1e-12")
 
 
@@ -30,7 +30,7 @@ class NotDone(Exception):
 
 
 def writer_of(store: PositionSource, apply: Optional[Apply]) -> Optional[Apply]:
-    """How the store is written: the engine's hook, or a method of the store."""
+    """The function that writes the store: the engine's hook, or a method of the store."""
     for write in (
         apply,
         getattr(store, "set_position", None),
@@ -42,7 +42,7 @@ def writer_of(store: PositionSource, apply: Optional[Apply]) -> Optional[Apply]:
 
 
 def read(store: PositionSource, symbol: str) -> Held:
-    """What the store holds of a symbol now."""
+    """The current position of a symbol in the store."""
     try:
         positions = store.get_positions()
         if inspect.isawaitable(positions):
@@ -54,12 +54,12 @@ def read(store: PositionSource, symbol: str) -> Held:
 
 
 def write(store: PositionSource, by: Apply, drift: Drift, reported: Decimal) -> None:
-    """Sets the store to what the broker holds. Raises :class:`NotDone`."""
+    """Sets the store to the broker's position. Raises :class:`NotDone`."""
     now = read(store, drift.symbol)
     target = reported - drift.quantity_drift
     same_quantity = drift.quantity_drift == 0
     if not same_quantity and _equal(now.quantity, target):
-        # Somebody was faster: `on_reconcile`, or a fill that came late.
+        # The store has changed: by `on_reconcile`, or by a late fill.
         return
     if not _equal(now.quantity, reported):
         raise NotDone(
@@ -78,7 +78,7 @@ def write(store: PositionSource, by: Apply, drift: Drift, reported: Decimal) -> 
         raise NotDone(f"the position store refused {target}")
     after = read(store, drift.symbol).quantity
     if not _equal(after, target):
-        raise NotDone(f"the position store was set to {target}, and says {after}")
+        raise NotDone(f"the position store was set to {target}, but has {after}")
 
 
 def _equal(one: Decimal, other: Decimal) -> bool:
@@ -86,7 +86,7 @@ def _equal(one: Decimal, other: Decimal) -> bool:
 
 
 def _like(sample: Any, number: Decimal) -> Any:
-    """A number in the type of another one."""
+    """A number in the type of another number."""
     if isinstance(sample, bool):
         return number
     if isinstance(sample, int) and number == number.to_integral_value():
@@ -98,7 +98,7 @@ def _like(sample: Any, number: Decimal) -> Any:
 
 def _price_like(now: Held, price: Decimal) -> Any:
     if not is_missing(now.raw_average):
-        # A whole average says nothing of the next one.
+        # An integer average does not mean that averages are always integers.
         return _like(_fraction(now.raw_average), price)
     return _like(_fraction(now.raw_quantity), price)
 

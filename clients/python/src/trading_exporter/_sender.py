@@ -1,10 +1,10 @@
-"""The thread that delivers: from the caller's queue to the exporter, by way of the disk if need be.
+"""The delivery thread: from the caller's queue to the exporter, through the disk if necessary.
 
-Input: items of a bounded deque. Output: requests, one at a time, each sent again with the same
-event ids until the exporter has answered for every event in it. Invariants: what an engine
-reported is in the queue, in `_outbox`, or on disk, until it is acknowledged, refused, or counted
-as dropped; the order is kept; a batch is encoded in small steps, so that the interpreter lock is
-never held for long. Deliberately absent: everything that the caller of `record_*` could wait for.
+Input: items of a bounded deque. Output: requests, one at a time, each repeated with the same event
+ids until the exporter has answered for every event in it. Invariants: a reported event is in the
+queue, in `_outbox`, or on disk, until it is acknowledged, rejected, or counted as dropped; the
+order is kept; a batch is encoded in small steps, so that the interpreter lock is never held for
+long. Deliberately absent: anything that a caller of `record_*` would have to wait for.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from ._spill import Line, Spill
 
 log = logging.getLogger("trading_exporter")
 
-#: Encoded events between two moments at which other threads get the interpreter.
+#: Events to encode before other threads get the interpreter.
 _STEP = 16
 _BREATH_SECONDS = 0.00005
-#: A woken sender waits so long for more to come.
+#: Wait of the woken sender for more events.
 _LINGER_SECONDS = 0.002
-#: While the exporter is away, new events go to disk this often.
+#: While the exporter is unavailable, interval at which new events are written to disk.
 _ABSORB_SECONDS = 0.05
 _IDLE_SECONDS = 60.0
 _RETRY_FIRST_SECONDS = 0.1
-#: A request that the configuration makes wrong (a token, a path) is tried again this often.
+#: Retry interval of a request that fails because of the configuration (a token, a path).
 _MISTAKE_SECONDS = 10.0
 _RETRY_AFTER_SECONDS_MAX = 300.0
 _LOG_EVERY_SECONDS = 30.0
@@ -44,7 +44,7 @@ _DEFECT_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Rejected:
-    """One event that the exporter refused, or that could not be encoded. It is not sent again."""
+    """An event that the exporter rejected, or that could not be encoded. It is not sent again."""
 
     event: dict[str, Any]
     code: str
@@ -54,7 +54,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Options:
-    """The bounds of a sender."""
+    """The limits of a sender."""
 
     batch_events_max: int = 500
     batch_bytes_max: int = 1024 * 1024
@@ -67,7 +67,7 @@ class Options:
 
 @dataclass(eq=False)
 class Marker:
-    """Set when everything before it is done with."""
+    """Set when everything before it is delivered, rejected or dropped."""
 
     reached: threading.Event = field(default_factory=threading.Event)
     facts: int = -1
@@ -75,7 +75,7 @@ class Marker:
 
 
 class Verdict(NamedTuple):
-    """What an answer means for the batch: done with, split, or tried again after a pause."""
+    """The consequence of an answer for the batch: finished, split, or retried after a pause."""
 
     done: bool = False
     split: bool = False
@@ -89,7 +89,7 @@ class Verdict(NamedTuple):
 
 
 def judge(answer: Answer, events: int) -> Verdict:
-    """What an answer to a batch of so many events means."""
+    """The consequence of an answer to a batch of this size."""
     body = answer.json()
     fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
     if answer.status in (200, 207, 422) and isinstance(fields.get("rejected"), list):
@@ -118,13 +118,13 @@ def judge(answer: Answer, events: int) -> Verdict:
 
 
 def warnings_of(answer: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    """What the exporter says of events that it took: a list too old to be judged, a clock ahead."""
+    """A warning about accepted events: a list too old to compare, a clock that is ahead."""
     warnings = answer.get("warnings")
     return tuple(w for w in warnings if isinstance(w, dict)) if isinstance(warnings, list) else ()
 
 
 class Counts:
-    """What became of events, written by the sender's thread alone."""
+    """Counts of events by result, written only by the sender's thread."""
 
     def __init__(self) -> None:
         self.accepted = 0
@@ -138,7 +138,7 @@ class Counts:
 
 
 class Sender:
-    """Delivers the items of `queue`; `wake` is set when there are new ones."""
+    """Delivers the items of `queue`. `wake` is set when there are new ones."""
 
     def __init__(
         self,
@@ -177,7 +177,7 @@ class Sender:
         self._close_by: Optional[float] = None
         self.closed = threading.Event()
 
-    # What other threads may call
+    # Methods for other threads
 
     @property
     def away(self) -> bool:
@@ -185,25 +185,25 @@ class Sender:
         return self._away
 
     def waiting(self) -> int:
-        """Events taken off the queue that are not done with."""
+        """Number of events taken from the queue that are not finished."""
         return self._facts_taken - self._facts_done + len(self._passing)
 
     def hurry(self) -> None:
-        """There is reason to believe that the exporter answers again."""
+        """Retries now, because the exporter probably answers again."""
         if self._away and self._failures:
             self._failures = 0
             self._not_before = min(self._not_before, time.monotonic())
             self._wake.set()
 
     def end(self, by: float) -> None:
-        """Deliver what is there until the monotonic time `by`, then end."""
+        """Delivers the waiting events until the monotonic time `by`, then ends."""
         self._close_by = by
         self._wake.set()
 
     # The thread
 
     def run(self) -> None:
-        """Runs until it is told to end."""
+        """Runs until it is stopped."""
         self._guarded(self._adopt)
         while not self._is_over():
             self._guarded(self._turn)
@@ -213,13 +213,13 @@ class Sender:
             self.closed.set()
 
     def _guarded(self, step: Callable[[], None]) -> None:
-        """Goes on after a defect or a failing disk: what was not delivered is still there."""
+        """Runs one step. Continues after a bug or a failing disk: undelivered events are kept."""
         try:
             step()
         except Exception as error:
             self._failed(None, f"{type(error).__name__}: {error}")
             log.debug("a step of the sender failed", exc_info=True)
-            # What fails at once must not fail a thousand times a second.
+            # A step that fails immediately must not be repeated thousands of times a second.
             time.sleep(_DEFECT_SECONDS)
 
     def _turn(self) -> None:
@@ -241,7 +241,7 @@ class Sender:
         if self._wake.wait(seconds):
             if not self._markers and self._close_by is None:
                 time.sleep(_ABSORB_SECONDS if self._away else _LINGER_SECONDS)
-            # Cleared before the queue is looked at: what is appended later sets it again.
+            # Clear it before reading the queue, because a later append sets it again.
             self._wake.clear()
 
     def _is_over(self) -> bool:
@@ -253,7 +253,7 @@ class Sender:
         if self._queue or self._outbox:
             return False
         if self._away:
-            # What is left is on disk: the next process sends it.
+            # The remaining events are on disk; the next process sends them.
             return True
         return not self._passing and self._facts_done >= self._facts_taken
 
@@ -262,12 +262,12 @@ class Sender:
             return
         adopted = self._spill.adopt()
         if adopted:
-            log.info("%d files with events of earlier processes are sent now", adopted)
+            log.info("sending %d files with events of earlier processes", adopted)
 
     # From the queue to the outbox or the disk
 
     def _absorb(self) -> None:
-        """Takes items off the queue for as long as there is room for them."""
+        """Takes items from the queue while there is room for them."""
         steps = 0
         while self._queue and self._has_room():
             item = self._queue.popleft()
@@ -299,7 +299,7 @@ class Sender:
         return len(self._outbox) < limit
 
     def _to_disk(self) -> bool:
-        """Whether new facts go to disk: the exporter is away, or older ones are there still."""
+        """Whether new events go to disk: the exporter is away, or older events are on disk."""
         if self._spill is None or self._spill_fails or self._outbox:
             return False
         return self._away or not self._spill.empty()
@@ -313,11 +313,11 @@ class Sender:
             return self._spill is not None and self._spill.append(line)
         except OSError as error:
             self._spill_fails = True
-            log.warning("events stay in memory: they cannot be written to disk: %s", error)
+            log.warning("events cannot be written to disk and stay in memory: %s", error)
             return False
 
     def _spill_outbox(self) -> None:
-        """The exporter is away: what is in memory goes to disk, in order, as far as it fits."""
+        """Moves events from memory to disk, in order, as far as they fit."""
         if self._spill is None or self._spill_fails:
             return
         steps = 0
@@ -345,7 +345,7 @@ class Sender:
     # From there to the exporter
 
     def _batch(self) -> tuple[list[Line], list[tuple[tuple[str, ...], int, Line]]]:
-        """The next lines: facts in order, and after them what is only worth sending now."""
+        """The next lines: events in order, then those of which only the newest is sent."""
         self._expire()
         source = self._outbox
         facts: list[Line] = []
@@ -367,7 +367,7 @@ class Sender:
         return facts, passing
 
     def _expire(self) -> None:
-        """What is too old to be sent without harm is counted and left out."""
+        """Drops and counts lines that are too old to be sent safely."""
         now = time.time()
         oldest = now - self._options.resend_age_seconds_max
         stale = [k for k, (_, line) in self._passing.items() if line.born < now - 60]
@@ -429,7 +429,7 @@ class Sender:
         self.counts.accepted += verdict.accepted
         self.counts.duplicates += verdict.duplicates
         if self._away:
-            log.info("the exporter answers again; %d events wait", self.waiting())
+            log.info("the exporter answers again; %d events are waiting", self.waiting())
             self._adopt()
         self._away, self._failures, self._not_before = False, 0, 0.0
         self._told_at = -_LOG_EVERY_SECONDS
@@ -478,7 +478,7 @@ class Sender:
             delay = min(ceiling, _RETRY_FIRST_SECONDS * 2 ** min(self._failures - 1, 20))
             delay *= random.uniform(0.5, 1.0)
         else:
-            # Everybody was told the same: a little apart, and never too early.
+            # All clients got the same delay: add a random part, and never retry too early.
             delay = after_seconds * random.uniform(1.0, 1.1)
             self._failures = 0
         self._not_before = time.monotonic() + delay
@@ -488,12 +488,12 @@ class Sender:
             log.debug("the outbox stays in memory", exc_info=True)
         if time.monotonic() - self._told_at >= _LOG_EVERY_SECONDS:
             self._told_at = time.monotonic()
-            log.warning("%s; %d events wait, next try in %.1f s", why, self.waiting(), delay)
+            log.warning("%s; %d events are waiting, next try in %.1f s", why, self.waiting(), delay)
 
-    # Ends
+    # The end
 
     def _settle(self) -> None:
-        """Sets the markers of which everything before them is done with."""
+        """Sets the markers before which everything is finished."""
         oldest = min((n for n, _ in self._passing.values()), default=self._passing_taken + 1)
         while self._markers:
             marker = self._markers[0]
@@ -509,16 +509,16 @@ class Sender:
         left = len(self._outbox) + sum(1 for i in list(self._queue) if not isinstance(i, Marker))
         self.counts.lost_at_close += left
         if left:
-            log.warning("%d events were not delivered, and nothing keeps them", left)
+            log.warning("%d events were not delivered and are lost", left)
         if self._spill is not None:
             if not self._spill.empty():
-                log.warning("events on disk are sent by the next process that starts")
+                log.warning("the next process sends the events that are on disk")
             self._spill.close()
         self._channel.close()
 
 
 def new_spill(folder: Optional[str], bytes_max: int) -> Optional[Spill]:
-    """A spill, where one is wanted and the platform has what it needs."""
+    """A spill, if one is configured and the platform supports it."""
     if folder is None or not _spill.SUPPORTED:
         return None
     return Spill(folder, bytes_max)

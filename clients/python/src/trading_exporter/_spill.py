@@ -1,11 +1,11 @@
 """Events on disk while the exporter is away: a bounded queue of lines in one file per process.
 
 Input: lines of JSON with the second at which each was recorded. Output: the same lines, in order,
-until they are told to be done with. Invariants: at most `bytes_max` on disk, other processes'
-leftovers included; a file is used by whoever holds its lock, so what a dead process left is sent
-by the next one, once; a torn last line is left out and counted. Files and folder are readable by
-their owner alone. Deliberately absent: fsync. A killed process loses nothing that was written; a
-machine without power may.
+until they are confirmed. Invariants: at most `bytes_max` on disk, including the files of other
+processes; a file belongs to the process that has its lock, so the next process sends the events of
+a dead one, once; an incomplete last line is skipped and counted. Only the owner can read the files
+and the folder. Deliberately absent: fsync. If the process is killed, nothing that was written is
+lost; a power cut may lose the newest lines.
 
     # sent 00000000000000000034        <- how far the file has been sent, in bytes
     1795357800 {"type":"order_filled",...}
@@ -21,7 +21,7 @@ from typing import NamedTuple, Optional
 
 try:
     import fcntl
-except ImportError:  # Windows: no spill, memory alone.
+except ImportError:  # Windows: no spill, only memory.
     fcntl = None  # type: ignore[assignment]
 
 SUPPORTED = fcntl is not None and hasattr(os, "pwrite")
@@ -29,15 +29,15 @@ SUPPORTED = fcntl is not None and hasattr(os, "pwrite")
 _HEADER = b"# sent %020d\n"
 _HEADER_BYTES = len(_HEADER % 0)
 _SUFFIX = ".ndjson"
-#: No line is longer.
+#: Longest line in bytes.
 _LINE_BYTES = 256 * 1024
-#: Read at one time. Each read lets the threads of the engine run, which taking a piece apart does
-#: not: all of a quarter of a megabyte took more than a millisecond.
+#: Bytes of one read. A read releases the interpreter lock, but parsing the bytes does not, so the
+#: parts are small enough to be parsed in well under a millisecond.
 _PIECE_BYTES = 16 * 1024
 
 
 class Line(NamedTuple):
-    """One event as it will be sent."""
+    """An event, ready to be sent."""
 
     #: Unix time in seconds at which it was recorded.
     born: int
@@ -46,7 +46,7 @@ class Line(NamedTuple):
 
 
 class _File:
-    """One locked file, and how far it has been sent."""
+    """A locked file, and the position up to which it was sent."""
 
     def __init__(self, path: str, fd: int, *, own: bool) -> None:
         self.path = path
@@ -61,7 +61,7 @@ class _File:
         self.read_to = _HEADER_BYTES
 
     def begin(self) -> None:
-        """Writes the header of a new file, or reads that of an old one."""
+        """Writes the header of a new file, or reads the header of an old one."""
         if self.own:
             os.pwrite(self.fd, _HEADER % _HEADER_BYTES, 0)
             self.end = _HEADER_BYTES
@@ -76,16 +76,16 @@ class _File:
         try:
             written = os.pwrite(self.fd, data, self.end)
             if written < len(data):
-                raise OSError("the disk took only a part")
+                raise OSError("only a part was written")
         except OSError:
-            # Half a line would spoil the one after it.
+            # An incomplete line would corrupt the next one.
             os.ftruncate(self.fd, self.end)
             raise
         self.end += len(data)
         return len(data)
 
     def fill(self, count: int) -> None:
-        """Reads ahead until `count` lines are there, or the file ends."""
+        """Reads ahead until there are `count` lines, or the file ends."""
         while len(self.ahead) < count and self.read_to < self.end:
             for size in (_PIECE_BYTES, _LINE_BYTES):
                 data = os.pread(self.fd, min(size, self.end - self.read_to), self.read_to)
@@ -93,7 +93,7 @@ class _File:
                 if whole:
                     break
             else:
-                # No process that lives writes lines of this length: a torn end.
+                # No living process writes lines this long: it is an incomplete end.
                 self.torn += 1
                 self.end = self.read_to
                 return
@@ -140,11 +140,11 @@ class Spill:
         self._own: Optional[_File] = None
         #: Bytes on disk that are still to be sent.
         self.bytes_waiting = 0
-        #: Lines that a crash had cut off.
+        #: Lines that a crash left incomplete.
         self.torn = 0
 
     def adopt(self) -> int:
-        """Takes over what dead processes left, and says how many files."""
+        """Takes over the files of dead processes. Returns their number."""
         try:
             names = sorted(os.listdir(self._folder))
         except OSError:
@@ -167,9 +167,9 @@ class Spill:
         return adopted
 
     def append(self, line: Line) -> bool:
-        """Keeps a line; False when there is no room for it.
+        """Appends a line. Returns False if there is no room for it.
 
-        Raises `OSError` when the disk does not take it: then nothing was kept.
+        Raises `OSError` if the write fails: then nothing of the line is kept.
         """
         size = len(line.json) + 32
         if self.bytes_waiting + size > self._bytes_max:
@@ -183,15 +183,15 @@ class Spill:
         return True
 
     def empty(self) -> bool:
-        """Whether nothing waits on disk."""
+        """Whether no line is waiting on disk."""
         return not self._files or all(file.empty() for file in self._files)
 
     def head_is_own(self) -> bool:
-        """Whether the oldest lines were recorded by this process."""
+        """Whether this process recorded the oldest lines."""
         return bool(self._files) and self._files[0].own
 
     def peek(self, count: int) -> list[Line]:
-        """The oldest lines, at most `count`, all of one file."""
+        """The oldest lines, at most `count`, all from one file."""
         while self._files:
             file = self._files[0]
             before = file.torn
@@ -208,7 +208,7 @@ class Spill:
         return []
 
     def advance(self, count: int) -> None:
-        """The oldest `count` lines of the last :meth:`peek` are done with."""
+        """Confirms the oldest `count` lines of the last :meth:`peek`."""
         if not self._files:
             return
         file = self._files[0]
@@ -218,7 +218,7 @@ class Spill:
             self._rewind(file)
 
     def close(self) -> None:
-        """Lets go of the files: what is left in them is the next process' to send."""
+        """Releases the files. The next process sends the lines that remain in them."""
         for file in self._files:
             if file.empty():
                 file.remove()
@@ -228,9 +228,9 @@ class Spill:
         self._own = None
 
     def forget(self) -> None:
-        """Lets go without touching anything: in the child of a fork, the parent goes on."""
-        # The lock belongs to the open file, which parent and child share: closing the child's
-        # descriptor leaves the parent's lock as it is.
+        """Closes without any change: for the child of a fork, while the parent continues."""
+        # Parent and child share the open file and its lock: closing the child's descriptor does
+        # not release the parent's lock.
         for file in self._files:
             file.release()
         self._files.clear()
@@ -238,7 +238,7 @@ class Spill:
         self.bytes_waiting = 0
 
     def _rewind(self, file: _File) -> None:
-        """An own file that was sent to its end begins again, so that it does not grow for ever."""
+        """Truncates an own file whose lines were all sent, so that it does not grow forever."""
         os.ftruncate(file.fd, _HEADER_BYTES)
         os.pwrite(file.fd, _HEADER % _HEADER_BYTES, 0)
         file.sent = file.read_to = file.end = _HEADER_BYTES
@@ -250,7 +250,7 @@ class Spill:
     def _create(self) -> _File:
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
         if os.stat(self._folder).st_uid != os.getuid():
-            raise PermissionError(f"{self._folder} belongs to somebody else")
+            raise PermissionError(f"{self._folder} belongs to another user")
         path = os.path.join(self._folder, f"{os.getpid()}-{secrets.token_hex(8)}{_SUFFIX}")
         file = _lock(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, own=True)
         if file is None:
@@ -260,7 +260,7 @@ class Spill:
 
 
 def _lock(path: str, flags: int, *, own: bool) -> Optional[_File]:
-    """Opens and locks a file; None when another process has it, or it is gone."""
+    """Opens and locks a file. None if another process has locked it, or it is gone."""
     try:
         fd = os.open(path, flags | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0), 0o600)
     except OSError:

@@ -1,4 +1,4 @@
-"""Server-sent events, from bytes as they come.
+"""An incremental parser of server-sent events.
 
 The format is that of <https://html.spec.whatwg.org/multipage/server-sent-events.html>, as far as an
 exporter sends it: lines end with LF or CRLF. Invariant: memory is bounded; a message longer than
@@ -14,16 +14,16 @@ MESSAGE_BYTES_MAX = 1024 * 1024
 
 
 class Message(NamedTuple):
-    """One event of a stream; a comment is none."""
+    """An event of a stream, not a comment."""
 
     event: str
     data: str
-    #: What `Last-Event-ID` should say once this was seen.
+    #: The value for `Last-Event-ID` after this message.
     last_id: str
 
 
 class Parser:
-    """Makes messages of bytes."""
+    """Parses bytes into messages."""
 
     def __init__(self, last_id: str = "") -> None:
         self._last_id = last_id
@@ -33,9 +33,9 @@ class Parser:
         self._id: str | None = None
 
     def feed(self, data: bytes) -> list[Message]:
-        """The messages that these bytes complete.
+        """Parses more bytes. Returns the messages that they complete.
 
-        Raises `ValueError` when one is too long or is no UTF-8.
+        Raises `ValueError` if one is too long or is not UTF-8.
         """
         self._rest += data
         messages: list[Message] = []

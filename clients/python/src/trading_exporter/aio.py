@@ -1,7 +1,7 @@
 """The client for asyncio: nothing here blocks the event loop.
 
-What costs microseconds (`send`, `record_*`, `allowed`) is called as it is, from any coroutine.
-What waits for the exporter runs in a small pool of threads of its own.
+Calls that take microseconds (`send`, `record_*`, `allowed`) are made directly, from any coroutine.
+Calls that wait for the exporter run in a small thread pool.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class AsyncClient(HasClient):
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="trading-exporter-async")
 
     async def run(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Runs something that waits, like `run(detector.check_drift)`."""
+        """Runs a blocking call in the pool, such as `run(detector.check_drift)`."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, functools.partial(function, *args, **kwargs))
 
@@ -47,23 +47,23 @@ class AsyncClient(HasClient):
         time_ns: Optional[int] = None,
         event_id: Optional[str] = None,
     ) -> bool:
-        """Queues an event, and returns at once; see :meth:`Client.send`."""
+        """Queues an event and returns immediately; see :meth:`Client.send`."""
         return self.client.send(kind, fields, time_ns=time_ns, event_id=event_id)
 
     def stats(self) -> Stats:
-        """What became of the events so far."""
+        """Counts of events by result."""
         return self.client.stats()
 
     async def flush(self, timeout: Optional[float] = None) -> bool:
-        """Waits until everything sent before is done with; False when it took too long."""
+        """See :meth:`Client.flush`."""
         return await self.run(self.client.flush, timeout)
 
     async def get(self, path: str, **query: object) -> Any:
-        """A question below `/api/v1`."""
+        """See :meth:`Client.get`."""
         return await self.run(self.client.get, path, **query)
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """A decision; sent once."""
+        """See :meth:`Client.post`."""
         return await self.run(self.client.post, path, body)
 
     async def get_metrics(self, symbol: Optional[str] = None) -> ExecutionMetrics:
@@ -79,7 +79,7 @@ class AsyncClient(HasClient):
         return await self.run(detector.check_drift)
 
     async def auto_reconcile(self, detector: DriftDetector, drift: Drift) -> bool:
-        """See :meth:`DriftDetector.auto_reconcile`; a thread of the pool writes the store."""
+        """See :meth:`DriftDetector.auto_reconcile`. A thread of the pool writes the store."""
         return await self.run(detector.auto_reconcile, drift)
 
     async def permit(self, gate: TradingGate, timeout: Optional[float] = 10.0) -> bool:
@@ -99,7 +99,7 @@ class AsyncClient(HasClient):
 
 
 def in_loop(callback: Callable[[Any], Coroutine[Any, Any, Any]]) -> Callable[[Any], None]:
-    """A callback of :class:`TradingGate` that runs as a coroutine of the loop that calls this.
+    """A callback for :class:`TradingGate` that runs as a coroutine in the current event loop.
 
     `gate.on_halt(in_loop(cancel_everything))`
     """

@@ -1,10 +1,10 @@
 """The connection of an engine to the exporter.
 
-Input: events, as calls that cost microseconds. Output: deliveries in the background, and answers
-to questions that are asked aside from the order path. Invariants: :meth:`Client.send` never
-blocks and never raises; every event carries an id that is the same in every delivery; memory and
-disk are bounded, and what is dropped is counted. After a fork the child has a queue, a thread and
-ids of its own; the events of the parent stay the parent's.
+Input: events, as calls that take microseconds. Output: delivery in the background, and answers to
+reads outside the order path. Invariants: :meth:`Client.send` never blocks and never raises; every
+event has an id that is the same in every delivery; memory and disk are bounded, and dropped events
+are counted. After a fork the child has its own queue, thread and ids; the events of the parent
+remain with the parent.
 """
 
 from __future__ import annotations
@@ -35,28 +35,28 @@ from .errors import ExporterRefused, ExporterUnavailable
 log = logging.getLogger("trading_exporter")
 
 DEFAULT_URL = "http://127.0.0.1:10471"
-#: `spill_folder` for "where this user's programs keep their state".
+#: Default of `spill_folder`: the folder where this user's programs keep their state.
 STATE_FOLDER = "~state"
 
 _SPARE_CHANNELS = 4
-#: A warning of one kind is told at most so often.
+#: Shortest interval between two log lines about the same kind of warning.
 _WARN_EVERY_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Stats:
-    """What became of the events given to a client, in numbers of events.
+    """Counts of a client's events by result.
 
-    All but `waiting` and `bytes_on_disk` only grow.
+    All except `waiting` and `bytes_on_disk` only increase.
     """
 
-    #: Folded into the exporter's state.
+    #: Accepted by the exporter.
     accepted: int
-    #: Known to the exporter already: deliveries that had succeeded unheard.
+    #: Duplicates: an earlier delivery succeeded, but its answer was lost.
     duplicates: int
-    #: Refused by the exporter; see `on_rejected`.
+    #: Rejected by the exporter; see `on_rejected`.
     rejected: int
-    #: Not sent: they could not be made into an event; see `on_rejected`.
+    #: Not sent because they could not be encoded; see `on_rejected`.
     unencodable: int
     #: Dropped because the queue was full.
     dropped_queue_full: int
@@ -64,20 +64,20 @@ class Stats:
     dropped_closed: int
     #: Dropped because they were older than the exporter remembers ids.
     dropped_expired: int
-    #: In memory when the client ended, with no disk to keep them.
+    #: In memory when the client ended, without a spill folder.
     dropped_at_close: int
     #: Heartbeats, quotes and snapshots replaced by newer ones before they were sent.
     superseded: int
-    #: Requests that failed and were or will be tried again.
+    #: Requests that failed and are retried.
     failures: int
-    #: Events that are not done with.
+    #: Events that are not finished.
     waiting: int
     #: Bytes on disk that are still to be sent.
     bytes_on_disk: int
 
     @property
     def dropped(self) -> int:
-        """Events that were lost, all reasons together."""
+        """Events that were lost, for all reasons."""
         return (
             self.unencodable
             + self.dropped_queue_full
@@ -88,12 +88,12 @@ class Stats:
 
 
 class Client:
-    """Sends events in the background, and asks questions.
+    """Sends events in the background, and reads from the API.
 
-    `token` has the scopes `ingest` and `read`; `broker_token` has `ingest:broker`, for drift is
-    judged between independent witnesses. `session` names a run of an engine that reuses order ids.
-    `on_rejected` is called in the background with each event that the exporter refused.
-    `spill_folder` is where events wait while the exporter is away; None keeps them in memory.
+    `token` has the scopes `ingest` and `read`; `broker_token` has `ingest:broker`, because drift is
+    judged between two independent sources. `session` names a run of an engine that reuses order
+    ids. `on_rejected` is called in the background with each event that the exporter rejected.
+    Events wait in `spill_folder` while the exporter is unavailable; None keeps them in memory.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class Client:
         self._ensure_thread()
 
     def _begin(self) -> None:
-        """What a process has of its own."""
+        """Creates the state that each process has for itself."""
         self._queue: deque[Any] = deque()
         self._wake = threading.Event()
         self._numbers = itertools.count()
@@ -187,10 +187,10 @@ class Client:
         event_id: Optional[str] = None,
         key: Optional[tuple[str, ...]] = None,
     ) -> bool:
-        """Queues an event of the given type, and returns at once.
+        """Queues an event of the given type and returns immediately.
 
-        `time_ns` is when it happened, in Unix nanoseconds; now, if missing. Of events with a `key`
-        only the newest is worth sending. False: it was dropped, and counted.
+        `time_ns` is the time of the event in Unix nanoseconds, by default now. Of events with the
+        same `key` only the newest is sent. Returns False if the event was dropped and counted.
         """
         try:
             now = time.time_ns()
@@ -210,15 +210,15 @@ class Client:
         return True
 
     def _drop(self, why: str) -> bool:
-        # One number for each thread: no lock, and no lost increment.
+        # One number per thread: needs no lock and loses no increment.
         key = (why, threading.get_ident())
         self._dropped[key] = self._dropped.get(key, 0) + 1
         return False
 
-    # Events that are not orders
+    # Other events
 
     def quote(self, symbol: str, bid: Any = None, ask: Any = None, price: Any = None) -> bool:
-        """Reports a market quote; of one symbol only the newest is sent."""
+        """Reports a market quote. Only the newest of each symbol is sent."""
         fields = {"symbol": symbol, "bid": bid, "ask": ask, "price": price}
         return self.send("quote", fields, key=("quote", str(symbol)))
 
@@ -236,10 +236,10 @@ class Client:
         """Reports that a reconcile directive was carried out."""
         return self.send("reconciled", {"symbol": symbol, "directive_id": directive_id})
 
-    # Aside from the order path
+    # Outside the order path
 
     def flush(self, timeout: Optional[float] = None) -> bool:
-        """Waits until everything sent before is done with; False when it took too long."""
+        """Waits until all earlier events are finished. Returns False after the timeout."""
         if self._is_closed:
             return self.stats().waiting == 0
         marker = Marker()
@@ -249,7 +249,7 @@ class Client:
         return marker.reached.wait(self._flush_timeout if timeout is None else timeout)
 
     def close(self, timeout: Optional[float] = None) -> None:
-        """Delivers what is queued within `timeout` seconds, keeps the rest on disk, and ends."""
+        """Delivers queued events within `timeout` seconds, keeps the rest on disk, and ends."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -269,7 +269,7 @@ class Client:
         self.close()
 
     def stats(self) -> Stats:
-        """What became of the events so far."""
+        """Counts of events by result."""
         counts, sender = self._sender.counts, self._sender
         dropped: dict[str, int] = {}
         for (why, _), number in list(self._dropped.items()):
@@ -291,7 +291,7 @@ class Client:
         )
 
     def get(self, path: str, **query: object) -> Any:
-        """A question below `/api/v1`, like `get("/api/v1/positions", account="paper")`.
+        """Reads from the API, for example `get("/api/v1/positions", account="paper")`.
 
         Raises `ExporterUnavailable` and `ExporterRefused`.
         """
@@ -300,7 +300,7 @@ class Client:
         return answer.json()
 
     def rows(self, path: str, **query: object) -> list[dict[str, Any]]:
-        """The same for a list of the account. Of an account that nobody has named it is empty."""
+        """Reads a list of the account. It is empty for an unknown account."""
         try:
             answer = self.get(path, account=self.account, **query)
         except ExporterRefused as error:
@@ -310,7 +310,7 @@ class Client:
         return list(answer)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """A decision, like `post("/api/v1/halts", {...})`; sent once.
+        """Posts a decision, for example `post("/api/v1/halts", {...})`. Sends it only once.
 
         Raises `ExporterUnavailable` and `ExporterRefused`.
         """
@@ -319,7 +319,7 @@ class Client:
         return answer.json()
 
     def post_events(self, events: list[dict[str, Any]], *, broker: bool = False) -> Answer:
-        """Events that the caller waits for: whatever the answer is, it is returned."""
+        """Sends events and waits. Returns the answer, whatever its status."""
         body = json.dumps(events, allow_nan=False).encode()
         answer = self._exchange("POST", "/api/v1/events", body=body, broker=broker)
         fields = answer.json()
@@ -329,13 +329,13 @@ class Client:
         return answer
 
     def event(self, kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """An event as it goes over the wire, with an id and the time."""
+        """An event for the wire, with an id and the time."""
         identity = f"{self._id_prefix}-{next(self._numbers)}"
         now = time.time_ns()
         return build(Raw(now, None, kind, now, identity, fields), self._envelope)
 
     def new_channel(self, token: Optional[str] = None) -> Channel:
-        """A connection of its own, for one thread."""
+        """A new connection, for one thread."""
         return Channel(self.endpoint, token or self.token, self._agent)
 
     def on_state(self, listener: Callable[[str], None]) -> None:
@@ -343,15 +343,15 @@ class Client:
         self._state_listeners.append(listener)
 
     def off_state(self, listener: Callable[[str], None]) -> None:
-        """Ends what :meth:`on_state` began."""
+        """Reverses :meth:`on_state`."""
         with contextlib.suppress(ValueError):
             self._state_listeners.remove(listener)
 
     def reachable(self) -> None:
-        """Somebody had an answer from the exporter: what waits is tried now."""
+        """Retries waiting events now, because the exporter has answered another request."""
         self._sender.hurry()
 
-    # Inside
+    # Private
 
     def _exchange(
         self,
@@ -393,17 +393,17 @@ class Client:
         now = time.monotonic()
         if now - self._rejections_told_at > 1.0:
             self._rejections_told_at = now
-            log.warning("an event was refused: %s %s", rejected.code, rejected.message)
+            log.warning("an event was rejected: %s %s", rejected.code, rejected.message)
         if self._rejected_callback is not None:
             self._rejected_callback(rejected)
 
     def _warned(self, warnings: tuple[Mapping[str, Any], ...]) -> None:
-        """The exporter took events, and something is not right with them; each kind at times."""
+        """Logs warnings about accepted events, each kind at most once a minute."""
         for warning in warnings:
             code, now = str(warning.get("code")), time.monotonic()
             if now - self._warned_at.get(code, -_WARN_EVERY_SECONDS) >= _WARN_EVERY_SECONDS:
                 self._warned_at[code] = now
-                log.warning("the exporter says %s: %s", code, warning.get("message"))
+                log.warning("the exporter warns: %s: %s", code, warning.get("message"))
 
     def _ensure_thread(self) -> None:
         with self._thread_lock:
@@ -415,7 +415,7 @@ class Client:
             try:
                 thread.start()
             except RuntimeError:
-                # The interpreter is ending.
+                # The interpreter is shutting down.
                 return
             self._thread = thread
         _close_with_process()
@@ -437,7 +437,7 @@ def _close_all() -> None:
 
 
 def _close_with_process() -> None:
-    """A child of `multiprocessing` ends without `atexit`: it has finalizers of its own."""
+    """A child of `multiprocessing` does not run `atexit`: it has its own finalizers."""
     module = sys.modules.get("multiprocessing.util")
     process = sys.modules.get("multiprocessing.process")
     if module is not None and process is not None and process.parent_process() is not None:
@@ -445,7 +445,7 @@ def _close_with_process() -> None:
 
 
 def _folder(wanted: Optional[str], url: str, account: str) -> Optional[str]:
-    """A folder for each exporter and account, so that nothing is sent to another one."""
+    """The folder of an exporter and account, so that nothing is sent to another one."""
     if wanted is None:
         return None
     if wanted == STATE_FOLDER:
@@ -461,7 +461,7 @@ AnyClient = Union[Client, "HasClient"]
 
 
 class HasClient:
-    """What holds a client, like the asyncio variant."""
+    """An object with a client, such as the asyncio variant."""
 
     client: Client
 

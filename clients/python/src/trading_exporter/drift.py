@@ -1,10 +1,10 @@
-"""Position drift: what the engine holds against what its broker says.
+"""Position drift: compares the engine's positions with the broker's.
 
 Input: two sources of positions. Output: the drifts that the exporter has confirmed. Invariants: a
-source that raises is reported as failed, never as flat; the two sides go with two tokens. Severity
-and confirmation are the exporter's, so all that look see the same. A repair writes the engine's
-book, and ends: the exporter counts repairs of a symbol, and the next one is a person's.
-Deliberately absent: orders that would correct a position.
+source that raises is reported as failed, never as flat; the two sides are sent with two tokens.
+Severity and confirmation are the exporter's, so everybody sees the same. Automatic repairs write
+the engine's book, and their number is limited: the exporter counts the repairs of a symbol, and
+leaves further ones to a person. Deliberately absent: orders that would correct a position.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .positions import PositionSource, Row, rows, snapshot
 
 log = logging.getLogger("trading_exporter")
 
-#: Events recorded before a check reach the exporter first, if they do within this time.
+#: Timeout for events recorded before a check, which should reach the exporter first.
 _FLUSH_SECONDS = 2.0
 
 
@@ -49,13 +49,13 @@ class DriftType(str, Enum):
 
 @dataclass(frozen=True)
 class Drift:
-    """One confirmed difference between the books."""
+    """A confirmed difference between the books."""
 
     account: str
     symbol: str
     severity: Optional[DriftSeverity]
     drift_type: DriftType
-    #: `open`, or `reconciling`: a directive to the engine is under way.
+    #: `open`, or `reconciling` after a directive to the engine.
     state: str
     #: local - broker, signed.
     quantity_drift: Decimal
@@ -63,7 +63,7 @@ class Drift:
     value_drift: Optional[Decimal]
     local_quantity: Decimal
     broker_quantity: Decimal
-    #: What the seen fills add up to.
+    #: The sum of the fills that the exporter received.
     ledger_quantity: Decimal
     #: `engine_missed_fill`, `external_or_unreported_trade` or `unexplained`.
     attribution: str
@@ -71,14 +71,14 @@ class Drift:
     action: str
     directive_id: Optional[str]
     #: The test that gave the severity: `quantity`, `value` ...; `reconcile_failed` and
-    #: `reconcile_budget` where repairs have come to an end.
+    #: `reconcile_budget` if no more repairs are attempted.
     decided_by: Optional[str]
-    #: The answer of the exporter, with every field that it has.
+    #: The exporter's answer with all fields.
     raw: Mapping[str, Any]
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Drift:
-        """The drift of an answer of `/api/v1/drift`."""
+        """A drift from an answer of `/api/v1/drift`."""
         severity, value = answer.get("severity"), answer.get("value_drift")
         return cls(
             account=str(answer["account"]),
@@ -99,19 +99,19 @@ class Drift:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The drift as the exporter answered it: JSON scalars, quantities as decimal strings."""
+        """The drift as in the exporter's answer: JSON scalars, quantities as decimal strings."""
         return dict(self.raw)
 
 
 class DriftDetector:
-    """Posts both books, and reads what the exporter makes of them.
+    """Posts both books, and reads the resulting drifts.
 
     `position_store` and `broker` are objects with `get_positions()`. Without a `broker` only the
-    engine's book is posted: then somebody else posts the broker's, which is the better witness.
-    `on_drift` is called by the background loop with the drifts of a check that found any.
-    `apply(symbol, quantity, average_price)` sets the engine's book in :meth:`auto_reconcile`, where
-    `position_store` has no `set_position` or `update_position` of that form, or another way is
-    wanted; it sets, and does not add.
+    engine's book is posted: then another process posts the broker's, which is more independent.
+    The background loop calls `on_drift` with the drifts of a check that found any.
+    `apply(symbol, quantity, average_price)` sets the engine's book in :meth:`auto_reconcile`, if
+    `position_store` has no `set_position` or `update_position` of that form, or to write it
+    differently. It must set the position, not add to it.
     """
 
     def __init__(
@@ -130,19 +130,19 @@ class DriftDetector:
         self.position_store = position_store
         self.broker = broker
         self.check_interval_seconds = check_interval_seconds
-        #: Why the last :meth:`auto_reconcile` answered False; empty after True.
+        #: Why the last :meth:`auto_reconcile` returned False. Empty after True.
         self.reconcile_reason = ""
         self._on_drift = on_drift
         self._apply = apply
-        #: What the last list of the engine said, by symbol.
+        #: The last reported positions of the engine, by symbol.
         self._reported: dict[str, Decimal] = {}
-        #: What a store that cannot be written said when the broker's quantity was adopted.
+        #: The position in a store that cannot be written, when the broker's quantity was adopted.
         self._adopted: dict[str, Decimal] = {}
         self._stop = threading.Event()
         self._thread: Optional[threading.Thread] = None
 
     def check_drift(self) -> list[Drift]:
-        """Posts a new snapshot of each side, and returns the drifts that are confirmed.
+        """Posts a new snapshot of each side, and returns the confirmed drifts.
 
         A side whose `get_positions()` raises is posted as failed. Raises `BrokerTokenMissing`,
         `ExporterUnavailable`, `ExporterRefused`.
@@ -150,7 +150,7 @@ class DriftDetector:
         client = self.client
         if self.broker is not None and client.token is not None and client.broker_token is None:
             raise BrokerTokenMissing(_ONE_WITNESS)
-        # The broker first: it is the slow one, and the two should be of about the same time.
+        # The broker first, because it is slow and both snapshots should have about the same time.
         broker = self._snapshot("broker", self.broker)
         client.flush(_FLUSH_SECONDS)
         local = self._snapshot("local", self.position_store)
@@ -162,18 +162,18 @@ class DriftDetector:
         return self._confirmed()
 
     def auto_reconcile(self, drift: Drift) -> bool:
-        """Sets the engine's book to what the broker holds, and posts the new list.
+        """Sets the engine's book to the broker's position, and posts the new list.
 
-        True when the exporter has seen the books agree. False where a person decides or the book
-        could not be written: `reconcile_reason` says why, and so does the log. Only a minor drift
-        is repaired like this, and no position that the engine does not know at all. Repairs are
-        counted: after three of one symbol in a day the exporter calls its next drift moderate.
+        Returns True if the books then agree in the exporter. Returns False if a person has to
+        decide or the book could not be written: `reconcile_reason` and the log give the reason.
+        Only minor drifts are repaired, and no position that is unknown to the engine. Repairs are
+        counted: after three of one symbol in a day, the exporter makes its next drift moderate.
 
-        The book is written by `apply`, or `set_position(symbol, quantity, average_price)` or
-        `update_position` of the store, in the types that the store uses, and only if it still says
-        what it said in the last check. Of a store without any of them the exporter is told to take
-        the broker's quantity until the next list: True then means that the engine writes it itself,
-        and is False the next time if it did not.
+        The book is written by `apply`, or by `set_position(symbol, quantity, average_price)` or
+        `update_position` of the store, in the types that the store uses, and only if it still has
+        the position of the last check. If the store has none of these, the exporter adopts the
+        broker's quantity until the next list: True then means that the engine has to write it
+        itself, and the next call returns False if it did not.
         """
         try:
             self._reconcile(drift)
@@ -199,7 +199,7 @@ class DriftDetector:
             return
         reported = self._reported.get(drift.symbol, drift.local_quantity)
         if drift.state != "reconciling":
-            # No directive counts this repair: the exporter is asked before the book is touched.
+            # No directive counts this repair, so ask the exporter before the book is written.
             self._adopt(drift)
         try:
             write(store, by, drift, reported)
@@ -209,16 +209,16 @@ class DriftDetector:
             self.client.reconciled(drift.symbol, drift.directive_id)
         left = [d for d in self._confirmed() if d.symbol == drift.symbol]
         if left:
-            raise NotDone(f"the book was set, and differs by {left[0].quantity_drift} all the same")
+            raise NotDone(f"the book was set, but still differs by {left[0].quantity_drift}")
 
     def _adopt_unwritten(self, store: PositionSource, drift: Drift) -> None:
-        """The store cannot be written: the exporter takes the broker's quantity meanwhile."""
+        """Lets the exporter adopt the broker's quantity, because the store cannot be written."""
         now = read(store, drift.symbol).quantity
         if self._adopted.get(drift.symbol) == now:
-            raise NotDone(f"the position store still says {now}. {_NO_WRITER}")
+            raise NotDone(f"the position store still has {now}. {_NO_WRITER}")
         self._adopt(drift)
         self._adopted[drift.symbol] = now
-        log.warning("%s was adopted, and its book not written. %s", drift.symbol, _NO_WRITER)
+        log.warning("%s was adopted, but its book was not written. %s", drift.symbol, _NO_WRITER)
 
     def _adopt(self, drift: Drift) -> None:
         body = {
@@ -238,7 +238,7 @@ class DriftDetector:
         return [Drift.of(drift) for drift in self.client.rows("/api/v1/drift", state="open")]
 
     def start(self) -> None:
-        """Checks in the background, at once and every `check_interval_seconds`."""
+        """Checks in the background, immediately and every `check_interval_seconds`."""
         if self._thread is None or not self._thread.is_alive():
             self._stop = threading.Event()
             self._thread = threading.Thread(
@@ -247,7 +247,7 @@ class DriftDetector:
             self._thread.start()
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Ends the background checks; waits for one that is under way."""
+        """Stops the background checks. Waits for a running one."""
         self._stop.set()
         thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
@@ -271,13 +271,15 @@ class DriftDetector:
             if inspect.isawaitable(positions):
                 if inspect.iscoroutine(positions):
                     positions.close()
-                raise TypeError("get_positions() is asynchronous: wrap it in a function that waits")
+                raise TypeError(
+                    "get_positions() is asynchronous: wrap it in a synchronous function"
+                )
             held = rows(positions)
             fields = snapshot(side, held)
             if side == "local":
                 self._reported = _sums(held)
         except Exception as error:
-            log.warning("%s positions are not known: %s: %s", side, type(error).__name__, error)
+            log.warning("%s positions cannot be read: %s: %s", side, type(error).__name__, error)
             fields = snapshot(side, None, f"{type(error).__name__}: {error}")
         return self.client.event("positions", fields)
 
@@ -306,7 +308,7 @@ class DriftDetector:
 
 
 def _why(drift: Drift) -> str:
-    """Whether it is that severe because repairs have come to an end."""
+    """Whether the severity is due to exhausted repairs."""
     return _ENDED.get(drift.decided_by or "", "")
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong when an engine asks the exporter. Nothing here is raised on the order path."""
+"""Exceptions of calls to the exporter. None of them is raised on the order path."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any, Optional
 
 
 class ExporterError(Exception):
-    """Everything that this package raises on purpose."""
+    """Base class of the exceptions of this package."""
 
 
 class ExporterUnavailable(ExporterError):
-    """The exporter cannot be reached, or says that it takes nothing now."""
+    """The exporter cannot be reached, or is temporarily unavailable."""
 
 
 class ExporterRefused(ExporterError):
-    """The exporter refused a request: the request or the configuration is wrong.
+    """The exporter rejected a request: the request or the configuration is wrong.
 
     `status` is the HTTP status, `code` the stable code of the problem (`unknown_account` ...),
     `problem` the whole answer: a `stale_epoch` carries the current epochs.
@@ -38,4 +38,4 @@ class ExporterRefused(ExporterError):
 
 
 class BrokerTokenMissing(ExporterError):
-    """Broker positions need a token of their own where tokens are configured."""
+    """Broker positions need their own token if tokens are configured."""

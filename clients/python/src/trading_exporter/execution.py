@@ -1,8 +1,8 @@
-"""Execution quality: what happens to orders, and what the exporter makes of it.
+"""Execution quality: reports orders, and reads figures and anomalies.
 
-Input: an engine's calls, on its order path. Output: figures and anomalies, when asked. Invariants:
-`record_*` never block and never raise; figures are the exporter's own, so that the engine, the
-dashboard and the alert speak of the same numbers.
+Input: an engine's calls on its order path. Output: figures and anomalies on request. Invariants:
+`record_*` never block and never raise; figures are computed by the exporter, so that the engine,
+the dashboard and the alert use the same numbers.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _FIGURES = {
 
 @dataclass(frozen=True)
 class ExecutionMetrics:
-    """Figures of the last orders that ended. A figure without a sample is None, never 0.
+    """Figures of the last ended orders. A figure without a sample is None, never 0.
 
-    Slippage is in basis points, and positive when it cost money.
+    Slippage is in basis points; positive is worse.
     """
 
     samples: int
@@ -46,12 +46,12 @@ class ExecutionMetrics:
     fill_time_samples: int
     #: Counts since the exporter began: submitted, accepted, filled, rejected, fills ...
     counters: Mapping[str, Any]
-    #: The window as the exporter answered it, with every figure that it has.
+    #: The window from the exporter's answer, with all figures.
     window: Mapping[str, Any]
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> ExecutionMetrics:
-        """The figures of an answer of `/api/v1/execution`."""
+        """The figures from an answer of `/api/v1/execution`."""
         window: Mapping[str, Any] = answer.get("window") or {}
         return cls(
             samples=int(window.get("samples") or 0),
@@ -72,15 +72,14 @@ class ExecutionMetrics:
 class ExecutionMonitor:
     """Reports orders, and reads figures.
 
-    `max_history` is how many orders are remembered here, so that a fill carries the symbol and
-    side of its order even if the submission never arrived. `client` may be left out: then it is
-    one of the local exporter.
+    `max_history` is the number of orders kept here, so that a fill has the symbol and side of its
+    order even if the submission never arrived. `client` is by default one of the local exporter.
 
     Numbers may be Decimal, int, str or float. An expected price of None or NaN means "none".
-    An order by amount has a `quantity` of None and a `notional`. A fee that comes after its fill is
-    told by reporting the fill once more, with the same `fill_id` and the fee.
-    Further fields of the API go by keyword: `fill_id`, `fee`, `limit_price`, `strategy` ...
-    `time_ns` is when it happened, in Unix nanoseconds; now, if it is left out.
+    An order by amount has a `quantity` of None and a `notional`. To add a fee that is known after
+    its fill, report the fill again with the same `fill_id` and the fee.
+    Pass other fields of the API as keywords: `fill_id`, `fee`, `limit_price`, `strategy` ...
+    `time_ns` is the time of the event in Unix nanoseconds, by default now.
     """
 
     def __init__(self, max_history: int = 1000, *, client: Optional[AnyClient] = None) -> None:
@@ -104,7 +103,7 @@ class ExecutionMonitor:
         event_id: Optional[str] = None,
         **fields: Any,
     ) -> bool:
-        """An order was sent towards its venue."""
+        """Reports that an order was sent to its venue."""
         fields["order_id"] = order_id
         fields["symbol"] = symbol
         fields["side"] = side
@@ -123,7 +122,7 @@ class ExecutionMonitor:
         event_id: Optional[str] = None,
         **fields: Any,
     ) -> bool:
-        """An order was filled: `quantity` of it, or what is left if that is not given."""
+        """Reports a fill of `quantity`, or of all that is left if it is not given."""
         fields["price"] = fill_price
         fields["quantity"] = quantity
         return self._about("order_filled", order_id, fields, time_ns, event_id)
@@ -136,7 +135,7 @@ class ExecutionMonitor:
         event_id: Optional[str] = None,
         **fields: Any,
     ) -> bool:
-        """The venue took an order."""
+        """Reports that the venue accepted an order."""
         return self._about("order_accepted", order_id, fields, time_ns, event_id)
 
     def record_rejection(
@@ -149,7 +148,7 @@ class ExecutionMonitor:
         event_id: Optional[str] = None,
         **fields: Any,
     ) -> bool:
-        """The venue or broker refused an order."""
+        """Reports that the venue or the broker rejected an order."""
         fields["reason"] = reason
         fields["code"] = code
         return self._about("order_rejected", order_id, fields, time_ns, event_id)
@@ -163,7 +162,7 @@ class ExecutionMonitor:
         event_id: Optional[str] = None,
         **fields: Any,
     ) -> bool:
-        """The engine's own checks refused an order: it never left."""
+        """Reports that the engine's own checks denied an order: it was never sent."""
         fields["reason"] = reason
         return self._about("order_denied", order_id, fields, time_ns, event_id)
 
@@ -177,7 +176,7 @@ class ExecutionMonitor:
         event_id: Optional[str] = None,
         **fields: Any,
     ) -> bool:
-        """An order was cancelled; `initiator` is `user` or `venue`."""
+        """Reports that an order was cancelled. `initiator` is `user` or `venue`."""
         fields["reason"] = reason
         fields["initiator"] = initiator
         return self._about("order_cancelled", order_id, fields, time_ns, event_id)
@@ -190,7 +189,7 @@ class ExecutionMonitor:
         event_id: Optional[str] = None,
         **fields: Any,
     ) -> bool:
-        """An order expired."""
+        """Reports that an order expired."""
         return self._about("order_expired", order_id, fields, time_ns, event_id)
 
     def record_replacement(
@@ -204,7 +203,7 @@ class ExecutionMonitor:
         event_id: Optional[str] = None,
         **fields: Any,
     ) -> bool:
-        """The venue accepted a change of an order."""
+        """Reports that the venue accepted a change of an order."""
         fields["quantity"] = quantity
         fields["limit_price"] = limit_price
         fields["new_order_id"] = new_order_id
@@ -216,7 +215,7 @@ class ExecutionMonitor:
             if len(self._orders) > self._max_history:
                 self._orders.popitem(last=False)
         except (KeyError, TypeError):
-            # Another thread was faster, or the id cannot be a key: a comfort, not a need.
+            # Another thread was faster, or the id is not hashable. The history is optional.
             pass
 
     def _about(
@@ -237,14 +236,14 @@ class ExecutionMonitor:
             fields.setdefault("side", known[1])
         return self.client.send(kind, fields, time_ns=time_ns, event_id=event_id)
 
-    # Aside from the order path
+    # Outside the order path
 
     def get_metrics(
         self, symbol: Optional[str] = None, *, strategy: Optional[str] = None
     ) -> ExecutionMetrics:
-        """The figures of a symbol, a strategy, or of the account as a whole.
+        """The figures of a symbol, a strategy, or the whole account.
 
-        What the exporter has heard nothing of has no samples. Raises `ExporterUnavailable`.
+        They have no samples if the exporter received nothing. Raises `ExporterUnavailable`.
         """
         try:
             answer = self.client.get(
@@ -257,7 +256,7 @@ class ExecutionMonitor:
         return ExecutionMetrics.of(answer)
 
     def detect_anomalies(self) -> list[tuple[str, str]]:
-        """What is beyond its threshold now, as (`"WARNING"` or `"CRITICAL"`, a sentence).
+        """The active anomalies, as (`"WARNING"` or `"CRITICAL"`, a sentence).
 
         Raises `ExporterUnavailable`.
         """

@@ -1,11 +1,11 @@
-"""The permit to trade, as an engine asks for it before each order.
+"""The permit to trade, which an engine checks before each order.
 
 Input: the exporter's permit, renewed in the background, and the trading state in every answer to
-events. Output: :meth:`TradingGate.allowed`, from memory. Invariants: a permit holds for its time,
-counted on the monotonic clock from before it was asked for; without one the gate does what
-`on_expiry` says; a permit with a lower epoch than one seen is ignored, and what an answer to
-events forbids is forbidden at once, until a permit that was asked for later says otherwise.
-Callbacks run in a thread of their own: a slow one delays the next callback, never the permit.
+events. Output: :meth:`TradingGate.allowed`, from memory. Invariants: a permit is valid for its
+duration, on the monotonic clock and from before its request; without a valid permit, `on_expiry`
+decides; a permit with a lower epoch than an earlier one is ignored; a restriction in an answer to
+events applies immediately, until a permit that was requested later removes it. Callbacks run in
+their own thread: a slow one delays the next callback, never the permit.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ log = logging.getLogger("trading_exporter")
 
 _CALLBACKS_MAX = 1_000
 _DIRECTIVES_MAX = 1_000
-#: A halt heard of in an answer to events is told with its causes if the permit comes in this time.
+#: Time to wait for the permit with the causes of a halt, before `on_halt` is called without them.
 _CAUSES_SECONDS = 0.25
 _LOG_EVERY_SECONDS = 30.0
-#: An account is new until its first event: of one that is unknown for longer the log tells.
+#: An account is unknown until its first event. If it is unknown for longer, that is logged.
 _UNKNOWN_SECONDS = 2.0
 
 
 class TradingState(str, Enum):
-    """What an account may do: `reducing` is orders that make a position smaller, and no others."""
+    """The trading state of an account. `reducing` permits only orders that reduce a position."""
 
     ACTIVE = "active"
     REDUCING = "reducing"
@@ -45,7 +45,7 @@ class TradingState(str, Enum):
 
 
 class OnExpiry(str, Enum):
-    """What an engine does when its permit has run out."""
+    """The behaviour of an engine whose permit has expired."""
 
     REDUCE_ONLY = "reduce_only"
     HALT = "halt"
@@ -57,13 +57,13 @@ _SEVERITY = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALT
 
 @dataclass(frozen=True)
 class Halt:
-    """Trading was restricted, or let go on."""
+    """Trading was restricted or released."""
 
     account: str
     state: TradingState
-    #: The number of changes so far: a release names it.
+    #: The epoch of the latch, which a release has to name.
     epoch: int
-    #: Why, as the exporter says it: id, kind, subject, reason, actor, epoch ... May be empty.
+    #: The causes from the exporter: id, kind, subject, reason, actor, epoch ... May be empty.
     causes: tuple[Mapping[str, Any], ...] = field(default=())
 
     @property
@@ -80,16 +80,16 @@ class Reconcile:
     symbol: str
     drift_type: str
     directive_id: str
-    #: What the engine holds, and what it should: decimal strings.
+    #: The engine's quantity and the broker's: decimal strings.
     from_quantity: str
     to_quantity: str
-    #: The average price on the broker's side, if it says one.
+    #: The average price on the broker's side, if it is known.
     to_price: Optional[str]
     raw: Mapping[str, Any]
 
     @classmethod
     def of(cls, directive: Mapping[str, Any]) -> Reconcile:
-        """The directive as the exporter tells it."""
+        """The directive from the exporter's message."""
         return cls(
             account=str(directive["account"]),
             symbol=str(directive["symbol"]),
@@ -103,7 +103,7 @@ class Reconcile:
 
 
 class _View(NamedTuple):
-    """What :meth:`TradingGate.allowed` reads: one tuple, so that it is never half new."""
+    """The input of :meth:`TradingGate.allowed`: one tuple, so that it is replaced atomically."""
 
     valid_until: float
     opens: bool
@@ -112,16 +112,16 @@ class _View(NamedTuple):
     expired_reduces: bool
 
 
-#: What to tell, the value, and whom.
+#: The kind of callback, the value, and the callbacks.
 _Task = tuple[str, Any, list[Callable[[Any], Any]]]
 
 
 class TradingGate:
-    """Says whether an order may go out.
+    """Decides whether an order may be sent.
 
-    `on_expiry` overrides what the exporter's configuration says for a permit that has run out:
-    `reduce_only`, `halt` or `continue`. Until the first permit comes, nothing but reducing orders
-    is allowed, or what `on_expiry` says.
+    `on_expiry` overrides the exporter's configuration for an expired permit: `reduce_only`, `halt`
+    or `continue`. Until the first permit arrives, `on_expiry` decides; by default only reducing
+    orders are allowed.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class TradingGate:
         _forks.after_in_child(self, TradingGate._after_fork)
 
     def _begin(self) -> None:
-        """What a process has of its own."""
+        """Creates the state that each process has for itself."""
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._closed = False
@@ -167,24 +167,25 @@ class TradingGate:
         ).start()
         self._follower = Follower(self)
 
-    # What an engine asks
+    # Methods for the engine
 
     def allowed(self, *, reduces: bool = False) -> bool:
-        """Whether an order may go out now; `reduces` if it can only make a position smaller.
+        """Whether an order may be sent now. Set `reduces` if it can only reduce a position.
 
         Answered from memory, in a fraction of a microsecond. Cancels are always allowed.
         """
-        view = self._view
-        if time.monotonic() < view[0]:
-            return view[2] if reduces else view[1]
-        return view[4] if reduces else view[3]
+        # Unpacking the tuple is faster than reading its attributes.
+        valid_until, opens, may_reduce, expired_opens, expired_may_reduce = self._view
+        if time.monotonic() < valid_until:
+            return may_reduce if reduces else opens
+        return expired_may_reduce if reduces else expired_opens
 
     def wait(self, timeout: Optional[float] = 10.0) -> bool:
-        """Waits for a permit; whether there is one that holds, within so many seconds.
+        """Waits for a permit. Returns whether there is a valid one within `timeout` seconds.
 
-        For the start of an engine, aside from the order path: a permit comes some milliseconds
-        after the gate is made, and until then `allowed` says no. What the permit allows is another
-        question. None waits until it comes or the gate is closed.
+        For the start of an engine, outside the order path: the first permit arrives some
+        milliseconds after the gate is created, and until then `allowed` returns False. The permit
+        itself may still forbid trading. With None, waits until it arrives or the gate is closed.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or not self.expired, timeout)
@@ -192,33 +193,33 @@ class TradingGate:
 
     @property
     def state(self) -> TradingState:
-        """What the account may do now, expiry counted in."""
+        """The current trading state, taking expiry into account."""
         if self.allowed():
             return TradingState.ACTIVE
         return TradingState.REDUCING if self.allowed(reduces=True) else TradingState.HALTED
 
     @property
     def expired(self) -> bool:
-        """Whether there is no permit that holds."""
+        """Whether there is no valid permit."""
         return time.monotonic() >= self._view.valid_until
 
     @property
     def epoch(self) -> int:
-        """The number of changes of the state, as the newest permit says."""
+        """The epoch of the latch in the newest permit."""
         return self._epoch
 
     @property
     def causes(self) -> tuple[Mapping[str, Any], ...]:
-        """Why the account may not trade freely, as the newest permit says.
+        """The causes of the restriction, from the newest permit.
 
-        Each with everything that the exporter says of it: `id`, `kind`, `reason`, `account`, its
-        latch's `epoch`, and the body of the request that would release it.
+        Each has all fields from the exporter: `id`, `kind`, `reason`, `account`, the `epoch` of its
+        latch, and the body of the request that would release it.
         """
         return self._causes
 
     @property
     def known(self) -> Optional[bool]:
-        """Whether the exporter has heard of the account; None: it has not said."""
+        """Whether the exporter knows the account. None if there was no permit yet."""
         return self._is_known
 
     # Callbacks
@@ -226,13 +227,13 @@ class TradingGate:
     def on_halt(self, callback: Callable[[Halt], Any]) -> None:
         """Calls back when the state becomes more severe (reducing, halted).
 
-        A restriction that stands already is told at once.
+        If there is a restriction already, calls back immediately.
         """
         with self._lock:
             self._callbacks.append(("halt", callback))
             told = self._told
             if told is not None and told is not TradingState.ACTIVE:
-                # It stood before anybody was there to be told.
+                # The restriction is older than this callback.
                 self._put("halt", self._halt(told), [callback])
 
     def on_release(self, callback: Callable[[Halt], Any]) -> None:
@@ -242,8 +243,8 @@ class TradingGate:
     def on_reconcile(self, callback: Callable[[Reconcile], Any]) -> None:
         """Calls back with a directive to set the book to what the broker holds.
 
-        When the callback returns True, the exporter is told that it was carried out. What counts
-        is the engine's next snapshot.
+        If the callback returns True, the exporter is informed that the book was set. The drift
+        clears only with the engine's next snapshot.
         """
         with self._lock:
             self._callbacks.append(("reconcile", callback))
@@ -251,9 +252,9 @@ class TradingGate:
                 self._put("reconcile", directive, [callback])
 
     def on_state(self, callback: Callable[[TradingState], Any]) -> None:
-        """Calls back with the state at once, and whenever `state` changes.
+        """Calls back with the state immediately, and whenever `state` changes.
 
-        Other than `on_halt` and `on_release`, this counts a permit that runs out or comes back.
+        Unlike `on_halt` and `on_release`, this includes the expiry and the return of a permit.
         """
         with self._lock:
             self._callbacks.append(("state", callback))
@@ -261,11 +262,11 @@ class TradingGate:
             self._put("state", self._told_effective, [callback])
 
     def on_expired(self, callback: Callable[[TradingState], Any]) -> None:
-        """Calls back when a permit has run out, with the state that this leads to."""
+        """Calls back when a permit has expired, with the resulting state."""
         self._callbacks.append(("expired", callback))
 
     def close(self) -> None:
-        """Ends the background threads. Afterwards the permit runs out."""
+        """Ends the background threads. The permit then expires."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -280,14 +281,14 @@ class TradingGate:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # What the exporter tells
+    # Messages of the exporter
 
     def known_permit(self) -> tuple[int, float, float]:
-        """The epoch, the time at which the permit ends, and for how many seconds it was given."""
+        """The epoch, the monotonic time of expiry, and the validity in seconds."""
         return self._epoch, self._valid_until, self._valid_for
 
     def take_permit(self, permit: Mapping[str, Any], asked_at: float) -> None:
-        """A permit of the exporter, and the monotonic time before it was asked for."""
+        """Handles a permit, with the monotonic time before its request."""
         state, epoch = TradingState(permit["state"]), int(permit["epoch"])
         made_at = asked_at + int(permit.get("waited_ms") or 0) / 1000
         valid_for = int(permit["valid_for_ms"]) / 1000
@@ -297,7 +298,7 @@ class TradingGate:
                 self._complain(epoch)
                 return
             if epoch == self._epoch and made_at + valid_for < self._valid_until:
-                # The stream has brought a newer one meanwhile.
+                # The stream has sent a newer one meanwhile.
                 return
             self._epoch, self._causes = epoch, tuple(permit.get("causes") or ())
             self._valid_until, self._valid_for = made_at + valid_for, valid_for
@@ -313,11 +314,11 @@ class TradingGate:
                 self._tell_state()
             self._tell_effective()
             self._changed.notify_all()
-        # The thread of the callbacks waits for the end of the permit.
+        # The callback thread waits for the expiry of the permit.
         self._nudge()
 
     def take_directive(self, directive: Mapping[str, Any]) -> None:
-        """A reconcile directive of the exporter; the same one may come again."""
+        """Handles a reconcile directive, which may be repeated."""
         reconcile = Reconcile.of(directive)
         with self._lock:
             if reconcile.directive_id in self._directives:
@@ -328,7 +329,7 @@ class TradingGate:
             self._put("reconcile", reconcile)
 
     def _heard(self, word: str) -> None:
-        """An answer to events said what the account may do."""
+        """Handles the trading state in an answer to events."""
         state = TradingState(word)
         with self._lock:
             if self._known is None or not self._is_worse(state):
@@ -352,7 +353,7 @@ class TradingGate:
         return _View(self._valid_until, severity < 1, severity < 2, expired < 1, expired < 2)
 
     def _take_known(self, known: Any, at: float) -> None:
-        """An account that nobody has named may trade, and is told of once; under the lock."""
+        """Logs once that the account is unknown. Call it under the lock."""
         self._is_known = known if isinstance(known, bool) else None
         if self._is_known is not False:
             return
@@ -361,7 +362,7 @@ class TradingGate:
         if not self._told_unknown and at - self._unknown_since >= _UNKNOWN_SECONDS:
             self._told_unknown = True
             log.warning(
-                "the exporter has not heard of account %r yet: is it spelled as everywhere else?",
+                "the exporter does not know account %r yet: is it spelled correctly?",
                 self.client.account,
             )
 
@@ -369,7 +370,7 @@ class TradingGate:
         if time.monotonic() - self._complained_at >= _LOG_EVERY_SECONDS:
             self._complained_at = time.monotonic()
             log.warning(
-                "a permit of epoch %d comes after one of %d, and is ignored: has the exporter lost"
+                "a permit of epoch %d after one of epoch %d is ignored: has the exporter lost"
                 " its state?",
                 epoch,
                 self._epoch,
@@ -378,7 +379,7 @@ class TradingGate:
     # The callbacks
 
     def _tell_state(self) -> None:
-        """Queues what is to be told of the state; under the lock."""
+        """Queues the callbacks about the latch state. Call it under the lock."""
         known, told = self._known, self._told
         if known is None or known is told:
             return
@@ -389,7 +390,7 @@ class TradingGate:
             self._put("halt" if rises else "release", self._halt(known))
 
     def _tell_effective(self) -> None:
-        """Queues the state that holds, expiry counted in; under the lock."""
+        """Queues the callbacks about the effective state. Call it under the lock."""
         state = self.state
         if state is not self._told_effective:
             self._told_effective = state
@@ -399,13 +400,13 @@ class TradingGate:
         return Halt(self.client.account, state, self._epoch, self._causes)
 
     def _put(self, kind: str, value: Any, to: Optional[list[Callable[[Any], Any]]] = None) -> None:
-        """Queues a value for the callbacks that are there now, or for these."""
+        """Queues a value for the given callbacks, by default for all of its kind."""
         if to is None:
             to = [callback for wanted, callback in self._callbacks if wanted == kind]
         try:
             self._tasks.put_nowait((kind, value, to))
         except queue.Full:
-            log.error("%d callbacks wait: %s is not told", _CALLBACKS_MAX, kind)
+            log.error("%d callbacks are waiting: %s was dropped", _CALLBACKS_MAX, kind)
 
     def _nudge(self) -> None:
         if self._tasks.empty():
@@ -427,7 +428,7 @@ class TradingGate:
                 self._call(kind, callback, value)
 
     def _patience(self) -> float:
-        """Seconds until the clock alone changes something."""
+        """Seconds until time alone changes something."""
         now = time.monotonic()
         times = [60.0]
         if self._tell_by is not None:
@@ -460,7 +461,7 @@ class TradingGate:
             self.client.reconciled(directive.symbol, directive.directive_id)
 
     def _after_fork(self) -> None:
-        """The child has no threads: it asks for a permit of its own, and until then has none."""
+        """Starts new threads in the child of a fork, which has no permit at first."""
         if self._closed:
             return
         self._valid_until = 0.0

@@ -1,10 +1,10 @@
-"""Health of an engine's components, checked in the engine and told to the exporter.
+"""Health of an engine's components, checked in the engine and sent to the exporter.
 
-Input: functions. Output: states, here and as heartbeats. Invariants: a check that raises, returns
-something false or hangs is a failure; each check has a thread of its own, so that one that hangs
-blocks no other; one failure is degraded, three in a row unhealthy, two successes in a row healthy
-(other numbers, where the exporter is configured so).
-What has not been checked is unknown, and unknown is not healthy.
+Input: functions. Output: states, here and as heartbeats. Invariants: a check that raises, returns a
+false value or hangs has failed; each check has its own thread, so that a hanging one blocks no
+other; one failure is degraded, three in a row are unhealthy, two successes in a row healthy (or
+other numbers, as configured in the exporter). A component that was not checked is unknown, and
+unknown is not healthy.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .client import AnyClient, client_of
 
 log = logging.getLogger("trading_exporter")
 
-#: As the exporter has them by default: `health.failures`, `health.successes`.
+#: The exporter's defaults of `health.failures` and `health.successes`.
 _FAILURES = 3
 _SUCCESSES = 2
 
@@ -37,7 +37,7 @@ class HealthStatus(str, Enum):
 
 
 class ComponentType(str, Enum):
-    """The components that the exporter knows by name. Any other name is a plain string."""
+    """The components with a predefined name. Use a string for any other name."""
 
     BROKER = "broker"
     DATA_FEED = "data_feed"
@@ -46,7 +46,7 @@ class ComponentType(str, Enum):
     ENGINE = "engine"
 
 
-#: The components without which the system is unhealthy: the default of `health.critical`.
+#: The components that the system needs to be healthy: the default of `health.critical`.
 CRITICAL = frozenset({"broker", "data_feed", "engine"})
 
 Component = Union[ComponentType, str]
@@ -54,7 +54,7 @@ Component = Union[ComponentType, str]
 
 @dataclass(frozen=True)
 class ComponentHealth:
-    """One component as it stands."""
+    """The current health of a component."""
 
     component: str
     status: HealthStatus
@@ -62,33 +62,33 @@ class ComponentHealth:
     latency_seconds: Optional[float] = None
     consecutive_failures: int = 0
     consecutive_successes: int = 0
-    #: `time.time()` of the last result; None: there is none.
+    #: `time.time()` of the last result. None if there is none.
     checked_at: Optional[float] = None
 
     def is_healthy(self) -> bool:
-        """Whether it is healthy; unknown is not."""
+        """Whether it is healthy. Unknown is not."""
         return self.status is HealthStatus.HEALTHY
 
 
 @dataclass(frozen=True)
 class SystemHealth:
-    """All components, and what they add up to."""
+    """All components, and the health of the system."""
 
     status: HealthStatus
-    #: By name; a `ComponentType` finds its name.
+    #: By name. A `ComponentType` is also a valid key.
     components: dict[Any, ComponentHealth] = field(default_factory=dict)
 
     def is_healthy(self) -> bool:
-        """Whether every component is healthy; a system of which nothing is known is not."""
+        """Whether every component is healthy. A system without components is not."""
         return self.status is HealthStatus.HEALTHY
 
     def get_unhealthy_components(self) -> list[Any]:
-        """The components that are unhealthy: not those that are degraded or unknown."""
+        """The unhealthy components, without degraded and unknown ones."""
         return [n for n, c in self.components.items() if c.status is HealthStatus.UNHEALTHY]
 
 
 class _Check:
-    """One registered check: its function, its thread, its results."""
+    """A registered check: its function, its thread, its results."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class _Check:
         self.function = function
         self.interval = interval
         self.timeout = timeout
-        #: Failures in a row that make it unhealthy, successes that make it healthy again.
+        #: Consecutive failures until it is unhealthy, and successes until it is healthy again.
         self.needed = needed
         self.lock = threading.Lock()
         self.health = ComponentHealth(self.name, HealthStatus.UNKNOWN)
@@ -139,10 +139,10 @@ def _next_status(
 
 
 class HealthChecker:
-    """Runs checks, each at its own pace, and sends what they say as heartbeats.
+    """Runs checks, each at its own interval, and sends the results as heartbeats.
 
     `failures`, `successes` and `critical` are `health.failures`, `health.successes` and
-    `health.critical` of the exporter's configuration: give them here where they are others there.
+    `health.critical` of the exporter's configuration: pass them if they are not the defaults.
     """
 
     def __init__(
@@ -174,10 +174,10 @@ class HealthChecker:
         interval_seconds: Optional[float] = None,
         timeout_seconds: Optional[float] = None,
     ) -> None:
-        """Adds a check. It passes when the function returns something true.
+        """Adds a check. It passes if the function returns a true value.
 
-        It may return `(passed, message)`. A check that takes longer than `timeout_seconds` (its
-        interval, but at least one second and at most ten, if not given) has failed.
+        It may return `(passed, message)`. A check that takes longer than `timeout_seconds` has
+        failed. The default is its interval, but at least one second and at most ten.
         """
         interval = self._interval if interval_seconds is None else interval_seconds
         if not interval > 0:
@@ -193,7 +193,7 @@ class HealthChecker:
             self._watch(check, stop)
 
     def start(self) -> None:
-        """Begins to check."""
+        """Starts the checks."""
         with self._lock:
             if self._stop is not None:
                 return
@@ -203,14 +203,14 @@ class HealthChecker:
             self._watch(check, stop)
 
     def stop(self) -> None:
-        """Ends the checks. One that hangs is left behind: nothing can end it."""
+        """Stops the checks. A thread that hangs cannot be stopped, and is abandoned."""
         with self._lock:
             stop, self._stop = self._stop, None
         if stop is not None:
             stop.set()
 
     def get_system_health(self) -> SystemHealth:
-        """All components as they stand here and now, without asking anybody."""
+        """The current health of all components, without running a check."""
         with self._lock:
             checks = list(self._checks.values())
         components = {check.key: check.health for check in checks}
@@ -226,7 +226,7 @@ class HealthChecker:
         ).start()
 
     def _loop(self, check: _Check, stop: threading.Event) -> None:
-        """The watch of one check: it never runs the function itself, so it never hangs."""
+        """Supervises one check. It never runs the function itself, so it never hangs."""
         while not stop.is_set():
             began = time.monotonic()
             self._tell(check, self._judge(check))

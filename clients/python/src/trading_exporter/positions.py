@@ -1,9 +1,9 @@
-"""Positions in the shapes that engines and brokers' libraries have, as rows of a snapshot.
+"""Converts positions of engines and brokers' libraries to rows of a snapshot.
 
-Input: what a `get_positions()` returned: a mapping of symbols to quantities or rows, or a list of
+Input: the result of `get_positions()`: a mapping of symbols to quantities or rows, or a list of
 rows (dictionaries, `alpaca-py` positions, `ib_async` positions and portfolio items). Output: rows
-for the exporter. Invariants: quantities keep their sign and what the exporter holds of them; what
-is not understood is an error, never a flat position, and never left out.
+for the exporter. Invariants: quantities keep their sign and the exporter's precision; a value that
+is not understood is an error, never a flat position and never left out.
 """
 
 from __future__ import annotations
@@ -26,48 +26,48 @@ class PositionSource(Protocol):
     """A position store or a broker."""
 
     def get_positions(self) -> Any:
-        """What is held now, complete; it raises when that cannot be said."""
+        """All current positions. Raises if they cannot be determined."""
         ...
 
 
 class PositionsError(ValueError):
-    """What a source returned is no list of positions."""
+    """The result of a source is not a list of positions."""
 
 
 def rows(positions: Any) -> list[Row]:
     """The rows of a snapshot.
 
-    Raises `PositionsError` when anything in it is not understood: None too, which is what a
-    function returns that forgot its answer.
+    Raises `PositionsError` if anything in it is not understood. So is None, which a function
+    without a return statement returns.
     """
     if isinstance(positions, Mapping):
         return [_of_pair(symbol, value) for symbol, value in positions.items()]
     if isinstance(positions, Iterable) and not isinstance(positions, (str, bytes)):
         return [_of_row(value) for value in positions]
-    raise PositionsError(f"{type(positions).__name__} is no collection of positions")
+    raise PositionsError(f"{type(positions).__name__} is not a collection of positions")
 
 
 class Held(NamedTuple):
-    """What a source holds of one symbol."""
+    """The position of one symbol in a source."""
 
     #: Signed.
     quantity: Decimal
-    #: Quantity and average price as the source has them, in its own types; None without a row.
+    #: Quantity and average price in the types of the source. None without a row.
     raw_quantity: Any
     raw_average: Any
 
 
 def held(positions: Any, symbol: str) -> Held:
-    """What is held of a symbol.
+    """The position of a symbol.
 
-    Raises `PositionsError` when that is not understood, or when several rows are of that symbol.
+    Raises `PositionsError` if it is not understood, or if several rows have that symbol.
     """
     values = list(positions.items() if isinstance(positions, Mapping) else positions or ())
     found = [n for n, row in enumerate(rows(positions)) if row["symbol"] == symbol]
     if not found:
         return Held(Decimal(0), None, None)
     if len(found) > 1:
-        raise PositionsError(f"{len(found)} rows are of {symbol}")
+        raise PositionsError(f"{len(found)} rows have the symbol {symbol}")
     value = values[found[0]]
     if isinstance(positions, Mapping):
         value = value[1]
@@ -112,7 +112,7 @@ def _of_contract(value: Any, contract: Any) -> Row:
     if not is_missing(cost):
         multiplier = Decimal(str(_get(contract, ("multiplier",)) or "1"))
         if not multiplier.is_finite() or multiplier <= 0:
-            raise PositionsError(f"{symbol}: the multiplier {multiplier} is no positive number")
+            raise PositionsError(f"{symbol}: the multiplier {multiplier} is not a positive number")
         row["average_price"] = decimal_text(Decimal(decimal_text(cost)) / multiplier)
     _add_price(row, "market_price", _get(value, _MARKET))
     return row
@@ -127,7 +127,7 @@ def _get(value: Any, names: Iterable[str]) -> Any:
 
 
 def _signed(quantity: str, side: Any) -> str:
-    """`alpaca-py` and others give a side beside the quantity, signed or not."""
+    """`alpaca-py` and others have a side in addition to the quantity, which may be signed."""
     if side is None:
         return quantity
     word = identifier(side).rsplit(".", 1)[-1].lower()
@@ -143,7 +143,7 @@ def _add_price(row: Row, name: str, value: Any) -> None:
         try:
             row[name] = decimal_text(value)
         except TooSmallError:
-            # 0 would be no price either.
+            # 0 is not a price either.
             return
         except ValueError as error:
             raise PositionsError(f"{row['symbol']}: {name}: {error}") from error
@@ -160,7 +160,7 @@ def _is_number(value: Any) -> bool:
     try:
         position_text(value)
     except ValueError:
-        # NaN and infinities are numbers that went wrong: the caller says so.
+        # NaN and infinities are errors, which the caller reports.
         return isinstance(value, (int, float, Decimal, str))
     return True
 
@@ -175,7 +175,7 @@ def _symbol(value: Any) -> str:
 def snapshot(
     source: str, positions: Optional[list[Row]], error: Optional[str] = None
 ) -> dict[str, Any]:
-    """The fields of a `positions` event. Without positions it says that the fetch failed."""
+    """The fields of a `positions` event. Without positions it reports a failed fetch."""
     if positions is None:
         return {"source": source, "status": "failed", "error": error or "no answer"}
     return {"source": source, "positions": positions, "complete": True}

@@ -1,4 +1,4 @@
-"""Positions of brokers' own libraries: alpaca-py over HTTP, ib_async as objects."""
+"""Positions from brokers' libraries: alpaca-py over HTTP, ib_async as objects."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ POSITIONS = b"""[
 
 
 class Alpaca(BaseHTTPRequestHandler):
-    """The one path of Alpaca's API that is asked."""
+    """The only path of Alpaca's API that is used."""
 
     status = 200
 
@@ -74,7 +74,7 @@ def test_alpacas_own_client_is_a_broker(
     assert books["AAPL"]["broker_price"] == "186.629221"
     assert books["BTCUSD"]["broker_quantity"] == "0.123456789"
     Alpaca.status = 500
-    assert detector.check_drift() == [], "a broker that fails says nothing"
+    assert detector.check_drift() == [], "a failing broker reports nothing"
     books = {r["symbol"]: r for r in shared.get(f"/api/v1/positions?account={account}")}
     assert books["AAPL"]["broker_quantity"] == "-9"
     Alpaca.status = 200
@@ -83,7 +83,7 @@ def test_alpacas_own_client_is_a_broker(
     assert (drift.symbol, str(drift.quantity_drift)) == ("AAPL", "-91")
 
 
-def test_raw_data_of_alpaca_is_no_list(alpaca: TradingClient) -> None:
+def test_raw_data_of_alpaca_is_rejected(alpaca: TradingClient) -> None:
     class Raw:
         def get_all_positions(self) -> dict[str, Any]:
             return {"message": "forbidden."}
@@ -112,10 +112,10 @@ def test_positions_of_ib_async_have_prices_without_multiplier() -> None:
     ]
 
 
-def test_a_commission_that_ib_has_not_told_yet_costs_no_fill(
+def test_a_fill_without_a_commission_yet_is_reported(
     shared: Exporter, make: Callable[..., Client], account: str
 ) -> None:
-    """It says so with the largest double, and with its own unset values."""
+    """It reports the largest double, or its own unset values."""
     report = CommissionReport()
     report.commission = report.realizedPNL = UNSET_DOUBLE
     client = make(shared.url)
@@ -125,7 +125,7 @@ def test_a_commission_that_ib_has_not_told_yet_costs_no_fill(
     assert client.flush(SOON)
     assert shared.counters(account)["filled"] == 1
     assert shared.fees(account) == {}
-    # And then it comes: the same fill is reported once more, with it.
+    # When it is known, the same fill is reported again with it.
     monitor.record_fill("7", 600.0, 10.0, fill_id="1", fee=1.05, fee_currency="USD")
     assert client.flush(SOON)
     assert shared.fees(account) == {("SPY", "USD"): 1.05}

@@ -37,7 +37,7 @@ def webhook(url: str, token: str) -> Webhook:
 
 
 def message(kind: RPCMessageType, trade_id: int, **fields: Any) -> dict[str, Any]:
-    """What freqtrade's bot gives to its notifiers."""
+    """The messages of freqtrade's bot to its notifiers."""
     return {
         "type": kind,
         "trade_id": trade_id,
@@ -89,7 +89,7 @@ def test_freqtrades_webhook_posts_orders(
     hook.send_msg({"type": kinds.STARTUP, "status": "running"})
     for trade in (1, 2, 3):
         hook.send_msg(message(kinds.ENTRY, trade))
-        # Freqtrade sends again after a timeout.
+        # Freqtrade retries after a timeout.
         hook.send_msg(message(kinds.ENTRY, trade))
     for trade in (1, 2):
         hook.send_msg(message(kinds.ENTRY_FILL, trade, open_rate=2452.0))
@@ -111,7 +111,7 @@ def test_freqtrades_webhook_posts_orders(
     assert (engine["component"], engine["status"]) == ("engine", "degraded")
 
 
-def test_a_wrong_token_is_told_by_freqtrade(
+def test_freqtrade_reports_a_wrong_token(
     guarded: Exporter, caplog: pytest.LogCaptureFixture
 ) -> None:
     for token in ("wrong", "reader"):
@@ -120,14 +120,14 @@ def test_a_wrong_token_is_told_by_freqtrade(
         assert ("401" if token == "wrong" else "403") in caplog.text
 
 
-def test_the_token_in_a_url_is_for_events_alone(guarded: Exporter) -> None:
+def test_the_token_in_a_url_is_only_for_events(guarded: Exporter) -> None:
     url = f"{guarded.url}/api/v1/permit"
     assert requests.get(url, auth=("freqtrade", "reader"), timeout=SOON).status_code == 401
     bearer = {"Authorization": "Bearer reader"}
     assert requests.get(url, headers=bearer, timeout=SOON).status_code == 200
 
 
-def test_the_configuration_is_one_that_freqtrade_takes() -> None:
+def test_freqtrade_accepts_the_configuration() -> None:
     config = json.loads(CONFIG.read_text())
     minimal = {
         "max_open_trades": 1,
@@ -240,9 +240,7 @@ def confirm(strategy: Dip) -> bool:
 
 
 @pytest.mark.usefixtures("trades")
-def test_a_strategy_reports_what_freqtrade_did(
-    strategy: Any, shared: Exporter, account: str
-) -> None:
+def test_a_strategy_reports_orders(strategy: Any, shared: Exporter, account: str) -> None:
     filled, cancelled, gone = a_trade("A/USDT"), a_trade("B/USDT"), a_trade("C/USDT")
     entry = an_order(filled, "1", "buy", 10.0, 100.0)
     partly = an_order(cancelled, "1", "buy", 10.0, 50.0)
@@ -264,7 +262,7 @@ def test_a_strategy_reports_what_freqtrade_did(
     filled.is_open = False
     Trade.commit()
     strategy.bot_loop_start(NOW)
-    # A bot that was started again says it all once more.
+    # A restarted bot reports everything again.
     again = Reporter({"url": shared.url, "account": account}, "Dip")
     for trade in (filled, cancelled):
         for order in trade.orders:
@@ -284,7 +282,8 @@ def test_a_strategy_reports_what_freqtrade_did(
     assert strategy.exporter.client.stats().rejected == again.client.stats().rejected == 0
 
 
-#: Amounts and averages as floats make them: more decimals than the exporter holds, and few digits.
+#: Amounts and averages as floats: some with more decimals than the exporter has, some with few
+#: digits.
 ODD = [
     (0.5, 3000.25),
     (1e6, 9.876543209876543e-06),
@@ -296,7 +295,7 @@ ODD = [
 
 @pytest.mark.usefixtures("trades")
 @pytest.mark.parametrize(("amount", "rate"), ODD)
-def test_the_book_is_there_whatever_the_floats_are(
+def test_positions_are_reported_for_any_floats(
     strategy: Any, shared: Exporter, account: str, amount: float, rate: float
 ) -> None:
     for pair, held, average in (("BTC/USDT", 0.001, 60000.0), ("PEPE/USDT", amount, rate)):
@@ -313,10 +312,10 @@ def test_the_book_is_there_whatever_the_floats_are(
 
 
 @pytest.mark.usefixtures("trades")
-def test_fees_are_told_where_it_is_clear_whose_they_are(
+def test_fees_are_reported_if_their_order_is_clear(
     strategy: Any, shared: Exporter, account: str
 ) -> None:
-    """One that is taken in the coin; one in another coin; two entries that share one."""
+    """A fee in the base coin, a fee in another coin, and two entries that share a fee."""
     coin, other, twice = a_trade("A/USDT"), a_trade("B/USDT"), a_trade("C/USDT")
     for trade in (coin, other, twice):
         entries = [an_order(trade, "1", "buy", 10.0, 100.0)]
@@ -337,7 +336,7 @@ def test_fees_are_told_where_it_is_clear_whose_they_are(
 
 
 @pytest.mark.usefixtures("trades")
-def test_a_fee_that_comes_later_is_added_by_a_bot_that_starts_again(
+def test_a_later_fee_is_added_after_a_restart(
     strategy: Any, shared: Exporter, account: str
 ) -> None:
     trade = a_trade("A/USDT")
@@ -358,7 +357,7 @@ def test_a_fee_that_comes_later_is_added_by_a_bot_that_starts_again(
     assert shared.counters(account)["fills"] == 1
 
 
-def test_entries_are_held_back_and_exits_are_not(
+def test_entries_are_blocked_and_exits_are_not(
     strategy: Any, shared: Exporter, account: str
 ) -> None:
     until(lambda: confirm(strategy))

@@ -1,4 +1,4 @@
-"""The LEAN base, with objects of the shape of LEAN's. mypy checks it against LEAN's own stubs."""
+"""The LEAN base class, with objects shaped like LEAN's. mypy checks it against LEAN's stubs."""
 
 from __future__ import annotations
 

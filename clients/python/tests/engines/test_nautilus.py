@@ -39,7 +39,7 @@ class ChaosConfig(StrategyConfig, frozen=True):
 
 
 class Chaos(Strategy):
-    """Every kind of order, cancels, changes, and what the engine and the venue refuse."""
+    """All kinds of orders, cancels, changes, and rejections by the engine and the venue."""
 
     def __init__(self, instruments: list[Any]) -> None:
         super().__init__(ChaosConfig())
@@ -81,7 +81,7 @@ class Chaos(Strategy):
         if kind == "ioc":
             return self.order_factory.limit(price=near, time_in_force=TimeInForce.IOC, **common)
         if kind == "denied":
-            # More decimals than the instrument has: nautilus' own risk engine denies it.
+            # It has more decimals than the instrument, so nautilus' own risk engine denies it.
             return self.order_factory.limit(price=Price(near.as_double(), 6), **common)
         if kind == "gtd":
             expires = self.clock.utc_now() + self.clock_step()
@@ -140,7 +140,7 @@ def engine() -> Any:
     made.dispose()
 
 
-def test_the_exporters_counters_are_the_engines_own(
+def test_the_exporters_counters_equal_the_engines(
     engine: Any, shared: Exporter, make: Callable[..., Client], account: str
 ) -> None:
     backtest, instruments = engine
@@ -196,7 +196,7 @@ def test_the_exporters_counters_are_the_engines_own(
     assert by_reason["post_only"] == counters["rejected"]
 
 
-def test_a_halt_becomes_the_risk_engines_own(
+def test_a_halt_reaches_the_risk_engine(
     engine: Any, shared: Exporter, make: Callable[..., Client], account: str
 ) -> None:
     backtest, instruments = engine

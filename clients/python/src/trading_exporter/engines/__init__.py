@@ -1,1 +1,1 @@
-"""Ready pieces for engines. Each module needs its engine; importing this package needs none."""
+"""Integrations for engines. Each module needs its engine; importing this package needs none."""

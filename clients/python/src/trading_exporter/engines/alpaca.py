@@ -3,8 +3,8 @@
     broker = AlpacaPositions(TradingClient(key, secret, paper=True))
     DriftDetector(position_store, broker, client=client)
 
-Input: a `TradingClient`. Output: what it holds. Invariant: what the API does not answer is an
-error, never flat. Give the process that posts this side a key that may read alone, if you can.
+Input: a `TradingClient`. Output: its positions. Invariant: a failed request is an error, never a
+flat position. If possible, use a read-only key in the process that posts this side.
 """
 
 from __future__ import annotations
@@ -25,5 +25,5 @@ class AlpacaPositions:
         """The open positions: quantities signed, with average and current prices."""
         positions = self._client.get_all_positions()
         if not isinstance(positions, list):
-            raise TypeError(f"Alpaca answered {type(positions).__name__}, no list of positions")
+            raise TypeError(f"Alpaca answered {type(positions).__name__}, not a list of positions")
         return positions

@@ -1,16 +1,17 @@
-"""Freqtrade: a strategy mix-in that reports orders, and holds entries back when trading is halted.
+"""Freqtrade: a strategy mix-in that reports orders, and blocks entries while trading is halted.
 
     class MyStrategy(ExporterMixin, IStrategy): ...
 
-The configuration of the bot says where the exporter is; `FREQTRADE__TRADING_EXPORTER__TOKEN` in the
-environment sets the token:
+The configuration of the bot has the address of the exporter; `FREQTRADE__TRADING_EXPORTER__TOKEN`
+in the environment sets the token:
 
     "trading_exporter": {"url": "http://127.0.0.1:10471", "account": "freqtrade"}
 
 Input: freqtrade's callbacks and its orders in the database. Output: events, local positions.
-Invariants: the bot's loop never waits for the exporter, and nothing raised here reaches it; an
-order is reported with ids made of the exchange's own, so what a restarted bot says again does not
-count twice; a backtest reports nothing. An order's fills are reported as one, when it has ended.
+Invariants: the bot's loop never waits for the exporter, and no exception from here reaches it; an
+order is reported with ids derived from the exchange's, so that a restarted bot's repeated reports
+do not count twice; a backtest reports nothing. The fills of an order are reported as one, when it
+has ended.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ _ENDED_MAX = 10_000
 
 
 class ExporterMixin(_Base):
-    """Stands before `IStrategy` among the bases of a strategy."""
+    """Put it before `IStrategy` in the bases of a strategy."""
 
     exporter: Optional[Reporter] = None
 
     def bot_start(self, **kwargs: Any) -> None:
-        """Begins to report, in a bot that trades or pretends to."""
+        """Starts reporting, in a bot that trades live or in dry-run mode."""
         super().bot_start(**kwargs)
         try:
             if str(getattr(self.config["runmode"], "value", "")) in _RUN_MODES:
@@ -51,18 +52,18 @@ class ExporterMixin(_Base):
                     self.config.get("trading_exporter") or {}, self.get_strategy_name()
                 )
         except Exception:
-            log.exception("the exporter is not told anything")
+            log.exception("reporting to the exporter could not start")
 
     def bot_loop_start(self, current_time: datetime, **kwargs: Any) -> None:
-        """Reports what changed since the last turn of the loop."""
+        """Reports changes since the last iteration of the loop."""
         super().bot_loop_start(current_time, **kwargs)
         if self.exporter is not None:
             self.exporter.turn()
 
     def confirm_trade_entry(self, *args: Any, **kwargs: Any) -> bool:
-        """Holds an entry back while the permit does not allow it. Exits are never held back."""
+        """Blocks an entry while the permit does not allow it. Exits are never blocked."""
         if self.exporter is not None and not self.exporter.gate.allowed():
-            log.warning("an entry is held back: %s", self.exporter.gate.state.value)
+            log.warning("an entry is blocked: %s", self.exporter.gate.state.value)
             return False
         return super().confirm_trade_entry(*args, **kwargs)
 
@@ -76,7 +77,7 @@ class ExporterMixin(_Base):
 
 
 class Reporter:
-    """What the mix-in knows of orders."""
+    """The mix-in's state of orders."""
 
     def __init__(self, settings: dict[str, Any], strategy: str) -> None:
         self.client = Client(
@@ -92,19 +93,19 @@ class Reporter:
         self._ended: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def close(self) -> None:
-        """Delivers what waits, and ends."""
+        """Delivers waiting events, and ends."""
         self.gate.close()
         self.client.close()
 
     def safely(self, function: Any, *arguments: Any) -> None:
-        """Calls something; a failure is logged, and the bot goes on."""
+        """Calls a function. Logs a failure, and the bot continues."""
         try:
             function(*arguments)
         except Exception:
             log.exception("%s failed", getattr(function, "__name__", "a report"))
 
     def turn(self) -> None:
-        """One turn of the bot's loop."""
+        """One iteration of the bot's loop."""
         self.safely(self._orders)
         self.safely(self._positions)
 
@@ -123,7 +124,7 @@ class Reporter:
                 self.report(found._trade_live, found)
 
     def report(self, trade: Trade, order: Order) -> None:
-        """Reports what is new of one order."""
+        """Reports changes of one order."""
         key = (order.ft_pair, order.order_id)
         if key in self._ended:
             return
@@ -161,7 +162,7 @@ class Reporter:
                 fee=fee,
                 fee_currency=currency,
                 time_ns=at,
-                # Freqtrade may learn of a fee later: what a restarted bot says then adds it.
+                # Freqtrade may learn the fee later: the report of a restarted bot then adds it.
                 event_id=f"{order.ft_pair}:{order.order_id}:{told}",
                 **common,
             )
@@ -197,7 +198,7 @@ class Reporter:
             self._ended.popitem(last=False)
 
     def _positions(self) -> None:
-        """What the bot believes that it holds."""
+        """The bot's own positions."""
         from freqtrade.persistence import Trade
 
         held = [
@@ -217,10 +218,10 @@ class Reporter:
 
 
 def _fee(trade: Trade, order: Order) -> tuple[Optional[float], Optional[str]]:
-    """What an order cost, and in what, as far as freqtrade knows it for this order.
+    """The fee of an order and its currency, as far as freqtrade knows them.
 
-    It keeps a fee that was taken in the coin itself with its order, and any other with the trade,
-    for one order of each side: where a side has several, whose it is cannot be told.
+    Freqtrade stores a fee in the base coin with its order, and any other fee with the trade, one
+    for each side: if a side has several orders, the fee cannot be assigned to one of them.
     """
     if order.ft_fee_base:
         return order.ft_fee_base, trade.safe_base_currency
@@ -232,7 +233,7 @@ def _fee(trade: Trade, order: Order) -> tuple[Optional[float], Optional[str]]:
         if is_entry
         else (trade.fee_close_cost, trade.fee_close_currency)
     )
-    # Without a currency it is an estimate of freqtrade's.
+    # Without a currency it is freqtrade's estimate.
     return (fee, currency) if currency and len(alike) == 1 else (None, None)
 
 

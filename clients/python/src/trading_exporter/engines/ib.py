@@ -3,8 +3,8 @@
     broker = IbPositions(ib, account="DU1234567")
     DriftDetector(position_store, broker, client=client)
 
-Input: a connected `IB`. Output: what TWS or the gateway said last. Invariant: without a connection
-it is an error, never flat. Average costs are divided by the multiplier of their contract.
+Input: a connected `IB`. Output: the last positions from TWS or the gateway. Invariant: without a
+connection it raises, and is never flat. Average costs are divided by the contract's multiplier.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class IbPositions:
-    """A broker for :class:`DriftDetector`; without an `account`, all of the login's together."""
+    """A broker for :class:`DriftDetector`. Without `account`, all accounts of the login."""
 
     def __init__(self, ib: IB, account: str = "") -> None:
         self._ib = ib
         self._account = account
 
     def get_positions(self) -> list[Any]:
-        """The positions as `ib_async` holds them."""
+        """The positions in `ib_async`."""
         if not self._ib.isConnected():
             raise ConnectionError("ib_async is not connected")
         return list(self._ib.positions(self._account))

@@ -5,12 +5,12 @@
             self.start_exporter("http://127.0.0.1:10471", account="lean")
             ...
 
-LEAN allows one base with .NET behind it and no other beside it, so this is that base and not a
-mix-in beside `QCAlgorithm`. An algorithm that cannot change its base uses :class:`LeanReporter`.
+A Python class can have only one .NET base class, so this is a base class and not a mix-in for
+`QCAlgorithm`. An algorithm that cannot change its base class uses :class:`LeanReporter`.
 
-Input: LEAN's order events and holdings. Output: events. Invariant: nothing raised here reaches the
-algorithm. It is checked against the published type stubs of LEAN and tried with objects of their
-shape; LEAN itself is a .NET program, which the checks of this repository do not run.
+Input: LEAN's order events and holdings. Output: events. Invariant: no exception from here reaches
+the algorithm. It is checked against LEAN's published type stubs and tested with objects of the same
+shape. LEAN itself is a .NET program, which the checks of this repository do not run.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class LeanReporter:
         self.gate = TradingGate(client=client)
 
     def on_order_event(self, event: OrderEvent) -> None:
-        """To be called with every order event of the algorithm."""
+        """Call it with every order event of the algorithm."""
         try:
             self._report(event)
             self.report_positions()
@@ -46,7 +46,7 @@ class LeanReporter:
             log.exception("an order event was not reported")
 
     def report_positions(self) -> None:
-        """Reports what the algorithm holds."""
+        """Reports the positions of the algorithm."""
         rows = [
             {
                 "symbol": str(holding.symbol.value),
@@ -63,7 +63,7 @@ class LeanReporter:
         self.client.send("positions", fields, key=("positions", "local"))
 
     def close(self) -> None:
-        """Delivers what waits, and ends."""
+        """Delivers waiting events, and ends."""
         self.gate.close()
         self.client.close()
 
@@ -110,34 +110,34 @@ class LeanReporter:
         )
 
     def expected_price(self, event: OrderEvent) -> Optional[float]:
-        """The price expected of an order when it was sent: the last one of its security."""
+        """The expected price of an order when it was sent: the last price of its security."""
         price = self.algorithm.securities[event.symbol].price
         return price if price > 0 else None
 
 
 class ExporterAlgorithm(QCAlgorithm):
-    """A `QCAlgorithm` that reports. Without :meth:`start_exporter` it is one and nothing else."""
+    """A `QCAlgorithm` that reports. Without :meth:`start_exporter` it adds nothing."""
 
     exporter: Optional[LeanReporter] = None
 
     def start_exporter(
         self, url: str = DEFAULT_URL, token: Optional[str] = None, account: str = "lean"
     ) -> None:
-        """Begins to report; to be called in `initialize`. A backtest reports nothing."""
+        """Starts reporting. Call it in `initialize`. A backtest reports nothing."""
         if self.live_mode:
             self.exporter = LeanReporter(self, Client(url, token=token, account=account))
 
     def trading_allowed(self, *, reduces: bool = False) -> bool:
-        """Whether an order may go out now; a backtest is always allowed."""
+        """Whether an order may be sent now. Always True in a backtest."""
         return self.exporter is None or self.exporter.gate.allowed(reduces=reduces)
 
     def on_order_event(self, order_event: OrderEvent) -> None:
-        """Reports; an algorithm that has its own calls `super().on_order_event(order_event)`."""
+        """Reports the event. If you override it, call `super().on_order_event(order_event)`."""
         if self.exporter is not None:
             self.exporter.on_order_event(order_event)
 
     def on_end_of_algorithm(self) -> None:
-        """Delivers what waits."""
+        """Delivers waiting events."""
         if self.exporter is not None:
             self.exporter.close()
 

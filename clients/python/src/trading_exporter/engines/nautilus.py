@@ -1,13 +1,13 @@
-"""NautilusTrader: an actor that forwards order and position events, and a tie to its risk engine.
+"""NautilusTrader: an actor that forwards order and position events, and a link to its risk engine.
 
     actor = ExporterActor(ExporterActorConfig(url="http://127.0.0.1:10471", account="paper"))
     node.trader.add_actor(actor)
     obey(actor.gate, node.kernel.risk_engine, node.get_event_loop().call_soon_threadsafe)
 
 Input: events of the message bus. Output: events of the exporter, with nautilus' own event ids and
-times. Invariants: an event that the actor does not know changes nothing; a failure in here never
-reaches the engine. Orders that the engine invents to align itself with a venue are sent as
-synthetic: they move positions and stay out of every quality figure.
+times. Invariants: unknown events are ignored; a failure here never reaches the engine. Orders that
+the engine generates to reconcile with a venue are sent as synthetic: they change positions and are
+not in any quality figure.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ _STATES = {
 
 
 class ExporterActorConfig(ActorConfig, frozen=True):
-    """Where the exporter is. The token comes from the environment, never from a configuration."""
+    """The address of the exporter. The token comes from the environment, never from here."""
 
     url: str = DEFAULT_URL
     account: str = "default"
     token_variable: str = "TRADING_EXPORTER_TOKEN"  # noqa: S105
-    #: Whether a permit is kept, for :func:`obey`.
+    #: Whether to keep a permit, for :func:`obey`.
     permit: bool = True
 
 
 class ExporterActor(Actor):
-    """Forwards what happens on the message bus.
+    """Forwards events of the message bus.
 
-    `client` may be given; else one is made of the configuration, and closed with the actor.
+    Without `client`, one is created from the configuration and closed with the actor.
     """
 
     def __init__(
@@ -84,9 +84,9 @@ class ExporterActor(Actor):
         }
 
     def expected_price(self, order: Any) -> Optional[Decimal]:
-        """The price that the engine expected of an order when it sent it: the mid of the moment.
+        """The expected price of an order when it was sent: the current mid.
 
-        Override it where the strategy knows better. None: slippage has no sample.
+        Override it if the strategy has a better price. None: slippage has no sample.
         """
         quote = self.cache.quote_tick(order.instrument_id)
         if quote is not None:
@@ -95,7 +95,7 @@ class ExporterActor(Actor):
         trade = self.cache.trade_tick(order.instrument_id)
         return trade.price.as_decimal() if trade is not None else None
 
-    # The life of the actor
+    # Lifecycle
 
     def on_start(self) -> None:
         """Subscribes to all strategies."""
@@ -103,13 +103,13 @@ class ExporterActor(Actor):
         self.msgbus.subscribe(topic="events.position.*", handler=self._on_position)
 
     def on_stop(self) -> None:
-        """Unsubscribes, and delivers what waits."""
+        """Unsubscribes, and delivers waiting events."""
         self.msgbus.unsubscribe(topic="events.order.*", handler=self._on_order)
         self.msgbus.unsubscribe(topic="events.position.*", handler=self._on_position)
         self.client.flush()
 
     def on_dispose(self) -> None:
-        """Ends what it began."""
+        """Closes what it created."""
         if self.gate is not None:
             self.gate.close()
         if self._owns_client:
@@ -126,7 +126,7 @@ class ExporterActor(Actor):
             log.exception("%s was not forwarded", type(event).__name__)
 
     def _on_position(self, event: Any) -> None:
-        """Any change of a position: the newest snapshot of all of them counts."""
+        """Handles a change of any position: reports a snapshot of all positions."""
         try:
             rows = [
                 {
@@ -239,9 +239,9 @@ def obey(
     risk_engine: Any,
     call: Callable[..., Any] = lambda function, *arguments: function(*arguments),
 ) -> None:
-    """Gives what the gate says to nautilus' risk engine, which then denies orders itself.
+    """Passes the gate's state to nautilus' risk engine, which then denies orders itself.
 
-    `call` runs a function in the thread of the engine: in a live node,
+    `call` runs a function in the engine's thread: in a live node,
     `node.get_event_loop().call_soon_threadsafe`. Cancels are always allowed.
     """
 
