@@ -1,4 +1,4 @@
-# Short names for what is done often; `just` lists them. Nothing here that tests/run does not do.
+# Short names for common tasks; `just` lists them. tests/run does everything without just.
 
 # List the recipes.
 default:
@@ -28,23 +28,23 @@ lint:
 test NAME="":
     cargo test {{ NAME }}
 
-# Accept changed golden files, after reading the difference.
+# Accept changed golden files. Read the difference first.
 golden:
     INSTA_UPDATE=always cargo test
 
-# Measure the speed, all of it or some rows, against the limit and against others.
+# Run the benchmarks, all or some topics, against limits and alternatives.
 bench *ROWS:
     cargo bench --bench speed -- {{ ROWS }}
 
-# Measure how fast a journal is replayed, in how much memory, and what a snapshot costs.
+# Measure time and memory of a replay of a journal, and the cost of a snapshot.
 bench-replay EVENTS="5000000":
     cargo bench --bench speed -- replay {{ EVENTS }}
 
-# Draw the dashboards into target/panels/*.png, with what a real Prometheus answers.
+# Draw the dashboards into target/panels/*.png, with the answers of a real Prometheus.
 panels:
     tests/run panels
 
-# Make grafana/dashboards/*.json anew.
+# Generate grafana/dashboards/*.json.
 dashboards:
     .cache/venv/bin/python grafana/generate.py
 

@@ -1,4 +1,4 @@
-"""The whole alert path on loopback: exporter, Prometheus, Alertmanager, and what stands for Discord.
+"""The whole alert path on loopback: exporter, Prometheus, Alertmanager, and a fake Discord.
 
 usage: alert_path.py EXPORTER
 
@@ -54,7 +54,7 @@ def free_ports(count):
 
 
 def call(url, *, body=None, bearer=None):
-    """An answer as JSON, or as text if it is none."""
+    """An answer as JSON, or as text if it is not JSON."""
     headers = {"Content-Type": "application/json"}
     if bearer:
         headers["Authorization"] = f"Bearer {token(bearer)}"
@@ -66,7 +66,7 @@ def call(url, *, body=None, bearer=None):
 
 
 def wait_for(what, seconds, ask):
-    """The first answer of `ask` that is one, within a deadline; and how long it took."""
+    """The first non-empty answer of `ask` within a deadline, and the time that it took."""
     began = time.monotonic()
     last = None
     while time.monotonic() - began < seconds:
@@ -86,12 +86,12 @@ def wait_for(what, seconds, ask):
 
 
 def units(text):
-    """Characters as Discord counts them at most: UTF-16 units."""
+    """The length as Discord counts it at most: in UTF-16 code units."""
     return len(text.encode("utf-16-le")) // 2
 
 
 class Discord:
-    """Takes what Alertmanager sends to a webhook of Discord, and refuses what Discord refuses."""
+    """A fake Discord webhook with Discord's limits."""
 
     def __init__(self):
         self.messages, self.refused = [], []
@@ -115,13 +115,13 @@ class Discord:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def told(self, title, *texts):
-        """The messages with that title that hold these texts."""
+        """The messages with this title that contain these texts."""
         plain = [(t.replace("\\", ""), m.replace("\\", "")) for t, m in list(self.messages)]
         return [m for t, m in plain if re.fullmatch(title, t) and all(text in m for text in texts)]
 
 
 class Stack:
-    """The servers, below one directory."""
+    """The servers, in one directory."""
 
     def __init__(self, directory, exporter):
         self.directory, self.binary = directory, exporter
@@ -146,7 +146,7 @@ class Stack:
         (self.directory / "exporter.yml").write_text(
             "alerting: {halt_on: [PositionDriftCritical, FillRatioLowCritical]}\n"
             "tokens:\n" + "\n".join(tokens), encoding="utf-8")
-        # To let another alert halt: name it, print the rules, and let the first route take it.
+        # To make another alert halt: name it, print the rules, and add it to the first route.
         subprocess.run([self.binary, "rules", "--config.file=exporter.yml", "--output.dir=alerts"],
                        cwd=self.directory, check=True, stdout=subprocess.DEVNULL)
         self.rewrite(
@@ -237,12 +237,12 @@ def books(account, local, broker, price):
         return {"type": "positions", "account": account, "source": source,
                 "time": at.isoformat(), "positions": [row]}
 
-    # The engine's list is the newer one: the broker's needs no further word of the engine.
+    # The engine's list is newer, so the broker's list need not wait for another event of the engine.
     return snapshot("local", local, now), snapshot("broker", broker, now - timedelta(seconds=1))
 
 
 def drift(stack, account, local, broker, price):
-    """Brings a drift about; the trading state in the answer that brought it."""
+    """Causes a drift. Returns the trading state in the answer."""
     ours, theirs = books(account, local, broker, price)
     stack.post([ours], "engine")
     return stack.post([theirs], "witness")["states"][account]
@@ -286,7 +286,7 @@ def halts(stack):
 
 
 def messages(stack):
-    """What people are told."""
+    """The messages to people."""
     told = stack.discord.told
     wait_for("Discord: critical drift", 60, lambda: told(
         "CRITICAL PositionDrift: drifted", "quantity_mismatch", "Local 100 and broker 88 differ by 12",
@@ -314,7 +314,7 @@ def messages(stack):
 
 
 def crowd(stack):
-    """A hundred alerts of one group, with names as long as they may be; then half of them end."""
+    """A hundred alerts in one group, with names of maximum length. Then half of them end."""
     account = "\u4e2d" * 42
     host = "https://" + "monitoring." * 20 + "example.com"
 
@@ -345,12 +345,12 @@ def crowd(stack):
 
 
 def unsent(stack):
-    """Discord refused nothing, and Alertmanager gave nothing up."""
+    """Checks that the fake Discord rejected nothing, and Alertmanager dropped nothing."""
     expect(not stack.discord.refused, "no message was longer than Discord takes")
     metrics = call(f"{stack.alertmanager}/metrics")
 
     def counted(name):
-        # One that never failed has no series of its own.
+        # A receiver that never failed has no series.
         found = re.findall(rf'^alertmanager_{name}_total\{{integration="discord"[^}}]*\}} (\S+)', metrics, re.M)
         return sum(float(n) for n in found)
 
@@ -360,8 +360,8 @@ def unsent(stack):
 
 
 def release(stack):
-    """Somebody releases what the alerts halted, with the bodies that the permit has ready."""
-    # Of the symbol and of the account; each release makes the epoch of the next.
+    """Releases the halts of the alerts, with the bodies from the permit."""
+    # The halts of the symbol and of the account. Each release returns the epoch for the next.
     for _ in stack.permit("unfilled")["causes"]:
         body = {**stack.permit("unfilled")["causes"][0]["release"], "actor": "jo", "reason": "checked"}
         call(f"{stack.exporter}/api/v1/halts/release", body=body, bearer="desk")
@@ -377,7 +377,7 @@ def watchdog(stack):
 
 
 def death(stack):
-    """The exporter is killed: people are told, nothing is released, and the halts stand after it."""
+    """Kills the exporter: a message is sent, nothing is released, and halts remain after a restart."""
     accounts = ("drifted", "unfilled", "moderate")
     before = {account: stack.permit(account) for account in accounts}
     stack.processes["exporter"].send_signal(signal.SIGKILL)

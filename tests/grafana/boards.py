@@ -1,4 +1,4 @@
-"""The dashboards as Grafana reads them: panels, queries, variables put in."""
+"""Reads dashboards like Grafana: panels, queries, and substitution of variables."""
 
 import json
 import re
@@ -7,14 +7,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "grafana" / "dashboards"
-# The time between two points, which is that of two scrapes here, and `$__rate_interval` for it.
+# The interval between two points, equal to that of scrapes, and the resulting `$__rate_interval`.
 STEP_SECONDS = 2
 RATE_SECONDS = 10
 
 
 @dataclass(frozen=True)
 class Query:
-    """A query of a panel, or an annotation, before variables are put in."""
+    """A query of a panel or an annotation, before substitution of variables."""
 
     board: str
     panel: str
@@ -31,7 +31,7 @@ def load():
 
 
 def panels(document):
-    """The panels that show something, those of collapsed rows among them."""
+    """All panels except rows, including those in collapsed rows."""
     for panel in document["panels"]:
         if panel["type"] == "row":
             yield from panel["panels"]
@@ -61,7 +61,7 @@ def variables(document):
 
 
 def chosen(document, choices=None):
-    """The value of each variable as it goes into a query: a choice, else the first one."""
+    """The value of each variable in a query: the selected one, otherwise the first one."""
     values = {}
     for name, variable in variables(document).items():
         current = variable.get("current", {}).get("value")
@@ -75,12 +75,12 @@ def chosen(document, choices=None):
 
 
 def escaped(value):
-    """A value of a multi variable, as the Prometheus data source puts it into a matcher."""
+    """The value of a multi-value variable, as the Prometheus data source escapes it."""
     return re.sub(r"[$^*{}\[\]+?.()|]", r"\\\\\g<0>", value.replace("\\", "\\\\\\\\"))
 
 
 def put_in(text, values, range_seconds):
-    """The query with every variable replaced; fails on one that nobody declared."""
+    """The query with every variable replaced. Fails for an undeclared variable."""
     known = {
         "__rate_interval": f"{RATE_SECONDS}s",
         "__interval": f"{STEP_SECONDS}s",

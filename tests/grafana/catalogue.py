@@ -9,19 +9,19 @@ from dataclasses import dataclass
 
 from boards import ROOT
 
-# Labels that Prometheus puts on what it scrapes.
+# Labels that Prometheus adds to scraped series.
 TARGET = frozenset({"job", "instance"})
 PROMETHEUS = {
     "up": TARGET,
     "scrape_duration_seconds": TARGET,
-    # What it makes of an alert: its labels are those of the rule's expression.
+    # The series of an alert has the labels of the rule's expression.
     "ALERTS": TARGET
     | {"alertname", "alertstate", "severity", "account", "symbol", "drift", "component"},
 }
 TABLE = ROOT / "docs" / "metrics.md"
 ROW = re.compile(r"^\| `([a-z_]+)` \| (\w+) \| ([^|]*) \| .* \|$", re.MULTILINE)
 NAME = r"\b(?:\w+:[\w:]+|(?:trading|process|scrape)_[a-z_]+|up|ALERTS)\b"
-# A recorded series: its labels stand before the first colon.
+# A recorded series: its name begins with its labels, up to the first colon.
 RECORD = re.compile(r"^\s*- record: (\w+):([\w:]+)$", re.MULTILINE)
 SELECTOR = re.compile(rf"({NAME})(?:\{{([^}}]*)\}})?")
 MATCHER = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
@@ -32,7 +32,7 @@ FUNCTION = re.compile(r"group_(?:left|right)|without|ignoring")
 
 @dataclass(frozen=True)
 class Named:
-    """What a query names that does not exist."""
+    """Names in a query that do not exist."""
 
     metrics: tuple
     labels: tuple
@@ -48,7 +48,7 @@ def recorded():
 
 
 def known(table=None):
-    """The labels of each metric by its name, buckets and sums of histograms among them."""
+    """The labels of each metric by name, including buckets and sums of histograms."""
     text = table or TABLE.read_text()
     families = PROMETHEUS | recorded()
     for name, kind, labels in ROW.findall(text):
@@ -70,7 +70,7 @@ def named(expression, families):
 
 
 def unknown(expression, legend, families):
-    """Names that the catalogue does not have: of metrics, and of labels of these metrics."""
+    """Unknown names: metrics that are not in the catalogue, and labels that they do not have."""
     selectors = named(expression, families)
     metrics = sorted({name for name, _ in selectors if name not in families})
     labels = {

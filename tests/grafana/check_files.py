@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds the files in grafana/ against rules.py, and against the generator."""
+"""Checks the files in grafana/ with rules.py, and compares them with the generator's output."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from rules import RULES
 
 
 def findings():
-    """Everything that is wrong."""
+    """All findings."""
     documents = boards.load()
     if len(documents) != 6:
         yield f"{len(documents)} dashboards of different uid"

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Asks a real Prometheus every question of every dashboard, after real traffic.
+"""Runs every query of every dashboard on a real Prometheus, after real traffic.
 
-A query that fails, or that answers nothing, fails the check; `may_be_empty.py` names those that may
-answer nothing, and a name there that does answer fails too. What was answered goes to a file, from
-which the panels are drawn: check_live.py ANSWERS.json
+A query that fails or returns nothing fails the check. `may_be_empty.py` lists queries that may
+return nothing; an entry whose query does return something fails too. The answers are written to a
+file, from which the panels are drawn: check_live.py ANSWERS.json
 """
 
 import json
@@ -22,20 +22,20 @@ LABEL_VALUES = "label_values("
 
 
 def finite(series):
-    """Whether there is a number in a series."""
+    """Whether a series has a finite number."""
     pairs = series.get("values") or [series["value"]]
     return any(math.isfinite(float(value)) for _, value in pairs)
 
 
 class Asker:
-    """Asks the queries of the dashboards for one stretch of time."""
+    """Runs the queries of the dashboards for one time range."""
 
     def __init__(self, server, began, ended):
         self.server, self.end, self.seconds = server, ended, int(ended - began)
         self.failures, self.empty, self.asked = [], set(), 0
 
     def ask(self, query, values):
-        """The series of a query with these values; those without any number are left out."""
+        """The series of a query with these values, without those that have no number."""
         expression = boards.put_in(query.expression, values, self.seconds)
         self.asked += 1
         try:
@@ -64,7 +64,7 @@ class Asker:
         return answers
 
     def look_for_strangers(self, query, series):
-        """Nothing of another job is shown, and legends name labels that the series have."""
+        """Checks that no other job is shown, and that legends use labels that the series have."""
         named = set(LEGEND.findall(query.legend))
         for metric in (one["metric"] for one in series):
             if metric.get("instance") in self.server.strangers:
@@ -73,14 +73,14 @@ class Asker:
                 self.failures.append(f"{query.board}: {query.panel}: no {named - set(metric)}")
 
     def ask_accounts(self, document, query):
-        """Whether a query that judges the worst account answers for one account alone."""
+        """Whether a query about the worst account also works for a single account."""
         return "$account" in query.expression and any(
             self.ask(query, boards.chosen(document, {"account": account.name}))
             for account in ACCOUNTS
         )
 
     def variables(self, document):
-        """Every variable has values to choose from."""
+        """Checks that every variable has values."""
         values = boards.chosen(document)
         for name, variable in boards.variables(document).items():
             if variable["type"] != "query":

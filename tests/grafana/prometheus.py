@@ -1,4 +1,4 @@
-"""A Prometheus of our own on loopback, and the part of its API that Grafana uses."""
+"""A Prometheus on loopback, and the part of its API that Grafana uses."""
 
 import json
 import socket
@@ -15,7 +15,7 @@ rule_files: {rules}
 scrape_configs:
   - job_name: trading-exporter
     static_configs: [{{targets: {targets}}}]
-  # Other people's jobs, one of them down, which must show on no panel.
+  # Unrelated jobs, one of them down. No panel may show them.
   - job_name: others
     static_configs: [{{targets: {strangers}}}]
 """
@@ -23,14 +23,14 @@ START_SECONDS = 30
 
 
 def free_port():
-    """A port that nobody listens on: Prometheus has to know it, for it scrapes itself."""
+    """A free port. Prometheus needs it in its configuration, because it scrapes itself."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 class Prometheus:
-    """A server in a directory; ends with the `with` block."""
+    """A server with a directory. It ends with the `with` block."""
 
     def __init__(self, directory, targets, rules):
         self.log = (directory / "prometheus.log").open("w")
@@ -59,7 +59,7 @@ class Prometheus:
         self.wait_until_ready(directory / "prometheus.log")
 
     def wait_until_ready(self, log):
-        """Returns when it takes queries."""
+        """Waits until it accepts queries."""
 
         def problem():
             return f"Prometheus did not start: {log.read_text()}"

@@ -1,4 +1,4 @@
-"""What must hold for the files that tell Grafana of data sources and dashboards."""
+"""Rules for the provisioning files of data sources and dashboards."""
 
 import yaml
 
@@ -8,7 +8,7 @@ FOLDER = ROOT / "grafana" / "provisioning"
 
 
 def findings():
-    """Everything that is wrong."""
+    """All findings."""
     sources = read("datasources")["datasources"]
     known = {source["uid"]: source["type"] for source in sources}
     if known != {"prometheus": "prometheus", "alertmanager": "alertmanager"}:
@@ -25,7 +25,7 @@ def findings():
 
 
 def read(folder):
-    """The one file of a folder."""
+    """The only file of a folder."""
     (path,) = (FOLDER / folder).glob("*.yml")
     document = yaml.safe_load(path.read_text())
     if document["apiVersion"] != 1:

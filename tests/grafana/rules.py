@@ -1,4 +1,4 @@
-"""What must hold for a dashboard as a file: each rule takes a document and yields findings."""
+"""Rules for dashboard files: each takes a document and yields findings."""
 
 import itertools
 import json
@@ -27,7 +27,7 @@ CUSTOM_UNIT = re.compile(r"(suffix|prefix):.+")
 
 
 def schema(document):
-    """It is what the models of the Foundation SDK make of it, with nothing lost or added."""
+    """The models of the Foundation SDK read and write it without a change."""
     again = json.loads(json.dumps(Dashboard.from_json(document), cls=JSONEncoder))
     if again != document:
         lost = [key for key in document if again.get(key) != document[key]]
@@ -35,7 +35,7 @@ def schema(document):
 
 
 def frame(document):
-    """What each dashboard has."""
+    """Each dashboard has the required properties."""
     wanted = {"schemaVersion": 39, "editable": False, "tags": ["trading-exporter"]}
     for key, value in wanted.items():
         if document.get(key) != value:
@@ -54,7 +54,7 @@ def frame(document):
 
 
 def panels_are_described(document):
-    """Every panel has a title, a sentence, an id of its own, and says when there is no data."""
+    """Every panel has a title, a description, a unique id, and a text for no data."""
     ids = [panel["id"] for panel in document["panels"]]
     if len(ids) != len(set(ids)):
         yield "two panels have one id"
@@ -72,7 +72,7 @@ def panels_are_described(document):
 
 
 def sources(document):
-    """Every query goes to the data source that is chosen."""
+    """Every query uses the selected data source."""
     asking = [
         (panel["title"], part)
         for panel in boards.panels(document)
@@ -86,7 +86,7 @@ def sources(document):
 
 
 def units_are_known(document):
-    """Units are those of Grafana, or a suffix of ours; basis points are not bits per second."""
+    """Units are Grafana's or our own suffix. Basis points are not bits per second."""
     for panel in boards.panels(document):
         config = panel["fieldConfig"]
         found = [config["defaults"].get("unit")]
@@ -99,7 +99,7 @@ def units_are_known(document):
 
 
 def grid(document):
-    """Panels stand inside the grid and do not overlap."""
+    """Panels are inside the grid and do not overlap."""
     cells = [(p["title"], p["gridPos"]) for p in document["panels"]]
     for title, at in cells:
         if at["x"] < 0 or at["x"] + at["w"] > COLUMNS or at["w"] < 1 or at["h"] < 1:
@@ -116,7 +116,7 @@ def grid(document):
 
 
 def variables(document):
-    """The chain of variables is there, what is shown is used, what is used is declared."""
+    """All variables exist, visible ones are used, and used ones are declared."""
     declared = boards.variables(document)
     if list(declared)[: len(CHAIN)] != CHAIN:
         yield f"the variables are {list(declared)}"
@@ -133,7 +133,7 @@ def variables(document):
 
 
 def catalogued(document, families=None):
-    """Queries name metrics and labels that exist, and what they rest on is not a fixed bucket."""
+    """Queries use existing metrics and labels, and no fixed bucket of a histogram."""
     families = families or catalogue.known()
     for query in boards.queries(document):
         missing = catalogue.unknown(query.expression, query.legend, families)

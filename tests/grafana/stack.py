@@ -1,4 +1,4 @@
-"""Two exporters that are told of trading, and a Prometheus that scrapes them."""
+"""Two exporters that receive traffic, and a Prometheus that scrapes them."""
 
 import base64
 import re
@@ -16,14 +16,14 @@ from traffic import SECONDS, Exporter, Traffic
 from waiting import until
 
 BINARY = ROOT / "target" / "debug" / "trading-exporter"
-# Both are up before the traffic begins, and still there when the panels are asked for.
+# Both run from before the traffic until the queries are done.
 DEMO_SECONDS = SECONDS + 60
 START_SECONDS = 20
 
 
 @contextmanager
 def process(command, log, address):
-    """A process that writes its address into its output; ends with the block."""
+    """A process that prints its address. It ends with the block."""
     with log.open("w") as output:
         child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT)
         try:
@@ -43,21 +43,21 @@ def process(command, log, address):
 
 
 class Taken(BaseHTTPRequestHandler):
-    """Takes every webhook."""
+    """Accepts every webhook."""
 
     def do_POST(self):  # noqa: N802 - the name that the server looks for
-        """Reads the body and answers that all is well."""
+        """Reads the body and answers with success."""
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(204)
         self.end_headers()
 
     def log_message(self, *_):
-        """Says nothing."""
+        """Logs nothing."""
 
 
 @contextmanager
 def receiver():
-    """A server that takes webhooks; its port."""
+    """A server that accepts webhooks. Yields its port."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Taken) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_port
@@ -65,7 +65,7 @@ def receiver():
 
 
 def write_config(path, port):
-    """The configuration of the exporter, with the port of the receiver and a secret beside it."""
+    """Writes the exporter's configuration, with the receiver's port, and a secret next to it."""
     text = (Path(__file__).parent / "exporter.yml").read_text()
     path.write_text(text.replace("RECEIVER", str(port)))
     secret = path.with_name("webhook.secret")
@@ -75,7 +75,7 @@ def write_config(path, port):
 
 @contextmanager
 def running(directory: Path):
-    """The Prometheus after all traffic, with everything still up; and when that began and ended."""
+    """Yields the Prometheus after all traffic, with everything still running, and start and end."""
     listen = ["--web.listen-address", "127.0.0.1:0"]
     demo = [str(BINARY), "demo", "--for", f"{DEMO_SECONDS}s", *listen]
     journal = f"--storage.path={directory / 'journal'}"

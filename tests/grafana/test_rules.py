@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Each rule finds what it is for: a dashboard is broken in one way, and the rule must say so."""
+"""Tests of the rules: each must find a defect that is added to a dashboard."""
 
 import copy
 import unittest
@@ -72,7 +72,7 @@ BROKEN = (
 
 
 class Rules(unittest.TestCase):
-    """The rules on whole and on broken dashboards."""
+    """The rules on intact and on broken dashboards."""
 
     def test_each_rule_finds_what_is_broken(self):
         whole = boards.load()["trading-overview"]

@@ -1,4 +1,4 @@
-"""Trading told to an exporter: four accounts, of which each is judged otherwise.
+"""Traffic for an exporter: four accounts with different anomaly levels.
 
 equities is well, futures deserves warnings, crypto is critical, fx has too few orders to judge.
 Beside the orders come heartbeats, positions, decisions of an operator, and what should not happen.
@@ -56,7 +56,7 @@ class Exporter:
         self.base = base
 
     def call(self, path, body=None):
-        """Status and answer; refusals are answers too."""
+        """Returns status and answer, also of a rejection."""
         data = (
             None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         )
@@ -69,14 +69,14 @@ class Exporter:
             return error.code, json.loads(error.read() or b"null")
 
     def post(self, events):
-        """Posts events that must all be taken."""
+        """Posts events, all of which must be accepted."""
         status, answer = self.call("/api/v1/events", events)
         if status != 200 or answer["rejected"]:
             raise RuntimeError(f"{status}: {answer}")
 
 
 class Traffic:
-    """The story, step by step."""
+    """The traffic, step by step."""
 
     def __init__(self, exporter, seed=7):
         self.exporter, self.random = exporter, random.Random(seed)
@@ -85,7 +85,7 @@ class Traffic:
         self.lent = 0
 
     def run(self, now=time.time, wait=time.sleep):
-        """Tells everything, in `SECONDS`."""
+        """Sends everything within `SECONDS`."""
         start = now()
         while (elapsed := now() - start) < SECONDS:
             self.step(elapsed / SECONDS, now())
@@ -93,7 +93,7 @@ class Traffic:
         self.step(1.0, now())
 
     def step(self, progress, at):
-        """What happens by this share of the time."""
+        """Sends the events that are due at this share of the time."""
         for account in ACCOUNTS:
             events = self.heartbeats(account, progress)
             while self.sent[account.name] < account.orders * progress:
@@ -113,7 +113,7 @@ class Traffic:
                 tell(at)
 
     def order(self, account, number, at):
-        """One order from submission to its end; the account gets to its figures by and by."""
+        """Sends one order from submission to its end. The account reaches its figures gradually."""
         chance = self.chances[account.name]
         id_, roll = f"T-{account.name}-{number}", chance.random()
         symbol = account.symbols[number % len(account.symbols)]
@@ -168,7 +168,7 @@ class Traffic:
         return told
 
     def heartbeats(self, account, progress):
-        """Components: crypto's broker fails, futures' feed is late, fx falls silent."""
+        """Component health: crypto's broker fails, futures' feed is late, fx becomes silent."""
         beats = {"engine": "healthy", "broker": "healthy", "data_feed": "healthy"}
         if account.name == "crypto" and progress > 0.5:
             beats["broker"] = "unhealthy"
@@ -189,7 +189,7 @@ class Traffic:
         ]
 
     def books(self, account, progress, at):
-        """Both books; futures comes to differ by a little, crypto's differs and is set right.
+        """Both books: futures gets a small drift, crypto's drift is reconciled.
 
         The list of equities' broker is one step behind while a position goes up and down.
         """
@@ -226,7 +226,7 @@ class Traffic:
         return [*told, snapshot("local", local), snapshot("broker", rows)]
 
     def oddities(self, at):
-        """A fill too many, a bust, a correction, a late fill, an order that nobody answers."""
+        """An overfill, a bust, a correction, a late fill, an unanswered order."""
         common = {"account": "equities", "symbol": "NVDA", "side": "buy", "time": at}
 
         def told(order, kind, **more):
@@ -250,7 +250,7 @@ class Traffic:
         self.exporter.post(events)
 
     def operator(self, _at):
-        """Somebody stops an account, lets it go on, and only lets it reduce."""
+        """An operator halts an account, releases it, and sets it to reducing."""
         who = {"account": "futures", "actor": "jo", "reason": "rehearsal"}
         for body, path in (
             ({"state": "halted"}, ""),
@@ -265,7 +265,7 @@ class Traffic:
                 raise RuntimeError(f"{status}: {answer}")
 
     def alerts(self, at):
-        """What Alertmanager says: the Watchdog, and an alert that halts crypto, twice."""
+        """Alertmanager notifications: the Watchdog, and an alert that halts crypto, sent twice."""
         started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
         def notification(labels):
@@ -297,7 +297,7 @@ class Traffic:
                 raise RuntimeError(f"{status}: {answer}")
 
     def mistakes(self, at):
-        """What a broken sender does: all of it is refused, or counted and ignored."""
+        """Invalid events: all are rejected, or counted and ignored."""
         beat = {"type": "heartbeat", "account": "fx", "component": "broker", "event_id": "same"}
         for body in (
             beat,

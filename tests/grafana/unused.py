@@ -1,4 +1,4 @@
-"""Metrics that neither a panel nor an alert rule names, each with the reason."""
+"""Metrics that no panel and no alert rule uses, each with the reason."""
 
 import re
 
@@ -24,7 +24,7 @@ NOT_ON_PANELS = {
 
 
 def findings():
-    """Metrics that nobody looks at and no reason stands for, and reasons that are not needed."""
+    """Unused metrics without a reason, and reasons for metrics that are used."""
     names = [row[0] for row in catalogue.ROW.findall(catalogue.TABLE.read_text())]
     texts = [
         query.expression

@@ -1,13 +1,13 @@
-"""Waiting until something holds, with a deadline."""
+"""Waits for a condition with a deadline."""
 
 import time
 
-# Between two looks.
+# Interval between two attempts.
 INTERVAL_SECONDS = 0.1
 
 
 def until(ask, seconds, problem):
-    """The first answer of `ask` that is one; an error worded by `problem` if none comes in time."""
+    """The first non-empty answer of `ask`. After the deadline, an error worded by `problem`."""
     deadline = time.monotonic() + seconds
     while not (answer := ask()):
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""What Alertmanager does with alerts: where each goes, and what a message says.
+"""Checks of the Alertmanager configuration: the receivers of each alert, and the messages.
 
 usage: check_alertmanager.py [--update]
 
@@ -20,11 +20,11 @@ ROOT = Path(__file__).resolve().parents[2]
 ALERTS = ROOT / "alerts"
 CONFIG = ALERTS / "alertmanager.yml"
 
-# Labels of an alert, and the receivers that take it, in order.
+# Labels of an alert, and its receivers, in order.
 ROUTES = [
     ("alertname=PositionDrift severity=critical action=halt account=paper symbol=AAPL", "halt,discord-critical"),
     ("alertname=PositionDrift severity=critical action=Reduce account=paper", "halt,discord-critical"),
-    # Only its own alerts: no other critical one, no milder one, none without an action.
+    # Only halting alerts: no other critical one, no less severe one, none without an action.
     ("alertname=PositionDrift severity=critical account=paper", "discord-critical"),
     ("alertname=FillRatioLow severity=critical account=paper", "discord-critical"),
     ("alertname=FillRatioLow severity=critical action=halt account=paper", "discord-critical"),
@@ -50,7 +50,7 @@ def amtool(*arguments):
 
 
 def check_ends():
-    """A killed exporter ends every alert of it: neither it nor people are told that a halt ended."""
+    """Alerts end when the exporter is killed: nobody may receive a message that a halt has ended."""
     text = CONFIG.read_text(encoding="utf-8")
     for name in ("halt", "watchdog", "discord-halt"):
         block = text.split(f"  - name: {name}\n")[1].split("\n  - name:")[0]
@@ -70,7 +70,7 @@ def check_routes():
              if line.startswith("  - name:")}
     if named != receivers:
         yield f"receivers without a test of their route: {sorted(named - receivers)}"
-    # It must be able to fail.
+    # The check must be able to fail.
     code, _, _ = amtool("config", "routes", "test", f"--config.file={CONFIG}",
                         "--verify.receivers=halt", "alertname=SomethingElse")
     if code == 0:
@@ -78,7 +78,7 @@ def check_routes():
 
 
 def render(data, *templates):
-    """What each of the templates makes of the data."""
+    """Renders each template with the data."""
     text = "\n=====\n".join('{{ template "%s" . }}' % template for template in templates)
     code, out, err = amtool("template", "render", f"--template.glob={ALERTS}/templates/*.tmpl",
                             f"--template.data={data}", "--template.text", text)
@@ -93,7 +93,7 @@ def rendered(data):
 
 
 def alert(n, status, name, host):
-    """One alert with names and addresses of a given length."""
+    """An alert with names and addresses of a given length."""
     symbol = f"{n}-{name}"[:len(name)]
     return {
         "status": status,
@@ -113,11 +113,11 @@ def alert(n, status, name, host):
 
 
 def check_lengths():
-    """Whatever comes, every receiver takes it, and what was left out is counted."""
+    """Messages stay within every receiver's limits, and omitted alerts are counted."""
     hosts = ("http://127.0.0.1", "https://" + "monitoring." * 20 + "example.com")
     names = ("AAPL", "BTC/USDT:USDT", "x" * 128, "_*" * 64, "\u4e2d" * 42, "\U0001f600" * 32, "@" * 128)
     shapes = ((1, 0), (5, 1), (5, 3), (4, 3), (0, 3), (100, 0), (50, 50), (0, 100))
-    # The receivers' limits in their own units: UTF-16 units for Discord; a margin for the others.
+    # The receivers' limits in their own units: UTF-16 code units for Discord; a margin for the others.
     limits = {"trading.discord.title": 256, "trading.discord.message": 4096,
               "trading.text.title": 256, "trading.text.message": 2800}
     longest = dict.fromkeys(limits, 0)
@@ -145,7 +145,7 @@ def check_lengths():
 
 
 def check_commented():
-    """The receivers that are commented out are right, once the signs are taken away."""
+    """The receivers that are commented out are valid once uncommented."""
     text = re.sub(r"^#(  - name| {4})", r"\1", CONFIG.read_text(encoding="utf-8"), flags=re.M)
     with tempfile.TemporaryDirectory() as directory:
         shipped = Path(directory) / "alertmanager.yml"

@@ -23,7 +23,7 @@ STALE = "stale"
 
 
 class S:
-    """One series: a metric with labels, and a value or a list of samples."""
+    """A series: a metric with labels, and a value or a list of samples."""
 
     def __init__(self, metric, value, *, instance="a:10471", **labels):
         self.metric, self.value = metric, value
@@ -49,7 +49,7 @@ def steps(*runs):
 
 
 def grow(step, count=600):
-    """A counter that grows by as much at each scrape."""
+    """A counter with a constant increase per scrape."""
     return [round(step * n, 6) for n in range(count)]
 
 
@@ -77,7 +77,7 @@ THRESHOLDS = [
     threshold("unacknowledged_seconds", "", 5),
 ]
 UP = S("up", 1)
-# The thresholds that an alert looks at, where they are not of its file.
+# The thresholds of an alert that are not those of its file.
 FIGURES = {
     "FillRatioLow": ["fill_ratio", "min_samples"],
     "SlippageHigh": ["slippage_bps", "min_samples"],
@@ -96,7 +96,7 @@ def thresholds(alert):
 
 @dataclass
 class Alert:
-    """An alert, and what it takes."""
+    """An alert, and the series with which it fires and does not fire."""
 
     name: str
     severity: str
@@ -104,22 +104,22 @@ class Alert:
     fires: list
     # Series that replace those of `fires`, so that it does not.
     under: list
-    # Series that replace those of `fires` when there is too little to judge; none: no series at all.
+    # Series that replace those of `fires` when there are too few samples. None: no series at all.
     thin: list = None
-    # Labels of the alert beside alertname, alertstate and severity.
+    # Labels of the alert other than alertname, alertstate and severity.
     labels: dict = field(default_factory=dict)
-    # Seconds after which it fires at the latest.
+    # Latest time until it fires, in seconds.
     after: int = 30
-    # It is about one exporter, so that a healthy replica beside it changes nothing.
+    # It is about one exporter, so a healthy replica does not change it.
     healthy_replica: list = None
-    # Labels with which it still fires when the exporter is gone; none: it has ended.
+    # Labels with which it still fires when the exporter is gone. None: it has ended.
     when_gone: dict = None
-    # It fires although thresholds are missing: the exporter's verdict, or no threshold at all.
+    # It fires without thresholds: it uses the exporter's own level, or needs no threshold.
     without_thresholds: bool = True
-    # Seconds after which it has ended at the latest, when its series have.
+    # Latest time until it has ended after its series ended, in seconds.
     lingers: int = 540
     interval: int = 15
-    # It fires whatever happens, and knows no job.
+    # It always fires, and has no job.
     always: bool = False
 
     def title(self):
@@ -132,12 +132,12 @@ class Alert:
 
 HALTING = {("PositionDrift", "critical")}
 AAPL = {"account": "paper", "symbol": "AAPL"}
-# The fill ratio that is judged.
+# The fill ratio that the alert uses.
 FILLS = "trading_fill_ratio_ex_user_cancels"
 
 
 def drift(quantity, value, severity, kind="quantity_mismatch", opened=None):
-    """What the exporter shows of one drift; `opened` is the severity of a confirmed one."""
+    """The series of one drift. `opened` is the severity of a confirmed drift."""
     words = ["minor", "moderate", "critical"]
     verdict = words.index(severity) + 1 if severity else 0
     return [
@@ -161,7 +161,7 @@ def position_drift(severity, after, kind="quantity_mismatch", **sizes):
 
 
 def figure(metric, value, level, samples=20, figure_name=None, reference=None, symbol="AAPL"):
-    """A figure of a window, its samples, and the exporter's verdict on it."""
+    """The series of a window figure: value, number of samples, and anomaly level."""
     name = figure_name or metric.removeprefix("trading_")
     judged = name.removesuffix("_ex_user_cancels")
     scope = {"account": "paper", **({"symbol": symbol} if symbol else {})}
@@ -190,7 +190,7 @@ def anomaly(level, name, symbol="AAPL"):
 
 
 def outcomes(filled, cancelled, expired=0, rejected=0):
-    """Counters of ended orders that grow by as much at each scrape."""
+    """Counters of ended orders with a constant increase per scrape."""
     sizes = {"filled": filled, "cancelled": cancelled, "expired": expired, "rejected": rejected}
     return [S(f"trading_orders_{word}_total", grow(size), **AAPL) for word, size in sizes.items()]
 
@@ -216,7 +216,7 @@ def exporter_alert(name, severity, fires, under, after, *, thin=None, lingers=54
 
 
 def syncs(seconds, each):
-    """Syncs of the journal: how long one takes, and how many there are between two scrapes."""
+    """Journal syncs: the duration of each, and the number between two scrapes."""
     name = "trading_exporter_journal_sync_duration_seconds"
     return [S(f"{name}_sum", grow(seconds * each)), S(f"{name}_count", grow(each))]
 
@@ -229,7 +229,7 @@ def webhook(breaker, pending, failed):
 
 
 def lost(value):
-    """Webhooks that were given up."""
+    """Webhooks that were dropped."""
     return [S("trading_exporter_webhook_deliveries_total", value, sink="engine", outcome="expired")]
 
 
@@ -320,7 +320,7 @@ ALERTS = [
     Alert("SystemDegraded", "minor", "health",
           fires=[S("trading_system_health", 1, **PAPER)], under=[S("trading_system_health", 0, **PAPER)],
           labels=PAPER, after=600),
-    # Unknown, though a component reported once; and unknown, for none ever did.
+    # Unknown although a component reported once; and unknown because none ever did.
     Alert("SystemDegraded", "minor", "health",
           fires=[S("trading_system_health", 2, **PAPER), component(2)],
           under=[S("trading_system_health", 0, **PAPER), component(0)],
@@ -432,7 +432,7 @@ class Case:
 
 
 def replaced(series, others):
-    """The series, with those of `others` in place of the same ones."""
+    """The series, replaced by those of `others` with the same metric and labels."""
     by_key = {one.key(): one for one in series}
     by_key.update({one.key(): one for one in others})
     return list(by_key.values())
@@ -494,7 +494,7 @@ def cases(alert):
 
 
 def alone(alert):
-    """Thresholds are missing, and nothing but them could tell. Literal rules have them."""
+    """Cases of missing thresholds. Rules with literal thresholds do not have them."""
     if not alert.without_thresholds:
         at = alert.after + alert.interval
         yield Case(f"{alert.title()}: thresholds missing", alert.name, alert.severity,
@@ -502,7 +502,7 @@ def alone(alert):
 
 
 def extra():
-    """What no scheme makes: the two judges apart, overrides, confirmation, the common latch."""
+    """Individual cases: exporter and rule disagree, overrides, confirmation, the common latch."""
     def both(series):
         return replaced([UP, *THRESHOLDS], series)
 
@@ -566,7 +566,7 @@ def extra():
 
 
 def joined_only():
-    """What holds only for rules that join thresholds: without them one judge is left."""
+    """Cases that apply only to rules that join thresholds."""
     for severity, rank in (("critical", 10), ("moderate", 10), ("minor", 10)):
         yield Case(f"PositionDrift ({severity}): thresholds missing, and the verdict is mild",
                    "PositionDrift", severity,
@@ -590,7 +590,7 @@ def number(value):
 
 
 def notation(samples):
-    """Samples as promtool writes them: runs of the same value, and of even growth."""
+    """Samples in promtool's notation: runs of equal values, and of constant increase."""
     out, n = [], 0
     while n < len(samples):
         value = samples[n]
@@ -645,7 +645,7 @@ def rendered(case):
 
 
 def got(text):
-    """The alerts that promtool found, of what it says about a test that fails."""
+    """The alerts that promtool found, parsed from the output of a failing test."""
     def labels(line):
         pairs = re.findall(r'(\w+)=("(?:[^"\\]|\\.)*")', line)
         return {name: json.loads(value) for name, value in pairs}
@@ -659,7 +659,7 @@ def got(text):
 
 
 def message(case, alerts):
-    """A test of what an alert says; `alerts` are labels and annotations."""
+    """A test of the labels and annotations of alerts."""
     def quoted(text):
         return "'" + text.replace("'", "''") + "'"
 
@@ -674,7 +674,7 @@ def message(case, alerts):
 
 
 def messages(folder, name, head):
-    """Tests of what every alert of a file says when it fires, asked of promtool."""
+    """Tests of the messages of every alert of a file, determined with promtool."""
     first = {}
     for alert in ALERTS:
         if alert.file == name:
@@ -694,7 +694,7 @@ def messages(folder, name, head):
     return tests
 
 
-# Seconds between two evaluations where the windows are long.
+# Seconds between two evaluations if the windows are long.
 INTERVALS = {"slo": 300}
 HEAD = """\
 # Unit tests of the alert rules, for `promtool test rules`.
