@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Interval of status lines in a file, where they cannot be updated in place.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 
-/// Where the output goes.
+/// The kind of output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OutputMedium {
     /// A terminal: the status line is updated in place.

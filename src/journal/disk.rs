@@ -43,7 +43,7 @@ impl DiskStorage {
     /// Opens a directory that exists.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the operating system.
     pub fn open(path: &Path) -> io::Result<Self> {
         let directory = File::open(path)?;
         if !directory.metadata()?.is_dir() {
@@ -55,7 +55,7 @@ impl DiskStorage {
     /// Opens a directory, and creates it durably if it does not exist.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the operating system.
     pub fn open_or_create(path: &Path) -> io::Result<Self> {
         let missing: Vec<&Path> =
             path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();

@@ -161,7 +161,7 @@ impl Preallocation {
     /// Waits for a file, or makes it here. Returns the name under which it is ready.
     ///
     /// # Errors
-    /// As the system says: the file is then missing.
+    /// The error of the operating system: the file is then missing.
     pub(super) fn get(&mut self, kind: PreallocatedKind) -> io::Result<&'static str> {
         self.request(kind);
         while self.files[kind].state == PreallocationState::Requested {

@@ -133,7 +133,7 @@ impl FileWindow {
     /// `length` bytes of the file from `offset` on.
     ///
     /// # Errors
-    /// As the system says; [`io::ErrorKind::UnexpectedEof`] if the file is shorter.
+    /// The error of the operating system; [`io::ErrorKind::UnexpectedEof`] if the file is shorter.
     pub(super) fn bytes(&mut self, offset: u64, length: u64) -> io::Result<&[u8]> {
         let end = offset.checked_add(length).filter(|end| *end <= self.size_bytes);
         let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;

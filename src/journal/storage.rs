@@ -22,45 +22,45 @@ pub trait Storage: Send + Sync {
     /// The names of all files, in no order.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the operating system.
     fn names(&self) -> io::Result<Vec<String>>;
 
     /// Opens an existing file for reading and writing.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the operating system.
     fn open(&self, name: &str) -> io::Result<Arc<dyn StoredFile>>;
 
     /// Creates a file of `size_bytes` zeros with all its blocks allocated, replacing any file of that
     /// name. Neither the file nor its name is synced.
     ///
     /// # Errors
-    /// As the system says; `is_full` tells whether the disk is full. The file is then removed.
+    /// The error of the operating system; `is_full` reports whether the disk is full. The file is then removed.
     fn create(&self, name: &str, size_bytes: u64) -> io::Result<Arc<dyn StoredFile>>;
 
     /// Renames a file, replacing any file that has the new name. Not synced.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the operating system.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
     /// Removes a file. Not synced.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the operating system.
     fn remove(&self, name: &str) -> io::Result<()>;
 
     /// Makes the names durable.
     ///
     /// # Errors
-    /// As the system says. Never retry: the kernel may count the lost pages as clean.
+    /// The error of the operating system. Never retry: the kernel may count the lost pages as clean.
     fn sync_names(&self) -> io::Result<()>;
 
     /// Whether the names still lead to what this process opened: the directory, its lock, and `file`
     /// under `name`.
     ///
     /// # Errors
-    /// As the system says; [`io::ErrorKind::NotFound`] when one of them is gone.
+    /// The error of the operating system; [`io::ErrorKind::NotFound`] when one of them is gone.
     fn is_in_place(&self, name: &str, file: &dyn StoredFile) -> io::Result<bool>;
 
     /// Path of a file, for messages.
@@ -72,31 +72,31 @@ pub trait StoredFile: Send + Sync {
     /// Length of the file.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the operating system.
     fn size_bytes(&self) -> io::Result<u64>;
 
     /// Fills `bytes` from the content at `offset`.
     ///
     /// # Errors
-    /// As the system says; [`io::ErrorKind::UnexpectedEof`] if the file is shorter.
+    /// The error of the operating system; [`io::ErrorKind::UnexpectedEof`] if the file is shorter.
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
 
     /// Writes all of `bytes` at `offset`. The file grows if needed. Not synced.
     ///
     /// # Errors
-    /// As the system says; it is then unknown how much was written.
+    /// The error of the operating system; it is then unknown how much was written.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
     /// Identity of the file, independent of its name.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the operating system.
     fn id(&self) -> io::Result<FileId>;
 
     /// Makes content and length durable.
     ///
     /// # Errors
-    /// As the system says. Never retry: the kernel may count the lost pages as clean.
+    /// The error of the operating system. Never retry: the kernel may count the lost pages as clean.
     fn sync(&self) -> io::Result<()>;
 }
 

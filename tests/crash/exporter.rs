@@ -12,13 +12,11 @@ use std::time::Duration;
 
 use trading_exporter::clock::monotonic;
 
+use crate::child::{self, BINARY, wait};
 use crate::load::Client;
 
 /// Generous: the machine may be busy.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
-
-/// The binary.
-pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_trading-exporter");
 
 /// A running exporter.
 pub(crate) struct Exporter {
@@ -89,7 +87,7 @@ impl Exporter {
                     }
                 }
                 Err(_) => {
-                    let status = wait(&mut child);
+                    let status = wait(&mut child, SOON);
                     return Err(Ended { status, said: said.join("\n") });
                 }
             }
@@ -109,20 +107,19 @@ impl Exporter {
     /// kill -9. It must not have ended before.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
-        assert_eq!(wait(&mut self.child).signal(), Some(9), "{}", self.said());
+        assert_eq!(wait(&mut self.child, SOON).signal(), Some(9), "{}", self.said());
     }
 
     /// Waits for the end of the process. Returns its status and its output.
     pub(crate) fn ended(mut self) -> Ended {
-        let status = wait(&mut self.child);
+        let status = wait(&mut self.child, SOON);
         let said = self.said();
         Ended { status, said }
     }
 
     /// Sends a signal by its name, like `STOP`.
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        child::signal(&self.child, name);
     }
 
     /// Its output so far.
@@ -140,22 +137,6 @@ impl Drop for Exporter {
         // It may have ended already.
         self.child.kill().ok();
         self.child.wait().ok();
-    }
-}
-
-/// Waits for the end of a process. At the deadline, kills it and fails the test.
-fn wait(child: &mut Child) -> ExitStatus {
-    let deadline = monotonic() + SOON;
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status;
-        }
-        if monotonic() > deadline {
-            child.kill().ok();
-            panic!("the process does not end");
-        }
-        // The standard library cannot wait for a process with a deadline.
-        std::thread::park_timeout(Duration::from_millis(2));
     }
 }
 

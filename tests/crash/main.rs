@@ -18,6 +18,8 @@
     reason = "a test fails by panicking, and prints what it did"
 )]
 
+#[path = "../support/child.rs"]
+mod child;
 mod exporter;
 mod load;
 mod mount;

@@ -1,5 +1,5 @@
-//! A snapshot that was kept up to date in steps shows what one that was made anew shows: every byte,
-//! whatever happened before, between and after its steps.
+//! A scrape snapshot that was updated in steps equals a newly made one, byte for byte, whatever happened
+//! before, between and after its steps.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -202,7 +202,7 @@ fn accounts_that_did_not_change_are_not_copied_again() {
     assert_eq!(pass(&mut snapshot, &fold), [1 + 16]);
     check(&mut snapshot, &fold.monitor);
     assert_eq!(pass(&mut snapshot, &fold), [0]);
-    // A latch that stands over all of them is shown all the same.
+    // A latch of all accounts is shown anyway.
     let by = Actor::new("ops").expect("an actor").into();
     let (account, state) = (Account::all(), TradingState::Halted);
     fold.apply(Entry::Decision(Decision::Halt { account, state, reason: String::new(), by }));

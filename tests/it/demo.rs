@@ -4,11 +4,12 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
+use crate::child::signal;
 use crate::exporter::{BINARY, Client, Exporter, run, wait};
 
 #[test]
 fn signals_stop_the_demo() {
-    for signal in ["INT", "TERM"] {
+    for name in ["INT", "TERM"] {
         let mut command = Command::new(BINARY);
         command.args(["demo", "--web.listen-address=127.0.0.1:0"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -23,8 +24,7 @@ fn signals_stop_the_demo() {
         let address: SocketAddr = url.split('/').next().unwrap().parse().unwrap();
         let metrics = Client::connect(address).send("GET", "/metrics", "").body;
         assert!(metrics.contains("trading_orders_submitted_total{account=\"paper\""), "{metrics}");
-        let pid = child.id().to_string();
-        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+        signal(&child, name);
         assert_eq!(wait(&mut child).code(), Some(0));
         out.read_to_string(&mut output).unwrap();
         assert!(output.contains("stopped before the demo was complete"), "{output}");

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use trading_exporter::clock::monotonic;
 
+use crate::child;
+pub(crate) use crate::child::BINARY;
+
 /// Generous: the machine may be busy.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
-
-/// The binary.
-pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_trading-exporter");
 
 /// A running exporter.
 pub(crate) struct Exporter {
@@ -97,8 +97,7 @@ impl Exporter {
 
     /// Sends a signal by its name, like `TERM`.
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        child::signal(&self.child, name);
     }
 
     /// Waits for the end of the process.
@@ -125,20 +124,9 @@ impl Drop for Exporter {
     }
 }
 
-/// Waits for the end of a process. Kills it at the deadline.
+/// Waits for the end of a process.
 pub(crate) fn wait(child: &mut Child) -> ExitStatus {
-    let deadline = monotonic() + SOON;
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status;
-        }
-        if monotonic() > deadline {
-            child.kill().ok();
-            panic!("the process does not end");
-        }
-        // The standard library cannot wait for a process with a deadline.
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
+    child::wait(child, SOON)
 }
 
 /// Runs the binary to its end. Returns exit code, stdout and stderr.

@@ -8,6 +8,8 @@
     reason = "a test fails by panicking, and helpers are not test functions"
 )]
 
+#[path = "../support/child.rs"]
+mod child;
 mod exporter;
 mod accounts;
 mod events;

@@ -158,6 +158,22 @@ def accepted(body: bytes) -> bytes:
     )
 
 
+def listen(serve: Callable[[socket.socket], None]) -> tuple[socket.socket, str]:
+    """Listens on a free port, and serves each connection in its own thread. Returns the URL too."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def accept() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
 class Fake:
     """A server with scripted answers to requests with events. Later requests are accepted.
 
@@ -172,12 +188,10 @@ class Fake:
         self._routes = {"/api/v1/permit": list(permits), "/api/v1/stream": list(streams)}
         #: Heads of the requests without events.
         self.heads: list[bytes] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.bodies: list[bytes] = []
         self.times: list[float] = []
         self._open: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._listener, self.url = listen(self._serve)
 
     def events(self) -> list[dict[str, Any]]:
         """Every event of every request, in order of arrival."""
@@ -188,16 +202,8 @@ class Fake:
         for connection in self._open:
             connection.close()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self._open.append(connection)
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
     def _serve(self, connection: socket.socket) -> None:
+        self._open.append(connection)
         try:
             with connection.makefile("rb") as reader:
                 while line := reader.readline():
@@ -255,21 +261,11 @@ class Cutter:
     def __init__(self, port: int, lost: int) -> None:
         self._port = port
         self._lost = lost
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.cut = 0
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._listener, self.url = listen(self._serve)
 
     def close(self) -> None:
         self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, near: socket.socket) -> None:
         far = socket.create_connection(("127.0.0.1", self._port))
