@@ -161,17 +161,17 @@ impl AccountState {
     ) -> Result<EventEffect, Refusal> {
         let renamed = scene.settings.aliases.renamed(event);
         let event = renamed.as_ref().unwrap_or(event);
-        let told = event.time.map(|time| scene.by_own_clock(time));
+        let given = event.time.map(|time| scene.by_own_clock(time));
         // Latencies are differences between facts of an order, so these keep the time of their sender.
-        let at = told.unwrap_or(scene.now);
+        let at = given.unwrap_or(scene.now);
         let dated = scene.not_ahead(at);
         let is_skewed = dated != at;
         let effect = match &event.body {
             Body::Order(order) => self.take_order(&OrderReport::new(event, order, at), scene)?,
             Body::Quote(quote) => self.take_quote(quote, dated, scene),
             Body::Positions(positions) => {
-                let is_told = told == Some(dated);
-                if is_told && self.books.is_repeated(positions, dated) {
+                let has_time = given == Some(dated);
+                if has_time && self.books.is_repeated(positions, dated) {
                     return Ok(EventEffect::Duplicate);
                 }
                 self.take_snapshot(positions, dated, scene)
@@ -192,6 +192,7 @@ impl AccountState {
             scene.warnings.insert(Warning::ClockSkew);
             self.record_incident(Figure::ClockSkew, scene);
         }
+        // An event of the engine may be the report that a pending difference waits for.
         let is_due = event.body.sender() == Some(Source::Local) && self.books.hear(dated);
         Ok(if is_due && effect == EventEffect::Nothing { EventEffect::Books } else { effect })
     }

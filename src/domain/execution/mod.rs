@@ -75,7 +75,7 @@ use word_table::WordTable;
 pub use reason::RejectReason;
 pub use report::OrderReport;
 pub use scope::{Scope, ScopeKind};
-pub use view::{FillView, OrderView, TerminalFactView};
+pub use view::{FillView, OrderView};
 
 /// Bounds of the latency histograms, in seconds.
 pub const LATENCY_BOUNDS: [f64; 15] =

@@ -3,7 +3,7 @@
 use enum_map::EnumMap;
 
 use crate::domain::compact::NonMaxU32;
-use crate::domain::event::{Initiator, Liquidity};
+use crate::domain::event::Liquidity;
 use crate::domain::execution::anomaly::AnomalyView;
 use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::fills::{EffectiveFill, Fill, FillStep, amended_fee};
@@ -71,24 +71,9 @@ pub struct OrderView {
     /// Executions, busted ones too.
     pub fills: Vec<FillView>,
     /// Terminal facts, the one that decides first.
-    pub ends: Vec<TerminalFactView>,
+    pub ends: Vec<TerminalFact>,
     /// Why it was rejected; `None` if it was not.
     pub reject_reason: Option<RejectReason>,
-}
-
-/// One terminal fact as the API shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TerminalFactView {
-    /// The outcome that it reports.
-    pub outcome: Outcome,
-    /// Event time.
-    pub time: Timestamp,
-    /// Who cancelled.
-    pub initiator: Option<Initiator>,
-    /// Why, in the words of the sender.
-    pub reason: Option<String>,
-    /// Why it was rejected, as a code.
-    pub code: Option<String>,
 }
 
 /// One execution as the API shows it.
@@ -357,15 +342,8 @@ impl Execution {
 }
 
 /// The terminal facts of an order, the one that decides first.
-fn ends_of(order: &Order) -> Vec<TerminalFactView> {
-    let mut ends: Vec<&TerminalFact> = order.ends.iter().collect();
+fn ends_of(order: &Order) -> Vec<TerminalFact> {
+    let mut ends = order.ends.to_vec();
     ends.sort_by_key(|end| (end.outcome, end.at));
-    let view = |end: &TerminalFact| TerminalFactView {
-        outcome: end.outcome,
-        time: end.at,
-        initiator: end.initiator,
-        reason: end.reason.as_deref().map(str::to_owned),
-        code: end.code.as_deref().map(str::to_owned),
-    };
-    ends.into_iter().map(view).collect()
+    ends
 }

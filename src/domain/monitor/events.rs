@@ -69,8 +69,10 @@ impl Monitor {
         outbox: &mut Outbox<'_>,
     ) -> Result<AppliedEvent, Refusal> {
         account_of(&mut self.accounts, &event.account, &self.settings);
-        let nothing = (EventEffect::Nothing, Warnings::default());
-        let taken = self.take(event, outbox).unwrap_or(Ok(nothing));
+        let Some(taken) = self.take(event, outbox) else {
+            impossible!("an account that was just added is missing");
+            return Ok((EventEffect::Nothing, Warnings::default()));
+        };
         if taken.is_err() {
             self.accounts.remove(&event.account);
         }
@@ -97,6 +99,7 @@ impl Monitor {
             Err(Refusal::Conflict) => account.record_incident(Figure::Conflict, &mut scene),
             Ok(EventEffect::Duplicate) | Err(_) => {}
             Ok(_) => {
+                // Only an accepted event is remembered: a refused one may be sent again, corrected.
                 account.horizon.remember(event, now, &settings.ingest);
                 if event.body.sender() != Some(Source::Broker) {
                     account.engine_at = Some(now);
@@ -112,6 +115,7 @@ impl Monitor {
                     scene.warnings.insert(Warning::NotMonitored);
                 }
                 let warnings = scene.warnings;
+                // Last, because the event may have added an order.
                 self.enforce_bounds();
                 return Some(effect.map(|effect| (effect, warnings)));
             }

@@ -10,7 +10,8 @@ use super::scalar::Exact;
 use super::word::SideWord;
 use crate::domain::event::{Initiator, Liquidity};
 use crate::domain::execution::counters::Outcome;
-use crate::domain::execution::{FillView, OrderView, RejectReason, TerminalFactView};
+use crate::domain::execution::order::TerminalFact;
+use crate::domain::execution::{FillView, OrderView, RejectReason};
 use crate::domain::units::Decimal;
 use crate::wire::time::Rfc3339;
 
@@ -206,8 +207,8 @@ impl Order {
             references,
             slippage_bps: ReferenceSlippage { expected, arrival, limit },
             reject_reason: order.reject_reason.map(RejectReason::as_str),
-            reason: end.as_ref().and_then(|end| end.reason.clone()),
-            code: end.as_ref().and_then(|end| end.code.clone()),
+            reason: end.as_ref().and_then(|end| end.reason.clone()).map(String::from),
+            code: end.as_ref().and_then(|end| end.code.clone()).map(String::from),
             initiator: end.and_then(|end| end.initiator),
             ends: order.ends.into_iter().map(Into::into).collect(),
             fees,
@@ -228,10 +229,15 @@ fn fees(fills: &[FillView]) -> BTreeMap<String, Exact> {
     fees
 }
 
-impl From<TerminalFactView> for End {
-    fn from(end: TerminalFactView) -> Self {
-        let TerminalFactView { outcome, time, initiator, reason, code } = end;
-        Self { outcome, time: Rfc3339(time), initiator, reason, code }
+impl From<TerminalFact> for End {
+    fn from(end: TerminalFact) -> Self {
+        Self {
+            outcome: end.outcome,
+            time: Rfc3339(end.at),
+            initiator: end.initiator,
+            reason: end.reason.map(String::from),
+            code: end.code.map(String::from),
+        }
     }
 }
 

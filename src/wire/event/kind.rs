@@ -59,3 +59,76 @@ impl KindSpec {
         (self.decode)(object)
     }
 }
+
+/// Declares a kind from one table of its fields; its [`KindSpec`], decoder and encoder follow from it.
+/// A row names the member of the value, its presence, its type, its field and the description. A
+/// `flag` is an optional `bool` that is false if it is missing.
+macro_rules! kind {
+    ($name:literal: order $Fact:ident($Value:ident), $about:literal, $example:literal,
+     $($member:ident: $presence:ident $type:ty as $field:ident => $doc:literal,)+) => {
+        kind!(@declare [&$crate::wire::event::ENVELOPE, &$crate::wire::event::ORDER]
+            $name, $Value, $about, $example, $($member $presence $type, $field $doc,)+);
+
+        fn decode(object: &mut ObjectReader<'_>) -> Result<Body, Flaw> {
+            $crate::wire::event::order_body(object, |object| {
+                Ok($crate::domain::event::OrderFact::$Fact($Value {
+                    $($member: kind!(@read $presence object, $field),)+
+                }))
+            })
+        }
+    };
+    ($name:literal: other $Value:ident, $about:literal, $example:literal,
+     $($member:ident: $presence:ident $type:ty as $field:ident => $doc:literal,)+) => {
+        kind!(@declare [&$crate::wire::event::ENVELOPE]
+            $name, $Value, $about, $example, $($member $presence $type, $field $doc,)+);
+
+        fn decode(object: &mut ObjectReader<'_>) -> Result<Body, Flaw> {
+            Ok(Body::$Value($Value { $($member: kind!(@read $presence object, $field),)+ }))
+        }
+    };
+    (@declare [$($group:expr),+] $name:literal, $Value:ident, $about:literal, $example:literal,
+     $($member:ident $presence:ident $type:ty, $field:ident $doc:literal,)+) => {
+        use $crate::domain::event::{Body, $Value};
+        use $crate::wire::contract::error::Flaw;
+        use $crate::wire::contract::field::Field;
+        use $crate::wire::contract::reader::ObjectReader;
+        use $crate::wire::contract::spec::FieldSpec;
+        use $crate::wire::contract::writer::ObjectWriter;
+        use $crate::wire::event::KindSpec;
+
+        pub(super) const KIND: KindSpec = KindSpec::new(
+            $name,
+            $about,
+            $example,
+            &[$($group,)+ &[$(kind!(@spec $presence $type, $field, $doc),)+]],
+            decode,
+        );
+
+        pub(super) fn encode(value: &$Value, object: &mut ObjectWriter<'_>) {
+            $(kind!(@write $presence value.$member, object, $field);)+
+        }
+    };
+    (@spec required $type:ty, $field:ident, $doc:literal) => {
+        FieldSpec::required::<$type>(Field::$field, $doc)
+    };
+    (@spec $_optional:ident $type:ty, $field:ident, $doc:literal) => {
+        FieldSpec::optional::<$type>(Field::$field, $doc)
+    };
+    (@read required $object:ident, $field:ident) => { $object.required(Field::$field)? };
+    (@read optional $object:ident, $field:ident) => { $object.optional(Field::$field)? };
+    (@read flag $object:ident, $field:ident) => {
+        $object.optional(Field::$field)?.unwrap_or(false)
+    };
+    (@write required $value:expr, $object:ident, $field:ident) => {
+        $object.field(Field::$field, &$value)
+    };
+    (@write optional $value:expr, $object:ident, $field:ident) => {
+        $object.optional(Field::$field, $value.as_ref())
+    };
+    (@write flag $value:expr, $object:ident, $field:ident) => {
+        if $value {
+            $object.field(Field::$field, &true);
+        }
+    };
+}
+pub(super) use kind;
