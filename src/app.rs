@@ -1,25 +1,26 @@
-//! The composition root: builds the parts, runs them, and drains them. The only place that spawns.
+//! The composition root: it builds the parts, runs them and drains them. The only place that spawns.
 //!
-//! Tasks, their owner and their end:
+//! Every task has an owner and an end:
 //!
 //! | task | owner | ends |
 //! |---|---|---|
-//! | writer (a thread) | `Engine` | when told to stop, after it committed what waits |
+//! | writer (a thread) | `EngineThread` | when it is stopped, after it has committed the queue |
 //! | preallocator of segments (a thread) | the log | when the writer has ended |
 //! | accept loop and connections | `App` | when the drain begins, within `web.drain_timeout` |
 //! | ticks, directives, reloads, probes, webhooks, snapshots | `App` | when the connections have ended |
 //!
-//! A drain goes in this order: not ready; nothing is accepted; requests under way are answered;
-//! the rim's tasks end; the writer commits what waits and ends; a last snapshot is taken.
+//! A shutdown has this order: the exporter reports "not ready"; it accepts no more connections;
+//! requests in progress are answered; the outer tasks end; the writer commits its queue and ends;
+//! a last snapshot is taken.
 
 mod engine;
 mod log;
 mod probes;
 mod reload;
 mod snapshots;
-pub mod serve;
+mod deadlines;
+mod serve;
 mod tasks;
-mod turns;
 mod webhooks;
 
 use std::future::Future;
@@ -46,11 +47,11 @@ use crate::metrics::{Build, Runtime, RuntimeError};
 
 pub(crate) use engine::SETTINGS;
 
-use engine::Engine;
+use engine::EngineThread;
 use reload::Reloader;
 use serve::{Drained, ServeLimits, serve};
 
-/// What was built. The commit is known when whoever builds says it.
+/// The version that was built. The commit is known if the build sets `TRADING_EXPORTER_REVISION`.
 const BUILD: Build = Build {
     version: env!("CARGO_PKG_VERSION"),
     revision: match option_env!("TRADING_EXPORTER_REVISION") {
@@ -60,39 +61,39 @@ const BUILD: Build = Build {
     rustversion: env!("CARGO_PKG_RUST_VERSION"),
 };
 
-/// How long the first connection waits for the state to be caught up before it is told that it is
-/// not.
+/// The longest wait for the replay of the journal before connections are accepted. After it they are
+/// accepted and answered "not ready".
 const START_GRACE: Duration = Duration::from_secs(1);
-/// How long the writer may take to commit what waits, after the requests have ended.
+/// The longest wait for the writer to commit its queue after the last request has ended.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Why serving ended badly, or did not begin.
+/// The reason why the exporter did not start, or ended with a failure.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// The journal cannot be opened; nothing of it was changed.
+    /// The journal cannot be opened. It was not changed.
     #[error("cannot open the journal in {}", path.display())]
     Journal {
-        /// Its directory.
+        /// The directory of the journal.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: LogError,
     },
-    /// The address cannot be listened on.
+    /// The server cannot listen on the address.
     #[error("cannot listen on {address}")]
     Listen {
-        /// The address.
+        /// The configured address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
     /// Threads, signals or timers cannot be set up.
     #[error("cannot set up {what}")]
     SetUp {
-        /// What was set up.
+        /// The thing that was being set up.
         what: &'static str,
-        /// Why it failed.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -105,20 +106,20 @@ pub enum AppError {
     /// The configuration could not be recorded.
     #[error("cannot record the configuration")]
     Record(#[from] EngineError),
-    /// The log failed while serving; what was acknowledged before is not affected.
+    /// The journal failed while serving. Everything acknowledged before is safe.
     #[error("ended because the journal failed")]
     JournalFailed,
-    /// The writer did not end, or not in order.
+    /// The writer panicked, or did not end.
     #[error("the writer {0}")]
     Writer(&'static str),
 }
 
-/// Where the configuration comes from, to read it again.
+/// The sources of the configuration, kept for reloads.
 #[derive(Clone, Debug, Default)]
 pub struct ConfigSource {
-    /// The file; without one every default holds.
+    /// The file. Without one, all settings have their defaults.
     pub file: Option<PathBuf>,
-    /// What stands above it.
+    /// Command line and environment, which override the file.
     pub overrides: Overrides,
 }
 
@@ -132,7 +133,7 @@ impl ConfigSource {
     }
 }
 
-/// Serves with that configuration until SIGTERM or SIGINT, on threads of its own.
+/// Serves with this configuration until SIGTERM or SIGINT, on a runtime of its own.
 ///
 /// # Errors
 /// See [`AppError`].
@@ -142,11 +143,11 @@ pub fn main(config: Config, source: ConfigSource) -> Result<(), AppError> {
     })
 }
 
-/// Serves with that configuration, on threads of its own, while `work` goes on: it gets the address
-/// that is served and a future that completes upon SIGTERM or SIGINT. Drains when it has ended.
+/// Serves with this configuration while `work` runs, then drains. `work` gets the address of the server
+/// and a future that completes on SIGTERM or SIGINT.
 ///
 /// # Errors
-/// See [`AppError`]; what `work` says is passed on.
+/// See [`AppError`]. The result of `work` is returned as it is.
 pub fn main_beside<T>(
     config: Config,
     source: ConfigSource,
@@ -158,11 +159,11 @@ pub fn main_beside<T>(
         let (done, over) = oneshot::channel();
         let serving = run(config, source, listener, async move {
             over.await.ok();
-            "the work beside it has ended"
+            "the work has ended"
         });
         let working = async move {
             let result = work(address, shutdown).await;
-            // The server may have ended before.
+            // This fails if the server has ended before, which is fine.
             done.send(()).ok();
             result
         };
@@ -171,10 +172,10 @@ pub fn main_beside<T>(
     })
 }
 
-/// Completes with the name of the signal when SIGTERM or SIGINT has come.
+/// Completes on SIGTERM or SIGINT with the name of the signal.
 pub type Shutdown = Pin<Box<dyn Future<Output = &'static str>>>;
 
-/// Runs `body` on threads of its own, with a listener on `address` and the signals that end it.
+/// Runs `body` on a runtime of its own, with a listener on `address` and the signals that end it.
 fn on_threads<T>(
     address: SocketAddr,
     body: impl AsyncFnOnce(TcpListener, Shutdown) -> Result<T, AppError>,
@@ -185,7 +186,7 @@ fn on_threads<T>(
         .build()
         .map_err(set_up("threads"))?;
     let result = runtime.block_on(async {
-        // Signals first: one that comes early must find its handler.
+        // Signal handlers first: without one an early signal would kill the process.
         let shutdown = tasks::shutdown().map_err(set_up("signals"))?;
         let hangup = tasks::hangup().map_err(set_up("signals"))?;
         let listener = TcpListener::bind(address)
@@ -195,17 +196,17 @@ fn on_threads<T>(
         drop(hangup);
         result
     });
-    // What still blocks (a name that is being resolved, a disk that hangs) must not keep us.
+    // A thread that still blocks (name resolution, a disk that hangs) must not delay the exit.
     runtime.shutdown_background();
     result
 }
 
-/// Serves on `listener` until `shutdown` completes, with a name for the log, or the engine ends by
-/// itself; then drains.
+/// Serves on `listener` until `shutdown` completes (with a name for the log) or the engine ends by
+/// itself, then drains.
 ///
 /// # Errors
 /// See [`AppError`].
-pub async fn run(
+async fn run(
     config: Config,
     source: ConfigSource,
     listener: TcpListener,
@@ -214,24 +215,27 @@ pub async fn run(
     let app = App::build(config, source, listener).await?;
     tokio::select! {
         signal = shutdown => tracing::info!(signal, "draining"),
-        () = app.handle.ended() => tracing::error!("draining: nothing can be recorded any more"),
+        () = app.handle.ended() => tracing::error!("draining: the journal failed, so no events can be recorded"),
     }
     app.drain().await
 }
 
-/// Everything that runs.
+/// The running parts. `run` owns it, and nothing is shared but by clones of the handle.
 struct App {
     handle: Handle,
-    engine: Engine,
+    engine: EngineThread,
     server: JoinHandle<Drained>,
+    /// Ends the accept loop and, once they are answered, its connections.
     stop_accepting: CancellationToken,
-    /// The tasks of the rim, and what ends them.
+    /// The tasks around the engine: ticks, directives to the log, reloads, snapshots; and, spawned by
+    /// the reloader, probes and webhooks.
     rim: TaskTracker,
+    /// Ends the tasks of `rim`. Cancelled after the connections, because requests need some of them.
     stop_rim: CancellationToken,
 }
 
 impl App {
-    /// Puts the parts together and starts them.
+    /// Builds the parts and starts them.
     async fn build(
         config: Config,
         source: ConfigSource,
@@ -241,12 +245,13 @@ impl App {
         let runtime = Arc::new(Runtime::new(&BUILD)?);
         let process = getrandom::u64()
             .map_err(|error| set_up("random bits")(io::Error::other(error.to_string())))?;
-        let engine = Engine::start(&config, &runtime)?;
+        let engine = EngineThread::start(&config, &runtime)?;
         let handle = engine.handle();
         runtime.config_loaded(clock::now());
         let limits = ServeLimits::from(&config.web);
         let config = Arc::new(ArcSwap::from_pointee(config));
 
+        // The reloader subscribes its webhooks to directives here, before anything can cause one.
         let rim = TaskTracker::new();
         let (stop_accepting, stop_rim) = (CancellationToken::new(), CancellationToken::new());
         let (reloader, reload) =
@@ -254,17 +259,17 @@ impl App {
                 .map_err(set_up("signals"))?;
         rim.spawn(reloader.run(rim.clone(), stop_rim.clone()));
         rim.spawn(tasks::tick(handle.clone(), stop_rim.clone()));
-        rim.spawn(tasks::look_after_journal(handle.clone(), stop_rim.clone()));
+        rim.spawn(tasks::watch_journal(handle.clone(), stop_rim.clone()));
         rim.spawn(tasks::log_directives(handle.directives(), stop_rim.clone()));
-        if let Some(keeper) = engine.keeper() {
-            rim.spawn(keeper.run(handle.clone(), stop_rim.clone()));
+        if let Some(snapshotter) = engine.snapshotter() {
+            rim.spawn(snapshotter.run(handle.clone(), stop_rim.clone()));
         }
 
-        // A short start is not seen as one; a long one is answered "not ready".
+        // After a short replay the first client finds the exporter ready.
         tokio::time::timeout(START_GRACE, handle.opened()).await.ok();
-        let reload: api::Reload = Arc::new(move |by| Box::pin(reload.clone().reload(by)));
-        let give_way = std::thread::yield_now;
-        let state = AppState::new(handle.clone(), config, runtime, reload, give_way, process);
+        let reload: api::ReloadFn = Arc::new(move |by| Box::pin(reload.clone().reload(by)));
+        let yield_thread = std::thread::yield_now;
+        let state = AppState::new(handle.clone(), config, runtime, reload, yield_thread, process);
         let service = api::ApiService::new(state);
         if let Ok(address) = listener.local_addr() {
             tracing::info!(%address, "listening");
@@ -273,20 +278,24 @@ impl App {
         Ok(Self { handle, engine, server, stop_accepting, rim, stop_rim })
     }
 
-    /// Ends everything in order, and says how it went.
+    /// Ends the parts in order.
     async fn drain(self) -> Result<(), AppError> {
+        // 1. Not ready: load balancers turn away, waiting permits and streams end.
         self.handle.drain();
+        // 2. No new connections; those with a request get their answer. The engine must still run.
         self.stop_accepting.cancel();
         match self.server.await {
             Ok(Drained::Complete) => {}
             Ok(Drained::Dropped(connections)) => {
-                tracing::warn!(connections, "dropped at the end of web.drain_timeout");
+                tracing::warn!(connections, "connections were dropped after web.drain_timeout");
             }
-            Err(error) => tracing::error!(%error, "the accept loop ended badly"),
+            Err(error) => tracing::error!(%error, "the accept loop failed"),
         }
+        // 3. The tasks around the engine. Webhooks note what they have not delivered.
         self.stop_rim.cancel();
         self.rim.close();
         self.rim.wait().await;
+        // 4. Nobody submits any more: the writer commits the rest, and the last snapshot is complete.
         let sequence = self.engine.stop(FLUSH_TIMEOUT).await?;
         tracing::info!(sequence, "ended");
         if self.handle.readiness() == Err(NotReady::JournalFailed) {
@@ -297,7 +306,7 @@ impl App {
     }
 }
 
-/// An error and its sources, from the outermost to the cause.
+/// The messages of an error and its sources, from the outermost to the cause.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -1,8 +1,8 @@
 //! The only file that reads a clock.
 //!
-//! Output: the wall time as a [`Timestamp`], and a monotonic time for durations. Whoever needs the
-//! time is handed it, so that all else can be tested and replayed. Deliberately absent: any promise
-//! that the wall time does not go back (see `crate::domain::clock` for receive times).
+//! Output: the wall time as a [`Timestamp`], and a monotonic time for durations. All other code gets
+//! the time as an argument, so that it can be tested and replayed. Deliberately absent: a guarantee
+//! that the wall time never goes back (see `crate::domain::clock` for receive times).
 
 use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use crate::domain::clock::Reading;
 use crate::domain::time::Timestamp;
 
-/// The wall time. A clock outside the years 1990 to 2200 reads as the nearest end of that range.
+/// The wall time, clamped to the years 1990 to 2200.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the file that reads the clock")]
 pub fn now() -> Timestamp {
@@ -18,14 +18,14 @@ pub fn now() -> Timestamp {
     Timestamp::MIN.plus(since_epoch.saturating_sub(until_min()))
 }
 
-/// The monotonic time: for durations alone.
+/// The monotonic time, which only makes sense as a difference.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the file that reads the clock")]
 pub fn monotonic() -> Instant {
     Instant::now()
 }
 
-/// Both, the monotonic time since it was first asked for.
+/// Both times. The monotonic one counts from the first call in this process.
 #[must_use]
 pub fn reading() -> Reading {
     static FIRST: OnceLock<Instant> = OnceLock::new();

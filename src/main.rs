@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-/// The strings of an event are allocated on a request thread and freed on the writer thread. glibc's
-/// malloc is slow for that pattern, see docs/performance.md.
+/// Events are small strings, allocated on a request's thread and freed on the writer's thread. glibc
+/// is slow for that pattern (see docs/performance.md); mimalloc frees across threads cheaply.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

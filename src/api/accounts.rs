@@ -1,4 +1,4 @@
-//! `GET /api/v1/accounts`: the accounts seen, and which of them a listing is about.
+//! `GET /api/v1/accounts`, and the selection of accounts that every listing uses.
 
 use axum::Extension;
 use axum::Json;
@@ -7,16 +7,16 @@ use axum::http::Uri;
 
 use crate::api::AppState;
 use crate::api::auth::Caller;
-use crate::api::problem::{Code, Problem};
-use crate::api::query::Parameters;
+use crate::api::problem::{Problem, ProblemCode};
+use crate::api::query::QueryParameters;
 use crate::domain::account::AccountState;
 use crate::domain::ids::Account;
 use crate::domain::monitor::Monitor;
 use crate::wire::answer;
 
-/// The accounts seen
+/// The accounts
 ///
-/// Each with its trading state and how much is known of it, by name.
+/// Sorted by name, each with its trading state and its counts of orders, fills and symbols.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -29,16 +29,17 @@ pub(super) async fn get_accounts(
     Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> Result<Json<Vec<answer::Account>>, Problem> {
-    Parameters::parse(&uri, &[])?;
+    QueryParameters::parse(&uri, &[])?;
     let accounts = app.engine.read(|monitor| {
-        let selection = Selection { caller: &caller, account: None };
+        let selection = AccountSelection { caller: &caller, account: None };
         selection.of(monitor).map(|account| answer::Account::new(monitor, account)).collect()
     });
     Ok(Json(accounts))
 }
 
-/// Refuses to say anything about an account that nobody has named: that nothing is wrong with it
-/// would mislead whoever misspelt it. One that somebody has halted may be read, too.
+/// Refuses an account that no configuration, token or event has named. To a client that misspelt
+/// the account, an empty answer would say that nothing is wrong. An account that was halted before
+/// it was named has a state, and may be read.
 ///
 /// # Errors
 /// `unknown_account`.
@@ -50,7 +51,7 @@ pub(super) fn check_known(monitor: &Monitor, account: &Account) -> Result<(), Pr
     Err(unknown(account))
 }
 
-/// Refuses a permit of an account that nobody has named, where the configuration is strict.
+/// Refuses an account that nobody has named, if `strict_accounts` is configured.
 ///
 /// # Errors
 /// `unknown_account`.
@@ -63,25 +64,24 @@ pub(super) fn check_strict(monitor: &Monitor, account: &Account) -> Result<(), P
 
 fn unknown(account: &Account) -> Problem {
     let why = format!(
-        "no event of the account {account} was seen, and the configuration does not name it"
+        "no event of the account {account} was received, and the configuration does not name it"
     );
-    Problem::new(Code::UnknownAccount, why).of_field("account")
+    Problem::new(ProblemCode::UnknownAccount, why).of_field("account")
 }
 
-/// The accounts that a listing is about: the one asked for, or all that the caller may see.
+/// The accounts of a listing: the requested one, or all that the caller may see.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Selection<'a> {
-    /// Who asks.
+pub(super) struct AccountSelection<'a> {
     pub caller: &'a Caller,
-    /// The account asked for; none: all.
+    /// The requested account. `None`: all that the caller may see.
     pub account: Option<&'a Account>,
 }
 
-impl<'a> Selection<'a> {
-    /// A selection by the parameter `account`.
+impl<'a> AccountSelection<'a> {
+    /// The selection of the parameter `account`.
     ///
     /// # Errors
-    /// `forbidden` when the caller may not see the account asked for, `unknown_account` when nobody
+    /// `forbidden` when the caller may not see the requested account, `unknown_account` when nobody
     /// has named it.
     pub(super) fn new(
         app: &AppState,
@@ -95,17 +95,17 @@ impl<'a> Selection<'a> {
         Ok(Self { caller, account })
     }
 
-    /// Whether it holds an account (or `*`).
+    /// Whether an account (or `*`) is selected.
     #[must_use]
-    pub(super) fn holds(&self, name: &str) -> bool {
+    pub(super) fn contains(&self, name: &str) -> bool {
         match self.account {
             Some(account) => account.as_str() == name,
             None => self.caller.may_see(name),
         }
     }
 
-    /// Its accounts, by name.
+    /// The selected accounts, sorted by name.
     pub(super) fn of(self, monitor: &'a Monitor) -> impl Iterator<Item = &'a AccountState> {
-        monitor.accounts().filter(move |account| self.holds(account.name.as_str()))
+        monitor.accounts().filter(move |account| self.contains(account.name.as_str()))
     }
 }

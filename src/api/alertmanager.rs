@@ -1,7 +1,8 @@
-//! `POST /api/v1/alertmanager`: the second line of halts, by rules in Prometheus.
+//! `POST /api/v1/alertmanager`: halts by alert rules in Prometheus, the second line of defence.
 //!
-//! Invariants: an alert halts the account that it names or is refused, and never another one; 2xx means that what was asked for is in the journal and in force; 503, which
-//! Alertmanager sends again, that it is not. Nothing here releases.
+//! Invariants: an alert halts the account that it names or is refused, and never halts another one;
+//! 2xx means that the halts are in the journal and in force; 503 means that they are not, and makes
+//! Alertmanager send the notification again. Nothing here releases a halt.
 
 use std::collections::BTreeSet;
 
@@ -11,9 +12,9 @@ use axum::{Extension, Json};
 
 use crate::api::AppState;
 use crate::api::auth::Caller;
-use crate::api::body;
-use crate::api::problem::{Code, Problem};
-use crate::api::query::Parameters;
+use crate::api::body::{self, ReadBody};
+use crate::api::problem::{Problem, ProblemCode};
+use crate::api::query::QueryParameters;
 use crate::clock;
 use crate::domain::audit::By;
 use crate::domain::ids::{Account, Actor};
@@ -22,26 +23,28 @@ use crate::metrics::NotificationOutcome;
 use crate::wire::answer::{HaltAnswer, NotificationAnswer};
 use crate::wire::request::notification::{self, Notification, RequestedHalt};
 
-/// Who set the causes, for the audit trail.
+/// The actor of these decisions in the audit trail.
 const ACTOR: &str = "alertmanager";
 
-/// Takes a notification of Alertmanager
+/// Accepts a notification of Alertmanager
 ///
-/// An alert that fires with the label `action: halt` (or `reduce`, in any case) sets that state for
-/// the account of its label `account`; without one, for all. An account that nobody has named is
-/// halted, and the anomaly `halt_of_unknown_account` stands there. Other actions are counted, logged
-/// and named in the answer. Every alert is looked at. Grafana's own notifications are taken, too. The same alert again (fingerprint and `startsAt`)
-/// changes nothing, even after a release. Alerts that were cut off (`truncatedAlerts`) are taken
-/// to ask for as much as those shown, of all accounts unless `groupLabels` names one. Resolved
-/// alerts release nothing. The alert `Watchdog` shows that the path works: its age stands in the
-/// permit and on `/metrics`.
+/// A firing alert with the label `action: halt` (or `reduce`; upper and lower case are the same) sets
+/// that state for the account in its label `account`, or for all accounts without this label. An
+/// account that nobody has named is halted too, and gets the anomaly `halt_of_unknown_account`. Other
+/// actions are counted, logged and listed in the answer. Every alert of a notification is processed.
+/// Notifications of Grafana are accepted as well.
+///
+/// The same alert again (fingerprint and `startsAt`) changes nothing, even after a release. Alerts
+/// that were truncated (`truncatedAlerts`) are assumed to ask for as much as those shown, for all
+/// accounts unless `groupLabels` names one. Resolved alerts release nothing. The alert `Watchdog`
+/// shows that the path works: the permit and `/metrics` have its age.
 ///
 /// # Errors
 /// See [`Problem`].
 #[utoipa::path(
     post, path = "/api/v1/alertmanager", tag = "operate",
     request_body(content = serde_json::Value, description = "The notification, version 4 (or Grafana's, version 1)"),
-    responses((status = 200, description = "What it asks for is in the journal and in force", body = NotificationAnswer)),
+    responses((status = 200, description = "The halts are in the journal and in force", body = NotificationAnswer)),
 )]
 pub(super) async fn post_notification(
     State(app): State<AppState>,
@@ -66,8 +69,8 @@ async fn take(
     caller: &Caller,
     request: Request,
 ) -> Result<NotificationAnswer, Problem> {
-    Parameters::parse(request.uri(), &[])?;
-    let (bytes, _, share) = body::read_notification(app, request).await?.into_parts();
+    QueryParameters::parse(request.uri(), &[])?;
+    let ReadBody { bytes, share, .. } = body::read_notification(app, request).await?;
     let Notification { halts, ignored, unknown, unknown_actions, resolved, truncated, watchdog } =
         notification::decode(&bytes)?;
     drop((bytes, share));
@@ -96,14 +99,14 @@ async fn take(
     };
     set(app, caller, allowed, &mut answer).await?;
     if forbidden > 0 {
-        // What the token is for has been set: a mistake in one rule must not keep trading open.
-        let detail = format!("{forbidden} alerts concern accounts that the token is not for");
-        return Err(Problem::new(Code::Forbidden, detail));
+        // The allowed halts are set first: a mistake in one rule must not prevent the others.
+        let detail = format!("{forbidden} alerts name accounts that the token does not cover");
+        return Err(Problem::new(ProblemCode::Forbidden, detail));
     }
     Ok(answer)
 }
 
-/// Sets what is asked for, and waits until it is in the journal and folded.
+/// Submits the halts that the alerts ask for, and waits until they are in the journal and applied.
 async fn set(
     app: &AppState,
     caller: &Caller,
@@ -115,7 +118,7 @@ async fn set(
         return Ok(());
     }
     let accounts: Vec<Account> = halts.iter().map(|halt| halt.account.clone()).collect();
-    let by = Actor::new(ACTOR).map_err(|e| Problem::new(Code::Internal, e.to_string()))?;
+    let by = Actor::new(ACTOR).map_err(|e| Problem::new(ProblemCode::Internal, e.to_string()))?;
     let by = By::with_token(by, caller.token());
     let entries = halts.into_iter().map(|halt| decision(halt, &by)).collect();
     let receipt = app.engine.submit(entries, accounts).await?;
@@ -142,7 +145,7 @@ async fn set(
     refused.map_or(Ok(()), |refusal| Err(refusal.into()))
 }
 
-/// Those of the accounts halted that nobody has named: whoever wrote the alert meant another one.
+/// The halted accounts that nobody has named: the author of the alert probably meant another one.
 fn unknown_accounts(app: &AppState, answer: &NotificationAnswer) -> Vec<String> {
     let halted: BTreeSet<&str> = answer.halts.iter().map(|halt| halt.account.as_str()).collect();
     app.engine.read(|monitor| {

@@ -1,19 +1,19 @@
-//! `GET /api/v1/anomalies`: execution figures beyond their thresholds.
+//! `GET /api/v1/anomalies`: the execution figures beyond their thresholds.
 
 use axum::extract::State;
 use axum::http::Uri;
 use axum::{Extension, Json};
 
 use crate::api::AppState;
-use crate::api::accounts::Selection;
+use crate::api::accounts::AccountSelection;
 use crate::api::auth::Caller;
 use crate::api::problem::Problem;
-use crate::api::query::Parameters;
+use crate::api::query::QueryParameters;
 use crate::wire::answer::Anomaly;
 
 /// The open anomalies
 ///
-/// Execution figures that are beyond their thresholds and have not come back far enough.
+/// Execution figures that crossed their thresholds and have not recovered far enough since.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -27,8 +27,8 @@ pub(super) async fn get_anomalies(
     Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> Result<Json<Vec<Anomaly>>, Problem> {
-    let account = Parameters::parse(&uri, &["account"])?.account()?;
-    let selection = Selection::new(&app, &caller, account.as_ref())?;
+    let account = QueryParameters::parse(&uri, &["account"])?.account()?;
+    let selection = AccountSelection::new(&app, &caller, account.as_ref())?;
     let anomalies = app.engine.read(|monitor| {
         let accounts = selection.of(monitor);
         let anomalies = accounts.flat_map(|account| {

@@ -1,26 +1,28 @@
-//! `GET /api/v1/audit`: who set, released, reconciled what, when, why.
+//! `GET /api/v1/audit`: who halted, released or reconciled an account, when and why.
 
 use axum::extract::State;
 use axum::http::Uri;
 use axum::{Extension, Json};
 
 use crate::api::AppState;
-use crate::api::accounts::Selection;
+use crate::api::accounts::AccountSelection;
 use crate::api::auth::Caller;
 use crate::api::problem::Problem;
-use crate::api::query::Parameters;
+use crate::api::query::QueryParameters;
 use crate::domain::limits;
 use crate::wire::answer::AuditLine;
 
-/// Lines of an answer, if the request does not say.
+/// Lines of an answer, by default.
 const LIMIT_DEFAULT: usize = 1_000;
 
 /// The audit trail
 ///
-/// Every halt, release, reconciliation and change of the configuration, refused ones too, each with
-/// the name of the token that decided; oldest first, the newest `limit` of them. What people decided,
-/// what the exporter did to a latch by itself, and what was refused or can be brought about by an
-/// engine are held apart, 10,000 lines each: none pushes out the others. The journal holds them all.
+/// Every halt, release, reconciliation and change of the configuration, including refused ones, each
+/// with the name of the token that decided. The answer has the newest `limit` lines, oldest first.
+///
+/// Three kinds are kept apart, 10,000 lines each, so that none displaces the others: decisions of
+/// people; changes of a latch by the exporter itself; and attempts that were refused or that an
+/// engine can cause. The journal has them all.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -37,12 +39,12 @@ pub(super) async fn get_audit(
     Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> Result<Json<Vec<AuditLine>>, Problem> {
-    let parameters = Parameters::parse(&uri, &["account", "limit"])?;
+    let parameters = QueryParameters::parse(&uri, &["account", "limit"])?;
     let account = parameters.account()?;
-    let limit = parameters.count("limit", LIMIT_DEFAULT, limits::AUDIT_MAX)?;
-    let selection = Selection::new(&app, &caller, account.as_ref())?;
+    let limit = parameters.number("limit", 1..=limits::AUDIT_MAX)?.unwrap_or(LIMIT_DEFAULT);
+    let selection = AccountSelection::new(&app, &caller, account.as_ref())?;
     let mut lines: Vec<AuditLine> = app.engine.read(|monitor| {
-        let newest = monitor.audit().newest(|account| selection.holds(account.as_str()));
+        let newest = monitor.audit().newest(|account| selection.contains(account.as_str()));
         newest.into_iter().take(limit).map(AuditLine::new).collect()
     });
     lines.reverse();

@@ -1,12 +1,14 @@
-//! Who asks, and what the configuration lets them do.
+//! Authentication and authorization: who sends a request, and what the configuration allows them.
 //!
 //! Input: the `Authorization` header and the tokens of the configuration. Output: a [`Caller`] for
-//! the handlers. Invariants: tokens are compared as SHA-256 digests, all of them, in constant
-//! time; a token never reaches a log. Without tokens everybody may do everything (the server then
-//! listens on loopback alone). A path that takes events takes the token as the password of Basic
-//! as well, for senders that cannot set a header but can put `user:TOKEN@` into a URL; no other
-//! path does, and none asks for it, so no browser offers it by itself. Deliberately absent: tokens
-//! in the query.
+//! the handlers. Invariants: tokens are compared as SHA-256 digests, with every configured token and
+//! in constant time; a token never reaches a log. Without configured tokens every request is
+//! allowed; the server then listens on loopback only. Deliberately absent: tokens in the query,
+//! which end up in logs of proxies.
+//!
+//! The path of events also accepts the token as the password of Basic, for senders that cannot set
+//! a header but can put `user:TOKEN@` into a URL. No other path accepts it, and no answer asks for
+//! it, so no browser sends it by itself.
 
 use std::sync::Arc;
 
@@ -17,7 +19,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::api::AppState;
-use crate::api::problem::{Code, Problem};
+use crate::api::problem::{Problem, ProblemCode};
 use crate::config::{Scope, Token};
 use crate::domain::audit::NO_TOKEN;
 use crate::domain::ids::{Account, Actor};
@@ -25,16 +27,16 @@ use crate::domain::ids::{Account, Actor};
 /// Who may call a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Everybody, with a token or without.
+    /// Everybody. A token that is sent is checked all the same.
     Public,
-    /// Whoever has one of these scopes.
+    /// Callers with at least one of these scopes.
     AnyOf(&'static [Scope]),
-    /// Whoever has one of these scopes, with a token that is not confined to accounts.
+    /// Callers with at least one of these scopes, and a token that is not confined to accounts.
     Unconfined(&'static [Scope]),
 }
 
 impl Access {
-    /// The scopes of which one is needed; empty: none is.
+    /// The scopes, one of which is required. Empty if none is.
     #[must_use]
     pub const fn scopes(self) -> &'static [Scope] {
         match self {
@@ -44,20 +46,18 @@ impl Access {
     }
 }
 
-/// Who asks.
+/// The sender of a request.
 #[derive(Clone, Debug)]
 pub(super) enum Caller {
-    /// No tokens are configured: whoever reaches the server.
+    /// No tokens are configured, so every sender is trusted.
     Trusted,
-    /// Tokens are configured, and none was sent to a public path.
+    /// Tokens are configured, and a public path was called without one.
     Anonymous,
     /// The holder of a token.
     Holder(Arc<Token>),
 }
 
 impl Caller {
-    /// Whether the caller has a scope.
-    #[must_use]
     pub(super) fn has(&self, scope: Scope) -> bool {
         match self {
             Self::Trusted => true,
@@ -66,7 +66,7 @@ impl Caller {
         }
     }
 
-    /// Whether the caller may see and touch an account. `*` belongs to those who may see all.
+    /// Whether the caller may read and change an account. `*` needs a token for all accounts.
     #[must_use]
     pub(super) fn may_see(&self, account: &str) -> bool {
         match self {
@@ -80,7 +80,8 @@ impl Caller {
         }
     }
 
-    /// Whether the token of the caller is still configured as it was.
+    /// Whether the token is still configured with the same scopes and accounts. A reload may have
+    /// changed it since the request came.
     #[must_use]
     pub(super) fn still_holds(&self, app: &AppState) -> bool {
         let tokens = &app.config.load().tokens;
@@ -91,30 +92,29 @@ impl Caller {
         }
     }
 
-    /// Refuses an account that the caller may not see.
-    ///
     /// # Errors
-    /// `forbidden`.
+    /// `forbidden` when the caller may not read and change the account.
     pub(super) fn check_account(&self, account: &str) -> Result<(), Problem> {
         if self.may_see(account) {
             return Ok(());
         }
-        Err(Problem::new(Code::Forbidden, "the token is confined to other accounts"))
+        Err(Problem::new(ProblemCode::Forbidden, "the token is confined to other accounts"))
     }
 
-    /// The caller as an actor, where a request says none.
+    /// The name of the token as the actor of a decision, for a request that names no actor.
     ///
     /// # Errors
-    /// `invalid_parameter`: the name of the token can be no actor.
+    /// `invalid_parameter` when the name of the token is not a valid actor.
     pub(super) fn actor(&self) -> Result<Actor, Problem> {
         let name = match self {
             Self::Holder(token) => token.name.as_str(),
             Self::Trusted | Self::Anonymous => "anonymous",
         };
-        Actor::new(name).map_err(|error| Problem::new(Code::InvalidParameter, error.to_string()))
+        Actor::new(name)
+            .map_err(|error| Problem::new(ProblemCode::InvalidParameter, error.to_string()))
     }
 
-    /// The name of the token, for the audit trail and logs; `none` where none is needed.
+    /// The name of the token, for the audit trail and logs. `none` without one.
     #[must_use]
     pub(super) fn token(&self) -> &str {
         match self {
@@ -124,10 +124,10 @@ impl Caller {
     }
 }
 
-/// Lets through who may call a path.
+/// Identifies the caller and checks that they may call a path.
 ///
 /// # Errors
-/// `unauthorized` without a known token, `forbidden` without the scope.
+/// `unauthorized` without a known token, `forbidden` without a required scope.
 pub(super) fn authorize(
     app: &AppState,
     access: Access,
@@ -151,7 +151,8 @@ fn identify(tokens: &[Token], headers: &HeaderMap, access: Access) -> Result<Cal
             }
         };
     };
-    let one = headers.get_all(header::AUTHORIZATION).iter().count() == 1;
+    // With two headers a proxy and this server might each judge another one.
+    let is_single = headers.get_all(header::AUTHORIZATION).iter().count() == 1;
     let known = if let Some(text) = bearer(credentials) {
         find(tokens, text)
     } else if access.scopes().contains(&Scope::IngestBroker) {
@@ -159,22 +160,22 @@ fn identify(tokens: &[Token], headers: &HeaderMap, access: Access) -> Result<Cal
     } else {
         None
     };
-    let token = known.filter(|_| one);
+    let token = known.filter(|_| is_single);
     token.map(|token| Caller::Holder(Arc::new(token.clone()))).ok_or_else(|| {
         unauthorized(
-            "the token is not known",
+            "the token is unknown",
             "Bearer realm=\"trading-exporter\", error=\"invalid_token\"",
         )
     })
 }
 
-/// The token of `Bearer TOKEN` (RFC 6750; the scheme in any case).
+/// The token of `Bearer TOKEN` (RFC 6750). The scheme is case-insensitive.
 fn bearer(credentials: &HeaderValue) -> Option<&[u8]> {
     let (scheme, token) = credentials.as_bytes().split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
-/// The password of `Basic BASE64(USER:PASSWORD)` (RFC 7617); the user may be anything.
+/// The password of `Basic BASE64(USER:PASSWORD)` (RFC 7617). The user is ignored.
 fn basic(credentials: &HeaderValue) -> Option<Vec<u8>> {
     let (scheme, text) = credentials.as_bytes().split_at_checked(6)?;
     if !scheme.eq_ignore_ascii_case(b"basic ") {
@@ -185,7 +186,8 @@ fn basic(credentials: &HeaderValue) -> Option<Vec<u8>> {
     pair.get(colon + 1..).map(<[u8]>::to_vec)
 }
 
-/// Compares with every token, whether one matched before or not.
+/// The token with this text. It compares with every token even after a match, so that the time
+/// does not depend on which one matched.
 fn find<'a>(tokens: &'a [Token], text: &[u8]) -> Option<&'a Token> {
     let digest = Sha256::digest(text);
     tokens.iter().fold(None, |found, token| {
@@ -205,19 +207,19 @@ fn check(caller: &Caller, access: Access) -> Result<(), Problem> {
     let confined = !caller.may_see(Account::ALL);
     match access {
         Access::Unconfined(_) if confined => Err(Problem::new(
-            Code::Forbidden,
-            "the token is confined to accounts, and this concerns all of them",
+            ProblemCode::Forbidden,
+            "the token is confined to accounts, and this request concerns all of them",
         )),
         Access::Public | Access::AnyOf(_) | Access::Unconfined(_) => Ok(()),
     }
 }
 
 fn unauthorized(detail: &str, challenge: &'static str) -> Problem {
-    Problem::new(Code::Unauthorized, detail)
+    Problem::new(ProblemCode::Unauthorized, detail)
         .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
 }
 
-/// The challenge of RFC 6750, section 3.1, with the scopes of which one would do.
+/// The refusal of RFC 6750, section 3.1. Its challenge names the scopes, one of which is required.
 fn insufficient(scopes: &[Scope]) -> Problem {
     let names: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
     let detail = format!("the token needs the scope {}", names.join(" or "));
@@ -225,11 +227,12 @@ fn insufficient(scopes: &[Scope]) -> Problem {
         "Bearer realm=\"trading-exporter\", error=\"insufficient_scope\", scope=\"{}\"",
         names.join(" ")
     );
-    let problem = Problem::new(Code::Forbidden, detail);
-    match HeaderValue::try_from(challenge) {
-        Ok(value) => problem.with_header(header::WWW_AUTHENTICATE, value),
-        Err(_) => problem,
-    }
+    let problem = Problem::new(ProblemCode::Forbidden, detail);
+    let Ok(value) = HeaderValue::try_from(challenge) else {
+        impossible!("scopes are plain words");
+        return problem;
+    };
+    problem.with_header(header::WWW_AUTHENTICATE, value)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Bodies of requests, whole and in memory: type, encoding, size and time are bounded here.
+//! Request bodies, read into memory within limits of type, encoding, size and time.
 //!
-//! Input: a request whose body the layers decompress. Output: the bytes. Invariants: the
-//! limit counts the *decompressed* stream as it comes, so that a bomb is cut off and never held;
-//! the bytes of all bodies under way together are bounded too. Deliberately absent: what the
+//! Input: a request whose body is decompressed on the way. Output: the bytes. Invariants: the limit
+//! counts the *decompressed* bytes as they arrive, so a decompression bomb is cut off and never
+//! held in memory; the bytes of all bodies together are limited too. Deliberately absent: what the
 //! bytes mean (see `crate::wire`).
 
 use std::error::Error;
@@ -18,57 +18,50 @@ use hyper::body::Body as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::api::AppState;
-use crate::api::problem::{Code, Problem};
+use crate::api::problem::{Problem, ProblemCode};
 
-/// Bodies of this many times the size of the largest may be under way together; a further one is
-/// answered `overloaded`.
+/// All bodies together may occupy this many times the largest body. The next one is answered
+/// `overloaded`.
 const BODIES_MAX: usize = 8;
 
-/// The body of an operator's request is at most this large.
+/// The largest body of an operator's request.
 const DECISION_BYTES_MAX: usize = 64 * 1024;
 
-/// A notification of Alertmanager is at most this large: a thousand alerts with long annotations.
+/// The largest notification of Alertmanager: room for a thousand alerts with long annotations.
 const NOTIFICATION_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// The bytes that the bodies under way may take together.
+/// The bytes that all bodies may occupy together: a semaphore with a permit for each byte.
 #[derive(Clone, Debug)]
-pub struct Budget(Arc<Semaphore>);
+pub(super) struct BodyBudget(Arc<Semaphore>);
 
-impl Budget {
-    /// A budget for bodies of at most `body_bytes_max`.
+impl BodyBudget {
+    /// A budget for bodies of at most `body_bytes_max` each.
     #[must_use]
-    pub fn new(body_bytes_max: usize) -> Self {
+    pub(super) fn new(body_bytes_max: usize) -> Self {
         let bytes = body_bytes_max.saturating_mul(BODIES_MAX).min(Semaphore::MAX_PERMITS);
         Self(Arc::new(Semaphore::new(bytes)))
     }
 
     fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
-        let full = || Problem::new(Code::Overloaded, "too many bodies are under way");
+        let full = || Problem::new(ProblemCode::Overloaded, "too many bodies are being read");
         let bytes = u32::try_from(bytes).map_err(|_| full())?;
         Arc::clone(&self.0).try_acquire_many_owned(bytes).map_err(|_| full())
     }
 }
 
-/// A body, and its share of the budget for as long as it is held.
+/// A whole body, decompressed.
 #[derive(Debug)]
-pub(super) struct Held {
-    bytes: Bytes,
-    kind: Kind,
-    share: Option<OwnedSemaphorePermit>,
+pub(super) struct ReadBody {
+    pub(super) bytes: Bytes,
+    pub(super) format: BodyFormat,
+    /// The body's share of the budget. Drop it when everything that was decoded from the bytes is
+    /// gone, not with the bytes.
+    pub(super) share: Option<OwnedSemaphorePermit>,
 }
 
-impl Held {
-    /// The bytes, decompressed; what they are; and the share, to be dropped when nothing made of
-    /// the bytes is held any more.
-    #[must_use]
-    pub(super) fn into_parts(self) -> (Bytes, Kind, Option<OwnedSemaphorePermit>) {
-        (self.bytes, self.kind, self.share)
-    }
-}
-
-/// What a body is.
+/// The media type of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum BodyFormat {
     /// `application/json`
     Json,
     /// `application/x-ndjson`
@@ -83,56 +76,55 @@ pub(super) enum Kind {
 pub(super) fn read_events(
     app: &AppState,
     request: Request,
-) -> impl Future<Output = Result<Held, Problem>> {
+) -> impl Future<Output = Result<ReadBody, Problem>> {
     let max = app.config.load().web.body_bytes_max;
-    read_charged(app, request, &[Kind::Json, Kind::Ndjson], max, 0)
+    read_charged(app, request, &[BodyFormat::Json, BodyFormat::Ndjson], max, 0)
 }
 
-/// Reads the body of an operator's request: small, and taken whatever else is under way.
+/// Reads the body of an operator's request. It is small and needs no share of the budget, so a halt
+/// is accepted however many events are being read.
 ///
 /// # Errors
-/// The same as [`read_events`], but never `overloaded`.
+/// Those of [`read_events`] without `overloaded`.
 pub(super) async fn read_decision(app: &AppState, request: Request) -> Result<Bytes, Problem> {
-    kind(request.headers(), &[Kind::Json])?;
-    let (max, timeout) = {
-        let web = &app.config.load().web;
-        (web.body_bytes_max.min(DECISION_BYTES_MAX), web.body_timeout)
-    };
-    let body = collect(request.into_body(), max, |_| Ok(()));
-    tokio::time::timeout(timeout, body).await.map_err(|_| too_slow())?
+    let max = app.config.load().web.body_bytes_max.min(DECISION_BYTES_MAX);
+    let body = read_charged(app, request, &[BodyFormat::Json], max, DECISION_BYTES_MAX).await?;
+    Ok(body.bytes)
 }
 
-/// Reads a notification of Alertmanager. A small one is taken whatever else is under way; what is
-/// larger takes its share of the budget.
+/// Reads a notification of Alertmanager. A small one needs no share of the budget.
 ///
 /// # Errors
-/// The same as [`read_events`]; `overloaded` for a large one alone.
+/// Those of [`read_events`], with `overloaded` only for more than [`DECISION_BYTES_MAX`].
 pub(super) fn read_notification(
     app: &AppState,
     request: Request,
-) -> impl Future<Output = Result<Held, Problem>> {
+) -> impl Future<Output = Result<ReadBody, Problem>> {
     let max = app.config.load().web.body_bytes_max.min(NOTIFICATION_BYTES_MAX);
-    read_charged(app, request, &[Kind::Json], max, DECISION_BYTES_MAX)
+    read_charged(app, request, &[BodyFormat::Json], max, DECISION_BYTES_MAX)
 }
 
-/// Reads a body of at most `max` bytes, whose bytes after the first `free` take their share of the
-/// budget.
+/// Reads a body of at most `max` bytes. The first `free` bytes are not charged to the budget.
 fn read_charged(
     app: &AppState,
     request: Request,
-    allowed: &[Kind],
+    allowed: &[BodyFormat],
     max: usize,
     mut free: usize,
-) -> impl Future<Output = Result<Held, Problem>> {
-    let kind = kind(request.headers(), allowed);
+) -> impl Future<Output = Result<ReadBody, Problem>> {
+    let format = format_of(request.headers(), allowed);
     let body = request.into_body();
     let timeout = app.config.load().web.body_timeout;
     async move {
-        let kind = kind?;
+        // A body of a wrong type is refused before a byte of it is read.
+        let format = format?;
         let mut share: Option<OwnedSemaphorePermit> = None;
         let body = collect(body, max, |added| {
             let charged = added.saturating_sub(free);
             free = free.saturating_sub(added);
+            if charged == 0 {
+                return Ok(());
+            }
             let more = app.budget.take(charged)?;
             match &mut share {
                 None => share = Some(more),
@@ -141,7 +133,7 @@ fn read_charged(
             Ok(())
         });
         let bytes = tokio::time::timeout(timeout, body).await.map_err(|_| too_slow())??;
-        Ok(Held { bytes, kind, share })
+        Ok(ReadBody { bytes, format, share })
     }
 }
 
@@ -150,7 +142,7 @@ async fn collect(
     max: usize,
     mut admit: impl FnMut(usize) -> Result<(), Problem>,
 ) -> Result<Bytes, Problem> {
-    // Most bodies come in one piece, and that need not be copied.
+    // Hot path: most bodies arrive in one piece, which needs no copy.
     let (mut first, mut all) = (Bytes::new(), BytesMut::new());
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| unreadable(&error, max))?;
@@ -172,27 +164,29 @@ async fn collect(
     Ok(without_mark(if all.is_empty() { first } else { all.freeze() }))
 }
 
-/// The bytes behind a byte order mark, which editors and shells of Windows write before UTF-8.
+/// The bytes without a byte order mark. Editors and shells of Windows put one before UTF-8.
 fn without_mark(bytes: Bytes) -> Bytes {
     const MARK: &[u8] = b"\xef\xbb\xbf";
     if bytes.starts_with(MARK) { bytes.slice(MARK.len()..) } else { bytes }
 }
 
-/// What `Content-Type` says; parameters do not matter.
-fn kind(headers: &HeaderMap, allowed: &[Kind]) -> Result<Kind, Problem> {
+/// The format that `Content-Type` names. Its parameters (`charset`) are ignored.
+fn format_of(headers: &HeaderMap, allowed: &[BodyFormat]) -> Result<BodyFormat, Problem> {
     let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = text.and_then(|t| t.split(';').next()).unwrap_or_default().trim();
-    let name = |kind: Kind| match kind {
-        Kind::Json => "application/json",
-        Kind::Ndjson => "application/x-ndjson",
+    let name = |format: BodyFormat| match format {
+        BodyFormat::Json => "application/json",
+        BodyFormat::Ndjson => "application/x-ndjson",
     };
-    let found = allowed.iter().copied().find(|kind| essence.eq_ignore_ascii_case(name(*kind)));
+    let found = allowed.iter().copied().find(|format| essence.eq_ignore_ascii_case(name(*format)));
     found.ok_or_else(|| {
-        let names: Vec<&str> = allowed.iter().map(|kind| name(*kind)).collect();
+        let names: Vec<&str> = allowed.iter().map(|format| name(*format)).collect();
         let names = names.join(", ");
-        let problem =
-            Problem::new(Code::UnsupportedMediaType, format!("Content-Type must be {names}"));
-        // RFC 9110, section 15.5.16: what would have been accepted.
+        let problem = Problem::new(
+            ProblemCode::UnsupportedMediaType,
+            format!("Content-Type must be {names}"),
+        );
+        // RFC 9110, section 15.5.16: name the accepted types.
         match HeaderValue::try_from(names) {
             Ok(value) => problem.with_header(header::ACCEPT, value),
             Err(_) => problem,
@@ -200,8 +194,9 @@ fn kind(headers: &HeaderMap, allowed: &[Kind]) -> Result<Kind, Problem> {
     })
 }
 
-/// What stands before decompression: one known encoding or none, and no more bytes as sent than a
-/// body may have decompressed. What is longer before than after is made to waste time.
+/// Checks a request before its body is decompressed: at most one known encoding, and a compressed
+/// size within the limit on the decompressed body. A body that is larger compressed than
+/// decompressed only wastes time.
 ///
 /// # Errors
 /// `unsupported_encoding`, `body_too_large`.
@@ -209,7 +204,7 @@ pub(super) fn bound_encoded(app: &AppState, mut request: Request) -> Result<Requ
     let max = app.config.load().web.body_bytes_max;
     let headers = request.headers_mut();
     normalize_encoding(headers)?;
-    // A body with a length is exactly so long.
+    // hyper reads exactly as many bytes as Content-Length says.
     match request.body().size_hint().exact() {
         Some(bytes) if bytes > max as u64 => Err(too_large(max)),
         Some(_) => Ok(request),
@@ -217,7 +212,7 @@ pub(super) fn bound_encoded(app: &AppState, mut request: Request) -> Result<Requ
     }
 }
 
-/// Leaves at most one of `gzip` and `zstd`, spelt so.
+/// Reduces `Content-Encoding` to `gzip`, `zstd` or nothing, in this spelling.
 fn normalize_encoding(headers: &mut HeaderMap) -> Result<(), Problem> {
     let values: Vec<_> = headers.get_all(header::CONTENT_ENCODING).iter().collect();
     let [value] = values.as_slice() else {
@@ -237,7 +232,7 @@ fn normalize_encoding(headers: &mut HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Why a body could not be read: too long as sent, not decompressible, or cut off.
+/// The problem of a body that could not be read: too large as sent, not decompressible, or cut off.
 fn unreadable(error: &axum::Error, max: usize) -> Problem {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     let mut undecodable = false;
@@ -246,29 +241,29 @@ fn unreadable(error: &axum::Error, max: usize) -> Problem {
             return too_large(max);
         }
         if error.is::<hyper::Error>() {
-            return Problem::new(Code::IncompleteBody, "the body ended early")
+            return Problem::new(ProblemCode::IncompleteBody, "the body ended early")
                 .with_header(header::CONNECTION, HeaderValue::from_static("close"));
         }
         undecodable |= error.is::<std::io::Error>();
         cause = error.source();
     }
     if undecodable {
-        return Problem::new(Code::InvalidEncoding, "the body does not decompress");
+        return Problem::new(ProblemCode::InvalidEncoding, "the body does not decompress");
     }
-    Problem::new(Code::IncompleteBody, "the body cannot be read")
+    Problem::new(ProblemCode::IncompleteBody, "the body cannot be read")
 }
 
 fn too_large(max: usize) -> Problem {
-    Problem::new(Code::BodyTooLarge, format!("the body is larger than {max} bytes"))
+    Problem::new(ProblemCode::BodyTooLarge, format!("the body is larger than {max} bytes"))
 }
 
 fn too_slow() -> Problem {
-    Problem::new(Code::BodyTimeout, "the body did not come in time")
+    Problem::new(ProblemCode::BodyTimeout, "the body did not arrive in time")
         .with_header(header::CONNECTION, HeaderValue::from_static("close"))
 }
 
 fn unknown_encoding() -> Problem {
-    // RFC 9110, section 12.5.3: what would have been accepted.
-    Problem::new(Code::UnsupportedEncoding, "Content-Encoding must be one of gzip and zstd")
+    // RFC 9110, section 12.5.3: name the accepted encodings.
+    Problem::new(ProblemCode::UnsupportedEncoding, "Content-Encoding must be one of gzip and zstd")
         .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd"))
 }

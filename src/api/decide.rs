@@ -1,66 +1,86 @@
-//! Decisions of operators on their way to the engine.
+//! Decisions of operators: from the request to the engine and back.
+
+use axum::extract::Request;
 
 use crate::api::AppState;
 use crate::api::auth::Caller;
-use crate::api::problem::{Code, Problem};
+use crate::api::body;
+use crate::api::problem::{Problem, ProblemCode};
+use crate::api::query::QueryParameters;
 use crate::domain::ids::Account;
 use crate::domain::record::{Decision, Entry, Refusal, Verdict};
 use crate::domain::state::TradingState;
+use crate::wire::contract::error::RequestError;
+use crate::wire::decode::DecodeLimits;
 
-/// What became of a decision.
+/// The result of a decision that was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Decided {
-    /// The id of what it made, or 0.
+pub(super) struct DecisionOutcome {
+    /// The id of the cause that it set, or 0 if it set none.
     pub id: u64,
-    /// The epoch after it.
+    /// The epoch of the latch after the decision.
     pub epoch: u64,
-    /// What the account may do after it.
+    /// The trading state of the account after the decision.
     pub state: TradingState,
-    /// Sequence of the state after it.
+    /// The sequence number of the state that includes the decision.
     pub sequence: u64,
 }
 
-/// Hands a decision to the engine, and waits until it is in the journal and folded. Refused ones
-/// are there too: the fold keeps the audit trail.
+/// Reads and decodes an operator's request.
 ///
 /// # Errors
-/// What the engine or the fold refuses.
+/// A problem of the query, of the body, or of a field.
+pub(super) async fn read_request<T>(
+    app: &AppState,
+    request: Request,
+    decode: fn(&[u8], &DecodeLimits) -> Result<T, RequestError>,
+) -> Result<T, Problem> {
+    QueryParameters::parse(request.uri(), &[])?;
+    let bytes = body::read_decision(app, request).await?;
+    let limits = {
+        let web = &app.config.load().web;
+        DecodeLimits { events_max: 1, text_bytes_max: web.text_bytes_max, depth_max: web.depth_max }
+    };
+    Ok(decode(&bytes, &limits)?)
+}
+
+/// Submits a decision to the engine, and waits until it is in the journal and applied. Decisions
+/// that are refused are recorded as well: the audit trail comes from the fold.
+///
+/// # Errors
+/// A problem with the code of the engine error, or of the refusal.
 pub(super) async fn decide(
     app: &AppState,
     caller: &Caller,
     account: Account,
     decision: Decision,
-) -> Result<Decided, Problem> {
+) -> Result<DecisionOutcome, Problem> {
     let kind = kind(&decision);
     let receipt = app.engine.submit(vec![Entry::Decision(decision)], vec![account.clone()]).await?;
     let state = receipt.states.first().map(|(_, state)| *state).unwrap_or_default();
     let sequence = receipt.sequence;
-    let verdict = receipt.verdicts.first();
-    let refused = match verdict {
-        Some(Verdict::Refused(refusal)) => Some(refusal.code()),
-        Some(Verdict::Contradicts(_)) => Some(Refusal::Conflict.code()),
-        Some(
-            Verdict::Accepted | Verdict::Warned(_) | Verdict::Duplicate | Verdict::Decided { .. },
-        )
-        | None => None,
-    };
-    let token = caller.token();
-    tracing::info!(kind, account = account.as_str(), token, refused, sequence, "decision");
-    match verdict {
-        Some(Verdict::Decided { id, epoch }) => {
-            Ok(Decided { id: *id, epoch: *epoch, state, sequence })
-        }
+    let made = match receipt.verdicts.first() {
+        Some(Verdict::Decided { id, epoch }) => Ok((*id, *epoch)),
         Some(Verdict::Accepted | Verdict::Warned(_) | Verdict::Duplicate) => {
-            let epoch = app.engine.read(|monitor| monitor.permit(account.as_str()).epoch);
-            Ok(Decided { id: 0, epoch, state, sequence })
+            Ok((0, app.engine.read(|monitor| monitor.permit(account.as_str()).epoch)))
         }
-        Some(Verdict::Refused(refusal)) => Err(refused_decision(app, &account, *refusal)),
-        Some(Verdict::Contradicts(_)) => Err(Problem::from(Refusal::Conflict)),
-        None => Err(Problem::new(Code::Internal, "the engine gave no verdict")),
+        Some(Verdict::Refused(refusal)) => Err(*refusal),
+        Some(Verdict::Contradicts(_)) => Err(Refusal::Conflict),
+        None => {
+            impossible!("a receipt has a verdict for every entry");
+            return Err(Problem::new(ProblemCode::Internal, "the engine gave no verdict"));
+        }
+    };
+    let (token, refused) = (caller.token(), made.err().map(Refusal::code));
+    tracing::info!(kind, account = account.as_str(), token, refused, sequence, "decision");
+    match made {
+        Ok((id, epoch)) => Ok(DecisionOutcome { id, epoch, state, sequence }),
+        Err(refusal) => Err(refused_decision(app, &account, refusal)),
     }
 }
 
-/// The problem of a refused decision: of a release, with what it would have to name now.
+/// The problem of a refused decision. That of a release has the current epochs, so that the client
+/// can ask again with the right one.
 fn refused_decision(app: &AppState, account: &Account, refusal: Refusal) -> Problem {
     if !matches!(refusal, Refusal::StaleEpoch | Refusal::NothingToRelease) {
         return Problem::from(refusal);
@@ -68,7 +88,7 @@ fn refused_decision(app: &AppState, account: &Account, refusal: Refusal) -> Prob
     let permit = app.engine.read(|monitor| monitor.permit(account.as_str()));
     let is_held_by_all = !account.is_all() && !permit.common.is_empty();
     let hint = if refusal == Refusal::NothingToRelease && is_held_by_all {
-        ": the causes stand on `*`, and are released for `*` with its own epoch"
+        ": the causes are set on `*`; release them for `*` with its own epoch"
     } else {
         ""
     };

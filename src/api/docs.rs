@@ -1,4 +1,4 @@
-//! The page of the API: the OpenAPI document as plain HTML, without a script.
+//! The OpenAPI document and its page, which shows the document as plain HTML without a script.
 //!
 //! Input: the document. Output: a page with every path, parameter, answer and schema, linked.
 
@@ -12,13 +12,13 @@ use serde_json::Value as Json;
 
 use crate::api::AppState;
 use crate::api::html::{Escaped, FOOT, PAGE_HEADERS, head};
-use crate::api::problem::Code;
+use crate::api::problem::ProblemCode;
 
 /// The OpenAPI document and its page, rendered once; requests share the bytes.
-pub(super) struct Published {
+pub(super) struct PublishedDocument {
     /// The document of a server with tokens.
     pub(super) document: Bytes,
-    /// The document of a server without: no path needs a token.
+    /// The document of a server without tokens: no path needs one.
     pub(super) open_document: Bytes,
     pub(super) page: Bytes,
 }
@@ -31,12 +31,12 @@ pub(super) struct Published {
 pub(super) async fn get_document(State(app): State<AppState>) -> Response {
     let json = HeaderValue::from_static("application/json");
     let is_open = app.config.load().tokens.is_empty();
-    let Published { document, open_document, .. } = &*app.published;
+    let PublishedDocument { document, open_document, .. } = &*app.published;
     let document = if is_open { open_document } else { document };
     ([(header::CONTENT_TYPE, json)], Bytes::clone(document)).into_response()
 }
 
-/// A page to read the document
+/// The OpenAPI document as a page
 #[utoipa::path(
     get, path = "/api/v1/docs", tag = "process",
     responses((status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8")),
@@ -103,7 +103,7 @@ fn push_operation(page: &mut String, path: &str, method: &str, operation: &Json)
         method.to_ascii_uppercase(),
         Escaped(path),
         Escaped(text(Some(operation), "summary")),
-        Marked(text(Some(operation), "description")),
+        CodeMarkup(text(Some(operation), "description")),
     )
     .ok();
     let mut parameters = list(operation.get("parameters")).peekable();
@@ -128,14 +128,14 @@ fn push_operation(page: &mut String, path: &str, method: &str, operation: &Json)
     page.push_str("</table>\n</section>\n");
 }
 
-/// `kind` is HTML already.
+/// `kind` is already HTML; the rest is text.
 fn push_row(page: &mut String, name: &str, required: bool, kind: &str, about: &str) {
     let star = if required { " *" } else { "" };
     writeln!(
         page,
         "<tr><td><code>{}</code>{star}</td><td class=\"dim\">{kind}</td><td>{}</td></tr>",
         Escaped(name),
-        Marked(about),
+        CodeMarkup(about),
     )
     .ok();
 }
@@ -145,7 +145,7 @@ fn push_schema(page: &mut String, name: &str, schema: &Json) {
         page,
         "<section class=\"card\" id=\"schema-{0}\">\n<h3>{0}</h3>\n<p>{1}</p>\n",
         Escaped(name),
-        Marked(text(Some(schema), "description")),
+        CodeMarkup(text(Some(schema), "description")),
     )
     .ok();
     match schema.get("properties").and_then(Json::as_object) {
@@ -171,7 +171,7 @@ fn push_problems(page: &mut String) {
         "<h2 id=\"problems\">Problems</h2>\n<div class=\"card\">\n<table>\n\
          <tr><th>Code</th><th>Status</th><th></th></tr>\n",
     );
-    for code in Code::ALL {
+    for code in ProblemCode::ALL {
         push_row(page, code.as_str(), false, code.status().as_str(), code.title());
     }
     page.push_str("</table>\n</div>\n");
@@ -186,7 +186,7 @@ fn content(body: &Json) -> String {
     types.collect::<Vec<String>>().join("<br>")
 }
 
-/// What a schema is, in a few words of HTML.
+/// The type of a schema, in a few words of HTML.
 fn kind(schema: Option<&Json>) -> String {
     let Some(schema) = schema else { return String::new() };
     if let Some(reference) = schema.get("$ref").and_then(Json::as_str) {
@@ -219,10 +219,10 @@ fn kind(schema: Option<&Json>) -> String {
     }
 }
 
-/// Text with `code` in it, as the descriptions have it.
-struct Marked<'a>(&'a str);
+/// Text in which backquotes mark code, as in the descriptions.
+struct CodeMarkup<'a>(&'a str);
 
-impl std::fmt::Display for Marked<'_> {
+impl std::fmt::Display for CodeMarkup<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (at, part) in self.0.split('`').enumerate() {
             if at % 2 == 1 {

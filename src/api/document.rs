@@ -1,8 +1,8 @@
-//! The OpenAPI 3.1 document: the published form of the contract, made from the code.
+//! The OpenAPI 3.1 document: the published form of the contract, generated from the code.
 //!
-//! Input: the handlers' own descriptions, the table of routes, the tables of the wire format.
-//! Output: one JSON value, made once. Invariant: every route of the table is in the document with
-//! its scopes and refusals, and nothing else is (a test holds both).
+//! Input: the descriptions of the handlers, the list of routes, the tables of the wire format.
+//! Output: one JSON value, assembled once. Invariant: the document has every route of the list with
+//! its scopes and refusals, and no other path.
 
 use std::sync::LazyLock;
 
@@ -12,8 +12,8 @@ use serde_json::{Map, Value as Json, json};
 use utoipa::OpenApi;
 
 use crate::api::auth::Access;
-use crate::api::docs::{self, Published};
-use crate::api::problem::{Code, PROBLEM_JSON, ProblemBody};
+use crate::api::docs::{self, PublishedDocument};
+use crate::api::problem::{PROBLEM_JSON, ProblemBody, ProblemCode};
 use crate::api::routes::{Operations, ROUTES, Route};
 use crate::domain::state::TradingState;
 use crate::wire::{answer, schema};
@@ -24,9 +24,9 @@ use crate::wire::{answer, schema};
     info(
         title = "trading-exporter",
         description = "An independent witness beside any trading engine. Exact decimals are JSON \
-            strings, statistics are JSON numbers, times are RFC 3339 in UTC; what is not known is \
-            null, never 0. Errors are RFC 9457 problems, and one code means one status. With no \
-            tokens configured everybody who reaches the server may call every path.",
+            strings, statistics are JSON numbers, times are RFC 3339 in UTC; an unknown value is \
+            null, never 0. Errors are RFC 9457 problems, and one code means one status. If no tokens \
+            are configured, everybody who reaches the server may call every path.",
     ),
     tags(
         (name = "ingest", description = "Events in"),
@@ -47,8 +47,8 @@ pub fn document() -> &'static Json {
 }
 
 /// The document and its page, as the handlers send them.
-pub(super) fn publish() -> Published {
-    Published {
+pub(super) fn publish() -> PublishedDocument {
+    PublishedDocument {
         document: to_bytes(&DOCUMENT),
         open_document: to_bytes(&without_security(&DOCUMENT)),
         page: docs::render(&DOCUMENT).into(),
@@ -82,31 +82,31 @@ fn assemble() -> Json {
         let bearer = json!({
             "type": "http",
             "scheme": "bearer",
-            "description": "A token of the configuration. Needed only if any is configured.",
+            "description": "A token of the configuration. Required only if at least one is configured.",
         });
         components.insert("securitySchemes".into(), json!({ "bearer": bearer }));
     }
     for route in ROUTES.iter() {
-        if let Some(operation) = object_at(&mut document, &place(route)) {
+        if let Some(operation) = object_at(&mut document, &pointer_to(route)) {
             complete(operation, route);
         }
     }
     document
 }
 
-/// The document of a server without tokens: nothing needs one.
+/// The document of a server without tokens: no path needs one.
 fn without_security(document: &Json) -> Json {
     let mut document = document.clone();
     for route in ROUTES.iter() {
-        if let Some(operation) = object_at(&mut document, &place(route)) {
+        if let Some(operation) = object_at(&mut document, &pointer_to(route)) {
             operation.insert("security".into(), json!([]));
         }
     }
     document
 }
 
-/// Where the document holds a route.
-fn place(route: &Route) -> String {
+/// The JSON pointer of a route's operation.
+fn pointer_to(route: &Route) -> String {
     let method = route.method.as_str().to_ascii_lowercase();
     format!("/paths/{}/{method}", route.path.replace('~', "~0").replace('/', "~1"))
 }
@@ -115,13 +115,13 @@ fn object_at<'a>(document: &'a mut Json, pointer: &str) -> Option<&'a mut Map<St
     document.pointer_mut(pointer).and_then(Json::as_object_mut)
 }
 
-/// Adds what follows from the route: scopes, the body, and the refusals that every handler of its
-/// kind can give.
+/// Adds everything that follows from the route: scopes, the body, and the refusals that any handler
+/// with this access and body can give.
 fn complete(operation: &mut Map<String, Json>, route: &Route) {
     let scopes: Vec<&str> = route.access.scopes().iter().map(|scope| scope.as_str()).collect();
     let security = match route.access {
         Access::Public => json!([]),
-        // One of them is enough.
+        // A list of alternatives: one of the scopes is enough.
         Access::AnyOf(_) | Access::Unconfined(_) => {
             scopes.iter().map(|scope| json!({ "bearer": [scope] })).collect()
         }
@@ -156,10 +156,8 @@ fn complete(operation: &mut Map<String, Json>, route: &Route) {
         return;
     };
     for status in refusals(route, body.is_some()) {
-        let fresh = !responses.contains_key(status.as_str());
-        if fresh {
-            responses.insert(status.as_str().to_owned(), refusal(status));
-        }
+        // A refusal that the handler describes itself is more precise.
+        responses.entry(status.as_str()).or_insert_with(|| refusal(status));
     }
 }
 
@@ -176,7 +174,7 @@ fn refusals(route: &Route, has_body: bool) -> Vec<StatusCode> {
     if api {
         statuses.push(StatusCode::BAD_REQUEST);
     }
-    // A token that is sent is checked on public paths too.
+    // Public paths check a token that is sent, too.
     statuses.push(StatusCode::UNAUTHORIZED);
     if route.access != Access::Public {
         statuses.push(StatusCode::FORBIDDEN);
@@ -198,7 +196,7 @@ fn refusals(route: &Route, has_body: bool) -> Vec<StatusCode> {
 }
 
 fn refusal(status: StatusCode) -> Json {
-    let codes: Vec<String> = Code::ALL
+    let codes: Vec<String> = ProblemCode::ALL
         .iter()
         .filter(|code| code.status() == status)
         .map(|code| format!("`{}`", code.as_str()))
@@ -213,7 +211,7 @@ fn refusal(status: StatusCode) -> Json {
             Some((header::WWW_AUTHENTICATE, text("The challenge of RFC 6750.")))
         }
         StatusCode::SERVICE_UNAVAILABLE => {
-            Some((header::RETRY_AFTER, text("Seconds to wait before the next try.")))
+            Some((header::RETRY_AFTER, text("Seconds to wait before the next attempt.")))
         }
         _ => None,
     };

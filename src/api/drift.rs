@@ -5,13 +5,11 @@ use axum::http::Uri;
 use axum::{Extension, Json};
 
 use crate::api::AppState;
-use crate::api::accounts::Selection;
+use crate::api::accounts::AccountSelection;
 use crate::api::auth::Caller;
-use crate::api::body;
-use crate::api::decide::decide;
-use crate::api::halts::decision_limits;
+use crate::api::decide::{decide, read_request};
 use crate::api::problem::Problem;
-use crate::api::query::Parameters;
+use crate::api::query::QueryParameters;
 use crate::config::Scope;
 use crate::domain::audit::By;
 use crate::domain::drift::DriftState;
@@ -21,9 +19,9 @@ use crate::wire::request::decisions::{ReconcileRequest, decode_reconcile};
 
 /// Differences between the books
 ///
-/// All that stand beyond tolerance: in flight, unconfirmed, open. `state=open` means confirmed and not
-/// cleared. `state=within_tolerance` asks for those that are too small to be drift. What cleared is in
-/// the history.
+/// All differences beyond tolerance: in flight, unconfirmed, open. `state=open` selects those that are
+/// confirmed and not cleared, `state=within_tolerance` those that are too small to be drift. Cleared
+/// drifts are in the history.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -31,7 +29,7 @@ use crate::wire::request::decisions::{ReconcileRequest, decode_reconcile};
     get, path = "/api/v1/drift", tag = "read",
     params(
         ("account" = Option<String>, Query, description = "The account; all if missing", max_length = 128),
-        ("state" = Option<DriftState>, Query, description = "Where the difference stands; `open` includes `reconciling`"),
+        ("state" = Option<DriftState>, Query, description = "The state of the difference; `open` includes `reconciling`"),
     ),
     responses((status = 200, description = "The differences", body = [Drift])),
 )]
@@ -40,10 +38,10 @@ pub(super) async fn get_drift(
     Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> Result<Json<Vec<Drift>>, Problem> {
-    let parameters = Parameters::parse(&uri, &["account", "state"])?;
+    let parameters = QueryParameters::parse(&uri, &["account", "state"])?;
     let account = parameters.account()?;
     let state = parameters.member::<DriftState>("state")?;
-    let selection = Selection::new(&app, &caller, account.as_ref())?;
+    let selection = AccountSelection::new(&app, &caller, account.as_ref())?;
     let differences = app.engine.read(|monitor| {
         let accounts = selection.of(monitor);
         let differences = accounts.flat_map(|account| {
@@ -60,9 +58,9 @@ pub(super) async fn get_drift(
     Ok(Json(differences))
 }
 
-/// The drifts that were confirmed
+/// The confirmed drifts
 ///
-/// As they stand or ended, oldest first, at most 1000 of an account.
+/// Open and ended ones, oldest first, at most 1000 for each account.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -76,8 +74,8 @@ pub(super) async fn get_drift_history(
     Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> Result<Json<Vec<Drift>>, Problem> {
-    let account = Parameters::parse(&uri, &["account"])?.account()?;
-    let selection = Selection::new(&app, &caller, account.as_ref())?;
+    let account = QueryParameters::parse(&uri, &["account"])?.account()?;
+    let selection = AccountSelection::new(&app, &caller, account.as_ref())?;
     let drifts = app.engine.read(|monitor| {
         let accounts = selection.of(monitor);
         let drifts = accounts.flat_map(|account| {
@@ -91,18 +89,18 @@ pub(super) async fn get_drift_history(
 
 /// Reconciles a drift by hand
 ///
-/// `adopt: "broker"` tells the engine to take the broker's quantity; `adopt: "local"` accepts the
+/// `adopt: "broker"` tells the engine to adopt the broker's quantity; `adopt: "local"` accepts the
 /// difference until it is retired. A token with `ingest` may adopt the broker's side of a MINOR
-/// drift; all else needs `release`. Audited.
+/// drift; everything else needs `release`. Audited.
 ///
 /// # Errors
 /// See [`Problem`].
 #[utoipa::path(
     post, path = "/api/v1/drift/reconcile", tag = "operate",
-    request_body(content = serde_json::Value, description = "Which drift, and which side is right"),
+    request_body(content = serde_json::Value, description = "The drift, and the side that is right"),
     responses(
-        (status = 200, description = "It is decided", body = ReconcileAnswer),
-        (status = 404, description = "`unknown_account`, `not_found`: no drift of that name is open", body = crate::api::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "The decision is in force", body = ReconcileAnswer),
+        (status = 404, description = "`unknown_account`, `not_found`: no such drift is open", body = crate::api::problem::ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn post_reconcile(
@@ -110,9 +108,7 @@ pub(super) async fn post_reconcile(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Json<ReconcileAnswer>, Problem> {
-    Parameters::parse(request.uri(), &[])?;
-    let bytes = body::read_decision(&app, request).await?;
-    let reconcile = decode_reconcile(&bytes, &decision_limits(&app))?;
+    let reconcile = read_request(&app, request, decode_reconcile).await?;
     caller.check_account(reconcile.account.as_str())?;
     let ReconcileRequest { account, symbol, adopt, reason, actor } = reconcile;
     let decision = Decision::Reconcile {

@@ -1,8 +1,8 @@
-//! `POST /api/v1/events`: events in, one object, an array, or a line each.
+//! `POST /api/v1/events`: events as one object, an array, or one object per line.
 //!
-//! Decoding happens here, in the task of the request. Invariants: 2xx means that the events are in
-//! the journal and folded into the state; a refused event changes nothing of the others; `index`
-//! is the event's place in the body.
+//! Events are decoded here, in the task of the request, so that requests decode in parallel.
+//! Invariants: 2xx means that the events are in the journal and applied to the state; a refused
+//! event does not affect the others; `index` is the position of the event in the body.
 
 use axum::Extension;
 use axum::extract::{Request, State};
@@ -11,9 +11,9 @@ use axum::response::Response;
 
 use crate::api::AppState;
 use crate::api::auth::Caller;
-use crate::api::body::{self, Kind};
-use crate::api::problem::{Code, Problem};
-use crate::api::query::Parameters;
+use crate::api::body::{self, BodyFormat, ReadBody};
+use crate::api::problem::{Problem, ProblemCode};
+use crate::api::query::QueryParameters;
 use crate::clock;
 use crate::config::Scope;
 use crate::domain::compact::OneOrMany;
@@ -26,17 +26,18 @@ use crate::wire::answer::{IngestAnswer, IngestWarning, Rejection};
 use crate::wire::contract::field::Field;
 use crate::wire::decode::{DecodeLimits, Decoded, decode_json, decode_ndjson};
 
-/// Where events are taken.
 pub(super) const EVENTS_PATH: &str = "/api/v1/events";
 
-/// Takes events
+/// Accepts events
 ///
-/// One object or an array (`application/json`), or a line each (`application/x-ndjson`), plain or
-/// in gzip or zstd. Sending the same events again is safe, whole or in part. A token with
-/// `ingest` may send everything but `positions` of `source: "broker"`; one with `ingest:broker`
-/// those and heartbeats of the component `broker`, and nothing else; a heartbeat is of the side that
-/// its token is of, and of what the two sides say of a component the worse counts. Events of accounts that the
-/// token is not for are refused as `forbidden`, one by one if others are taken.
+/// One object or an array (`application/json`), or one object per line (`application/x-ndjson`),
+/// plain or compressed with gzip or zstd. Sending the same events again is safe, whole or in part.
+///
+/// A token with `ingest` may send everything except `positions` with `source: "broker"`. A token
+/// with `ingest:broker` may send those, and heartbeats of the component `broker`, and nothing else.
+/// A heartbeat belongs to the side of its token; if the two sides report a component differently,
+/// the worse report counts. Events of accounts that the token does not cover are refused as
+/// `forbidden`, one by one if others are accepted.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -47,9 +48,9 @@ pub(super) const EVENTS_PATH: &str = "/api/v1/events";
         (String = "application/x-ndjson"),
     ), description = "Events"),
     responses(
-        (status = 200, description = "All are in the journal and folded, or were known already", body = IngestAnswer),
-        (status = 207, description = "Some were refused, the others are in the journal and folded", body = IngestAnswer),
-        (status = 422, description = "All were refused", body = IngestAnswer),
+        (status = 200, description = "All events are in the journal and applied, or were known already", body = IngestAnswer),
+        (status = 207, description = "Some events were refused; the others are in the journal and applied", body = IngestAnswer),
+        (status = 422, description = "All events were refused", body = IngestAnswer),
     ),
 )]
 pub(super) async fn post_events(
@@ -60,7 +61,7 @@ pub(super) async fn post_events(
     ingest(&app, &caller, request).await
 }
 
-/// Takes the events of a request, and tells how long that took and what was refused.
+/// Accepts the events of a request, and records its duration and refusal as metrics.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -87,16 +88,15 @@ pub(super) async fn ingest(
     answer
 }
 
-/// The body of an ingest request, for the document; [`document`](crate::api::document) puts the
-/// kinds of events in.
+/// The schema of an ingest body. [`document`](crate::api::document) adds the kinds of events.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(as = Events)]
 #[expect(dead_code, reason = "a schema, never a value")]
 pub(super) struct EventsBody(serde_json::Value);
 
 async fn take(app: &AppState, caller: &Caller, request: Request) -> Result<IngestAnswer, Problem> {
-    Parameters::parse(request.uri(), &[])?;
-    let held = body::read_events(app, request).await?;
+    QueryParameters::parse(request.uri(), &[])?;
+    let ReadBody { bytes, format, share } = body::read_events(app, request).await?;
     let limits = {
         let web = &app.config.load().web;
         DecodeLimits {
@@ -105,43 +105,45 @@ async fn take(app: &AppState, caller: &Caller, request: Request) -> Result<Inges
             depth_max: web.depth_max,
         }
     };
-    let (bytes, kind, share) = held.into_parts();
-    let decoded = match kind {
-        Kind::Json => decode_json(&bytes, &limits),
-        Kind::Ndjson => decode_ndjson(&bytes, &limits),
+    // A body that is not JSON at all fails here as a whole. Errors of single events are in `decoded`.
+    let decoded = match format {
+        BodyFormat::Json => decode_json(&bytes, &limits),
+        BodyFormat::Ndjson => decode_ndjson(&bytes, &limits),
     }?;
+    // Events own their text, so the bytes can go before the wait for the journal.
     drop(bytes);
-    let batch = Batch::new(app, caller, decoded)?;
+    // The sender is checked once the account and the kind of an event are known.
+    let batch = IngestBatch::new(app, caller, decoded)?;
     let answer = batch.commit(app).await;
-    // Held until here: the decoded events are the greater part of what the body costs.
+    // The share is returned only now: decoded events take more memory than their bytes did.
     drop(share);
     answer
 }
 
-/// The events of a request that its sender may send, and those already refused.
-struct Batch {
+/// The events of one request that its sender may send, and the refusals so far.
+struct IngestBatch {
     entries: Vec<Entry>,
-    /// Place in the body and `type` of each entry.
-    places: OneOrMany<(usize, &'static str)>,
-    /// Those of the entries.
+    /// Index in the body and `type` of each entry.
+    origins: OneOrMany<(usize, &'static str)>,
+    /// The accounts of the entries, each once: the answer has their trading states.
     accounts: Vec<Account>,
     rejected: Vec<Rejection>,
     warnings: Vec<(usize, Warning)>,
 }
 
-impl Batch {
+impl IngestBatch {
     fn new(app: &AppState, caller: &Caller, decoded: Decoded) -> Result<Self, Problem> {
         let received_at = clock::now();
         let mut batch = Self {
             entries: Vec::with_capacity(decoded.events.len()),
-            places: OneOrMany::default(),
+            origins: OneOrMany::default(),
             accounts: Vec::with_capacity(1),
             rejected: Vec::new(),
             warnings: decoded.warnings,
         };
         let mut forbidden = None;
         let mut received: OneOrMany<(&'static str, u64)> = OneOrMany::default();
-        // Gathered for many, for it costs three allocations.
+        // A batch of delays is worth its three allocations only for several events.
         let delays = (decoded.events.len() > 1).then(|| app.runtime.delays());
         for (index, mut event) in decoded.events {
             let kind = event.body.kind();
@@ -152,7 +154,7 @@ impl Batch {
             }
             if let Err(why) = check_sender(caller, &mut event) {
                 forbidden.get_or_insert((index, why));
-                batch.reject(app, index, Code::Forbidden.as_str(), None, why.to_owned());
+                batch.reject(app, index, ProblemCode::Forbidden.as_str(), None, why.to_owned());
                 continue;
             }
             match (event.time, &delays) {
@@ -160,11 +162,11 @@ impl Batch {
                 (Some(time), None) => app.runtime.event_delay(time, received_at),
                 (None, _) => {}
             }
-            // Mostly all are of one.
+            // Nearly always all events are of one account.
             if batch.accounts.last() != Some(&event.account) {
                 batch.accounts.push(event.account.clone());
             }
-            batch.places.push((index, kind));
+            batch.origins.push((index, kind));
             batch.entries.push(Entry::Event(event));
         }
         batch.accounts.sort_unstable();
@@ -172,11 +174,11 @@ impl Batch {
         for (kind, count) in received {
             app.runtime.events_received(kind, count);
         }
-        match forbidden {
-            Some((index, why)) if batch.rejected.len() == decoded.total => {
-                return Err(Problem::new(Code::Forbidden, why).of_event(index));
-            }
-            Some(_) | None => {}
+        // If the token covers none of the events, the request as a whole is forbidden.
+        if let Some((index, why)) = forbidden
+            && batch.rejected.len() == decoded.total
+        {
+            return Err(Problem::new(ProblemCode::Forbidden, why).of_event(index));
         }
         for error in decoded.refused {
             batch.reject(app, error.index, error.code.as_str(), error.field, error.message);
@@ -205,9 +207,10 @@ impl Batch {
             let accounts = std::mem::take(&mut self.accounts);
             app.engine.submit(entries, accounts).await?
         };
+        // Verdicts are in the order of the entries.
         let (mut accepted, mut duplicates) = (0, 0);
         for ((index, kind), verdict) in
-            std::mem::take(&mut self.places).into_iter().zip(&receipt.verdicts)
+            std::mem::take(&mut self.origins).into_iter().zip(&receipt.verdicts)
         {
             match verdict {
                 Verdict::Accepted | Verdict::Decided { .. } => accepted += 1,
@@ -234,7 +237,7 @@ impl Batch {
         }
         self.rejected.sort_by_key(|rejection| rejection.index);
         let Receipt { sequence, states, .. } = receipt;
-        let warnings = self.warnings_of_taken(app);
+        let warnings = self.warnings_of_accepted(app);
         Ok(IngestAnswer {
             accepted,
             duplicates,
@@ -245,8 +248,8 @@ impl Batch {
         })
     }
 
-    /// What there is to say about the events that were not refused.
-    fn warnings_of_taken(&mut self, app: &AppState) -> Vec<IngestWarning> {
+    /// The warnings about events that were not refused after all, counted as metrics.
+    fn warnings_of_accepted(&mut self, app: &AppState) -> Vec<IngestWarning> {
         let mut warnings = std::mem::take(&mut self.warnings);
         let is_refused =
             |index: usize| self.rejected.binary_search_by_key(&index, |r| r.index).is_ok();
@@ -259,8 +262,8 @@ impl Batch {
     }
 }
 
-/// Whether the caller may send an event; drift and health are judged between independent witnesses,
-/// so what the broker says has a scope of its own. A heartbeat gets the witness of its token.
+/// Checks that the caller may send an event. Drift and health compare two independent witnesses, so
+/// reports of the broker need a scope of their own. A heartbeat gets the side of its token.
 fn check_sender(caller: &Caller, event: &mut Event) -> Result<(), &'static str> {
     if !caller.may_see(event.account.as_str()) {
         return Err("the token is confined to other accounts");
@@ -273,14 +276,14 @@ fn check_sender(caller: &Caller, event: &mut Event) -> Result<(), &'static str> 
     match (caller.has(needed), of_broker) {
         (true, _) => Ok(()),
         (false, true) => Err("broker positions need the scope ingest:broker"),
-        (false, false) => Err(BROKER_ALONE),
+        (false, false) => Err(BROKER_ONLY),
     }
 }
 
-const BROKER_ALONE: &str =
-    "the scope ingest:broker is for broker positions and heartbeats of the broker alone";
+const BROKER_ONLY: &str =
+    "the scope ingest:broker allows only broker positions and heartbeats of the broker";
 
-/// Gives a heartbeat the witness of its token. Without tokens it is whose it says.
+/// Sets the side of a heartbeat to that of its token. Without tokens the heartbeat states its side.
 fn check_heartbeat(caller: &Caller, heartbeat: &mut Heartbeat) -> Result<(), &'static str> {
     let (is_engine, is_broker) = (caller.has(Scope::Ingest), caller.has(Scope::IngestBroker));
     match heartbeat.source {
@@ -291,7 +294,7 @@ fn check_heartbeat(caller: &Caller, heartbeat: &mut Heartbeat) -> Result<(), &'s
         Some(Source::Local) => Err("heartbeats of the source local need the scope ingest"),
         None | Some(Source::Broker) => {
             if !is_engine && heartbeat.component.as_str() != "broker" {
-                return Err(BROKER_ALONE);
+                return Err(BROKER_ONLY);
             }
             heartbeat.source = Some(Source::Broker);
             Ok(())

@@ -1,4 +1,4 @@
-//! `GET /api/v1/execution`: execution quality of an account, a symbol or a strategy.
+//! `GET /api/v1/execution`: the execution quality of an account, a symbol or a strategy.
 
 use axum::extract::State;
 use axum::http::Uri;
@@ -7,8 +7,8 @@ use axum::{Extension, Json};
 use crate::api::AppState;
 use crate::api::accounts::check_known;
 use crate::api::auth::Caller;
-use crate::api::problem::{Code, Problem};
-use crate::api::query::{Parameters, invalid};
+use crate::api::problem::{Problem, ProblemCode};
+use crate::api::query::{QueryParameters, invalid};
 use crate::domain::account::AccountState;
 use crate::domain::execution::Scope;
 use crate::domain::ids::{Strategy, Symbol};
@@ -17,8 +17,8 @@ use crate::wire::answer::{Execution, ExecutionSource};
 
 /// Execution quality
 ///
-/// Counters since the beginning, and the figures of the rolling window of ended orders. Without
-/// `symbol` and `strategy`: of the account as a whole. A figure without a sample is null.
+/// Counters since the start of the journal, and figures over the rolling window of ended orders.
+/// Without `symbol` and `strategy` they cover the whole account. A figure without a sample is null.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -27,7 +27,7 @@ use crate::wire::answer::{Execution, ExecutionSource};
     params(
         ("account" = Option<String>, Query, description = "The account; `default` if missing", max_length = 128),
         ("symbol" = Option<String>, Query, description = "The instrument", max_length = 128),
-        ("strategy" = Option<String>, Query, description = "The strategy; needs `breakdowns.strategy: true` in the configuration, and goes without `symbol`", max_length = 128),
+        ("strategy" = Option<String>, Query, description = "The strategy; needs `breakdowns.strategy: true` in the configuration, and excludes `symbol`", max_length = 128),
     ),
     responses(
         (status = 200, description = "Counters and figures", body = Execution),
@@ -39,17 +39,17 @@ pub(super) async fn get_execution(
     Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> Result<Json<Execution>, Problem> {
-    let parameters = Parameters::parse(&uri, &["account", "symbol", "strategy"])?;
+    let parameters = QueryParameters::parse(&uri, &["account", "symbol", "strategy"])?;
     let name = parameters.account()?.unwrap_or_default();
     let symbol = parameters.name("symbol", Symbol::new)?;
     let strategy = parameters.name("strategy", Strategy::new)?;
     if symbol.is_some() && strategy.is_some() {
-        return Err(invalid("strategy", "goes without symbol"));
+        return Err(invalid("strategy", "cannot be combined with symbol"));
     }
     caller.check_account(name.as_str())?;
     let answer = app.engine.read(|monitor| {
         check_known(monitor, &name)?;
-        // One that is named, and nothing was heard of yet.
+        // An account may be named in the configuration before it sends its first event.
         let nothing = AccountState::new(name.clone());
         let account = monitor.account(name.as_str()).unwrap_or(&nothing);
         match (&symbol, &strategy) {
@@ -80,7 +80,8 @@ fn of_account(account: &AccountState) -> Execution {
 
 fn of_symbol(account: &AccountState, symbol: &Symbol) -> Result<Execution, Problem> {
     let key = account.symbols.get(symbol).ok_or_else(|| {
-        Problem::new(Code::UnknownSymbol, "no event of this symbol was seen").of_field("symbol")
+        Problem::new(ProblemCode::UnknownSymbol, "no event of this symbol was received")
+            .of_field("symbol")
     })?;
     let execution = &account.execution;
     let nothing = Scope::default();
@@ -97,17 +98,17 @@ fn of_symbol(account: &AccountState, symbol: &Symbol) -> Result<Execution, Probl
     }))
 }
 
-/// `broken_down`: whether strategies are counted at all.
+/// `is_enabled`: whether the configuration breaks orders down by strategy.
 fn of_strategy(
     account: &AccountState,
     strategy: &Strategy,
-    broken_down: bool,
+    is_enabled: bool,
 ) -> Result<Execution, Problem> {
-    let (code, why) = if broken_down {
-        (Code::UnknownStrategy, "no order of this strategy was seen")
+    let (code, why) = if is_enabled {
+        (ProblemCode::UnknownStrategy, "no order of this strategy was received")
     } else {
         (
-            Code::BreakdownOff,
+            ProblemCode::BreakdownOff,
             "strategies are not broken down: set `breakdowns.strategy: true` in the configuration",
         )
     };

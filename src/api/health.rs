@@ -6,10 +6,10 @@ use axum::http::Uri;
 use axum::{Extension, Json};
 
 use crate::api::AppState;
-use crate::api::accounts::Selection;
+use crate::api::accounts::AccountSelection;
 use crate::api::auth::Caller;
-use crate::api::problem::{Code, Problem};
-use crate::api::query::{Parameters, invalid, path};
+use crate::api::problem::{Problem, ProblemCode};
+use crate::api::query::{QueryParameters, invalid, path};
 use crate::domain::health::{self, Components, Health as DomainHealth};
 use crate::domain::ids::{Account, Component as ComponentName};
 use crate::domain::limits;
@@ -18,28 +18,28 @@ use crate::wire::answer::{Book, CheckResult, Component, Health, MissingEvidence}
 
 /// The health of the system
 ///
-/// Of one account with the exporter's own probes, or of all accounts; with the books that drift is
-/// judged by, and the evidence that is missing. Missing evidence is no part of the state: it has
-/// alerts of its own.
+/// Covers one account with the exporter's own probes, or all accounts. The answer includes the books
+/// that drift detection compares, and the evidence that is missing. Missing evidence does not affect
+/// the status: it has alerts of its own.
 ///
 /// # Errors
 /// See [`Problem`].
 #[utoipa::path(
     get, path = "/api/v1/health", tag = "read",
     params(("account" = Option<String>, Query, description = "The account; all if missing", max_length = 128)),
-    responses((status = 200, description = "System state and components, whatever the state is", body = Health)),
+    responses((status = 200, description = "The status of the system and its components, also if it is unhealthy", body = Health)),
 )]
 pub(super) async fn get_health(
     State(app): State<AppState>,
     Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> Result<Json<Health>, Problem> {
-    let account = Parameters::parse(&uri, &["account"])?.account()?;
-    let selection = Selection::new(&app, &caller, account.as_ref())?;
+    let account = QueryParameters::parse(&uri, &["account"])?.account()?;
+    let selection = AccountSelection::new(&app, &caller, account.as_ref())?;
     Ok(Json(app.engine.read(|monitor| overview(monitor, selection))))
 }
 
-fn overview(monitor: &Monitor, selection: Selection<'_>) -> Health {
+fn overview(monitor: &Monitor, selection: AccountSelection<'_>) -> Health {
     let settings = &monitor.settings().health;
     let now = monitor.now();
     let none = Components::default();
@@ -72,7 +72,7 @@ fn overview(monitor: &Monitor, selection: Selection<'_>) -> Health {
     }
 }
 
-/// What two systems add up to: unknown beside anything else is not healthy.
+/// The status of two systems together. Unknown and anything else make degraded, not healthy.
 fn worse(a: DomainHealth, b: DomainHealth) -> DomainHealth {
     match (a, b) {
         (DomainHealth::Unhealthy, _) | (_, DomainHealth::Unhealthy) => DomainHealth::Unhealthy,
@@ -83,7 +83,7 @@ fn worse(a: DomainHealth, b: DomainHealth) -> DomainHealth {
 
 /// The last results of a component
 ///
-/// Oldest first; without `account`, of all accounts that have it.
+/// Oldest first. Without `account`, the results of all accounts with this component.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -104,25 +104,25 @@ pub(super) async fn get_health_history(
     name: Result<Path<String>, PathRejection>,
     uri: Uri,
 ) -> Result<Json<Vec<CheckResult>>, Problem> {
-    let account = Parameters::parse(&uri, &["account"])?.account()?;
+    let account = QueryParameters::parse(&uri, &["account"])?.account()?;
     let component = path(name)?;
     ComponentName::new(&component).map_err(|e| invalid("component", &e.to_string()))?;
-    // Everybody sees the exporter's own probes: they count in every account.
+    // The exporter's own probes count in every account, so every caller may see them.
     let probes_alone = account.as_ref().is_some_and(Account::is_all);
     let selection = if probes_alone {
-        Selection { caller: &caller, account: account.as_ref() }
+        AccountSelection { caller: &caller, account: account.as_ref() }
     } else {
-        Selection::new(&app, &caller, account.as_ref())?
+        AccountSelection::new(&app, &caller, account.as_ref())?
     };
     let results = app.engine.read(|monitor| results(monitor, selection, &component));
-    results
-        .map(Json)
-        .ok_or_else(|| Problem::new(Code::UnknownComponent, "no result of this component was seen"))
+    results.map(Json).ok_or_else(|| {
+        Problem::new(ProblemCode::UnknownComponent, "no result of this component was received")
+    })
 }
 
 fn results(
     monitor: &Monitor,
-    selection: Selection<'_>,
+    selection: AccountSelection<'_>,
     component: &str,
 ) -> Option<Vec<CheckResult>> {
     let all = selection.account.is_none_or(Account::is_all);

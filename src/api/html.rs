@@ -1,10 +1,10 @@
-//! Text in HTML, and the headers of a page that loads and runs nothing.
+//! HTML pages: escaped text, head and foot, and the headers of a page that loads and runs nothing.
 
 use std::fmt;
 
 use axum::http::{HeaderName, header};
 
-/// Text as it stands in HTML, in an element or a quoted attribute.
+/// Text, escaped for an HTML element or a quoted attribute.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Escaped<'a>(pub &'a str);
 
@@ -28,10 +28,10 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// The style of every page; [`PAGE_HEADERS`] names its digest.
+/// The style of every page. [`PAGE_HEADERS`] allows it by its digest.
 pub(super) const STYLE: &str = include_str!("page.css");
 
-/// Headers of a page: the one style of ours, no script, no request to anywhere.
+/// The headers of a page: only our style is applied, no script runs, nothing is loaded.
 pub(super) const PAGE_HEADERS: [(HeaderName, &str); 2] = [
     (header::CONTENT_TYPE, "text/html; charset=utf-8"),
     (

@@ -17,7 +17,7 @@ use tracing::Span;
 
 use crate::api::AppState;
 use crate::api::events::EVENTS_PATH;
-use crate::api::problem::Code;
+use crate::api::problem::ProblemCode;
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -45,7 +45,7 @@ impl RequestIds {
             impossible!("hexadecimal, a dash and digits are a header value");
             return HeaderValue::from_static("unknown");
         };
-        invariant!(written.is_ok(), "memory takes what is written");
+        invariant!(written.is_ok(), "writing to memory cannot fail");
         value
     }
 }
@@ -90,7 +90,7 @@ pub(super) fn span(id: Option<&HeaderValue>, method: &Method, route: &str) -> Sp
 /// Logs an answer, once: a failure of the exporter as a warning, any other answer at debug level.
 pub(super) fn log(response: &Response, took: Duration) {
     let status = response.status();
-    let code = response.extensions().get::<Code>().map(|code| code.as_str());
+    let code = response.extensions().get::<ProblemCode>().map(|code| code.as_str());
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     if status.is_server_error() {
         let request = response.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok());

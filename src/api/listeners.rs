@@ -1,72 +1,66 @@
-//! Places for those who stay connected: requests that wait for a permit, and streams.
+//! Slots for long-lived requests: those that wait for a permit, and streams.
 //!
-//! Invariants: at most so many of each, and together at most half of the connections, so that they
-//! keep nobody from posting events; a place is free again when its holder ends, however that is;
-//! who finds none is answered `overloaded`, and counted.
+//! Invariants: the number of each kind is limited, and both together use at most half of the
+//! connections, so that events can still be posted; a slot is free again when its request ends, in
+//! whatever way; a request without a slot is answered `overloaded`, and counted.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::api::AppState;
-use crate::api::problem::{Code, Problem};
+use crate::api::problem::{Problem, ProblemCode};
 use crate::domain::limits;
 use crate::metrics::{ListenerKind, Runtime};
 
-/// The places.
+/// The free slots of each kind. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Listeners {
+pub(super) struct ListenerSlots {
     permits: Arc<Semaphore>,
     streams: Arc<Semaphore>,
 }
 
-/// One place, held.
+/// One slot in use. Dropping it frees the slot.
 #[derive(Debug)]
-pub(super) struct Listener {
+pub(super) struct ListenerSlot {
     kind: ListenerKind,
     runtime: Arc<Runtime>,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl Listeners {
-    /// Places beside at most `connections_max` connections.
-    #[must_use]
-    pub fn new(connections_max: usize) -> Self {
+impl ListenerSlots {
+    /// Slots for a server that accepts `connections_max` connections: a quarter of them for each
+    /// kind, and no more than `limits` allows.
+    pub(super) fn new(connections_max: usize) -> Self {
         let share = (connections_max / 4).max(1);
-        let places = |max: usize| Arc::new(Semaphore::new(max.min(share)));
-        Self { permits: places(limits::PERMIT_WAITS_MAX), streams: places(limits::STREAMS_MAX) }
+        let slots = |max: usize| Arc::new(Semaphore::new(max.min(share)));
+        Self { permits: slots(limits::PERMIT_WAITS_MAX), streams: slots(limits::STREAMS_MAX) }
     }
 
-    /// A place to wait for a permit.
+    /// Acquires a slot.
     ///
     /// # Errors
-    /// `overloaded` when none is free.
-    pub(super) fn permit(&self, app: &AppState) -> Result<Listener, Problem> {
-        Listener::take(&self.permits, ListenerKind::Permit, app)
-    }
-
-    /// A place for a stream.
-    ///
-    /// # Errors
-    /// `overloaded` when none is free.
-    pub(super) fn stream(&self, app: &AppState) -> Result<Listener, Problem> {
-        Listener::take(&self.streams, ListenerKind::Stream, app)
-    }
-}
-
-impl Listener {
-    fn take(places: &Arc<Semaphore>, kind: ListenerKind, app: &AppState) -> Result<Self, Problem> {
-        let place = Arc::clone(places).try_acquire_owned().map_err(|_| {
+    /// `overloaded` when no slot is free.
+    pub(super) fn acquire(
+        &self,
+        kind: ListenerKind,
+        app: &AppState,
+    ) -> Result<ListenerSlot, Problem> {
+        let free = match kind {
+            ListenerKind::Permit => &self.permits,
+            ListenerKind::Stream => &self.streams,
+        };
+        let permit = Arc::clone(free).try_acquire_owned().map_err(|_| {
             app.runtime.listener_refused(kind);
-            let detail = format!("as many listen as may ({}); close some", kind.as_str());
-            Problem::new(Code::Overloaded, detail)
+            let detail = format!("all slots are in use ({}); close some", kind.as_str());
+            Problem::new(ProblemCode::Overloaded, detail)
         })?;
         app.runtime.listener_came(kind);
-        Ok(Self { kind, runtime: Arc::clone(&app.runtime), _place: place })
+        Ok(ListenerSlot { kind, runtime: Arc::clone(&app.runtime), _permit: permit })
     }
 }
 
-impl Drop for Listener {
+impl Drop for ListenerSlot {
     fn drop(&mut self) {
         self.runtime.listener_went(self.kind);
     }

@@ -1,9 +1,22 @@
-//! `GET /metrics`: what Prometheus scrapes.
+//! `GET /metrics`: the scrape of Prometheus.
 //!
-//! The state is copied, encoded and sent piece by piece, with turns for others in between: see
-//! [`ScrapeSnapshot`] for how that shows one moment. A token that is confined to accounts
-//! gets the series of those alone, and nothing of the exporter itself, whose figures move with
-//! accounts that it may not see: the length of its answer says nothing of others.
+//! The state is copied, encoded and sent in steps, and other tasks run between two steps. [`ScrapeSnapshot`]
+//! explains how the result still shows one moment. A token that is confined to accounts gets only
+//! the series of those accounts. It gets none about the exporter itself, whose values depend on
+//! accounts that the token may not see, so that neither content nor length of the answer reveals
+//! anything about them.
+//!
+//! # Design
+//!
+//! An engine that posts an event must not notice a scrape, however many series there are. On a
+//! machine with one core three things could delay it, and each has its step size below. A long copy
+//! would hold the read lock: rows are copied a few at a time. A long computation would keep the
+//! other tasks of this thread waiting: [`yield_turns`] runs after each step. The kernel would let
+//! this busy thread run on while the writer's thread waits for the core: if a request waits for the
+//! writer, the thread yields its core as well.
+//!
+//! The answer is compressed here and not by a layer: it is compressed while it is encoded, so that
+//! the plain text is never held as a whole, and in steps.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -27,10 +40,10 @@ use crate::clock;
 use crate::domain::ids::Account;
 use crate::metrics::{Budget, Exposition, Format, ScrapeSnapshot, accepts_coding};
 
-/// What Prometheus scrapes
+/// The metrics, for Prometheus
 ///
-/// Text 0.0.4 or OpenMetrics 1.0, by `Accept`; compressed by `Accept-Encoding`. A token that is
-/// confined to accounts gets the series of those alone.
+/// Text 0.0.4 or OpenMetrics 1.0, by `Accept`; gzip by `Accept-Encoding`. A token that is confined
+/// to accounts gets only the series of those accounts.
 #[utoipa::path(
     get, path = "/metrics", tag = "process",
     responses(
@@ -50,13 +63,15 @@ pub(super) async fn get_metrics(
         headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let accept = (!accept.is_empty()).then(|| accept.join(","));
     let format = Format::negotiate(accept.as_deref());
-    let encoding = Encoding::of(&headers);
+    let encoding = ScrapeEncoding::of(&headers);
     let body = if caller.may_see(Account::ALL) {
-        let mut lent = Lent::by(&app);
-        copy(&app, &mut lent.snapshot, |_| true).await;
+        // The copy of the last scrape is brought up to date; a row that did not change is kept.
+        let mut loan = SnapshotLoan::of(&app);
+        copy(&app, &mut loan.snapshot, |_| true).await;
+        // The queue is sampled here: it has no event at which it could be recorded.
         let (depth, limit) = app.engine.queue();
         app.runtime.queue(depth, limit);
-        let exposition = lent.snapshot.exposition(Some(&app.runtime), format);
+        let exposition = loan.snapshot.exposition(Some(&app.runtime), format);
         let body = write(&app, exposition, encoding).await;
         app.runtime.scrape_duration(clock::monotonic().saturating_duration_since(started));
         body
@@ -71,77 +86,76 @@ pub(super) async fn get_metrics(
     headers.insert(header::CONTENT_LENGTH, length.into());
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
-    if encoding == Encoding::Gzip {
+    if encoding == ScrapeEncoding::Gzip {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response
 }
 
-/// Bytes of text between two turns of others: less than a tenth of a millisecond, compressed.
+/// Bytes of text that are encoded and compressed before other tasks run.
 const TURN_BYTES: usize = 8 * 1024;
-/// Bytes of an answer that are handed to the kernel at once.
+/// Bytes of an answer that are handed to the kernel in one call, which copies them.
 const PIECE_BYTES: usize = 64 * 1024;
-/// How often a step lets the writer go first: it gives the core back once, to wait for others.
-const WAYS_MAX: usize = 3;
-/// How often the state is gone through for what changed meanwhile, before it is locked for the rest.
+/// Yields of the core after one step. One is not enough: the writer gives the core back once itself,
+/// to let more requests join its batch.
+const YIELDS_MAX: usize = 3;
+/// Passes over the state for rows that changed during the pass before. What is left after the last
+/// one is copied under one lock.
 const PASSES_MAX: usize = 3;
-/// So many rows that changed meanwhile are few enough to be copied under that lock.
+/// A pass that copied no more rows than this is the last: the rest is small enough for one lock.
 const ROWS_LEFT_MAX: usize = 32;
 
-/// Lets the other tasks of this thread have a turn: an engine must not wait until a scrape is over,
-/// nor notice how many series there are. And if then a request waits for the writer, the thread gives
-/// way, for they may share a core: the kernel would let a thread that has so much to do run on for
-/// some milliseconds.
-async fn give_turns(app: &AppState) {
+/// Lets the other tasks of this thread run, and the writer's thread if a request waits for it.
+async fn yield_turns(app: &AppState) {
     tokio::task::yield_now().await;
-    for _ in 0..WAYS_MAX {
+    for _ in 0..YIELDS_MAX {
         if !app.engine.is_waited_for() {
             return;
         }
-        (app.give_way)();
-        // What the writer answered goes out before the next step.
+        (app.yield_thread)();
+        // The writer has answered: send that before the next step.
         tokio::task::yield_now().await;
     }
 }
 
-/// The snapshot that scrapes share, on loan: it goes back however a scrape ends. A second scrape at the
-/// same time begins with an empty one.
-struct Lent {
+/// The snapshot that scrapes share, while one scrape uses it. It is put back in whatever way the
+/// scrape ends, also if the client disconnects. A scrape at the same time starts with an empty one.
+struct SnapshotLoan {
     snapshot: ScrapeSnapshot,
     owner: AppState,
 }
 
-impl Lent {
-    fn by(app: &AppState) -> Self {
+impl SnapshotLoan {
+    fn of(app: &AppState) -> Self {
         let snapshot = app.snapshot.lock().take();
         let empty = || ScrapeSnapshot::under(app.budgets.of(None));
         Self { snapshot: snapshot.unwrap_or_else(empty), owner: app.clone() }
     }
 }
 
-impl Drop for Lent {
+impl Drop for SnapshotLoan {
     fn drop(&mut self) {
         *self.owner.snapshot.lock() = Some(mem::take(&mut self.snapshot));
     }
 }
 
-/// The budgets of series: one for those who see all accounts, and one for each token that does not,
-/// so that what it is shown says nothing of others.
+/// The budgets of series: one for callers who see all accounts, and one for each confined token. A
+/// shared budget would fold the series of a token because of accounts that it may not see.
 #[derive(Debug, Default)]
-pub(super) struct Budgets(Mutex<BTreeMap<Option<String>, Arc<Mutex<Budget>>>>);
+pub(super) struct SeriesBudgets(Mutex<BTreeMap<Option<String>, Arc<Mutex<Budget>>>>);
 
-impl Budgets {
+impl SeriesBudgets {
     fn of(&self, token: Option<&str>) -> Arc<Mutex<Budget>> {
         Arc::clone(self.0.lock().entry(token.map(str::to_owned)).or_default())
     }
 }
 
-/// An empty snapshot for a caller who sees some accounts alone.
+/// An empty snapshot for a caller with a confined token.
 fn confined(app: &AppState, caller: &Caller) -> ScrapeSnapshot {
     ScrapeSnapshot::under(app.budgets.of(Some(caller.token())))
 }
 
-/// A snapshot of what the caller may see.
+/// A snapshot of the accounts that the caller may see.
 pub(super) async fn snapshot_for(app: &AppState, caller: &Caller) -> ScrapeSnapshot {
     let mut snapshot = if caller.may_see(Account::ALL) {
         ScrapeSnapshot::under(app.budgets.of(None))
@@ -152,14 +166,16 @@ pub(super) async fn snapshot_for(app: &AppState, caller: &Caller) -> ScrapeSnaps
     snapshot
 }
 
-/// Takes a snapshot of the state as it is at one moment, with turns for others while it is prepared.
+/// Brings a snapshot to the state at one moment. Other tasks run between the steps.
 async fn copy(app: &AppState, snapshot: &mut ScrapeSnapshot, visible: impl Fn(&Account) -> bool) {
+    // While rows are copied in small steps, others change. Each pass copies those that changed
+    // during the pass before, which are fewer and fewer.
     for _ in 0..PASSES_MAX {
         let mut copied = 0;
         loop {
             let step = app.engine.read(|monitor| snapshot.catch_up(monitor, &visible));
             copied += step.copied;
-            give_turns(app).await;
+            yield_turns(app).await;
             if step.is_last {
                 break;
             }
@@ -168,64 +184,93 @@ async fn copy(app: &AppState, snapshot: &mut ScrapeSnapshot, visible: impl Fn(&A
             break;
         }
     }
+    // One lock for the rest makes it one moment.
     app.engine.read(|monitor| snapshot.take(monitor, &visible));
+    // Sums and rankings need no lock.
     while snapshot.work_out() {
-        give_turns(app).await;
+        yield_turns(app).await;
     }
 }
 
-/// Writes the exposition, with turns for others after every [`TURN_BYTES`].
-async fn write(app: &AppState, mut exposition: Exposition<'_>, encoding: Encoding) -> Vec<u8> {
+/// Encodes the exposition. Other tasks run after every [`TURN_BYTES`].
+async fn write(
+    app: &AppState,
+    mut exposition: Exposition<'_>,
+    encoding: ScrapeEncoding,
+) -> Vec<u8> {
     let mut text = String::with_capacity(2 * TURN_BYTES);
-    let room = match encoding {
-        Encoding::Identity => exposition.size_bytes(),
-        Encoding::Gzip => exposition.size_bytes() / 16,
-    };
-    let (mut plain, mut gzip) = (Vec::new(), None);
-    match encoding {
-        Encoding::Identity => plain.reserve(room),
-        Encoding::Gzip => {
-            gzip = Some(GzEncoder::new(Vec::with_capacity(room), Compression::fast()));
-        }
-    }
+    let mut buffer = ExpositionBuffer::new(encoding, exposition.size_bytes());
     loop {
         text.clear();
         let is_more = exposition.write_some(&mut text, TURN_BYTES);
-        match &mut gzip {
-            // Writing to memory cannot fail.
-            Some(gzip) => gzip.write_all(text.as_bytes()).unwrap_or_default(),
-            None => plain.extend_from_slice(text.as_bytes()),
-        }
-        give_turns(app).await;
+        buffer.push(text.as_bytes());
+        yield_turns(app).await;
         if !is_more {
-            return gzip.map_or(plain, |gzip| gzip.finish().unwrap_or_default());
+            return buffer.finish();
         }
     }
 }
 
-/// The body of an answer, with turns for others after every [`PIECE_BYTES`]: the kernel takes
-/// megabytes at once, and copies them before it returns.
+/// The answer so far, as it will be sent.
+enum ExpositionBuffer {
+    Plain(Vec<u8>),
+    Gzip(GzEncoder<Vec<u8>>),
+}
+
+impl ExpositionBuffer {
+    /// An empty answer with room for `size_bytes` of text.
+    fn new(encoding: ScrapeEncoding, size_bytes: usize) -> Self {
+        match encoding {
+            ScrapeEncoding::Identity => Self::Plain(Vec::with_capacity(size_bytes)),
+            // Series compress to about a sixteenth.
+            ScrapeEncoding::Gzip => {
+                Self::Gzip(GzEncoder::new(Vec::with_capacity(size_bytes / 16), Compression::fast()))
+            }
+        }
+    }
+
+    fn push(&mut self, text: &[u8]) {
+        let written = match self {
+            Self::Plain(plain) => plain.write_all(text),
+            Self::Gzip(gzip) => gzip.write_all(text),
+        };
+        invariant!(written.is_ok(), "writing to memory cannot fail");
+    }
+
+    fn finish(self) -> Vec<u8> {
+        match self {
+            Self::Plain(plain) => plain,
+            Self::Gzip(gzip) => gzip.finish().unwrap_or_else(|_| {
+                impossible!("writing to memory cannot fail");
+                Vec::new()
+            }),
+        }
+    }
+}
+
+/// The body of an answer. Other tasks run after every [`PIECE_BYTES`]: the kernel would accept
+/// megabytes in one call, and copy them before it returns.
 fn in_pieces(app: AppState, bytes: Vec<u8>) -> Body {
     let pieces = stream::unfold((app, Bytes::from(bytes)), async |(app, mut left)| {
         if left.is_empty() {
             return None;
         }
         let piece = left.split_to(left.len().min(PIECE_BYTES));
-        give_turns(&app).await;
+        yield_turns(&app).await;
         Some((Ok::<_, Infallible>(piece), (app, left)))
     });
     Body::from_stream(pieces)
 }
 
-/// How an answer is encoded.
+/// The content coding of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Encoding {
+enum ScrapeEncoding {
     Identity,
     Gzip,
 }
 
-impl Encoding {
-    /// gzip, if the scraper takes it (RFC 9110, section 12.5.3).
+impl ScrapeEncoding {
+    /// gzip if the scraper accepts it (RFC 9110, section 12.5.3).
     fn of(headers: &HeaderMap) -> Self {
         let values = headers.get_all(header::ACCEPT_ENCODING).iter();
         let mut values = values.filter_map(|value| value.to_str().ok());
@@ -238,21 +283,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gzip_is_sent_to_those_who_take_it() {
-        let check = |accept: Option<&'static str>, expect: Encoding| {
+    fn gzip_is_sent_to_scrapers_that_accept_it() {
+        let check = |accept: Option<&'static str>, expect: ScrapeEncoding| {
             let mut headers = HeaderMap::new();
             if let Some(accept) = accept {
                 headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accept));
             }
-            assert_eq!(Encoding::of(&headers), expect, "{accept:?}");
+            assert_eq!(ScrapeEncoding::of(&headers), expect, "{accept:?}");
         };
-        check(None, Encoding::Identity);
-        check(Some(""), Encoding::Identity);
-        check(Some("gzip"), Encoding::Gzip);
-        check(Some("zstd, GZIP;q=0.5"), Encoding::Gzip);
-        check(Some("gzip;q=0, zstd"), Encoding::Identity);
-        check(Some("gzip; q=0.001"), Encoding::Gzip);
-        check(Some("gzip;level=9"), Encoding::Identity);
-        check(Some("deflate, br"), Encoding::Identity);
+        check(None, ScrapeEncoding::Identity);
+        check(Some(""), ScrapeEncoding::Identity);
+        check(Some("gzip"), ScrapeEncoding::Gzip);
+        check(Some("zstd, GZIP;q=0.5"), ScrapeEncoding::Gzip);
+        check(Some("gzip;q=0, zstd"), ScrapeEncoding::Identity);
+        check(Some("gzip; q=0.001"), ScrapeEncoding::Gzip);
+        check(Some("gzip;level=9"), ScrapeEncoding::Identity);
+        check(Some("deflate, br"), ScrapeEncoding::Identity);
     }
 }

@@ -1,9 +1,9 @@
 //! The HTTP API: the only code that knows statuses.
 //!
-//! Input: requests. Output: answers, by [`routes::ROUTES`]. Invariants: whoever calls is known
-//! before a byte of the body is read; sizes and times of bodies are bounded; every refusal is a
-//! problem with a stable code. Deliberately absent: the accept loop and the time of heads (see
-//! `crate::app`), what events mean (see `crate::wire` and `crate::domain`).
+//! Input: requests. Output: answers, by [`routes::ROUTES`]. Invariants: the caller is identified
+//! before a byte of the body is read; bodies are limited in size and time; every refusal is a
+//! problem with a stable code. Deliberately absent: the accept loop and the time limit of heads
+//! (see `crate::app`), what events mean (see `crate::wire` and `crate::domain`).
 //!
 //! ```text
 //! id, span, headers, drain, panics > route > admission > decompress > handler > engine
@@ -53,60 +53,70 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 pub use auth::Access;
-pub use body::Budget;
 pub use document::document;
-pub use listeners::Listeners;
-pub use problem::{Code, Problem};
+pub use problem::ProblemCode;
 pub use routes::{ROUTES, Route};
-pub use service::ApiService;
+pub(crate) use service::ApiService;
 
 use crate::config::Config;
 use crate::domain::audit::By;
 use crate::engine::Handle;
 use crate::metrics::{Runtime, ScrapeSnapshot};
-use docs::Published;
+use body::BodyBudget;
+use docs::PublishedDocument;
 use layers::RequestIds;
-use metrics::Budgets;
+use listeners::ListenerSlots;
+use metrics::SeriesBudgets;
 
-/// Reads the configuration again; the error tells every mistake.
-pub type Reload =
+/// Reloads the configuration. The error lists every mistake in the file.
+pub(crate) type ReloadFn =
     Arc<dyn Fn(By) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
 
-/// What the handlers share; clones are the same.
+/// The state that all handlers share. A clone is another reference to it.
 #[derive(Clone)]
-pub struct AppState(Arc<Shared>);
+pub(crate) struct AppState(Arc<SharedState>);
 
-/// What the handlers share.
-pub struct Shared {
-    /// The single writer and its state.
-    pub engine: Handle,
-    /// The configuration in force; a reload stores another.
-    pub config: Arc<ArcSwap<Config>>,
-    /// The exporter's own figures.
-    pub runtime: Arc<Runtime>,
-    /// Reads the configuration again.
-    pub reload: Reload,
-    /// Lets other threads run.
-    pub give_way: fn(),
-    /// When the process started.
-    pub started: Instant,
-    /// The bytes that bodies under way may take together.
-    pub budget: Budget,
-    /// Places for those who stay connected.
-    pub listeners: Listeners,
-    /// Random bits that tell this process from another.
-    pub process: u64,
-    /// What scrapes keep from one to the next; none: one is under way, or there was none yet.
+/// The fields of [`AppState`]. It lives as long as the server. Each field says who changes it.
+pub(crate) struct SharedState {
+    /// The way to the engine. Handlers submit entries to its queue and read the monitor under its
+    /// read lock; only the writer thread changes the monitor.
+    engine: Handle,
+    /// The configuration in force. The reloader (`crate::app`) stores a new one; a handler loads it
+    /// once and uses that copy, so that a reload never changes a request half way. An `ArcSwap`
+    /// because every request reads it and hardly anything writes it.
+    config: Arc<ArcSwap<Config>>,
+    /// The exporter's own metrics. Counters and gauges that every thread updates without a lock.
+    runtime: Arc<Runtime>,
+    /// Asks the reloader for a reload, and waits until it is done.
+    reload: ReloadFn,
+    /// Offers the core to another thread. A scrape calls it when a request waits for the writer.
+    yield_thread: fn(),
+    /// When the process started, on the monotonic clock: for the uptime on the status page.
+    started: Instant,
+    /// The bytes that all bodies being read or decoded may occupy together. A semaphore: a request
+    /// takes permits as its body grows and returns them when its events are committed.
+    budget: BodyBudget,
+    /// The slots for requests that wait for a permit, and for streams. Semaphores as well.
+    listeners: ListenerSlots,
+    /// Random bits of this process: they distinguish its request ids and in-memory event ids from
+    /// those of the process before a restart.
+    process: u64,
+    /// The rows that one scrape leaves to the next, so that it copies only what changed. `None`
+    /// while a scrape uses it, and before the first. The mutex is held to take it and to put it
+    /// back, never while a scrape works.
     snapshot: Mutex<Option<ScrapeSnapshot>>,
-    budgets: Budgets,
+    /// The budgets of series, one for each view of `/metrics`.
+    budgets: SeriesBudgets,
+    /// Numbers the requests; an atomic counter.
     request_ids: RequestIds,
-    published: LazyLock<Published>,
+    /// The OpenAPI document and its page. The first request for one of them renders all.
+    published: LazyLock<PublishedDocument>,
 }
 
 impl Deref for AppState {
-    type Target = Shared;
+    type Target = SharedState;
 
-    fn deref(&self) -> &Shared {
+    fn deref(&self) -> &SharedState {
         &self.0
     }
 }
@@ -118,33 +128,33 @@ impl std::fmt::Debug for AppState {
 }
 
 impl AppState {
-    /// What the handlers share. Long work calls `give_way` now and then; `process` are random bits
-    /// that tell this process' request ids from another's.
+    /// Builds the state from the parts that the app owns, and the rest from the configuration. The
+    /// limits on bodies and listeners are those of this configuration until a restart.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         engine: Handle,
         config: Arc<ArcSwap<Config>>,
         runtime: Arc<Runtime>,
-        reload: Reload,
-        give_way: fn(),
+        reload: ReloadFn,
+        yield_thread: fn(),
         process: u64,
     ) -> Self {
-        let codes: Vec<&'static str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        let codes: Vec<&'static str> = ProblemCode::ALL.iter().map(|code| code.as_str()).collect();
         runtime.declare_codes(&codes);
-        let budget = Budget::new(config.load().web.body_bytes_max);
-        let listeners = Listeners::new(config.load().web.connections_max);
-        Self(Arc::new(Shared {
+        let budget = BodyBudget::new(config.load().web.body_bytes_max);
+        let listeners = ListenerSlots::new(config.load().web.connections_max);
+        Self(Arc::new(SharedState {
             engine,
             config,
             runtime,
             reload,
-            give_way,
+            yield_thread,
             started: crate::clock::monotonic(),
             budget,
             listeners,
             process,
             snapshot: Mutex::default(),
-            budgets: Budgets::default(),
+            budgets: SeriesBudgets::default(),
             request_ids: RequestIds::new(process),
             published: LazyLock::new(document::publish),
         }))

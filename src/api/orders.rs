@@ -1,7 +1,7 @@
-//! `GET /api/v1/orders` and `/api/v1/orders/{account}/{order_id}`: orders still held.
+//! `GET /api/v1/orders` and `/api/v1/orders/{account}/{order_id}`: the orders in memory.
 //!
-//! A listing holds the state for a bounded time: a page looks at no more than [`SCAN_MAX`] orders,
-//! however few the filter lets through, and says where to go on.
+//! Invariant: a listing locks the state for a bounded time. A page examines at most [`SCAN_MAX`]
+//! orders, even if the filter matches few of them, and returns a cursor to continue.
 
 use std::fmt::Write as _;
 
@@ -11,43 +11,43 @@ use axum::http::Uri;
 use axum::{Extension, Json};
 
 use crate::api::AppState;
-use crate::api::accounts::Selection;
+use crate::api::accounts::AccountSelection;
 use crate::api::auth::Caller;
-use crate::api::problem::{Code, Problem};
-use crate::api::query::{Parameters, invalid, path};
+use crate::api::problem::{Problem, ProblemCode};
+use crate::api::query::{QueryParameters, invalid, path};
 use crate::domain::execution::OrderView;
 use crate::domain::ids::{Account, OrderId, Session, Symbol};
 use crate::domain::monitor::Monitor;
 use crate::wire::answer::{Order, OrderPage, OrderStatus};
 
-/// Orders of a page, if the request does not say.
+/// Orders on a page, by default.
 const LIMIT_DEFAULT: usize = 100;
-/// Orders of a page at most.
+/// Orders on the largest page.
 const LIMIT_MAX: usize = 1_000;
-/// Orders that one page looks at.
+/// Orders that are examined for one page.
 const SCAN_MAX: usize = 10_000;
 
-/// Symbols that an answer names, where orders of several have one id.
+/// Symbols that a refusal lists when orders of several symbols have the same id.
 const NAMES_MAX: usize = 8;
 
-/// What a page of orders is about.
-struct Filter {
+/// The orders that a request asks for.
+struct OrderFilter {
     symbol: Option<Symbol>,
     status: Option<OrderStatus>,
     limit: usize,
-    after: Option<Cursor>,
+    after: Option<OrderCursor>,
 }
 
-/// Where a listing goes on: after this order.
+/// The position at which a listing continues: after this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Cursor {
+struct OrderCursor {
     account: String,
     position: u64,
 }
 
-/// The orders still held
+/// The orders in memory
 ///
-/// By account, in the order in which they were first heard of. Follow `next_cursor` until it is
+/// By account, in the order in which they were first reported. Follow `next_cursor` until it is
 /// null.
 ///
 /// # Errors
@@ -57,9 +57,9 @@ struct Cursor {
     params(
         ("account" = Option<String>, Query, description = "The account; all if missing", max_length = 128),
         ("symbol" = Option<String>, Query, description = "The instrument", max_length = 128),
-        ("status" = Option<OrderStatus>, Query, description = "Where the orders stand"),
-        ("limit" = Option<u32>, Query, description = "Orders of a page; 100 if missing", minimum = 1, maximum = 1000),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before", max_length = 512),
+        ("status" = Option<OrderStatus>, Query, description = "The status of the orders"),
+        ("limit" = Option<u32>, Query, description = "Orders on a page; 100 if missing", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the previous page", max_length = 512),
     ),
     responses((status = 200, description = "One page of orders", body = OrderPage)),
 )]
@@ -69,22 +69,22 @@ pub(super) async fn get_orders(
     uri: Uri,
 ) -> Result<Json<OrderPage>, Problem> {
     let names = ["account", "symbol", "status", "limit", "cursor"];
-    let parameters = Parameters::parse(&uri, &names)?;
+    let parameters = QueryParameters::parse(&uri, &names)?;
     let account = parameters.account()?;
-    let filter = Filter {
+    let filter = OrderFilter {
         symbol: parameters.name("symbol", Symbol::new)?,
         status: parameters.member::<OrderStatus>("status")?,
-        limit: parameters.count("limit", LIMIT_DEFAULT, LIMIT_MAX)?,
-        after: parameters.text("cursor").map(Cursor::parse).transpose()?,
+        limit: parameters.number("limit", 1..=LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT),
+        after: parameters.text("cursor").map(OrderCursor::parse).transpose()?,
     };
-    let selection = Selection::new(&app, &caller, account.as_ref())?;
-    if filter.after.as_ref().is_some_and(|after| !selection.holds(&after.account)) {
-        return Err(invalid("cursor", "is of another listing"));
+    let selection = AccountSelection::new(&app, &caller, account.as_ref())?;
+    if filter.after.as_ref().is_some_and(|after| !selection.contains(&after.account)) {
+        return Err(invalid("cursor", "belongs to another listing"));
     }
     Ok(Json(app.engine.read(|monitor| page(monitor, selection, &filter))))
 }
 
-fn page(monitor: &Monitor, selection: Selection<'_>, filter: &Filter) -> OrderPage {
+fn page(monitor: &Monitor, selection: AccountSelection<'_>, filter: &OrderFilter) -> OrderPage {
     let start = filter.after.as_ref().map_or("", |after| after.account.as_str());
     let accounts = selection.of(monitor).filter(|account| account.name.as_str() >= start);
     let listed = accounts.flat_map(|account| {
@@ -97,27 +97,27 @@ fn page(monitor: &Monitor, selection: Selection<'_>, filter: &Filter) -> OrderPa
     let mut last: Option<(&str, u64)> = None;
     for (seen, (account, position, order)) in listed.enumerate() {
         if orders.len() == filter.limit || seen == SCAN_MAX {
-            let next =
-                last.map(|(account, position)| Cursor { account: account.to_owned(), position });
+            let next = last
+                .map(|(account, position)| OrderCursor { account: account.to_owned(), position });
             return OrderPage { orders, next_cursor: next.map(|cursor| cursor.to_text()) };
         }
         last = Some((account, position));
-        if filter.lets_through(&order) {
+        if filter.matches(&order) {
             orders.push(Order::new(account, order));
         }
     }
     OrderPage { orders, next_cursor: None }
 }
 
-impl Filter {
-    fn lets_through(&self, order: &OrderView) -> bool {
+impl OrderFilter {
+    fn matches(&self, order: &OrderView) -> bool {
         let symbol = self.symbol.as_ref().is_none_or(|s| order.symbol.as_ref() == Some(s));
         symbol && self.status.is_none_or(|s| OrderStatus::from(order) == s)
     }
 }
 
-impl Cursor {
-    /// Text without meaning to a client: the position, and the account in hexadecimal.
+impl OrderCursor {
+    /// Text that is opaque to clients: the position, and the account in hexadecimal.
     fn to_text(&self) -> String {
         let mut text = format!("{}.", self.position);
         for byte in self.account.bytes() {
@@ -133,7 +133,7 @@ impl Cursor {
             let position = position.parse().ok().filter(|_| plain)?;
             Some(Self { position, account: from_hex(account)? })
         });
-        parts.ok_or_else(|| invalid("cursor", "is none that a page gave"))
+        parts.ok_or_else(|| invalid("cursor", "is not one that a page returned"))
     }
 }
 
@@ -147,7 +147,7 @@ fn from_hex(text: &str) -> Option<String> {
 
 /// One order
 ///
-/// With its facts, by any id of its replace chain.
+/// With its facts, by any id in its replace chain.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -155,13 +155,13 @@ fn from_hex(text: &str) -> Option<String> {
     get, path = "/api/v1/orders/{account}/{order_id}", tag = "read",
     params(
         ("account" = String, Path, description = "The account", max_length = 128),
-        ("order_id" = String, Path, description = "Any id of the order's replace chain", max_length = 128),
-        ("session" = Option<String>, Query, description = "The run of the engine; the one without a name if missing", max_length = 128),
-        ("symbol" = Option<String>, Query, description = "The instrument; needed where orders of several symbols have the id (`orders.id_scope`)", max_length = 128),
+        ("order_id" = String, Path, description = "Any id in the replace chain of the order", max_length = 128),
+        ("session" = Option<String>, Query, description = "The session of the engine; the one without a name if missing", max_length = 128),
+        ("symbol" = Option<String>, Query, description = "The instrument; required if orders of several symbols have this id (`orders.id_scope`)", max_length = 128),
     ),
     responses(
         (status = 200, description = "The order", body = Order),
-        (status = 404, description = "`unknown_order`: no such order is held", body = crate::api::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "`unknown_order`: the order is unknown, or was forgotten", body = crate::api::problem::ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn get_order(
@@ -170,7 +170,7 @@ pub(super) async fn get_order(
     names: Result<Path<(String, String)>, PathRejection>,
     uri: Uri,
 ) -> Result<Json<Order>, Problem> {
-    let parameters = Parameters::parse(&uri, &["session", "symbol"])?;
+    let parameters = QueryParameters::parse(&uri, &["session", "symbol"])?;
     let symbol = parameters.name("symbol", Symbol::new)?;
     let (account, order_id) = path(names)?;
     let session = parameters.name("session", Session::new)?;
@@ -187,13 +187,13 @@ pub(super) async fn get_order(
         let sharing = execution.shared_by(symbols, session, order_id.as_str());
         let names: Vec<&str> = sharing.map(Symbol::as_str).take(NAMES_MAX).collect();
         if !names.is_empty() {
-            let message = format!("is needed: the order id stands under {}", names.join(", "));
+            let message = format!("is required: the order id exists for {}", names.join(", "));
             return Some(Err(invalid("symbol", &message)));
         }
         execution.order(symbols, session, order_id.as_str()).map(Ok)
     });
     let order = found.unwrap_or_else(|| {
-        Err(Problem::new(Code::UnknownOrder, "no such order is held: it may have been forgotten"))
+        Err(Problem::new(ProblemCode::UnknownOrder, "the order is unknown, or was forgotten"))
     })?;
     Ok(Json(Order::new(account.as_str(), order)))
 }
@@ -203,15 +203,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cursors_come_back_as_they_went() {
+    fn a_cursor_survives_its_text_form() {
         for (account, position) in [("paper", 0), ("日本/\"*", u64::MAX), ("", 7)] {
-            let cursor = Cursor { account: account.to_owned(), position };
-            assert_eq!(Cursor::parse(&cursor.to_text()).expect("a cursor"), cursor);
+            let cursor = OrderCursor { account: account.to_owned(), position };
+            assert_eq!(OrderCursor::parse(&cursor.to_text()).expect("a cursor"), cursor);
         }
         for text in ["", ".", "1", "1.6", "1.zz", "+1.61", "-1.61", "1.ff", "99999999999999999999."]
         {
-            let problem = Cursor::parse(text).expect_err(text);
-            assert_eq!(problem.code(), Code::InvalidParameter, "{text}");
+            let problem = OrderCursor::parse(text).expect_err(text);
+            assert_eq!(problem.code(), ProblemCode::InvalidParameter, "{text}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `GET /`: the status page, plain HTML that loads and runs nothing.
 //!
-//! Accounts are shown to whoever may read them; everybody sees version and readiness.
+//! Everybody sees version and readiness. The accounts are shown only to callers who may read them.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
 use crate::api::AppState;
-use crate::api::accounts::Selection;
+use crate::api::accounts::AccountSelection;
 use crate::api::auth::Caller;
 use crate::api::html::{Escaped, FOOT, PAGE_HEADERS, head};
 use crate::clock;
@@ -18,22 +18,22 @@ use crate::config::Scope;
 use crate::domain::state::TradingState;
 use crate::wire::answer::Account;
 
-/// Accounts that the page shows.
+/// Accounts on the page. The rest is counted, with a link to the API.
 const ACCOUNTS_MAX: usize = 200;
 
-/// What the page is made of.
-struct Status {
+/// The values on the page.
+struct StatusPage {
     ready: bool,
     uptime: Duration,
     sequence: u64,
     common: TradingState,
-    /// None: the caller may not read them.
+    /// `None` if the caller may not read them.
     accounts: Option<Vec<Account>>,
 }
 
 /// The status page
 ///
-/// For people: readiness, and the accounts with their trading state for whoever may read them.
+/// For people: readiness, and the accounts with their trading state for callers who may read them.
 #[utoipa::path(
     get, path = "/", tag = "process",
     responses((status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8")),
@@ -43,8 +43,8 @@ pub(super) async fn get_page(
     Extension(caller): Extension<Caller>,
 ) -> Response {
     let may_read = caller.has(Scope::Read);
-    let selection = Selection { caller: &caller, account: None };
-    let status = app.engine.read(|monitor| Status {
+    let selection = AccountSelection { caller: &caller, account: None };
+    let status = app.engine.read(|monitor| StatusPage {
         ready: app.engine.is_ready(),
         uptime: clock::monotonic().saturating_duration_since(app.started),
         sequence: monitor.sequence(),
@@ -55,7 +55,7 @@ pub(super) async fn get_page(
     (PAGE_HEADERS, render(&status)).into_response()
 }
 
-fn render(status: &Status) -> String {
+fn render(status: &StatusPage) -> String {
     let mut page = head("trading-exporter");
     let (class, word) = if status.ready { ("good", "ready") } else { ("bad", "not ready") };
     let version = env!("CARGO_PKG_VERSION");
@@ -73,7 +73,7 @@ fn render(status: &Status) -> String {
     .ok();
     match &status.accounts {
         None => page.push_str(
-            "<p class=\"dim\">Shown to holders of a token with the scope <code>read</code>.</p>\n",
+            "<p class=\"dim\">Shown with a token that has the scope <code>read</code>.</p>\n",
         ),
         Some(accounts) => push_accounts(&mut page, accounts, status.common),
     }
@@ -83,9 +83,9 @@ fn render(status: &Status) -> String {
 }
 
 fn push_accounts(page: &mut String, accounts: &[Account], common: TradingState) {
-    writeln!(page, "<p>All accounts: {}</p>", Tag(common)).ok();
+    writeln!(page, "<p>All accounts: {}</p>", StateTag(common)).ok();
     if accounts.is_empty() {
-        page.push_str("<p class=\"dim\">No event was received yet.</p>\n");
+        page.push_str("<p class=\"dim\">No event has been received yet.</p>\n");
         return;
     }
     page.push_str(
@@ -98,7 +98,7 @@ fn push_accounts(page: &mut String, accounts: &[Account], common: TradingState) 
             page,
             "<tr><td class=\"mono\">{}</td><td>{}</td>",
             Escaped(&account.account),
-            Tag(account.state)
+            StateTag(account.state)
         )
         .ok();
         for (count, is_alarming) in [
@@ -122,9 +122,9 @@ fn push_accounts(page: &mut String, accounts: &[Account], common: TradingState) 
 }
 
 /// A trading state as a coloured word.
-struct Tag(TradingState);
+struct StateTag(TradingState);
 
-impl std::fmt::Display for Tag {
+impl std::fmt::Display for StateTag {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let class = match self.0 {
             TradingState::Active => "good",

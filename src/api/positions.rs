@@ -5,15 +5,15 @@ use axum::http::Uri;
 use axum::{Extension, Json};
 
 use crate::api::AppState;
-use crate::api::accounts::Selection;
+use crate::api::accounts::AccountSelection;
 use crate::api::auth::Caller;
 use crate::api::problem::Problem;
-use crate::api::query::Parameters;
+use crate::api::query::QueryParameters;
 use crate::wire::answer::PositionRow;
 
 /// The three books side by side
 ///
-/// Of every symbol that any book speaks of, flat ones too.
+/// For every symbol in at least one book, including flat positions.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -27,8 +27,8 @@ pub(super) async fn get_positions(
     Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> Result<Json<Vec<PositionRow>>, Problem> {
-    let account = Parameters::parse(&uri, &["account"])?.account()?;
-    let selection = Selection::new(&app, &caller, account.as_ref())?;
+    let account = QueryParameters::parse(&uri, &["account"])?.account()?;
+    let selection = AccountSelection::new(&app, &caller, account.as_ref())?;
     let rows = app.engine.read(|monitor| {
         let (now, settings) = (monitor.now(), monitor.settings());
         selection.of(monitor).flat_map(|a| PositionRow::of(a, now, settings)).collect()

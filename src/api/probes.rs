@@ -1,5 +1,6 @@
-//! `/-/healthy`, `/-/ready` and `/-/reload`: the process itself, as Prometheus has it. Like there,
-//! a query is passed over: a probe with a stray parameter must not be blind.
+//! `/-/healthy`, `/-/ready` and `/-/reload`: the process itself, with the paths of Prometheus.
+//!
+//! As in Prometheus, a query is ignored: a probe with a stray parameter must still get its answer.
 
 use std::time::Duration;
 
@@ -8,30 +9,30 @@ use axum::extract::State;
 
 use crate::api::AppState;
 use crate::api::auth::Caller;
-use crate::api::problem::{Code, Problem};
+use crate::api::problem::{Problem, ProblemCode};
 use crate::domain::audit::By;
 use crate::domain::monitor::Monitor;
 
-/// Whether the process lives
+/// Whether the process is alive
 #[utoipa::path(
     get, path = "/-/healthy", tag = "process",
-    responses((status = 200, description = "It lives", body = String, content_type = "text/plain; charset=utf-8")),
+    responses((status = 200, description = "It is alive", body = String, content_type = "text/plain; charset=utf-8")),
 )]
 pub(super) async fn get_healthy() -> &'static str {
-    "trading-exporter lives.\n"
+    "trading-exporter is healthy.\n"
 }
 
-/// Whether requests are taken
+/// Whether the exporter accepts requests
 ///
-/// Not while the journal is replayed, while the process ends, while the journal cannot be written,
-/// or while the clock of the machine is further behind than `clock.behind_max`. A clock that is behind
-/// by less is named in the answer.
+/// It does not while it replays its journal, shuts down, cannot write the journal, or while the
+/// clock of the machine is further behind than `clock.behind_max`. A clock that is behind by less is
+/// mentioned in the answer.
 ///
 /// # Errors
 /// See [`Problem`].
 #[utoipa::path(
     get, path = "/-/ready", tag = "process",
-    responses((status = 200, description = "They are", body = String, content_type = "text/plain; charset=utf-8")),
+    responses((status = 200, description = "It does", body = String, content_type = "text/plain; charset=utf-8")),
 )]
 pub(super) async fn get_ready(State(app): State<AppState>) -> Result<String, Problem> {
     check_ready(&app)?;
@@ -43,16 +44,16 @@ pub(super) async fn get_ready(State(app): State<AppState>) -> Result<String, Pro
     })
 }
 
-/// Refuses while the engine is not ready, or its clock is too far behind to promise anything for a time.
+/// Checks that the engine is ready, and its clock close enough to issue anything for a limited time.
 ///
 /// # Errors
 /// `not_ready`.
 pub(super) fn check_ready(app: &AppState) -> Result<(), Problem> {
-    app.engine.readiness().map_err(|why| Problem::new(Code::NotReady, why.to_string()))?;
+    app.engine.readiness().map_err(|why| Problem::new(ProblemCode::NotReady, why.to_string()))?;
     let (behind, max) =
         app.engine.read(|monitor| (monitor.clock_behind(), monitor.settings().clock.behind_max));
     if behind > max {
-        return Err(Problem::new(Code::NotReady, clock_behind(behind)));
+        return Err(Problem::new(ProblemCode::NotReady, clock_behind(behind)));
     }
     Ok(())
 }
@@ -61,10 +62,10 @@ fn clock_behind(behind: Duration) -> String {
     format!("the clock is {} s behind the newest record", behind.as_secs())
 }
 
-/// Reads the configuration again
+/// Reloads the configuration
 ///
-/// The same as SIGHUP. A configuration with a mistake changes nothing. Both stand in the audit trail,
-/// with what changed.
+/// SIGHUP does the same. A configuration with a mistake changes nothing. The audit trail records
+/// both, with what changed.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -80,6 +81,8 @@ pub(super) async fn post_reload(
     Extension(caller): Extension<Caller>,
 ) -> Result<&'static str, Problem> {
     let by = By::with_token(caller.actor()?, caller.token());
-    (app.reload)(by).await.map_err(|mistakes| Problem::new(Code::InvalidConfig, mistakes))?;
+    (app.reload)(by)
+        .await
+        .map_err(|mistakes| Problem::new(ProblemCode::InvalidConfig, mistakes))?;
     Ok("The configuration is in force.\n")
 }

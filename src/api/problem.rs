@@ -1,9 +1,9 @@
-//! What can go wrong with a request, as RFC 9457 problems: the one place where the errors of all
-//! modules become HTTP statuses.
+//! Refused requests as RFC 9457 problems: the one place where errors of all modules become HTTP
+//! statuses.
 //!
 //! Invariants: one code means one status; the codes are a closed set, published in the OpenAPI
-//! document; 429 and 503 say when to try again. Deliberately absent: codes of single events (see
-//! `wire::contract::error` and `domain::record::Refusal`), which stand inside an answer.
+//! document; 503 says when to try again. Deliberately absent: the codes of single events inside an
+//! answer (see `wire::contract::error` and `domain::record::Refusal`).
 
 use std::collections::BTreeMap;
 
@@ -19,21 +19,21 @@ use crate::engine::EngineError;
 use crate::wire::contract::error::{BodyError, Code as FieldCode, RequestError};
 
 macro_rules! codes {
-    (@retry) => { Retry::InVain };
+    (@retry) => { RetryAdvice::Useless };
     (@retry $retry:expr) => { $retry };
     ($($(#[doc = $doc:literal])* $variant:ident = $text:literal, $status:ident
         $(, $retry:expr)?;)*) => {
-        /// What went wrong: a stable code, in answers and on metrics alike.
+        /// The stable code of a refusal, in answers and as a metric label.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Code {
+        pub enum ProblemCode {
             $($(#[doc = $doc])* $variant,)*
         }
 
-        impl Code {
-            /// Every code.
+        impl ProblemCode {
+            /// Every code, in the order of the documentation.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
-            /// The stable text.
+            /// The code in answers and labels.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -41,7 +41,7 @@ macro_rules! codes {
                 }
             }
 
-            /// The one status of the code.
+            /// The status of every answer with this code.
             #[must_use]
             pub const fn status(self) -> StatusCode {
                 match self {
@@ -49,7 +49,7 @@ macro_rules! codes {
                 }
             }
 
-            /// What the code means: the title of its problems.
+            /// The title of problems with this code: its doc comment.
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self {
@@ -57,7 +57,7 @@ macro_rules! codes {
                 }
             }
 
-            const fn retry(self) -> Retry {
+            const fn retry(self) -> RetryAdvice {
                 match self {
                     $(Self::$variant => codes!(@retry $($retry)?),)*
                 }
@@ -69,140 +69,140 @@ macro_rules! codes {
 codes! {
     /// The body is not JSON of the expected shape
     InvalidJson = "invalid_json", BAD_REQUEST;
-    /// The body holds more events than one request may
+    /// The body has more events than one request may have
     TooManyEvents = "too_many_events", BAD_REQUEST;
-    /// The body is nested deeper than it may be
+    /// The body is nested too deeply
     TooDeep = "too_deep", BAD_REQUEST;
-    /// The body does not decompress
+    /// The body cannot be decompressed
     InvalidEncoding = "invalid_encoding", BAD_REQUEST;
-    /// The body ended before its length
-    IncompleteBody = "incomplete_body", BAD_REQUEST, Retry::After(0);
-    /// A query parameter that the path does not have
+    /// The body ended before it was complete
+    IncompleteBody = "incomplete_body", BAD_REQUEST, RetryAdvice::After(0);
+    /// The path does not accept this query parameter
     UnknownParameter = "unknown_parameter", BAD_REQUEST;
-    /// A query parameter is missing
+    /// A required query parameter is missing
     MissingParameter = "missing_parameter", BAD_REQUEST;
-    /// A parameter has a value that it cannot have
+    /// A parameter has an invalid value
     InvalidParameter = "invalid_parameter", BAD_REQUEST;
-    /// What stands there is no object
+    /// An event is not a JSON object
     InvalidEvent = "invalid_event", BAD_REQUEST;
-    /// A type that is not known
+    /// The event type is unknown
     UnknownType = "unknown_type", BAD_REQUEST;
-    /// A field that the request does not have
+    /// The request does not accept this field
     UnknownField = "unknown_field", BAD_REQUEST;
-    /// A field is given more than once
+    /// A field is repeated
     DuplicateField = "duplicate_field", BAD_REQUEST;
     /// A required field is missing or null
     MissingField = "missing_field", BAD_REQUEST;
-    /// A field holds what is no name
+    /// A field is not a valid name
     InvalidIdentifier = "invalid_identifier", BAD_REQUEST;
-    /// A field holds what is no text, or too much of it
+    /// A field is not text, or is too long
     InvalidText = "invalid_text", BAD_REQUEST;
-    /// A field holds none of the values that it takes
+    /// A field has a value that is not one of those accepted
     InvalidValue = "invalid_value", BAD_REQUEST;
-    /// A field holds what is no number of its range
+    /// A field is not a number in its range
     InvalidNumber = "invalid_number", BAD_REQUEST;
-    /// A field holds what is no quantity
+    /// A field is not a valid quantity
     InvalidQuantity = "invalid_quantity", BAD_REQUEST;
-    /// A field holds what is no price
+    /// A field is not a valid price
     InvalidPrice = "invalid_price", BAD_REQUEST;
-    /// A field holds what is no amount of money
+    /// A field is not a valid amount of money
     InvalidAmount = "invalid_amount", BAD_REQUEST;
-    /// A field holds what is no time of 1990 to 2200
+    /// A field is not a time from 1990 to 2200
     InvalidTime = "invalid_time", BAD_REQUEST;
 
-    /// No token, or one that is not known
+    /// The token is missing or unknown
     Unauthorized = "unauthorized", UNAUTHORIZED;
     /// The token does not allow this
     Forbidden = "forbidden", FORBIDDEN;
-    /// It needs the scope `release`
+    /// The scope `release` is required
     NeedsRelease = "needs_release", FORBIDDEN;
 
     /// There is nothing at this path
     UnknownPath = "unknown_path", NOT_FOUND;
-    /// The account is not known
+    /// The account is unknown
     UnknownAccount = "unknown_account", NOT_FOUND;
-    /// The symbol is not known
+    /// The symbol is unknown
     UnknownSymbol = "unknown_symbol", NOT_FOUND;
-    /// The strategy is not known
+    /// The strategy is unknown
     UnknownStrategy = "unknown_strategy", NOT_FOUND;
     /// The breakdown is switched off
     BreakdownOff = "breakdown_off", NOT_FOUND;
-    /// No such order is held
+    /// The order is unknown, or was forgotten
     UnknownOrder = "unknown_order", NOT_FOUND;
-    /// The component is not known
+    /// The component is unknown
     UnknownComponent = "unknown_component", NOT_FOUND;
     /// A cause named for release does not exist
     UnknownCause = "unknown_cause", NOT_FOUND;
-    /// Nothing of that name is there to act on
+    /// The decision names something that does not exist
     NotFound = "not_found", NOT_FOUND;
 
-    /// The path does not take this method
+    /// The path does not accept this method
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED;
-    /// The body did not come in time
-    BodyTimeout = "body_timeout", REQUEST_TIMEOUT, Retry::After(0);
+    /// The body did not arrive in time
+    BodyTimeout = "body_timeout", REQUEST_TIMEOUT, RetryAdvice::After(0);
 
-    /// The same id came before with other content
+    /// The same id was received before with different content
     Conflict = "conflict", CONFLICT;
     /// The epoch is not the current one
     StaleEpoch = "stale_epoch", CONFLICT;
-    /// Nothing is set that could be released
+    /// There is no cause to release
     NothingToRelease = "nothing_to_release", CONFLICT;
     /// A cause is still open
     CauseOpen = "cause_open", CONFLICT;
     /// The series still has state: a position, an open drift or open orders
     InUse = "in_use", CONFLICT;
 
-    /// The body is larger than it may be
+    /// The body is too large
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE;
-    /// The body is of a type that the path does not take
+    /// The path does not accept this media type
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE;
-    /// The body is encoded in a way that is not understood
+    /// The body has an encoding that is not supported
     UnsupportedEncoding = "unsupported_encoding", UNSUPPORTED_MEDIA_TYPE;
 
-    /// It is older than events may be
+    /// The event is too old
     TooOld = "too_old", UNPROCESSABLE_ENTITY;
-    /// The order has as many facts as are kept of one
+    /// The order has the maximum number of facts
     OrderTooLong = "order_too_long", UNPROCESSABLE_ENTITY;
-    /// There are as many accounts as are kept
+    /// The maximum number of accounts is reached
     TooManyAccounts = "too_many_accounts", UNPROCESSABLE_ENTITY;
-    /// The account has as many components as are kept
+    /// The account has the maximum number of components
     TooManyComponents = "too_many_components", UNPROCESSABLE_ENTITY;
-    /// The symbol has as many currencies as are kept
+    /// The symbol has the maximum number of currencies
     TooManyCurrencies = "too_many_currencies", UNPROCESSABLE_ENTITY;
-    /// A total would leave the range that is held exactly
+    /// A total would exceed the exact range
     OutOfRange = "out_of_range", UNPROCESSABLE_ENTITY;
-    /// The configuration on disk is not valid: the old one stays in force
+    /// The configuration on disk is invalid: the old one stays in force
     InvalidConfig = "invalid_config", UNPROCESSABLE_ENTITY;
 
-    /// A defect of the exporter
+    /// A bug in the exporter
     Internal = "internal", INTERNAL_SERVER_ERROR;
 
-    /// As many requests wait as may
-    Overloaded = "overloaded", SERVICE_UNAVAILABLE, Retry::After(1);
-    /// The journal failed: nothing is taken until a restart
-    JournalFailed = "journal_failed", SERVICE_UNAVAILABLE, Retry::AfterRestart(30);
+    /// The maximum number of requests is waiting
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE, RetryAdvice::After(1);
+    /// The journal failed: no event is accepted until a restart
+    JournalFailed = "journal_failed", SERVICE_UNAVAILABLE, RetryAdvice::AfterRestart(30);
     /// The disk is full
-    DiskFull = "disk_full", SERVICE_UNAVAILABLE, Retry::After(30);
-    /// The exporter is starting, ending, or cannot keep what it is told
-    NotReady = "not_ready", SERVICE_UNAVAILABLE, Retry::After(2);
+    DiskFull = "disk_full", SERVICE_UNAVAILABLE, RetryAdvice::After(30);
+    /// The exporter is starting, shutting down, or cannot write its journal
+    NotReady = "not_ready", SERVICE_UNAVAILABLE, RetryAdvice::After(2);
 }
 
-/// What happens when the same request is sent again to the same process.
+/// The result of sending the same request again to the same process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Retry {
-    /// The same refusal.
-    InVain,
-    /// It may be taken after this many seconds.
+enum RetryAdvice {
+    /// It is refused again.
+    Useless,
+    /// It may be accepted after this many seconds.
     After(u16),
-    /// It will not be taken before a restart; a client keeps what it has and asks again after this
-    /// many seconds.
+    /// It is refused until a restart. A client keeps its events and asks again after this many
+    /// seconds.
     AfterRestart(u16),
 }
 
 /// A refused request.
 #[derive(Clone, Debug)]
-pub struct Problem {
-    code: Code,
+pub(super) struct Problem {
+    code: ProblemCode,
     detail: String,
     index: Option<usize>,
     field: Option<String>,
@@ -211,9 +211,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem of that code; `detail` says what it is this time.
-    #[must_use]
-    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+    /// A problem with this code. `detail` describes the single case, for people.
+    pub(super) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self {
             code,
             detail: detail.into(),
@@ -224,48 +223,40 @@ impl Problem {
         }
     }
 
-    /// The same, about a field or a parameter.
-    #[must_use]
-    pub fn of_field(mut self, field: impl Into<String>) -> Self {
+    /// Names the field or parameter at fault.
+    pub(super) fn of_field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
         self
     }
 
-    /// The same, about one event of the body.
-    #[must_use]
-    pub fn of_event(mut self, index: usize) -> Self {
+    /// Names the event at fault by its index in the body.
+    pub(super) fn of_event(mut self, index: usize) -> Self {
         self.index = Some(index);
         self
     }
 
-    /// The same, with the epochs that a release would have to name now.
-    #[must_use]
-    pub fn with_epochs(mut self, epochs: BTreeMap<String, u64>) -> Self {
+    /// Adds the current epochs, one of which a release has to name.
+    pub(super) fn with_epochs(mut self, epochs: BTreeMap<String, u64>) -> Self {
         self.epochs = epochs;
         self
     }
 
-    /// The same, with a header.
-    #[must_use]
-    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    /// Adds a header to the answer.
+    pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// Its code.
-    #[must_use]
-    pub const fn code(&self) -> Code {
+    pub(super) const fn code(&self) -> ProblemCode {
         self.code
     }
 
-    /// What it is this time.
-    #[must_use]
-    pub fn detail(&self) -> &str {
+    pub(super) fn detail(&self) -> &str {
         &self.detail
     }
 }
 
-/// A refused request, as RFC 9457 has it.
+/// A refused request in the form of RFC 9457.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(super) struct ProblemBody<'a> {
@@ -273,19 +264,19 @@ pub(super) struct ProblemBody<'a> {
     #[serde(rename = "type")]
     #[schema(example = "urn:trading-exporter:problem:unknown_parameter")]
     problem_type: String,
-    /// What the code means.
+    /// The meaning of the code.
     title: &'static str,
     /// The status of the answer.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What it is this time, for people.
+    /// The description of this case, for people.
     detail: &'a str,
     /// The stable code, for programs.
     #[schema(schema_with = code_schema)]
     code: &'static str,
-    /// Whether the same request may be taken later by the same process.
+    /// Whether the same process may accept the same request later.
     retryable: bool,
-    /// The event at fault: its place in the body.
+    /// The event at fault: its index in the body.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     index: Option<usize>,
@@ -293,7 +284,7 @@ pub(super) struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     field: Option<&'a str>,
-    /// Of a refused release: what a release names now, by account, and by `*` for the latch of all.
+    /// For a refused release: the current epochs, by account, and by `*` for the latch of all.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     epochs: &'a BTreeMap<String, u64>,
 }
@@ -302,7 +293,7 @@ fn code_schema() -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(SchemaType::new(Type::String))
         .description(Some("The stable code, for programs."))
-        .enum_values(Some(Code::ALL.iter().map(|code| code.as_str())))
+        .enum_values(Some(ProblemCode::ALL.iter().map(|code| code.as_str())))
         .into()
 }
 
@@ -318,17 +309,20 @@ impl IntoResponse for Problem {
             status: code.status().as_u16(),
             detail: &self.detail,
             code: code.as_str(),
-            retryable: matches!(code.retry(), Retry::After(_)),
+            retryable: matches!(code.retry(), RetryAdvice::After(_)),
             index: self.index,
             field: self.field.as_deref(),
             epochs: &self.epochs,
         };
-        // Serialization of these fields cannot fail; an empty body would still carry its status.
-        let json = serde_json::to_vec(&body).unwrap_or_default();
+        let json = serde_json::to_vec(&body).unwrap_or_else(|_| {
+            impossible!("strings and numbers always serialize");
+            Vec::new()
+        });
         let mut response = (code.status(), json).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        if let Retry::After(seconds @ 1..) | Retry::AfterRestart(seconds) = code.retry() {
+        if let RetryAdvice::After(seconds @ 1..) | RetryAdvice::AfterRestart(seconds) = code.retry()
+        {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         headers.extend(self.headers);
@@ -340,10 +334,10 @@ impl IntoResponse for Problem {
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         let code = match error {
-            EngineError::Overloaded => Code::Overloaded,
-            EngineError::JournalFailed => Code::JournalFailed,
-            EngineError::DiskFull => Code::DiskFull,
-            EngineError::Closed => Code::NotReady,
+            EngineError::Overloaded => ProblemCode::Overloaded,
+            EngineError::JournalFailed => ProblemCode::JournalFailed,
+            EngineError::DiskFull => ProblemCode::DiskFull,
+            EngineError::Closed => ProblemCode::NotReady,
         };
         Self::new(code, error.to_string())
     }
@@ -352,22 +346,22 @@ impl From<EngineError> for Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let code = match refusal {
-            Refusal::Conflict => Code::Conflict,
-            Refusal::TooOld => Code::TooOld,
-            Refusal::OrderTooLong => Code::OrderTooLong,
-            Refusal::TooManyAccounts => Code::TooManyAccounts,
-            Refusal::TooManyComponents => Code::TooManyComponents,
-            Refusal::TooManyCurrencies => Code::TooManyCurrencies,
-            Refusal::OutOfRange => Code::OutOfRange,
-            Refusal::StaleEpoch => Code::StaleEpoch,
-            Refusal::UnknownCause => Code::UnknownCause,
-            Refusal::NothingToRelease => Code::NothingToRelease,
-            Refusal::CauseOpen => Code::CauseOpen,
-            Refusal::UnknownAccount => Code::UnknownAccount,
-            Refusal::NotFound => Code::NotFound,
-            Refusal::NeedsRelease => Code::NeedsRelease,
-            Refusal::InUse => Code::InUse,
-            Refusal::InvalidConfig => Code::InvalidConfig,
+            Refusal::Conflict => ProblemCode::Conflict,
+            Refusal::TooOld => ProblemCode::TooOld,
+            Refusal::OrderTooLong => ProblemCode::OrderTooLong,
+            Refusal::TooManyAccounts => ProblemCode::TooManyAccounts,
+            Refusal::TooManyComponents => ProblemCode::TooManyComponents,
+            Refusal::TooManyCurrencies => ProblemCode::TooManyCurrencies,
+            Refusal::OutOfRange => ProblemCode::OutOfRange,
+            Refusal::StaleEpoch => ProblemCode::StaleEpoch,
+            Refusal::UnknownCause => ProblemCode::UnknownCause,
+            Refusal::NothingToRelease => ProblemCode::NothingToRelease,
+            Refusal::CauseOpen => ProblemCode::CauseOpen,
+            Refusal::UnknownAccount => ProblemCode::UnknownAccount,
+            Refusal::NotFound => ProblemCode::NotFound,
+            Refusal::NeedsRelease => ProblemCode::NeedsRelease,
+            Refusal::InUse => ProblemCode::InUse,
+            Refusal::InvalidConfig => ProblemCode::InvalidConfig,
         };
         Self::new(code, refusal.to_string())
     }
@@ -376,9 +370,11 @@ impl From<Refusal> for Problem {
 impl From<BodyError> for Problem {
     fn from(error: BodyError) -> Self {
         let code = match error {
-            BodyError::Empty | BodyError::Syntax(_) | BodyError::NotAnObject => Code::InvalidJson,
-            BodyError::TooManyEvents { .. } => Code::TooManyEvents,
-            BodyError::TooDeep { .. } => Code::TooDeep,
+            BodyError::Empty | BodyError::Syntax(_) | BodyError::NotAnObject => {
+                ProblemCode::InvalidJson
+            }
+            BodyError::TooManyEvents { .. } => ProblemCode::TooManyEvents,
+            BodyError::TooDeep { .. } => ProblemCode::TooDeep,
         };
         Self::new(code, error.to_string())
     }
@@ -399,7 +395,7 @@ impl From<RequestError> for Problem {
     }
 }
 
-impl From<FieldCode> for Code {
+impl From<FieldCode> for ProblemCode {
     fn from(code: FieldCode) -> Self {
         match code {
             FieldCode::InvalidJson => Self::InvalidJson,
@@ -424,12 +420,12 @@ impl From<FieldCode> for Code {
 mod tests {
     use super::*;
 
-    /// Codes of events and decisions stand in answers beside the codes of problems: the same text
-    /// must mean the same.
+    /// An answer has codes of events and decisions next to codes of problems, so one text must have
+    /// one meaning.
     #[test]
-    fn texts_are_those_of_the_other_modules() {
+    fn codes_of_other_modules_keep_their_text() {
         for code in FieldCode::ALL {
-            assert_eq!(Code::from(code).as_str(), code.as_str());
+            assert_eq!(ProblemCode::from(code).as_str(), code.as_str());
         }
         for refusal in [
             Refusal::Conflict,
@@ -464,30 +460,32 @@ mod tests {
     }
 
     #[test]
-    fn one_code_has_one_text() {
+    fn texts_of_codes_are_unique() {
         let texts: BTreeMap<&str, StatusCode> =
-            Code::ALL.iter().map(|code| (code.as_str(), code.status())).collect();
-        assert_eq!(texts.len(), Code::ALL.len());
-        assert!(Code::ALL.iter().all(|c| !c.title().is_empty() && !c.title().ends_with('.')));
+            ProblemCode::ALL.iter().map(|code| (code.as_str(), code.status())).collect();
+        assert_eq!(texts.len(), ProblemCode::ALL.len());
+        assert!(
+            ProblemCode::ALL.iter().all(|c| !c.title().is_empty() && !c.title().ends_with('.'))
+        );
     }
 
     #[test]
     fn answers_say_when_to_try_again() {
-        let check = |code: Code, retryable: bool, retry_after: Option<&str>| {
+        let check = |code: ProblemCode, retryable: bool, retry_after: Option<&str>| {
             let response = Problem::new(code, "why").into_response();
             assert_eq!(response.status(), code.status());
             let header = response.headers().get(header::RETRY_AFTER);
             assert_eq!(header.map(|v| v.to_str().expect("text")), retry_after, "{code:?}");
-            assert_eq!(matches!(code.retry(), Retry::After(_)), retryable, "{code:?}");
+            assert_eq!(matches!(code.retry(), RetryAdvice::After(_)), retryable, "{code:?}");
         };
-        check(Code::Overloaded, true, Some("1"));
-        check(Code::NotReady, true, Some("2"));
-        check(Code::DiskFull, true, Some("30"));
-        check(Code::JournalFailed, false, Some("30"));
-        check(Code::BodyTimeout, true, None);
-        check(Code::Forbidden, false, None);
-        let unavailable = |code: &&Code| code.status() == StatusCode::SERVICE_UNAVAILABLE;
-        for code in Code::ALL.iter().filter(unavailable) {
+        check(ProblemCode::Overloaded, true, Some("1"));
+        check(ProblemCode::NotReady, true, Some("2"));
+        check(ProblemCode::DiskFull, true, Some("30"));
+        check(ProblemCode::JournalFailed, false, Some("30"));
+        check(ProblemCode::BodyTimeout, true, None);
+        check(ProblemCode::Forbidden, false, None);
+        let unavailable = |code: &&ProblemCode| code.status() == StatusCode::SERVICE_UNAVAILABLE;
+        for code in ProblemCode::ALL.iter().filter(unavailable) {
             let response = Problem::new(*code, "why").into_response();
             assert!(response.headers().contains_key(header::RETRY_AFTER), "{code:?}");
         }

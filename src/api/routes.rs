@@ -73,12 +73,9 @@ fn route(
     let found = operations.paths.paths.iter().find_map(|(path, item)| {
         let methods =
             [(Method::GET, &item.get), (Method::POST, &item.post), (Method::DELETE, &item.delete)];
-        let is_named = |operation: &utoipa::openapi::path::Operation| {
-            operation.operation_id.as_deref() == Some(name)
-        };
-        let mut methods = methods.into_iter();
-        let (method, _) =
-            methods.find(|(_, operation)| operation.as_ref().is_some_and(is_named))?;
+        let (method, _) = methods.into_iter().find(|(_, operation)| {
+            operation.as_ref().and_then(|o| o.operation_id.as_deref()) == Some(name)
+        })?;
         Some(Route { method, path: path.clone(), access, handler })
     });
     if found.is_none() {

@@ -1,8 +1,8 @@
-//! `GET /runbooks`: what to do about each alert, as a page of the exporter that raised it.
+//! `GET /runbooks`: the runbook of each alert, served by the exporter that raised the alert.
 //!
-//! Input: `docs/runbooks.md`, of the version that runs. Invariant: the anchor of a section is the
-//! name of its alert in small letters, as the rules link to it. Deliberately absent: links to the
-//! other documents, which the exporter does not serve; their text stays.
+//! Input: `docs/runbooks.md` of the running version. Invariant: the anchor of a section is the name
+//! of its alert in lower case, which the alert rules link to. Deliberately absent: links to other
+//! documents, which the exporter does not serve. Their text is kept.
 
 use std::sync::LazyLock;
 
@@ -16,9 +16,9 @@ const TEXT: &str = include_str!("../../docs/runbooks.md");
 
 static PAGE: LazyLock<Bytes> = LazyLock::new(|| render(TEXT).into());
 
-/// What to do about each alert
+/// The runbooks
 ///
-/// A page with a section for each alert; the rules link to it.
+/// A page with a section for each alert. The alert rules link to it.
 #[utoipa::path(
     get, path = "/runbooks", tag = "process",
     responses((status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8")),
@@ -28,25 +28,25 @@ pub(super) async fn get_runbooks() -> Response {
 }
 
 fn render(markdown: &str) -> String {
-    let mut away = false;
-    let stays = |event: &Event<'_>| {
+    let mut in_foreign_link = false;
+    let is_kept = |event: &Event<'_>| {
         if let Event::Start(Tag::Link { dest_url, .. }) = event {
-            away = !dest_url.starts_with('#');
-            return !away;
+            in_foreign_link = !dest_url.starts_with('#');
+            return !in_foreign_link;
         }
-        !matches!(event, Event::End(TagEnd::Link)) || !std::mem::take(&mut away)
+        !matches!(event, Event::End(TagEnd::Link)) || !std::mem::take(&mut in_foreign_link)
     };
     let mut events: Vec<Event<'_>> =
-        Parser::new_ext(markdown, Options::empty()).filter(stays).collect();
-    name_headings(&mut events);
+        Parser::new_ext(markdown, Options::empty()).filter(is_kept).collect();
+    add_anchors(&mut events);
     let mut page = head("Runbooks");
     html::push_html(&mut page, events.into_iter());
     page.push_str(FOOT);
     page
 }
 
-/// Gives every heading the anchor of its text.
-fn name_headings(events: &mut [Event<'_>]) {
+/// Gives every heading its text in lower case as its anchor.
+fn add_anchors(events: &mut [Event<'_>]) {
     let mut heading = None;
     for at in 0..events.len() {
         if let Some(Event::Start(Tag::Heading { .. })) = events.get(at) {

@@ -1,4 +1,4 @@
-//! `GET /api/v1/status/cardinality` and `DELETE /api/v1/series`: what stands in labels.
+//! `GET /api/v1/status/cardinality` and `DELETE /api/v1/series`: the series of `/metrics`.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use crate::api::AppState;
 use crate::api::auth::Caller;
 use crate::api::decide::decide;
 use crate::api::metrics::snapshot_for;
-use crate::api::problem::{Code, Problem};
-use crate::api::query::{Parameters, required};
+use crate::api::problem::{Problem, ProblemCode};
+use crate::api::query::{QueryParameters, required};
 use crate::domain::audit::By;
 use crate::domain::ids::{Actor, Component, Symbol};
 use crate::domain::limits;
@@ -20,10 +20,10 @@ use crate::metrics::projection::AccountRow;
 use crate::metrics::{Projection, catalogue, count_common, count_family};
 use crate::wire::answer::{AccountSeries, Cardinality};
 
-/// What stands in labels
+/// The number of series
 ///
-/// What `/metrics` exposes, by account and family, against the budget of series, and what is folded
-/// into `__other__` because of it. All of it stays watched.
+/// The series on `/metrics`, by account and family, compared with the budget of series, and the
+/// symbols that are folded into `__other__` because of it. Folded symbols are still monitored.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -36,15 +36,15 @@ pub(super) async fn get_cardinality(
     Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> Result<Json<Cardinality>, Problem> {
-    Parameters::parse(&uri, &[])?;
+    QueryParameters::parse(&uri, &[])?;
     let snapshot = snapshot_for(&app, &caller).await;
     Ok(Json(cardinality(snapshot.projection())))
 }
 
-/// Names of folded symbols in the answer, of each account.
+/// Folded symbols that the answer names for each account.
 const NAMES_MAX: usize = 1_000;
 
-/// The counts of what is shown.
+/// The counts of the series that a projection makes.
 fn cardinality(projection: &Projection) -> Cardinality {
     let mut accounts: Vec<AccountSeries> = projection.accounts.iter().map(account_series).collect();
     accounts.sort_by(|a, b| b.series.cmp(&a.series).then_with(|| a.account.cmp(&b.account)));
@@ -96,21 +96,21 @@ fn account_series(row: &AccountRow) -> AccountSeries {
 
 /// Retires a symbol or a component
 ///
-/// What is gone for good is forgotten: its series, books and results. Until then unknown must not
-/// look like flat, so nothing is ever forgotten by itself. Audited.
+/// Deletes its series, books and results. Nothing is deleted automatically, because a symbol without
+/// data must not look like a flat position. Audited.
 ///
 /// # Errors
 /// See [`Problem`].
 #[utoipa::path(
     delete, path = "/api/v1/series", tag = "operate",
     params(
-        ("account" = String, Query, description = "The account, or `*` for a component of the exporter's own", max_length = 128),
-        ("symbol" = Option<String>, Query, description = "The instrument to forget: flat, without open orders and drift", max_length = 128),
-        ("component" = Option<String>, Query, description = "The component to forget", max_length = 128),
-        ("actor" = Option<String>, Query, description = "Who; the name of the token, or `anonymous`, if missing", max_length = 128),
+        ("account" = String, Query, description = "The account, or `*` for one of the exporter's own components", max_length = 128),
+        ("symbol" = Option<String>, Query, description = "The instrument to retire; it must be flat, without open orders and drift", max_length = 128),
+        ("component" = Option<String>, Query, description = "The component to retire", max_length = 128),
+        ("actor" = Option<String>, Query, description = "Who decides; the name of the token, or `anonymous`, if missing", max_length = 128),
     ),
     responses(
-        (status = 204, description = "It is forgotten"),
+        (status = 204, description = "It is retired"),
         (status = 404, description = "`unknown_account`, `not_found`", body = crate::api::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "`in_use`: it still has state", body = crate::api::problem::ProblemBody, content_type = "application/problem+json"),
     ),
@@ -120,13 +120,13 @@ pub(super) async fn delete_series(
     Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> Result<StatusCode, Problem> {
-    let parameters = Parameters::parse(&uri, &["account", "symbol", "component", "actor"])?;
+    let parameters = QueryParameters::parse(&uri, &["account", "symbol", "component", "actor"])?;
     let account = required(parameters.account()?, "account")?;
     let symbol = parameters.name("symbol", Symbol::new)?;
     let component = parameters.name("component", Component::new)?;
     let actor = parameters.name("actor", Actor::new)?;
     if symbol.is_none() && component.is_none() {
-        return Err(Problem::new(Code::MissingParameter, "symbol or component is required")
+        return Err(Problem::new(ProblemCode::MissingParameter, "symbol or component is required")
             .of_field("symbol"));
     }
     caller.check_account(account.as_str())?;

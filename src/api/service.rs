@@ -58,7 +58,7 @@ use crate::api::auth::{Access, Caller};
 use crate::api::decompress::gunzip;
 use crate::api::events::{self, EVENTS_PATH};
 use crate::api::layers::{self, REQUEST_ID};
-use crate::api::problem::{Code, Problem};
+use crate::api::problem::{Problem, ProblemCode};
 use crate::api::routes::{self, ROUTES, Route};
 use crate::api::{AppState, auth, body, drain};
 use crate::clock;
@@ -68,7 +68,7 @@ const COMPRESSED_BYTES_MIN: u64 = 1024;
 
 /// The service of a connection. Clones share one state.
 #[derive(Clone)]
-pub struct ApiService {
+pub(crate) struct ApiService {
     app: AppState,
     router: Router,
 }
@@ -82,9 +82,7 @@ impl fmt::Debug for ApiService {
 type Answer = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
 impl ApiService {
-    /// Serves every route.
-    #[must_use]
-    pub fn new(app: AppState) -> Self {
+    pub(crate) fn new(app: AppState) -> Self {
         Self { router: router(app.clone()), app }
     }
 
@@ -241,15 +239,16 @@ fn panicked(defect: Box<dyn Any + Send>) -> Response {
         Err(defect) => defect.downcast_ref::<&str>().copied().unwrap_or_default().to_owned(),
     };
     tracing::error!(message, "a handler panicked");
-    Problem::new(Code::Internal, "a bug in the exporter; its log has the details").into_response()
+    Problem::new(ProblemCode::Internal, "a bug in the exporter; its log has the details")
+        .into_response()
 }
 
 async fn no_such_path() -> Problem {
-    Problem::new(Code::UnknownPath, "there is nothing at this path: see /api/v1/docs")
+    Problem::new(ProblemCode::UnknownPath, "there is nothing at this path: see /api/v1/docs")
 }
 
 async fn method_not_allowed() -> Problem {
-    Problem::new(Code::MethodNotAllowed, "see the header Allow")
+    Problem::new(ProblemCode::MethodNotAllowed, "see the header Allow")
 }
 
 #[cfg(test)]
@@ -266,7 +265,7 @@ mod tests {
     use futures_util::{StreamExt, stream};
     use http_body_util::BodyExt;
 
-    use crate::api::Code;
+    use crate::api::ProblemCode;
     use crate::config::{Config, Environment};
     use crate::domain::monitor::Monitor;
     use crate::domain::settings::Settings;
@@ -302,25 +301,25 @@ tokens:
         ))
     }
 
-    /// What a client sees of an answer, and what the log does.
+    /// The parts of an answer that a client or the log sees.
     #[derive(Debug, PartialEq)]
-    struct Seen {
+    struct ObservedAnswer {
         status: StatusCode,
         headers: HeaderMap,
-        code: Option<Code>,
+        code: Option<ProblemCode>,
         body: String,
     }
 
-    async fn seen(answer: impl Future<Output = Result<Response, Infallible>>) -> Seen {
+    async fn observe(answer: impl Future<Output = Result<Response, Infallible>>) -> ObservedAnswer {
         let (mut parts, body) = answer.await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         // The router sets it; hyper does when it sends an answer that has none.
         if let Some(length) = parts.headers.remove(header::CONTENT_LENGTH) {
             assert_eq!(length, body.len().to_string());
         }
-        let code = parts.extensions.get::<Code>().copied();
+        let code = parts.extensions.get::<ProblemCode>().copied();
         let body = String::from_utf8(body.to_vec()).unwrap();
-        Seen { status: parts.status, headers: parts.headers, code, body }
+        ObservedAnswer { status: parts.status, headers: parts.headers, code, body }
     }
 
     fn heartbeat(id: &str) -> String {
@@ -338,16 +337,16 @@ tokens:
     }
 
     /// Both ways, each into an exporter of its own, which gets all requests in turn.
-    struct Ways {
+    struct BothWays {
         direct: ApiService,
         routed: ApiService,
     }
 
-    impl Ways {
+    impl BothWays {
         async fn check(&self, request: impl Fn() -> Request, expect: u16) {
             assert!(is_plain_ingest(&request()), "{:?} goes past the router", request());
-            let past = seen(self.direct.answer(request())).await;
-            let routed = seen(self.routed.router.clone().call(request())).await;
+            let past = observe(self.direct.answer(request())).await;
+            let routed = observe(self.routed.router.clone().call(request())).await;
             assert_eq!(past, routed, "{:?}", request());
             assert_eq!(past.status, expect, "{past:?}");
         }
@@ -361,7 +360,7 @@ tokens:
 
     #[tokio::test]
     async fn both_ways_give_the_same_answer() {
-        let ways = Ways { direct: service(), routed: service() };
+        let ways = BothWays { direct: service(), routed: service() };
         let (one, two) = (heartbeat("1"), heartbeat("2"));
         let broken = r#"{"type":"heartbeat"}"#;
         ways.check_body(JSON, &one, 200).await;
@@ -391,7 +390,7 @@ tokens:
 
     #[tokio::test]
     async fn both_ways_read_bodies_without_a_length_alike() {
-        let ways = Ways { direct: service(), routed: service() };
+        let ways = BothWays { direct: service(), routed: service() };
         let check = async |frame: fn(usize) -> Option<io::Result<Bytes>>, expect| {
             let request = || {
                 let frames = stream::iter(0..).scan((), move |(), n| ready(frame(n)));
@@ -410,11 +409,11 @@ tokens:
     }
 
     #[tokio::test]
-    async fn the_rest_goes_through_the_router() {
+    async fn other_requests_go_through_the_router() {
         let service = service();
         let check = async |request: Request, expect: u16| {
             assert!(!is_plain_ingest(&request), "{request:?}");
-            let found = seen(service.answer(request)).await;
+            let found = observe(service.answer(request)).await;
             assert_eq!(found.status, expect, "{found:?}");
         };
         let encoded = ("content-encoding", "gzip");

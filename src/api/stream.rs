@@ -1,9 +1,10 @@
-//! `GET /api/v1/stream`: what the exporter tells, as server-sent events.
+//! `GET /api/v1/stream`: directives as server-sent events.
 //!
 //! Input: directives as they are committed, and the time. Output: the text of an event stream.
-//! Invariants: a directive is sent in the round of its commit; nothing is held for one subscriber
-//! alone: whoever is behind by more than all can have is cut off, and told; what cannot be resumed
-//! is told too; a stream ends with the process, its token, or after an hour, and says why.
+//! Invariants: a directive is sent as soon as it is committed; nothing is buffered for a single
+//! subscriber, so one that is behind the shared buffer is disconnected with an `end` event; a client
+//! that cannot resume gets a `reset` event; a stream ends with the process, with its token, or after
+//! an hour, and says why.
 //!
 //! The format is that of <https://html.spec.whatwg.org/multipage/server-sent-events.html>.
 
@@ -25,45 +26,46 @@ use tokio::time::{Interval, MissedTickBehavior, interval_at};
 use crate::api::AppState;
 use crate::api::accounts::check_strict;
 use crate::api::auth::Caller;
-use crate::api::listeners::Listener;
+use crate::api::listeners::ListenerSlot;
 use crate::api::permit;
 use crate::api::problem::Problem;
-use crate::api::query::Parameters;
+use crate::api::query::QueryParameters;
 use crate::clock;
 use crate::config::StorageMode;
 use crate::domain::directive::{Directive, DirectiveId};
 use crate::domain::ids::Account;
 use crate::domain::monitor::Monitor;
 use crate::engine::{Lost, Resumed, Subscription};
-use crate::metrics::StreamEnd;
-use text::{Chunk, Reset, Unready};
+use crate::metrics::{ListenerKind, StreamEnd};
+use text::{ResetReason, StreamChunk, UnreadyNotice};
 
-/// Bytes of one write, at most by one event more.
+/// No further event is added to a write of this size.
 const CHUNK_BYTES_MAX: usize = 64 * 1024;
-/// A stream ends after this time: its client comes back, with a token that is looked at anew and a
-/// clock that has not drifted.
+/// A stream ends after this time. Its client reconnects, which checks its token again and limits the
+/// drift of the two clocks.
 const LIFETIME: Duration = Duration::from_hours(1);
-/// Signs of life come at least so often.
+/// The longest pause between two heartbeats.
 const HEARTBEAT_MAX: Duration = Duration::from_secs(5);
 
 /// Headers of the answer.
 const HEADERS: [(HeaderName, &str); 2] = [
     (header::CONTENT_TYPE, "text/event-stream"),
-    // A proxy that gathers what comes would hold a halt back.
+    // A proxy that buffers the stream would delay a halt.
     (HeaderName::from_static("x-accel-buffering"), "no"),
 ];
 
-/// Follows what the exporter tells
+/// Follows the directives
 ///
 /// Server-sent events: `halt`, `release`, `reconcile`, `drift`, `anomaly`, `health`, each with the
-/// id of its directive and a `Directive` as data. With `account`, those of the account and of `*`,
-/// and a `permit` (the data is a `Permit`) at the start, after each change, and at least three
-/// times within its validity, so that no other request is needed. Without, those of all accounts
-/// that the token is for, and their `states` at the start.
+/// id of its directive and a `Directive` as data. With `account`, the stream has the directives of
+/// this account and of `*`, and a `permit` event (its data is a `Permit`) at the start, after each
+/// change, and at least three times within its validity, so that no other request is needed.
+/// Without `account`, it has the directives of all accounts that the token covers, and their
+/// `states` at the start.
 ///
-/// `Last-Event-ID` resumes after that event; `reset` says that something after it is not held any
-/// more. `unready` says that no permit is issued now; `end` that the stream ends, and why. Lines
-/// that begin with a colon are signs of life. At most 256 streams.
+/// `Last-Event-ID` resumes after that event. A `reset` event says that directives after it are no
+/// longer available, an `unready` event that no permit is issued now, and an `end` event why the
+/// stream ends. Lines that start with a colon are heartbeats. At most 256 streams are open.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -71,9 +73,9 @@ const HEADERS: [(HeaderName, &str); 2] = [
     get, path = "/api/v1/stream", tag = "read",
     params(
         ("account" = Option<String>, Query, description = "The account, or `*`; all if missing", max_length = 128),
-        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that the client received"),
     ),
-    responses((status = 200, description = "Events, without an end of their own", body = String, content_type = "text/event-stream")),
+    responses((status = 200, description = "Events, until the stream ends", body = String, content_type = "text/event-stream")),
 )]
 pub(super) async fn get_stream(
     State(app): State<AppState>,
@@ -82,14 +84,14 @@ pub(super) async fn get_stream(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let asked = clock::monotonic();
-    let account = Parameters::parse(&uri, &["account"])?.account()?;
+    let account = QueryParameters::parse(&uri, &["account"])?.account()?;
     if let Some(account) = &account {
         caller.check_account(account.as_str())?;
         app.engine.read(|monitor| check_strict(monitor, account))?;
     }
-    let listener = app.listeners.stream(&app)?;
+    let slot = app.listeners.acquire(ListenerKind::Stream, &app)?;
     let last = headers.get("last-event-id").map(HeaderValue::as_bytes);
-    let stream = Stream::start(app, caller, account, asked, last, listener);
+    let stream = DirectiveStream::start(app, caller, account, asked, last, slot);
     let chunks = stream::unfold(stream, |stream| async {
         let (chunk, stream) = stream.next().await?;
         Some((Ok::<Bytes, Infallible>(chunk), stream))
@@ -97,42 +99,45 @@ pub(super) async fn get_stream(
     Ok((HEADERS, Body::from_stream(chunks)).into_response())
 }
 
-/// One stream.
-struct Stream {
+/// One open stream.
+struct DirectiveStream {
     app: AppState,
     caller: Caller,
+    /// `None`: all accounts that the caller may see.
     account: Option<Account>,
+    /// When the request arrived. Permits count from here.
     asked: Instant,
     directives: Subscription,
+    /// Heartbeats and renewed permits.
     renewal: Interval,
-    /// What waits to be sent.
-    chunk: Chunk,
-    /// What ids end with: see [`suffix`].
+    chunk: StreamChunk,
+    /// See [`id_suffix`].
     suffix: String,
+    /// Set once the `end` event is written: the stream ends when it has been sent.
     end: Option<StreamEnd>,
-    _listener: Listener,
+    _slot: ListenerSlot,
 }
 
-/// What happened first.
-enum Next {
+/// The next thing that a stream reacts to.
+enum StreamSignal {
     Closing,
     Renewal,
     Directive(Result<Arc<Directive>, Lost>),
 }
 
-impl Stream {
-    /// A stream with its first events.
+impl DirectiveStream {
+    /// Opens a stream, with its first events ready to be sent.
     fn start(
         app: AppState,
         caller: Caller,
         account: Option<Account>,
         asked: Instant,
         last: Option<&[u8]>,
-        listener: Listener,
+        slot: ListenerSlot,
     ) -> Self {
-        let suffix = suffix(&app);
-        let mut chunk = Chunk::opening();
-        // Subscribed before the state is read: a change in between must not be missed.
+        let suffix = id_suffix(&app);
+        let mut chunk = StreamChunk::opening();
+        // Subscribe before reading the state, or a change between the two would be missed.
         let directives = match last.filter(|id| !id.is_empty()) {
             None => app.engine.directives(),
             Some(id) => resume(&app, id, &suffix, &mut chunk),
@@ -152,35 +157,36 @@ impl Stream {
             chunk,
             suffix,
             end: None,
-            _listener: listener,
+            _slot: slot,
         };
         stream.push_state();
         stream
     }
 
-    /// The next bytes; none when it has ended.
+    /// The next bytes to send. `None` after the `end` event.
     async fn next(mut self) -> Option<(Bytes, Self)> {
         while self.chunk.is_empty() {
             if self.end.is_some() {
                 return None;
             }
-            let next = tokio::select! {
+            let signal = tokio::select! {
                 biased;
-                () = self.app.engine.closing() => Next::Closing,
-                _ = self.renewal.tick() => Next::Renewal,
-                directive = self.directives.next() => Next::Directive(directive),
+                () = self.app.engine.closing() => StreamSignal::Closing,
+                _ = self.renewal.tick() => StreamSignal::Renewal,
+                directive = self.directives.next() => StreamSignal::Directive(directive),
             };
-            match next {
-                Next::Closing => self.end(StreamEnd::Draining),
-                Next::Renewal => self.renew(),
-                Next::Directive(directive) => self.tell(directive),
+            match signal {
+                StreamSignal::Closing => self.end(StreamEnd::Draining),
+                StreamSignal::Renewal => self.renew(),
+                StreamSignal::Directive(directive) => self.push_directives(directive),
             }
         }
         Some((self.chunk.take(), self))
     }
 
-    /// Sends a directive and those that wait behind it; then the permit, if one of them changed it.
-    fn tell(&mut self, first: Result<Arc<Directive>, Lost>) {
+    /// Writes a directive and those that are ready after it, then the permit if one of them changed
+    /// it.
+    fn push_directives(&mut self, first: Result<Arc<Directive>, Lost>) {
         let mut next = Some(first);
         let mut changed = false;
         while let Some(directive) = next {
@@ -196,7 +202,7 @@ impl Stream {
         }
     }
 
-    /// Whether this stream is about the account of a directive. What is said of `*` concerns all.
+    /// Whether a directive belongs in this stream. A directive of `*` belongs in every stream.
     fn concerns(&self, directive: &Directive) -> bool {
         let of = &directive.account;
         of.is_all()
@@ -206,7 +212,7 @@ impl Stream {
             }
     }
 
-    /// A sign of life, and the permit anew; or the end.
+    /// Writes a heartbeat and a fresh permit, or ends the stream.
     fn renew(&mut self) {
         if !self.caller.still_holds(&self.app) {
             return self.end(StreamEnd::Token);
@@ -220,7 +226,7 @@ impl Stream {
         }
     }
 
-    /// The permit of the account, or the states of all.
+    /// Writes the permit of the account, or the states of all accounts.
     fn push_state(&mut self) {
         let Some(account) = &self.account else {
             let (states, sequence) = self.app.engine.read(|monitor| {
@@ -233,7 +239,7 @@ impl Stream {
         };
         match permit::issue(&self.app, account, self.asked) {
             Ok(permit) => self.chunk.push_permit(&permit),
-            Err(problem) => self.chunk.push_unready(&Unready::new(&problem)),
+            Err(problem) => self.chunk.push_unready(&UnreadyNotice::new(&problem)),
         }
     }
 
@@ -243,33 +249,34 @@ impl Stream {
     }
 }
 
-impl Drop for Stream {
+impl Drop for DirectiveStream {
     fn drop(&mut self) {
-        // Without a reason of ours, the client has gone.
+        // A stream that is dropped before it ended was closed by its client.
         self.app.runtime.stream_ended(self.end.unwrap_or(StreamEnd::Client));
     }
 }
 
-/// A subscription after the event of that id, or a `reset` that says what is missing.
-fn resume(app: &AppState, id: &[u8], suffix: &str, chunk: &mut Chunk) -> Subscription {
+/// Subscribes after the event with this id. Writes a `reset` event if directives are missing.
+fn resume(app: &AppState, id: &[u8], suffix: &str, chunk: &mut StreamChunk) -> Subscription {
     let text = std::str::from_utf8(id).ok().and_then(|text| text.strip_suffix(suffix));
     let id = text.and_then(DirectiveId::parse);
-    // An id beyond the newest record is one of another journal.
+    // An id after the newest record belongs to another journal.
     let newest = app.engine.read(Monitor::sequence);
     let Some(id) = id.filter(|id| id.sequence <= newest) else {
-        chunk.push_reset(Reset::UnknownId);
+        chunk.push_reset(ResetReason::UnknownId);
         return app.engine.directives();
     };
     let (directives, resumed) = app.engine.directives_after(id);
     if resumed == Resumed::Cut {
-        chunk.push_reset(Reset::TooOld);
+        chunk.push_reset(ResetReason::TooOld);
     }
     directives
 }
 
-/// What ids of events end with. Sequences go on across a restart when they are on disk; when they
-/// are in memory they begin anew, and an id of the process before would be taken for another.
-fn suffix(app: &AppState) -> String {
+/// The end of every event id. A journal on disk continues its sequence after a restart. In memory the
+/// sequence starts again, and without the suffix an id from before the restart would be mistaken for
+/// one of this process.
+fn id_suffix(app: &AppState) -> String {
     match app.config.load().storage.mode {
         StorageMode::Journal => String::new(),
         StorageMode::Memory => format!(".{:08x}", app.process),

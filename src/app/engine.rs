@@ -1,11 +1,11 @@
-//! The engine's parts put together: log, state, queue, and the thread that writes.
+//! The engine, assembled: log, state, queue, and the thread of the writer.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::snapshots::Keeper;
+use super::snapshots::Snapshotter;
 use super::{AppError, chain};
 use crate::clock;
 use crate::config::{Config, changes, settings_codec};
@@ -20,29 +20,29 @@ use crate::engine::{
 use crate::journal::EventLog;
 use crate::metrics::Runtime;
 
-/// How settings stand in records and snapshots.
+/// The form of settings in records and snapshots.
 pub(crate) const SETTINGS: SettingsCodec = SettingsCodec {
     encode: settings_codec::encode,
     decode: |bytes| settings_codec::decode(bytes).map_err(|e| chain(&e)),
 };
 
-/// The running engine, owned by the app.
-pub(super) struct Engine {
+/// The running writer, owned by the app.
+pub(super) struct EngineThread {
     handle: Handle,
-    /// How the writer's thread ended, with the log, whose directory is one's own until it is
-    /// dropped; dropped when it panicked.
+    /// The result of the thread. It includes the log, which keeps the directory locked until it is
+    /// dropped. The sender is dropped without a result when the thread panics.
     ended: oneshot::Receiver<Result<Box<dyn EventLog>, AppError>>,
-    keeper: Option<Keeper>,
+    snapshotter: Option<Snapshotter>,
 }
 
-impl Engine {
-    /// Opens the log and starts the writer, which first catches up with the log.
+impl EngineThread {
+    /// Opens the log and starts the thread, which replays the log first.
     pub(super) fn start(config: &Config, runtime: &Arc<Runtime>) -> Result<Self, AppError> {
         let log = super::log::open(config, runtime)?;
         let codec = RecordCodec::new(SETTINGS);
-        let keeper = Keeper::open(&config.storage, StateCodec::new(SETTINGS), runtime)?;
-        if keeper.is_none() {
-            // There is nothing to replay.
+        let snapshotter = Snapshotter::open(&config.storage, StateCodec::new(SETTINGS), runtime)?;
+        if snapshotter.is_none() {
+            // A log in memory is empty: the replay is complete.
             runtime.snapshots().replayed(1.0);
         }
         let settings = Arc::clone(&config.settings);
@@ -50,30 +50,29 @@ impl Engine {
         let (handle, inbox) = channel(monitor, codec, config.web.queue_requests_max);
         let writer = Writer::new(inbox.monitor(), log, codec);
         let (done, ended) = oneshot::channel();
-        let own = keeper.clone();
+        let own = snapshotter.clone();
         std::thread::Builder::new()
             .name("writer".into())
             .spawn(move || {
                 let result = write(inbox, writer, settings, (codec, own.as_ref()));
-                // Nobody listens when the app gave up waiting.
+                // The receiver is gone if the app stopped waiting for this thread.
                 done.send(result).ok();
             })
             .map_err(|source| AppError::SetUp { what: "the writer", source })?;
-        Ok(Self { handle, ended, keeper })
+        Ok(Self { handle, ended, snapshotter })
     }
 
-    /// A handle for everybody else.
     pub(super) fn handle(&self) -> Handle {
         self.handle.clone()
     }
 
-    /// Who takes snapshots, where there are any.
-    pub(super) fn keeper(&self) -> Option<Keeper> {
-        self.keeper.clone()
+    /// `None` if the state is kept only in memory.
+    pub(super) fn snapshotter(&self) -> Option<Snapshotter> {
+        self.snapshotter.clone()
     }
 
-    /// Lets the writer commit what waits, waits for its end, and takes a last snapshot. The sequence
-    /// of the last record.
+    /// Stops the writer after it has committed its queue, and takes a last snapshot. Returns the
+    /// sequence number of the last record.
     pub(super) async fn stop(self, flush_timeout: Duration) -> Result<u64, AppError> {
         let stop = async {
             self.handle.stop().await;
@@ -83,20 +82,21 @@ impl Engine {
             Ok(Ok(result)) => {
                 let log = result?;
                 let failed = self.handle.readiness() == Err(NotReady::JournalFailed);
-                if let Some(keeper) = self.keeper.filter(|_| !failed) {
-                    keeper.finish(&self.handle).await;
+                if let Some(snapshotter) = self.snapshotter.filter(|_| !failed) {
+                    snapshotter.finish(&self.handle).await;
                 }
+                // Another process may open the journal only now, after the last snapshot.
                 drop(log);
                 Ok(self.handle.read(Monitor::sequence))
             }
             Ok(Err(_)) => Err(AppError::Writer("panicked")),
-            Err(_) => Err(AppError::Writer("did not end in time: the disk hangs")),
+            Err(_) => Err(AppError::Writer("did not end in time: the disk does not respond")),
         }
     }
 }
 
-/// Brings the state to the present with a tick: without one the first permits after a pause would
-/// be refused. A full disk is no reason not to start.
+/// Records a tick, so that the state has the current time. Without it the first permits after a long
+/// pause would be refused. A full disk does not prevent the start.
 fn catch_up(writer: &mut Writer, codec: &RecordCodec) -> Result<(), EngineError> {
     let tick = Submission::new(vec![Entry::Tick], Vec::new(), codec);
     match writer.commit(vec![tick], clock::reading()) {
@@ -105,20 +105,20 @@ fn catch_up(writer: &mut Writer, codec: &RecordCodec) -> Result<(), EngineError>
     }
 }
 
-/// The life of the writer: recovers the state, records the settings in force from here on if
-/// they are others, and commits what comes.
+/// Runs the writer: recovers the state, records the settings if they changed, and commits submissions
+/// until it is stopped.
 fn write(
     inbox: Inbox,
     mut writer: Writer,
     settings: Arc<Settings>,
-    (codec, keeper): (RecordCodec, Option<&Keeper>),
+    (codec, snapshotter): (RecordCodec, Option<&Snapshotter>),
 ) -> Result<Box<dyn EventLog>, AppError> {
-    match keeper {
-        Some(keeper) => keeper.recover(&mut writer)?,
+    match snapshotter {
+        Some(snapshotter) => snapshotter.recover(&mut writer)?,
         None => writer.recover(&mut |_, _| ())?,
     }
-    // What the configuration says now is a record only where it is not in force already. The batch
-    // may be empty: then what the fold decided before a crash is written down, if it was not.
+    // Settings are recorded only if they differ from those in force. The batch is committed even if
+    // it is empty: it also writes decisions that the fold made before a crash and that were lost.
     let is_under = writer.is_under(&settings);
     let mut entries = Vec::new();
     if !is_under {
@@ -129,20 +129,21 @@ fn write(
     if is_under {
         catch_up(&mut writer, &codec)?;
     }
+    // Ready only now: until here a request would have been judged by an old state.
     inbox.open();
-    inbox.with_pause(give_way).run(&mut writer, clock::reading);
+    inbox.with_pause(yield_core).run(&mut writer, clock::reading);
     Ok(writer.into_log())
 }
 
-/// The line of the audit trail about settings that are others than before the restart.
+/// The audit entry for settings that changed while the exporter was down.
 fn changed(before: &Settings, after: &Settings) -> Entry {
     let change = format!("at the start: {}", changes::of_settings(before, after));
     let by = By::exporter();
     Entry::Decision(Decision::Configure { change, is_refused: false, by })
 }
 
-/// Lets other threads run, if any wants this core, and says how long that took.
-fn give_way() -> Duration {
+/// Offers the core to other threads, and returns how long that took.
+fn yield_core() -> Duration {
     let started = clock::monotonic();
     std::thread::yield_now();
     clock::monotonic().saturating_duration_since(started)

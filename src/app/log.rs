@@ -1,8 +1,8 @@
-//! The log that the configuration asks for, and what the exporter counts of it.
+//! The configured log, with metrics.
 //!
-//! Input: the configuration. Output: a log for the writer; for one on disk, a thread that makes its
-//! segments ready and ends with it. Invariant: what a restart or a power cut would take is said on
-//! the log and on /metrics.
+//! Input: the configuration. Output: a log for the writer; for a log on disk also a thread that
+//! prepares its segments and ends with it. Invariant: a configuration that may lose acknowledged
+//! events in a restart or a power cut is reported in the log output and on /metrics.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,16 +25,16 @@ pub(super) fn open(config: &Config, runtime: &Arc<Runtime>) -> Result<Box<dyn Ev
     };
     match log.durability() {
         Durability::Memory => {
-            tracing::warn!("records are kept in memory: a restart forgets everything");
+            tracing::warn!("records are kept in memory: a restart loses everything");
         }
         Durability::Relaxed => tracing::warn!(
-            "events are acknowledged before they are on the disk: a power cut may take the newest"
+            "events are acknowledged before they are on the disk: a power cut may lose the newest"
         ),
         Durability::Synced => {}
     }
     runtime.journal().opened(log.durability().as_str());
     runtime.journal().bytes(log.size_bytes());
-    Ok(Box::new(Counted { log, runtime: Arc::clone(runtime) }))
+    Ok(Box::new(MeteredLog { log, runtime: Arc::clone(runtime) }))
 }
 
 fn open_local(storage: &StorageConfig, runtime: &Arc<Runtime>) -> Result<LocalLog, AppError> {
@@ -61,7 +61,7 @@ fn open_local(storage: &StorageConfig, runtime: &Arc<Runtime>) -> Result<LocalLo
             offset,
             bytes = torn.size_bytes,
             kept_as,
-            "a batch that was never acknowledged was cut short by a crash, and set aside"
+            "a crash cut short a batch that was never acknowledged; it was moved aside"
         );
     }
     let preallocator = log.preallocator();
@@ -79,13 +79,13 @@ fn directory(path: &Path) -> Result<DiskStorage, LogError> {
         .map_err(|source| LogError::Failed { doing: "opening the directory", source })
 }
 
-/// A log whose size and failures are counted.
-struct Counted {
+/// A log with metrics of its size and its errors.
+struct MeteredLog {
     log: Box<dyn EventLog>,
     runtime: Arc<Runtime>,
 }
 
-impl Counted {
+impl MeteredLog {
     fn count<T>(&self, result: Result<T, LogError>) -> Result<T, LogError> {
         match &result {
             Ok(_) => self.runtime.journal().bytes(self.log.size_bytes()),
@@ -95,7 +95,7 @@ impl Counted {
     }
 }
 
-impl EventLog for Counted {
+impl EventLog for MeteredLog {
     fn append(&mut self, batch: &Batch) -> Result<(), LogError> {
         let result = self.log.append(batch);
         self.count(result)

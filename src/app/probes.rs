@@ -1,4 +1,4 @@
-//! The probes: one task for each, begun anew when a reload changes them.
+//! The tasks of the probes: one for each probe, restarted when a reload changes the probes.
 
 use std::sync::Arc;
 
@@ -14,22 +14,21 @@ use crate::domain::record::{Decision, Entry};
 use crate::engine::Handle;
 use crate::sources::{ProbeContext, ProbeRunner, schedule};
 
-/// The probes that run.
-pub(super) struct Probes {
+/// The running probes. Dropping it stops them.
+pub(super) struct ProbeTasks {
     handle: Handle,
     context: ProbeContext,
     running: Vec<Probe>,
     stop: CancellationToken,
 }
 
-impl Probes {
-    /// No probes yet.
+impl ProbeTasks {
     pub(super) fn new(handle: Handle) -> Self {
         let context = context(&handle);
         Self { handle, context, running: Vec::new(), stop: CancellationToken::new() }
     }
 
-    /// Runs these probes from now on. If they are others than before, all of them begin anew.
+    /// Runs these probes in place of the current ones. If any of them changed, all are restarted.
     pub(super) fn run(&mut self, probes: &[Probe], tasks: &TaskTracker) {
         if self.running == probes {
             return;
@@ -44,18 +43,16 @@ impl Probes {
                 let handle = handle.clone();
                 async move {
                     if let Err(error) = handle.submit(vec![entry], Vec::new()).await {
-                        tracing::warn!(%error, "the result of a probe was not recorded");
+                        tracing::warn!(%error, "the result of a probe could not be recorded");
                     }
                 }
             });
             tasks.spawn(async move { stop.run_until_cancelled(checks).await });
         }
     }
-}
 
-impl Probes {
-    /// Retires the components of probes that are configured no longer: nobody will ever say anything
-    /// of them again, and that is no silence.
+    /// Retires the components of probes that are no longer configured. No result will ever come for
+    /// them, which must not count as a component that fell silent.
     pub(super) async fn retire_others(&self, probes: &[Probe]) {
         let known = |name: &Component| probes.iter().any(|probe| probe.component == *name);
         let others: Vec<Component> = self.handle.read(|monitor| {
@@ -71,26 +68,26 @@ impl Probes {
             };
             let submitted = self.handle.submit(vec![Entry::Decision(decision)], Vec::new()).await;
             if let Err(error) = submitted {
-                tracing::warn!(%component, %error, "a probe that is gone was not retired");
+                tracing::warn!(%component, %error, "the component of a removed probe could not be retired");
             }
         }
     }
 }
 
-impl Drop for Probes {
+impl Drop for ProbeTasks {
     fn drop(&mut self) {
         self.stop.cancel();
     }
 }
 
-/// What probes need from outside.
+/// The clock, state and threads that probes use.
 fn context(handle: &Handle) -> ProbeContext {
     let (started, handle) = (clock::monotonic(), handle.clone());
     let newest = |account: &AccountState| account.last_quote_at;
     ProbeContext {
         elapsed: Arc::new(move || clock::monotonic().saturating_duration_since(started)),
         quote_age: Arc::new(move |account| {
-            // By receive time, like the quotes: the wall clock may be behind.
+            // Both times are receive times of records: the wall clock may be behind.
             let (at, now) = handle.read(|monitor| {
                 let at = match account {
                     Some(account) => monitor.account(account).and_then(newest),
@@ -105,7 +102,7 @@ fn context(handle: &Handle) -> ProbeContext {
     }
 }
 
-/// On a thread of the runtime's own; its end is not waited for, since it may hang.
+/// Runs `call` on a blocking thread of the runtime. Nobody waits for its end: it may hang.
 #[expect(clippy::disallowed_methods, reason = "this is the app")]
 fn spawn_blocking(call: Box<dyn FnOnce() + Send>) {
     tokio::task::spawn_blocking(call);

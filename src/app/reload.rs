@@ -1,7 +1,8 @@
-//! Reading the configuration again: on SIGHUP, and when the API asks.
+//! Reloads of the configuration: on SIGHUP, and on request of the API.
 //!
-//! Invariants: one reload at a time; a file with a mistake changes nothing; the settings are in
-//! the log before the rest is swapped in; what needs a restart stays as it was, with a warning.
+//! Invariants: one reload at a time; a file with a mistake changes nothing; the settings are in the
+//! journal before the rest of the configuration is replaced; values that need a restart keep their
+//! old value, with a warning.
 
 use std::io;
 use std::sync::Arc;
@@ -12,9 +13,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::probes::Probes;
+use super::probes::ProbeTasks;
 use super::tasks::hangup;
-use super::webhooks::Webhooks;
+use super::webhooks::WebhookTasks;
 use super::{ConfigSource, chain};
 use crate::clock;
 use crate::config::{Config, ConfigError, changes};
@@ -24,103 +25,107 @@ use crate::domain::record::{Decision, Entry};
 use crate::engine::{EngineError, Handle};
 use crate::metrics::Runtime;
 
-/// Why the configuration before it stays in force.
+/// The reason why the current configuration stays in force.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReloadError {
     /// The file cannot be read, or has mistakes.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// It could not be recorded.
+    /// The settings could not be recorded in the journal.
     #[error("the configuration could not be recorded")]
     Record(#[from] EngineError),
-    /// The process is ending.
-    #[error("the process is ending")]
-    Ending,
+    /// The reloader has ended.
+    #[error("the process is shutting down")]
+    ShuttingDown,
 }
 
-/// Who asks for a reload, and waits for its result.
+/// A reload to carry out, and the way to return its result. SIGHUP waits for none.
 #[derive(Debug)]
-struct Asked {
+struct ReloadRequest {
     by: By,
     answer: Option<oneshot::Sender<Result<(), String>>>,
 }
 
-/// Asks the reloader to reload.
+/// Sends requests to the reloader. Clones send to the same one.
 #[derive(Clone, Debug)]
-pub(super) struct Reload(mpsc::Sender<Asked>);
+pub(super) struct ReloadSender(mpsc::Sender<ReloadRequest>);
 
-impl Reload {
-    /// Reads the configuration again, and says in full why it was refused.
+impl ReloadSender {
+    /// Reloads the configuration, and waits for it. The error is the full text of the refusal.
     pub(super) async fn reload(self, by: By) -> Result<(), String> {
         let (answer, result) = oneshot::channel();
-        let asked = self.0.send(Asked { by, answer: Some(answer) }).await;
-        asked.map_err(|_| ReloadError::Ending.to_string())?;
-        result.await.unwrap_or_else(|_| Err(ReloadError::Ending.to_string()))
+        let sent = self.0.send(ReloadRequest { by, answer: Some(answer) }).await;
+        sent.map_err(|_| ReloadError::ShuttingDown.to_string())?;
+        result.await.unwrap_or_else(|_| Err(ReloadError::ShuttingDown.to_string()))
     }
 }
 
-/// The task that owns the configuration in force.
+/// The task that replaces the configuration, and the only one that does.
 pub(super) struct Reloader {
     source: ConfigSource,
+    /// Shared with the API, which only reads it.
     config: Arc<ArcSwap<Config>>,
     handle: Handle,
     runtime: Arc<Runtime>,
     hangup: Signal,
-    requests: mpsc::Receiver<Asked>,
-    probes: Probes,
-    webhooks: Webhooks,
+    requests: mpsc::Receiver<ReloadRequest>,
+    probes: ProbeTasks,
+    webhooks: WebhookTasks,
 }
 
 impl Reloader {
-    /// A reloader, and the way to ask it.
+    /// A reloader and the sender of its requests.
     pub(super) fn new(
         source: ConfigSource,
         config: Arc<ArcSwap<Config>>,
         handle: Handle,
         runtime: Arc<Runtime>,
-    ) -> io::Result<(Self, Reload)> {
+    ) -> io::Result<(Self, ReloadSender)> {
         let hangup = hangup()?;
         let (sender, requests) = mpsc::channel(1);
-        let probes = Probes::new(handle.clone());
-        let webhooks = Webhooks::new(handle.clone(), &runtime, &config.load());
+        let probes = ProbeTasks::new(handle.clone());
+        let webhooks = WebhookTasks::new(handle.clone(), &runtime, &config.load());
         let reloader = Self { source, config, handle, runtime, hangup, requests, probes, webhooks };
-        Ok((reloader, Reload(sender)))
+        Ok((reloader, ReloadSender(sender)))
     }
 
-    /// Runs the probes, and reloads whenever it is asked to, until `stop` falls. The probes are
-    /// tasks of `tasks`.
+    /// Starts probes and webhooks as tasks of `tasks`, and carries out reloads until `stop` is
+    /// cancelled.
     pub(super) async fn run(mut self, tasks: TaskTracker, stop: CancellationToken) {
         self.carry_out(&tasks).await;
         loop {
-            let asked = tokio::select! {
+            let request = tokio::select! {
                 () = stop.cancelled() => return,
                 request = self.requests.recv() => match request {
-                    Some(asked) => asked,
+                    Some(request) => request,
                     None => return,
                 },
-                _ = self.hangup.recv() => Asked { by: By::signal(), answer: None },
+                _ = self.hangup.recv() => ReloadRequest { by: By::signal(), answer: None },
             };
-            let result = self.reload(&asked.by).await.map_err(|error| chain(&error));
+            let result = self.reload(&request.by).await.map_err(|error| chain(&error));
             match &result {
                 Ok(()) => {
                     self.carry_out(&tasks).await;
                     self.runtime.config_loaded(clock::now());
                     tracing::info!(
-                        by = asked.by.actor.as_str(),
-                        "the configuration was loaded again"
+                        by = request.by.actor.as_str(),
+                        "the configuration was reloaded"
                     );
                 }
                 Err(error) => {
                     self.runtime.config_refused();
-                    tracing::error!(error, "the configuration was refused; the old one stands");
+                    tracing::error!(
+                        error,
+                        "the configuration was refused; the old one stays in force"
+                    );
                 }
             }
-            // Whoever asked may be gone.
-            asked.answer.map(|answer| answer.send(result).ok());
+            // The client of the request may have disconnected.
+            request.answer.map(|answer| answer.send(result).ok());
         }
     }
 
-    /// Begins what the configuration in force asks for, and ends what it does not.
+    /// Starts and stops probes and webhooks to match the configuration in force.
     async fn carry_out(&mut self, tasks: &TaskTracker) {
         let config = self.config.load_full();
         self.probes.run(&config.probes, tasks);
@@ -133,27 +138,28 @@ impl Reloader {
         let fresh = match self.load(&running) {
             Ok(fresh) => fresh,
             Err(error) => {
-                let refused = configured(chain(&error), Outcome::Refused, by);
-                // The trail is not what was asked for: the mistakes are told in any case.
+                let refused = configured(chain(&error), ReloadOutcome::Refused, by);
+                // The client gets the mistakes even if the audit entry cannot be written.
                 if let Err(error) = self.handle.submit(vec![refused], Vec::new()).await {
                     tracing::error!(
                         error = chain(&error),
-                        "the refused reload is not in the journal"
+                        "the refused reload could not be recorded"
                     );
                 }
                 return Err(error.into());
             }
         };
-        let change = configured(changes::between(&running, &fresh), Outcome::Taken, by);
+        // The journal first: a replay must judge by these settings from the same record on.
+        let change = configured(changes::between(&running, &fresh), ReloadOutcome::Accepted, by);
         let entries = vec![change, Entry::Settings(fresh.settings.clone())];
         self.handle.submit(entries, Vec::new()).await?;
         self.config.store(Arc::new(fresh));
         Ok(())
     }
 
-    /// Reads the file, and keeps what was bound or sized at start. It is read a second time with
-    /// the address in use said above it, so that it is checked for the address that others reach,
-    /// not for the one that a restart would take.
+    /// Reads the file, and keeps the values that were bound or sized at the start. The file is read a
+    /// second time with the current address as an override: the checks (a public address needs tokens)
+    /// must hold for the address in use, not only for the one that a restart would use.
     fn load(&self, running: &Config) -> Result<Config, ConfigError> {
         let asked = self.source.load()?;
         let mut source = self.source.clone();
@@ -170,7 +176,7 @@ impl Reloader {
             ("storage", running.storage != asked.storage),
         ];
         for (field, _) in restart.iter().filter(|(_, changed)| *changed) {
-            tracing::warn!(field, "this change waits for a restart");
+            tracing::warn!(field, "this change needs a restart");
         }
         fresh.web.header_timeout = now.header_timeout;
         fresh.web.idle_timeout = now.idle_timeout;
@@ -182,16 +188,16 @@ impl Reloader {
     }
 }
 
-/// What became of a configuration that was read again.
+/// The result of a reload, for the audit trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    Taken,
+enum ReloadOutcome {
+    Accepted,
     Refused,
 }
 
-/// The line of a reload in the audit trail.
-fn configured(mut change: String, outcome: Outcome, by: &By) -> Entry {
+/// The audit entry of a reload.
+fn configured(mut change: String, outcome: ReloadOutcome, by: &By) -> Entry {
     change.truncate(change.floor_char_boundary(limits::TEXT_BYTES_MAX));
-    let is_refused = outcome == Outcome::Refused;
+    let is_refused = outcome == ReloadOutcome::Refused;
     Entry::Decision(Decision::Configure { change, is_refused, by: by.clone() })
 }

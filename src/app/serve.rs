@@ -1,11 +1,11 @@
-//! The accept loop: connections in, one task for each, and an orderly end.
+//! The accept loop: one task for each connection, and an orderly shutdown.
 //!
-//! Input: a listener, a service, limits, and a token that ends it. Invariants: at most
-//! `connections_max` connections; further ones wait in the kernel, and the loop waits before it
-//! accepts, without spinning; a slow head, an idle connection and a peer that takes nothing of its
-//! answer are cut off (see `turns.rs`); after the token falls nothing is accepted, requests
-//! under way are finished within `drain_timeout`, and what is left then is dropped. Deliberately
-//! absent: routes, statuses and deadlines of bodies (see `crate::api`).
+//! Input: a listener, a service, limits, and a cancellation token. Invariants: at most
+//! `connections_max` connections are served, further ones wait in the kernel's queue; a slow head, an
+//! idle connection and a peer that reads nothing of its answer are disconnected (see
+//! `deadlines.rs`); after the token is cancelled no connection is accepted, requests in progress are
+//! finished within `drain_timeout`, and connections that are left then are dropped. Deliberately
+//! absent: routes, statuses and time limits of bodies (see `crate::api`).
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -21,20 +21,20 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::turns::{GuardedIo, TrackedBody, Turn};
+use super::deadlines::{ConnectionPhase, GuardedIo, TrackedBody};
 use crate::config::WebConfig;
 
-/// The bounds of connections.
+/// The limits on connections.
 #[derive(Clone, Debug)]
-pub struct ServeLimits {
-    /// Connections at one time.
-    pub connections_max: usize,
-    /// From the first byte of a head (of a new connection: from its start) to the last.
-    pub header_timeout: Duration,
-    /// Between an answer and the next head, and without a byte of an answer being taken.
-    pub idle_timeout: Duration,
-    /// How long requests under way may take after the end was announced.
-    pub drain_timeout: Duration,
+pub(super) struct ServeLimits {
+    /// The maximum number of connections.
+    pub(super) connections_max: usize,
+    /// From the first byte of a head to its last. For a new connection it counts from the start.
+    pub(super) header_timeout: Duration,
+    /// From an answer to the next head, and from one byte that the peer reads to the next.
+    pub(super) idle_timeout: Duration,
+    /// From the cancellation to the end of all requests in progress.
+    pub(super) drain_timeout: Duration,
 }
 
 impl From<&WebConfig> for ServeLimits {
@@ -48,8 +48,8 @@ impl From<&WebConfig> for ServeLimits {
     }
 }
 
-/// Serves until `stop` is cancelled and the connections are drained.
-pub async fn serve<S, B>(
+/// Serves until `stop` is cancelled, then drains the connections.
+pub(super) async fn serve<S, B>(
     listener: TcpListener,
     service: S,
     limits: ServeLimits,
@@ -70,7 +70,8 @@ where
     let mut failures: u32 = 0;
     loop {
         let next = async {
-            // Closed never: the semaphore lives as long as the loop.
+            // The slot first: without a free slot the connection stays in the kernel's queue. The
+            // semaphore is never closed, so there is always a slot in the end.
             let slot = Arc::clone(&slots).acquire_owned().await.ok();
             (slot, listener.accept().await)
         };
@@ -91,7 +92,7 @@ where
             Err(error) => {
                 let pause = pause_after(&error, failures);
                 if failures == 0 && !pause.is_zero() {
-                    tracing::warn!(%error, "connections cannot be accepted");
+                    tracing::warn!(%error, "cannot accept connections");
                 }
                 failures = failures.saturating_add(u32::from(!pause.is_zero()));
                 stop.run_until_cancelled(tokio::time::sleep(pause)).await;
@@ -102,16 +103,16 @@ where
     drain(&connections, &abort, limits.drain_timeout).await
 }
 
-/// How a drain ended.
+/// The result of a drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Drained {
-    /// All requests under way were answered.
+pub(super) enum Drained {
+    /// All requests in progress were answered.
     Complete,
-    /// This many connections were dropped at the end of the time.
+    /// This many connections were dropped after `drain_timeout`.
     Dropped(usize),
 }
 
-/// Waits for the connections, and drops those that take too long.
+/// Waits for the connections, and drops those that are left after the timeout.
 async fn drain(
     connections: &TaskTracker,
     abort: &CancellationToken,
@@ -127,7 +128,7 @@ async fn drain(
     Drained::Dropped(left)
 }
 
-/// One connection, to its end.
+/// Serves one connection to its end.
 async fn connection<S, B>(
     stream: TcpStream,
     service: S,
@@ -139,22 +140,24 @@ async fn connection<S, B>(
     B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static,
 {
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection was gone before it was served");
+        tracing::debug!(%error, "a connection was closed before it was served");
         return;
     }
-    let turn = Arc::new(Turn::default());
-    let io = GuardedIo::new(stream, Arc::clone(&turn), &limits);
+    let phase = Arc::new(ConnectionPhase::default());
+    let ServeLimits { header_timeout, idle_timeout, .. } = limits;
+    let io = GuardedIo::new(stream, Arc::clone(&phase), header_timeout, idle_timeout);
     let service = service_fn(move |request| {
-        turn.begin();
-        let turn = Arc::clone(&turn);
+        phase.begin_request();
+        let phase = Arc::clone(&phase);
         let answer = service.call(request);
-        async move { answer.await.map(|a| a.map(|body| TrackedBody::new(body, turn))) }
+        async move { answer.await.map(|a| a.map(|body| TrackedBody::new(body, phase))) }
     });
     let mut serving = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            // The second bound: it also holds for a head that came, in part, behind a request.
-            .header_read_timeout(limits.header_timeout + limits.idle_timeout)
+            // A second limit, for a head whose first bytes arrived together with the request before
+            // it: `GuardedIo` sees no read for those.
+            .header_read_timeout(header_timeout + idle_timeout)
             .serve_connection(TokioIo::new(io), service)
     );
     let ended = tokio::select! {
@@ -169,9 +172,9 @@ async fn connection<S, B>(
     }
 }
 
-/// How long to wait after an error of `accept`, `failures` having come before it in a row. Errors
-/// of a single connection cost nothing; when descriptors or memory ran out, trying again at once
-/// would only burn the processor.
+/// The pause after an error of `accept` that follows `failures` others. An error of a single
+/// connection needs no pause. If the process has no file descriptors or memory left, retrying at once
+/// would only burn CPU time.
 fn pause_after(error: &io::Error, failures: u32) -> Duration {
     const FIRST: Duration = Duration::from_millis(10);
     const LONGEST: Duration = Duration::from_secs(1);
@@ -276,7 +279,7 @@ mod tests {
         text
     }
 
-    /// Waits until the peer has closed; what came before it.
+    /// Reads until the peer closes, and returns the bytes before that.
     async fn closed(stream: &mut TcpStream) -> Vec<u8> {
         let mut rest = Vec::new();
         let end = tokio::time::timeout(SOON, stream.read_to_end(&mut rest)).await;

@@ -1,4 +1,4 @@
-//! The small tasks beside the server: ticks, directives to the log, signals.
+//! The small tasks next to the server: ticks, checks of the journal, directives in the log, signals.
 
 use std::future::Future;
 use std::io;
@@ -14,17 +14,17 @@ use crate::engine::{Handle, LogErrand, Lost, Subscription};
 
 use super::chain;
 
-/// How often it is looked whether the journal is still where its name says.
-const LOOK: Duration = Duration::from_secs(5);
-/// How often a tick becomes a record.
+/// The interval of checks that the journal is still at its path.
+const JOURNAL_CHECK: Duration = Duration::from_secs(5);
+/// The interval of ticks. Each becomes a record.
 const TICK: Duration = Duration::from_secs(1);
 
-/// SIGHUP no longer ends the process, even before somebody waits for it.
+/// Registers SIGHUP. From here on it does not kill the process, even while nothing waits for it.
 pub(super) fn hangup() -> io::Result<Signal> {
     signal(SignalKind::hangup())
 }
 
-/// Completes with its name when SIGTERM or SIGINT has come.
+/// Registers SIGTERM and SIGINT. The future completes with the name of the first that arrives.
 pub(super) fn shutdown() -> io::Result<impl Future<Output = &'static str>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -36,7 +36,7 @@ pub(super) fn shutdown() -> io::Result<impl Future<Output = &'static str>> {
     })
 }
 
-/// Says every second that a second passed.
+/// Submits a tick every second.
 pub(super) async fn tick(handle: Handle, stop: CancellationToken) {
     let mut every = tokio::time::interval(TICK);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -45,10 +45,10 @@ pub(super) async fn tick(handle: Handle, stop: CancellationToken) {
     }
 }
 
-/// Looks now and then whether the journal is still where its name says. Where it is not, nothing more
-/// is acknowledged: the next start would not find it.
-pub(super) async fn look_after_journal(handle: Handle, stop: CancellationToken) {
-    let mut every = tokio::time::interval(LOOK);
+/// Checks regularly that the journal is still at its path. If it was moved, no further event is
+/// acknowledged: the next start would not find it.
+pub(super) async fn watch_journal(handle: Handle, stop: CancellationToken) {
+    let mut every = tokio::time::interval(JOURNAL_CHECK);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(every.tick()).await.is_some() {
         match handle.with_log(|log| log.check_in_place()).await {
@@ -62,19 +62,19 @@ pub(super) async fn look_after_journal(handle: Handle, stop: CancellationToken) 
     }
 }
 
-/// Logs what the fold wants told, until it ends.
+/// Writes every directive to the log.
 pub(super) async fn log_directives(mut directives: Subscription, stop: CancellationToken) {
     while let Some(received) = stop.run_until_cancelled(directives.next()).await {
         match received {
             Ok(directive) => log_directive(&directive),
             Err(Lost(lost)) => {
-                tracing::warn!(lost, "directives came faster than they could be logged");
+                tracing::warn!(lost, "directives were emitted faster than they could be logged");
             }
         }
     }
 }
 
-/// One line for each directive. Text of others is quoted, so that it cannot make lines of its own.
+/// Logs a directive as one line. Text from clients is quoted, so that it cannot add lines.
 fn log_directive(directive: &Directive) {
     let Directive { id, account, kind, at: _ } = directive;
     match kind {

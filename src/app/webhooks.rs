@@ -1,6 +1,6 @@
-//! The webhooks: a task for each target, begun anew when a reload changes it.
+//! The tasks of the webhooks: one for each target, restarted when a reload changes the target.
 //!
-//! Invariant: two tasks never have one outbox: the old one has ended before the new one begins.
+//! Invariant: two tasks never use the same outbox: the old task has ended before the new one starts.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,80 +19,82 @@ use crate::domain::directive::DirectiveId;
 use crate::domain::time::Timestamp;
 use crate::engine::{Handle, Lost, Resumed, Subscription};
 use crate::metrics::{DeliveryOutcome, Runtime, WebhookMetrics};
-use crate::notify::{Courier, Seen, Told, Tools, Waiting};
+use crate::notify::{Courier, CourierHooks, CourierInput, DeliveryEvent, PendingDeliveries};
 
-/// Directives between the feed and a courier: the feed holds the rest.
+/// Directives between the feed and a courier. Further ones stay in the feed.
 const CHANNEL_MAX: usize = 256;
-/// How long a courier may take to note what it has, when it is to end.
+/// The longest wait for a courier to write its outbox when it is stopped.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The targets that are delivered to.
-pub(super) struct Webhooks {
+/// The running targets. Dropping it stops them.
+pub(super) struct WebhookTasks {
     handle: Handle,
-    tools: Tools,
+    hooks: CourierHooks,
     runtime: Arc<Runtime>,
-    /// Where outboxes are; none: the state is in memory, and so is what waits.
+    /// The directory of the outboxes. `None` if the state, and the pending messages with it, are kept
+    /// only in memory.
     directory: Option<PathBuf>,
-    running: Vec<Running>,
-    /// Where the first targets begin.
-    first: BTreeMap<String, Remains>,
+    running: Vec<WebhookTask>,
+    /// The starting points of the targets that were configured at the start.
+    first: BTreeMap<String, Handover>,
 }
 
-/// One target.
-struct Running {
+/// The task of one target.
+struct WebhookTask {
     webhook: Webhook,
     stop: CancellationToken,
-    task: JoinHandle<Option<Remains>>,
+    task: JoinHandle<Option<Handover>>,
 }
 
-/// What a task leaves to the one after it.
-struct Remains {
+/// The state that a task hands over to its successor.
+struct Handover {
     directives: Subscription,
-    waiting: Waiting,
+    pending: PendingDeliveries,
 }
 
-impl Remains {
-    /// From this moment on.
+impl Handover {
+    /// The starting point of a new target: directives from now on.
     fn fresh(handle: &Handle) -> Self {
-        Self { directives: handle.directives(), waiting: Waiting::default() }
+        Self { directives: handle.directives(), pending: PendingDeliveries::default() }
     }
 }
 
-/// A courier that may begin.
-struct Opened {
+/// A courier that is ready to run.
+struct OpenedCourier {
     courier: Courier,
-    /// Those that it has not taken.
+    /// The directives after the last one that the courier has.
     directives: Subscription,
-    /// Some of those are not held any more.
+    /// Set if some of those are no longer available.
     lost: Option<Lost>,
 }
 
-impl Webhooks {
-    /// No targets yet. Those of the configuration will hear of everything from this moment on: whoever
-    /// can make something happen must come later, for the tasks begin when the runtime sees fit.
+impl WebhookTasks {
+    /// Subscribes the configured targets to directives from now on. Call it before anything can cause
+    /// a directive: the tasks of the targets start later, whenever the runtime schedules them.
     pub(super) fn new(handle: Handle, runtime: &Arc<Runtime>, config: &Config) -> Self {
         let directory = match config.storage.mode {
             StorageMode::Journal => Some(config.storage.path.join("outbox")),
             StorageMode::Memory => None,
         };
         let names = config.webhooks.iter().map(|webhook| webhook.name.clone());
-        let first = names.map(|name| (name, Remains::fresh(&handle))).collect();
-        let (tools, runtime) = (tools(runtime), Arc::clone(runtime));
-        Self { handle, tools, runtime, directory, running: Vec::new(), first }
+        let first = names.map(|name| (name, Handover::fresh(&handle))).collect();
+        let (hooks, runtime) = (hooks(runtime), Arc::clone(runtime));
+        Self { handle, hooks, runtime, directory, running: Vec::new(), first }
     }
 
-    /// Delivers to these targets from now on; one that is as it was goes on, and one that changed
-    /// goes on where it was.
+    /// Delivers to these targets from now on. An unchanged target continues; a changed one is restarted
+    /// and continues at the same directive.
     pub(super) async fn run(&mut self, webhooks: &[Webhook], tasks: &TaskTracker) {
         let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.running)
             .into_iter()
             .partition(|running| webhooks.contains(&running.webhook));
         self.running = kept;
-        let mut remains = std::mem::take(&mut self.first);
+        // Old tasks end before new ones start, so that no two use one outbox.
+        let mut handovers = std::mem::take(&mut self.first);
         for running in gone {
             let name = running.webhook.name.clone();
-            if let Some(rest) = running.end().await {
-                remains.insert(name.clone(), rest);
+            if let Some(handover) = running.end().await {
+                handovers.insert(name.clone(), handover);
             }
             if !webhooks.iter().any(|other| other.name == name) {
                 self.runtime.webhooks().forget(&name);
@@ -104,39 +106,42 @@ impl Webhooks {
             }
             self.runtime.webhooks().declare(&webhook.name);
             let stop = CancellationToken::new();
-            let remains = remains.remove(&webhook.name);
-            let remains = remains.unwrap_or_else(|| Remains::fresh(&self.handle));
-            let delivery = Delivery {
+            let handover = handovers.remove(&webhook.name);
+            let handover = handover.unwrap_or_else(|| Handover::fresh(&self.handle));
+            let delivery = WebhookDelivery {
                 webhook: webhook.clone(),
                 handle: self.handle.clone(),
-                tools: self.tools.clone(),
+                hooks: self.hooks.clone(),
                 directory: self.directory.clone(),
                 stop: stop.clone(),
             };
-            let task = tasks.spawn(delivery.run(remains));
-            self.running.push(Running { webhook: webhook.clone(), stop, task });
+            let task = tasks.spawn(delivery.run(handover));
+            self.running.push(WebhookTask { webhook: webhook.clone(), stop, task });
         }
     }
 }
 
-impl Drop for Webhooks {
+impl Drop for WebhookTasks {
     fn drop(&mut self) {
         self.running.iter().for_each(|running| running.stop.cancel());
     }
 }
 
-impl Running {
-    /// Ends it, and returns what it leaves.
-    async fn end(mut self) -> Option<Remains> {
+impl WebhookTask {
+    /// Stops the task. `None` if it failed or did not end in time.
+    async fn end(mut self) -> Option<Handover> {
         self.stop.cancel();
         match tokio::time::timeout(END_TIMEOUT, &mut self.task).await {
-            Ok(Ok(remains)) => remains,
+            Ok(Ok(handover)) => handover,
             Ok(Err(error)) => {
-                tracing::error!(sink = self.webhook.name, %error, "its task ended badly");
+                tracing::error!(sink = self.webhook.name, %error, "the task of the webhook failed");
                 None
             }
             Err(_) => {
-                tracing::error!(sink = self.webhook.name, "its old task hangs, and is given up");
+                tracing::error!(
+                    sink = self.webhook.name,
+                    "the old task of the webhook does not end; it is aborted"
+                );
                 self.task.abort();
                 None
             }
@@ -144,103 +149,109 @@ impl Running {
     }
 }
 
-/// What the task of one target is made of.
-struct Delivery {
+/// The parameters of one task.
+struct WebhookDelivery {
     webhook: Webhook,
     handle: Handle,
-    tools: Tools,
+    hooks: CourierHooks,
     directory: Option<PathBuf>,
     stop: CancellationToken,
 }
 
-impl Delivery {
-    async fn run(self, remains: Remains) -> Option<Remains> {
+impl WebhookDelivery {
+    async fn run(self, handover: Handover) -> Option<Handover> {
         let stop = self.stop.clone();
-        let opened = stop.run_until_cancelled(self.open(remains)).await??;
-        let Opened { courier, directives, lost } = opened;
-        let (told, taken) = mpsc::channel(CHANNEL_MAX);
-        let (waiting, directives) =
-            tokio::join!(courier.run(taken, stop.clone()), pass_on(directives, lost, told, &stop),);
-        Some(Remains { directives, waiting })
+        let opened = stop.run_until_cancelled(self.open(handover)).await??;
+        let OpenedCourier { courier, directives, lost } = opened;
+        let (sender, inputs) = mpsc::channel(CHANNEL_MAX);
+        let (pending, directives) =
+            tokio::join!(courier.run(inputs, stop.clone()), feed(directives, lost, sender, &stop));
+        Some(Handover { directives, pending })
     }
 
-    async fn open(self, remains: Remains) -> Option<Opened> {
-        let Remains { directives, waiting } = remains;
+    /// Opens the courier, and finds the directive at which it continues.
+    async fn open(self, handover: Handover) -> Option<OpenedCourier> {
+        let Handover { directives, pending } = handover;
+        // Until the journal is replayed, neither its identity nor its sequence is known.
         self.handle.opened().await;
         let (born, sequence) = self.handle.read(|monitor| (monitor.born(), monitor.sequence()));
         let life = format!("{:x}", born.map_or(0, Timestamp::as_nanos));
         let name = self.webhook.name.clone();
         let directory = self.directory.as_deref();
-        let opened = Courier::open(self.webhook, directory, waiting, &life, self.tools).await;
+        let opened = Courier::open(self.webhook, directory, pending, &life, self.hooks).await;
         let mut courier = match opened {
             Ok(courier) => courier,
             Err(error) => {
-                tracing::error!(sink = name, error = chain(&error), "nothing is delivered");
+                tracing::error!(
+                    sink = name,
+                    error = chain(&error),
+                    "the outbox cannot be opened; nothing is delivered to this webhook"
+                );
                 return None;
             }
         };
         let Some(id) = courier.resume_after().filter(|id| id.sequence <= sequence) else {
-            // In memory, or new, or of a journal that is gone.
-            let told = directives.next_id().map(|next| next.sequence.saturating_sub(1));
-            let after = DirectiveId { sequence: told.unwrap_or(sequence), index: u32::MAX };
+            // The target has no outbox or a new one, or its outbox belongs to a journal that is gone.
+            let seen = directives.next_id().map(|next| next.sequence.saturating_sub(1));
+            let after = DirectiveId { sequence: seen.unwrap_or(sequence), index: u32::MAX };
             courier.begin_after(after).await;
-            return Some(Opened { courier, directives, lost: None });
+            return Some(OpenedCourier { courier, directives, lost: None });
         };
         let (directives, resumed) = self.handle.directives_after(id);
         let lost = match resumed {
             Resumed::Whole => None,
             Resumed::Cut => Some(Lost(1)),
         };
-        Some(Opened { courier, directives, lost })
+        Some(OpenedCourier { courier, directives, lost })
     }
 }
 
-/// Hands directives to a courier until `stop` falls. While it has no room they wait in the feed.
-/// Returns the feed where the courier has all before it.
-async fn pass_on(
+/// Sends directives to a courier until `stop` is cancelled. While the channel is full they stay in the
+/// feed. Returns the feed after the last directive that was sent.
+async fn feed(
     mut directives: Subscription,
     lost: Option<Lost>,
-    told: mpsc::Sender<Told>,
+    sender: mpsc::Sender<CourierInput>,
     stop: &CancellationToken,
 ) -> Subscription {
-    let mut missed = lost.map(|Lost(count)| Told::Lost(count));
+    let mut missed = lost.map(|Lost(count)| CourierInput::Lost(count));
     loop {
-        // Room first: what is taken from the feed is never dropped.
-        let Some(Ok(room)) = stop.run_until_cancelled(told.reserve()).await else {
+        // Reserve a place first: a directive that was taken from the feed must not be dropped.
+        let Some(Ok(place)) = stop.run_until_cancelled(sender.reserve()).await else {
             return directives;
         };
         let message = match missed.take() {
             Some(message) => message,
             None => match stop.run_until_cancelled(directives.next()).await {
-                Some(Ok(directive)) => Told::Directive(directive),
-                Some(Err(Lost(count))) => Told::Lost(count),
+                Some(Ok(directive)) => CourierInput::Directive(directive),
+                Some(Err(Lost(count))) => CourierInput::Lost(count),
                 None => return directives,
             },
         };
-        room.send(message);
+        place.send(message);
     }
 }
 
-/// What couriers need from outside.
-fn tools(runtime: &Arc<Runtime>) -> Tools {
+/// The clocks and metrics that couriers use.
+fn hooks(runtime: &Arc<Runtime>) -> CourierHooks {
     let (started, runtime) = (clock::monotonic(), Arc::clone(runtime));
-    Tools {
+    CourierHooks {
         now: clock::now,
         elapsed: Arc::new(move || clock::monotonic().saturating_duration_since(started)),
-        observe: Arc::new(move |sink, seen| observe(runtime.webhooks(), sink, seen)),
+        observe: Arc::new(move |sink, event| observe(runtime.webhooks(), sink, event)),
     }
 }
 
-fn observe(metrics: &WebhookMetrics, sink: &str, seen: Seen) {
-    match seen {
-        Seen::Delivered(at) => metrics.delivered(sink, at),
-        Seen::Failed => metrics.count(sink, DeliveryOutcome::Failed, 1),
-        Seen::Dropped(count) => metrics.count(sink, DeliveryOutcome::Dropped, count),
-        Seen::Expired => metrics.count(sink, DeliveryOutcome::Expired, 1),
-        Seen::Pending(count) => metrics.pending(sink, count),
-        Seen::BreakerOpened => metrics.breaker(sink, 1),
-        Seen::BreakerClosed => metrics.breaker(sink, 0),
-        Seen::OutboxFailed => metrics.outbox_failed(sink),
+fn observe(metrics: &WebhookMetrics, sink: &str, event: DeliveryEvent) {
+    match event {
+        DeliveryEvent::Delivered(at) => metrics.delivered(sink, at),
+        DeliveryEvent::Failed => metrics.count(sink, DeliveryOutcome::Failed, 1),
+        DeliveryEvent::Dropped(count) => metrics.count(sink, DeliveryOutcome::Dropped, count),
+        DeliveryEvent::Expired => metrics.count(sink, DeliveryOutcome::Expired, 1),
+        DeliveryEvent::Pending(count) => metrics.pending(sink, count),
+        DeliveryEvent::BreakerOpened => metrics.breaker(sink, 1),
+        DeliveryEvent::BreakerClosed => metrics.breaker(sink, 0),
+        DeliveryEvent::OutboxFailed => metrics.outbox_failed(sink),
     }
 }
 
@@ -256,9 +267,9 @@ mod tests {
     use crate::domain::state::TradingState;
     use crate::metrics::Build;
 
-    /// A halt may come before the task of a target has run for the first time.
+    /// A halt may be decided before the task of a target has run for the first time.
     #[tokio::test]
-    async fn targets_hear_of_what_comes_before_their_tasks_begin() {
+    async fn targets_receive_directives_from_before_their_tasks_start() {
         let handle = Handle::new(Monitor::new(Arc::new(Settings::default())));
         let build = Build { version: "0", revision: "0", rustversion: "0" };
         let runtime = Arc::new(Runtime::new(&build).unwrap());
@@ -270,7 +281,7 @@ mod tests {
             secret.display()
         );
         let config = Config::parse(&config, &Environment::default()).unwrap();
-        let mut webhooks = Webhooks::new(handle.clone(), &runtime, &config);
+        let mut webhooks = WebhookTasks::new(handle.clone(), &runtime, &config);
         let halt = Entry::Decision(Decision::Halt {
             account: Account::all(),
             state: TradingState::Halted,
@@ -278,7 +289,7 @@ mod tests {
             by: Actor::new("op").unwrap().into(),
         });
         handle.submit(vec![halt], Vec::new()).await.unwrap();
-        let next = webhooks.first.get("a").and_then(|remains| remains.directives.next_id());
+        let next = webhooks.first.get("a").and_then(|handover| handover.directives.next_id());
         assert_eq!(next.map(|id| id.sequence), Some(1));
         webhooks.run(&config.webhooks, &TaskTracker::new()).await;
         assert!(webhooks.first.is_empty());

@@ -1,176 +1,177 @@
-//! What waits for one target, when it is tried next, and the breaker that spares a dead one.
+//! The pending messages of one target, the schedule of attempts, and the circuit breaker.
 //!
-//! Input: messages, outcomes of attempts, the time since the start, a random fraction. Output: the
-//! message to try now, or how long to wait. Invariants: bounded in messages and bytes; halts and
-//! releases go first and are given up last; the oldest of a class goes first. Pure: no clock, no
-//! randomness, no I/O.
+//! Input: messages, results of attempts, the time since the start, a random fraction. Output: the
+//! message to send now, or the time to wait. Invariants: messages and bytes are bounded; halts and
+//! releases are sent first and dropped last; within these two classes the oldest is sent first.
+//! Pure: no clock, no randomness, no I/O.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::message::Message;
+use super::message::WebhookMessage;
 use crate::domain::directive::DirectiveId;
 use crate::domain::time::Timestamp;
 
-/// Messages that wait for one target.
+/// Pending messages of one target.
 pub(super) const MESSAGES_MAX: usize = 10_000;
-/// Bytes of their bodies.
+/// Bytes of the bodies of these messages.
 pub(super) const BYTES_MAX: usize = 16 << 20;
-/// A message that could not be delivered for so long tells nothing any more.
+/// A message older than this is dropped: it is no longer useful to its receiver.
 const AGE_MAX: Duration = Duration::from_hours(72);
-/// Between the first two attempts; each further time is twice as long.
+/// The pause after the first failed attempt at a message. It doubles with each further attempt.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
-/// Between two attempts at one message, at most.
+/// The longest pause between two attempts at a message.
 const RETRY_MAX: Duration = Duration::from_mins(5);
-/// Failures in a row that open the breaker.
+/// Consecutive failures that open the breaker.
 const FAILURES_MAX: u32 = 5;
-/// How long it stays open at first; each further time is twice as long.
+/// The first time that the breaker stays open. It doubles with each further failure.
 const OPEN_FIRST: Duration = Duration::from_secs(5);
-/// How long it stays open, at most.
+/// The longest time that the breaker stays open.
 const OPEN_MAX: Duration = Duration::from_mins(1);
-/// How long a target may ask to be left alone.
+/// The longest pause that a target may request with `Retry-After`.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 
-/// What waits for one target.
+/// The pending messages of one target. Times are `elapsed`: monotonic, since the start.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
-    waiting: BTreeMap<DirectiveId, Waiting>,
+    pending: BTreeMap<DirectiveId, PendingMessage>,
+    /// Bytes of all bodies.
     bytes: usize,
-    /// Failures since the last delivery.
+    /// Consecutive failures.
     failures: u32,
-    /// Until when nothing is tried.
-    closed_until: Duration,
+    /// No attempt is made before this time.
+    paused_until: Duration,
 }
 
 #[derive(Debug)]
-struct Waiting {
-    message: Message,
+struct PendingMessage {
+    message: WebhookMessage,
     attempts: u32,
     due: Duration,
 }
 
-/// What became of the breaker.
+/// The change of the circuit breaker by an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Breaker {
-    /// Nothing changed.
-    Same,
-    /// It opened.
+pub(super) enum BreakerChange {
+    Unchanged,
     Opened,
-    /// It closed.
     Closed,
 }
 
 impl Backlog {
-    /// Adds a message; returns those given up for it.
-    pub(super) fn push(&mut self, message: Message) -> Vec<DirectiveId> {
+    /// Adds a message. Returns the messages that were dropped to make room.
+    pub(super) fn push(&mut self, message: WebhookMessage) -> Vec<DirectiveId> {
         let mut dropped = Vec::new();
         self.bytes += message.body.len();
         let id = message.id;
-        let waiting = Waiting { message, attempts: 0, due: Duration::ZERO };
-        if let Some(same) = self.waiting.insert(id, waiting) {
+        let pending = PendingMessage { message, attempts: 0, due: Duration::ZERO };
+        if let Some(same) = self.pending.insert(id, pending) {
             self.bytes -= same.message.body.len();
         }
-        while self.waiting.len() > MESSAGES_MAX || self.bytes > BYTES_MAX {
-            let lesser = self.waiting.iter().find(|(_, w)| !w.message.of_latch).map(|(id, _)| *id);
-            let Some(id) = lesser.or_else(|| self.waiting.keys().next().copied()) else { break };
+        while self.pending.len() > MESSAGES_MAX || self.bytes > BYTES_MAX {
+            let minor = self.pending.iter().find(|(_, p)| !p.message.of_latch).map(|(id, _)| *id);
+            let Some(id) = minor.or_else(|| self.pending.keys().next().copied()) else {
+                impossible!("an empty backlog is within its bounds");
+                break;
+            };
             self.remove(id);
             dropped.push(id);
         }
         dropped
     }
 
-    /// The message to try at `elapsed`.
-    pub(super) fn due(&self, elapsed: Duration) -> Option<&Message> {
-        if elapsed < self.closed_until {
+    /// The message to send at `elapsed`, if one is due.
+    pub(super) fn due(&self, elapsed: Duration) -> Option<&WebhookMessage> {
+        if elapsed < self.paused_until {
             return None;
         }
-        let due = || self.waiting.values().filter(|w| w.due <= elapsed);
-        let next = due().find(|w| w.message.of_latch).or_else(|| due().next());
-        next.map(|w| &w.message)
+        let due = || self.pending.values().filter(|p| p.due <= elapsed);
+        let next = due().find(|p| p.message.of_latch).or_else(|| due().next());
+        next.map(|p| &p.message)
     }
 
-    /// How long nothing is to be tried; none: nothing waits.
+    /// The time until the next attempt. `None` if no message is pending.
     pub(super) fn wait(&self, elapsed: Duration) -> Option<Duration> {
-        let due = self.waiting.values().map(|w| w.due).min()?;
-        Some(due.max(self.closed_until).saturating_sub(elapsed))
+        let due = self.pending.values().map(|p| p.due).min()?;
+        Some(due.max(self.paused_until).saturating_sub(elapsed))
     }
 
-    /// A message was delivered. The others need not wait any longer if the target had failed.
-    pub(super) fn delivered(&mut self, id: DirectiveId) -> Breaker {
+    /// Records a delivery. If the breaker was open, all other messages become due: the target works.
+    pub(super) fn delivered(&mut self, id: DirectiveId) -> BreakerChange {
         self.remove(id);
         let had_opened = self.failures >= FAILURES_MAX;
         if had_opened {
-            self.waiting.values_mut().for_each(|w| w.due = Duration::ZERO);
+            self.pending.values_mut().for_each(|p| p.due = Duration::ZERO);
         }
         self.failures = 0;
-        self.closed_until = Duration::ZERO;
-        if had_opened { Breaker::Closed } else { Breaker::Same }
+        self.paused_until = Duration::ZERO;
+        if had_opened { BreakerChange::Closed } else { BreakerChange::Unchanged }
     }
 
-    /// An attempt failed at `elapsed`; the target may have asked for a time without attempts.
-    /// `random` is from 0 to 1: it spreads the attempts of many.
+    /// Records a failed attempt at `elapsed`. `retry_after` is the pause that the target requested.
+    /// `random` is from 0 to 1: it spreads the attempts of many exporters.
     pub(super) fn failed(
         &mut self,
         id: DirectiveId,
         elapsed: Duration,
         retry_after: Option<Duration>,
         random: f64,
-    ) -> Breaker {
+    ) -> BreakerChange {
         self.failures = self.failures.saturating_add(1);
         let jitter = 0.5 + random.clamp(0.0, 1.0) / 2.0;
-        if let Some(waiting) = self.waiting.get_mut(&id) {
-            waiting.attempts = waiting.attempts.saturating_add(1);
-            let pause = doubled(RETRY_FIRST, waiting.attempts - 1, RETRY_MAX);
-            waiting.due = elapsed + pause.mul_f64(jitter);
+        if let Some(pending) = self.pending.get_mut(&id) {
+            pending.attempts = pending.attempts.saturating_add(1);
+            let pause = doubled(RETRY_FIRST, pending.attempts - 1, RETRY_MAX);
+            pending.due = elapsed + pause.mul_f64(jitter);
         }
         if let Some(asked) = retry_after {
-            self.closed_until = self.closed_until.max(elapsed + asked.min(RETRY_AFTER_MAX));
+            self.paused_until = self.paused_until.max(elapsed + asked.min(RETRY_AFTER_MAX));
         }
         if self.failures < FAILURES_MAX {
-            return Breaker::Same;
+            return BreakerChange::Unchanged;
         }
         let open = doubled(OPEN_FIRST, self.failures - FAILURES_MAX, OPEN_MAX);
-        self.closed_until = self.closed_until.max(elapsed + open.mul_f64(jitter));
-        // The first that is tried again is the trial: it must not wait for itself.
-        for waiting in self.waiting.values_mut() {
-            waiting.due = waiting.due.min(self.closed_until);
+        self.paused_until = self.paused_until.max(elapsed + open.mul_f64(jitter));
+        // When the breaker closes again, one attempt tests the target. Any message may be that test,
+        // so none may be due later than the end of the pause.
+        for pending in self.pending.values_mut() {
+            pending.due = pending.due.min(self.paused_until);
         }
-        if self.failures == FAILURES_MAX { Breaker::Opened } else { Breaker::Same }
+        if self.failures == FAILURES_MAX { BreakerChange::Opened } else { BreakerChange::Unchanged }
     }
 
-    /// Forgets how attempts went: whoever comes next may fare otherwise.
-    pub(super) fn rest(&mut self) {
+    /// Forgets all attempts: the configuration of the target has changed, so they predict nothing.
+    pub(super) fn forget_attempts(&mut self) {
         self.failures = 0;
-        self.closed_until = Duration::ZERO;
-        for waiting in self.waiting.values_mut() {
-            waiting.attempts = 0;
-            waiting.due = Duration::ZERO;
+        self.paused_until = Duration::ZERO;
+        for pending in self.pending.values_mut() {
+            pending.attempts = 0;
+            pending.due = Duration::ZERO;
         }
     }
 
-    /// Gives up what is too old at `now`.
+    /// Drops the messages that are too old at `now`, and returns them.
     pub(super) fn expire(&mut self, now: Timestamp) -> Vec<DirectiveId> {
-        let old = self.waiting.values().filter(|w| now.is_past(w.message.at, AGE_MAX));
-        let old: Vec<DirectiveId> = old.map(|w| w.message.id).collect();
+        let old = self.pending.values().filter(|p| now.is_past(p.message.at, AGE_MAX));
+        let old: Vec<DirectiveId> = old.map(|p| p.message.id).collect();
         for id in &old {
             self.remove(*id);
         }
         old
     }
 
-    /// The messages that wait, oldest first.
-    pub(super) fn messages(&self) -> impl Iterator<Item = &Message> {
-        self.waiting.values().map(|w| &w.message)
+    /// The pending messages, oldest first.
+    pub(super) fn messages(&self) -> impl Iterator<Item = &WebhookMessage> {
+        self.pending.values().map(|p| &p.message)
     }
 
-    /// How many wait.
     pub(super) fn len(&self) -> usize {
-        self.waiting.len()
+        self.pending.len()
     }
 
     fn remove(&mut self, id: DirectiveId) {
-        if let Some(waiting) = self.waiting.remove(&id) {
-            self.bytes -= waiting.message.body.len();
+        if let Some(pending) = self.pending.remove(&id) {
+            self.bytes -= pending.message.body.len();
         }
     }
 }
@@ -187,8 +188,8 @@ mod tests {
         DirectiveId { sequence, index: 0 }
     }
 
-    fn message(sequence: u64, of_latch: bool) -> Message {
-        Message { id: id(sequence), at: Timestamp::MIN, of_latch, body: "{}".into() }
+    fn message(sequence: u64, of_latch: bool) -> WebhookMessage {
+        WebhookMessage { id: id(sequence), at: Timestamp::MIN, of_latch, body: "{}".into() }
     }
 
     const fn seconds(seconds: u64) -> Duration {
@@ -200,25 +201,25 @@ mod tests {
     }
 
     #[test]
-    fn halts_go_first_and_the_oldest_before_others() {
+    fn halts_are_sent_first_and_older_messages_before_newer() {
         let mut backlog = Backlog::default();
         for (sequence, of_latch) in [(3, false), (1, false), (4, true), (2, true)] {
             assert_eq!(backlog.push(message(sequence, of_latch)), []);
         }
         for expect in [2, 4, 1, 3] {
             assert_eq!(due(&backlog, Duration::ZERO), Some(expect));
-            assert_eq!(backlog.delivered(id(expect)), Breaker::Same);
+            assert_eq!(backlog.delivered(id(expect)), BreakerChange::Unchanged);
         }
         assert_eq!(due(&backlog, Duration::ZERO), None);
         assert_eq!(backlog.wait(Duration::ZERO), None);
     }
 
     #[test]
-    fn attempts_at_one_message_grow_apart_and_leave_others_alone() {
+    fn pauses_between_attempts_grow_and_do_not_delay_other_messages() {
         let mut backlog = Backlog::default();
         backlog.push(message(1, true));
         backlog.push(message(2, false));
-        assert_eq!(backlog.failed(id(1), seconds(10), None, 1.0), Breaker::Same);
+        assert_eq!(backlog.failed(id(1), seconds(10), None, 1.0), BreakerChange::Unchanged);
         assert_eq!(due(&backlog, seconds(10)), Some(2), "the other is tried");
         backlog.delivered(id(2));
         assert_eq!(backlog.wait(seconds(10)), Some(seconds(1)));
@@ -230,30 +231,33 @@ mod tests {
     }
 
     #[test]
-    fn the_breaker_opens_tries_one_and_closes() {
+    fn the_breaker_opens_tests_the_target_once_and_closes() {
         let mut backlog = Backlog::default();
         for sequence in 1..=10 {
             backlog.push(message(sequence, false));
         }
         for sequence in 1..=4 {
-            assert_eq!(backlog.failed(id(sequence), seconds(0), None, 1.0), Breaker::Same);
+            assert_eq!(
+                backlog.failed(id(sequence), seconds(0), None, 1.0),
+                BreakerChange::Unchanged
+            );
         }
-        assert_eq!(backlog.failed(id(5), seconds(0), None, 1.0), Breaker::Opened);
+        assert_eq!(backlog.failed(id(5), seconds(0), None, 1.0), BreakerChange::Opened);
         assert_eq!(due(&backlog, seconds(4)), None);
         assert_eq!(backlog.wait(seconds(4)), Some(seconds(1)));
         assert!(due(&backlog, seconds(5)).is_some(), "one is tried");
-        assert_eq!(backlog.failed(id(1), seconds(5), None, 1.0), Breaker::Same);
+        assert_eq!(backlog.failed(id(1), seconds(5), None, 1.0), BreakerChange::Unchanged);
         assert_eq!(backlog.wait(seconds(5)), Some(seconds(10)));
         for round in 0..40 {
             backlog.failed(id(1), seconds(100 + round), None, 1.0);
         }
         assert_eq!(backlog.wait(seconds(139)), Some(seconds(60)), "at most");
-        assert_eq!(backlog.delivered(id(1)), Breaker::Closed);
+        assert_eq!(backlog.delivered(id(1)), BreakerChange::Closed);
         assert_eq!(due(&backlog, seconds(139)), Some(2), "the others need not wait");
     }
 
     #[test]
-    fn a_target_is_left_alone_as_long_as_it_asks() {
+    fn retry_after_pauses_all_attempts() {
         let mut backlog = Backlog::default();
         backlog.push(message(1, true));
         backlog.failed(id(1), seconds(0), Some(seconds(30)), 0.0);
@@ -265,14 +269,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_much_or_too_old_is_given_up() {
+    fn messages_beyond_the_bounds_or_too_old_are_dropped() {
         let mut backlog = Backlog::default();
         backlog.push(message(1, true));
         for sequence in 2..=MESSAGES_MAX as u64 {
             assert_eq!(backlog.push(message(sequence, false)), []);
         }
         assert_eq!(backlog.push(message(20_000, true)), [id(2)], "not the halt");
-        let large = Message { body: "x".repeat(BYTES_MAX), ..message(30_000, true) };
+        let large = WebhookMessage { body: "x".repeat(BYTES_MAX), ..message(30_000, true) };
         let dropped = backlog.push(large);
         assert_eq!(dropped.last(), Some(&id(20_000)), "in the end the halts too");
         assert_eq!((backlog.len(), backlog.bytes), (1, BYTES_MAX));

@@ -1,7 +1,8 @@
-//! The life of one target: takes what it is told, notes it, and tries until it is delivered.
+//! The courier of one target: it receives directives, notes them in the outbox, and sends them until
+//! they are delivered.
 //!
-//! One attempt is under way at a time; meanwhile directives are taken, so that a target which hangs
-//! holds nobody up.
+//! One attempt is in progress at a time. Meanwhile the courier keeps receiving directives, so that a
+//! target that hangs does not block the feed.
 
 use std::path::Path;
 use std::pin::Pin;
@@ -11,86 +12,90 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::backlog::{Backlog, Breaker};
-use super::message::Message;
-use super::outbox::{Outbox, OutboxError};
-use super::post::{Attempt, Post};
-use super::{Seen, Told, Tools};
+use super::backlog::{Backlog, BreakerChange};
+use super::client::{DeliveryAttempt, WebhookClient};
+use super::message::WebhookMessage;
+use super::outbox::{OutboxError, OutboxFile};
+use super::{CourierHooks, CourierInput, DeliveryEvent};
 use crate::config::Webhook;
 use crate::domain::directive::{Directive, DirectiveId};
 
-/// Directives taken in one go.
-const TAKEN_MAX: usize = 256;
+/// Directives that are received in one step.
+const RECEIVED_MAX: usize = 256;
 
 /// Delivers to one target.
 #[derive(Debug)]
 pub struct Courier {
     webhook: Arc<Webhook>,
-    post: Result<Post, String>,
+    /// The client, or the reason why there is none. Without one, messages are only stored.
+    client: Result<WebhookClient, String>,
     backlog: Backlog,
-    outbox: Option<Outbox>,
-    tools: Tools,
-    /// The outbox could not be written: told once.
+    outbox: Option<OutboxFile>,
+    hooks: CourierHooks,
+    /// The last write of the outbox failed, and that was logged.
     outbox_failed: bool,
 }
 
-/// What waits for a target whose courier has ended.
+/// The messages that a courier has not delivered when it ends.
 #[derive(Debug, Default)]
-pub struct Waiting(Backlog);
+pub struct PendingDeliveries(Backlog);
 
-/// An attempt under way.
-type Trying = Pin<Box<dyn Future<Output = (DirectiveId, Attempt)> + Send>>;
+/// The attempt in progress.
+type AttemptFuture = Pin<Box<dyn Future<Output = (DirectiveId, DeliveryAttempt)> + Send>>;
 
-/// What happened first.
-enum Next {
+/// The next thing that a courier reacts to.
+enum CourierSignal {
     Stop,
-    Told(usize),
-    Tried((DirectiveId, Attempt)),
+    /// This many inputs were received.
+    Received(usize),
+    Attempted((DirectiveId, DeliveryAttempt)),
+    /// A message is due.
     Due,
 }
 
 impl Courier {
-    /// A courier for a target; what waits for it is kept in a file below `directory`, or handed over
-    /// by the courier before, as `waiting`. `life` tells the ids of this state from those of any
-    /// other.
+    /// Opens the courier of a target. Its pending messages come from its file in `directory`, or
+    /// without a directory from the courier before it. `life` makes message ids unique to this state:
+    /// another exporter, or this one after its state was deleted, has a different one.
     ///
     /// # Errors
     /// [`OutboxError`] when the file cannot be opened.
     pub async fn open(
         webhook: Webhook,
         directory: Option<&Path>,
-        waiting: Waiting,
+        pending: PendingDeliveries,
         life: &str,
-        tools: Tools,
+        hooks: CourierHooks,
     ) -> Result<Self, OutboxError> {
-        let mut backlog = waiting.0;
+        let mut backlog = pending.0;
         let mut outbox = None;
         if let Some(directory) = directory {
-            let (opened, waiting) = Outbox::open(directory, &webhook.name).await?;
+            // The file has everything that the courier before this one had.
+            let (opened, messages) = OutboxFile::open(directory, &webhook.name).await?;
             backlog = Backlog::default();
-            for message in waiting {
+            for message in messages {
                 backlog.push(message);
             }
             outbox = Some(opened);
         }
         let webhook = Arc::new(webhook);
-        let post = Post::new(Arc::clone(&webhook), life);
-        if let Err(why) = &post {
-            tracing::error!(sink = webhook.name, why, "nothing can be delivered");
+        let client = WebhookClient::new(Arc::clone(&webhook), life);
+        if let Err(why) = &client {
+            tracing::error!(sink = webhook.name, why, "no message can be delivered");
         }
-        let courier = Self { webhook, post, backlog, outbox, tools, outbox_failed: false };
-        courier.see(Seen::Pending(courier.backlog.len()));
+        let courier = Self { webhook, client, backlog, outbox, hooks, outbox_failed: false };
+        courier.observe(DeliveryEvent::Pending(courier.backlog.len()));
         Ok(courier)
     }
 
-    /// The newest directive that was taken before a restart; none: the target is new, and hears of
-    /// what comes from now on.
+    /// The newest directive that was received before a restart. `None` for a new target, which
+    /// receives directives from now on.
     #[must_use]
     pub fn resume_after(&self) -> Option<DirectiveId> {
-        self.outbox.as_ref().and_then(Outbox::newest)
+        self.outbox.as_ref().and_then(OutboxFile::newest)
     }
 
-    /// Notes where a new target begins: after this directive.
+    /// Notes that a new target starts after this directive.
     pub async fn begin_after(&mut self, id: DirectiveId) {
         if let Some(outbox) = &mut self.outbox {
             let noted = outbox.start_at(id).await;
@@ -98,70 +103,75 @@ impl Courier {
         }
     }
 
-    /// Delivers until `stop` falls, and takes what it was told before. Returns what waits then; it
-    /// stands in the outbox too.
-    pub async fn run(mut self, mut told: mpsc::Receiver<Told>, stop: CancellationToken) -> Waiting {
-        let mut trying: Option<Trying> = None;
+    /// Delivers until `stop` is cancelled. Inputs that were sent before are still received. Returns the
+    /// pending messages, which are in the outbox as well.
+    pub async fn run(
+        mut self,
+        mut inputs: mpsc::Receiver<CourierInput>,
+        stop: CancellationToken,
+    ) -> PendingDeliveries {
+        let mut attempt: Option<AttemptFuture> = None;
         let mut batch = Vec::new();
         loop {
-            if trying.is_none() {
+            if attempt.is_none() {
                 self.expire().await;
-                trying = self.try_next();
+                attempt = self.next_attempt();
             }
-            // With an attempt under way, or without a client, there is nothing to wait for.
-            let idle = trying.is_none() && self.post.is_ok();
-            let wait = if idle { self.backlog.wait((self.tools.elapsed)()) } else { None };
-            let next = tokio::select! {
+            // With an attempt in progress, or without a client, no timer is needed.
+            let is_idle = attempt.is_none() && self.client.is_ok();
+            let wait = if is_idle { self.backlog.wait((self.hooks.elapsed)()) } else { None };
+            let signal = tokio::select! {
                 biased;
-                () = stop.cancelled() => Next::Stop,
-                tried = attempt(&mut trying) => Next::Tried(tried),
-                count = told.recv_many(&mut batch, TAKEN_MAX) => Next::Told(count),
-                () = pause(wait) => Next::Due,
+                () = stop.cancelled() => CourierSignal::Stop,
+                result = finished(&mut attempt) => CourierSignal::Attempted(result),
+                count = inputs.recv_many(&mut batch, RECEIVED_MAX) => CourierSignal::Received(count),
+                () = pause(wait) => CourierSignal::Due,
             };
-            match next {
-                Next::Stop | Next::Told(0) => break,
-                Next::Told(_) => self.take(std::mem::take(&mut batch)).await,
-                Next::Tried((id, attempt)) => {
-                    trying = None;
-                    self.tried(id, attempt).await;
+            match signal {
+                CourierSignal::Stop | CourierSignal::Received(0) => break,
+                CourierSignal::Received(_) => self.receive(std::mem::take(&mut batch)).await,
+                CourierSignal::Attempted((id, result)) => {
+                    attempt = None;
+                    self.attempted(id, result).await;
                 }
-                Next::Due => {}
+                CourierSignal::Due => {}
             }
         }
-        told.close();
-        while told.recv_many(&mut batch, TAKEN_MAX).await > 0 {
-            self.take(std::mem::take(&mut batch)).await;
+        // The feed counts everything in the channel as received, so nothing of it may be lost.
+        inputs.close();
+        while inputs.recv_many(&mut batch, RECEIVED_MAX).await > 0 {
+            self.receive(std::mem::take(&mut batch)).await;
         }
-        self.backlog.rest();
-        Waiting(self.backlog)
+        self.backlog.forget_attempts();
+        PendingDeliveries(self.backlog)
     }
 
-    /// Takes what is for this target.
-    async fn take(&mut self, told: Vec<Told>) {
-        let mut taken = Vec::new();
+    /// Adds the directives for this target to the backlog and the outbox.
+    async fn receive(&mut self, inputs: Vec<CourierInput>) {
+        let mut added = Vec::new();
         let mut dropped = Vec::new();
-        for told in told {
-            match told {
-                Told::Directive(directive) if self.concerns(&directive) => {
-                    let message = Message::new(&directive);
+        for input in inputs {
+            match input {
+                CourierInput::Directive(directive) if self.wants(&directive) => {
+                    let message = WebhookMessage::new(&directive);
                     dropped.extend(self.backlog.push(message.clone()));
-                    taken.push(message);
+                    added.push(message);
                 }
-                Told::Directive(_) => {}
-                Told::Lost(count) => {
+                CourierInput::Directive(_) => {}
+                CourierInput::Lost(count) => {
                     tracing::error!(sink = self.webhook.name, count, "directives were lost");
-                    self.see(Seen::Dropped(count));
+                    self.observe(DeliveryEvent::Dropped(count));
                 }
             }
         }
         if !dropped.is_empty() {
-            self.see(Seen::Dropped(dropped.len() as u64));
+            self.observe(DeliveryEvent::Dropped(dropped.len() as u64));
         }
-        self.note(taken, dropped).await;
+        self.note(added, dropped).await;
     }
 
-    /// Whether a directive is for this target. What is said of `*` concerns all accounts.
-    fn concerns(&self, directive: &Directive) -> bool {
+    /// Whether a directive is for this target. A directive of `*` concerns all accounts.
+    fn wants(&self, directive: &Directive) -> bool {
         let Webhook { events, accounts, .. } = &*self.webhook;
         let account = &directive.account;
         events.contains(&directive.kind.as_str())
@@ -170,83 +180,94 @@ impl Courier {
                 || accounts.iter().any(|pattern| pattern.matches(account.as_str())))
     }
 
-    fn try_next(&self) -> Option<Trying> {
-        let post = self.post.as_ref().ok()?.clone();
-        let message = self.backlog.due((self.tools.elapsed)())?.clone();
-        let now = (self.tools.now)();
-        Some(Box::pin(async move { (message.id, post.send(&message, now).await) }))
+    /// Starts an attempt at the message that is due.
+    fn next_attempt(&self) -> Option<AttemptFuture> {
+        let client = self.client.as_ref().ok()?.clone();
+        let message = self.backlog.due((self.hooks.elapsed)())?.clone();
+        let now = (self.hooks.now)();
+        Some(Box::pin(async move { (message.id, client.send(&message, now).await) }))
     }
 
-    async fn tried(&mut self, id: DirectiveId, attempt: Attempt) {
-        match attempt {
-            Attempt::Delivered => {
+    async fn attempted(&mut self, id: DirectiveId, result: DeliveryAttempt) {
+        match result {
+            DeliveryAttempt::Delivered => {
                 let breaker = self.backlog.delivered(id);
-                self.see(Seen::Delivered((self.tools.now)()));
-                if breaker == Breaker::Closed {
-                    self.see(Seen::BreakerClosed);
-                    tracing::info!(sink = self.webhook.name, "delivered again");
+                self.observe(DeliveryEvent::Delivered((self.hooks.now)()));
+                if breaker == BreakerChange::Closed {
+                    self.observe(DeliveryEvent::BreakerClosed);
+                    tracing::info!(sink = self.webhook.name, "the webhook works again");
                 }
                 self.note(Vec::new(), vec![id]).await;
             }
-            Attempt::Failed { why, retry_after } => {
-                self.see(Seen::Failed);
+            DeliveryAttempt::Failed { why, retry_after } => {
+                self.observe(DeliveryEvent::Failed);
                 let random = f64::from(getrandom::u32().unwrap_or(u32::MAX)) / f64::from(u32::MAX);
-                let elapsed = (self.tools.elapsed)();
-                if self.backlog.failed(id, elapsed, retry_after, random) == Breaker::Opened {
-                    self.see(Seen::BreakerOpened);
+                let elapsed = (self.hooks.elapsed)();
+                let breaker = self.backlog.failed(id, elapsed, retry_after, random);
+                if breaker == BreakerChange::Opened {
+                    self.observe(DeliveryEvent::BreakerOpened);
                     let pending = self.backlog.len();
                     let sink = &self.webhook.name;
-                    tracing::error!(sink, why, pending, "not delivered; tried less often from now");
+                    tracing::error!(
+                        sink,
+                        why,
+                        pending,
+                        "the webhook keeps failing; attempts are paused"
+                    );
                 } else {
-                    tracing::debug!(sink = self.webhook.name, %id, why, "not delivered");
+                    tracing::debug!(sink = self.webhook.name, %id, why, "the attempt failed");
                 }
             }
         }
     }
 
-    /// Gives up what is too old.
+    /// Drops the messages that are too old.
     async fn expire(&mut self) {
-        let old = self.backlog.expire((self.tools.now)());
+        let old = self.backlog.expire((self.hooks.now)());
         for id in &old {
-            tracing::error!(sink = self.webhook.name, %id, "given up: not delivered in three days");
-            self.see(Seen::Expired);
+            let sink = &self.webhook.name;
+            tracing::error!(sink, %id, "a message was dropped: not delivered in three days");
+            self.observe(DeliveryEvent::Expired);
         }
         self.note(Vec::new(), old).await;
     }
 
-    async fn note(&mut self, taken: Vec<Message>, done: Vec<DirectiveId>) {
-        if taken.is_empty() && done.is_empty() {
+    /// Writes changes of the backlog to the outbox.
+    async fn note(&mut self, added: Vec<WebhookMessage>, done: Vec<DirectiveId>) {
+        if added.is_empty() && done.is_empty() {
             return;
         }
         if let Some(outbox) = &mut self.outbox {
-            let noted = outbox.note(taken, done, self.backlog.messages()).await;
+            let noted = outbox.note(added, done, self.backlog.messages()).await;
             self.check_outbox(noted);
         }
-        self.see(Seen::Pending(self.backlog.len()));
+        self.observe(DeliveryEvent::Pending(self.backlog.len()));
     }
 
-    /// An outbox that cannot be written stops no delivery; it is told once, and counted.
+    /// Handles the result of a write to the outbox. A failure does not stop deliveries; it is counted,
+    /// and logged once until the next success.
     fn check_outbox(&mut self, noted: std::io::Result<()>) {
         match noted {
             Ok(()) => self.outbox_failed = false,
             Err(error) => {
-                self.see(Seen::OutboxFailed);
+                self.observe(DeliveryEvent::OutboxFailed);
                 if !std::mem::replace(&mut self.outbox_failed, true) {
-                    tracing::error!(sink = self.webhook.name, %error, "its outbox cannot be written");
+                    let sink = &self.webhook.name;
+                    tracing::error!(sink, %error, "the outbox cannot be written");
                 }
             }
         }
     }
 
-    fn see(&self, seen: Seen) {
-        (self.tools.observe)(&self.webhook.name, seen);
+    fn observe(&self, event: DeliveryEvent) {
+        (self.hooks.observe)(&self.webhook.name, event);
     }
 }
 
-/// The end of the attempt under way, if there is one.
-async fn attempt(trying: &mut Option<Trying>) -> (DirectiveId, Attempt) {
-    match trying {
-        Some(trying) => trying.await,
+/// Waits for the attempt in progress. Without one it never completes.
+async fn finished(attempt: &mut Option<AttemptFuture>) -> (DirectiveId, DeliveryAttempt) {
+    match attempt {
+        Some(attempt) => attempt.await,
         None => std::future::pending().await,
     }
 }

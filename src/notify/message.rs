@@ -1,4 +1,4 @@
-//! One message: the body as it is signed, and what it is about.
+//! One message to a webhook: the body that is signed, and the directive it is about.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,32 +7,32 @@ use crate::domain::time::Timestamp;
 use crate::wire::answer;
 use crate::wire::time::Rfc3339;
 
-/// One message to one target.
+/// One message to one target. Its serialized form is a line of the outbox.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Message {
+pub(super) struct WebhookMessage {
     /// The directive.
     pub(super) id: DirectiveId,
     /// When it was decided.
     pub(super) at: Timestamp,
-    /// Whether it tells of the trading state, which goes first.
+    /// Whether it is a halt or a release. Those are sent first.
     pub(super) of_latch: bool,
-    /// The body, byte for byte the same at each attempt.
+    /// The body. Every attempt sends the same bytes.
     pub(super) body: String,
 }
 
 /// The payload that Standard Webhooks recommends.
 #[derive(Serialize)]
-struct Payload {
+struct WebhookPayload {
     #[serde(rename = "type")]
     kind: &'static str,
     timestamp: Rfc3339,
     data: answer::Directive,
 }
 
-impl Message {
+impl WebhookMessage {
     /// The message about a directive.
     pub(super) fn new(directive: &Directive) -> Self {
-        let payload = Payload {
+        let payload = WebhookPayload {
             kind: directive.kind.as_str(),
             timestamp: Rfc3339(directive.at),
             data: answer::Directive::new(directive),
@@ -41,8 +41,10 @@ impl Message {
             id: directive.id,
             at: directive.at,
             of_latch: directive.kind.is_of_latch(),
-            // Plain structs of strings and numbers always serialize.
-            body: serde_json::to_string(&payload).unwrap_or_default(),
+            body: serde_json::to_string(&payload).unwrap_or_else(|_| {
+                impossible!("strings and numbers always serialize");
+                String::new()
+            }),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Delivery of directives by signed webhooks, at least once, in the form of Standard Webhooks.
 //!
-//! Input: directives, in order. Output: POSTs, and a file for each target with what is not
-//! delivered yet. Invariants: nothing here is waited for by whoever decides; what is taken is tried
-//! until it is delivered, three days old, or pushed out by `backlog::MESSAGES_MAX` newer ones
-//! (halts and releases last); a target that fails costs one attempt at a time, further and further
-//! apart, and disturbs no other; no redirect is followed, no proxy of the environment asked, and no
-//! address taken that the target may not have. Deliberately absent: clocks and tasks, which come
-//! from `app`; the stream (see `api`).
+//! Input: directives, in order. Output: POSTs, and a file for each target with the messages that are
+//! not delivered yet. Invariants: the engine never waits for a delivery; a message is retried until
+//! it is delivered, is three days old, or is displaced by `backlog::MESSAGES_MAX` newer ones (halts
+//! and releases last); a failing target has one attempt in progress, with growing pauses, and does
+//! not affect other targets; no redirect is followed, no proxy from the environment is used, and no
+//! private address is contacted unless the target allows it. Deliberately absent: clocks and tasks,
+//! which `app` provides; the event stream (see `api`).
 //!
 //! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 
@@ -14,7 +14,7 @@ mod message;
 mod sign;
 mod backlog;
 mod outbox;
-mod post;
+mod client;
 mod courier;
 
 use std::sync::Arc;
@@ -23,52 +23,52 @@ use std::time::Duration;
 use crate::domain::directive::Directive;
 use crate::domain::time::Timestamp;
 
-pub use courier::{Courier, Waiting};
+pub use courier::{Courier, PendingDeliveries};
 pub use outbox::OutboxError;
 
-/// What a courier is told.
+/// The input of a courier.
 #[derive(Clone, Debug)]
-pub enum Told {
-    /// A directive, later than all before it.
+pub enum CourierInput {
+    /// A directive, newer than all before it.
     Directive(Arc<Directive>),
-    /// So many were lost before they came here.
+    /// The number of directives that were lost before the courier could receive them.
     Lost(u64),
 }
 
-/// Told the name of a target, and what happened there.
-pub type Observer = Arc<dyn Fn(&str, Seen) + Send + Sync>;
+/// Called with the name of a target and an event at it.
+pub type DeliveryObserver = Arc<dyn Fn(&str, DeliveryEvent) + Send + Sync>;
 
-/// What a courier needs from outside.
+/// The functions that a courier gets from `app`.
 #[derive(Clone)]
-pub struct Tools {
+pub struct CourierHooks {
     /// The wall time.
     pub now: fn() -> Timestamp,
-    /// The monotonic time since some moment.
+    /// The monotonic time since a fixed moment.
     pub elapsed: Arc<dyn Fn() -> Duration + Send + Sync>,
-    /// Told of everything that a metric shows.
-    pub observe: Observer,
+    /// Records events as metrics.
+    pub observe: DeliveryObserver,
 }
 
-impl std::fmt::Debug for Tools {
+impl std::fmt::Debug for CourierHooks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tools").finish_non_exhaustive()
+        f.debug_struct("CourierHooks").finish_non_exhaustive()
     }
 }
 
-/// What happened at a target.
+/// An event at a target that a metric shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
-    /// A message was delivered at that time.
+pub enum DeliveryEvent {
+    /// A message was delivered at this time.
     Delivered(Timestamp),
-    /// An attempt failed; the message waits for the next.
+    /// An attempt failed. The message is retried later.
     Failed,
-    /// So many messages were given up: too many newer ones, or lost on the way.
+    /// The number of messages that were dropped: displaced by newer ones, or lost before the courier.
     Dropped(u64),
-    /// A message was given up because it was too old.
+    /// A message was dropped because it was too old.
     Expired,
-    /// So many messages wait.
+    /// The number of messages that are not delivered yet.
     Pending(usize),
-    /// The target failed so often that it is left alone for a while.
+    /// The target failed so often that attempts pause for a while.
     BreakerOpened,
     /// The target works again.
     BreakerClosed,

@@ -7,12 +7,14 @@ use sha2::Sha256;
 
 use crate::config::Secret;
 
-/// The value of `webhook-signature`: one signature for each secret, so that a receiver which knows
-/// either takes it while they change.
+/// The value of `webhook-signature`: one signature for each secret. While a secret is rotated, a
+/// receiver that knows only one of the two can verify the message.
 pub(super) fn sign(secrets: &[Secret], id: &str, timestamp: i64, body: &str) -> String {
     let signatures = secrets.iter().filter_map(|secret| {
-        // HMAC takes a key of any length, so this is never none.
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
+            impossible!("HMAC accepts a key of any length");
+            return None;
+        };
         for part in [id, ".", &timestamp.to_string(), ".", body] {
             mac.update(part.as_bytes());
         }

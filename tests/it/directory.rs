@@ -80,8 +80,8 @@ fn a_snapshot_of_another_journal_is_skipped() {
         fs::copy(&snapshot, own.join(snapshot.file_name().unwrap())).unwrap();
     }
     let exporter = start(&own);
-    exporter.wait_for_log(&["ERROR", "a snapshot is passed over", "belongs to another journal"]);
-    exporter.wait_for_log(&["the state is caught up"]);
+    exporter.wait_for_log(&["ERROR", "a snapshot is skipped", "belongs to another journal"]);
+    exporter.wait_for_log(&["the state is recovered"]);
     let answer = exporter.get("/api/v1/execution?account=paper").json();
     assert_eq!(answer["counters"]["denied"], 60, "{answer}");
 }

@@ -204,8 +204,8 @@ fn snapshots_are_taken_and_a_damaged_one_is_skipped() {
     fs::write(&newest, bytes).unwrap();
     assert_eq!(home.replay(&[]), before);
     let exporter = home.start();
-    exporter.wait_for_log(&["ERROR", "a snapshot is passed over", &names[1]]);
-    exporter.wait_for_log(&["INFO", "the state is caught up"]);
+    exporter.wait_for_log(&["ERROR", "a snapshot is skipped", &names[1]]);
+    exporter.wait_for_log(&["INFO", "the state is recovered"]);
     let metrics = exporter.get("/metrics").body;
     assert!(value(&metrics, "trading_exporter_journal_snapshot_errors_total") >= 1.0);
     assert!(value(&metrics, "trading_exporter_replay_progress_ratio") > 0.99);

@@ -151,7 +151,7 @@ fn reloads_are_audited_and_survive_a_restart() {
     assert_eq!(reload(&exporter, "max: 5000", "max: nothing"), 422);
     std::fs::write(&path, before.replace("max: 5000", "max: 7000")).unwrap();
     exporter.signal("HUP");
-    exporter.wait_for_log(&["the configuration was loaded again", "SIGHUP"]);
+    exporter.wait_for_log(&["the configuration was reloaded", "SIGHUP"]);
     let expect = |lines: &[Value]| {
         let of = |line: &Value| {
             let text = |name: &str| line[name].as_str().unwrap_or("-").to_owned();

@@ -4,7 +4,7 @@
 //! the test passes, the documents agree with the code.
 
 use serde_json::Value;
-use trading_exporter::api::{self, Code, Route};
+use trading_exporter::api::{self, ProblemCode, Route};
 use trading_exporter::metrics::catalogue;
 use trading_exporter::wire::contract::spec::{FieldSpec, Presence};
 use trading_exporter::wire::event::{ENVELOPE, KINDS, KindSpec};
@@ -99,11 +99,11 @@ fn route(route: &Route) -> String {
 
 /// Every error code.
 fn codes() -> String {
-    let row = |code: &Code| {
+    let row = |code: &ProblemCode| {
         format!("| {} | `{}` | {} |\n", code.status().as_u16(), code.as_str(), code.title())
     };
     let head = "| status | code | meaning |\n|---|---|---|\n".to_owned();
-    std::iter::once(head).chain(Code::ALL.iter().map(row)).collect()
+    std::iter::once(head).chain(ProblemCode::ALL.iter().map(row)).collect()
 }
 
 fn name(field: &FieldSpec) -> String {

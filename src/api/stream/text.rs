@@ -1,48 +1,49 @@
-//! The text of an event stream, as far as it is not sent yet.
+//! The text of an event stream that is not sent yet.
 //!
-//! Input: values. Output: lines. Invariant: the data of an event is one line of JSON, which holds
-//! no line end, so that no text of others can begin an event.
+//! Input: values. Output: lines. Invariant: the data of an event is one line of JSON, which has no
+//! line break, so that no text from a client can start an event of its own.
 
 use bytes::Bytes;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::api::problem::Problem;
 use crate::domain::directive::Directive;
 use crate::metrics::StreamEnd;
 use crate::wire::answer::{self, Permit, States};
 
-/// A client that lost its stream waits so long before it comes back.
+/// The pause of a client before it reconnects.
 const RETRY_MS: u64 = 1_000;
 
-/// What waits to be sent.
+/// The next bytes of a stream.
 #[derive(Debug, Default)]
-pub(super) struct Chunk(Vec<u8>);
+pub(super) struct StreamChunk(Vec<u8>);
 
-/// Why a stream cannot go on where it was asked to.
+/// The reason why a stream cannot resume after `Last-Event-ID`.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Reset {
-    /// Events after that one are not held any more; those that are follow.
+pub(super) enum ResetReason {
+    /// Some directives after it are no longer available; the others follow.
     TooOld,
-    /// The id is none of this journal, and nothing can be said of what came after it.
+    /// The id does not belong to this journal.
     UnknownId,
 }
 
-/// Why no permit is issued.
+/// The reason why no permit is issued.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Unready {
+pub(super) struct UnreadyNotice {
     code: &'static str,
     detail: String,
 }
 
-impl Unready {
+impl UnreadyNotice {
     pub(super) fn new(problem: &Problem) -> Self {
         Self { code: problem.code().as_str(), detail: problem.detail().to_owned() }
     }
 }
 
-impl Chunk {
-    /// The first lines.
+impl StreamChunk {
+    /// The first lines of a stream.
     pub(super) fn opening() -> Self {
         Self(format!("retry: {RETRY_MS}\n\n").into_bytes())
     }
@@ -74,38 +75,29 @@ impl Chunk {
 
     pub(super) fn push_states(&mut self, states: States, sequence: u64) {
         #[derive(Serialize)]
-        struct Body {
+        struct StatesData {
             states: States,
             sequence: u64,
         }
-        self.push("states", &Body { states, sequence });
+        self.push("states", &StatesData { states, sequence });
     }
 
-    pub(super) fn push_unready(&mut self, unready: &Unready) {
+    pub(super) fn push_unready(&mut self, unready: &UnreadyNotice) {
         self.push("unready", unready);
     }
 
-    pub(super) fn push_reset(&mut self, reason: Reset) {
-        #[derive(Serialize)]
-        struct Body {
-            reason: Reset,
-        }
-        self.push("reset", &Body { reason });
+    pub(super) fn push_reset(&mut self, reason: ResetReason) {
+        self.push("reset", &json!({ "reason": reason }));
     }
 
     pub(super) fn push_end(&mut self, reason: StreamEnd) {
-        #[derive(Serialize)]
-        struct Body {
-            reason: &'static str,
-        }
-        self.push("end", &Body { reason: reason.as_str() });
+        self.push("end", &json!({ "reason": reason.as_str() }));
     }
 
     fn push(&mut self, event: &str, data: &impl Serialize) {
         self.0.extend_from_slice(format!("event: {event}\ndata: ").as_bytes());
         let written = serde_json::to_writer(&mut self.0, data);
-        // Plain structs, written into memory.
-        debug_assert!(written.is_ok(), "{written:?}");
+        invariant!(written.is_ok(), "plain structs serialize into memory");
         self.0.extend_from_slice(b"\n\n");
     }
 }

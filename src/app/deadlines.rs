@@ -1,10 +1,10 @@
-//! Whose turn it is on a connection, and how long that may take.
+//! The deadlines of a connection, by its phase.
 //!
-//! A connection is at a head, at a request, or idle. [`GuardedIo`] reads and writes for hyper and
-//! fails with `TimedOut` when a head, an idle time, or a peer that takes nothing of its answer
-//! lasts too long. hyper's own `header_read_timeout` cannot tell an idle connection from a slow
-//! head: it begins when the answer before it ends. Deliberately absent: a deadline while a request
-//! is under way, which is the business of whoever reads its body.
+//! A connection is reading a head, serving a request, or idle. [`GuardedIo`] reads and writes for
+//! hyper, and fails with `TimedOut` if a head takes too long, an idle connection stays idle, or a peer
+//! reads nothing of its answer. hyper's own `header_read_timeout` cannot distinguish an idle
+//! connection from a slow head: it starts when the previous answer ends. Deliberately absent: a
+//! deadline for a request in progress. The reader of its body has one (see `crate::api`).
 
 use std::future::Future;
 use std::io;
@@ -18,31 +18,31 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::serve::ServeLimits;
 use crate::clock;
 
-/// Whose turn it is.
+/// The phase of a connection. The service, the body of the answer and the reader of the socket share
+/// it. All of them run in the task of the connection; it is atomic because hyper wants them `Send`.
 #[derive(Debug, Default)]
-pub(super) struct Turn(AtomicU8);
+pub(super) struct ConnectionPhase(AtomicU8);
 
-const AT_HEAD: u8 = 0;
-const AT_REQUEST: u8 = 1;
+const READING_HEAD: u8 = 0;
+const SERVING: u8 = 1;
 const IDLE: u8 = 2;
 
-impl Turn {
-    /// A whole head has come.
-    pub(super) fn begin(&self) {
-        self.0.store(AT_REQUEST, Ordering::Release);
+impl ConnectionPhase {
+    /// The head is complete.
+    pub(super) fn begin_request(&self) {
+        self.0.store(SERVING, Ordering::Release);
     }
 
-    /// The answer has been handed over.
-    fn end(&self) {
+    /// The answer is sent, or given up.
+    fn end_request(&self) {
         self.0.store(IDLE, Ordering::Release);
     }
 
-    /// Bytes have come; on an idle connection they begin a head.
-    fn bytes_came(&self) {
-        self.0.compare_exchange(IDLE, AT_HEAD, Ordering::AcqRel, Ordering::Acquire).ok();
+    /// Bytes arrived. On an idle connection they start a head.
+    fn bytes_arrived(&self) {
+        self.0.compare_exchange(IDLE, READING_HEAD, Ordering::AcqRel, Ordering::Acquire).ok();
     }
 
     fn get(&self) -> u8 {
@@ -50,23 +50,23 @@ impl Turn {
     }
 }
 
-/// The body of an answer; its end is the end of the turn.
+/// The body of an answer. hyper drops it when it is sent to its end, or given up: that ends the
+/// request.
 #[derive(Debug)]
 pub(super) struct TrackedBody<B> {
     body: B,
-    turn: Arc<Turn>,
+    phase: Arc<ConnectionPhase>,
 }
 
 impl<B> TrackedBody<B> {
-    /// Ends the turn when `body` is dropped: sent to its end, or given up.
-    pub(super) const fn new(body: B, turn: Arc<Turn>) -> Self {
-        Self { body, turn }
+    pub(super) const fn new(body: B, phase: Arc<ConnectionPhase>) -> Self {
+        Self { body, phase }
     }
 }
 
 impl<B> Drop for TrackedBody<B> {
     fn drop(&mut self) {
-        self.turn.end();
+        self.phase.end_request();
     }
 }
 
@@ -90,47 +90,51 @@ impl<B: Body + Unpin> Body for TrackedBody<B> {
     }
 }
 
-/// A stream whose reads and writes fail when they last too long.
+/// A stream whose reads and writes fail after a deadline.
 #[derive(Debug)]
 pub(super) struct GuardedIo<T> {
     io: T,
-    turn: Arc<Turn>,
+    phase: Arc<ConnectionPhase>,
     header_timeout: Duration,
     idle_timeout: Duration,
-    /// The turn that `reading` was set for.
+    /// The phase for which `reading` was set.
     set_for: Option<u8>,
     reading: Option<Pin<Box<Sleep>>>,
-    /// Set while the peer takes nothing.
+    /// Set while a write waits for the peer to read.
     writing: Option<Pin<Box<Sleep>>>,
 }
 
 impl<T> GuardedIo<T> {
-    /// Guards `io`; `turn` is told of requests and answers.
-    pub(super) fn new(io: T, turn: Arc<Turn>, limits: &ServeLimits) -> Self {
+    pub(super) fn new(
+        io: T,
+        phase: Arc<ConnectionPhase>,
+        header_timeout: Duration,
+        idle_timeout: Duration,
+    ) -> Self {
         Self {
             io,
-            turn,
-            header_timeout: limits.header_timeout,
-            idle_timeout: limits.idle_timeout,
+            phase,
+            header_timeout,
+            idle_timeout,
             set_for: None,
             reading: None,
             writing: None,
         }
     }
 
-    /// Sets the deadline anew when the turn has changed, and fails when it has passed.
+    /// Sets the deadline when the phase has changed, and fails when the deadline has passed.
     fn poll_reading(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let turn = self.turn.get();
-        if self.set_for != Some(turn) {
-            self.set_for = Some(turn);
-            let timeout = match turn {
-                AT_HEAD => self.header_timeout,
+        let phase = self.phase.get();
+        if self.set_for != Some(phase) {
+            self.set_for = Some(phase);
+            let timeout = match phase {
+                READING_HEAD => self.header_timeout,
                 IDLE => self.idle_timeout,
                 _ => return Poll::Pending,
             };
             self.set_reading(timeout);
         }
-        if turn == AT_REQUEST {
+        if phase == SERVING {
             return Poll::Pending;
         }
         let Some(deadline) = &mut self.reading else { return Poll::Pending };
@@ -138,8 +142,8 @@ impl<T> GuardedIo<T> {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Sets the deadline of reading. The timer is kept: to move it back costs next to nothing, to
-    /// make and to drop one for each request a tenth of all that the server does for it.
+    /// Sets the deadline of reads. Hot path: the timer is kept and moved, which costs next to nothing
+    /// compared with creating and dropping one for each request.
     fn set_reading(&mut self, timeout: Duration) {
         match &mut self.reading {
             Some(timer) => timer.as_mut().reset((clock::monotonic() + timeout).into()),
@@ -147,7 +151,7 @@ impl<T> GuardedIo<T> {
         }
     }
 
-    /// Passes on what a write said; a write that waits too long fails.
+    /// The result of a write, or a failure if the write has waited too long.
     fn poll_writing(
         &mut self,
         context: &mut Context<'_>,
@@ -155,7 +159,7 @@ impl<T> GuardedIo<T> {
     ) -> Poll<io::Result<usize>> {
         if written.is_ready() {
             self.writing = None;
-            // An answer that is still being taken is no idle time.
+            // While the peer reads an answer, the connection is not idle: the idle time starts again.
             if self.set_for == Some(IDLE) {
                 self.set_for = None;
             }
@@ -180,7 +184,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for GuardedIo<T> {
             Poll::Pending => self.poll_reading(context),
             Poll::Ready(result) => {
                 if buffer.filled().len() > before {
-                    self.turn.bytes_came();
+                    self.phase.bytes_arrived();
                 }
                 Poll::Ready(result)
             }

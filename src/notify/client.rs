@@ -1,8 +1,8 @@
-//! One attempt at one message.
+//! The HTTP client of one target: one attempt at one message.
 //!
-//! Invariants: no redirect is followed, no proxy of the environment is asked, each attempt resolves
-//! the name anew and connects to an address that was looked at, the body of the answer is not read,
-//! and all of it is over in the time of the target. Deliberately absent: when to try again.
+//! Invariants: no redirect is followed; no proxy from the environment is used; each attempt resolves
+//! the name again and connects only to an address that was checked; the body of the answer is not
+//! read; the attempt ends within the timeout of the target. Deliberately absent: retries.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,34 +11,34 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Response, redirect};
 
-use super::message::Message;
+use super::message::WebhookMessage;
 use super::sign::sign;
 use crate::config::{Reach, Webhook, is_public};
 use crate::domain::time::{NANOS_PER_SECOND, Timestamp};
 
-/// The largest part of the time of a delivery that goes into the connection.
+/// The longest time to connect, within the timeout of the target.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(5);
 
 /// Sends messages to one target.
 #[derive(Clone, Debug)]
-pub(super) struct Post {
+pub(super) struct WebhookClient {
     client: Client,
     webhook: Arc<Webhook>,
-    /// What ids end with: the life of the state, so that no other exporter has the same.
+    /// The end of every message id. It names the state, so that no two exporters use the same ids.
     life: Arc<str>,
 }
 
-/// How an attempt ended.
+/// The result of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Attempt {
-    /// The target has it.
+pub(super) enum DeliveryAttempt {
+    /// The target accepted the message.
     Delivered,
-    /// It has not, for this reason; it may have asked for a time without attempts.
+    /// The attempt failed. `retry_after` is the pause that the target requested.
     Failed { why: String, retry_after: Option<Duration> },
 }
 
-impl Post {
-    /// The sender of a target, or why there is none.
+impl WebhookClient {
+    /// Builds the client of a target. The error is its root cause as text.
     pub(super) fn new(webhook: Arc<Webhook>, life: &str) -> Result<Self, String> {
         let mut builder = Client::builder()
             .redirect(redirect::Policy::none())
@@ -50,14 +50,14 @@ impl Post {
             .timeout(webhook.timeout)
             .user_agent(concat!("trading-exporter/", env!("CARGO_PKG_VERSION")));
         if webhook.reach == Reach::Public {
-            builder = builder.dns_resolver(Arc::new(PublicAlone)).https_only(true);
+            builder = builder.dns_resolver(Arc::new(PublicResolver)).https_only(true);
         }
         let client = builder.build().map_err(|error| root_cause(&error))?;
         Ok(Self { client, webhook, life: life.into() })
     }
 
-    /// Tries once.
-    pub(super) async fn send(&self, message: &Message, now: Timestamp) -> Attempt {
+    /// Sends a message once.
+    pub(super) async fn send(&self, message: &WebhookMessage, now: Timestamp) -> DeliveryAttempt {
         let id = format!("{}_{}", message.id, self.life);
         let timestamp = now.as_nanos() / NANOS_PER_SECOND;
         let signature = sign(&self.webhook.secrets, &id, timestamp, &message.body);
@@ -71,24 +71,24 @@ impl Post {
             .body(message.body.clone());
         match request.send().await {
             Ok(response) => judge(&response, now),
-            // The URL may hold a key: an error must not repeat it.
+            // The URL may contain a secret, so an error must not repeat it.
             Err(error) => {
-                Attempt::Failed { why: root_cause(&error.without_url()), retry_after: None }
+                DeliveryAttempt::Failed { why: root_cause(&error.without_url()), retry_after: None }
             }
         }
     }
 }
 
-fn judge(response: &Response, now: Timestamp) -> Attempt {
+fn judge(response: &Response, now: Timestamp) -> DeliveryAttempt {
     let status = response.status();
     if status.is_success() {
-        return Attempt::Delivered;
+        return DeliveryAttempt::Delivered;
     }
     let asked = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
-    // Of 429 and 503 alone does RFC 9110 say what it means for a request that is sent again.
+    // Only for 429 and 503 is the header defined as the pause before the request is sent again.
     let retry_after = asked.filter(|_| matches!(status.as_u16(), 429 | 503));
     let retry_after = retry_after.and_then(|text| delay(text, now));
-    Attempt::Failed { why: format!("answered {}", status.as_u16()), retry_after }
+    DeliveryAttempt::Failed { why: format!("answered {}", status.as_u16()), retry_after }
 }
 
 /// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date.
@@ -103,15 +103,15 @@ fn delay(text: &str, now: Timestamp) -> Option<Duration> {
     Some(date.saturating_sub(now))
 }
 
-/// Resolves names to addresses that everybody can reach, and to no others.
+/// Resolves names to public addresses only.
 #[derive(Debug)]
-struct PublicAlone;
+struct PublicResolver;
 
 #[derive(Debug, thiserror::Error)]
-#[error("the name has no address that the target may have: say allow_private: true if it is meant")]
+#[error("the name has no public address; set allow_private: true if a private one is intended")]
 struct NoAddress;
 
-impl Resolve for PublicAlone {
+impl Resolve for PublicResolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
@@ -124,7 +124,7 @@ impl Resolve for PublicAlone {
     }
 }
 
-/// The innermost cause; the outer ones only repeat that a request failed.
+/// The innermost cause. The outer errors only say that a request failed.
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_say_when_to_come_again() {
+    fn retry_after_is_seconds_or_a_date() {
         let now = Timestamp::from_nanos(1_795_357_800 * NANOS_PER_SECOND).expect("a time");
         let check = |text: &str, expect: Option<u64>| {
             assert_eq!(delay(text, now), expect.map(Duration::from_secs), "{text}");
@@ -153,7 +153,7 @@ mod tests {
 
     #[tokio::test]
     async fn names_of_private_addresses_are_not_resolved() {
-        let resolved = PublicAlone.resolve("localhost".parse().expect("a name")).await;
+        let resolved = PublicResolver.resolve("localhost".parse().expect("a name")).await;
         let error = resolved.err().expect("refused");
         assert!(error.to_string().contains("allow_private"), "{error}");
     }
