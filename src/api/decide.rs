@@ -57,7 +57,6 @@ pub(super) async fn decide(
 ) -> Result<DecisionOutcome, Problem> {
     let kind = kind(&decision);
     let receipt = app.engine.submit(vec![Entry::Decision(decision)], vec![account.clone()]).await?;
-    let state = receipt.states.first().map(|(_, state)| *state).unwrap_or_default();
     let sequence = receipt.sequence;
     let made = match receipt.verdicts.first() {
         Some(Verdict::Decided { id, epoch }) => Ok((*id, *epoch)),
@@ -73,10 +72,12 @@ pub(super) async fn decide(
     };
     let (token, refused) = (caller.token(), made.err().map(Refusal::code));
     tracing::info!(kind, account = account.as_str(), token, refused, sequence, "decision");
-    match made {
-        Ok((id, epoch)) => Ok(DecisionOutcome { id, epoch, state, sequence }),
-        Err(refusal) => Err(refused_decision(app, &account, refusal)),
-    }
+    let (id, epoch) = made.map_err(|refusal| refused_decision(app, &account, refusal))?;
+    let Some((_, state)) = receipt.states.first() else {
+        impossible!("a receipt has the state of every account that was submitted with it");
+        return Err(Problem::new(ProblemCode::Internal, "the engine gave no state"));
+    };
+    Ok(DecisionOutcome { id, epoch, state: *state, sequence })
 }
 
 /// The problem of a refused decision. That of a release has the current epochs, so that the client

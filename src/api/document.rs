@@ -153,6 +153,7 @@ fn complete(operation: &mut Map<String, Json>, route: &Route) {
         }
     }
     let Some(responses) = operation.get_mut("responses").and_then(Json::as_object_mut) else {
+        impossible!("every operation describes an answer");
         return;
     };
     for status in refusals(route, body.is_some()) {

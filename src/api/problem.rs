@@ -141,7 +141,7 @@ codes! {
     /// The body did not arrive in time
     BodyTimeout = "body_timeout", REQUEST_TIMEOUT, RetryAdvice::After(0);
 
-    /// The same id was received before with different content
+    /// An id was received before with different content
     Conflict = "conflict", CONFLICT;
     /// The epoch is not the current one
     StaleEpoch = "stale_epoch", CONFLICT;

@@ -18,9 +18,10 @@
 //! events that are not compressed, is nearly all of the traffic, and layers are too expensive for
 //! it: each route is a boxed service that is cloned for every request, and a request id in an
 //! extension or a body in a box is an allocation. [`ingest`] therefore calls the same steps as
-//! functions. It skips step 1, as nothing on its way prints headers, and step 8, which it does not
-//! need. Steps 5 to 7 are the same code on both ways, and a test sends the same requests both ways
-//! and compares the answers.
+//! functions. It skips step 1, since nothing on its way prints headers, and step 8, since its bodies
+//! and answers are plain and small. The parts of the steps are shared: [`layers`] has id, span, log
+//! line and headers, [`drain`] the drain, [`panicked`] the answer to a panic, [`admit`] the
+//! admission. A test sends the same requests both ways and compares the answers.
 //!
 //! Time limits are not layers: the limit on a body can be reloaded and covers the body as a whole
 //! (see `body`), and a client that waits for a permit or follows a stream has chosen its time.
@@ -205,9 +206,10 @@ fn admit(app: &AppState, access: Access, request: Request) -> Result<(Caller, Re
 
 /// Serves plain ingest: the steps of [`router`] in the same order, as functions.
 ///
-/// Hot path. This is no `async fn`, nor are the functions that it calls with the request: an
-/// `async fn` holds its arguments and the future that it waits for twice, and the whole is copied
-/// for every request.
+/// Hot path. It is not an `async fn`, and neither are the readers of bodies: the future of an
+/// `async fn` holds an argument twice once it is moved into the body, and the future that it awaits
+/// as well. The futures of a request are nested, so each such step would double what is copied for
+/// every request.
 fn ingest(app: AppState, request: Request) -> impl Future<Output = Response> {
     let id = layers::request_id(&app, request.headers());
     let span = layers::span(Some(&id), request.method(), EVENTS_PATH);

@@ -125,19 +125,19 @@ impl<T> GuardedIo<T> {
     /// Sets the deadline when the phase has changed, and fails when the deadline has passed.
     fn poll_reading(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let phase = self.phase.get();
-        if self.set_for != Some(phase) {
-            self.set_for = Some(phase);
-            let timeout = match phase {
-                READING_HEAD => self.header_timeout,
-                IDLE => self.idle_timeout,
-                _ => return Poll::Pending,
-            };
+        let has_changed = self.set_for.replace(phase) != Some(phase);
+        let timeout = match phase {
+            READING_HEAD => self.header_timeout,
+            IDLE => self.idle_timeout,
+            _ => return Poll::Pending,
+        };
+        if has_changed {
             self.set_reading(timeout);
         }
-        if phase == SERVING {
+        let Some(deadline) = &mut self.reading else {
+            impossible!("entering the phase has set its deadline");
             return Poll::Pending;
-        }
-        let Some(deadline) = &mut self.reading else { return Poll::Pending };
+        };
         ready!(deadline.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }

@@ -362,7 +362,7 @@ mod tests {
         let server = start(short).await;
         let mut stream = connect(&server).await;
         send(&mut stream, &get("/large")).await;
-        // The head is here, so the answer is under way; the rest fills the buffers of the kernel.
+        // The head has arrived, so the answer is being sent; the rest fills the buffers of the kernel.
         stream.readable().await.unwrap();
         server.stop.cancel();
         assert_eq!(server.served.await.unwrap(), Drained::Complete);
