@@ -113,10 +113,9 @@ const CONFINED: &[Confined] = &[
     Confined { path: &["std", "thread"], to: &["app"] },
 ];
 
-/// Crates that the domain may name beside `std`; `proptest` only in its tests, for it is a
-/// dependency of tests alone. `serde` only says what the parts of a state are, so that the whole of
-/// it can be stored: which format that is stands in `engine`, and what the wire looks like in
-/// `wire`.
+/// Crates that the domain may use besides `std`. `proptest` is only for its tests, because it is a
+/// dev-dependency. `serde` describes the parts of the state, so that it can be stored; the stored format
+/// is in `engine`, and the wire format in `wire`.
 const DOMAIN_CRATES: &[&str] =
     &["enum_map", "proptest", "rust_decimal", "serde", "siphasher", "thiserror"];
 

@@ -113,7 +113,7 @@ impl ServeArguments {
 #[derive(Debug, Args)]
 #[command(mut_arg("level", |level| level.default_value("error")))]
 pub(super) struct DemoArguments {
-    /// Stop after this time, such as 30s, and fail if the story is not complete by then
+    /// Stop after this time, such as 30s, and fail if the demo is not complete by then
     #[arg(long = "for", value_name = "DURATION", value_parser = demo_duration)]
     pub(super) duration: Option<Duration>,
     /// Address and port to listen on; port 0 picks a free port
@@ -123,11 +123,11 @@ pub(super) struct DemoArguments {
     pub(super) log: LogArguments,
 }
 
-/// A duration in which the story of the demo can complete.
+/// A duration in which the demo can complete.
 fn demo_duration(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text).ok_or("write it like 30s, 5m or 1m30s")?;
     if duration < demo::SHORTEST {
-        return Err(format!("the story takes at least {} seconds", demo::SHORTEST.as_secs()));
+        return Err(format!("the demo takes at least {} seconds", demo::SHORTEST.as_secs()));
     }
     Ok(duration)
 }

@@ -1,7 +1,7 @@
 //! `demo`: runs an exporter in this process, and plays the demo against it over HTTP.
 //!
-//! Input: an optional duration. Output: the story on stdout; an error if it is not complete after that
-//! duration. Deliberately absent: the story itself (see `crate::demo`).
+//! Input: an optional duration. Output: the events of the demo on stdout; an error if it is not complete
+//! after that duration. Deliberately absent: the scenario itself (see `crate::demo`).
 
 use std::future::pending;
 use std::io::{self, IsTerminal, Write};

@@ -158,7 +158,7 @@ fn fill(mut file: &File, size_bytes: u64) -> io::Result<()> {
     let mut left = usize::try_from(size_bytes).map_err(io::Error::other)?;
     let mut unsynced = 0;
     while left > 0 {
-        let part = zeros.get(..left.min(zeros.len())).unwrap_or_default();
+        let (part, _) = zeros.split_at(left.min(zeros.len()));
         file.write_all(part)?;
         left -= part.len();
         unsynced += part.len();

@@ -177,7 +177,8 @@ impl LocalLog {
 
     /// Quarantines a torn tail, if there is one. On a full disk, removing the spare makes room for it.
     fn quarantine_torn_tail(&mut self, until: Option<u64>) -> Result<Option<TornTail>, LogError> {
-        let (Some(until), Some(segment)) = (until, self.segments.last()) else { return Ok(None) };
+        let Some(until) = until else { return Ok(None) };
+        let segment = &self.active();
         let span = ByteSpan { from: self.end, until };
         match quarantine::quarantine_torn_tail(&*self.storage, segment, span) {
             Err(LogError::Full) if self.preallocated.ready(PreallocatedKind::Spare).is_some() => {

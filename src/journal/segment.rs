@@ -109,7 +109,8 @@ pub(super) fn segments_from(segments: &[Segment], from: u64) -> Result<&[Segment
         return Err(LogError::Gone { first });
     }
     let wanted = segments.partition_point(|s| s.name.first_sequence <= from).saturating_sub(1);
-    Ok(segments.get(wanted..).unwrap_or_default())
+    let (_, wanted) = segments.split_at(wanted);
+    Ok(wanted)
 }
 
 /// A buffered view of a file.
@@ -279,7 +280,10 @@ pub(super) fn digest_at(storage: &dyn Storage, sequence: u64) -> Result<Option<D
     {
         if (header.first_sequence..header.next_sequence()).contains(&sequence) {
             let crc = window.bytes(offset + crc_offset(&header), CRC_BYTES as u64);
-            let crc = crc.map_err(failed(doing))?.first_chunk().copied().unwrap_or_default();
+            let Some(crc) = crc.map_err(failed(doing))?.first_chunk().copied() else {
+                impossible!("a window returns as many bytes as requested");
+                return Ok(None);
+            };
             let sector = window.bytes(offset, SECTOR_BYTES).map_err(failed(doing))?;
             return Ok(digest_of_header(sector, crc));
         }
@@ -298,7 +302,10 @@ pub(super) fn replay(
     visit: &mut dyn FnMut(&Batch) -> Result<(), LogError>,
 ) -> Result<(), LogError> {
     let segments = segments_from(segments, from)?;
-    let Some(mut link) = segments.first().map(ChainLink::before) else { return Ok(()) };
+    let Some(mut link) = segments.first().map(ChainLink::before) else {
+        impossible!("a log that is open has a segment");
+        return Ok(());
+    };
     if from > last_sequence {
         return Ok(());
     }

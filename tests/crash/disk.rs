@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::Rounds;
 use crate::exporter::{Ended, Exporter};
-use crate::load::{Home, Load, Orders, Plan, Told, figure, orders};
+use crate::load::{ClientReport, Home, Load, Orders, Plan, figure, orders};
 use crate::mount::Mounted;
 
 /// A sync fails: nothing is acknowledged after it, the sync is not retried, the process exits with an
@@ -18,7 +18,7 @@ pub(crate) fn failed_sync(rounds: &Rounds) -> String {
         let home =
             Home::in_directory(directory.path(), directory.path(), "  segment_bytes: 64KiB\n");
         let trace = directory.path().join("strace");
-        let (told, ended) = match start_with_failing_sync(&home, &trace, n) {
+        let (report, ended) = match start_with_failing_sync(&home, &trace, n) {
             Ok(exporter) => {
                 let plan = Plan {
                     name: "f".into(),
@@ -26,17 +26,17 @@ pub(crate) fn failed_sync(rounds: &Rounds) -> String {
                     orders_per_request: 2,
                     requests_max: 2_000,
                 };
-                let told = Load::start(exporter.address, &plan).ended();
+                let report = Load::start(exporter.address, &plan).ended();
                 while_serving += 1;
-                (told, exporter.ended())
+                (report, exporter.ended())
             }
-            Err(ended) => (Told::default(), ended),
+            Err(ended) => (ClientReport::default(), ended),
         };
         assert_eq!(ended.status.code(), Some(1), "sync {n}: {}", ended.said);
         check_never_tried_again(&fs::read_to_string(trace).unwrap(), n);
-        let lost = home.check(&Exporter::start(&home.config), &told);
+        let lost = home.check(&Exporter::start(&home.config), &report);
         assert!(lost.is_empty(), "sync {n}: lost {lost:?}");
-        acknowledged += told.acknowledged.len();
+        acknowledged += report.acknowledged.len();
     }
     assert!(acknowledged > 0 && while_serving > 0);
     format!(
@@ -134,12 +134,12 @@ pub(crate) fn full(rounds: &Rounds) -> String {
         let mut exporter = Exporter::start(&home.config);
         let plan =
             Plan { name: "e".into(), clients: 2, orders_per_request: 100, requests_max: 100 };
-        let mut told = Load::start(exporter.address, &plan).ended();
-        assert!(told.refused.get(&503).is_some_and(|n| *n > 10), "{:?}", told.refused);
+        let mut report = Load::start(exporter.address, &plan).ended();
+        assert!(report.refused.get(&503).is_some_and(|n| *n > 10), "{:?}", report.refused);
         let post = |exporter: &Exporter, path: &str, body: &str| {
             exporter.client().send("POST", path, body).unwrap()
         };
-        fill_up(&exporter, &mut told);
+        fill_up(&exporter, &mut report);
         let event = orders(&Orders::from([format!("late-{round}")]));
         for restarted in [false, true] {
             let refused = post(&exporter, "/api/v1/events", &event);
@@ -162,15 +162,15 @@ pub(crate) fn full(rounds: &Rounds) -> String {
             let metrics = get("/metrics");
             assert!(figure(&metrics, r#"trading_state{account="b"}"#) > 1.0, "{metrics}");
         }
-        let lost = home.check(&exporter, &told);
+        let lost = home.check(&exporter, &report);
         assert!(lost.is_empty(), "lost {lost:?}");
 
         disk.resize(8 * 1024);
         wait_until_accepted(&exporter, &event);
-        told.acknowledged.insert(format!("late-{round}"));
-        let lost = home.check(&exporter, &told);
+        report.acknowledged.insert(format!("late-{round}"));
+        let lost = home.check(&exporter, &report);
         assert!(lost.is_empty(), "lost {lost:?}");
-        accepted += told.acknowledged.len();
+        accepted += report.acknowledged.len();
     }
     format!(
         "full disk: {accepted} orders acknowledged, events refused, {halts} halts set and kept over \
@@ -179,16 +179,16 @@ pub(crate) fn full(rounds: &Rounds) -> String {
 }
 
 /// Posts small requests until the disk is full.
-fn fill_up(exporter: &Exporter, told: &mut Told) {
+fn fill_up(exporter: &Exporter, report: &mut ClientReport) {
     for n in 0.. {
         let order = Orders::from([format!("small-{n}")]);
         let answer = exporter.client().send("POST", "/api/v1/events", &orders(&order)).unwrap();
         if answer.status == 503 {
-            told.unsure.extend(order);
+            report.unsure.extend(order);
             return;
         }
         assert!(answer.status == 200 && n < 10_000, "{answer:?}");
-        told.acknowledged.extend(order);
+        report.acknowledged.extend(order);
     }
 }
 
@@ -214,14 +214,14 @@ pub(crate) fn slow(rounds: &Rounds) -> String {
     let burst = |name: &str| {
         let plan =
             Plan { name: name.into(), clients: 64, orders_per_request: 10, requests_max: requests };
-        let told = Load::start(exporter.address, &plan).ended();
-        assert!(told.refused.is_empty(), "{:?}", told.refused);
-        (told, resident_kib(exporter.pid()))
+        let report = Load::start(exporter.address, &plan).ended();
+        assert!(report.refused.is_empty(), "{:?}", report.refused);
+        (report, resident_kib(exporter.pid()))
     };
-    let (mut told, after_first) = burst("one");
+    let (mut report, after_first) = burst("one");
     let (second, after_second) = burst("two");
-    told.add(second);
-    let orders = told.acknowledged.len();
+    report.add(second);
+    let orders = report.acknowledged.len();
     // The memory of the orders in the state, and some slack for the allocator.
     let allowed = after_first + 8 * 1024 + u64::try_from(orders).unwrap() * 2;
     assert!(after_second <= allowed, "from {after_first} to {after_second} KiB");
@@ -229,7 +229,7 @@ pub(crate) fn slow(rounds: &Rounds) -> String {
     let requests = 2 * 64 * requests;
     assert!(syncs * 10 < requests, "{syncs} syncs for {requests} requests");
     exporter.kill();
-    let lost = home.check(&Exporter::start(&home.config), &told);
+    let lost = home.check(&Exporter::start(&home.config), &report);
     assert!(lost.is_empty(), "lost {lost:?}");
     format!(
         "200 ms a sync: {requests} requests in {syncs} syncs, memory {after_first} KiB after the first \

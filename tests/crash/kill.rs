@@ -2,7 +2,7 @@
 
 use crate::Rounds;
 use crate::exporter::Exporter;
-use crate::load::{Home, Load, Plan, Random, Told};
+use crate::load::{ClientReport, Home, Load, Plan, Random};
 
 const STORAGE: &str = "  segment_bytes: 256KiB\n";
 
@@ -10,11 +10,11 @@ const STORAGE: &str = "  segment_bytes: 256KiB\n";
 pub(crate) fn at_random_moments(rounds: &Rounds) -> String {
     let directory = tempfile::tempdir().unwrap();
     let home = Home::in_directory(directory.path(), directory.path(), STORAGE);
-    let (mut random, mut told) = (Random(1), Told::default());
+    let (mut random, mut report) = (Random(1), ClientReport::default());
     let rounds = rounds.of(30);
     for round in 0..rounds {
         let exporter = Exporter::start(&home.config);
-        let lost = home.check(&exporter, &told);
+        let lost = home.check(&exporter, &report);
         assert!(lost.is_empty(), "round {round}: lost {lost:?}");
         let plan = Plan {
             name: format!("r{round}"),
@@ -25,14 +25,14 @@ pub(crate) fn at_random_moments(rounds: &Rounds) -> String {
         let load = Load::start(exporter.address, &plan);
         load.wait_for(1 + random.below(120));
         exporter.kill();
-        told.add(load.ended());
+        report.add(load.ended());
     }
-    let lost = home.check(&Exporter::start(&home.config), &told);
+    let lost = home.check(&Exporter::start(&home.config), &report);
     assert!(lost.is_empty(), "lost {lost:?}");
     format!(
         "kill -9 under load: {rounds} rounds, {} orders acknowledged, {} on their way; lost: nothing",
-        told.acknowledged.len(),
-        told.unsure.len()
+        report.acknowledged.len(),
+        report.unsure.len()
     )
 }
 

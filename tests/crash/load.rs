@@ -63,9 +63,9 @@ impl Client {
 /// Orders by their ids.
 pub(crate) type Orders = BTreeSet<String>;
 
-/// What one client did until its connection ended.
+/// The requests of one client until its connection ended.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct ClientReport {
     pub(crate) acknowledged: Orders,
     /// Sent, and not answered with 200.
     pub(crate) unsure: Orders,
@@ -73,7 +73,7 @@ pub(crate) struct Told {
     pub(crate) refused: BTreeMap<u16, u64>,
 }
 
-impl Told {
+impl ClientReport {
     pub(crate) fn add(&mut self, other: Self) {
         self.acknowledged.extend(other.acknowledged);
         self.unsure.extend(other.unsure);
@@ -96,17 +96,17 @@ pub(crate) struct Plan {
 
 /// Clients that post until their connections end.
 pub(crate) struct Load {
-    clients: Vec<JoinHandle<Told>>,
+    clients: Vec<JoinHandle<ClientReport>>,
     acknowledgements: Receiver<()>,
 }
 
 impl Load {
     /// Starts the clients.
     pub(crate) fn start(address: SocketAddr, plan: &Plan) -> Self {
-        let (told, acknowledgements) = channel();
+        let (acknowledged, acknowledgements) = channel();
         let client = |number: usize| {
-            let (plan, told) = (plan.clone(), told.clone());
-            std::thread::spawn(move || post(address, &plan, number, &told))
+            let (plan, acknowledged) = (plan.clone(), acknowledged.clone());
+            std::thread::spawn(move || post(address, &plan, number, &acknowledged))
         };
         Self { clients: (0..plan.clients).map(client).collect(), acknowledgements }
     }
@@ -121,8 +121,8 @@ impl Load {
     }
 
     /// Waits for the end of the clients.
-    pub(crate) fn ended(self) -> Told {
-        let mut all = Told::default();
+    pub(crate) fn ended(self) -> ClientReport {
+        let mut all = ClientReport::default();
         for client in self.clients {
             all.add(client.join().unwrap());
         }
@@ -130,8 +130,13 @@ impl Load {
     }
 }
 
-fn post(address: SocketAddr, plan: &Plan, number: usize, told: &Sender<()>) -> Told {
-    let mut result = Told::default();
+fn post(
+    address: SocketAddr,
+    plan: &Plan,
+    number: usize,
+    acknowledged: &Sender<()>,
+) -> ClientReport {
+    let mut result = ClientReport::default();
     let Some(mut client) = Client::connect(address) else { return result };
     for request in 0..plan.requests_max {
         let ids: Orders = (0..plan.orders_per_request)
@@ -144,7 +149,7 @@ fn post(address: SocketAddr, plan: &Plan, number: usize, told: &Sender<()>) -> T
         if answer.status == 200 {
             result.acknowledged.extend(ids);
             // The receiver may have stopped waiting.
-            told.send(()).ok();
+            acknowledged.send(()).ok();
         } else {
             *result.refused.entry(answer.status).or_default() += 1;
             result.unsure.extend(ids);
@@ -199,22 +204,22 @@ impl Home {
 
     /// Compares the orders of a restarted exporter with the orders that clients recorded. Returns the lost
     /// orders.
-    pub(crate) fn check(&self, exporter: &Exporter, told: &Told) -> Orders {
+    pub(crate) fn check(&self, exporter: &Exporter, report: &ClientReport) -> Orders {
         let recorded = self.recorded();
         let twice: Vec<&String> =
             recorded.iter().filter(|(_, n)| **n != 1).map(|(id, _)| id).collect();
         assert!(twice.is_empty(), "more than once: {twice:?}");
         let foreign = recorded
             .keys()
-            .find(|id| !told.acknowledged.contains(*id) && !told.unsure.contains(*id));
-        assert_eq!(foreign, None, "nobody sent it");
+            .find(|id| !report.acknowledged.contains(*id) && !report.unsure.contains(*id));
+        assert_eq!(foreign, None, "no client sent it");
         let metrics = exporter.client().send("GET", "/metrics", "").expect("metrics").body;
         assert_eq!(
             figure(&metrics, r#"trading_orders_submitted_total{account="a",symbol="X"}"#),
             recorded.len() as f64,
             "the state is the fold of the journal"
         );
-        let lost = told.acknowledged.iter().filter(|id| !recorded.contains_key(*id));
+        let lost = report.acknowledged.iter().filter(|id| !recorded.contains_key(*id));
         lost.cloned().collect()
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Rounds;
 use crate::exporter::{Ended, Exporter};
-use crate::load::{Home, Load, Orders, Plan, Told, orders};
+use crate::load::{ClientReport, Home, Load, Orders, Plan, orders};
 
 /// The largest n.
 const CALLS: u64 = 60;
@@ -77,31 +77,31 @@ impl Matrix<'_> {
         let output = directory.path().join("strace").display().to_string();
         let strace = ["-o", &output, "-e", &trace, "-e", &inject];
         let mut before_it_listened = 0;
-        let told = match Exporter::try_start(&home.config, &strace) {
+        let report = match Exporter::try_start(&home.config, &strace) {
             Ok(exporter) => {
                 let orders_per_request = self.orders_per_request;
                 let plan =
                     Plan { name: "m".into(), clients: 2, orders_per_request, requests_max: 2_000 };
-                let told = Load::start(exporter.address, &plan).ended();
+                let report = Load::start(exporter.address, &plan).ended();
                 check_killed(&exporter.ended(), call, n);
-                told
+                report
             }
             Err(ended) => {
                 check_killed(&ended, call, n);
                 before_it_listened = 1;
-                Told::default()
+                ClientReport::default()
             }
         };
         let exporter = Exporter::start(&home.config);
-        let lost = home.check(&exporter, &told);
+        let lost = home.check(&exporter, &report);
         assert!(lost.is_empty(), "{call} {n}: lost {lost:?}");
         // A restart continues where the process was killed.
         let more = Orders::from(["after".to_owned()]);
         let answer = exporter.client().send("POST", "/api/v1/events", &orders(&more)).unwrap();
         assert_eq!(answer.status, 200, "{call} {n}: {answer:?}");
         let mut outcome = outcome.lock().unwrap();
-        outcome.acknowledged += told.acknowledged.len();
-        outcome.unsure += told.unsure.len();
+        outcome.acknowledged += report.acknowledged.len();
+        outcome.unsure += report.unsure.len();
         outcome.before_it_listened += before_it_listened;
     }
 }

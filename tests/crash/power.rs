@@ -7,17 +7,17 @@
 
 use crate::Rounds;
 use crate::exporter::Exporter;
-use crate::load::{Home, Load, Orders, Plan, Random, Told};
+use crate::load::{ClientReport, Home, Load, Orders, Plan, Random};
 use crate::mount::{Mounted, copy_image, make_image};
 
 pub(crate) fn cut(rounds: &Rounds) -> String {
     let rounds = rounds.of(5);
     let (mut acknowledged, mut unsure) = (0, 0);
     for round in 0..rounds {
-        let (told, lost) = cut_once(round, "  segment_bytes: 256KiB\n");
+        let (report, lost) = cut_once(round, "  segment_bytes: 256KiB\n");
         assert!(lost.is_empty(), "round {round}: lost {lost:?}");
-        acknowledged += told.acknowledged.len();
-        unsure += told.unsure.len();
+        acknowledged += report.acknowledged.len();
+        unsure += report.unsure.len();
     }
     assert!(acknowledged > 0);
     format!(
@@ -32,9 +32,9 @@ pub(crate) fn control_without_sync(rounds: &Rounds) -> String {
     let (mut acknowledged, mut gone) = (0, 0);
     let storage = "  segment_bytes: 4MiB\n  sync: interval\n  sync_interval: 1m\n";
     for round in 0..rounds {
-        let (told, lost) = cut_once(round, storage);
+        let (report, lost) = cut_once(round, storage);
         assert!(!lost.is_empty(), "round {round}: nothing was lost without a sync");
-        acknowledged += told.acknowledged.len();
+        acknowledged += report.acknowledged.len();
         gone += lost.len();
     }
     format!(
@@ -44,7 +44,7 @@ pub(crate) fn control_without_sync(rounds: &Rounds) -> String {
 }
 
 /// One power cut. Returns the recorded orders, and those of them that were lost.
-fn cut_once(round: u64, storage: &str) -> (Told, Orders) {
+fn cut_once(round: u64, storage: &str) -> (ClientReport, Orders) {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     make_image(&path("disk"), 48);
@@ -58,13 +58,13 @@ fn cut_once(round: u64, storage: &str) -> (Told, Orders) {
     exporter.signal("STOP");
     copy_image(&path("disk"), &path("copy"));
     exporter.kill();
-    let told = load.ended();
+    let report = load.ended();
     drop(disk);
 
     let disk = Mounted::image(&path("copy"), &path("mounted-copy"));
     let home = Home::in_directory(directory.path(), &disk.path, storage);
     let exporter = Exporter::start(&home.config);
-    let lost = home.check(&exporter, &told);
+    let lost = home.check(&exporter, &report);
     drop(exporter);
-    (told, lost)
+    (report, lost)
 }

@@ -28,7 +28,7 @@ fn symbols_beyond_the_bound_are_reported_as_not_monitored() {
         let permit = fold.monitor.permit("default");
         let expect = if n < 3 { TradingState::Active } else { TradingState::Reducing };
         assert_eq!(permit.state, expect, "{n}");
-        assert_eq!(permit.causes.len(), usize::from(n >= 3), "one cause stands for all of them");
+        assert_eq!(permit.causes.len(), usize::from(n >= 3), "one cause for all of them");
     }
     assert_eq!(fold.monitor.permit("default").causes[0].kind, CauseKind::NotMonitored);
     assert_eq!(fold.monitor.permit("other").state, TradingState::Active);
@@ -341,7 +341,7 @@ fn changes_dated_in_the_future_do_not_stop_comparison() {
     }
     fold.lines(&flood);
     let dropped = fold.monitor.account("default").expect("the account").books.flows_dropped();
-    assert!(dropped > 0, "the bound bites, and is told");
+    assert!(dropped > 0, "the bound is reached and reported");
     fold.wait(30);
     books(&mut fold, 1_000);
     assert_eq!(fold.monitor.permit("default").state, TradingState::Halted);

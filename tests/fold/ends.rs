@@ -74,7 +74,7 @@ fn after_a_last_fill_no_quantity_is_left_either() {
 
     let bust = r#"{"type":"fill_busted","order_id":"1","fill_id":"a","time":1795357802}"#;
     fold.lines(bust);
-    assert_eq!(outcome(&fold), None, "it does not stand any more");
+    assert_eq!(outcome(&fold), None, "the last fill was reversed");
     assert_eq!(account(&fold).execution.open_orders_total(), 1);
 }
 
@@ -83,7 +83,7 @@ fn a_later_quantity_reopens_an_order_ended_by_a_last_fill() {
     let mut fold = Fold::new(Settings::default());
     fold.lines(&(submit(r#""quantity":100"#) + &fill("a", "60", "")));
     fold.lines(&fill("a", "60", LAST));
-    assert_eq!(outcome(&fold), Some(Outcome::Filled), "told by a second report");
+    assert_eq!(outcome(&fold), Some(Outcome::Filled), "by a second report");
     fold.lines(r#"{"type":"order_replaced","order_id":"1","quantity":200,"time":1795357802}"#);
     assert_eq!(outcome(&fold), None);
     fold.lines(&fill("b", "140", ""));

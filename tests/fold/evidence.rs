@@ -180,10 +180,10 @@ fn evidence_missed_while_the_exporter_was_down_halts_nobody() {
     fold.lines(&both);
     fold.skip(3_600);
     fold.wait(180);
-    assert_eq!(names(&fold), ["book_stale"], "it is told at once");
+    assert_eq!(names(&fold), ["book_stale"], "it is reported immediately");
     assert_eq!(state(&fold), TradingState::Active);
     fold.wait(2);
-    assert_eq!(state(&fold), TradingState::Halted, "nobody renewed it in time");
+    assert_eq!(state(&fold), TradingState::Halted, "it was not renewed in time");
 }
 
 #[test]

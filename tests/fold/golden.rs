@@ -39,7 +39,7 @@ fn write() {
 fn golden_snapshots_still_show_the_same_state() {
     let Ok(expected) = fs::read_to_string(directory().join("metrics.txt")) else {
         write();
-        panic!("the golden snapshot was written anew: commit it");
+        panic!("a new golden snapshot was written: commit it");
     };
     let beginning = states().newest(&|_| true).expect("the directory");
     assert!(beginning.unreadable.is_empty(), "{:?}", beginning.unreadable);

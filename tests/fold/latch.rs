@@ -170,7 +170,7 @@ fn a_halt_of_an_unknown_account_is_an_anomaly_while_in_force() {
     assert_eq!(fold.monitor.permit("Paper").state, HALTED);
     assert_eq!(fold.monitor.permit("*").state, TradingState::Active);
     fold.wait(3_600);
-    assert!(critical(&fold, "Paper"), "as long as the halt stands");
+    assert!(critical(&fold, "Paper"), "while the halt is in force");
     quote(&mut fold, "Paper");
     fold.wait(1);
     fold.wait(600);

@@ -96,8 +96,8 @@ fn of_two_reports_of_the_same_fact_the_first_counts() {
 fn the_currency_of_a_fee_may_be_reported_later() {
     let mut fold = fold("SPY");
     fold.lines(&fill("order_filled", "10", "600", &format!(r#"{AT},"fee":2"#)));
-    let told = format!(r#"{AT},"fee":2,"fee_currency":"EUR""#);
-    assert_eq!(fold.lines(&fill("order_filled", "10", "600", &told)), [Verdict::Accepted]);
+    let with_fee = format!(r#"{AT},"fee":2,"fee_currency":"EUR""#);
+    assert_eq!(fold.lines(&fill("order_filled", "10", "600", &with_fee)), [Verdict::Accepted]);
     assert_eq!(money(&fold, "USD"), ["6000", "0", "2", "2"]);
     assert_eq!(money(&fold, "EUR"), ["0", "0", "2", "0"]);
 }
@@ -169,7 +169,7 @@ fn a_fee_in_the_base_coin_reduces_a_purchase() {
     fold.lines(&fill("order_filled", "0.5", "60000", AT));
     assert_eq!(ledger(&fold), "0.5");
     fold.lines(&fill("order_filled", "0.5", "60000", &coin("0.00125")));
-    assert_eq!(ledger(&fold), "0.49875", "the fee came late");
+    assert_eq!(ledger(&fold), "0.49875", "the fee was late");
     fold.lines(&fill("fill_corrected", "0.5", "60000", &coin("0.001")));
     assert_eq!(ledger(&fold), "0.499", "the fee was corrected");
     fold.lines(&fill("fill_corrected", "0.4", "60000", r#","time":1795357802"#));

@@ -18,7 +18,7 @@ use crate::naive::any_step;
 use crate::session::recorded;
 use crate::snapshots::{CODEC, Happening, aside, settings};
 
-/// What a snapshot shows of a state, and what a new projection does.
+/// Checks that a snapshot shows the same as a new projection of the state.
 fn check(snapshot: &mut ScrapeSnapshot, monitor: &Monitor) {
     snapshot.take(monitor, |_| true);
     while snapshot.work_out() {}
@@ -37,14 +37,14 @@ fn check(snapshot: &mut ScrapeSnapshot, monitor: &Monitor) {
     assert_eq!(shown.len(), expect.len());
 }
 
-/// Takes so many steps.
+/// Takes a number of steps.
 fn catch_up(snapshot: &mut ScrapeSnapshot, monitor: &Monitor, steps: usize) {
     for _ in 0..steps {
         snapshot.catch_up(monitor, |_| true);
     }
 }
 
-/// An event of an account and a symbol, of which there are several.
+/// An event of one of several accounts and symbols.
 fn event_at(n: usize) -> Happening {
     let (account, symbol) = (["paper", "live", "a\"b"][n % 3], n / 3 % 90);
     let line = match n % 4 {
@@ -65,7 +65,7 @@ fn event_at(n: usize) -> Happening {
     Happening::Entry(Box::new(Entry::Event(decode(&line).remove(0))))
 }
 
-/// Decisions and settings that touch everything at once.
+/// Decisions and settings that affect everything.
 fn upheaval(n: usize) -> Happening {
     let entry = match n % 3 {
         0 => Entry::Decision(Decision::Retire {
@@ -138,7 +138,7 @@ fn the_recorded_session_is_shown_at_many_moments() {
     check(&mut snapshot, &fold.monitor);
 }
 
-/// So many symbols that a snapshot needs steps.
+/// A state with so many symbols that a snapshot needs several steps.
 fn many_symbols(symbols: usize) -> Fold {
     let mut fold = Fold::new(Settings::default());
     let mut lines = String::new();
@@ -150,12 +150,12 @@ fn many_symbols(symbols: usize) -> Fold {
         .expect("text");
     }
     fold.lines(&lines);
-    // The first tick judges all of them by the settings.
+    // The first tick evaluates all symbols.
     fold.wait(1);
     fold
 }
 
-/// Goes through all accounts once. What each step copied.
+/// Passes through all accounts once. Returns the number of rows copied by each step.
 fn pass(snapshot: &mut ScrapeSnapshot, fold: &Fold) -> Vec<usize> {
     let mut copies = Vec::new();
     loop {
@@ -174,7 +174,7 @@ fn a_step_copies_few_rows_and_only_those_that_changed() {
     let first = pass(&mut snapshot, &fold);
     assert!(first.len() > 30 && first.iter().all(|copied| *copied <= 32), "{first:?}");
     assert_eq!(pass(&mut snapshot, &fold), [0]);
-    // A row, and what there is of the account beside rows.
+    // One row, and the fields of the account itself.
     fold.lines(
         r#"{"type":"order_accepted","account":"paper","order_id":"7","symbol":"S7","side":"buy"}"#,
     );
@@ -195,7 +195,7 @@ fn accounts_that_did_not_change_are_not_copied_again() {
     fold.wait(1);
     let mut snapshot = ScrapeSnapshot::default();
     pass(&mut snapshot, &fold);
-    // Those at which a step had to stop.
+    // The accounts at which a step stopped.
     pass(&mut snapshot, &fold);
     assert_eq!(pass(&mut snapshot, &fold), [0]);
     fold.lines(&order(42, 1));

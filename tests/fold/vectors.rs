@@ -179,12 +179,12 @@ fn quantities_follow_from_facts() {
     let sixty = fill("1", "60", "10");
     let at_2 = |quantity: &str| replace(quantity, "1795357802");
     check("a replace lowers Q", &[&fill("1", "50", "10"), &at_2("50")], "50", "50");
-    check("Q is raised to what was filled by then", &[&sixty, &at_2("50")], "60", "60");
+    check("Q rises to the filled quantity", &[&sixty, &at_2("50")], "60", "60");
     check("later fills overfill", &[&replace("50", "1795357800.5"), &sixty], "50", "60");
     check("of replaces at one instant the larger", &[&at_2("80"), &at_2("70")], "80", "0");
     let thirty = fill("1", "30", "10");
-    check("a fill without quantity takes what is left", &[&thirty, REST], "100", "100");
-    check("and gives back what an explicit one takes", &[REST, line, &thirty], "100", "100");
+    check("a fill without quantity fills what is left", &[&thirty, REST], "100", "100");
+    check("and yields to an explicit fill", &[REST, line, &thirty], "100", "100");
     check_order("no submission", &thirty, (None, None, "30"));
 }
 

@@ -25,8 +25,8 @@ const UNUSED: &[(&str, &str)] = &[
     ("trading_exporter_build_info", "Read by people who ask which version runs."),
     ("trading_exporter_sequence", "The position of the state, to compare two replicas by hand."),
     ("trading_exporter_records_total", "The same as a counter, to see the rate of records."),
-    ("trading_exporter_*", "No threshold says what is wrong: for people who look for a cause."),
-    ("trading_*_total", "Counts what happened: for rates that people ask for."),
+    ("trading_exporter_*", "Has no threshold: for finding a cause."),
+    ("trading_*_total", "A counter of events, for rates in ad-hoc queries."),
     ("trading_account_window_*", "How much the account's figures rest on."),
     ("trading_window_*", "How much a symbol's figures rest on."),
     (
@@ -37,7 +37,7 @@ const UNUSED: &[(&str, &str)] = &[
     ("trading_*_timestamp_seconds", "Ages that no threshold judges."),
     ("trading_orders_open", "Has no good or bad value."),
     ("trading_position_pending_quantity", "What is in flight is not drift."),
-    ("trading_position_book_lag_seconds", "Has no bad value; it is what to set lag_max to."),
+    ("trading_position_book_lag_seconds", "Has no bad value; use it to choose lag_max."),
     ("trading_position_flows_dropped_total", "The books are judged again by the next lists."),
     ("trading_slippage_*", "Beside the mean that is judged: weighted, and quantiles."),
     ("trading_*_fill_ratio", "Beside the fill ratio that is judged."),
@@ -167,7 +167,7 @@ fn the_shipped_files_equal_the_output_of_the_generator() {
     names.sort();
     assert!(
         outdated.is_empty(),
-        "out of date, written anew: read the difference, commit: {outdated:?}"
+        "was out of date and has been rewritten: read the difference and commit: {outdated:?}"
     );
     assert_eq!(files("alerts", ".rules.yml"), names, "files that nothing generates");
 }
@@ -256,7 +256,7 @@ fn an_unused_metric_has_a_reason() {
     let is_used = |family: &str| {
         ["", "_bucket", "_sum", "_count"].iter().any(|s| used.contains(&format!("{family}{s}")))
     };
-    assert!(UNUSED.iter().all(|(_, why)| why.ends_with('.')), "each entry says why");
+    assert!(UNUSED.iter().all(|(_, why)| why.ends_with('.')), "each entry has a reason");
     let is_excused = |name: &str| UNUSED.iter().any(|(p, _)| Pattern::new(p).matches(name));
     let unused: Vec<&str> =
         catalogue::all().map(|family| family.name).filter(|name| !is_used(name)).collect();

@@ -38,8 +38,8 @@ fn rejected_bodies_change_nothing() {
     let mut check = |body: &str, status: u16, code: &str, field: Option<&str>| {
         let answer = client.send("POST", "/api/v1/events", body);
         let json = answer.json();
-        let told = if status == 400 { &json } else { &json["rejected"][0] };
-        let found = (answer.status, told["code"].as_str(), told["field"].as_str());
+        let problem = if status == 400 { &json } else { &json["rejected"][0] };
+        let found = (answer.status, problem["code"].as_str(), problem["field"].as_str());
         assert_eq!(
             found,
             (status, Some(code), field),

@@ -141,14 +141,14 @@ fn a_fee_in_the_bought_coin_is_no_drift() {
             "quantity": "-0.00125", "reason": "fee", "time": ago(39.0)})
     };
     // Reported by the fill, also as an adjustment, and as an adjustment before the fill.
-    let told = [
+    let reports = [
         ("b", vec![fill("b")]),
         ("c", vec![fill("c"), adjusted("c")]),
         ("d", vec![adjusted("d"), fill("d")]),
     ];
-    for (account, told) in told {
+    for (account, lines) in reports {
         let mut events = vec![broker(account, 60.0, None)];
-        events.extend(told);
+        events.extend(lines);
         events.push(broker(account, 20.0, Some("0.49875")));
         post(&exporter, &Value::from(events));
         post(&exporter, &broker(account, 2.0, Some("0.49875")));

@@ -58,7 +58,7 @@ impl Machine {
             .arg(format!("--config.file={}", self.path("exporter.yml").display()))
             .arg(format!("--storage.path={}", self.path("journal").display()));
         let exporter = Exporter::spawn(command);
-        until("it takes events", || post(&exporter, BEAT).status == 200);
+        until("it accepts events", || post(&exporter, BEAT).status == 200);
         exporter
     }
 }
@@ -72,7 +72,7 @@ fn faketime_library() -> PathBuf {
 }
 
 /// How far ahead the clock of these tests is (`tests/run later`).
-#[expect(clippy::disallowed_methods, reason = "a test is told by its environment")]
+#[expect(clippy::disallowed_methods, reason = "the environment configures the test")]
 fn everybody_ahead_seconds() -> i64 {
     let days = std::env::var("FAKETIME").ok();
     let days = days.as_deref().and_then(|ahead| ahead.strip_prefix('+')?.strip_suffix('d'));

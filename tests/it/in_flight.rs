@@ -142,9 +142,9 @@ fn each_fault_is_found_while_the_engine_trades() {
         let open: Vec<&Value> =
             drifts.as_array().unwrap().iter().filter(|drift| drift["state"] == "open").collect();
         assert_eq!(open.len(), 1, "{account}: {drifts}");
-        let told = |field: &str| open[0][field].as_str().unwrap_or_default();
+        let field_of = |field: &str| open[0][field].as_str().unwrap_or_default();
         assert_eq!(
-            [told("symbol"), told("type"), told("severity"), told("attribution")],
+            [field_of("symbol"), field_of("type"), field_of("severity"), field_of("attribution")],
             ["AAPL.XNAS", kind, "critical", attribution],
             "{account}: {drifts}"
         );

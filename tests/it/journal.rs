@@ -60,7 +60,7 @@ fn state(exporter: &Exporter) -> String {
     metrics.lines().filter(|line| !own(line)).collect::<Vec<_>>().join("\n")
 }
 
-fn tell(exporter: &Exporter) {
+fn post_events(exporter: &Exporter) {
     let events = r#"[
         {"type":"order_submitted","account":"paper","order_id":"O-1","symbol":"AAPL","side":"buy",
          "quantity":100,"expected_price":187.40,"event_id":"e-1"},
@@ -80,7 +80,7 @@ fn halt(exporter: &Exporter) {
 fn a_restart_keeps_figures_halts_and_audit() {
     let home = Home::new();
     let mut first = home.start();
-    tell(&first);
+    post_events(&first);
     halt(&first);
     let before = state(&first);
     assert!(
@@ -96,7 +96,7 @@ fn a_restart_keeps_figures_halts_and_audit() {
     assert_eq!(state(&second), before);
     let audit = second.get("/api/v1/audit?account=paper").body;
     assert!(audit.contains("a test"), "{audit}");
-    tell(&second);
+    post_events(&second);
     let metrics = second.get("/metrics").body;
     assert!(metrics.contains(r#"trading_fills_total{account="paper",symbol="AAPL"} 1.0"#));
     assert!(metrics.contains(r#"events_duplicate_total{type="order_filled"} 1.0"#), "{metrics}");
@@ -117,7 +117,7 @@ fn a_damaged_journal_does_not_start() {
     let home = Home::new();
     let mut exporter = home.start();
     for _ in 0..3 {
-        tell(&exporter);
+        post_events(&exporter);
         halt(&exporter);
     }
     exporter.signal("TERM");
@@ -143,7 +143,7 @@ fn a_damaged_journal_does_not_start() {
 fn a_journal_can_be_inspected_while_it_is_written() {
     let home = Home::new();
     let exporter = home.start();
-    tell(&exporter);
+    post_events(&exporter);
     halt(&exporter);
     let directory = home.journal().display().to_string();
     let inspect = |arguments: &[&str]| -> Vec<serde_json::Value> {
@@ -181,7 +181,7 @@ fn a_journal_can_be_inspected_while_it_is_written() {
 fn a_repaired_journal_keeps_the_records_before_the_damage() {
     let home = Home::new();
     let mut exporter = home.start();
-    tell(&exporter);
+    post_events(&exporter);
     exporter.signal("TERM");
     assert_eq!(exporter.wait().code(), Some(0));
     let kept = fs::read(home.segment()).unwrap();
@@ -201,7 +201,7 @@ fn a_repaired_journal_keeps_the_records_before_the_damage() {
     assert!(code == 1 && err.contains("corrupt at"), "{err}");
     let (code, out, err) = run(&["journal", "inspect", &directory], "");
     assert!(code == 1 && err.contains("corrupt at"), "{err}");
-    assert!(out.contains("F-1"), "what stands before the damage is shown: {out}");
+    assert!(out.contains("F-1"), "the records before the damage are shown: {out}");
     let (code, out, err) = run(&["journal", "repair", &directory], "");
     assert_eq!(code, 0, "{err}");
     let aside = out.lines().find_map(|line| line.split("is kept in ").nth(1)).unwrap();
@@ -226,7 +226,7 @@ fn a_relaxed_journal_reports_its_durability() {
     let home = Home::new();
     fs::write(home.config(), "storage:\n  sync: interval\n  segment_bytes: 1MiB\n").unwrap();
     let mut exporter = home.start();
-    tell(&exporter);
+    post_events(&exporter);
     exporter.wait_for_log(&["WARN", "a power cut may take the newest"]);
     let metrics = exporter.get("/metrics").body;
     assert!(metrics.contains(r#"journal_durability{durability="relaxed"} 1.0"#), "{metrics}");

@@ -119,16 +119,16 @@ fn shows_the_reason(_: &Machine, ran: &[Ran]) {
 fn is_adopted(machine: &Machine, _: &[Ran]) {
     assert_eq!(open_drifts(machine), 0);
     assert_eq!(lists(machine, 88, 88), "halted");
-    assert_eq!(open_drifts(machine), 0, "the engine did as it was told");
+    assert_eq!(open_drifts(machine), 0, "the engine reconciled");
     lists(machine, 100, 88);
-    assert_eq!(open_drifts(machine), 1, "and now it says otherwise again");
+    assert_eq!(open_drifts(machine), 1, "and the engine reverts it");
 }
 
 fn is_accepted(machine: &Machine, _: &[Ran]) {
     assert_eq!(lists(machine, 100, 88), "halted");
     assert_eq!(open_drifts(machine), 0);
     lists(machine, 112, 88);
-    assert_eq!(open_drifts(machine), 1, "what comes on top of it is drift");
+    assert_eq!(open_drifts(machine), 1, "a further difference is a drift");
 }
 
 fn token_is_needed(machine: &Machine, ran: &[Ran]) {

@@ -163,7 +163,7 @@ fn a_reload_does_not_open_a_public_address() {
 }
 
 /// Posts until the connection ends. Returns the sequence of each acknowledgement.
-fn post_until_the_end(address: SocketAddr, client: usize, told: &Sender<()>) -> Vec<u64> {
+fn post_until_the_end(address: SocketAddr, client: usize, acknowledged: &Sender<()>) -> Vec<u64> {
     let mut sequences = Vec::new();
     let mut connection = Client::connect(address);
     for request in 0.. {
@@ -183,7 +183,7 @@ fn post_until_the_end(address: SocketAddr, client: usize, told: &Sender<()>) -> 
         assert_eq!(receipt["accepted"], PER_REQUEST, "{receipt}");
         sequences.push(receipt["sequence"].as_u64().unwrap());
         // The receiver may be gone.
-        told.send(()).ok();
+        acknowledged.send(()).ok();
     }
     sequences
 }
@@ -196,12 +196,12 @@ const PER_REQUEST: u64 = 20;
 #[test]
 fn nothing_acknowledged_is_lost_in_a_drain_under_load() {
     let mut exporter = Exporter::start(&[]);
-    let (address, (told, acknowledgements)) = (exporter.address, mpsc::channel());
+    let (address, (acknowledged, acknowledgements)) = (exporter.address, mpsc::channel());
     let sequences: Vec<Vec<u64>> = thread::scope(|scope| {
         let clients: Vec<_> = (0..8)
             .map(|client| {
-                let told = told.clone();
-                scope.spawn(move || post_until_the_end(address, client, &told))
+                let acknowledged = acknowledged.clone();
+                scope.spawn(move || post_until_the_end(address, client, &acknowledged))
             })
             .collect();
         for _ in 0..100 {

@@ -60,20 +60,23 @@ fn reconciling(site: &Site, events: &mut Events) -> Event {
     site.books("102", "100");
     assert_eq!(site.drift()["state"], "unconfirmed");
     site.books("102", "100");
-    let told = events.wait_for("reconcile");
-    assert_eq!(told.data["account"], "paper");
-    assert_eq!(told.data["symbol"], "PENNY");
-    assert_eq!(told.data["drift_type"], "quantity_mismatch");
+    let directive = events.wait_for("reconcile");
+    assert_eq!(directive.data["account"], "paper");
+    assert_eq!(directive.data["symbol"], "PENNY");
+    assert_eq!(directive.data["drift_type"], "quantity_mismatch");
     assert_eq!(
-        (&told.data["from_quantity"], &told.data["to_quantity"]),
+        (&directive.data["from_quantity"], &directive.data["to_quantity"]),
         (&json!("102"), &json!("100"))
     );
-    assert_eq!((&told.data["from_price"], &told.data["to_price"]), (&json!("2"), &json!("2")));
-    assert_eq!(told.data["attempt"], 1);
+    assert_eq!(
+        (&directive.data["from_price"], &directive.data["to_price"]),
+        (&json!("2"), &json!("2"))
+    );
+    assert_eq!(directive.data["attempt"], 1);
     let drift = site.drift();
     assert_eq!((&drift["state"], &drift["severity"]), (&json!("reconciling"), &json!("minor")));
-    assert_eq!(drift["directive_id"], told.data["id"]);
-    told
+    assert_eq!(drift["directive_id"], directive.data["id"]);
+    directive
 }
 
 #[test]
@@ -108,9 +111,9 @@ fn the_next_local_snapshot_confirms() {
     );
     let site = Site::start("1m", &webhooks);
     let mut events = Events::open(site.exporter.address, "?account=paper", &[]);
-    let told = reconciling(&site, &mut events);
+    let directive = reconciling(&site, &mut events);
     // The webhook and the stream send the same directive.
-    assert_eq!(receiver.wait_for(1)[0].json()["data"], told.data);
+    assert_eq!(receiver.wait_for(1)[0].json()["data"], directive.data);
     assert_eq!(events.wait_for("drift").data["drift"]["state"], "reconciling");
     site.books("100", "100");
     let cleared = events.wait_for("drift").data;
@@ -126,14 +129,14 @@ fn the_next_local_snapshot_confirms() {
 fn a_reconciled_event_gives_the_engine_time_once() {
     let site = Site::start("3s", "permit:\n  valid_for: 1s\n");
     let mut events = Events::open(site.exporter.address, "?account=paper", &[]);
-    let told = reconciling(&site, &mut events);
+    let directive = reconciling(&site, &mut events);
     let begin = monotonic();
     // After half of the timeout the engine reports that it has reconciled, with the id of the directive.
     while begin.elapsed().as_millis() < 1_500 {
         events.wait_for("permit");
     }
     let done = json!({"type": "reconciled", "account": "paper", "symbol": "PENNY",
-        "directive_id": told.id.unwrap()});
+        "directive_id": directive.id.unwrap()});
     assert_eq!(site.exporter.post("/api/v1/events", &done.to_string()).status, 200);
     assert_eq!(site.drift()["state"], "reconciling", "the event alone ends nothing");
     let again = events.wait_for("reconcile");
@@ -220,9 +223,9 @@ fn either_side_can_be_adopted_manually() {
     let lines = audit.as_array().unwrap();
     let by_hand: Vec<_> = lines.iter().filter(|line| line["action"] == "reconcile").collect();
     assert_eq!(by_hand.len(), 5, "{lines:?}");
-    let told: Vec<_> = lines.iter().filter(|line| line["action"] == "reconcile_sent").collect();
-    assert_eq!(told.len(), 2, "by the exporter, and by hand: {lines:?}");
-    assert!(told.iter().all(|line| line["token"] == Value::Null), "{lines:?}");
+    let sent: Vec<_> = lines.iter().filter(|line| line["action"] == "reconcile_sent").collect();
+    assert_eq!(sent.len(), 2, "by the exporter, and manually: {lines:?}");
+    assert!(sent.iter().all(|line| line["token"] == Value::Null), "{lines:?}");
     let refused: Vec<_> = by_hand.iter().filter_map(|line| line["refused"].as_str()).collect();
     assert_eq!(refused, ["not_found", "needs_release", "needs_release"]);
 }

@@ -79,19 +79,19 @@ fn order(id: &str) -> String {
 
 /// The requests of one client, and those answered with 200.
 #[derive(Default)]
-struct Told {
+struct ClientReport {
     sent: Vec<String>,
     acknowledged: Vec<String>,
 }
 
 /// Sends orders until the exporter is gone.
-fn send(address: SocketAddr, prefix: &str, told: &Mutex<Told>) {
+fn send(address: SocketAddr, prefix: &str, report: &Mutex<ClientReport>) {
     let mut client = Client::connect(address);
     for n in 0.. {
         let id = format!("{prefix}-{n}");
-        told.lock().unwrap().sent.push(id.clone());
+        report.lock().unwrap().sent.push(id.clone());
         match client.try_send("POST", "/api/v1/events", &order(&id)) {
-            Some(answer) if answer.status == 200 => told.lock().unwrap().acknowledged.push(id),
+            Some(answer) if answer.status == 200 => report.lock().unwrap().acknowledged.push(id),
             Some(answer) => panic!("{answer:?}"),
             None => return,
         }
@@ -116,26 +116,26 @@ fn after_a_kill_under_load_metrics_equal_a_replay_and_nothing_is_lost() {
     let mut acknowledged: Vec<String> = Vec::new();
     for round in 0..ROUNDS {
         let mut exporter = home.start();
-        let told = Arc::new(Mutex::new(Told::default()));
+        let report = Arc::new(Mutex::new(ClientReport::default()));
         let clients: Vec<_> = (0..CLIENTS)
             .map(|client| {
-                let (told, address) = (Arc::clone(&told), exporter.address);
+                let (report, address) = (Arc::clone(&report), exporter.address);
                 std::thread::Builder::new()
-                    .spawn(move || send(address, &format!("{round}-{client}"), &told))
+                    .spawn(move || send(address, &format!("{round}-{client}"), &report))
                     .unwrap()
             })
             .collect();
         let enough = 150 * (round + 1);
-        wait_until("load", || told.lock().unwrap().acknowledged.len() > enough);
+        wait_until("load", || report.lock().unwrap().acknowledged.len() > enough);
         exporter.signal("KILL");
         exporter.wait();
         for client in clients {
             // A client with an incomplete answer has panicked: that request was not acknowledged.
             client.join().ok();
         }
-        let told = std::mem::take(&mut *told.lock().unwrap());
-        sent.extend(told.sent);
-        acknowledged.extend(told.acknowledged);
+        let report = std::mem::take(&mut *report.lock().unwrap());
+        sent.extend(report.sent);
+        acknowledged.extend(report.acknowledged);
     }
 
     let exporter = home.start();
@@ -276,5 +276,5 @@ fn replay_shows_a_past_moment_and_the_effect_of_other_thresholds() {
     let config = lenient.display().to_string();
     let other = home.replay(&["--config.file", &config]);
     assert!(other.contains(r#"trading_state{account="paper"} 0.0"#), "{other}");
-    assert!(exporter.get("/metrics").body.contains(halted), "the exporter goes on undisturbed");
+    assert!(exporter.get("/metrics").body.contains(halted), "the running exporter is not affected");
 }

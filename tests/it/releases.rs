@@ -157,18 +157,22 @@ fn reloads_are_audited_and_survive_a_restart() {
             let text = |name: &str| line[name].as_str().unwrap_or("-").to_owned();
             format!("{} {} {}: {}", text("actor"), text("token"), text("refused"), text("reason"))
         };
-        let told: Vec<String> = lines.iter().map(of).collect();
-        assert_eq!(told[0], "desk desk -: series.max: 5000 -> 6000");
-        assert!(told[1].starts_with("desk desk invalid_config: "), "{}", told[1]);
-        assert!(told[1].contains("series.max"), "{}", told[1]);
-        assert_eq!(told[2], "SIGHUP - -: series.max: 6000 -> 7000");
-        told
+        let lines_of_reloads: Vec<String> = lines.iter().map(of).collect();
+        assert_eq!(lines_of_reloads[0], "desk desk -: series.max: 5000 -> 6000");
+        assert!(
+            lines_of_reloads[1].starts_with("desk desk invalid_config: "),
+            "{}",
+            lines_of_reloads[1]
+        );
+        assert!(lines_of_reloads[1].contains("series.max"), "{}", lines_of_reloads[1]);
+        assert_eq!(lines_of_reloads[2], "SIGHUP - -: series.max: 6000 -> 7000");
+        lines_of_reloads
     };
     expect(&audit(&exporter));
     exporter.signal("TERM");
     exporter.wait();
     std::fs::write(&path, before.replace("max: 5000", "max: 8000")).unwrap();
     let exporter = Exporter::start(&arguments);
-    let told = expect(&audit(&exporter));
-    assert_eq!(told[3], "trading-exporter - -: at the start: series.max: 7000 -> 8000");
+    let lines_of_reloads = expect(&audit(&exporter));
+    assert_eq!(lines_of_reloads[3], "trading-exporter - -: at the start: series.max: 7000 -> 8000");
 }

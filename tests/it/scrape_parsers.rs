@@ -68,7 +68,7 @@ fn run(command: &mut Command, input: &str) -> String {
 
 /// The samples from the reference parser of that format.
 fn read(format: &str, input: &str) -> Vec<Sample> {
-    #[expect(clippy::disallowed_methods, reason = "a test is told which interpreter to use")]
+    #[expect(clippy::disallowed_methods, reason = "the environment names the interpreter")]
     let python = std::env::var("TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/exposition_samples.py");
     let json = run(Command::new(python).args([script, format]), input);

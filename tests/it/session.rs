@@ -28,16 +28,16 @@ fn expected() -> Value {
 /// Sends lines in order. Returns the numbers of accepted events and of duplicates.
 fn send(exporter: &Exporter, lines: &[String]) -> (u64, u64) {
     let mut client = Client::connect(exporter.address);
-    let mut told = (0, 0);
+    let mut counts = (0, 0);
     for lines in lines.chunks(PER_REQUEST) {
         let body = format!("[{}]", lines.join(","));
         let answer = client.send("POST", "/api/v1/events", &body);
         assert_eq!(answer.status, 200, "{answer:?}");
         let receipt = answer.json();
-        told.0 += receipt["accepted"].as_u64().unwrap();
-        told.1 += receipt["duplicates"].as_u64().unwrap();
+        counts.0 += receipt["accepted"].as_u64().unwrap();
+        counts.1 += receipt["duplicates"].as_u64().unwrap();
     }
-    told
+    counts
 }
 
 /// The samples of a scrape: series as written, and value.

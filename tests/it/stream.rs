@@ -48,12 +48,12 @@ fn a_halt_reaches_its_stream_followed_by_the_permit() {
     assert_eq!((states.name.as_str(), &states.data["states"]), ("states", &json!({"*": "active"})));
 
     halt(&exporter, "paper");
-    let told = paper.wait_for("halt");
-    assert_eq!(told.id.as_deref().unwrap().split('.').next(), told.data["id"].as_str());
-    assert_eq!(told.data["type"], "halt");
-    assert_eq!(told.data["account"], "paper");
-    assert_eq!((&told.data["state"], &told.data["epoch"]), (&json!("halted"), &json!(1)));
-    assert_eq!(told.data["reason"], "by hand");
+    let directive = paper.wait_for("halt");
+    assert_eq!(directive.id.as_deref().unwrap().split('.').next(), directive.data["id"].as_str());
+    assert_eq!(directive.data["type"], "halt");
+    assert_eq!(directive.data["account"], "paper");
+    assert_eq!((&directive.data["state"], &directive.data["epoch"]), (&json!("halted"), &json!(1)));
+    assert_eq!(directive.data["reason"], "by hand");
     let permit = paper.next().unwrap();
     assert_eq!((permit.name.as_str(), &permit.data["state"]), ("permit", &json!("halted")));
     assert_eq!(permit.data["epoch"], 1);
@@ -63,8 +63,11 @@ fn a_halt_reaches_its_stream_followed_by_the_permit() {
     halt(&exporter, "*");
     assert_eq!(paper.wait_for("halt").data["account"], "*");
     assert_eq!(paper.next().unwrap().data["epoch"], 2);
-    let told = live.wait_for("halt");
-    assert_eq!(told.data["account"], "*", "live heard of another account: {told:?}");
+    let directive = live.wait_for("halt");
+    assert_eq!(
+        directive.data["account"], "*",
+        "the second stream received another account: {directive:?}"
+    );
     assert_eq!(live.next().unwrap().data["epoch"], 1);
     let release = json!({"account": "*", "epoch": 1, "reason": "checked", "actor": "ann"});
     assert_eq!(exporter.post("/api/v1/halts/release", &release.to_string()).status, 200);

@@ -58,7 +58,7 @@ fn run(share: usize) {
     }
     println!("{lost}");
     let few = asked_for("SIM_SEEDS").is_some();
-    assert!(few || lost.happened(), "where nothing goes wrong nothing is proved: {lost}");
+    assert!(few || lost.happened(), "without faults the test proves nothing: {lost}");
 }
 
 #[test]

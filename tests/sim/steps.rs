@@ -52,8 +52,8 @@ impl World {
         let ok = self.commit(sent.iter().map(|lines| entries(lines)).collect());
         for (engine, lines) in self.engines.iter_mut().zip(sent) {
             // The answer may be lost too.
-            let heard = ok && !self.random.chance(6);
-            engine.answered(lines, heard);
+            let answered = ok && !self.random.chance(6);
+            engine.answered(lines, answered);
         }
     }
 

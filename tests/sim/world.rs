@@ -125,7 +125,7 @@ impl fmt::Display for Lost {
             f,
             "{} records acknowledged, none lost, none twice; {} recoveries after {} deaths, {} power \
              cuts, {} failures; {} times a full disk; {} snapshots, {} of them damaged, {} passed \
-             over; {} times segments dropped; {} batches kept that nobody was told of",
+             over; {} times segments dropped; {} batches kept that were not acknowledged",
             self.acknowledged,
             self.recoveries,
             self.deaths,
@@ -213,7 +213,7 @@ impl World {
 
     fn refer(&mut self, requests: &Requests) -> Vec<trading_exporter::engine::Receipt> {
         let committed = self.reference.writer.commit(requests.submissions(), requests.now);
-        committed.expect("the reference takes everything").receipts
+        committed.expect("the reference accepts everything").receipts
     }
 
     /// Restarts the process after it died or the power was cut.

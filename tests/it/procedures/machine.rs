@@ -179,7 +179,7 @@ fn free_address() -> SocketAddr {
 pub(crate) fn wait_for(what: &str, condition: impl Fn() -> bool) {
     let deadline = monotonic() + SOON;
     while !condition() {
-        assert!(monotonic() < deadline, "it never came true: {what}");
+        assert!(monotonic() < deadline, "it never happened: {what}");
         std::thread::park_timeout(std::time::Duration::from_millis(20));
     }
 }
