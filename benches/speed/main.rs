@@ -39,7 +39,7 @@ use std::process::ExitCode;
 
 use table::Row;
 
-/// The same allocator as in the exporter.
+/// As in the exporter.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -118,7 +118,7 @@ def annotations():
 
 
 def earlier(alerts):
-    """The same alerts, one step before."""
+    """Shifts the selection of alerts one step into the past."""
     return alerts.replace('"critical"}', '"critical"} offset $__interval')
 
 

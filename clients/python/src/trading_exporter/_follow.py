@@ -56,7 +56,7 @@ class Follower:
         self._stream = self._client.new_channel()
         self._permit = self._client.new_channel()
         self._last_id = ""
-        self._told_at = -_LOG_EVERY_SECONDS
+        self._logged_at = -_LOG_EVERY_SECONDS
         for name, run in (("stream", self._follow), ("permit", self._ask)):
             threading.Thread(
                 target=self._keep, args=(run,), name=f"trading-exporter-{name}", daemon=True
@@ -79,16 +79,16 @@ class Follower:
                 if self._closed.is_set():
                     break
                 failures += 1
-                self._complain(error)
+                self._log_failure(error)
                 low, high = _RETRY_SECONDS
                 pause = min(high, low * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)
                 self._closed.wait(pause)
         self._stream.close()
         self._permit.close()
 
-    def _complain(self, error: Exception) -> None:
-        if time.monotonic() - self._told_at >= _LOG_EVERY_SECONDS:
-            self._told_at = time.monotonic()
+    def _log_failure(self, error: Exception) -> None:
+        if time.monotonic() - self._logged_at >= _LOG_EVERY_SECONDS:
+            self._logged_at = time.monotonic()
             log.warning("cannot follow the permit: %s: %s", type(error).__name__, error)
 
     # The stream

@@ -173,7 +173,7 @@ class Sender:
         self._batch_max = options.batch_events_max
         self._failures = 0
         self._not_before = 0.0
-        self._told_at = -_LOG_EVERY_SECONDS
+        self._logged_at = -_LOG_EVERY_SECONDS
         self._close_by: Optional[float] = None
         self.closed = threading.Event()
 
@@ -332,13 +332,13 @@ class Sender:
             event = build(raw, self._envelope)
         except Exception as error:
             self.counts.unencodable += 1
-            self._tell_rejected(Rejected({}, "unencodable", f"{type(error).__name__}: {error}"))
+            self._report_rejected(Rejected({}, "unencodable", f"{type(error).__name__}: {error}"))
             return None
         try:
             text = json.dumps(event, separators=(",", ":"), allow_nan=False)
         except (TypeError, ValueError) as error:
             self.counts.unencodable += 1
-            self._tell_rejected(Rejected(event, "unencodable", str(error)))
+            self._report_rejected(Rejected(event, "unencodable", str(error)))
             return None
         return Line(raw.recorded_ns // 1_000_000_000, text.encode())
 
@@ -432,7 +432,7 @@ class Sender:
             log.info("the exporter answers again; %d events are waiting", self.waiting())
             self._adopt()
         self._away, self._failures, self._not_before = False, 0, 0.0
-        self._told_at = -_LOG_EVERY_SECONDS
+        self._logged_at = -_LOG_EVERY_SECONDS
         for refusal in verdict.rejected:
             self._refused(lines, refusal)
         if verdict.warnings:
@@ -461,9 +461,9 @@ class Sender:
         if isinstance(index, int) and 0 <= index < len(lines):
             event = json.loads(lines[index].json)
         code, message = str(refusal.get("code")), str(refusal.get("message") or "")
-        self._tell_rejected(Rejected(event, code, message, refusal.get("field")))
+        self._report_rejected(Rejected(event, code, message, refusal.get("field")))
 
-    def _tell_rejected(self, rejected: Rejected) -> None:
+    def _report_rejected(self, rejected: Rejected) -> None:
         try:
             self._on_rejected(rejected)
         except Exception:
@@ -486,8 +486,8 @@ class Sender:
             self._spill_outbox()
         except Exception:
             log.debug("the outbox stays in memory", exc_info=True)
-        if time.monotonic() - self._told_at >= _LOG_EVERY_SECONDS:
-            self._told_at = time.monotonic()
+        if time.monotonic() - self._logged_at >= _LOG_EVERY_SECONDS:
+            self._logged_at = time.monotonic()
             log.warning("%s; %d events are waiting, next try in %.1f s", why, self.waiting(), delay)
 
     # The end

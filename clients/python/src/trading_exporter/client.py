@@ -141,7 +141,7 @@ class Client:
         self._spill_folder = _folder(spill_folder, str(self.endpoint), account)
         self._spill_bytes_max = spill_bytes_max
         self._rejected_callback = on_rejected
-        self._rejections_told_at = 0.0
+        self._rejection_logged_at = 0.0
         self._warned_at: dict[str, float] = {}
         self._state_listeners: list[Callable[[str], None]] = []
         self._channels: deque[Channel] = deque()
@@ -171,7 +171,7 @@ class Client:
             self._wake,
             self._spill,
             self._envelope,
-            self._heard,
+            self._on_states,
             self._rejected,
             self._warned,
         )
@@ -325,7 +325,7 @@ class Client:
         fields = answer.json()
         if answer.status < 300 and isinstance(fields, dict):
             self._warned(warnings_of(fields))
-            self._heard(fields.get("states") or {})
+            self._on_states(fields.get("states") or {})
         return answer
 
     def event(self, kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -383,7 +383,7 @@ class Client:
             channel.close()
         return answer
 
-    def _heard(self, states: Mapping[str, str]) -> None:
+    def _on_states(self, states: Mapping[str, str]) -> None:
         state = states.get(self.account)
         if state is not None:
             for listener in list(self._state_listeners):
@@ -391,8 +391,8 @@ class Client:
 
     def _rejected(self, rejected: Rejected) -> None:
         now = time.monotonic()
-        if now - self._rejections_told_at > 1.0:
-            self._rejections_told_at = now
+        if now - self._rejection_logged_at > 1.0:
+            self._rejection_logged_at = now
             log.warning("an event was rejected: %s %s", rejected.code, rejected.message)
         if self._rejected_callback is not None:
             self._rejected_callback(rejected)

@@ -141,17 +141,17 @@ class TradingGate:
         self._causes: tuple[Mapping[str, Any], ...] = ()
         self._valid_until = 0.0
         self._valid_for = 0.0
-        self._heard_at = 0.0
+        self._restricted_at = 0.0
         self._is_known: Optional[bool] = None
         self._unknown_since: Optional[float] = None
-        self._told_unknown = False
-        self._told: Optional[TradingState] = None
-        self._told_effective: Optional[TradingState] = None
-        self._told_expired = True
+        self._logged_unknown = False
+        self._reported: Optional[TradingState] = None
+        self._reported_effective: Optional[TradingState] = None
+        self._reported_expired = True
         self._directives: OrderedDict[str, Reconcile] = OrderedDict()
-        self._view = self._look()
+        self._view = self._view_of_now()
         self._begin()
-        self.client.on_state(self._heard)
+        self.client.on_state(self._on_answer)
         _forks.after_in_child(self, TradingGate._after_fork)
 
     def _begin(self) -> None:
@@ -160,8 +160,8 @@ class TradingGate:
         self._changed = threading.Condition(self._lock)
         self._closed = False
         self._tasks: queue.Queue[Optional[_Task]] = queue.Queue(_CALLBACKS_MAX)
-        self._tell_by: Optional[float] = None
-        self._complained_at = -_LOG_EVERY_SECONDS
+        self._report_by: Optional[float] = None
+        self._logged_at = -_LOG_EVERY_SECONDS
         threading.Thread(
             target=self._run_callbacks, name="trading-exporter-callbacks", daemon=True
         ).start()
@@ -231,10 +231,10 @@ class TradingGate:
         """
         with self._lock:
             self._callbacks.append(("halt", callback))
-            told = self._told
-            if told is not None and told is not TradingState.ACTIVE:
+            reported = self._reported
+            if reported is not None and reported is not TradingState.ACTIVE:
                 # The restriction is older than this callback.
-                self._put("halt", self._halt(told), [callback])
+                self._put("halt", self._halt(reported), [callback])
 
     def on_release(self, callback: Callable[[Halt], Any]) -> None:
         """Calls back when the state becomes less severe."""
@@ -258,8 +258,8 @@ class TradingGate:
         """
         with self._lock:
             self._callbacks.append(("state", callback))
-            self._told_effective = self.state
-            self._put("state", self._told_effective, [callback])
+            self._reported_effective = self.state
+            self._put("state", self._reported_effective, [callback])
 
     def on_expired(self, callback: Callable[[TradingState], Any]) -> None:
         """Calls back when a permit has expired, with the resulting state."""
@@ -270,7 +270,7 @@ class TradingGate:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        self.client.off_state(self._heard)
+        self.client.off_state(self._on_answer)
         self._follower.close()
         with contextlib.suppress(queue.Full):
             self._tasks.put_nowait(None)
@@ -295,7 +295,7 @@ class TradingGate:
         expiry = self._wanted_expiry or OnExpiry(permit["on_expiry"])
         with self._lock:
             if epoch < self._epoch:
-                self._complain(epoch)
+                self._log_lower_epoch(epoch)
                 return
             if epoch == self._epoch and made_at + valid_for < self._valid_until:
                 # The stream has sent a newer one meanwhile.
@@ -303,19 +303,19 @@ class TradingGate:
             self._epoch, self._causes = epoch, tuple(permit.get("causes") or ())
             self._valid_until, self._valid_for = made_at + valid_for, valid_for
             self._expiry = expiry
-            self._take_known(permit.get("known"), made_at)
-            heard_later = made_at < self._heard_at
-            if not heard_later or self._is_worse(state):
+            self._record_known(permit.get("known"), made_at)
+            is_outdated = made_at < self._restricted_at
+            if not is_outdated or self._is_worse(state):
                 self._known = state
-            self._view = self._look()
-            self._told_expired = False
-            if not heard_later or self._causes:
-                self._tell_by = None
-                self._tell_state()
-            self._tell_effective()
+            self._view = self._view_of_now()
+            self._reported_expired = False
+            if not is_outdated or self._causes:
+                self._report_by = None
+                self._report_latch()
+            self._report_effective()
             self._changed.notify_all()
         # The callback thread waits for the expiry of the permit.
-        self._nudge()
+        self._wake_callbacks()
 
     def take_directive(self, directive: Mapping[str, Any]) -> None:
         """Handles a reconcile directive, which may be repeated."""
@@ -328,47 +328,47 @@ class TradingGate:
                 self._directives.popitem(last=False)
             self._put("reconcile", reconcile)
 
-    def _heard(self, word: str) -> None:
+    def _on_answer(self, word: str) -> None:
         """Handles the trading state in an answer to events."""
         state = TradingState(word)
         with self._lock:
             if self._known is None or not self._is_worse(state):
                 return
-            self._heard_at = time.monotonic()
+            self._restricted_at = time.monotonic()
             self._known = state
-            self._view = self._look()
-            self._tell_by = self._heard_at + _CAUSES_SECONDS
-            self._tell_effective()
-        self._nudge()
+            self._view = self._view_of_now()
+            self._report_by = self._restricted_at + _CAUSES_SECONDS
+            self._report_effective()
+        self._wake_callbacks()
 
     def _is_worse(self, state: TradingState) -> bool:
         known = self._known
         return known is None or _SEVERITY[state] > _SEVERITY[known]
 
-    def _look(self) -> _View:
+    def _view_of_now(self) -> _View:
         state = self._known
         severity = _SEVERITY[state] if state is not None else 0
         at_least = {OnExpiry.CONTINUE: 0, OnExpiry.REDUCE_ONLY: 1, OnExpiry.HALT: 2}[self._expiry]
         expired = max(severity, at_least)
         return _View(self._valid_until, severity < 1, severity < 2, expired < 1, expired < 2)
 
-    def _take_known(self, known: Any, at: float) -> None:
+    def _record_known(self, known: Any, at: float) -> None:
         """Logs once that the account is unknown. Call it under the lock."""
         self._is_known = known if isinstance(known, bool) else None
         if self._is_known is not False:
             return
         if self._unknown_since is None:
             self._unknown_since = at
-        if not self._told_unknown and at - self._unknown_since >= _UNKNOWN_SECONDS:
-            self._told_unknown = True
+        if not self._logged_unknown and at - self._unknown_since >= _UNKNOWN_SECONDS:
+            self._logged_unknown = True
             log.warning(
                 "the exporter does not know account %r yet: is it spelled correctly?",
                 self.client.account,
             )
 
-    def _complain(self, epoch: int) -> None:
-        if time.monotonic() - self._complained_at >= _LOG_EVERY_SECONDS:
-            self._complained_at = time.monotonic()
+    def _log_lower_epoch(self, epoch: int) -> None:
+        if time.monotonic() - self._logged_at >= _LOG_EVERY_SECONDS:
+            self._logged_at = time.monotonic()
             log.warning(
                 "a permit of epoch %d after one of epoch %d is ignored: has the exporter lost"
                 " its state?",
@@ -378,22 +378,22 @@ class TradingGate:
 
     # The callbacks
 
-    def _tell_state(self) -> None:
+    def _report_latch(self) -> None:
         """Queues the callbacks about the latch state. Call it under the lock."""
-        known, told = self._known, self._told
-        if known is None or known is told:
+        known, reported = self._known, self._reported
+        if known is None or known is reported:
             return
-        rises = _SEVERITY[known] > (_SEVERITY[told] if told is not None else 0)
-        first = told is None
-        self._told = known
+        rises = _SEVERITY[known] > (_SEVERITY[reported] if reported is not None else 0)
+        first = reported is None
+        self._reported = known
         if not first or rises:
             self._put("halt" if rises else "release", self._halt(known))
 
-    def _tell_effective(self) -> None:
+    def _report_effective(self) -> None:
         """Queues the callbacks about the effective state. Call it under the lock."""
         state = self.state
-        if state is not self._told_effective:
-            self._told_effective = state
+        if state is not self._reported_effective:
+            self._reported_effective = state
             self._put("state", state)
 
     def _halt(self, state: TradingState) -> Halt:
@@ -408,45 +408,45 @@ class TradingGate:
         except queue.Full:
             log.error("%d callbacks are waiting: %s was dropped", _CALLBACKS_MAX, kind)
 
-    def _nudge(self) -> None:
+    def _wake_callbacks(self) -> None:
         if self._tasks.empty():
-            self._put("look", None)
+            self._put("deadlines", None)
 
     def _run_callbacks(self) -> None:
         while True:
             try:
-                task = self._tasks.get(timeout=self._patience())
+                task = self._tasks.get(timeout=self._seconds_to_deadline())
             except queue.Empty:
-                self._look_at_clock()
+                self._check_deadlines()
                 continue
             if task is None:
                 return
             kind, value, callbacks = task
-            if kind == "look":
-                self._look_at_clock()
+            if kind == "deadlines":
+                self._check_deadlines()
             for callback in callbacks:
                 self._call(kind, callback, value)
 
-    def _patience(self) -> float:
+    def _seconds_to_deadline(self) -> float:
         """Seconds until time alone changes something."""
         now = time.monotonic()
         times = [60.0]
-        if self._tell_by is not None:
-            times.append(self._tell_by - now)
-        if not self._told_expired:
+        if self._report_by is not None:
+            times.append(self._report_by - now)
+        if not self._reported_expired:
             times.append(self._valid_until - now)
         return max(0.0, min(times))
 
-    def _look_at_clock(self) -> None:
+    def _check_deadlines(self) -> None:
         now = time.monotonic()
         with self._lock:
-            if self._tell_by is not None and now >= self._tell_by:
-                self._tell_by = None
-                self._tell_state()
-            if not self._told_expired and now >= self._valid_until:
-                self._told_expired = True
+            if self._report_by is not None and now >= self._report_by:
+                self._report_by = None
+                self._report_latch()
+            if not self._reported_expired and now >= self._valid_until:
+                self._reported_expired = True
                 self._put("expired", self.state)
-                self._tell_effective()
+                self._report_effective()
 
     def _call(self, kind: str, callback: Callable[[Any], Any], value: Any) -> None:
         try:
@@ -465,5 +465,5 @@ class TradingGate:
         if self._closed:
             return
         self._valid_until = 0.0
-        self._view = self._look()
+        self._view = self._view_of_now()
         self._begin()

@@ -229,7 +229,7 @@ class HealthChecker:
         """Supervises one check. It never runs the function itself, so it never hangs."""
         while not stop.is_set():
             began = time.monotonic()
-            self._tell(check, self._judge(check))
+            self._send(check, self._judge(check))
             stop.wait(max(0.0, check.interval - (time.monotonic() - began)))
 
     def _judge(self, check: _Check) -> ComponentHealth:
@@ -250,7 +250,7 @@ class HealthChecker:
             return check.record(False, f"timed out after {check.timeout:g} s", check.timeout)
         return check.record(bool(outcome[0]), str(outcome[1]), time.monotonic() - began)
 
-    def _tell(self, check: _Check, health: ComponentHealth) -> None:
+    def _send(self, check: _Check, health: ComponentHealth) -> None:
         fields = {
             "component": check.name,
             "status": health.status.value,

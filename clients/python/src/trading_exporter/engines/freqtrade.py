@@ -153,7 +153,7 @@ class Reporter:
         at = _ns(order.order_filled_utc or order.order_date_utc)
         if order.safe_filled > 0:
             fee, currency = _fee(trade, order)
-            told = "filled" if fee is None else "filled:fee"
+            suffix = "filled" if fee is None else "filled:fee"
             self.monitor.record_fill(
                 order.order_id,
                 order.safe_price,
@@ -163,7 +163,7 @@ class Reporter:
                 fee_currency=currency,
                 time_ns=at,
                 # Freqtrade may learn the fee later: the report of a restarted bot then adds it.
-                event_id=f"{order.ft_pair}:{order.order_id}:{told}",
+                event_id=f"{order.ft_pair}:{order.order_id}:{suffix}",
                 **common,
             )
         self._end(key)
