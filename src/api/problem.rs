@@ -16,7 +16,7 @@ use utoipa::openapi::{RefOr, Schema};
 
 use crate::domain::record::Refusal;
 use crate::engine::EngineError;
-use crate::wire::contract::error::{BodyError, Code as FieldCode, RequestError};
+use crate::wire::contract::error::{BodyError, FieldCode, RequestError};
 
 macro_rules! codes {
     (@retry) => { RetryAdvice::Useless };

@@ -11,7 +11,7 @@ use simdutf8::basic::from_utf8;
 
 use crate::domain::event::Event;
 use crate::domain::warning::Warning;
-use crate::wire::contract::error::{BodyError, Code, EventError, Flaw};
+use crate::wire::contract::error::{BodyError, EventError, FieldCode, Flaw};
 use crate::wire::contract::reader::ObjectReader;
 use crate::wire::contract::value::ValueContext;
 use crate::wire::event;
@@ -81,7 +81,7 @@ pub fn decode_ndjson(body: &[u8], limits: &DecodeLimits) -> Result<Decoded, Body
         for line in body.split(|b| *b == b'\n') {
             match from_utf8(line) {
                 Ok(line) => collector.line(line)?,
-                Err(_) => collector.refuse(Flaw::whole(Code::InvalidJson, "is not UTF-8"))?,
+                Err(_) => collector.refuse(Flaw::whole(FieldCode::InvalidJson, "is not UTF-8"))?,
             }
         }
     }
@@ -205,7 +205,7 @@ impl<'a> EventCollector<'a> {
 
     fn not_an_object(&mut self, text: &str, outside: usize) -> Result<(), BodyError> {
         self.check_depth(outside + general::depth(text))?;
-        self.refuse(Flaw::whole(Code::InvalidEvent, "is not an object"))
+        self.refuse(Flaw::whole(FieldCode::InvalidEvent, "is not an object"))
     }
 
     fn check_depth(&self, depth: usize) -> Result<(), BodyError> {
@@ -231,7 +231,7 @@ impl<'a> EventCollector<'a> {
 }
 
 fn not_json(error: &serde_json::Error) -> Flaw {
-    Flaw::whole(Code::InvalidJson, format!("is not JSON: {error}"))
+    Flaw::whole(FieldCode::InvalidJson, format!("is not JSON: {error}"))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::wire::contract::field::Field;
 
 closed_set! {
     /// Why an event (or the field of a request) was refused. Answers and metrics contain the word.
-    pub enum Code {
+    pub enum FieldCode {
         /// The line is not JSON.
         InvalidJson = "invalid_json",
         /// It is JSON, but not an object.
@@ -43,34 +43,6 @@ closed_set! {
     }
 }
 
-impl Code {
-    /// The meaning, as one sentence for the published document.
-    #[must_use]
-    pub const fn about(self) -> &'static str {
-        match self {
-            Self::InvalidJson => "The line is not JSON.",
-            Self::InvalidEvent => "It is JSON, but not an object.",
-            Self::UnknownType => "`type` is none of the known ones.",
-            Self::UnknownField => "The type has no field of that name.",
-            Self::DuplicateField => "The field is given more than once.",
-            Self::MissingField => "A required field is missing or null.",
-            Self::InvalidIdentifier => {
-                "Not a name: empty, too long, reserved, or with control or bidi characters."
-            }
-            Self::InvalidText => "Not a text: no string, too long, or with control characters.",
-            Self::InvalidValue => "None of the values that the field takes.",
-            Self::InvalidNumber => "Not a number, or one outside the range of the field.",
-            Self::InvalidQuantity => {
-                "Not a number, not greater than zero where it must be, or not exact."
-            }
-            Self::InvalidPrice | Self::InvalidAmount => "Not a number, or not exact.",
-            Self::InvalidTime => {
-                "Neither RFC 3339 with a zone nor a number, outside 1990 to 2200, or given twice."
-            }
-        }
-    }
-}
-
 /// One refused event of a body. It does not affect the others.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("event {index}: {message}")]
@@ -78,7 +50,7 @@ pub struct EventError {
     /// Its index in the body, from 0. In NDJSON blank lines are not counted.
     pub index: usize,
     /// The reason, for programs.
-    pub code: Code,
+    pub code: FieldCode,
     /// The field as a path: `quantity`, `positions[3].quantity`. `None`: the event as a whole.
     pub field: Option<String>,
     /// The reason, for people.
@@ -133,7 +105,7 @@ pub enum RequestError {
     #[error("{message}")]
     Field {
         /// The reason, for programs.
-        code: Code,
+        code: FieldCode,
         /// The field. `None`: the body as a whole.
         field: Option<String>,
         /// The reason, for people.
@@ -144,18 +116,18 @@ pub enum RequestError {
 /// A validation error inside one object; the caller adds the index of the object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Flaw {
-    code: Code,
+    code: FieldCode,
     field: Option<String>,
     why: Cow<'static, str>,
 }
 
 impl Flaw {
-    pub(crate) fn whole(code: Code, why: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn whole(code: FieldCode, why: impl Into<Cow<'static, str>>) -> Self {
         Self { code, field: None, why: why.into() }
     }
 
     #[cold]
-    pub(crate) fn of(field: Field, code: Code, why: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn of(field: Field, code: FieldCode, why: impl Into<Cow<'static, str>>) -> Self {
         Self { code, field: Some(String::from(field.name())), why: why.into() }
     }
 
@@ -163,7 +135,7 @@ impl Flaw {
     pub(crate) fn unknown(name: &str) -> Self {
         let end = name.floor_char_boundary(limits::ID_BYTES_MAX);
         let field = name.get(..end).map(String::from);
-        Self { code: Code::UnknownField, field, why: Cow::Borrowed("is no known field") }
+        Self { code: FieldCode::UnknownField, field, why: Cow::Borrowed("is no known field") }
     }
 
     /// The flaw as seen from the enclosing object: `quantity` becomes `positions[3].quantity`.
@@ -203,12 +175,11 @@ mod tests {
 
     #[test]
     fn codes_are_distinct_words() {
-        let mut texts: Vec<&str> = Code::ALL.iter().map(|c| c.as_str()).collect();
+        let mut texts: Vec<&str> = FieldCode::ALL.iter().map(|c| c.as_str()).collect();
         texts.sort_unstable();
         texts.dedup();
-        assert_eq!(texts.len(), Code::ALL.len());
+        assert_eq!(texts.len(), FieldCode::ALL.len());
         assert!(texts.iter().all(|t| t.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')));
-        assert!(Code::ALL.iter().all(|c| c.about().ends_with('.')));
     }
 
     #[test]

@@ -9,11 +9,12 @@
 
 use enum_map::EnumMap;
 
-use crate::wire::contract::error::{Code, Flaw};
+use crate::wire::contract::error::{FieldCode, Flaw};
 use crate::wire::contract::field::{Field, FieldSet};
 use crate::wire::contract::value::{Value, ValueContext};
+use crate::wire::json::RawJson;
+use crate::wire::json::general::{self, read_elements};
 use crate::wire::json::scan::{self, MemberName, ObjectEnd};
-use crate::wire::json::{RawJson, general};
 
 /// One JSON object. Reuse it: reading the next object costs no allocation.
 pub(crate) struct ObjectReader<'a> {
@@ -37,19 +38,9 @@ impl<'a> ObjectReader<'a> {
         self.context
     }
 
-    /// An empty object with the same limits, for the rows of this one.
-    pub(crate) fn row<'b>(&self) -> ObjectReader<'b> {
-        ObjectReader::within(ValueContext::new(self.context.text_bytes_max))
-    }
-
     /// Whether a number was rounded since the last call.
     pub(crate) const fn take_rounded(&mut self) -> bool {
         std::mem::replace(&mut self.context.has_rounded, false)
-    }
-
-    /// Notes that a number was rounded if one of `rows` has one.
-    pub(crate) const fn note_of(&mut self, rows: &ObjectReader<'_>) {
-        self.context.has_rounded |= rows.context.has_rounded;
     }
 
     /// Reads an object that is the whole of `text`.
@@ -113,7 +104,7 @@ impl<'a> ObjectReader<'a> {
 
     #[inline(never)]
     fn note_given_twice(&mut self, field: Field) {
-        let twice = || Flaw::of(field, Code::DuplicateField, "is given more than once");
+        let twice = || Flaw::of(field, FieldCode::DuplicateField, "is given more than once");
         self.flaw.get_or_insert_with(|| Box::new(twice()));
     }
 
@@ -132,7 +123,11 @@ impl<'a> ObjectReader<'a> {
         let mut others = self.given.without(allowed);
         while let Some(field) = others.first() {
             if self.has(field) {
-                return Err(Flaw::of(field, Code::UnknownField, format!("is no field of {of}")));
+                return Err(Flaw::of(
+                    field,
+                    FieldCode::UnknownField,
+                    format!("is no field of {of}"),
+                ));
             }
             others = others.without(FieldSet::EMPTY.with(field));
         }
@@ -162,6 +157,26 @@ impl<'a> ObjectReader<'a> {
         self.optional(field)?.ok_or_else(|| missing(field))
     }
 
+    /// Reads the elements of an array field as objects, each with `read`.
+    ///
+    /// # Errors
+    /// The first flaw in a row, with the index of the row; or the field is missing or not an array.
+    pub(crate) fn rows<T>(
+        &mut self,
+        field: Field,
+        read: impl Fn(&mut Self, &'a str) -> Result<T, Flaw>,
+    ) -> Result<Vec<T>, Flaw> {
+        let array = self.raw(field).ok_or_else(|| missing(field))?;
+        let not_array = Flaw::of(field, FieldCode::InvalidValue, "must be an array");
+        // The rows share the context, so they intern and note a rounding like their object.
+        let mut row = Self::within(std::mem::take(&mut self.context));
+        let rows = read_elements(array, not_array, |index, element| {
+            read(&mut row, element).map_err(|flaw| flaw.inside(field, index))
+        });
+        self.context = row.into_context();
+        rows
+    }
+
     fn given_value<T: Value>(&mut self, field: Field) -> Result<Option<T>, Flaw> {
         let Some(raw) = self.values[field].not_null() else { return Ok(None) };
         match T::decode(raw, &mut self.context) {
@@ -173,7 +188,7 @@ impl<'a> ObjectReader<'a> {
 
 /// A required field is missing.
 pub(crate) fn missing(field: Field) -> Flaw {
-    Flaw::of(field, Code::MissingField, "is missing")
+    Flaw::of(field, FieldCode::MissingField, "is missing")
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The forms that a value can have on the wire.
 
-use crate::wire::contract::error::Code;
+use crate::wire::contract::error::FieldCode;
 
 /// The form of a value on the wire. Numbers are exact: a JSON number or a decimal string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,18 +48,18 @@ pub enum Shape {
 impl Shape {
     /// The code of a value that has another form.
     #[must_use]
-    pub const fn code(self) -> Code {
+    pub const fn code(self) -> FieldCode {
         match self {
             Self::Identifier | Self::IdentifierOrEmpty | Self::Label | Self::LabelOrAll => {
-                Code::InvalidIdentifier
+                FieldCode::InvalidIdentifier
             }
-            Self::Text | Self::Reason => Code::InvalidText,
-            Self::Choice(_) | Self::Boolean | Self::Rows => Code::InvalidValue,
-            Self::Quantity | Self::Position => Code::InvalidQuantity,
-            Self::Price => Code::InvalidPrice,
-            Self::Amount | Self::Notional => Code::InvalidAmount,
-            Self::Time | Self::TimeNs => Code::InvalidTime,
-            Self::Seconds | Self::Integer | Self::Integers => Code::InvalidNumber,
+            Self::Text | Self::Reason => FieldCode::InvalidText,
+            Self::Choice(_) | Self::Boolean | Self::Rows => FieldCode::InvalidValue,
+            Self::Quantity | Self::Position => FieldCode::InvalidQuantity,
+            Self::Price => FieldCode::InvalidPrice,
+            Self::Amount | Self::Notional => FieldCode::InvalidAmount,
+            Self::Time | Self::TimeNs => FieldCode::InvalidTime,
+            Self::Seconds | Self::Integer | Self::Integers => FieldCode::InvalidNumber,
         }
     }
 }

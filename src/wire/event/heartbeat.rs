@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::event::{Body, Heartbeat, Source};
 use crate::domain::ids::Component;
-use crate::wire::contract::error::{Code, Flaw};
+use crate::wire::contract::error::{FieldCode, Flaw};
 use crate::wire::contract::field::Field;
 use crate::wire::contract::reader::ObjectReader;
 use crate::wire::contract::spec::FieldSpec;
@@ -47,7 +47,7 @@ fn decode(object: &mut ObjectReader<'_>) -> Result<Body, Flaw> {
     let interval = object.optional(Field::IntervalSeconds)?;
     if interval == Some(Duration::ZERO) {
         let why = "must be greater than zero";
-        return Err(Flaw::of(Field::IntervalSeconds, Code::InvalidNumber, why));
+        return Err(Flaw::of(Field::IntervalSeconds, FieldCode::InvalidNumber, why));
     }
     Ok(Body::Heartbeat(Heartbeat {
         component: object.required(Field::Component)?,

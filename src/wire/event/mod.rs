@@ -30,7 +30,7 @@ use crate::domain::ids::{Account, EventId, OrderId, Strategy, Symbol, Venue};
 use crate::domain::limits;
 use crate::domain::time::Timestamp;
 use crate::domain::units::Side;
-use crate::wire::contract::error::{Code, Flaw};
+use crate::wire::contract::error::{FieldCode, Flaw};
 use crate::wire::contract::field::Field;
 use crate::wire::contract::reader::{ObjectReader, missing};
 use crate::wire::contract::spec::FieldSpec;
@@ -118,12 +118,12 @@ fn kind(object: &ObjectReader<'_>) -> Result<&'static KindSpec, Flaw> {
     string(raw, limits::TEXT_BYTES_MAX)
         .ok()
         .and_then(|name| KINDS.into_iter().find(|kind| kind.name == name))
-        .ok_or_else(|| Flaw::of(Field::Type, Code::UnknownType, "is none of the known ones"))
+        .ok_or_else(|| Flaw::of(Field::Type, FieldCode::UnknownType, "is none of the known ones"))
 }
 
 fn event_time(object: &mut ObjectReader<'_>) -> Result<Option<Timestamp>, Flaw> {
     if object.has(Field::Time) && object.has(Field::TimeNs) {
-        return Err(Flaw::of(Field::TimeNs, Code::InvalidTime, "is given beside time"));
+        return Err(Flaw::of(Field::TimeNs, FieldCode::InvalidTime, "is given beside time"));
     }
     if let Some(TimeNanos(time)) = object.optional(Field::TimeNs)? {
         return Ok(Some(time));

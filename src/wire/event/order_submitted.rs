@@ -3,7 +3,7 @@
 use crate::domain::event::{Body, OrderEvent, OrderFact, OrderRef, OrderSize, OrderSubmitted};
 use crate::domain::ids::{OrderId, Symbol};
 use crate::domain::units::{Notional, Price, Quantity, Side};
-use crate::wire::contract::error::{Code, Flaw};
+use crate::wire::contract::error::{FieldCode, Flaw};
 use crate::wire::contract::field::Field;
 use crate::wire::contract::reader::{ObjectReader, missing};
 use crate::wire::contract::spec::FieldSpec;
@@ -87,7 +87,7 @@ fn ordered(object: &mut ObjectReader<'_>) -> Result<OrderSize, Flaw> {
         (None, Some(notional)) => Ok(OrderSize::Notional(notional)),
         (None, None) => Err(missing(Field::Quantity)),
         (Some(_), Some(_)) => {
-            Err(Flaw::of(Field::Notional, Code::InvalidAmount, "is given beside quantity"))
+            Err(Flaw::of(Field::Notional, FieldCode::InvalidAmount, "is given beside quantity"))
         }
     }
 }

@@ -3,15 +3,14 @@
 use crate::domain::event::{Body, PositionRow, Positions, Source};
 use crate::domain::ids::Symbol;
 use crate::domain::units::{Position, Price};
-use crate::wire::contract::error::{Code, Flaw};
+use crate::wire::contract::error::{FieldCode, Flaw};
 use crate::wire::contract::field::{Field, FieldSet};
-use crate::wire::contract::reader::{ObjectReader, missing};
+use crate::wire::contract::reader::ObjectReader;
 use crate::wire::contract::shape::Shape;
 use crate::wire::contract::spec::{FieldSpec, Presence, names};
 use crate::wire::contract::value::FetchStatus;
 use crate::wire::contract::writer::ObjectWriter;
 use crate::wire::event::{ENVELOPE, KindSpec};
-use crate::wire::json::general::read_elements;
 use crate::wire::json::write::push_array;
 
 pub(super) const KIND: KindSpec = KindSpec::new(
@@ -72,26 +71,15 @@ fn decode(object: &mut ObjectReader<'_>) -> Result<Body, Flaw> {
         FetchStatus::Failed => (Box::default(), Some(error.unwrap_or_default())),
         // Rows and an error contradict each other, and it is not safe to guess which is wrong.
         FetchStatus::Ok if error.is_some_and(|e| !e.is_empty()) => {
-            return Err(Flaw::of(Field::Error, Code::InvalidValue, "needs status failed"));
+            return Err(Flaw::of(Field::Error, FieldCode::InvalidValue, "needs status failed"));
         }
-        FetchStatus::Ok => (rows(object)?, None),
+        FetchStatus::Ok => (object.rows(Field::Positions, decode_row)?.into(), None),
     };
     Ok(Body::Positions(Positions { source, rows, complete, failure }))
 }
 
-fn rows(object: &mut ObjectReader<'_>) -> Result<Box<[PositionRow]>, Flaw> {
-    let raw = object.raw(Field::Positions).ok_or_else(|| missing(Field::Positions))?;
-    let not_array = Flaw::of(Field::Positions, Code::InvalidValue, "must be an array");
-    let mut row = object.row();
-    let rows = read_elements(raw, not_array, |index, element| {
-        decode_row(&mut row, element).map_err(|flaw| flaw.inside(Field::Positions, index))
-    });
-    object.note_of(&row);
-    rows.map(Into::into)
-}
-
 fn decode_row<'a>(row: &mut ObjectReader<'a>, text: &'a str) -> Result<PositionRow, Flaw> {
-    row.read(text).map_err(|_| Flaw::whole(Code::InvalidValue, "must be an object"))?;
+    row.read(text).map_err(|_| Flaw::whole(FieldCode::InvalidValue, "must be an object"))?;
     row.check_names()?;
     row.check_fields(ROW_FIELDS, "a row")?;
     Ok(PositionRow {

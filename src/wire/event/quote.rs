@@ -3,7 +3,7 @@
 use crate::domain::event::{Body, Quote};
 use crate::domain::ids::Symbol;
 use crate::domain::units::{DECIMALS_MAX, Decimal, Price};
-use crate::wire::contract::error::{Code, Flaw};
+use crate::wire::contract::error::{FieldCode, Flaw};
 use crate::wire::contract::field::Field;
 use crate::wire::contract::reader::{ObjectReader, missing};
 use crate::wire::contract::spec::FieldSpec;
@@ -39,7 +39,7 @@ fn mid(object: &mut ObjectReader<'_>) -> Result<Price, Flaw> {
         (false, Some(price)) => Ok(price),
         (false, None) => Err(missing(Field::Price)),
         (true, Some(_)) => {
-            Err(Flaw::of(Field::Price, Code::InvalidPrice, "is given beside bid and ask"))
+            Err(Flaw::of(Field::Price, FieldCode::InvalidPrice, "is given beside bid and ask"))
         }
         (true, None) => {
             let bid: Price = object.required(Field::Bid)?;
@@ -49,7 +49,7 @@ fn mid(object: &mut ObjectReader<'_>) -> Result<Price, Flaw> {
             }
             half(bid.get(), ask.get()).map(Price::new).ok_or_else(|| {
                 let why = "makes a mid that cannot be held exactly";
-                Flaw::of(Field::Ask, Code::InvalidPrice, why)
+                Flaw::of(Field::Ask, FieldCode::InvalidPrice, why)
             })
         }
     }

@@ -20,7 +20,7 @@ use crate::domain::digest::digest_of;
 use crate::domain::ids::{self, Account};
 use crate::domain::limits;
 use crate::domain::state::TradingState;
-use crate::wire::contract::error::{BodyError, Code, RequestError};
+use crate::wire::contract::error::{BodyError, FieldCode, RequestError};
 use crate::wire::contract::value::RESERVED;
 use crate::wire::time;
 
@@ -132,7 +132,7 @@ pub fn decode(body: &[u8]) -> Result<Notification, RequestError> {
     })?;
     if !["4", "1"].contains(&payload.version.as_str()) {
         return Err(RequestError::Field {
-            code: Code::InvalidValue,
+            code: FieldCode::InvalidValue,
             field: Some("version".into()),
             message: "version must be \"4\", or Grafana's \"1\"".into(),
         });
