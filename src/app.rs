@@ -45,8 +45,6 @@ use crate::engine::{EngineError, Handle, NotReady, RecoverError};
 use crate::journal::LogError;
 use crate::metrics::{Build, Runtime, RuntimeError};
 
-pub(crate) use engine::SETTINGS;
-
 use engine::EngineThread;
 use reload::Reloader;
 use serve::{Drained, ServeLimits, serve};

@@ -17,8 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 use trading_exporter::clock;
 use trading_exporter::domain::monitor::Monitor;
-use trading_exporter::domain::settings::Settings;
-use trading_exporter::engine::{RecordCodec, SettingsCodec, Writer};
+use trading_exporter::engine::Writer;
 use trading_exporter::journal::{Batch, EventLog, LocalLog, Room, SyncMode};
 use trading_exporter::wire::encode::encode;
 
@@ -204,12 +203,10 @@ pub(crate) fn durable() -> Vec<Row> {
 pub(crate) fn recovery() -> Vec<Row> {
     let folder = disk_folder();
     write_journal(folder.path());
-    let settings = SettingsCodec { encode: |_| Vec::new(), decode: |_| Ok(Settings::default()) };
     let recover = || {
         let log = open_journal(folder.path(), SyncMode::EveryBatch);
         let monitor = Arc::new(parking_lot::RwLock::new(Monitor::new(Arc::default())));
-        let mut writer =
-            Writer::new(Arc::clone(&monitor), Box::new(log), RecordCodec::new(settings));
+        let mut writer = Writer::new(Arc::clone(&monitor), Box::new(log));
         let started = Instant::now();
         writer.recover(&mut |_, _| {}).expect("an intact journal");
         let elapsed = started.elapsed().as_secs_f64();

@@ -4,6 +4,7 @@
 //! events (5 million by default) below `target/`, replays it in a separate process, and prints the
 //! peak memory of that process. Deliberately absent: a comparison; nothing else can replay it.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -11,13 +12,10 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use trading_exporter::clock;
-use trading_exporter::config::settings_codec;
 use trading_exporter::domain::monitor::Monitor;
 use trading_exporter::domain::record::Entry;
 use trading_exporter::domain::settings::Settings;
-use trading_exporter::engine::{
-    RecordCodec, Replay, SettingsCodec, StateCodec, States, Submission, Writer,
-};
+use trading_exporter::engine::{EncodedRequest, Replay, ReplaySettings, SnapshotStore, Writer};
 use trading_exporter::journal::{
     DiskStorage, JournalReader, LocalLog, LocalOptions, Snapshots, Storage, SyncMode,
 };
@@ -30,11 +28,6 @@ const EVENTS: u64 = 5_000_000;
 /// Rate of events in the time of the journal.
 const EVENTS_PER_SECOND: u64 = 10_000;
 const MIB: f64 = 1024.0 * 1024.0;
-
-const SETTINGS: SettingsCodec = SettingsCodec {
-    encode: settings_codec::encode,
-    decode: |bytes| settings_codec::decode(bytes).map_err(|error| error.to_string()),
-};
 
 /// Writes a journal, then replays it in one process and loads its snapshot in another.
 pub(crate) fn measure(rest: &[&str]) {
@@ -59,11 +52,11 @@ fn write(directory: &Path, events: u64) {
     let sync = SyncMode::Interval(Duration::from_hours(1));
     let options = LocalOptions { sync, ..LocalOptions::default() };
     let log = LocalLog::open(storage, options).expect("a log");
-    let (codec, monitor) = (RecordCodec::new(SETTINGS), Monitor::new(Arc::default()));
-    let mut writer = Writer::new(Arc::new(RwLock::new(monitor)), Box::new(log), codec);
+    let monitor = Monitor::new(Arc::default());
+    let mut writer = Writer::new(Arc::new(RwLock::new(monitor)), Box::new(log));
     let mut now = clock::now();
     let mut commit = |entries: Vec<Entry>, now| {
-        writer.commit(vec![Submission::new(entries, Vec::new(), &codec)], now).expect("room");
+        writer.commit(vec![EncodedRequest::new(entries, Vec::new())], now).expect("room");
     };
     commit(vec![Entry::Settings(Arc::new(Settings::default()))], now);
     let mut engine = Engine::new(0, SYMBOLS);
@@ -86,7 +79,7 @@ fn write(directory: &Path, events: u64) {
 pub(crate) fn report(mode: &str, directory: &str) {
     let directory = DiskStorage::open(Path::new(directory)).expect("a directory");
     let storage: Arc<dyn Storage> = Arc::new(directory);
-    let mut states = States::new(Snapshots::new(Arc::clone(&storage)), StateCodec::new(SETTINGS));
+    let mut states = SnapshotStore::new(Snapshots::new(Arc::clone(&storage)));
     if mode == "snapshot" {
         let began = clock::monotonic();
         let beginning = states.newest(&|_| true).expect("snapshots").state.expect("one");
@@ -99,15 +92,15 @@ pub(crate) fn report(mode: &str, directory: &str) {
         return;
     }
     let reader = JournalReader::open(storage).expect("a journal");
-    let replay = Replay::new(RecordCodec::new(SETTINGS));
-    let (mut state, mut records, mut bytes) = (replay.beginning(), 0_u64, 0_usize);
+    let replay = Replay::new(ReplaySettings::AsRecorded);
+    let (mut state, mut records, mut bytes) = (replay.initial_state(), 0_u64, 0_usize);
     let began = clock::monotonic();
     let walked = reader.replay(1, &mut |batch| {
-        records += replay.fold(batch, &mut state).expect("records");
+        records += replay.apply(batch, &mut state).expect("records");
         bytes += batch.size_bytes();
-        Ok(())
+        ControlFlow::<()>::Continue(())
     });
-    walked.expect("an intact journal");
+    assert!(walked.expect("an intact journal").is_continue());
     let took = seconds_since(began);
     println!(
         "{records} records ({:.0} MiB) replayed in {took:.1} s: {:.0} a second, peak memory {:.0} MiB",

@@ -70,7 +70,7 @@ pub(super) async fn decide(
             return Err(Problem::new(ProblemCode::Internal, "the engine gave no verdict"));
         }
     };
-    let (token, refused) = (caller.token(), made.err().map(Refusal::code));
+    let (token, refused) = (caller.token(), made.err().map(Refusal::as_str));
     tracing::info!(kind, account = account.as_str(), token, refused, sequence, "decision");
     let (id, epoch) = made.map_err(|refusal| refused_decision(app, &account, refusal))?;
     let Some((_, state)) = receipt.states.first() else {

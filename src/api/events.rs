@@ -226,12 +226,12 @@ impl IngestBatch {
                     if *refusal == Refusal::Conflict {
                         app.runtime.event_conflict(kind);
                     }
-                    self.reject(app, index, refusal.code(), None, refusal.to_string());
+                    self.reject(app, index, refusal.as_str(), None, refusal.to_string());
                 }
                 Verdict::Contradicts(why) => {
                     app.runtime.event_conflict(kind);
                     let field = Some(Field::Symbol.name().to_owned());
-                    self.reject(app, index, Refusal::Conflict.code(), field, why.to_string());
+                    self.reject(app, index, Refusal::Conflict.as_str(), field, why.to_string());
                 }
             }
         }

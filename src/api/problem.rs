@@ -445,7 +445,7 @@ mod tests {
             Refusal::InUse,
             Refusal::InvalidConfig,
         ] {
-            assert_eq!(Problem::from(refusal).code().as_str(), refusal.code());
+            assert_eq!(Problem::from(refusal).code().as_str(), refusal.as_str());
         }
         let body = [
             BodyError::Empty,

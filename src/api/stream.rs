@@ -35,7 +35,7 @@ use crate::config::StorageMode;
 use crate::domain::directive::{Directive, DirectiveId};
 use crate::domain::ids::Account;
 use crate::domain::monitor::Monitor;
-use crate::engine::{Lost, Resumed, Subscription};
+use crate::engine::{LostDirectives, Resumed, Subscription};
 use crate::metrics::{ListenerKind, StreamEnd};
 use text::{ResetReason, StreamChunk, UnreadyNotice};
 
@@ -122,7 +122,7 @@ struct DirectiveStream {
 enum StreamSignal {
     Closing,
     Renewal,
-    Directive(Result<Arc<Directive>, Lost>),
+    Directive(Result<Arc<Directive>, LostDirectives>),
 }
 
 impl DirectiveStream {
@@ -186,7 +186,7 @@ impl DirectiveStream {
 
     /// Writes a directive and those that are ready after it, then the permit if one of them changed
     /// it.
-    fn push_directives(&mut self, first: Result<Arc<Directive>, Lost>) {
+    fn push_directives(&mut self, first: Result<Arc<Directive>, LostDirectives>) {
         let mut next = Some(first);
         let mut changed = false;
         while let Some(directive) = next {
@@ -267,7 +267,7 @@ fn resume(app: &AppState, id: &[u8], suffix: &str, chunk: &mut StreamChunk) -> S
         return app.engine.directives();
     };
     let (directives, resumed) = app.engine.directives_after(id);
-    if resumed == Resumed::Cut {
+    if resumed == Resumed::Truncated {
         chunk.push_reset(ResetReason::TooOld);
     }
     directives

@@ -5,26 +5,17 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::AppError;
 use super::snapshots::Snapshotter;
-use super::{AppError, chain};
 use crate::clock;
-use crate::config::{Config, changes, settings_codec};
+use crate::config::{Config, changes};
 use crate::domain::audit::By;
 use crate::domain::monitor::Monitor;
 use crate::domain::record::{Decision, Entry};
 use crate::domain::settings::Settings;
-use crate::engine::{
-    EngineError, Handle, Inbox, NotReady, RecordCodec, SettingsCodec, StateCodec, Submission,
-    Writer, channel,
-};
+use crate::engine::{EncodedRequest, EngineError, Handle, Inbox, NotReady, Writer, channel};
 use crate::journal::EventLog;
 use crate::metrics::Runtime;
-
-/// The form of settings in records and snapshots.
-pub(crate) const SETTINGS: SettingsCodec = SettingsCodec {
-    encode: settings_codec::encode,
-    decode: |bytes| settings_codec::decode(bytes).map_err(|e| chain(&e)),
-};
 
 /// The running writer, owned by the app.
 pub(super) struct EngineThread {
@@ -39,22 +30,21 @@ impl EngineThread {
     /// Opens the log and starts the thread, which replays the log first.
     pub(super) fn start(config: &Config, runtime: &Arc<Runtime>) -> Result<Self, AppError> {
         let log = super::log::open(config, runtime)?;
-        let codec = RecordCodec::new(SETTINGS);
-        let snapshotter = Snapshotter::open(&config.storage, StateCodec::new(SETTINGS), runtime)?;
+        let snapshotter = Snapshotter::open(&config.storage, runtime)?;
         if snapshotter.is_none() {
             // A log in memory is empty: the replay is complete.
             runtime.snapshots().replayed(1.0);
         }
         let settings = Arc::clone(&config.settings);
         let monitor = Monitor::new(Arc::clone(&settings));
-        let (handle, inbox) = channel(monitor, codec, config.web.queue_requests_max);
-        let writer = Writer::new(inbox.monitor(), log, codec);
+        let (handle, inbox) = channel(monitor, config.web.queue_requests_max);
+        let writer = Writer::new(inbox.monitor(), log);
         let (done, ended) = oneshot::channel();
         let own = snapshotter.clone();
         std::thread::Builder::new()
             .name("writer".into())
             .spawn(move || {
-                let result = write(inbox, writer, settings, (codec, own.as_ref()));
+                let result = write(inbox, writer, settings, own.as_ref());
                 // The receiver is gone if the app stopped waiting for this thread.
                 done.send(result).ok();
             })
@@ -97,8 +87,8 @@ impl EngineThread {
 
 /// Records a tick, so that the state has the current time. Without it the first permits after a long
 /// pause would be refused. A full disk does not prevent the start.
-fn catch_up(writer: &mut Writer, codec: &RecordCodec) -> Result<(), EngineError> {
-    let tick = Submission::new(vec![Entry::Tick], Vec::new(), codec);
+fn catch_up(writer: &mut Writer) -> Result<(), EngineError> {
+    let tick = EncodedRequest::new(vec![Entry::Tick], Vec::new());
     match writer.commit(vec![tick], clock::reading()) {
         Ok(_) | Err(EngineError::DiskFull) => Ok(()),
         Err(error) => Err(error),
@@ -111,7 +101,7 @@ fn write(
     inbox: Inbox,
     mut writer: Writer,
     settings: Arc<Settings>,
-    (codec, snapshotter): (RecordCodec, Option<&Snapshotter>),
+    snapshotter: Option<&Snapshotter>,
 ) -> Result<Box<dyn EventLog>, AppError> {
     match snapshotter {
         Some(snapshotter) => snapshotter.recover(&mut writer)?,
@@ -125,13 +115,13 @@ fn write(
         entries.extend(writer.settings().map(|before| changed(&before, &settings)));
         entries.push(Entry::Settings(settings));
     }
-    writer.commit(vec![Submission::new(entries, Vec::new(), &codec)], clock::reading())?;
+    writer.commit(vec![EncodedRequest::new(entries, Vec::new())], clock::reading())?;
     if is_under {
-        catch_up(&mut writer, &codec)?;
+        catch_up(&mut writer)?;
     }
     // Ready only now: until here a request would have been judged by an old state.
     inbox.open();
-    inbox.with_pause(yield_core).run(&mut writer, clock::reading);
+    inbox.with_yield(yield_core).run(&mut writer, clock::reading);
     Ok(writer.into_log())
 }
 

@@ -17,7 +17,7 @@ use crate::clock;
 use crate::config::{StorageConfig, StorageMode};
 use crate::domain::monitor::Monitor;
 use crate::domain::time::Timestamp;
-use crate::engine::{Archive, Handle, RecoverError, StateCodec, States, Writer, recover};
+use crate::engine::{Archive, Handle, RecoverError, SnapshotStore, Writer, recover};
 use crate::journal::{
     DiskStorage, JournalReader, LogError, Retention, SnapshotInfo, Snapshots, Storage,
 };
@@ -42,7 +42,7 @@ pub(super) struct Snapshotter(Arc<SnapshotterState>);
 struct SnapshotterState {
     storage: Arc<dyn Storage>,
     /// Locked while a snapshot is read or written, which takes seconds. Only one is at a time.
-    states: Mutex<States>,
+    states: Mutex<SnapshotStore>,
     config: StorageConfig,
     runtime: Arc<Runtime>,
     last: Mutex<LastSnapshot>,
@@ -62,7 +62,6 @@ impl Snapshotter {
     /// The snapshots next to the journal. `None` if the state is kept only in memory.
     pub(super) fn open(
         config: &StorageConfig,
-        codec: StateCodec,
         runtime: &Arc<Runtime>,
     ) -> Result<Option<Self>, AppError> {
         if config.mode == StorageMode::Memory {
@@ -73,7 +72,7 @@ impl Snapshotter {
             source: LogError::Failed { doing: "opening the directory", source },
         })?;
         let storage: Arc<dyn Storage> = Arc::new(directory);
-        let states = States::new(Snapshots::new(Arc::clone(&storage)), codec);
+        let states = SnapshotStore::new(Snapshots::new(Arc::clone(&storage)));
         Ok(Some(Self(Arc::new(SnapshotterState {
             storage,
             states: Mutex::new(states),
@@ -185,7 +184,7 @@ impl Snapshotter {
         let SnapshotInfo { sequence, stored_bytes: bytes, state_bytes, .. } = info;
         let (copy_seconds, seconds) = (copy.as_secs_f64(), took.as_secs_f64());
         tracing::info!(sequence, bytes, state_bytes, copy_seconds, seconds, "a snapshot was taken");
-        let (unneeded, damaged) = states.settle().map_err(|error| chain(&error))?;
+        let (unneeded, damaged) = states.prune().map_err(|error| chain(&error))?;
         for error in damaged {
             self.0.runtime.snapshots().error();
             tracing::error!(error = chain(&error), "an older snapshot cannot be read");

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::directive::{Directive, DirectiveKind};
 use crate::domain::execution::anomaly::AnomalyLevel;
-use crate::engine::{Handle, LogErrand, Lost, Subscription};
+use crate::engine::{Handle, LogTaskError, LostDirectives, Subscription};
 
 use super::chain;
 
@@ -53,11 +53,11 @@ pub(super) async fn watch_journal(handle: Handle, stop: CancellationToken) {
     while stop.run_until_cancelled(every.tick()).await.is_some() {
         match handle.with_log(|log| log.check_in_place()).await {
             Ok(()) => {}
-            Err(LogErrand::Log(error)) => {
+            Err(LogTaskError::Log(error)) => {
                 tracing::error!(error = chain(&error), "the journal was moved or removed");
                 return handle.tick();
             }
-            Err(LogErrand::Engine(_)) => return,
+            Err(LogTaskError::Engine(_)) => return,
         }
     }
 }
@@ -67,7 +67,7 @@ pub(super) async fn log_directives(mut directives: Subscription, stop: Cancellat
     while let Some(received) = stop.run_until_cancelled(directives.next()).await {
         match received {
             Ok(directive) => log_directive(&directive),
-            Err(Lost(lost)) => {
+            Err(LostDirectives(lost)) => {
                 tracing::warn!(lost, "directives were emitted faster than they could be logged");
             }
         }

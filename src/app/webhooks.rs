@@ -17,7 +17,7 @@ use crate::clock;
 use crate::config::{Config, StorageMode, Webhook};
 use crate::domain::directive::DirectiveId;
 use crate::domain::time::Timestamp;
-use crate::engine::{Handle, Lost, Resumed, Subscription};
+use crate::engine::{Handle, LostDirectives, Resumed, Subscription};
 use crate::metrics::{DeliveryOutcome, Runtime, WebhookMetrics};
 use crate::notify::{Courier, CourierHooks, CourierInput, DeliveryEvent, PendingDeliveries};
 
@@ -65,7 +65,7 @@ struct OpenedCourier {
     /// The directives after the last one that the courier has.
     directives: Subscription,
     /// Set if some of those are no longer available.
-    lost: Option<Lost>,
+    lost: Option<LostDirectives>,
 }
 
 impl WebhookTasks {
@@ -199,8 +199,8 @@ impl WebhookDelivery {
         };
         let (directives, resumed) = self.handle.directives_after(id);
         let lost = match resumed {
-            Resumed::Whole => None,
-            Resumed::Cut => Some(Lost(1)),
+            Resumed::Complete => None,
+            Resumed::Truncated => Some(LostDirectives(1)),
         };
         Some(OpenedCourier { courier, directives, lost })
     }
@@ -210,11 +210,11 @@ impl WebhookDelivery {
 /// feed. Returns the feed after the last directive that was sent.
 async fn feed(
     mut directives: Subscription,
-    lost: Option<Lost>,
+    lost: Option<LostDirectives>,
     sender: mpsc::Sender<CourierInput>,
     stop: &CancellationToken,
 ) -> Subscription {
-    let mut missed = lost.map(|Lost(count)| CourierInput::Lost(count));
+    let mut missed = lost.map(|LostDirectives(count)| CourierInput::Lost(count));
     loop {
         // Reserve a place first: a directive that was taken from the feed must not be dropped.
         let Some(Ok(place)) = stop.run_until_cancelled(sender.reserve()).await else {
@@ -224,7 +224,7 @@ async fn feed(
             Some(message) => message,
             None => match stop.run_until_cancelled(directives.next()).await {
                 Some(Ok(directive)) => CourierInput::Directive(directive),
-                Some(Err(Lost(count))) => CourierInput::Lost(count),
+                Some(Err(LostDirectives(count))) => CourierInput::Lost(count),
                 None => return directives,
             },
         };

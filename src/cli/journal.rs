@@ -6,13 +6,14 @@
 //! `replay`).
 
 use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::args::{InspectArguments, JournalCommand, RecordPosition};
 use super::{Failure, write_err, write_out};
 use crate::domain::time::Timestamp;
-use crate::engine::{CodecError, RecordCodec, RecordParts};
+use crate::engine::{CodecError, RecordParts};
 use crate::journal::{
     self, Batch, DiskStorage, JournalReader, LogError, Repaired, Storage, TailState, Verified,
 };
@@ -80,28 +81,37 @@ fn inspect(arguments: &InspectArguments) -> Result<(), Failure> {
         Some(RecordPosition::Sequence(sequence)) => sequence.max(reader.first_sequence()),
         Some(RecordPosition::Time(_)) | None => reader.first_sequence(),
     };
-    let mut printer =
-        RecordPrinter { out: BufWriter::new(io::stdout().lock()), arguments, stopped: None };
-    let result = reader.replay(from, &mut |batch| printer.batch(batch));
-    let flushed = printer.out.flush().map_err(InspectStop::Terminal);
-    match printer.stopped.map_or(flushed, Err) {
-        Err(InspectStop::Done) => return Ok(()),
-        // The reader of the pipe has seen enough.
-        Err(InspectStop::Terminal(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+    let mut printer = RecordPrinter { out: BufWriter::new(io::stdout().lock()), arguments };
+    let walked = reader.replay(from, &mut |batch| match printer.records(batch) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(stop) => ControlFlow::Break(stop),
+    });
+    // Records before a damage are printed before the error.
+    let flushed = printer.out.flush();
+    let stop = match (walked, flushed) {
+        (Ok(ControlFlow::Break(stop)), _) => stop,
+        (_, Err(error)) => InspectStop::Terminal(error),
+        (Err(error), Ok(())) => return Err(error.into()),
+        (Ok(ControlFlow::Continue(tail)), Ok(())) => {
+            report_tail(&tail);
             return Ok(());
         }
-        Err(InspectStop::Terminal(source)) => {
-            return Err(Failure::Terminal { doing: "write to stdout", source });
+    };
+    match stop {
+        InspectStop::Done => Ok(()),
+        // The reader of the pipe has seen enough.
+        InspectStop::Terminal(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        InspectStop::Terminal(source) => {
+            Err(Failure::Terminal { doing: "write to stdout", source })
         }
-        Err(InspectStop::Record { sequence, source }) => {
-            return Err(Failure::Record { sequence, source });
-        }
-        Ok(()) => {}
+        InspectStop::Record { sequence, source } => Err(Failure::Record { sequence, source }),
     }
-    if let TailState::Torn { place } = result? {
+}
+
+fn report_tail(tail: &TailState) {
+    if let TailState::Torn { place } = tail {
         write_err(&format!("{place}: an incomplete batch follows, which is not shown\n"));
     }
-    Ok(())
 }
 
 /// Why the output ends before the journal does.
@@ -118,18 +128,9 @@ enum InspectStop {
 struct RecordPrinter<'a> {
     out: BufWriter<io::StdoutLock<'a>>,
     arguments: &'a InspectArguments,
-    stopped: Option<InspectStop>,
 }
 
 impl RecordPrinter<'_> {
-    fn batch(&mut self, batch: &Batch) -> Result<(), LogError> {
-        self.records(batch).map_err(|stop| {
-            self.stopped = Some(stop);
-            // Any error ends the replay. It is not shown.
-            LogError::Full
-        })
-    }
-
     fn records(&mut self, batch: &Batch) -> Result<(), InspectStop> {
         let received_at = batch.received_at_nanos();
         for (sequence, bytes) in (batch.first_sequence()..).zip(batch.records()) {
@@ -139,7 +140,7 @@ impl RecordPrinter<'_> {
             if self.arguments.from.is_some_and(|from| !reached(from, sequence, received_at)) {
                 continue;
             }
-            let parts = RecordCodec::parts(bytes)
+            let parts = RecordParts::of(bytes)
                 .map_err(|source| InspectStop::Record { sequence, source })?;
             if self.is_wanted(&parts) {
                 self.line(sequence, received_at, &parts).map_err(InspectStop::Terminal)?;

@@ -6,26 +6,27 @@
 //! reached from the same events and the same decisions of people.
 
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::args::{RecordPosition, ReplayArguments, ReplayOutput};
 use super::{Failure, write_err, write_out};
-use crate::app::{SETTINGS, chain};
+use crate::app::chain;
 use crate::clock;
 use crate::config::{Config, Overrides};
 use crate::domain::monitor::Monitor;
-use crate::engine::{Beginning, RecordCodec, RecoverError, Replay, Settled, StateCodec, States};
+use crate::engine::{RecoverError, Replay, ReplaySettings, SnapshotStore, StartingPoint};
 use crate::journal::{DiskStorage, JournalReader, LogError, SnapshotInfo, Snapshots, Storage};
 use crate::metrics::{Format, encode, project};
 use crate::wire::answer::Whole;
 
 /// Prints the state to stdout, and to stderr how it was computed.
 pub(super) fn run(arguments: &ReplayArguments) -> Result<(), Failure> {
-    let settled = match &arguments.config_file {
-        None => Settled::AsRecorded,
+    let settings = match &arguments.config_file {
+        None => ReplaySettings::AsRecorded,
         Some(file) => {
             let overrides = Overrides { insecure: true, ..Overrides::default() };
-            Settled::By(Config::load(Some(file), overrides)?.settings)
+            ReplaySettings::Fixed(Config::load(Some(file), overrides)?.settings)
         }
     };
     let directory = DiskStorage::open(&arguments.journal).map_err(|source| {
@@ -33,14 +34,14 @@ pub(super) fn run(arguments: &ReplayArguments) -> Result<(), Failure> {
     })?;
     let storage: Arc<dyn Storage> = Arc::new(directory);
     let reader = JournalReader::open(Arc::clone(&storage)).map_err(RecoverError::Log)?;
-    let replay = Replay::new(RecordCodec::new(SETTINGS)).settled(settled.clone());
+    let replay = Replay::new(settings.clone());
     let replay = match arguments.until {
         Some(RecordPosition::Sequence(sequence)) => replay.until(sequence),
         Some(RecordPosition::Time(_)) | None => replay,
     };
     let began = clock::monotonic();
     let first = reader.first_sequence();
-    let (mut state, snapshot) = beginning(arguments, &settled, &replay, first, storage)?;
+    let (mut state, snapshot) = start(arguments, &settings, &replay, first, storage)?;
     let folded = fold(&replay, &reader, arguments.until, &mut state)?;
     let seconds = clock::monotonic().saturating_duration_since(began).as_secs_f64();
     report(&state, snapshot, folded, seconds);
@@ -48,33 +49,33 @@ pub(super) fn run(arguments: &ReplayArguments) -> Result<(), Failure> {
 }
 
 /// The state to start from: that of a snapshot, or the empty state.
-fn beginning(
+fn start(
     arguments: &ReplayArguments,
-    settled: &Settled,
+    settings: &ReplaySettings,
     replay: &Replay,
     first: u64,
     storage: Arc<dyn Storage>,
 ) -> Result<(Monitor, Option<SnapshotInfo>), Failure> {
     let whole = first == 1;
-    let others = matches!(settled, Settled::By(_));
+    let others = matches!(settings, ReplaySettings::Fixed(_));
     if whole && (arguments.full || others) {
-        return Ok((replay.beginning(), None));
+        return Ok((replay.initial_state(), None));
     }
     if arguments.full {
         return Err(RecoverError::Log(LogError::Gone { first }).into());
     }
-    let mut states = States::new(Snapshots::new(storage), StateCodec::new(SETTINGS));
+    let mut states = SnapshotStore::new(Snapshots::new(storage));
     let wanted = |info: &SnapshotInfo| match arguments.until {
         None => true,
         Some(RecordPosition::Sequence(sequence)) => info.sequence <= sequence,
         Some(RecordPosition::Time(time)) => info.received_at_nanos <= time.as_nanos(),
     };
-    let Beginning { state, unreadable } = states.newest(&wanted).map_err(RecoverError::from)?;
+    let StartingPoint { state, unreadable } = states.newest(&wanted).map_err(RecoverError::from)?;
     for error in unreadable {
         write_err(&format!("trading-exporter: skipped: {}\n", chain(&error)));
     }
-    let Some((state, info)) = state else { return Ok((replay.beginning(), None)) };
-    let Settled::By(settings) = settled else { return Ok((state, Some(info))) };
+    let Some((state, info)) = state else { return Ok((replay.initial_state(), None)) };
+    let ReplaySettings::Fixed(settings) = settings else { return Ok((state, Some(info))) };
     write_err(&format!(
         "trading-exporter: records before {first} are no longer kept: up to record {} the state was \
          computed with the settings of that time\n",
@@ -98,28 +99,22 @@ fn fold(
         Some(RecordPosition::Sequence(sequence)) => sequence,
         Some(RecordPosition::Time(_)) | None => u64::MAX,
     };
-    let (mut folded, mut broken, mut is_over) = (0, None, false);
+    let mut applied = 0;
     let from = state.sequence() + 1;
     let walked = reader.replay(from, &mut |batch| {
-        is_over = batch.received_at_nanos() > last_nanos || batch.first_sequence() > last;
-        if is_over {
-            return Err(LogError::Gone { first: from });
+        if batch.received_at_nanos() > last_nanos || batch.first_sequence() > last {
+            return ControlFlow::Break(Ok(()));
         }
-        match replay.fold(batch, state) {
-            Ok(more) => folded += more,
-            Err(error) => {
-                broken = Some(error);
-                return Err(LogError::Gone { first: from });
-            }
+        match replay.apply(batch, state) {
+            Ok(more) => applied += more,
+            Err(error) => return ControlFlow::Break(Err(error)),
         }
-        Ok(())
+        ControlFlow::Continue(())
     });
-    match (walked, broken) {
-        (_, Some(error)) => Err(error.into()),
-        (Err(_), None) if is_over => Ok(folded),
-        (Err(error), None) => Err(RecoverError::Log(error).into()),
-        (Ok(_), None) => Ok(folded),
+    if let ControlFlow::Break(result) = walked.map_err(RecoverError::Log)? {
+        result?;
     }
+    Ok(applied)
 }
 
 /// Prints how the state was computed.

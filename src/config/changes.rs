@@ -1,16 +1,16 @@
-//! What a reload changes, in one line for people: the audit trail keeps it.
+//! The changes that a reload makes, in one line for people, for the audit trail.
 //!
-//! Input: the configuration before and after. Output: settings by their path with both values, other
-//! sections by their name. Invariant: no secret, no hash and no URL stands in it. Deliberately
-//! absent: whether a change waits for a restart (see `app::reload`).
+//! Input: the configuration before and after. Output: changed settings by path with both values, other
+//! changed sections by name. Invariant: the line holds no secret, no hash and no URL. Deliberately
+//! absent: whether a change needs a restart (see `app::reload`).
 
 use serde_json::Value as Json;
 
-use super::{Config, settings_codec};
+use super::Config;
 use crate::domain::limits;
 use crate::domain::settings::Settings;
 
-/// What differs, or that nothing does; at most [`limits::TEXT_BYTES_MAX`] bytes.
+/// All changes, or `nothing changed`; at most [`limits::TEXT_BYTES_MAX`] bytes.
 #[must_use]
 pub fn between(before: &Config, after: &Config) -> String {
     let mut changes = settings(&before.settings, &after.settings);
@@ -35,27 +35,27 @@ pub fn between(before: &Config, after: &Config) -> String {
     let is_gone = |name: &str| after.tokens.iter().all(|token| token.name != name);
     let gone = before.tokens.iter().filter(|token| is_gone(&token.name));
     changes.extend(gone.map(|token| format!("token {} removed", token.name)));
-    told(&changes)
+    join(&changes)
 }
 
-/// The same of the settings alone.
+/// The changes of the settings alone.
 #[must_use]
 pub fn of_settings(before: &Settings, after: &Settings) -> String {
-    told(&settings(before, after))
+    join(&settings(before, after))
 }
 
 fn settings(before: &Settings, after: &Settings) -> Vec<String> {
     let [old, new] = [before, after].map(|settings| {
-        let bytes = settings_codec::encode(settings);
-        serde_json::from_slice::<Json>(&bytes).unwrap_or_default()
+        let json = serde_json::to_value(settings);
+        invariant!(json.is_ok(), "settings can be written as JSON");
+        json.unwrap_or_default()
     });
     let mut changes = Vec::new();
-    let of = |document: &Json| document.get("settings").cloned().unwrap_or_default();
-    walk("", &of(&old), &of(&new), &mut changes);
+    add_changes("", &old, &new, &mut changes);
     changes
 }
 
-fn told(changes: &[String]) -> String {
+fn join(changes: &[String]) -> String {
     if changes.is_empty() {
         return "nothing changed".to_owned();
     }
@@ -64,13 +64,13 @@ fn told(changes: &[String]) -> String {
     text
 }
 
-/// The values below a path that differ. Lists are told by their path alone.
-fn walk(path: &str, old: &Json, new: &Json, changes: &mut Vec<String>) {
+/// Adds the values below a path that differ. A changed list is named by its path alone.
+fn add_changes(path: &str, old: &Json, new: &Json, changes: &mut Vec<String>) {
     match (old, new) {
         (Json::Object(old), Json::Object(new)) => {
             for (name, after) in new {
                 let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                walk(&path, old.get(name).unwrap_or(&Json::Null), after, changes);
+                add_changes(&path, old.get(name).unwrap_or(&Json::Null), after, changes);
             }
         }
         (old, new) if old == new => {}
@@ -85,7 +85,7 @@ mod tests {
     use crate::config::{Environment, Overrides};
 
     #[test]
-    fn every_change_is_named_and_no_secret_is() {
+    fn every_change_is_named_without_secrets() {
         let hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
         let overrides = Overrides { insecure: true, ..Overrides::default() };
         let environment = Environment { overrides, ..Environment::default() };

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// One mistake.
+/// One mistake in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
     /// The field, like `drift.overrides[2].quantity.minor`; empty: the text as a whole.
     pub path: String,
-    /// The line of the text, from 1, if there is one.
+    /// The line of the text, from 1, if known.
     pub line: Option<u64>,
-    /// What is wrong. Never the value of a field that may hold a secret.
+    /// The reason. Never contains the value of a field that may hold a secret.
     pub message: String,
 }
 
@@ -36,13 +36,13 @@ pub enum ConfigError {
         #[source]
         source: std::io::Error,
     },
-    /// The text holds these mistakes, in the order of the text where it has one.
+    /// All mistakes, in the order of their lines; those without a line come last.
     #[error("{}", list(.0))]
     Mistakes(Vec<Mistake>),
 }
 
 impl ConfigError {
-    /// The mistakes, if the file could be read.
+    /// The mistakes; empty if the file could not be read.
     #[must_use]
     pub fn mistakes(&self) -> &[Mistake] {
         match self {
@@ -52,7 +52,7 @@ impl ConfigError {
     }
 }
 
-/// One line for each mistake, below a line that counts them.
+/// A line with the number of mistakes, then one line for each.
 fn list(mistakes: &[Mistake]) -> String {
     let mut text = match mistakes.len() {
         1 => String::from("the configuration has 1 mistake:"),

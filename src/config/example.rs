@@ -1,12 +1,12 @@
-//! `trading-exporter.example.yml`, held equal to the code: its defaults, and every field.
+//! Checks that `trading-exporter.example.yml` shows every field and the defaults of the code.
 
-use super::section::Report;
+use super::section::MistakeReport;
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../trading-exporter.example.yml");
 
-/// A line that the prose of the example may not be taken for.
-enum Line<'t> {
+/// A line of the example.
+enum ExampleLine<'t> {
     Prose,
     /// A field with its default.
     Default(&'t str),
@@ -14,15 +14,17 @@ enum Line<'t> {
     Sample(&'t str),
 }
 
-fn lines() -> impl Iterator<Item = Line<'static>> {
+fn lines() -> impl Iterator<Item = ExampleLine<'static>> {
     EXAMPLE.lines().map(|line| match line.strip_prefix('#') {
         None => {
             assert!(line.is_empty(), "only comments: {line}");
-            Line::Prose
+            ExampleLine::Prose
         }
-        Some("") => Line::Prose,
-        Some(rest) if rest.starts_with(' ') && !rest.starts_with("  ") => Line::Prose,
-        Some(rest) => rest.strip_prefix('#').map_or(Line::Default(rest), Line::Sample),
+        Some("") => ExampleLine::Prose,
+        Some(rest) if rest.starts_with(' ') && !rest.starts_with("  ") => ExampleLine::Prose,
+        Some(rest) => {
+            rest.strip_prefix('#').map_or(ExampleLine::Default(rest), ExampleLine::Sample)
+        }
     })
 }
 
@@ -31,23 +33,23 @@ fn field(line: &str) -> &str {
     line.split(':').next().unwrap_or(line)
 }
 
-/// What a reader has after taking away the `#` of every default.
+/// The text after removing the `#` of every default.
 fn defaults() -> String {
     let defaults = lines().filter_map(|line| match line {
-        Line::Default(text) => Some(format!("{text}\n")),
-        Line::Prose | Line::Sample(_) => None,
+        ExampleLine::Default(text) => Some(format!("{text}\n")),
+        ExampleLine::Prose | ExampleLine::Sample(_) => None,
     });
     defaults.collect()
 }
 
-/// The same with the samples, each in place of the default of its field.
+/// The defaults with each sample in place of the default of its field.
 fn everything() -> String {
     let mut text: Vec<&str> = Vec::new();
     for line in lines() {
         match line {
-            Line::Prose => {}
-            Line::Default(line) => text.push(line),
-            Line::Sample(line) => {
+            ExampleLine::Prose => {}
+            ExampleLine::Default(line) => text.push(line),
+            ExampleLine::Sample(line) => {
                 if text.last().is_some_and(|last| field(last) == field(line)) {
                     text.pop();
                 }
@@ -58,7 +60,7 @@ fn everything() -> String {
     text.join("\n")
 }
 
-fn check(text: &str) -> (Config, Report) {
+fn check(text: &str) -> (Config, MistakeReport) {
     let directory = tempfile::tempdir().expect("a directory");
     let secrets = directory.path().join("secrets");
     std::fs::create_dir(&secrets).expect("a directory");
@@ -70,13 +72,13 @@ fn check(text: &str) -> (Config, Report) {
     }
     let environment =
         Environment { directory: directory.path().to_owned(), overrides: Overrides::default() };
-    let report = Report::default();
+    let report = MistakeReport::default();
     let config = read_checked(text, &environment, &report);
     (config, report)
 }
 
 #[test]
-fn the_example_says_the_defaults() {
+fn the_example_shows_the_defaults() {
     for text in [EXAMPLE.to_owned(), defaults()] {
         let (config, report) = check(&text);
         assert_eq!(report.into_mistakes(), [], "{text}");
@@ -98,11 +100,11 @@ fn the_example_names_every_field() {
 }
 
 #[test]
-fn every_default_stands_alone() {
+fn every_default_is_valid_alone() {
     // Each field of one line, with the sections above it and nothing else: so people edit.
     let mut above: Vec<&str> = Vec::new();
     for line in lines() {
-        let Line::Default(line) = line else { continue };
+        let ExampleLine::Default(line) = line else { continue };
         let depth = (line.len() - line.trim_start().len()) / 2;
         above.truncate(depth);
         let text = format!("{}\n{line}\n", above.join("\n"));

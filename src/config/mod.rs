@@ -1,24 +1,23 @@
 //! The configuration: a YAML file, checked once, typed from then on.
 //!
 //! Input: YAML text. Output: [`Config`], or every mistake with its place. Invariants: unknown
-//! fields are refused; every default stands in `trading-exporter.example.yml`; no secret is held
-//! or shown. Deliberately absent: the environment and arguments (see `crate::cli`), which come in
-//! as [`Overrides`].
+//! fields are refused; `trading-exporter.example.yml` shows every default; no secret is shown.
+//! Deliberately absent: environment variables and arguments (see `crate::cli`), which are passed as
+//! [`Overrides`].
 
 mod error;
 pub mod changes;
 mod yaml;
 mod scalar;
 mod section;
+mod secret_url;
 mod webhook;
 mod read;
-pub mod settings_codec;
 #[cfg(test)]
 mod example;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -28,14 +27,16 @@ use std::time::Duration;
 
 pub use error::{ConfigError, Mistake};
 pub use scalar::parse_duration;
-pub use webhook::{Reach, Secret, Webhook, WebhookUrl, is_public};
+pub use secret_url::SecretUrl;
+pub use webhook::{Reach, Webhook, WebhookSecret, is_public};
 
+use crate::domain::closed_set::closed_set;
 use crate::domain::ids::Component;
 use crate::domain::limits;
 use crate::domain::pattern::Pattern;
 use crate::domain::settings::Settings;
 
-/// Bytes of a configuration file.
+/// Bytes of a configuration file, at most.
 const FILE_BYTES_MAX: u64 = 8 << 20;
 
 /// The checked configuration.
@@ -43,24 +44,24 @@ const FILE_BYTES_MAX: u64 = 8 << 20;
 pub struct Config {
     /// The HTTP server.
     pub web: WebConfig,
-    /// Where records are kept.
+    /// The storage of records.
     pub storage: StorageConfig,
-    /// Who may do what; empty: everybody, and only on loopback.
+    /// Bearer tokens; empty: everybody may do everything, and the server listens on loopback only.
     pub tokens: Vec<Token>,
-    /// Checks that the exporter runs itself.
+    /// Health checks that the exporter runs itself.
     pub probes: Vec<Probe>,
-    /// Where directives are delivered.
+    /// Targets of directives.
     pub webhooks: Vec<Webhook>,
-    /// What alerts may do.
+    /// Alerts that may halt trading.
     pub alerting: AlertingConfig,
-    /// What the fold is told.
+    /// The part that the fold uses, which is also a record of the journal.
     pub settings: Arc<Settings>,
 }
 
-/// What alerts may do.
+/// The configuration of alerts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlertingConfig {
-    /// Alerts that get the label `action: halt` in the rules that are printed: name and severity.
+    /// Alerts that get the label `action: halt` in the generated rules: name and severity.
     pub halt_on: Vec<String>,
 }
 
@@ -70,7 +71,7 @@ impl Default for AlertingConfig {
     }
 }
 
-/// What stands above the text: said on the command line.
+/// Arguments of the command line that take precedence over the text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// Instead of `web.listen_address`.
@@ -81,23 +82,22 @@ pub struct Overrides {
     pub storage_mode: Option<StorageMode>,
     /// Instead of `storage.path`.
     pub storage_path: Option<PathBuf>,
-    /// Whether the server may be reached from elsewhere without tokens or TLS.
+    /// Whether the server may be reachable from other hosts without tokens or TLS.
     pub insecure: bool,
 }
 
-/// What a text is read in.
+/// The environment in which a text is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Environment {
-    /// The directory that the files named in the text are relative to; empty: the working
-    /// directory.
+    /// Files named in the text are relative to this directory; empty: the working directory.
     pub directory: PathBuf,
-    /// What stands above the text.
+    /// Arguments that take precedence over the text.
     pub overrides: Overrides,
 }
 
 impl Config {
-    /// Reads and checks a file; without one, the defaults. Files named in it are relative to its
-    /// directory.
+    /// Reads and checks a file; without one, returns the defaults. Files named in it are relative to
+    /// its directory.
     ///
     /// # Errors
     /// [`ConfigError`]: the file cannot be read, or every mistake in it.
@@ -111,19 +111,19 @@ impl Config {
         Self::parse(&text, &Environment { directory, overrides })
     }
 
-    /// Checks a text; an empty one has every default.
+    /// Checks a text; an empty one gives every default.
     ///
     /// # Errors
     /// [`ConfigError::Mistakes`]: every mistake in it.
     pub fn parse(text: &str, environment: &Environment) -> Result<Self, ConfigError> {
-        let report = section::Report::default();
+        let report = section::MistakeReport::default();
         let config = read_checked(text, environment, &report);
         let mistakes = report.into_mistakes();
         if mistakes.is_empty() { Ok(config) } else { Err(ConfigError::Mistakes(mistakes)) }
     }
 }
 
-fn read_checked(text: &str, environment: &Environment, report: &section::Report) -> Config {
+fn read_checked(text: &str, environment: &Environment, report: &section::MistakeReport) -> Config {
     let root = match yaml::parse(text) {
         Ok(root) => root,
         Err(error) => {
@@ -138,22 +138,22 @@ fn read_checked(text: &str, environment: &Environment, report: &section::Report)
     config
 }
 
-/// Without tokens everybody who reaches the server may do everything, and without TLS everybody on
-/// the way may read the tokens.
-fn check_exposure(config: &Config, overrides: &Overrides, report: &section::Report) {
+/// Refuses an address that other hosts can reach: without tokens everybody there could do everything,
+/// and without TLS everybody on the path could read the tokens.
+fn check_exposure(config: &Config, overrides: &Overrides, report: &section::MistakeReport) {
     let address = config.web.listen_address;
     if address.ip().is_loopback() || overrides.insecure {
         return;
     }
     let lacks = if config.tokens.is_empty() { "tokens" } else { "TLS" };
     let message = format!(
-        "{address} can be reached from elsewhere, which needs {lacks}: listen on \
-        loopback, or say --insecure"
+        "{address} can be reached from other hosts, which needs {lacks}: listen on \
+        loopback, or pass --insecure"
     );
     report.add("web.listen_address", None, message);
 }
 
-/// A file as text, refused when it is larger than `bytes_max`.
+/// Reads a text file of at most `bytes_max` bytes.
 fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<String> {
     let mut text = String::new();
     File::open(path)?.take(bytes_max + 1).read_to_string(&mut text)?;
@@ -167,29 +167,29 @@ fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<String> {
 /// The HTTP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebConfig {
-    /// Where it listens.
+    /// The address and port that the server binds.
     pub listen_address: SocketAddr,
-    /// The URL under which people reach it, for links.
+    /// The URL of the exporter as people see it, for links.
     pub external_url: Option<String>,
     /// Bytes of a body after decompression.
     pub body_bytes_max: usize,
     /// Events in one request.
     pub events_max: usize,
-    /// Bytes of strings that are not identifiers.
+    /// Bytes of a string that is not an identifier.
     pub text_bytes_max: usize,
-    /// Nesting of a JSON body.
+    /// Nesting depth of a JSON body.
     pub depth_max: usize,
-    /// A connection that has not sent its head in this time is closed.
+    /// A connection that sends no complete request head in this time is closed.
     pub header_timeout: Duration,
-    /// A request whose body has not come in this time is answered 408.
+    /// A request whose body does not arrive in this time is answered 408.
     pub body_timeout: Duration,
     /// A kept-alive connection without a request for this long is closed.
     pub idle_timeout: Duration,
-    /// Connections at one time; further ones wait in the kernel.
+    /// Concurrent connections; further ones wait in the kernel.
     pub connections_max: usize,
-    /// How long a drain waits for requests under way.
+    /// How long a drain waits for requests in progress.
     pub drain_timeout: Duration,
-    /// Requests that wait for the writer.
+    /// Requests in the queue before the writer.
     pub queue_requests_max: usize,
 }
 
@@ -213,7 +213,7 @@ impl Default for WebConfig {
 }
 
 impl WebConfig {
-    fn override_by(&mut self, overrides: &Overrides, report: &section::Report) {
+    fn override_by(&mut self, overrides: &Overrides, report: &section::MistakeReport) {
         self.listen_address = overrides.listen_address.unwrap_or(self.listen_address);
         if let Some(url) = &overrides.external_url {
             match scalar::check_url(url) {
@@ -224,26 +224,26 @@ impl WebConfig {
     }
 }
 
-/// Where records are kept.
+/// The storage of records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorageConfig {
-    /// Journal on disk, or memory.
+    /// Disk or memory.
     pub mode: StorageMode,
     /// The directory of the journal.
     pub path: PathBuf,
-    /// When an acknowledged event is on the disk.
+    /// When a batch is synced.
     pub sync: StorageSync,
-    /// With [`StorageSync::Interval`]: at least so often.
+    /// Time between two syncs with [`StorageSync::Interval`].
     pub sync_interval: Duration,
     /// Bytes of a segment of the journal.
     pub segment_bytes: u64,
-    /// Bytes of the journal past which its oldest segments go; none: any number.
+    /// Size of the journal above which its oldest segments are deleted; None: no limit.
     pub retention_bytes: Option<u64>,
-    /// Age past which segments go; none: any age.
+    /// Age above which segments are deleted; None: no limit.
     pub retention_age: Option<Duration>,
-    /// A snapshot is due after so many records.
+    /// A snapshot is due after this many records.
     pub snapshot_records: u64,
-    /// A snapshot is due after so long, if there were any records.
+    /// A snapshot is due after this time, if there were any records.
     pub snapshot_interval: Duration,
 }
 
@@ -272,104 +272,88 @@ impl StorageConfig {
     }
 }
 
-/// Where records are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StorageMode {
-    /// On disk: an acknowledged event survives a crash.
-    Journal,
-    /// In memory: a restart forgets everything.
-    Memory,
+closed_set! {
+    /// The storage of records.
+    pub enum StorageMode {
+        /// In memory: a restart forgets everything.
+        Memory = "memory",
+        /// On disk: an acknowledged event survives a crash.
+        Journal = "journal",
+    }
 }
 
-/// When an acknowledged event is on the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StorageSync {
-    /// Before it is acknowledged.
-    EveryBatch,
-    /// Some time later: a power cut takes what was acknowledged meanwhile.
-    Interval,
+closed_set! {
+    /// When an acknowledged event is durable.
+    pub enum StorageSync {
+        /// Before it is acknowledged.
+        EveryBatch = "every-batch",
+        /// Within `sync_interval`: a power cut loses events acknowledged since the last sync.
+        Interval = "interval",
+    }
 }
 
-/// What a token allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scope {
-    /// Post events of every kind but broker positions.
-    Ingest,
-    /// Post broker positions.
-    IngestBroker,
-    /// Read the state.
-    Read,
-    /// Scrape /metrics.
-    Metrics,
-    /// Set a halt.
-    Halt,
-    /// Release a halt, reload, retire series.
-    Release,
-}
-
-impl Scope {
-    /// All scopes.
-    pub const ALL: [Self; 6] =
-        [Self::Ingest, Self::IngestBroker, Self::Read, Self::Metrics, Self::Halt, Self::Release];
-
-    /// As in the configuration and in errors.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ingest => "ingest",
-            Self::IngestBroker => "ingest:broker",
-            Self::Read => "read",
-            Self::Metrics => "metrics",
-            Self::Halt => "halt",
-            Self::Release => "release",
-        }
+closed_set! {
+    /// A permission of a token.
+    pub enum Scope {
+        /// Post events of every kind except broker positions.
+        Ingest = "ingest",
+        /// Post broker positions.
+        IngestBroker = "ingest:broker",
+        /// Read the state.
+        Read = "read",
+        /// Scrape /metrics.
+        Metrics = "metrics",
+        /// Set a halt.
+        Halt = "halt",
+        /// Release a halt, reload the configuration, retire series.
+        Release = "release",
     }
 }
 
 /// A bearer token: never the token itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// A name for logs and the audit trail.
+    /// Its name in logs and in the audit trail.
     pub name: String,
     /// SHA-256 of the token.
     pub sha256: [u8; 32],
-    /// What it allows.
+    /// The permissions of its holder.
     pub scopes: Vec<Scope>,
-    /// The accounts that it is confined to; empty: all.
+    /// The accounts it is limited to; empty: all.
     pub accounts: Vec<Pattern>,
 }
 
-/// A check that the exporter runs itself.
+/// A health check that the exporter runs itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probe {
-    /// The component that it judges.
+    /// The component whose health it reports.
     pub component: Component,
-    /// How often.
+    /// Time between two runs.
     pub interval: Duration,
-    /// How long it may take.
+    /// A run that takes longer fails.
     pub timeout: Duration,
-    /// What is checked.
+    /// The check, with its parameters.
     pub kind: ProbeKind,
 }
 
-/// What is checked.
+/// The check that a probe runs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ProbeKind {
-    /// A GET that must answer with a status of the list.
+    /// A GET request that must be answered with a status of the list.
     Http {
         /// The URL.
-        url: HttpUrl,
-        /// Statuses that pass; empty: 200 to 299.
+        url: SecretUrl,
+        /// Accepted statuses; empty: 200 to 299.
         statuses: Vec<u16>,
     },
-    /// A TCP connection that must be taken.
+    /// A TCP connection that must be accepted.
     Tcp {
         /// Host and port.
         address: String,
     },
-    /// Free space of the file system of a path.
+    /// Free space of a file system.
     Disk {
-        /// The path.
+        /// Any path on it.
         path: PathBuf,
         /// Fails below this fraction of free space, 0 to 1.
         free_ratio_min: f64,
@@ -381,35 +365,11 @@ pub enum ProbeKind {
         /// Fails below this fraction of available memory, 0 to 1.
         available_ratio_min: f64,
     },
-    /// Age of the newest quote of an account.
+    /// Age of the newest quote.
     Feed {
-        /// The account; none: any.
+        /// The account of the quote; None: any.
         account: Option<String>,
-        /// Fails when the newest quote is older.
+        /// Fails when the newest quote is older than this.
         age_max: Duration,
     },
-}
-
-/// The URL of a probe, checked when it was read. Its query may hold a key, so `Debug` leaves it out.
-#[derive(Clone, PartialEq, Eq)]
-pub struct HttpUrl(String);
-
-impl HttpUrl {
-    /// Takes a URL; one that is none makes the probe fail.
-    #[must_use]
-    pub fn new(url: impl Into<String>) -> Self {
-        Self(url.into())
-    }
-
-    /// The whole URL.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for HttpUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0.split(['?', '#']).next().unwrap_or_default())
-    }
 }

@@ -1,8 +1,8 @@
-//! The sections of the configuration, each read onto its defaults.
+//! The sections of the configuration, each read over its defaults.
 //!
 //! Input: the root of the text. Output: a [`Config`] and a report. Invariants: every field has
-//! bounds; what stands in two fields is compared once both are read. The longer sections have
-//! files of their own.
+//! bounds; rules about two fields are checked after both are read. The longer sections have files of
+//! their own.
 
 mod aliases;
 mod anomaly;
@@ -17,17 +17,17 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::scalar::{self, count, duration, flag, list_of, name, size, size_in_memory, word};
-use super::section::{Report, Section, read_map};
-use super::yaml::Node;
-use super::{Config, Environment, ProbeKind, StorageMode, StorageSync};
+use super::scalar::{self, choice, count, duration, flag, list_of, name, size, size_in_memory};
+use super::section::{MistakeReport, Section, read_map};
+use super::yaml::YamlNode;
+use super::{Config, Environment, ProbeKind};
 use crate::alerting::may_halt;
 use crate::domain::ids::Component;
 use crate::domain::limits;
 use crate::domain::pattern::Pattern;
-use crate::domain::settings::{IdScope, OnExpiry, OnNotMonitored, Override, Response, Settings};
+use crate::domain::settings::{Override, Settings};
 
-/// Overrides in one list; also the most that combining instruments with accounts may give.
+/// Overrides in one list, at most.
 const OVERRIDES_MAX: usize = 256;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -37,8 +37,8 @@ const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 const YEAR: Duration = Duration::from_hours(24 * 365);
 
-/// Reads everything; what is wrong goes to the report and keeps its default.
-pub(super) fn read(root: &Node, environment: &Environment, report: &Report) -> Config {
+/// Reads everything. A value with a mistake keeps its default, and the mistake is reported.
+pub(super) fn read(root: &YamlNode, environment: &Environment, report: &MistakeReport) -> Config {
     let mut config = Config::default();
     let mut settings = Settings::default();
     read_map(root, "", report, |root| {
@@ -73,7 +73,7 @@ pub(super) fn read(root: &Node, environment: &Environment, report: &Report) -> C
     config
 }
 
-/// The accounts that stand anywhere in the configuration without wildcards.
+/// The accounts that the configuration names anywhere without wildcards.
 fn named_accounts(config: &Config, settings: &Settings) -> BTreeSet<String> {
     let instruments = settings.instruments.overrides.iter().map(|o| &o.account);
     let anomalies = settings.anomaly.overrides.iter().map(|o| &o.account);
@@ -112,12 +112,10 @@ fn web(s: &mut Section<'_>, config: &mut Config) {
 }
 
 fn storage(s: &mut Section<'_>, config: &mut Config) {
-    let modes = [("memory", StorageMode::Memory), ("journal", StorageMode::Journal)];
-    s.set("mode", &mut config.storage.mode, word(&modes));
+    s.set("mode", &mut config.storage.mode, choice);
     s.set("path", &mut config.storage.path, scalar::path);
     let storage = &mut config.storage;
-    let syncs = [("every-batch", StorageSync::EveryBatch), ("interval", StorageSync::Interval)];
-    s.set("sync", &mut storage.sync, word(&syncs));
+    s.set("sync", &mut storage.sync, choice);
     s.set("sync_interval", &mut storage.sync_interval, duration(MILLISECOND..=MINUTE));
     s.set("segment_bytes", &mut storage.segment_bytes, size(4 << 10..=1 << 30));
     s.set_or_off("retention_bytes", &mut storage.retention_bytes, size(16 << 20..=1 << 50));
@@ -142,13 +140,12 @@ fn orders(s: &mut Section<'_>, settings: &mut Settings) {
     let ages = || 100 * MILLISECOND..=DAY;
     s.set("unacknowledged_after", &mut orders.unacknowledged_after, duration(ages()));
     s.set("arrival_age_max", &mut orders.arrival_age_max, duration(MILLISECOND..=DAY));
-    let scopes = IdScope::ALL.map(|scope| (scope.as_str(), scope));
-    s.set("id_scope", &mut orders.id_scope.default, word(&scopes));
+    s.set("id_scope", &mut orders.id_scope.default, choice);
     let default = orders.id_scope.default;
     orders.id_scope.overrides = s.list("overrides", OVERRIDES_MAX, |s| {
         let account = s.require("account", scalar::pattern);
         let mut rule = default;
-        s.set("id_scope", &mut rule, word(&scopes));
+        s.set("id_scope", &mut rule, choice);
         Some(Override { account: account?, symbol: Pattern::any(), rule })
     });
 }
@@ -169,7 +166,7 @@ fn health(s: &mut Section<'_>, settings: &mut Settings) {
     s.set("successes", &mut health.successes, count(times()));
     s.set("silent_intervals", &mut health.silent_intervals, count(times()));
     s.set("silent_min", &mut health.silent_min, duration(Duration::ZERO..=HOUR));
-    let component = |node: &Node| name(Component::new)(node).map(|c| c.as_str().to_owned());
+    let component = |node: &YamlNode| name(Component::new)(node).map(|c| c.as_str().to_owned());
     let components = || list_of(limits::COMPONENTS_MAX, component);
     s.set("critical", &mut health.critical, components());
     s.set("halt_on_unhealthy", &mut health.halt_on_unhealthy, components());
@@ -178,19 +175,17 @@ fn health(s: &mut Section<'_>, settings: &mut Settings) {
 
 fn missing_evidence(s: &mut Section<'_>, settings: &mut Settings) {
     let evidence = &mut settings.missing_evidence;
-    let responses = Response::ALL.map(|response| (response.as_str(), response));
-    s.set("book_never_came", &mut evidence.book_never_came, word(&responses));
-    s.set("book_stale", &mut evidence.book_stale, word(&responses));
+    s.set("book_never_came", &mut evidence.book_never_came, choice);
+    s.set("book_stale", &mut evidence.book_stale, choice);
     s.set_or_off("engine_silent_after", &mut evidence.engine_silent_after, duration(SECOND..=DAY));
-    s.set("engine_silent", &mut evidence.engine_silent, word(&responses));
+    s.set("engine_silent", &mut evidence.engine_silent, choice);
 }
 
 fn symbols(s: &mut Section<'_>, settings: &mut Settings) {
     settings.aliases = aliases::read(s);
     let symbols = &mut settings.symbols;
     s.set("max", &mut symbols.max, count(1..=1_000_000));
-    let words = OnNotMonitored::ALL.map(|result| (result.as_str(), result));
-    s.set("on_not_monitored", &mut symbols.on_not_monitored, word(&words));
+    s.set("on_not_monitored", &mut symbols.on_not_monitored, choice);
 }
 
 fn clock(s: &mut Section<'_>, settings: &mut Settings) {
@@ -201,23 +196,24 @@ fn clock(s: &mut Section<'_>, settings: &mut Settings) {
 }
 
 fn permit(s: &mut Section<'_>, settings: &mut Settings) {
-    let results = [OnExpiry::ReduceOnly, OnExpiry::Halt, OnExpiry::Continue];
     let permit = &mut settings.permit;
     s.set("valid_for", &mut permit.valid_for, duration(100 * MILLISECOND..=5 * MINUTE));
-    s.set("on_expiry", &mut permit.on_expiry, word(&results.map(|r| (r.as_str(), r))));
+    s.set("on_expiry", &mut permit.on_expiry, choice);
 }
 
 fn alerting(s: &mut Section<'_>, config: &mut Config) {
     let names = may_halt();
-    let one = |node: &Node| {
+    let one = |node: &YamlNode| {
         let name = scalar::text(node)?;
         let known = names.get(name).cloned();
-        known.ok_or_else(|| scalar::Fault::must("an alert with its severity: FillRatioLowCritical"))
+        known.ok_or_else(|| {
+            scalar::ValueError::must("an alert with its severity: FillRatioLowCritical")
+        })
     };
     s.set("halt_on", &mut config.alerting.halt_on, list_of(names.len(), one));
 }
 
-/// How often a component may report or be probed.
+/// Bounds of the interval at which a component reports or is probed.
 const fn intervals() -> RangeInclusive<Duration> {
     Duration::from_millis(10)..=DAY
 }

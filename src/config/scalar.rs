@@ -1,8 +1,8 @@
-//! Single values: text to numbers, durations, sizes, names, each within its bounds.
+//! Readers of single values: numbers, durations, sizes, names, each within its bounds.
 //!
-//! Input: a node. Output: a value, or what it must be. Invariants: decimals are read from their
-//! text and never rounded; nothing is clamped. A duration is written as in Prometheus (`1m30s`),
-//! a size with a binary unit (`8MiB`).
+//! Input: a node. Output: a value, or the rule it breaks. Invariants: decimals are parsed from their
+//! text and never rounded; nothing is clamped. A duration is written as in Prometheus (`1m30s`), a size
+//! with a binary unit (`8MiB`).
 
 #[cfg(test)]
 mod tests;
@@ -12,16 +12,17 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::yaml::{Node, Value};
+use super::yaml::{YamlNode, YamlValue};
+use crate::domain::closed_set::ClosedSet;
 use crate::domain::ids::{self, IdError};
 use crate::domain::pattern::Pattern;
 use crate::domain::units::{Decimal, parse_decimal};
 
-/// What a value must be, as the end of a sentence that begins with the path of its field.
+/// The rule that a value breaks, as the end of a sentence that begins with the path of its field.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fault(pub(super) String);
+pub(super) struct ValueError(pub(super) String);
 
-impl Fault {
+impl ValueError {
     pub(super) fn must(what: impl Display) -> Self {
         Self(format!("must be {what}"))
     }
@@ -43,148 +44,164 @@ const SIZE_UNITS: [(&str, u64); 6] =
     [("", 1), ("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
 
 /// The text of a single value.
-pub(super) fn text(node: &Node) -> Result<&str, Fault> {
+pub(super) fn text(node: &YamlNode) -> Result<&str, ValueError> {
     match &node.value {
-        Value::Scalar(text) => Ok(text),
-        Value::Null | Value::List(_) | Value::Map(_) => Err(Fault::must("a single value")),
+        YamlValue::Scalar(text) => Ok(text),
+        YamlValue::Null | YamlValue::List(_) | YamlValue::Map(_) => {
+            Err(ValueError::must("a single value"))
+        }
     }
 }
 
 /// A whole number in a range.
-pub(super) fn count<T>(range: RangeInclusive<T>) -> impl FnOnce(&Node) -> Result<T, Fault>
+pub(super) fn count<T>(range: RangeInclusive<T>) -> impl FnOnce(&YamlNode) -> Result<T, ValueError>
 where
     T: std::str::FromStr + PartialOrd + Display,
 {
     move |node| {
         let value = text(node)?.parse().ok().filter(|n| range.contains(n));
         let (low, high) = (range.start(), range.end());
-        value.ok_or_else(|| Fault::must(format_args!("a whole number from {low} to {high}")))
+        value.ok_or_else(|| ValueError::must(format_args!("a whole number from {low} to {high}")))
     }
 }
 
 /// A number of bytes in a range: `512`, `64KiB`, `8MiB`.
-pub(super) fn size(range: RangeInclusive<u64>) -> impl FnOnce(&Node) -> Result<u64, Fault> {
+pub(super) fn size(
+    range: RangeInclusive<u64>,
+) -> impl FnOnce(&YamlNode) -> Result<u64, ValueError> {
     move |node| {
         let value = parse_size(text(node)?).filter(|n| range.contains(n));
         value.ok_or_else(|| {
             let (low, high) = (show_size(*range.start()), show_size(*range.end()));
-            Fault::must(format_args!("bytes from {low} to {high}, like 512KiB or 8MiB"))
+            ValueError::must(format_args!("bytes from {low} to {high}, like 512KiB or 8MiB"))
         })
     }
 }
 
-/// The same, for bounds of memory.
+/// Like [`size`], for sizes in memory.
 pub(super) fn size_in_memory(
     range: RangeInclusive<u64>,
-) -> impl FnOnce(&Node) -> Result<usize, Fault> {
+) -> impl FnOnce(&YamlNode) -> Result<usize, ValueError> {
     move |node| {
         let bytes = size(range)(node)?;
-        usize::try_from(bytes).map_err(|_| Fault::must("less than this machine can address"))
+        usize::try_from(bytes).map_err(|_| ValueError::must("less than this machine can address"))
     }
 }
 
 /// A duration in a range.
 pub(super) fn duration(
     range: RangeInclusive<Duration>,
-) -> impl FnOnce(&Node) -> Result<Duration, Fault> {
+) -> impl FnOnce(&YamlNode) -> Result<Duration, ValueError> {
     move |node| {
         let value = parse_duration(text(node)?).filter(|d| range.contains(d));
         value.ok_or_else(|| {
             let (low, high) = (show_duration(*range.start()), show_duration(*range.end()));
-            Fault::must(format_args!("a duration from {low} to {high}, like 500ms, 5s or 1m30s"))
+            ValueError::must(format_args!(
+                "a duration from {low} to {high}, like 500ms, 5s or 1m30s"
+            ))
         })
     }
 }
 
 /// A number for statistics: in a range, and finite.
-pub(super) fn number(range: RangeInclusive<f64>) -> impl FnOnce(&Node) -> Result<f64, Fault> {
+pub(super) fn number(
+    range: RangeInclusive<f64>,
+) -> impl FnOnce(&YamlNode) -> Result<f64, ValueError> {
     move |node| {
-        // `parse_decimal` first: a float has spellings (inf, nan) that no threshold may have.
+        // Parse as a decimal first: it refuses the spellings `inf` and `nan` of a float.
         let text = text(node)?;
         let value = parse_decimal(text).ok().and_then(|_| text.parse().ok());
         let (low, high) = (range.start(), range.end());
         let value = value.filter(|n| range.contains(n));
-        value.ok_or_else(|| Fault::must(format_args!("a number from {low} to {high}")))
+        value.ok_or_else(|| ValueError::must(format_args!("a number from {low} to {high}")))
     }
 }
 
-/// The same, but more than zero.
-pub(super) fn positive_number(max: f64) -> impl FnOnce(&Node) -> Result<f64, Fault> {
+/// Like [`number`], but greater than zero.
+pub(super) fn positive_number(max: f64) -> impl FnOnce(&YamlNode) -> Result<f64, ValueError> {
     move |node| {
         let value = number(0.0..=max)(node).ok().filter(|n| *n > 0.0);
-        value.ok_or_else(|| Fault::must(format_args!("a number greater than 0, at most {max}")))
+        value
+            .ok_or_else(|| ValueError::must(format_args!("a number greater than 0, at most {max}")))
     }
 }
 
-/// The largest threshold, multiplier or rate: products of three still fit a [`Decimal`].
+/// The largest threshold, multiplier or rate: a product of three still fits a [`Decimal`].
 pub(super) const DECIMAL_MAX: i64 = 1_000_000_000;
 
 /// An exact decimal greater than zero.
-pub(super) fn positive_decimal(node: &Node) -> Result<Decimal, Fault> {
-    let value = parse_decimal(text(node)?).map_err(|e| Fault(e.to_string()))?;
+pub(super) fn positive_decimal(node: &YamlNode) -> Result<Decimal, ValueError> {
+    let value = parse_decimal(text(node)?).map_err(|e| ValueError(e.to_string()))?;
     if value <= Decimal::ZERO || value > Decimal::from(DECIMAL_MAX) {
         let what = format_args!("a decimal number greater than 0, at most {DECIMAL_MAX}");
-        return Err(Fault::must(what));
+        return Err(ValueError::must(what));
     }
     Ok(value)
 }
 
 /// An exact decimal from zero to `max`.
-pub(super) fn decimal_up_to(max: i64) -> impl FnOnce(&Node) -> Result<Decimal, Fault> {
+pub(super) fn decimal_up_to(max: i64) -> impl FnOnce(&YamlNode) -> Result<Decimal, ValueError> {
     move |node| {
-        let value = parse_decimal(text(node)?).map_err(|e| Fault(e.to_string()))?;
+        let value = parse_decimal(text(node)?).map_err(|e| ValueError(e.to_string()))?;
         let fits = (Decimal::ZERO..=Decimal::from(max)).contains(&value);
         fits.then_some(value)
-            .ok_or_else(|| Fault::must(format_args!("a decimal number from 0 to {max}")))
+            .ok_or_else(|| ValueError::must(format_args!("a decimal number from 0 to {max}")))
     }
 }
 
 /// `true` or `false`.
-pub(super) fn flag(node: &Node) -> Result<bool, Fault> {
+pub(super) fn flag(node: &YamlNode) -> Result<bool, ValueError> {
     word(&[("true", true), ("false", false)])(node)
 }
 
-/// One word of a list.
-pub(super) fn word<T: Copy>(words: &[(&str, T)]) -> impl FnOnce(&Node) -> Result<T, Fault> {
+/// A member of a closed set, by its word.
+pub(super) fn choice<E: ClosedSet>(node: &YamlNode) -> Result<E, ValueError> {
+    E::from_word(text(node)?).ok_or_else(|| ValueError::must(E::WORDS.join(" or ")))
+}
+
+/// One of these words.
+pub(super) fn word<T: Copy>(
+    words: &[(&str, T)],
+) -> impl FnOnce(&YamlNode) -> Result<T, ValueError> {
     move |node| {
         let text = text(node)?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         found.ok_or_else(|| {
             let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            Fault::must(all.join(" or "))
+            ValueError::must(all.join(" or "))
         })
     }
 }
 
-/// A name of the domain, through its constructor.
+/// A name of the domain, checked by its constructor.
 pub(super) fn name<T>(
     new: impl FnOnce(&str) -> Result<T, IdError>,
-) -> impl FnOnce(&Node) -> Result<T, Fault> {
-    move |node| new(text(node)?).map_err(|e| Fault(e.to_string()))
+) -> impl FnOnce(&YamlNode) -> Result<T, ValueError> {
+    move |node| new(text(node)?).map_err(|e| ValueError(e.to_string()))
 }
 
 /// A glob pattern: as long as a name may be.
-pub(super) fn pattern(node: &Node) -> Result<Pattern, Fault> {
+pub(super) fn pattern(node: &YamlNode) -> Result<Pattern, ValueError> {
     let text = text(node)?;
-    ids::check(text).map_err(|e| Fault(e.to_string()))?;
+    ids::check(text).map_err(|e| ValueError(e.to_string()))?;
     Ok(Pattern::new(text))
 }
 
-/// A list of values, each once, at most `max` of them.
+/// A list of at most `max` distinct values.
 pub(super) fn list_of<T: PartialEq>(
     max: usize,
-    read: impl Fn(&Node) -> Result<T, Fault>,
-) -> impl FnOnce(&Node) -> Result<Vec<T>, Fault> {
+    read: impl Fn(&YamlNode) -> Result<T, ValueError>,
+) -> impl FnOnce(&YamlNode) -> Result<Vec<T>, ValueError> {
     move |node| {
-        let Value::List(items) = &node.value else { return Err(Fault::must("a list")) };
+        let YamlValue::List(items) = &node.value else { return Err(ValueError::must("a list")) };
         if items.len() > max {
-            return Err(Fault(format!("must not have more than {max} entries")));
+            return Err(ValueError(format!("must not have more than {max} entries")));
         }
         let mut values = Vec::new();
         for (index, item) in items.iter().enumerate() {
-            let value = read(item).map_err(|e| Fault(format!("entry {index}: {}", e.0)))?;
+            let value = read(item).map_err(|e| ValueError(format!("entry {index}: {}", e.0)))?;
             if values.contains(&value) {
-                return Err(Fault(format!("entry {index}: stands here for the second time")));
+                return Err(ValueError(format!("entry {index}: appears twice")));
             }
             values.push(value);
         }
@@ -192,26 +209,26 @@ pub(super) fn list_of<T: PartialEq>(
     }
 }
 
-/// Text that is not empty, within the bytes of a path.
-pub(super) fn path(node: &Node) -> Result<std::path::PathBuf, Fault> {
+/// A path: not empty, at most 4,096 bytes.
+pub(super) fn path(node: &YamlNode) -> Result<std::path::PathBuf, ValueError> {
     let text = text(node)?;
     if text.is_empty() || text.len() > 4_096 || text.contains('\0') {
-        return Err(Fault::must("a path"));
+        return Err(ValueError::must("a path"));
     }
     Ok(text.into())
 }
 
 /// An IP address and a port.
-pub(super) fn socket_address(node: &Node) -> Result<SocketAddr, Fault> {
-    text(node)?
-        .parse()
-        .map_err(|_| Fault::must("an IP address and a port, like 127.0.0.1:10471 or [::1]:10471"))
+pub(super) fn socket_address(node: &YamlNode) -> Result<SocketAddr, ValueError> {
+    text(node)?.parse().map_err(|_| {
+        ValueError::must("an IP address and a port, like 127.0.0.1:10471 or [::1]:10471")
+    })
 }
 
 /// A host and a port, for a connection.
-pub(super) fn host_and_port(node: &Node) -> Result<String, Fault> {
+pub(super) fn host_and_port(node: &YamlNode) -> Result<String, ValueError> {
     let text = text(node)?;
-    let fault = || Fault::must("a host and a port, like broker.example:443");
+    let fault = || ValueError::must("a host and a port, like broker.example:443");
     let (host, port) = text.rsplit_once(':').ok_or_else(fault)?;
     if !is_host(host) || !is_port(port) {
         return Err(fault());
@@ -231,40 +248,41 @@ fn is_port(port: &str) -> bool {
     port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
-/// A URL with the scheme `http` or `https`, a host, and no user or password in it: those would
-/// come out in logs.
-pub(super) fn url(node: &Node) -> Result<String, Fault> {
+/// A URL with the scheme `http` or `https` and a host, without a user or password, which would appear
+/// in logs.
+pub(super) fn url(node: &YamlNode) -> Result<String, ValueError> {
     let text = text(node)?;
     check_url(text)?;
     Ok(text.to_owned())
 }
 
-/// Checks a URL from elsewhere in the same way.
-pub(super) fn check_url(text: &str) -> Result<(), Fault> {
+/// Checks a URL that is not from the text by the same rules.
+pub(super) fn check_url(text: &str) -> Result<(), ValueError> {
     if text.len() > 2_048 {
-        return Err(Fault::must("a URL of at most 2048 bytes"));
+        return Err(ValueError::must("a URL of at most 2048 bytes"));
     }
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let plain = |b: u8| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b);
     let rest = rest.filter(|rest| rest.bytes().all(plain));
-    let rest = rest.ok_or_else(|| Fault::must("a URL that begins with http:// or https://"))?;
+    let rest =
+        rest.ok_or_else(|| ValueError::must("a URL that begins with http:// or https://"))?;
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.contains('@') {
-        return Err(Fault(String::from("must not hold a user or a password")));
+        return Err(ValueError(String::from("must not hold a user or a password")));
     }
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (authority, None),
     };
     if !is_host(host) || port.is_some_and(|port| !is_port(port)) {
-        return Err(Fault::must("a URL with a host, like https://broker.example/health"));
+        return Err(ValueError::must("a URL with a host, like https://broker.example/health"));
     }
     Ok(())
 }
 
-/// A SHA-256 as 64 hexadecimal digits. The value is never repeated: it may be the token itself.
-pub(super) fn sha256(text: &str) -> Result<[u8; 32], Fault> {
-    let fault = || Fault::must("64 hexadecimal digits: the SHA-256 of the token");
+/// A SHA-256 as 64 hexadecimal digits. Errors never repeat the value: it may be the token itself.
+pub(super) fn sha256(text: &str) -> Result<[u8; 32], ValueError> {
+    let fault = || ValueError::must("64 hexadecimal digits: the SHA-256 of the token");
     let text = text.trim();
     if text.len() != 64 {
         return Err(fault());
@@ -278,7 +296,7 @@ pub(super) fn sha256(text: &str) -> Result<[u8; 32], Fault> {
     Ok(hash)
 }
 
-/// Reads `1h30m`, `500ms`, `0`: each unit once, the longest first, as in Prometheus.
+/// Parses `1h30m`, `500ms`, `0`: each unit at most once, the longest first, as in Prometheus.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
     if text == "0" {

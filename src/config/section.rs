@@ -1,27 +1,26 @@
-//! A section of the configuration: fields taken out by name, and what is left refused.
+//! A section of the configuration: a map whose fields are read by name; unread fields are mistakes.
 //!
-//! Input: a node and a report. Output: values written into the defaults they replace, and every
-//! mistake with its path and line. Invariants: a field that is missing or `null` keeps its
-//! default; a field that nobody asked for is a mistake; one mistake hides no other.
+//! Input: a node and a report. Output: values written over their defaults, and every mistake with its
+//! path and line. Invariants: a field that is missing or `null` keeps its default; a field that is not
+//! read is a mistake; one mistake hides no other.
 
 use std::cell::RefCell;
 
 use super::error::Mistake;
-use super::scalar::Fault;
-use super::yaml::{Entry, Node, Value};
+use super::scalar::ValueError;
+use super::yaml::{MapEntry, YamlNode, YamlValue};
 
 /// Collects the mistakes of one text.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(super) struct MistakeReport {
     mistakes: RefCell<Vec<Mistake>>,
-    /// Every field asked for, with `[]` for places in lists, and whether it was ever there: the
-    /// example is held against it.
+    /// Every field that was read, with `[]` for positions in lists, and whether the text has it. A test
+    /// compares the example with this list.
     #[cfg(test)]
     pub(super) fields: RefCell<std::collections::BTreeMap<String, bool>>,
 }
 
-impl Report {
-    /// Adds a mistake.
+impl MistakeReport {
     pub(super) fn add(&self, path: &str, line: Option<u64>, message: impl Into<String>) {
         let mistake = Mistake { path: path.to_owned(), line, message: message.into() };
         self.mistakes.borrow_mut().push(mistake);
@@ -50,23 +49,23 @@ impl Report {
 pub(super) struct Section<'d> {
     path: String,
     line: u64,
-    entries: &'d [Entry],
+    entries: &'d [MapEntry],
     asked: Vec<&'static str>,
-    report: &'d Report,
+    report: &'d MistakeReport,
 }
 
-/// Reads a map at `path` through `fields`, and refuses what was not asked for. `null` is a map
-/// without fields; anything else is a mistake.
+/// Reads a map at `path` with `fields`, and reports the fields that it did not read. `null` is a map
+/// without fields; any other value is a mistake.
 pub(super) fn read_map<'d, T>(
-    node: &'d Node,
+    node: &'d YamlNode,
     path: &str,
-    report: &'d Report,
+    report: &'d MistakeReport,
     fields: impl FnOnce(&mut Section<'d>) -> T,
 ) -> Option<T> {
     let entries = match &node.value {
-        Value::Map(entries) => entries.as_slice(),
-        Value::Null => &[],
-        Value::Scalar(_) | Value::List(_) => {
+        YamlValue::Map(entries) => entries.as_slice(),
+        YamlValue::Null => &[],
+        YamlValue::Scalar(_) | YamlValue::List(_) => {
             report.add(path, Some(node.line), "must be a map of fields");
             return None;
         }
@@ -78,16 +77,16 @@ pub(super) fn read_map<'d, T>(
     Some(value)
 }
 
-/// Reads a list of maps at `path`, at most `max` of them, through `fields`.
+/// Reads a list of at most `max` maps at `path` with `fields`.
 pub(super) fn read_list<'d, T>(
-    node: &'d Node,
+    node: &'d YamlNode,
     path: &str,
     max: usize,
-    report: &'d Report,
+    report: &'d MistakeReport,
     mut fields: impl FnMut(&mut Section<'d>) -> Option<T>,
 ) -> Vec<T> {
-    let Value::List(items) = &node.value else {
-        if node.value != Value::Null {
+    let YamlValue::List(items) = &node.value else {
+        if node.value != YamlValue::Null {
             report.add(path, Some(node.line), "must be a list");
         }
         return Vec::new();
@@ -102,26 +101,28 @@ pub(super) fn read_list<'d, T>(
 }
 
 impl<'d> Section<'d> {
-    /// Reads a field into `target`; missing or `null`, it stays as it is.
+    /// Reads a field into `target`, which keeps its value if the field is missing or `null`.
     pub(super) fn set<T>(
         &mut self,
         name: &'static str,
         target: &mut T,
-        read: impl FnOnce(&Node) -> Result<T, Fault>,
+        read: impl FnOnce(&YamlNode) -> Result<T, ValueError>,
     ) {
-        let Some(entry) = self.take(name).filter(|e| e.node.value != Value::Null) else { return };
+        let Some(entry) = self.take(name).filter(|e| e.node.value != YamlValue::Null) else {
+            return;
+        };
         match read(&entry.node) {
             Ok(value) => *target = value,
             Err(fault) => self.wrong_at(name, entry.node.line, fault.0),
         }
     }
 
-    /// Reads a field that can be switched off: `off` and `null` are none.
+    /// Reads a field that can be switched off: `off` and `null` give None.
     pub(super) fn set_or_off<T>(
         &mut self,
         name: &'static str,
         target: &mut Option<T>,
-        read: impl FnOnce(&Node) -> Result<T, Fault>,
+        read: impl FnOnce(&YamlNode) -> Result<T, ValueError>,
     ) {
         let Some(entry) = self.take(name) else { return };
         if is_off(&entry.node) {
@@ -130,17 +131,17 @@ impl<'d> Section<'d> {
         }
         match read(&entry.node) {
             Ok(value) => *target = Some(value),
-            Err(Fault(message)) => {
+            Err(ValueError(message)) => {
                 self.wrong_at(name, entry.node.line, format!("{message}, or off"));
             }
         }
     }
 
-    /// Reads a field that must be there; none after a mistake.
+    /// Reads a required field; None after a mistake.
     pub(super) fn require<T>(
         &mut self,
         name: &'static str,
-        read: impl FnOnce(&Node) -> Result<T, Fault>,
+        read: impl FnOnce(&YamlNode) -> Result<T, ValueError>,
     ) -> Option<T> {
         let mut value = None;
         let before = self.report.mistakes.borrow().len();
@@ -151,15 +152,15 @@ impl<'d> Section<'d> {
         value
     }
 
-    /// Reads a map inside this one, if it is there.
+    /// Reads a map inside this one, if the text has it.
     pub(super) fn section(&mut self, name: &'static str, fields: impl FnOnce(&mut Section<'d>)) {
         if let Some(entry) = self.take(name) {
             read_map(&entry.node, &self.path_of(name), self.report, fields);
         }
     }
 
-    /// Reads a map that can be switched off into `target`: `off` and `null` are none. A map that
-    /// is there starts from what `target` has, or from the default.
+    /// Reads a map that can be switched off: `off` and `null` set `target` to None. Otherwise `fields`
+    /// receives the current value of `target` and returns the new one, or None after a mistake.
     pub(super) fn section_or_off<T: Clone>(
         &mut self,
         name: &'static str,
@@ -190,21 +191,21 @@ impl<'d> Section<'d> {
         read_list(&entry.node, &self.path_of(name), max, self.report, fields)
     }
 
-    /// Says that a field (or one below it) is wrong, at its line or else that of the section.
+    /// Reports a mistake in a field (or below it), at its line or else at that of the section.
     pub(super) fn wrong(&self, name: &str, message: impl Into<String>) {
         let own = name.split(['.', '[']).next().unwrap_or(name);
         let entry = self.entries.iter().find(|e| e.name == own);
         self.wrong_at(name, entry.map_or(self.line, |e| e.line), message.into());
     }
 
-    /// Says that the section as a whole is wrong.
+    /// Reports a mistake in the section as a whole.
     pub(super) fn wrong_here(&self, message: impl Into<String>) {
         self.report.add(&self.path, Some(self.line), message);
     }
 
     /// Whether the text gives this field a value.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.entries.iter().any(|e| e.name == name && e.node.value != Value::Null)
+        self.entries.iter().any(|e| e.name == name && e.node.value != YamlValue::Null)
     }
 
     /// Whether the text names this field, with or without a value.
@@ -212,13 +213,12 @@ impl<'d> Section<'d> {
         self.entries.iter().any(|e| e.name == name)
     }
 
-    /// Where this section stands, for checks that come later.
-    pub(super) fn place(&self) -> Place {
-        Place { path: self.path.clone(), line: self.line }
+    /// The place of this section, for later checks.
+    pub(super) fn place(&self) -> SectionPlace {
+        SectionPlace { path: self.path.clone(), line: self.line }
     }
 
-    /// The report that mistakes go to.
-    pub(super) const fn report(&self) -> &'d Report {
+    pub(super) const fn report(&self) -> &'d MistakeReport {
         self.report
     }
 
@@ -233,7 +233,7 @@ impl<'d> Section<'d> {
         self.report.add(&self.path_of(name), Some(line), message);
     }
 
-    fn take(&mut self, name: &'static str) -> Option<&'d Entry> {
+    fn take(&mut self, name: &'static str) -> Option<&'d MapEntry> {
         self.asked.push(name);
         let found = self.entries.iter().find(|e| e.name == name);
         #[cfg(test)]
@@ -249,25 +249,23 @@ impl<'d> Section<'d> {
                 let message = format!("unknown field; known here: {known}");
                 self.report.add(&path, Some(entry.line), message);
             } else if self.entries.iter().take(place).any(|e| e.name == entry.name) {
-                self.report.add(&path, Some(entry.line), "stands here for the second time");
+                self.report.add(&path, Some(entry.line), "appears twice");
             }
         }
     }
 }
 
-/// Where a section stood, for mistakes found after it was read.
+/// The place of a section, for mistakes that are found after it was read.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
-    /// Its path.
+pub(super) struct SectionPlace {
     pub(super) path: String,
-    /// Its line.
     pub(super) line: u64,
 }
 
-fn is_off(node: &Node) -> bool {
+fn is_off(node: &YamlNode) -> bool {
     match &node.value {
-        Value::Null => true,
-        Value::Scalar(text) => text == "off",
-        Value::List(_) | Value::Map(_) => false,
+        YamlValue::Null => true,
+        YamlValue::Scalar(text) => text == "off",
+        YamlValue::List(_) | YamlValue::Map(_) => false,
     }
 }

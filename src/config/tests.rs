@@ -1,4 +1,4 @@
-//! What the configuration takes and refuses, as tables.
+//! Tables of accepted and refused configurations.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +15,12 @@ fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(text, &Environment::default())
 }
 
-/// The settings of a text that is right.
+/// The settings of a valid text.
 fn settings(text: &str) -> Arc<Settings> {
     parse(text).unwrap_or_else(|e| panic!("{text}: {e}")).settings
 }
 
-/// The paths of the mistakes of a text that is wrong.
+/// The paths of the mistakes of an invalid text.
 fn paths(text: &str) -> Vec<String> {
     match parse(text) {
         Ok(_) => Vec::new(),
@@ -36,7 +36,7 @@ const HASH_A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 const HASH_B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
 #[test]
-fn nothing_said_is_every_default() {
+fn an_empty_text_gives_every_default() {
     for text in
         ["", "# a comment\n", "web:\nwindow:\ntokens:\nprobes: []\n", "window: {orders: null}"]
     {
@@ -45,7 +45,7 @@ fn nothing_said_is_every_default() {
 }
 
 #[test]
-fn values_arrive() {
+fn values_are_read() {
     let text = "
 web: {listen_address: '127.0.0.1:0', external_url: https://x.example/t, body_bytes_max: 1MiB}
 storage: {mode: memory, path: /var/lib/t, sync: interval, sync_interval: 50ms, segment_bytes: 1MiB, retention_bytes: off, retention_age: 30d, snapshot_records: 5000, snapshot_interval: 10m}
@@ -85,7 +85,7 @@ health: {critical: [engine], halt_on_unhealthy: [broker]}
 }
 
 #[test]
-fn every_mistake_is_told_at_once_and_in_order() {
+fn all_mistakes_are_reported_at_once_in_order() {
     let text = "\
 window:
   orders: 0
@@ -129,7 +129,7 @@ web: [1]
 }
 
 #[test]
-fn bounds_and_orders_are_held() {
+fn bounds_and_orders_are_checked() {
     let check = |text: &str, path: &str| assert_eq!(paths(text), [path], "{text}");
     check("web: {listen_address: localhost}", "web.listen_address");
     check("web: {listen_address: '0.0.0.0:80'}", "web.listen_address");
@@ -201,7 +201,7 @@ drift:
 }
 
 #[test]
-fn overrides_are_patches_onto_the_section() {
+fn overrides_patch_the_section() {
     let text = "
 drift:
   quantity: {critical: 20}
@@ -278,7 +278,7 @@ instruments:
 }
 
 #[test]
-fn tokens_hold_only_what_goes_together() {
+fn tokens_cannot_combine_conflicting_scopes() {
     let check = |scopes: &str, expect: &[&str]| {
         let text = format!("tokens: [{{name: a, sha256: {HASH_A}, scopes: [{scopes}]}}]");
         assert_eq!(paths(&text), expect, "{scopes}");
@@ -303,7 +303,7 @@ fn tokens_hold_only_what_goes_together() {
 }
 
 #[test]
-fn a_token_put_where_its_hash_belongs_is_not_repeated() {
+fn a_token_in_place_of_its_hash_is_not_repeated() {
     let text = "tokens: [{name: a, sha256: my-s3cret, scopes: [read]}]\nprobes: [{component: a, http: {url: 'http://u:s3cret@h/'}}]";
     let error = parse(text).expect_err("no hash");
     assert_eq!(error.mistakes().len(), 2);
@@ -316,7 +316,7 @@ fn a_token_put_where_its_hash_belongs_is_not_repeated() {
 }
 
 #[test]
-fn files_beside_the_configuration_are_read() {
+fn files_named_in_the_configuration_are_read() {
     let directory = tempfile::tempdir().expect("a directory");
     let write = |name: &str, text: &str| {
         std::fs::write(directory.path().join(name), text).expect("written");
@@ -372,7 +372,7 @@ fn files_beside_the_configuration_are_read() {
 }
 
 #[test]
-fn the_command_line_stands_above_the_text() {
+fn the_command_line_takes_precedence_over_the_text() {
     let overrides = Overrides {
         listen_address: Some(SocketAddr::from(([127, 0, 0, 1], 1))),
         external_url: Some("https://x.example".to_owned()),
@@ -388,7 +388,7 @@ fn the_command_line_stands_above_the_text() {
 }
 
 #[test]
-fn other_addresses_than_loopback_need_protection() {
+fn addresses_other_than_loopback_need_protection() {
     let check = |address: &str, tokens: &str, insecure: bool, fits: bool| {
         let overrides = Overrides { insecure, ..Overrides::default() };
         let environment = Environment { directory: PathBuf::new(), overrides };
@@ -451,8 +451,8 @@ probes:
     check("{component: a, memory: {}}, {component: a, memory: {}}", "probes[1].component");
 }
 
-/// Text that is nearly a configuration.
-fn nearly() -> impl Strategy<Value = String> {
+/// Text that is almost a configuration.
+fn almost_valid() -> impl Strategy<Value = String> {
     let words = [
         "web",
         "drift",
@@ -502,7 +502,7 @@ fn nearly() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn any_text_is_taken_or_refused(text in prop_oneof![nearly(), any::<String>()]) {
+    fn any_text_is_accepted_or_refused(text in prop_oneof![almost_valid(), any::<String>()]) {
         if let Err(error) = parse(&text) {
             prop_assert!(!error.mistakes().is_empty());
         }

@@ -1,6 +1,6 @@
-//! Where directives are delivered, and the secrets that sign them.
+//! Webhooks: the targets of directives, and the secrets that sign deliveries.
 //!
-//! Invariants: no secret and no path of a URL (which may be one) is shown by `Debug`.
+//! Invariant: `Debug` shows no secret.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -9,73 +9,49 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::SecretUrl;
 use crate::domain::pattern::Pattern;
 
-/// A target of signed webhooks.
+/// A target of signed deliveries.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Webhook {
-    /// Its name: the label `sink` of metrics, and the name of its outbox.
+    /// The label `sink` of metrics, and the name of its outbox.
     pub name: String,
-    /// Where it listens.
-    pub url: WebhookUrl,
-    /// What it is signed with; the first one is the newest.
-    pub secrets: Vec<Secret>,
-    /// Kinds of directives that it gets.
+    /// The URL that deliveries are posted to.
+    pub url: SecretUrl,
+    /// The secrets that sign each delivery; the newest first.
+    pub secrets: Vec<WebhookSecret>,
+    /// Kinds of directives that are delivered.
     pub events: Vec<&'static str>,
-    /// Accounts that it hears of; empty: all. What is said of `*` concerns all.
+    /// Accounts whose directives are delivered; empty: all. Directives for `*` are always delivered.
     pub accounts: Vec<Pattern>,
-    /// How long a delivery may take.
+    /// Timeout of one delivery.
     pub timeout: Duration,
-    /// Which addresses its host may have.
+    /// The addresses that the host may resolve to.
     pub reach: Reach,
 }
 
-/// Which addresses a host may have.
+/// The addresses that the host of a target may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Those that everybody can reach.
+    /// Public addresses only.
     Public,
-    /// All of them.
+    /// Any address.
     Any,
-}
-
-/// The URL of a target. Its path and query may hold a key, so `Debug` leaves them out.
-#[derive(Clone, PartialEq, Eq)]
-pub struct WebhookUrl(String);
-
-impl WebhookUrl {
-    /// Takes a URL that was checked.
-    #[must_use]
-    pub fn new(url: impl Into<String>) -> Self {
-        Self(url.into())
-    }
-
-    /// The whole URL.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for WebhookUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let origin = self.0.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-        write!(f, "{origin:?}")
-    }
 }
 
 /// The bytes of a signing secret.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Vec<u8>);
+pub struct WebhookSecret(Vec<u8>);
 
-/// What a secret begins with, by Standard Webhooks.
+/// Prefix of a secret in Standard Webhooks.
 const PREFIX: &str = "whsec_";
 
-impl Secret {
-    /// Reads `whsec_` and base64 of 24 to 64 bytes, as Standard Webhooks has it.
+impl WebhookSecret {
+    /// Parses `whsec_` and base64 of 24 to 64 bytes, as Standard Webhooks defines.
     ///
     /// # Errors
-    /// What it must be; never what was read.
+    /// The rule that the text breaks; never the text itself.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let encoded = text.trim().strip_prefix(PREFIX).ok_or("must begin with whsec_")?;
         let bytes = STANDARD.decode(encoded).map_err(|_| "must be base64 after whsec_")?;
@@ -92,15 +68,15 @@ impl Secret {
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for WebhookSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(...)")
+        f.write_str("WebhookSecret(...)")
     }
 }
 
-/// Whether everybody can reach an address: not this host, a private network, a link (where the
-/// metadata of clouds are), nor a range with another purpose. See the IANA special-purpose
-/// registries (RFC 6890).
+/// Whether an address is public: not this host, not a private network, not link-local (where clouds
+/// serve their metadata), not a range with another purpose. See the IANA special-purpose registries
+/// (RFC 6890).
 #[must_use]
 pub fn is_public(address: IpAddr) -> bool {
     match address {
@@ -109,7 +85,7 @@ pub fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// Networks of version 4 that not everybody can reach, with the bits of their prefix.
+/// IPv4 networks that are not public, with the length of their prefix in bits.
 const SPECIAL_V4: [(Ipv4Addr, u32); 15] = [
     (Ipv4Addr::UNSPECIFIED, 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
@@ -128,21 +104,21 @@ const SPECIAL_V4: [(Ipv4Addr, u32); 15] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
 
-/// Networks of version 6 inside global unicast that not everybody can reach, in the same way.
+/// IPv6 networks inside global unicast that are not public.
 const SPECIAL_V6: [(Ipv6Addr, u32); 3] = [
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
 ];
 
-/// Global unicast of version 6: all the rest is of another purpose.
+/// IPv6 global unicast: everything else has another purpose.
 const GLOBAL_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
-/// What stands before an address of version 4: mapped, and translated (RFC 6052).
+/// Prefixes of IPv6 addresses that embed an IPv4 address: mapped, and translated (RFC 6052).
 const BEFORE_V4: [(Ipv6Addr, u32); 2] = [
     (Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96),
     (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96),
 ];
-/// 6to4: an address of version 4 follows at once.
+/// 6to4: the IPv4 address follows this prefix.
 const SIX_TO_FOUR: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16);
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
@@ -152,7 +128,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     !SPECIAL_V4.iter().any(within)
 }
 
-/// An address that carries one of version 4 is what that one is.
+/// An address that embeds an IPv4 address is public if that one is.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let within = |(network, bits): &(Ipv6Addr, u32)| {
         (address.to_bits() ^ network.to_bits()).leading_zeros() >= *bits
@@ -237,9 +213,9 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_those_of_standard_webhooks() {
+    fn secrets_are_parsed_as_standard_webhooks_defines() {
         let check = |text: &str, expect: Result<usize, &str>| {
-            let got = Secret::parse(text).map(|secret| secret.as_bytes().len());
+            let got = WebhookSecret::parse(text).map(|secret| secret.as_bytes().len());
             assert_eq!(got, expect, "{text}");
         };
         let of = |bytes: usize| format!("whsec_{}", STANDARD.encode(vec![7; bytes]));
@@ -252,11 +228,9 @@ mod tests {
     }
 
     #[test]
-    fn nothing_secret_is_shown() {
-        let secret = Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a secret");
-        assert_eq!(format!("{secret:?}"), "Secret(...)");
-        let url = WebhookUrl::new("https://hooks.example:8443/T0/canary?key=canary");
-        assert_eq!(format!("{url:?}"), "\"https://hooks.example:8443\"");
-        assert_eq!(format!("{:?}", WebhookUrl::new("https://h")), "\"https://h\"");
+    fn debug_shows_no_secret() {
+        let secret =
+            WebhookSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a secret");
+        assert_eq!(format!("{secret:?}"), "WebhookSecret(...)");
     }
 }

@@ -1,6 +1,6 @@
 //! YAML text as a tree of located nodes.
 //!
-//! Input: YAML text. Output: [`Node`]s, each with its line; a scalar keeps its text as written, so
+//! Input: YAML text. Output: [`YamlNode`]s, each with its line; a scalar keeps its text as written, so
 //! that decimals never pass through a float. Invariants: one document; no merge keys; bounded
 //! depth. Deliberately absent: types (see `scalar`), names of fields (see `section`), excerpts of
 //! the text in errors, which could show a secret.
@@ -14,50 +14,47 @@ use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy, Spanned};
 /// Nesting of the text; the configuration itself needs six.
 const DEPTH_MAX: usize = 32;
 
-/// A value and where it stands.
+/// A value and its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Node {
-    /// Line of its first character, from 1.
+pub(super) struct YamlNode {
+    /// Line of the first character, from 1.
     pub(super) line: u64,
-    /// What it is.
-    pub(super) value: Value,
+    pub(super) value: YamlValue,
 }
 
-/// What stands at a place.
+/// The value of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value {
-    /// Nothing, `null` or `~`.
+pub(super) enum YamlValue {
+    /// No value, `null` or `~`.
     Null,
     /// A single value, as written (without quotes).
     Scalar(String),
     /// A list.
-    List(Vec<Node>),
-    /// A map in the order of the text; names may come twice.
-    Map(Vec<Entry>),
+    List(Vec<YamlNode>),
+    /// A map in the order of the text; a name may appear twice.
+    Map(Vec<MapEntry>),
 }
 
-/// A name in a map and what it stands for.
+/// A field of a map.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    /// The name.
+pub(super) struct MapEntry {
     pub(super) name: String,
     /// Line of the name.
     pub(super) line: u64,
-    /// The value.
-    pub(super) node: Node,
+    pub(super) node: YamlNode,
 }
 
-/// Why text is no YAML that we read.
+/// Why a text is not YAML that we accept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SyntaxError {
-    /// Where, if known.
+    /// The line, if known.
     pub(super) line: Option<u64>,
-    /// What is wrong; never an excerpt.
+    /// The reason; never an excerpt of the text.
     pub(super) message: String,
 }
 
-/// Parses one document; an empty one is [`Value::Null`].
-pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
+/// Parses one document; an empty one is [`YamlValue::Null`].
+pub(super) fn parse(text: &str) -> Result<YamlNode, SyntaxError> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! { max_depth: DEPTH_MAX },
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
@@ -66,118 +63,124 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
         strict_booleans: true,
         with_snippet: false,
     };
-    let raw: Option<Spanned<Raw>> = serde_saphyr::from_str_with_options(text, options)
+    let raw: Option<Spanned<RawNode>> = serde_saphyr::from_str_with_options(text, options)
         .map_err(|e| SyntaxError { line: e.location().map(|at| at.line()), message: plain(&e) })?;
-    raw.map_or(Ok(Node { line: 1, value: Value::Null }), |raw| resolve(raw, text))
+    raw.map_or(Ok(YamlNode { line: 1, value: YamlValue::Null }), |raw| resolve(raw, text))
 }
 
-/// The message without the place, which the caller says in its own way.
+/// The message without the place, which the caller adds in its own form.
 fn plain(error: &serde_saphyr::Error) -> String {
     let text = error.to_string();
     let at = error.location().map(|l| format!(" at line {}, column {}", l.line(), l.column()));
     at.and_then(|at| text.strip_suffix(&at).map(String::from)).unwrap_or(text)
 }
 
-/// What serde sees. A plain scalar that looks like a number comes as a number: its text is taken
-/// from the source instead.
-enum Raw {
+/// A node as serde delivers it. Serde parses a plain scalar that looks like a number or a boolean, but we
+/// need its text. So `Plain` holds no value, and [`source`] takes the text from the document.
+enum RawNode {
     Null,
     Plain,
     Text(String),
-    List(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<Raw>, Spanned<Raw>)>),
+    List(Vec<Spanned<RawNode>>),
+    Map(Vec<(Spanned<RawNode>, Spanned<RawNode>)>),
 }
 
-impl<'de> Deserialize<'de> for Raw {
+impl<'de> Deserialize<'de> for RawNode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RawVisitor)
+        deserializer.deserialize_any(RawNodeVisitor)
     }
 }
 
-struct RawVisitor;
+struct RawNodeVisitor;
 
-impl<'de> Visitor<'de> for RawVisitor {
-    type Value = Raw;
+impl<'de> Visitor<'de> for RawNodeVisitor {
+    type Value = RawNode;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("YAML")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Raw, E> {
-        Ok(Raw::Null)
+    fn visit_unit<E: Error>(self) -> Result<RawNode, E> {
+        Ok(RawNode::Null)
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Raw, E> {
-        Ok(Raw::Plain)
+    fn visit_bool<E: Error>(self, _: bool) -> Result<RawNode, E> {
+        Ok(RawNode::Plain)
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Raw, E> {
-        Ok(Raw::Plain)
+    fn visit_i64<E: Error>(self, _: i64) -> Result<RawNode, E> {
+        Ok(RawNode::Plain)
     }
 
-    fn visit_i128<E: Error>(self, _: i128) -> Result<Raw, E> {
-        Ok(Raw::Plain)
+    fn visit_i128<E: Error>(self, _: i128) -> Result<RawNode, E> {
+        Ok(RawNode::Plain)
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Raw, E> {
-        Ok(Raw::Plain)
+    fn visit_u64<E: Error>(self, _: u64) -> Result<RawNode, E> {
+        Ok(RawNode::Plain)
     }
 
-    fn visit_u128<E: Error>(self, _: u128) -> Result<Raw, E> {
-        Ok(Raw::Plain)
+    fn visit_u128<E: Error>(self, _: u128) -> Result<RawNode, E> {
+        Ok(RawNode::Plain)
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Raw, E> {
-        Ok(Raw::Plain)
+    fn visit_f64<E: Error>(self, _: f64) -> Result<RawNode, E> {
+        Ok(RawNode::Plain)
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Raw, E> {
-        Ok(Raw::Text(text.to_owned()))
+    fn visit_str<E: Error>(self, text: &str) -> Result<RawNode, E> {
+        Ok(RawNode::Text(text.to_owned()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<RawNode, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = access.next_element()? {
             items.push(item);
         }
-        Ok(Raw::List(items))
+        Ok(RawNode::List(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<RawNode, A::Error> {
         let mut entries = Vec::new();
         while let Some(entry) = access.next_entry()? {
             entries.push(entry);
         }
-        Ok(Raw::Map(entries))
+        Ok(RawNode::Map(entries))
     }
 }
 
-fn resolve(raw: Spanned<Raw>, text: &str) -> Result<Node, SyntaxError> {
+fn resolve(raw: Spanned<RawNode>, text: &str) -> Result<YamlNode, SyntaxError> {
     let line = raw.referenced.line();
     let value = match raw.value {
-        Raw::Null => Value::Null,
-        Raw::Plain => Value::Scalar(source(&raw.defined, text).unwrap_or_default().to_owned()),
-        Raw::Text(text) => Value::Scalar(text),
-        Raw::List(items) => {
-            Value::List(items.into_iter().map(|n| resolve(n, text)).collect::<Result<_, _>>()?)
+        RawNode::Null => YamlValue::Null,
+        RawNode::Plain => {
+            YamlValue::Scalar(source(&raw.defined, text).unwrap_or_default().to_owned())
         }
-        Raw::Map(entries) => Value::Map(
+        RawNode::Text(text) => YamlValue::Scalar(text),
+        RawNode::List(items) => {
+            YamlValue::List(items.into_iter().map(|n| resolve(n, text)).collect::<Result<_, _>>()?)
+        }
+        RawNode::Map(entries) => YamlValue::Map(
             entries
                 .into_iter()
                 .map(|(key, node)| entry(key, node, text))
                 .collect::<Result<_, _>>()?,
         ),
     };
-    Ok(Node { line, value })
+    Ok(YamlNode { line, value })
 }
 
-fn entry(key: Spanned<Raw>, node: Spanned<Raw>, text: &str) -> Result<Entry, SyntaxError> {
+fn entry(
+    key: Spanned<RawNode>,
+    node: Spanned<RawNode>,
+    text: &str,
+) -> Result<MapEntry, SyntaxError> {
     let key = resolve(key, text)?;
-    let Value::Scalar(name) = key.value else {
+    let YamlValue::Scalar(name) = key.value else {
         let message = String::from("the name of a field must be text");
         return Err(SyntaxError { line: Some(key.line), message });
     };
-    Ok(Entry { name, line: key.line, node: resolve(node, text)? })
+    Ok(MapEntry { name, line: key.line, node: resolve(node, text)? })
 }
 
 fn source<'t>(at: &serde_saphyr::Location, text: &'t str) -> Option<&'t str> {
@@ -195,8 +198,8 @@ mod tests {
     fn scalars_keep_their_text() {
         let check = |text: &str, expect: &str| {
             let node = parse(&format!("# é\nkey: {text}\nlast: 1\n")).expect("YAML");
-            let Value::Map(entries) = node.value else { panic!("a map") };
-            assert_eq!(entries[0].node.value, Value::Scalar(expect.to_owned()), "{text}");
+            let YamlValue::Map(entries) = node.value else { panic!("a map") };
+            assert_eq!(entries[0].node.value, YamlValue::Scalar(expect.to_owned()), "{text}");
             assert_eq!((entries[0].line, entries[0].node.line), (2, 2), "{text}");
         };
         check("0.10", "0.10");
@@ -214,22 +217,25 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_null() {
+    fn an_empty_document_is_null() {
         for text in ["", "# a comment\n", "null", "~"] {
-            assert_eq!(parse(text).expect("YAML").value, Value::Null, "{text:?}");
+            assert_eq!(parse(text).expect("YAML").value, YamlValue::Null, "{text:?}");
         }
     }
 
     #[test]
     fn aliases_are_followed() {
-        let Value::Map(entries) = parse("a: &x 0.30\nb: *x\n").expect("YAML").value else {
+        let YamlValue::Map(entries) = parse("a: &x 0.30\nb: *x\n").expect("YAML").value else {
             panic!("a map")
         };
-        assert_eq!(entries[1].node, Node { line: 2, value: Value::Scalar("0.30".to_owned()) });
+        assert_eq!(
+            entries[1].node,
+            YamlNode { line: 2, value: YamlValue::Scalar("0.30".to_owned()) }
+        );
     }
 
     #[test]
-    fn syntax_errors_say_where() {
+    fn syntax_errors_have_a_line() {
         let check = |text: &str, line: Option<u64>| {
             let error = parse(text).expect_err(text);
             assert_eq!(error.line, line, "{text:?}: {}", error.message);

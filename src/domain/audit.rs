@@ -22,6 +22,7 @@ pub const NO_TOKEN: &str = "none";
 
 /// Who decided: the name they gave, and the token that they held.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct By {
     /// The name they gave.
     pub actor: Actor,

@@ -1,9 +1,9 @@
-//! What the fold decided, as records of their own, so that a later version keeps it.
+//! Decisions of the fold, kept as records of their own, so that a later version does not revise them.
 //!
-//! Input: causes that were set, causes that were released, books that were to be set right. Output:
-//! [`Control`]s for the log, and whether one that the log brings back was reached again. Invariants:
-//! the same version reaches all of them again; at most [`limits::CONTROLS_MAX`] wait to be written.
-//! Deliberately absent: how one that was not reached is kept (see `monitor`).
+//! Input: causes that were set or released, and reconciliations that were requested. Output:
+//! [`Control`]s for the log; during a replay, whether the fold made a recorded decision again.
+//! Invariants: the same version makes all of them again; at most [`limits::CONTROLS_MAX`] wait to be
+//! written. Deliberately absent: how a decision that was not made again is kept (see `monitor`).
 
 use std::collections::VecDeque;
 
@@ -16,8 +16,9 @@ use crate::domain::state::Cause;
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, exact};
 
-/// One thing that the fold decided.
+/// One decision of the fold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Control {
     /// Sequence of the record that led to it.
     pub sequence: u64,
@@ -25,54 +26,65 @@ pub struct Control {
     pub at: Timestamp,
     /// The account, or `*`.
     pub account: Account,
-    /// What was decided.
-    pub decided: Decided,
+    /// The decision.
+    pub decided: FoldDecision,
 }
 
-/// What was decided.
+/// The content of a [`Control`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Decided {
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum FoldDecision {
     /// A cause was set on the latch.
     Halt(Cause),
-    /// Causes were taken off it.
+    /// Causes were removed from the latch.
     Release {
         /// Their ids.
         causes: Vec<u64>,
-        /// Although one was still open.
+        /// Whether the reason of one still existed.
         forced: bool,
         /// Why, for people.
         reason: String,
         /// Who.
         by: By,
     },
-    /// The engine was told to set its book right.
+    /// The engine was asked to correct its book.
     Reconcile {
         /// The instrument.
         symbol: Symbol,
-        /// What local should hold.
+        /// The quantity that the local book should have.
         #[serde(with = "exact")]
         to_quantity: Decimal,
-        /// 1 for the first time it was told.
+        /// 1 for the first request.
         attempt: u32,
     },
 }
 
 impl Control {
-    /// Whether both are the same decision: of one record, about one thing. Numbers may differ
-    /// between versions.
+    /// Whether both are the same decision: on the same record, about the same subject. Numbers may
+    /// differ between versions.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         let same = match (&self.decided, &other.decided) {
-            (Decided::Halt(a), Decided::Halt(b)) => a.kind == b.kind && a.subject == b.subject,
-            (Decided::Release { .. }, Decided::Release { .. }) => true,
-            (Decided::Reconcile { symbol: a, .. }, Decided::Reconcile { symbol: b, .. }) => a == b,
-            (Decided::Halt(_) | Decided::Release { .. } | Decided::Reconcile { .. }, _) => false,
+            (FoldDecision::Halt(a), FoldDecision::Halt(b)) => {
+                a.kind == b.kind && a.subject == b.subject
+            }
+            (FoldDecision::Release { .. }, FoldDecision::Release { .. }) => true,
+            (
+                FoldDecision::Reconcile { symbol: a, .. },
+                FoldDecision::Reconcile { symbol: b, .. },
+            ) => a == b,
+            (
+                FoldDecision::Halt(_)
+                | FoldDecision::Release { .. }
+                | FoldDecision::Reconcile { .. },
+                _,
+            ) => false,
         };
         same && self.sequence == other.sequence && self.account == other.account
     }
 }
 
-/// Decisions that no record of the log holds yet, and how many of the log were not reached.
+/// Decisions that are not in the log yet, and the number of recorded ones that were not made again.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Controls {
     reached: VecDeque<Control>,
@@ -80,7 +92,7 @@ pub struct Controls {
 }
 
 impl Controls {
-    /// Notes a decision. Past the bound the oldest is forgotten here; its effect stands.
+    /// Adds a decision. Past the bound the oldest is dropped here; its effect remains.
     pub fn reach(&mut self, control: Control) {
         if self.reached.len() >= limits::CONTROLS_MAX {
             self.reached.pop_front();
@@ -88,7 +100,7 @@ impl Controls {
         self.reached.push_back(control);
     }
 
-    /// Takes a decision that the log holds. Returns whether it was reached; if not, it is counted.
+    /// Confirms a decision of the log. Returns whether the fold made it too; if not, counts it as missed.
     pub fn confirm(&mut self, control: &Control) -> bool {
         let at = self.reached.iter().position(|reached| reached.is_same(control));
         match at {
@@ -98,13 +110,13 @@ impl Controls {
         at.is_some()
     }
 
-    /// Decisions that wait to be written, oldest first.
+    /// Decisions to be written, oldest first.
     #[must_use]
     pub fn unrecorded(&self) -> impl ExactSizeIterator<Item = &Control> {
         self.reached.iter()
     }
 
-    /// How many decisions of the log were not reached.
+    /// Decisions of the log that the fold did not make again.
     #[must_use]
     pub const fn missed(&self) -> u64 {
         self.missed

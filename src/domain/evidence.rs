@@ -16,7 +16,7 @@ use crate::domain::account::AccountState;
 use crate::domain::closed_set::closed_set;
 use crate::domain::drift::Books;
 use crate::domain::event::Source;
-use crate::domain::settings::{Response, Settings};
+use crate::domain::settings::{EvidenceResponse, Settings};
 use crate::domain::state::TradingState;
 use crate::domain::time::Timestamp;
 
@@ -38,7 +38,7 @@ closed_set! {
 impl Missing {
     /// What the settings ask for beside an alert.
     #[must_use]
-    pub const fn response(self, settings: &Settings) -> Response {
+    pub const fn response(self, settings: &Settings) -> EvidenceResponse {
         let evidence = &settings.missing_evidence;
         match self {
             Self::LocalBookNeverCame | Self::BrokerBookNeverCame => evidence.book_never_came,

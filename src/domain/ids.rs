@@ -175,7 +175,6 @@ macro_rules! name_newtype {
             }
         }
 
-        /// Takes a stored name as it is: it was checked when it came.
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 deserializer.deserialize_str(Text).map(Self)
@@ -235,7 +234,7 @@ name_newtype! {
     Actor
 }
 
-/// Reads a text.
+/// Reads and checks a name.
 struct Text;
 
 impl Visitor<'_> for Text {
@@ -246,6 +245,7 @@ impl Visitor<'_> for Text {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Arc<str>, E> {
+        check(text).map_err(E::custom)?;
         Ok(Arc::from(text))
     }
 }

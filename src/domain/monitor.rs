@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::account::AccountState;
 use crate::domain::alerts::Alerts;
 use crate::domain::audit::{Audit, AuditAction, AuditEntry, By, Share};
-use crate::domain::control::{Controls, Decided};
+use crate::domain::control::{Controls, FoldDecision};
 use crate::domain::directive::{Directive, DirectiveKind, Outbox};
 use crate::domain::event::Event;
 use crate::domain::execution::orders::OrderClass;
@@ -71,6 +71,9 @@ pub struct Monitor {
     orders: OrdersByClass,
     /// Snapshots of positions that were older than the one before.
     out_of_order: u64,
+    /// The request under way holds a snapshot of positions that is not compared yet.
+    #[serde(skip)]
+    has_uncompared_snapshot: bool,
 }
 
 /// Numbers of orders by class.
@@ -115,6 +118,7 @@ impl Monitor {
             dirty: BTreeSet::new(),
             orders: OrdersByClass::default(),
             out_of_order: 0,
+            has_uncompared_snapshot: false,
         }
     }
 
@@ -154,6 +158,8 @@ impl Monitor {
         if !record.more {
             self.compare(&mut outbox);
         }
+        self.has_uncompared_snapshot =
+            record.more && (self.has_uncompared_snapshot || record.entry.is_snapshot());
         // Last, when the comparison has emitted its directives too.
         self.reach_reconciles(out.get(first_new..).unwrap_or_default());
         for directive in out.iter().skip(first_new) {
@@ -186,6 +192,14 @@ impl Monitor {
             | Decision::Configure { .. }
             | Decision::Retire { .. } => false,
         }
+    }
+
+    /// Whether readers may see the state now. Not between the first snapshot of positions of a request
+    /// and the comparison after its last record: books of two sides that differ only because the second
+    /// one is not applied yet would look like a drift.
+    #[must_use]
+    pub const fn may_yield(&self) -> bool {
+        !self.has_uncompared_snapshot
     }
 
     /// The settings in force.
@@ -307,7 +321,7 @@ impl Monitor {
         }
         self.causes = id;
         let (reason, by) = (cause.reason.clone(), cause.by.clone());
-        self.reach(&account, Decided::Halt(cause));
+        self.reach(&account, FoldDecision::Halt(cause));
         let entry = AuditEntry {
             causes: vec![placed.id()],
             ..self.audit_entry(&account, AuditAction::Halt, &by, reason.clone())

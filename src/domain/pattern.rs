@@ -2,8 +2,11 @@
 //!
 //! Matching is anchored, case-sensitive and linear in the text for each star (no recursion).
 
+use serde::{Deserialize, Serialize};
+
 /// A checked glob pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Pattern(Box<str>);
 
 impl Pattern {

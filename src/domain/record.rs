@@ -1,75 +1,87 @@
-//! What the fold consumes: one record of the journal, and what it says back.
+//! A record, which is the input of the fold, and the verdict, which is its answer.
 //!
-//! A record carries its sequence number, the time it was received, and an entry. The fold reads
-//! nothing else: no clock, no randomness, no environment.
+//! A record has a sequence number, a receive time and an entry. The fold has no other input: no clock,
+//! no randomness, no environment.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::audit::By;
+use crate::domain::closed_set::closed_set;
 use crate::domain::control::Control;
-use crate::domain::event::Event;
+use crate::domain::event::{Body, Event};
 use crate::domain::ids::{Account, Component, Symbol};
 use crate::domain::settings::Settings;
 use crate::domain::state::TradingState;
 use crate::domain::time::Timestamp;
 use crate::domain::warning::Warnings;
 
-/// One step of the fold.
+/// One input of the fold.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// Position in the journal: 1, 2, 3 ... without gaps.
+    /// Position in the journal: 1, 2, 3, without gaps.
     pub sequence: u64,
-    /// When we received it; never goes back from one record to the next.
+    /// Receive time; never decreases from one record to the next.
     pub received_at: Timestamp,
-    /// Whether further records of the same request follow. Snapshots of one request are compared
-    /// after its last record.
+    /// Whether more records of the same request follow. Snapshots of positions of one request are
+    /// compared after its last record.
     pub more: bool,
-    /// What happened.
+    /// The content.
     pub entry: Entry,
 }
 
-/// What a record says.
+/// The content of a record.
 #[derive(Clone, Debug)]
 pub enum Entry {
-    /// An engine or broker sent it.
+    /// An event of an engine or a broker.
     Event(Event),
     /// A second passed.
     Tick,
-    /// How far the wall clock is behind receive time from here on.
+    /// A change of how far the wall clock is behind receive time.
     Clock {
-        /// Nothing: it is right again.
+        /// Zero: it is no longer behind.
         behind: Duration,
     },
-    /// A probe of the exporter's own finished.
+    /// The result of a probe.
     Check(CheckResult),
-    /// An operator or a rule decided.
+    /// A decision from outside.
     Decision(Decision),
-    /// The configuration in force from here on.
+    /// The settings in force from this record on.
     Settings(Arc<Settings>),
-    /// What the fold decided upon an earlier record, so that a later version keeps it.
+    /// A decision that the fold made on an earlier record, recorded so that a later version keeps it.
     Control(Control),
 }
 
-/// The result of one probe that the exporter ran itself; its account is `*`.
-#[derive(Clone, Debug, PartialEq)]
+impl Entry {
+    /// Whether this is a snapshot of positions, which is compared after the last record of its request.
+    #[must_use]
+    pub const fn is_snapshot(&self) -> bool {
+        matches!(self, Self::Event(Event { body: Body::Positions(_), .. }))
+    }
+}
+
+/// The result of one probe of the exporter; its account is `*`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CheckResult {
-    /// The component probed.
+    /// The component that the probe checks.
     pub component: Component,
     /// Whether the check passed; an error or a timeout is a failure.
     pub passed: bool,
-    /// What was seen, for people.
+    /// The observation, for people.
     pub message: String,
     /// How long the check took.
     pub latency: Duration,
-    /// How often it runs: three intervals without a result are silence.
+    /// Time between two runs; three intervals without a result are silence.
     pub interval: Duration,
 }
 
-/// A decision from outside the event flow. Every one is audited.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A decision of an operator, of Alertmanager or of a reload. Every one is audited.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Decision {
     /// Set a cause on a latch.
     Halt {
@@ -82,192 +94,167 @@ pub enum Decision {
         /// Who.
         by: By,
     },
-    /// Set a cause on a latch for an alert that fires. The same id again changes nothing.
+    /// Set a cause on a latch for a firing alert. The same id again changes nothing.
     Alert {
-        /// The alert: what fires, and since when.
+        /// The firing alert: its fingerprint and start time.
         id: String,
         /// The account, or `*`.
         account: Account,
         /// `Reducing` or `Halted`.
         state: TradingState,
-        /// What fires, whenever it began: the fingerprint of its labels.
+        /// The fingerprint of the alert's labels, whenever it started firing.
         subject: String,
         /// Why, for people.
         reason: String,
         /// Who.
         by: By,
     },
-    /// Take causes off a latch.
+    /// Remove causes from a latch.
     Release {
         /// The account, or `*`.
         account: Account,
-        /// The epoch that the actor saw; a stale one releases nothing.
+        /// The epoch that the actor read; a stale one releases nothing.
         epoch: u64,
-        /// Ids of the causes meant; empty means all.
+        /// Ids of the causes to release; empty: all.
         causes: Vec<u64>,
-        /// Release although a cause is still open.
+        /// Also release causes whose reason still exists.
         force: bool,
         /// Why, for people.
         reason: String,
         /// Who.
         by: By,
     },
-    /// Reconcile a drift by hand.
+    /// Reconcile a drift manually.
     Reconcile {
         /// The account of the drift.
         account: Account,
         /// Its symbol.
         symbol: Symbol,
-        /// Which side is right.
+        /// The side to adopt.
         adopt: Adopt,
-        /// Whether the actor may do more than adopt the broker's side of a MINOR drift.
+        /// Whether the actor may do more than adopt the broker's side of a minor drift.
         privileged: bool,
         /// Why, for people.
         reason: String,
         /// Who.
         by: By,
     },
-    /// Forget the series of a symbol or a component that is gone for good.
+    /// Forget the series of a symbol or component that no longer exists.
     Retire {
         /// The account.
         account: Account,
-        /// The symbol to forget; its books must be flat or absent.
+        /// The symbol to forget; its books must be flat or missing.
         symbol: Option<Symbol>,
         /// The component to forget.
         component: Option<Component>,
         /// Who.
         by: By,
     },
-    /// The configuration was read again, and taken or refused. The settings have a record of their
-    /// own behind this one.
+    /// A reload of the configuration, accepted or refused. If it was accepted, a settings record
+    /// follows.
     Configure {
-        /// What changed, or what is wrong with it, for people.
+        /// The changes, or the mistakes, for people.
         change: String,
-        /// Whether it was refused: the one before it stays in force.
+        /// Whether it was refused; then the previous configuration stays in force.
         is_refused: bool,
         /// Who.
         by: By,
     },
 }
 
-/// Which book a manual reconciliation takes as the truth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Adopt {
-    /// The engine takes the broker's quantity.
-    Broker,
-    /// The difference is accepted as an offset until it is retired.
-    Local,
+closed_set! {
+    /// The book that a manual reconciliation adopts.
+    pub enum Adopt {
+        /// The engine adopts the broker's quantity.
+        Broker = "broker",
+        /// The difference is accepted as an offset until it is retired.
+        Local = "local",
+    }
 }
 
-/// What the fold answers to one record.
+/// The answer of the fold to one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It changed the state (or was a tick).
+    /// The record changed the state (or was a tick).
     Accepted,
-    /// It changed the state, and there is something to say about it.
+    /// The record changed the state, with warnings.
     Warned(Warnings),
-    /// It was known already; nothing changed but a counter.
+    /// A duplicate: nothing changed except a counter.
     Duplicate,
-    /// A decision was carried out; the id of what it made (a cause) or ended, and the epoch after.
+    /// A decision was carried out.
     Decided {
         /// The id of the cause set, or 0.
         id: u64,
         /// The epoch of the latch after the decision.
         epoch: u64,
     },
-    /// It was refused and changed nothing but counters.
+    /// The record was refused: nothing changed except counters.
     Refused(Refusal),
-    /// It was refused as a [`Refusal::Conflict`] with the symbol of its order: what it contradicts,
-    /// for people.
+    /// Refused as a [`Refusal::Conflict`] with the symbol of its order; the text says, for people, what it
+    /// contradicts.
     Contradicts(Box<str>),
 }
 
-/// Why the fold refused a record. The code is stable: it stands in answers and on metrics.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    thiserror::Error,
-    Serialize,
-    Deserialize,
-)]
-pub enum Refusal {
-    /// The same id came before with other content.
-    #[error("the same id came before with other content")]
-    Conflict,
-    /// The event is older than `ingest.event_age_max`.
-    #[error("the event is older than ingest.event_age_max")]
-    TooOld,
-    /// The order has as many facts as are kept of one order.
-    #[error("the order has too many facts")]
-    OrderTooLong,
-    /// There are as many accounts as are kept.
-    #[error("too many accounts")]
-    TooManyAccounts,
-    /// The account has as many components as are kept.
-    #[error("too many components")]
-    TooManyComponents,
-    /// The symbol has as many currencies as are kept.
-    #[error("too many currencies")]
-    TooManyCurrencies,
-    /// A number of the state would leave the range that is held exactly.
-    #[error("a total would leave the range that is held exactly")]
-    OutOfRange,
-    /// The epoch is not the current one.
-    #[error("the epoch is stale: read the permit and decide again")]
-    StaleEpoch,
-    /// A cause named for release does not exist.
-    #[error("no such cause")]
-    UnknownCause,
-    /// Nothing is set on this latch.
-    #[error("nothing to release")]
-    NothingToRelease,
-    /// A causing drift or component is still open.
-    #[error("the cause is still open")]
-    CauseOpen,
-    /// The account is not known.
-    #[error("no such account")]
-    UnknownAccount,
-    /// There is no open drift (or no such symbol or component) to act on.
-    #[error("nothing of that name is open")]
-    NotFound,
-    /// The actor may adopt only the broker's side of a MINOR drift.
-    #[error("needs the release scope")]
-    NeedsRelease,
-    /// The series still has state: a position, an open drift or open orders.
-    #[error("still in use")]
-    InUse,
-    /// The configuration that was read again has mistakes.
-    #[error("the configuration is not valid")]
-    InvalidConfig,
+closed_set! {
+    /// The reason why the fold refused a record. The code is stable: it appears in answers and on
+    /// metrics.
+    pub enum Refusal {
+        /// The same id came before with other content.
+        Conflict = "conflict",
+        /// The event is older than `ingest.event_age_max`.
+        TooOld = "too_old",
+        /// The order has as many facts as are kept of one order.
+        OrderTooLong = "order_too_long",
+        /// There are as many accounts as are kept.
+        TooManyAccounts = "too_many_accounts",
+        /// The account has as many components as are kept.
+        TooManyComponents = "too_many_components",
+        /// The symbol has as many currencies as are kept.
+        TooManyCurrencies = "too_many_currencies",
+        /// A number of the state would leave the range that is held exactly.
+        OutOfRange = "out_of_range",
+        /// The epoch is not the current one.
+        StaleEpoch = "stale_epoch",
+        /// A cause named for release does not exist.
+        UnknownCause = "unknown_cause",
+        /// Nothing is set on this latch.
+        NothingToRelease = "nothing_to_release",
+        /// A causing drift or component is still open.
+        CauseOpen = "cause_open",
+        /// The account is not known.
+        UnknownAccount = "unknown_account",
+        /// There is no open drift (or no such symbol or component) to act on.
+        NotFound = "not_found",
+        /// The actor may adopt only the broker's side of a MINOR drift.
+        NeedsRelease = "needs_release",
+        /// The series still has state: a position, an open drift or open orders.
+        InUse = "in_use",
+        /// The configuration that was read again has mistakes.
+        InvalidConfig = "invalid_config",
+    }
 }
 
-impl Refusal {
-    /// The stable code.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Conflict => "conflict",
-            Self::TooOld => "too_old",
-            Self::OrderTooLong => "order_too_long",
-            Self::TooManyAccounts => "too_many_accounts",
-            Self::TooManyComponents => "too_many_components",
-            Self::TooManyCurrencies => "too_many_currencies",
-            Self::OutOfRange => "out_of_range",
-            Self::StaleEpoch => "stale_epoch",
-            Self::UnknownCause => "unknown_cause",
-            Self::NothingToRelease => "nothing_to_release",
-            Self::CauseOpen => "cause_open",
-            Self::UnknownAccount => "unknown_account",
-            Self::NotFound => "not_found",
-            Self::NeedsRelease => "needs_release",
-            Self::InUse => "in_use",
-            Self::InvalidConfig => "invalid_config",
-        }
+impl std::error::Error for Refusal {}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Conflict => "the same id came before with other content",
+            Self::TooOld => "the event is older than ingest.event_age_max",
+            Self::OrderTooLong => "the order has too many facts",
+            Self::TooManyAccounts => "too many accounts",
+            Self::TooManyComponents => "too many components",
+            Self::TooManyCurrencies => "too many currencies",
+            Self::OutOfRange => "a total would leave the range that is held exactly",
+            Self::StaleEpoch => "the epoch is stale: read the permit and decide again",
+            Self::UnknownCause => "no such cause",
+            Self::NothingToRelease => "nothing to release",
+            Self::CauseOpen => "the cause is still open",
+            Self::UnknownAccount => "no such account",
+            Self::NotFound => "nothing of that name is open",
+            Self::NeedsRelease => "needs the release scope",
+            Self::InUse => "still in use",
+            Self::InvalidConfig => "the configuration is not valid",
+        })
     }
 }

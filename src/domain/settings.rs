@@ -1,8 +1,9 @@
 //! The part of the checked configuration that the fold uses.
 //!
-//! Built by `crate::config` (or by `Default`, which holds every documented default) and put into
-//! the journal, so that a replay judges by the rules that were in force. Invariant: values are
-//! checked before they come here; the fold never refuses a setting.
+//! Built by `crate::config` (or by `Default`, which has every documented default). The settings in force
+//! are a record of the journal, so that a replay applies the rules of the time; their serde form is a
+//! format on disk: after a release, a new field needs `#[serde(default)]`. Invariant: values are checked
+//! before they are stored here; the fold never refuses a setting.
 
 mod accounts;
 mod aliases;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::closed_set::closed_set;
 use crate::domain::limits;
 use crate::domain::pattern::Pattern;
 pub use accounts::AccountSettings;
@@ -29,52 +31,53 @@ pub use anomaly::{
 };
 pub use clock::ClockSettings;
 pub use drift::{DriftRules, DriftSettings, PerSeverity, QuantityTest, ReconcileBudget, Severity};
-pub use evidence::{EvidenceSettings, Response};
+pub use evidence::{EvidenceResponse, EvidenceSettings};
 pub use health::HealthSettings;
 pub use id_scope::IdScope;
 pub use in_flight::{InFlightSettings, SettleMode};
 pub use instrument::{Instrument, Rate, Unit};
 pub use symbols::{OnNotMonitored, SymbolSettings};
 
-/// Everything that the fold can be told.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// All settings of the fold.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Rolling windows.
+    /// Bounds of rolling windows.
     pub window: WindowSettings,
-    /// What is kept of orders.
+    /// Bounds and time limits of orders.
     pub orders: OrderSettings,
-    /// Idempotency and clocks.
+    /// Idempotency and clock skew of events.
     pub ingest: IngestSettings,
-    /// When execution quality is an anomaly.
+    /// Thresholds of anomalies, by account and symbol.
     pub anomaly: Scoped<AnomalyRules>,
-    /// Comparing books.
+    /// How books are compared.
     pub drift: DriftSettings,
-    /// How large a difference is which severity.
+    /// Thresholds of drift severities.
     pub drift_rules: Scoped<DriftRules>,
-    /// What follows when evidence is missing.
+    /// Responses to missing evidence.
     pub missing_evidence: EvidenceSettings,
-    /// Judging components.
+    /// How the health of components is judged.
     pub health: HealthSettings,
     /// Currency, multiplier and rate by symbol.
     pub instruments: Scoped<Instrument>,
-    /// Further breakdowns.
+    /// Optional breakdowns by strategy and venue.
     pub breakdowns: BreakdownSettings,
-    /// Which accounts are known.
+    /// The accounts that the configuration names.
     pub accounts: AccountSettings,
-    /// How many symbols are watched.
+    /// The bound on monitored symbols.
     pub symbols: SymbolSettings,
-    /// Series budget.
+    /// The series budget of /metrics.
     pub series: SeriesSettings,
-    /// What engines are told of the trading state.
+    /// Permits of engines.
     pub permit: PermitSettings,
-    /// The exporter's own clock.
+    /// Tolerances of the exporter's own clock.
     pub clock: ClockSettings,
-    /// Names of symbols that stand for others.
+    /// Other names of symbols.
     pub aliases: Aliases,
 }
 
 impl Settings {
-    /// Whether differences of a symbol are judged by quantity beside value.
+    /// Whether differences of a symbol are classified by quantity as well as by value.
     #[must_use]
     pub fn is_counted(&self, account: &str, symbol: &str) -> bool {
         self.drift.is_counted(self.instruments.get(account, symbol).unit_of(symbol))
@@ -82,27 +85,29 @@ impl Settings {
 }
 
 /// A rule with overrides by account and symbol pattern; the last override that matches wins.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Scoped<T> {
-    /// Where no override matches.
+    /// The rule where no override matches.
     pub default: T,
-    /// Overrides in the order of the configuration, each complete.
+    /// In the order of the configuration. Each is a complete rule.
     pub overrides: Vec<Override<T>>,
 }
 
-/// One override.
-#[derive(Clone, Debug, PartialEq)]
+/// An override of a [`Scoped`] rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Override<T> {
-    /// Accounts that it is for.
+    /// The accounts it applies to.
     pub account: Pattern,
-    /// Symbols that it is for; a rule for an account as a whole is asked with the symbol `*`,
+    /// The symbols it applies to. A rule for an account as a whole is looked up with the symbol `*`,
     /// which only the pattern `*` matches.
     pub symbol: Pattern,
-    /// The rule.
+    /// Applies where both patterns match.
     pub rule: T,
 }
 
-/// Which of its rules a [`Scoped`] chose. Good until the settings change.
+/// The rule that a [`Scoped`] selected. Valid until the settings change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleIndex(Option<usize>);
 
@@ -113,14 +118,14 @@ impl<T> Scoped<T> {
         self.at(self.index(account, symbol))
     }
 
-    /// Which rule is for a symbol of an account: to look it up once and keep the answer.
+    /// Selects the rule for a symbol of an account, so that a caller can look it up once.
     #[must_use]
     pub fn index(&self, account: &str, symbol: &str) -> RuleIndex {
         let matches = |o: &Override<T>| o.account.matches(account) && o.symbol.matches(symbol);
         RuleIndex(self.overrides.iter().rposition(matches))
     }
 
-    /// The rule of an index; the default, if there are fewer overrides now.
+    /// The rule of an index; the default if there are fewer overrides now.
     #[must_use]
     pub fn at(&self, index: RuleIndex) -> &T {
         index.0.and_then(|at| self.overrides.get(at)).map_or(&self.default, |o| &o.rule)
@@ -133,14 +138,15 @@ impl<T> Scoped<T> {
     }
 }
 
-/// Rolling windows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Bounds of rolling windows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct WindowSettings {
     /// Ended orders in a window.
     pub orders: usize,
     /// Fills in a window.
     pub fills: usize,
-    /// Entries older than this (receive time) are forgotten; none: never.
+    /// Entries older than this (receive time) are dropped; None: never.
     pub age_max: Option<Duration>,
 }
 
@@ -150,22 +156,23 @@ impl Default for WindowSettings {
     }
 }
 
-/// What is kept of orders.
-#[derive(Clone, Debug, PartialEq)]
+/// Bounds and time limits of orders.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OrderSettings {
-    /// Open orders held in all accounts; the oldest is dropped and counted.
+    /// Open orders held in all accounts together; past this the oldest is dropped and counted.
     pub open_max: usize,
-    /// Ended orders held in all accounts for late facts; the oldest is dropped.
+    /// Ended orders held in all accounts for late events; past this the oldest is dropped.
     pub ended_max: usize,
-    /// Orders without a submission held in all accounts; the oldest is dropped and counted.
+    /// Orders without a submission held in all accounts; past this the oldest is dropped and counted.
     pub unknown_max: usize,
-    /// How long an order without a submission waits for it (receive time).
+    /// How long an order waits for its submission event (receive time).
     pub unknown_age_max: Duration,
-    /// Submitted and nothing heard for longer than this (receive time): unacknowledged.
+    /// An order without any event for this long after its submission (receive time) is unacknowledged.
     pub unacknowledged_after: Duration,
-    /// A mid older than this (event time) at submission is no arrival price.
+    /// A mid price older than this at submission (event time) is not used as the arrival price.
     pub arrival_age_max: Duration,
-    /// Within what an order id is unique, by account.
+    /// The scope within which order ids are unique, by account.
     pub id_scope: Scoped<IdScope>,
 }
 
@@ -183,16 +190,17 @@ impl Default for OrderSettings {
     }
 }
 
-/// Idempotency and clocks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Idempotency and clock skew of events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct IngestSettings {
     /// How long ids are remembered (receive time).
     pub horizon: Duration,
-    /// How many ids are remembered for each account.
+    /// Ids remembered for each account.
     pub horizon_ids: usize,
-    /// Events older than this are refused as `too_old`; none: never.
+    /// Events older than this are refused as `too_old`; None: never.
     pub event_age_max: Option<Duration>,
-    /// A time further ahead of receipt than this is clock skew.
+    /// An event time further ahead of receive time than this is clock skew.
     pub clock_skew_max: Duration,
 }
 
@@ -207,44 +215,29 @@ impl Default for IngestSettings {
     }
 }
 
-/// A price that slippage is measured against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reference {
-    /// `expected_price` of the submission.
-    Expected,
-    /// `arrival_price` of the submission, or the latest mid at submission.
-    Arrival,
-    /// The limit price.
-    Limit,
+closed_set! {
+    /// A price that slippage is measured against.
+    pub enum Reference {
+        /// `expected_price` of the submission.
+        Expected = "expected",
+        /// `arrival_price` of the submission, or the latest mid at submission.
+        Arrival = "arrival",
+        /// The limit price.
+        Limit = "limit",
+    }
 }
 
 impl Reference {
-    /// All references, in the order of indices.
-    pub const ALL: [Self; 3] = [Self::Expected, Self::Arrival, Self::Limit];
-
-    /// Place in [`Self::ALL`].
+    /// Position in [`Self::ALL`].
     #[must_use]
     pub const fn index(self) -> usize {
-        match self {
-            Self::Expected => 0,
-            Self::Arrival => 1,
-            Self::Limit => 2,
-        }
-    }
-
-    /// The value of the label `reference`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Expected => "expected",
-            Self::Arrival => "arrival",
-            Self::Limit => "limit",
-        }
+        self as usize
     }
 }
 
-/// Further breakdowns of counters and ratios.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Optional breakdowns of counters and ratios.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BreakdownSettings {
     /// By strategy.
     pub strategy: bool,
@@ -252,10 +245,11 @@ pub struct BreakdownSettings {
     pub venue: bool,
 }
 
-/// Series budget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The series budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SeriesSettings {
-    /// Series that /metrics carries before quiet symbols fold into `__other__`.
+    /// Series on /metrics, above which the quietest symbols fold into `__other__`.
     pub max: usize,
 }
 
@@ -265,35 +259,25 @@ impl Default for SeriesSettings {
     }
 }
 
-/// What an engine does when its permit runs out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnExpiry {
-    /// Only orders that reduce a position.
-    ReduceOnly,
-    /// No new orders.
-    Halt,
-    /// Go on.
-    Continue,
-}
-
-impl OnExpiry {
-    /// As on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ReduceOnly => "reduce_only",
-            Self::Halt => "halt",
-            Self::Continue => "continue",
-        }
+closed_set! {
+    /// The action an engine takes when its permit expires.
+    pub enum OnExpiry {
+        /// Send only orders that reduce a position.
+        ReduceOnly = "reduce_only",
+        /// Send no new orders.
+        Halt = "halt",
+        /// Keep trading.
+        Continue = "continue",
     }
 }
 
-/// What engines are told of the trading state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Permits of engines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PermitSettings {
     /// How long a permit is valid.
     pub valid_for: Duration,
-    /// What the engine does when it runs out.
+    /// The action of the engine when its permit expires.
     pub on_expiry: OnExpiry,
 }
 

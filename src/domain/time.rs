@@ -20,7 +20,16 @@ pub struct TimeError;
 /// A point in time: nanoseconds since 1970-01-01T00:00:00Z, from 1990 to 2200. Never 0, so that an
 /// option of it takes no more room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "i64")]
 pub struct Timestamp(NonZeroI64);
+
+impl TryFrom<i64> for Timestamp {
+    type Error = TimeError;
+
+    fn try_from(nanos: i64) -> Result<Self, TimeError> {
+        Self::from_nanos(nanos)
+    }
+}
 
 impl Timestamp {
     /// 1990-01-01T00:00:00Z, the earliest accepted time.

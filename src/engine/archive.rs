@@ -1,27 +1,28 @@
-//! The audit trail that outlives the log: decisions, copied out of segments before those go.
+//! The audit trail that outlives the log: decisions, copied out of segments before those are deleted.
 //!
-//! Input: a journal, and the sequence before which it is to be cut. Output: a file of JSON lines, one
-//! for each decision of a person and each one of the fold, oldest first. Invariants: a line is there
-//! once and for good before its record may go; what a crash left half written is written again.
-//! Deliberately absent: reading it back (any tool for JSON lines does), and any bound: it grows by
-//! what people and critical drifts decide.
+//! Input: a journal, and the sequence before which it will be truncated. Output: a file of JSON lines,
+//! one for each decision of a person and each decision of the fold, oldest first. Invariants: each line
+//! is written once and is durable before its record may be deleted; a line that a crash left incomplete
+//! is written again. Deliberately absent: reading it (any tool for JSON lines can), and any bound: it
+//! grows only with decisions of people and critical drifts.
 
 use std::io;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::domain::time::Timestamp;
-use crate::engine::codec::RecordCodec;
+use crate::engine::codec;
 use crate::journal::{Batch, JournalReader, LogError, Storage, StoredFile};
 use crate::wire::time::rfc3339;
 
-/// The name of the file.
+/// The name of the file in the directory of the journal.
 pub const AUDIT_FILE: &str = "audit.ndjson";
-/// How much is written before it is synced: no crash can tear more than this.
+/// Bytes written between two syncs: a crash can tear no more than this.
 const CHUNK_BYTES: usize = 32 * 1024;
-/// How much of the end is read to find the last whole line: more than a crash can tear.
+/// Bytes read from the end to find the last complete line: more than a crash can tear.
 const TAIL_BYTES: u64 = 4 * CHUNK_BYTES as u64;
 
 /// The audit trail beside a journal.
@@ -36,9 +37,8 @@ impl std::fmt::Debug for Archive {
     }
 }
 
-/// One line.
 #[derive(Serialize)]
-struct Line<'a> {
+struct ArchiveLine<'a> {
     sequence: u64,
     received_at: String,
     record: &'static str,
@@ -47,27 +47,27 @@ struct Line<'a> {
 
 /// The end of the file.
 #[derive(Default)]
-struct End {
-    /// Where the next line goes.
+struct ArchiveEnd {
+    /// Where the next line is written.
     offset: u64,
-    /// Sequence of the last line; 0: there is none.
+    /// Sequence of the last complete line; 0: there is none.
     sequence: u64,
-    /// Bytes of the file, what is half written included.
+    /// Size of the file, with an incomplete last line.
     size_bytes: u64,
 }
 
 impl Archive {
-    /// The audit trail in that directory.
+    /// The audit trail in a directory.
     #[must_use]
     pub const fn new(storage: Arc<dyn Storage>) -> Self {
         Self { storage }
     }
 
-    /// Copies the decisions of the journal that stand before `sequence` and are not copied yet.
-    /// Returns how many there were. When it returns they are on the disk.
+    /// Copies the decisions before `sequence` that are not copied yet. Returns how many there were;
+    /// when it returns they are durable.
     ///
     /// # Errors
-    /// [`LogError`], of the journal or of the file: then nothing of the journal may go.
+    /// [`LogError`] of the journal or of the file; then no segment may be deleted.
     pub fn copy(&self, journal: &JournalReader, sequence: u64) -> Result<u64, LogError> {
         let failed = |doing| move |source| LogError::Failed { doing, source };
         let (file, end) = self.open().map_err(failed("opening the audit trail"))?;
@@ -77,20 +77,21 @@ impl Archive {
         }
         let mut lines = Vec::new();
         let mut copied = 0;
-        let stop = || LogError::Gone { first: sequence };
         let walked = journal.replay(from, &mut |batch| {
-            copied += add_lines(batch, from..sequence, &mut lines)?;
-            if batch.next_sequence() >= sequence { Err(stop()) } else { Ok(()) }
-        });
-        match walked {
-            // The batch that reaches the sequence ends the walk.
-            Ok(_) | Err(LogError::Gone { .. }) => {}
-            Err(error) => return Err(error),
+            match add_lines(batch, from..sequence, &mut lines) {
+                Ok(added) => copied += added,
+                Err(error) => return ControlFlow::Break(Err(error)),
+            }
+            let is_last = batch.next_sequence() >= sequence;
+            if is_last { ControlFlow::Break(Ok(())) } else { ControlFlow::Continue(()) }
+        })?;
+        if let ControlFlow::Break(result) = walked {
+            result?;
         }
         if copied == 0 {
             return Ok(0);
         }
-        // What was half written is covered, to its last byte.
+        // Overwrite an incomplete last line to its last byte: pad the new text with spaces.
         let covered = usize::try_from(end.size_bytes - end.offset).unwrap_or(usize::MAX);
         if lines.len() < covered {
             lines.pop();
@@ -107,9 +108,9 @@ impl Archive {
         Ok(copied)
     }
 
-    fn open(&self) -> io::Result<(Arc<dyn StoredFile>, End)> {
+    fn open(&self) -> io::Result<(Arc<dyn StoredFile>, ArchiveEnd)> {
         if !self.storage.names()?.iter().any(|name| name == AUDIT_FILE) {
-            return Ok((self.storage.create(AUDIT_FILE, 0)?, End::default()));
+            return Ok((self.storage.create(AUDIT_FILE, 0)?, ArchiveEnd::default()));
         }
         let file = self.storage.open(AUDIT_FILE)?;
         let end = find_end(file.as_ref())?;
@@ -117,7 +118,7 @@ impl Archive {
     }
 }
 
-/// Whole lines, as many as fit into a chunk, or one that is larger.
+/// Splits into chunks of complete lines: as many as fit, or a single longer one.
 fn chunks(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = lines;
     std::iter::from_fn(move || {
@@ -130,25 +131,24 @@ fn chunks(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// What is read of a line.
 #[derive(Deserialize)]
-struct Numbered {
+struct LineSequence {
     sequence: u64,
 }
 
-/// The end of the last whole line before which all are whole, and its sequence.
-fn find_end(file: &dyn StoredFile) -> io::Result<End> {
+/// Finds the end of the last complete line that is preceded by complete lines only.
+fn find_end(file: &dyn StoredFile) -> io::Result<ArchiveEnd> {
     let size_bytes = file.size_bytes()?;
     let from = size_bytes.saturating_sub(TAIL_BYTES);
     let mut tail = vec![0; usize::try_from(size_bytes - from).map_err(io::Error::other)?];
     file.read_at(&mut tail, from)?;
-    let mut end = End { offset: from, sequence: 0, size_bytes };
+    let mut end = ArchiveEnd { offset: from, sequence: 0, size_bytes };
     let mut is_cut = from > 0;
     for line in tail.split_inclusive(|byte| *byte == b'\n') {
         let whole = line.strip_suffix(b"\n").and_then(|line| serde_json::from_slice(line).ok());
         match whole {
-            Some(Numbered { sequence }) => end.sequence = sequence,
-            // The window may begin within a line.
+            Some(LineSequence { sequence }) => end.sequence = sequence,
+            // The tail may begin within a line.
             None if is_cut => {}
             None => break,
         }
@@ -162,11 +162,7 @@ fn find_end(file: &dyn StoredFile) -> io::Result<End> {
 }
 
 /// Adds a line for each decision of a batch.
-fn add_lines(
-    batch: &Batch,
-    wanted: std::ops::Range<u64>,
-    lines: &mut Vec<u8>,
-) -> Result<u64, LogError> {
+fn add_lines(batch: &Batch, wanted: Range<u64>, lines: &mut Vec<u8>) -> Result<u64, LogError> {
     let corrupt = |sequence: u64, what: &dyn ToString| LogError::Corrupt {
         place: format!("sequence {sequence}"),
         what: what.to_string(),
@@ -174,11 +170,11 @@ fn add_lines(
     let received_at = Timestamp::from_nanos(batch.received_at_nanos()).unwrap_or(Timestamp::MIN);
     let mut added = 0;
     for (sequence, bytes) in (batch.first_sequence()..).zip(batch.records()) {
-        let decision = RecordCodec::decision(bytes).filter(|_| wanted.contains(&sequence));
+        let decision = codec::decision(bytes).filter(|_| wanted.contains(&sequence));
         let Some((record, content)) = decision else { continue };
         let content = serde_json::from_slice(content).map_err(|e| corrupt(sequence, &e))?;
         let received_at = rfc3339(received_at);
-        let line = Line { sequence, received_at, record, content };
+        let line = ArchiveLine { sequence, received_at, record, content };
         serde_json::to_writer(&mut *lines, &line).map_err(|e| corrupt(sequence, &e))?;
         lines.push(b'\n');
         added += 1;

@@ -1,4 +1,4 @@
-//! What everybody else sees of the engine.
+//! The handle on the engine: for everything but the writer.
 //!
 //! Input: entries. Output: receipts, the state for reading, readiness, directives.
 
@@ -14,16 +14,18 @@ use crate::domain::directive::DirectiveId;
 use crate::domain::ids::Account;
 use crate::domain::monitor::Monitor;
 use crate::domain::record::Entry;
-use crate::engine::feed::{Resumed, Subscription};
-use crate::engine::queue::{Errand, Message, Request, Shared};
-use crate::engine::submission::Submission;
+use crate::engine::directive_feed::{Resumed, Subscription};
+use crate::engine::shared::{
+    EnginePhase, EngineState, EngineStatus, LogTask, QueuedRequest, WriterMessage,
+};
+use crate::engine::submission::EncodedRequest;
 use crate::engine::{EngineError, Receipt};
 use crate::journal::{EventLog, LogError};
 
-/// A handle on the engine; clones are the same engine.
+/// A handle on the engine; clones share the engine.
 #[derive(Clone)]
 pub struct Handle {
-    shared: Arc<Shared>,
+    shared: Arc<EngineState>,
 }
 
 impl std::fmt::Debug for Handle {
@@ -38,8 +40,8 @@ pub enum NotReady {
     /// The journal is being replayed.
     #[error("starting: the journal is being replayed")]
     Starting,
-    /// As many requests wait as may.
-    #[error("overloaded: as many requests wait as may")]
+    /// The queue of requests is full.
+    #[error("overloaded: the queue of requests is full")]
     Overloaded,
     /// The disk is full.
     #[error("the disk is full")]
@@ -47,15 +49,15 @@ pub enum NotReady {
     /// The journal failed.
     #[error("the journal failed")]
     JournalFailed,
-    /// The process is ending.
-    #[error("draining: the process is ending")]
+    /// The process is shutting down.
+    #[error("draining: the process is shutting down")]
     Draining,
 }
 
-/// Why something was not done with the log.
+/// Why a task on the log failed.
 #[derive(Debug, thiserror::Error)]
-pub enum LogErrand {
-    /// The writer does not take it.
+pub enum LogTaskError {
+    /// The writer has ended.
     #[error(transparent)]
     Engine(EngineError),
     /// The log failed.
@@ -63,35 +65,14 @@ pub enum LogErrand {
     Log(LogError),
 }
 
-/// How far the engine is; it only moves on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Phase {
-    /// Replaying.
-    #[default]
-    Starting,
-    /// Requests are taken.
-    Open,
-    /// Requests are still taken, but whoever chooses where to send them should choose another.
-    Draining,
-    /// Nothing is taken.
-    Closed,
-}
-
-/// What readiness is made of, beside the queue.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Status {
-    pub(super) phase: Phase,
-    /// Why the last batch was not taken, if it was not.
-    pub(super) log: Option<EngineError>,
-}
-
 impl Handle {
-    pub(super) const fn new_with(shared: Arc<Shared>) -> Self {
+    pub(super) const fn new_with(shared: Arc<EngineState>) -> Self {
         Self { shared }
     }
 
-    /// Commits the entries of one request, folds them, and answers. Encoding is done here, in the
-    /// caller's task. If the caller goes away, the request is committed all the same.
+    /// Commits and applies the entries of one request; `accounts` are those whose trading state is
+    /// returned. Encoding is done here, in the caller's task. If the caller is dropped, the request is
+    /// committed all the same.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -101,40 +82,43 @@ impl Handle {
         accounts: Vec<Account>,
     ) -> Result<Receipt, EngineError> {
         self.check_open()?;
-        let submission = Submission::new(entries, accounts, &self.shared.codec);
+        let submission = EncodedRequest::new(entries, accounts);
         let size = submission.size_bytes().min(self.shared.bytes_max);
         let budget = Arc::clone(&self.shared.budget);
         let share = budget
             .try_acquire_many_owned(u32::try_from(size).unwrap_or(u32::MAX))
             .map_err(|_| EngineError::Overloaded)?;
         let (answer, receipt) = oneshot::channel();
-        let request = Request { submission, answer: Some(answer), share: Some(share) };
-        self.shared.sender.try_send(Message::Submit(request)).map_err(|error| match error {
-            TrySendError::Full(_) => EngineError::Overloaded,
-            TrySendError::Closed(_) => EngineError::Closed,
-        })?;
+        let request = QueuedRequest { submission, answer: Some(answer), share: Some(share) };
+        self.shared.sender.try_send(WriterMessage::Submit(request)).map_err(
+            |error| match error {
+                TrySendError::Full(_) => EngineError::Overloaded,
+                TrySendError::Closed(_) => EngineError::Closed,
+            },
+        )?;
         receipt.await.unwrap_or(Err(EngineError::Closed))
     }
 
-    /// Whether it makes sense to encode a request at all.
+    /// Refuses a request before it is encoded.
     fn check_open(&self) -> Result<(), EngineError> {
         let status = self.shared.status.borrow();
-        if status.log == Some(EngineError::JournalFailed) {
+        if status.log_error == Some(EngineError::JournalFailed) {
             return Err(EngineError::JournalFailed);
         }
         match status.phase {
-            Phase::Open | Phase::Draining => Ok(()),
-            Phase::Starting | Phase::Closed => Err(EngineError::Closed),
+            EnginePhase::Open | EnginePhase::Draining => Ok(()),
+            EnginePhase::Starting | EnginePhase::Closed => Err(EngineError::Closed),
         }
     }
 
-    /// Reads the state. Keep it short: ingest waits meanwhile. Never called across an await.
+    /// Reads the state under the read lock. Keep it short, because ingest waits.
     pub fn read<R>(&self, read: impl FnOnce(&Monitor) -> R) -> R {
         read(&self.shared.monitor.read())
     }
 
-    /// How old the state is: the time since the newest record, by the clock that says more. A wall
-    /// clock that is behind would say nothing, and the monotonic one stands while a machine sleeps.
+    /// The age of the state: the time since the newest record, by the wall clock or by the monotonic
+    /// clock, whichever shows more. A wall clock that was set back shows too little, and the monotonic
+    /// clock stops while the machine sleeps.
     #[must_use]
     pub fn age(&self, now: Reading) -> Duration {
         let received_at = self.shared.monitor.read().now();
@@ -144,146 +128,144 @@ impl Handle {
         by_wall.unwrap_or_default().max(passed.unwrap_or_default())
     }
 
-    /// Whether requests are taken: caught up, the log healthy, not draining, the queue not full.
+    /// Whether requests are accepted: caught up, the log healthy, not draining, the queue not full.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.readiness().is_ok()
     }
 
-    /// The same as [`Handle::is_ready`], with the reason.
+    /// Like [`Handle::is_ready`], with the reason.
     ///
     /// # Errors
-    /// Why requests are not taken.
+    /// Why requests are not accepted.
     pub fn readiness(&self) -> Result<(), NotReady> {
         let status = self.shared.status.borrow().clone();
-        match status.log {
+        match status.log_error {
             Some(EngineError::JournalFailed) => return Err(NotReady::JournalFailed),
             Some(EngineError::DiskFull) => return Err(NotReady::DiskFull),
             Some(EngineError::Overloaded | EngineError::Closed) | None => {}
         }
         match status.phase {
-            Phase::Starting => Err(NotReady::Starting),
-            Phase::Draining | Phase::Closed => Err(NotReady::Draining),
-            Phase::Open if self.shared.sender.capacity() == 0 => Err(NotReady::Overloaded),
-            Phase::Open => Ok(()),
+            EnginePhase::Starting => Err(NotReady::Starting),
+            EnginePhase::Draining | EnginePhase::Closed => Err(NotReady::Draining),
+            EnginePhase::Open if self.shared.sender.capacity() == 0 => Err(NotReady::Overloaded),
+            EnginePhase::Open => Ok(()),
         }
     }
 
-    /// Requests that wait, and how many may.
+    /// Requests in the queue, and its capacity.
     #[must_use]
     pub fn queue(&self) -> (usize, usize) {
         let max = self.shared.sender.max_capacity();
         (max - self.shared.sender.capacity(), max)
     }
 
-    /// Whether a request waits for the writer.
+    /// Whether a request waits for the writer. See [`super::fairness`].
     #[must_use]
     pub fn is_waited_for(&self) -> bool {
         self.shared.budget.available_permits() < self.shared.bytes_max
     }
 
-    /// What the fold tells the world from now on. A subscriber that falls behind loses the oldest,
-    /// and learns how many.
+    /// Subscribes to the directives published from now on. A subscriber that falls behind loses the
+    /// oldest ones and learns how many.
     #[must_use]
     pub fn directives(&self) -> Subscription {
         self.shared.feed.subscribe()
     }
 
-    /// The same after the directive of that id, as far as it is still held.
+    /// Subscribes to the directives after that id, as far as they are still held.
     #[must_use]
     pub fn directives_after(&self, id: DirectiveId) -> (Subscription, Resumed) {
         self.shared.feed.subscribe_after(id)
     }
 
-    /// Waits until no permit is issued any more: the process is ending, or the log has failed.
+    /// Waits until permits must no longer be issued: the process is shutting down, or the log failed.
     pub async fn closing(&self) {
         let mut status = self.shared.status.subscribe();
-        let closing =
-            |s: &Status| s.phase > Phase::Open || s.log == Some(EngineError::JournalFailed);
+        let closing = |s: &EngineStatus| s.phase > EnginePhase::Open || has_failed(s);
         // The sender lives in `self`, so the wait cannot fail.
         status.wait_for(closing).await.ok();
     }
 
-    /// Says that a second passed. Never waits and is never refused: a tick that finds the writer
-    /// busy goes with the next batch.
+    /// Reports that a second passed. Never waits and is never refused: if the writer is busy, the tick
+    /// goes into the next batch.
     pub fn tick(&self) {
         self.shared.tick_due.store(true, Ordering::Release);
         // A full queue means that the writer is awake.
-        self.shared.sender.try_send(Message::Wake).ok();
+        self.shared.sender.try_send(WriterMessage::Wake).ok();
     }
 
-    /// Does something with the log, between two batches. Ingest waits meanwhile.
+    /// Runs a task on the log between two batches. Ingest waits for it.
     ///
     /// # Errors
     /// [`EngineError::Closed`] when the writer has ended; the error of the log.
     pub async fn with_log<R: Send + 'static>(
         &self,
         run: impl FnOnce(&mut dyn EventLog) -> Result<R, LogError> + Send + 'static,
-    ) -> Result<R, LogErrand> {
+    ) -> Result<R, LogTaskError> {
         let (answer, result) = oneshot::channel();
-        let errand: Errand = Box::new(move |log| {
-            // Whoever asked may be gone.
+        let task: LogTask = Box::new(move |log| {
+            // The caller may be gone.
             answer.send(run(log)).ok();
         });
-        let sent = self.shared.sender.send(Message::Errand(errand)).await;
-        sent.map_err(|_| LogErrand::Engine(EngineError::Closed))?;
-        let result = result.await.map_err(|_| LogErrand::Engine(EngineError::Closed))?;
-        result.map_err(LogErrand::Log)
+        let sent = self.shared.sender.send(WriterMessage::Run(task)).await;
+        sent.map_err(|_| LogTaskError::Engine(EngineError::Closed))?;
+        let result = result.await.map_err(|_| LogTaskError::Engine(EngineError::Closed))?;
+        result.map_err(LogTaskError::Log)
     }
 
-    /// Not ready from now on; requests are still taken until [`Handle::stop`].
+    /// Makes the engine not ready; it still accepts requests until [`Handle::stop`].
     pub fn drain(&self) {
-        self.shared.set_phase(Phase::Draining);
+        self.shared.set_phase(EnginePhase::Draining);
     }
 
-    /// Lets the writer commit what waits, and end. Later requests are answered
+    /// Tells the writer to commit the queued requests and end. Later requests are answered
     /// [`EngineError::Closed`].
     pub async fn stop(&self) {
-        self.shared.sender.send(Message::Stop).await.ok();
+        self.shared.sender.send(WriterMessage::Stop).await.ok();
     }
 
-    /// Waits until the state is caught up with the log, or the writer has ended.
+    /// Waits until the replay is done, or the writer has ended.
     pub async fn opened(&self) {
         let mut status = self.shared.status.subscribe();
         // The sender lives in `self`, so the wait cannot fail.
-        status.wait_for(|s| s.phase > Phase::Starting).await.ok();
+        status.wait_for(|s| s.phase > EnginePhase::Starting).await.ok();
     }
 
     /// Waits until the log has failed or the writer has ended, whichever comes first.
     pub async fn ended(&self) {
         let mut status = self.shared.status.subscribe();
-        let dead =
-            |s: &Status| s.phase == Phase::Closed || s.log == Some(EngineError::JournalFailed);
+        let dead = |s: &EngineStatus| s.phase == EnginePhase::Closed || has_failed(s);
         // The sender lives in `self`, so the wait cannot fail.
         status.wait_for(dead).await.ok();
     }
 }
 
-/// An engine for the tests of others: a log in memory, a clock that stands, a writer that runs.
+fn has_failed(status: &EngineStatus) -> bool {
+    status.log_error == Some(EngineError::JournalFailed)
+}
+
+/// An engine for the tests of other modules: a log in memory, a stopped clock, a running writer.
 #[cfg(test)]
 mod testing {
     use super::Handle;
     use crate::domain::limits;
     use crate::domain::monitor::Monitor;
-    use crate::domain::settings::Settings;
     use crate::domain::time::Timestamp;
-    use crate::engine::{RecordCodec, SettingsCodec, Writer, channel};
+    use crate::engine::{Writer, channel};
     use crate::journal::MemoryLog;
 
-    /// 2026-11-22T15:00:00Z, the time at which everything is received.
+    /// 2026-11-22T15:00:00Z, the receive time of everything.
     const NOW_NANOS: i64 = 1_795_359_600_000_000_000;
 
     impl Handle {
-        /// A handle on an engine whose writer runs until the test ends.
+        /// An engine whose writer runs until the test ends.
         #[must_use]
         #[expect(clippy::disallowed_methods, reason = "a test has no app that owns the writer")]
         pub fn new(monitor: Monitor) -> Self {
-            let settings =
-                SettingsCodec { encode: |_| Vec::new(), decode: |_| Ok(Settings::default()) };
-            let codec = RecordCodec::new(settings);
-            let (handle, inbox) = channel(monitor, codec, limits::QUEUE_REQUESTS_MAX);
+            let (handle, inbox) = channel(monitor, limits::QUEUE_REQUESTS_MAX);
             let log = Box::new(MemoryLog::new(limits::MEMORY_LOG_BYTES_MAX));
-            let mut writer = Writer::new(inbox.monitor(), log, codec);
+            let mut writer = Writer::new(inbox.monitor(), log);
             inbox.open();
             let now = Timestamp::from_nanos(NOW_NANOS).unwrap_or(Timestamp::MIN);
             std::thread::spawn(move || inbox.run(&mut writer, || now));
@@ -297,19 +279,15 @@ mod tests {
     use super::*;
 
     use crate::domain::limits;
-    use crate::domain::settings::Settings;
     use crate::domain::time::Timestamp;
-    use crate::engine::{RecordCodec, SettingsCodec, Writer, channel};
+    use crate::engine::{Writer, channel};
     use crate::journal::MemoryLog;
 
     #[test]
-    fn the_age_of_the_state_is_told_by_the_clock_that_says_more() {
-        let settings =
-            SettingsCodec { encode: |_| Vec::new(), decode: |_| Ok(Settings::default()) };
-        let codec = RecordCodec::new(settings);
-        let (handle, inbox) = channel(Monitor::new(Arc::default()), codec, 10);
+    fn the_age_of_the_state_is_the_larger_of_both_clocks() {
+        let (handle, inbox) = channel(Monitor::new(Arc::default()), 10);
         let log = Box::new(MemoryLog::new(limits::MEMORY_LOG_BYTES_MAX));
-        let mut writer = Writer::new(inbox.monitor(), log, codec);
+        let mut writer = Writer::new(inbox.monitor(), log);
         let at = |wall: u64, monotonic: u64| Reading {
             wall: Timestamp::MIN.plus(Duration::from_secs(wall)),
             monotonic: Some(Duration::from_secs(monotonic)),

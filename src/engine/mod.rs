@@ -1,64 +1,67 @@
-//! The single writer: queue, commit, fold, answer.
+//! The single writer: queue, commit, apply, answer.
 //!
 //! Input: entries, request by request. Output: receipts and directives, and the state for reading.
-//! Invariants: one writer; what a receipt acknowledges is in the log *and* folded; queue, batch and
-//! directives are bounded. Deliberately absent: threads, timers and clocks (see `crate::app`),
-//! HTTP, what a record means (see `crate::domain`), and how a log keeps bytes (see
+//! Invariants: one writer; every record that a receipt acknowledges is in the log *and* applied; queue,
+//! batch and directives are bounded. Deliberately absent: threads, timers and clocks (see
+//! `crate::app`), HTTP, the meaning of a record (see `crate::domain`), and the storage of bytes (see
 //! `crate::journal`).
 
 mod codec;
-mod parts;
-mod snapshot;
-mod states;
+mod inspect;
+mod state_codec;
 mod replay;
-mod archive;
 mod submission;
 mod writer;
-mod feed;
-mod pause;
-mod queue;
+mod snapshot_store;
+mod archive;
+mod directive_feed;
+pub mod fairness;
+mod shared;
 mod handle;
+mod queue;
 
 use crate::domain::ids::Account;
 use crate::domain::record::Verdict;
 use crate::domain::state::TradingState;
 
 pub use archive::{AUDIT_FILE, Archive};
-pub use codec::{CodecError, RecordCodec, SettingsCodec};
-pub use feed::{Lost, Resumed, Subscription};
-pub use handle::{Handle, LogErrand, NotReady};
-pub use parts::RecordParts;
+pub use codec::{CodecError, decode_record};
+pub use directive_feed::{LostDirectives, Resumed, Subscription};
+pub use handle::{Handle, LogTaskError, NotReady};
+pub use inspect::RecordParts;
 pub use queue::{Inbox, channel};
-pub use replay::{Replay, Settled};
-pub use snapshot::{STATE_VERSION, StateCodec, StateDigest, StateError};
-pub use states::{Beginning, Recovered, States, Unreadable, recover};
-pub use submission::Submission;
-pub use writer::{Committed, RecoverError, Writer};
+pub use replay::{RecoverError, Replay, ReplaySettings};
+pub use snapshot_store::{Recovered, SnapshotStore, StartingPoint, UnreadableSnapshot, recover};
+pub use state_codec::{
+    STATE_VERSION, StateDigest, StateError, decode_state, digest_state, encode_state,
+};
+pub use submission::EncodedRequest;
+pub use writer::{CommittedBatch, Writer};
 
-/// Why the engine did not take a request. Nothing of it was acknowledged.
+/// Why the engine refused a request. No part of it was acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
-    /// The queue is full: try again.
+    /// The queue is full; a retry may succeed.
     #[error("the queue is full")]
     Overloaded,
-    /// The log failed: nothing more is taken until a restart.
+    /// The log failed; nothing is accepted until a restart.
     #[error("the journal failed")]
     JournalFailed,
-    /// The disk is full: try again when there is room.
+    /// The disk is full; a retry succeeds once there is room.
     #[error("the disk is full")]
     DiskFull,
-    /// The process is ending, or not ready yet.
+    /// The process is shutting down, or not ready yet.
     #[error("shutting down")]
     Closed,
 }
 
-/// What became of one request: 2xx means that it is in the log and folded.
+/// The result of one request, which is now in the log and applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// One verdict for each entry, in order.
     pub verdicts: Vec<Verdict>,
-    /// Sequence of the newest record folded when it was answered.
+    /// Sequence of the newest record applied when the request was answered.
     pub sequence: u64,
-    /// Trading state of each account asked for, after the request.
+    /// Trading state after the request of each account it asked for.
     pub states: Vec<(Account, TradingState)>,
 }

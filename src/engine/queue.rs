@@ -1,113 +1,62 @@
-//! The bounded queue before the writer, and the thin loop behind it.
+//! The bounded queue before the writer, and the thin loop of the writer.
 //!
-//! Input: requests of many tasks. Output: batches for the one writer. Invariants: at most so many
-//! requests and so many bytes wait; a batch is bounded in events and bytes, and its requests use
-//! one room of the log; a tick takes no place in the queue and is never lost, several that wait
-//! are one. Deliberately absent: a linger timer (batches form while the log is busy, and while the
-//! writer lets others run).
+//! Input: requests of many tasks. Output: batches for the one writer. Invariants: requests and bytes in
+//! the queue are bounded; a batch is bounded in events and bytes, and its requests use one room of the
+//! log; a tick takes no place in the queue and is never lost, and several ticks that wait become one.
+//! Deliberately absent: a linger timer. Batches form while the log is busy, and while the writer yields
+//! (see `fairness`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::domain::clock::Reading;
 use crate::domain::limits;
 use crate::domain::monitor::Monitor;
 use crate::domain::record::Entry;
-use crate::engine::codec::RecordCodec;
-use crate::engine::feed::Feed;
-use crate::engine::handle::{Handle, Phase, Status};
-use crate::engine::pause::Pause;
-use crate::engine::submission::Submission;
-use crate::engine::writer::{Committed, Writer};
+use crate::engine::directive_feed::DirectiveFeed;
+use crate::engine::fairness::Gather;
+use crate::engine::handle::Handle;
+use crate::engine::shared::{EnginePhase, EngineState, EngineStatus, QueuedRequest, WriterMessage};
+use crate::engine::submission::EncodedRequest;
+use crate::engine::writer::{CommittedBatch, Writer};
 use crate::engine::{EngineError, Receipt};
-use crate::journal::EventLog;
 use crate::journal::Room;
 
-/// Makes the two ends of the queue around a monitor: a handle for everybody, and the inbox of the
+/// Creates the two ends of the queue around a monitor: a handle for request tasks, and the inbox of the
 /// one writer. At most `requests_max` requests wait; zero counts as one.
 #[must_use]
-pub fn channel(monitor: Monitor, codec: RecordCodec, requests_max: usize) -> (Handle, Inbox) {
-    bounded(monitor, codec, requests_max, limits::QUEUE_BYTES_MAX)
+pub fn channel(monitor: Monitor, requests_max: usize) -> (Handle, Inbox) {
+    bounded(monitor, requests_max, limits::QUEUE_BYTES_MAX)
 }
 
-fn bounded(
-    monitor: Monitor,
-    codec: RecordCodec,
-    requests_max: usize,
-    bytes_max: usize,
-) -> (Handle, Inbox) {
+fn bounded(monitor: Monitor, requests_max: usize, bytes_max: usize) -> (Handle, Inbox) {
     let (sender, receiver) = mpsc::channel(requests_max.max(1));
-    let shared = Arc::new(Shared {
+    let shared = Arc::new(EngineState {
         monitor: Arc::new(RwLock::new(monitor)),
-        codec,
         sender,
         budget: Arc::new(Semaphore::new(bytes_max)),
         bytes_max,
-        status: watch::Sender::new(Status::default()),
-        feed: Arc::new(Feed::new()),
+        status: watch::Sender::new(EngineStatus::default()),
+        feed: Arc::new(DirectiveFeed::new()),
         tick_due: AtomicBool::new(false),
         committed_at: Mutex::new(None),
     });
-    (
-        Handle::new_with(Arc::clone(&shared)),
-        Inbox { receiver, held: None, pause: Pause::new(|| Duration::ZERO), shared },
-    )
-}
-
-/// What both ends of the queue share.
-pub(super) struct Shared {
-    pub(super) monitor: Arc<RwLock<Monitor>>,
-    pub(super) codec: RecordCodec,
-    pub(super) sender: mpsc::Sender<Message>,
-    /// Bytes that may still wait.
-    pub(super) budget: Arc<Semaphore>,
-    /// Bytes that may wait in all; one request that is larger waits alone.
-    pub(super) bytes_max: usize,
-    pub(super) status: watch::Sender<Status>,
-    pub(super) feed: Arc<Feed>,
-    /// A second passed, and no record says so yet.
-    pub(super) tick_due: AtomicBool,
-    /// When the newest batch was committed, by the monotonic clock.
-    pub(super) committed_at: Mutex<Option<Duration>>,
-}
-
-/// What stands in the queue.
-pub(super) enum Message {
-    /// Commit this.
-    Submit(Request),
-    /// Do this with the log.
-    Errand(Errand),
-    /// A tick is due.
-    Wake,
-    /// Commit what waits, and end.
-    Stop,
-}
-
-/// Something to be done with the log, between batches.
-pub(super) type Errand = Box<dyn FnOnce(&mut dyn EventLog) + Send>;
-
-/// One request, and who waits for its receipt.
-#[derive(Debug)]
-pub(super) struct Request {
-    pub(super) submission: Submission,
-    /// None for ticks.
-    pub(super) answer: Option<oneshot::Sender<Result<Receipt, EngineError>>>,
-    /// Its share of the budget, given back when it is answered.
-    pub(super) share: Option<OwnedSemaphorePermit>,
+    let gather = Gather::new(|| Duration::ZERO);
+    (Handle::new_with(Arc::clone(&shared)), Inbox { receiver, held_back: None, gather, shared })
 }
 
 /// The writer's end of the queue.
 pub struct Inbox {
-    receiver: mpsc::Receiver<Message>,
-    /// The request that did not fit into the batch before.
-    held: Option<Request>,
-    /// Before a batch is closed that has one request alone.
-    pause: Pause,
-    shared: Arc<Shared>,
+    receiver: mpsc::Receiver<WriterMessage>,
+    /// The request that did not fit into the last batch.
+    held_back: Option<QueuedRequest>,
+    /// Runs before a batch of a single request is closed.
+    gather: Gather,
+    shared: Arc<EngineState>,
 }
 
 impl std::fmt::Debug for Inbox {
@@ -123,31 +72,30 @@ impl Inbox {
         Arc::clone(&self.shared.monitor)
     }
 
-    /// The same inbox, whose writer lets others run by `give_way`, which says how long that took,
-    /// when it was woken by one request and none waits behind it.
+    /// An inbox whose writer yields its thread when a single request is queued. `yield_thread` returns
+    /// how long the yield took.
     #[must_use]
-    pub fn with_pause(mut self, give_way: fn() -> Duration) -> Self {
-        self.pause = Pause::new(give_way);
+    pub fn with_yield(mut self, yield_thread: fn() -> Duration) -> Self {
+        self.gather = Gather::new(yield_thread);
         self
     }
 
-    /// Requests are taken from now on: the state is caught up with the log.
+    /// Accepts requests from now on: the state is caught up with the log.
     pub fn open(&self) {
         self.shared.feed.seed(self.shared.monitor.read().recent().cloned());
-        self.shared.set_phase(Phase::Open);
+        self.shared.set_phase(EnginePhase::Open);
     }
 
-    /// Commits what comes until the handle says stop and nothing waits. It blocks: give it a
-    /// thread of its own.
+    /// Commits requests until the handle says stop and the queue is empty. Blocks: run it on a thread
+    /// of its own.
     pub fn run<R: Into<Reading>>(mut self, writer: &mut Writer, now: impl Fn() -> R) {
         while self.step(writer, &now) {}
-        let synced = writer.sync();
-        if let Err(error) = synced {
-            self.shared.note(Some(&error));
+        if let Err(error) = writer.sync() {
+            self.shared.set_log_error(Some(&error));
         }
     }
 
-    /// Waits for a batch and commits it. False: stopped, and nothing waits any more.
+    /// Waits for a batch and commits it. False: stopped, and the queue is empty.
     fn step<R: Into<Reading>>(&mut self, writer: &mut Writer, now: &impl Fn() -> R) -> bool {
         let batch = self.next_batch(writer);
         if batch.is_empty() {
@@ -156,7 +104,7 @@ impl Inbox {
         let room = batch.first().map_or(Room::Ordinary, |request| request.submission.room());
         let mut submissions = Vec::with_capacity(batch.len());
         let mut waiting = Vec::with_capacity(batch.len());
-        for Request { submission, answer, share } in batch {
+        for QueuedRequest { submission, answer, share } in batch {
             submissions.push(submission);
             waiting.push((answer, share));
         }
@@ -165,41 +113,43 @@ impl Inbox {
         if let (Ok(_), Some(at)) = (&committed, now.monotonic) {
             *self.shared.committed_at.lock() = Some(at);
         }
-        // That the reserve took something says nothing of the disk.
+        // A batch that fits into the reserve does not show that the disk has room again.
         if room == Room::Ordinary || committed.is_err() {
-            self.shared.note(committed.as_ref().err());
+            self.shared.set_log_error(committed.as_ref().err());
         }
+        // Publish before answering: a client that was answered finds the directives of its request.
         let answers: Vec<Result<Receipt, EngineError>> = match committed {
-            Ok(Committed { receipts, directives }) => {
+            Ok(CommittedBatch { receipts, directives }) => {
                 self.shared.feed.publish(directives);
                 receipts.into_iter().map(Ok).collect()
             }
             Err(error) => waiting.iter().map(|_| Err(error.clone())).collect(),
         };
         for ((answer, share), result) in waiting.into_iter().zip(answers) {
+            // Release the budget first, so that the client's next request finds room.
             drop(share);
-            // The client may be gone; the events are committed all the same.
+            // The client may be gone; its events are committed all the same.
             answer.map(|answer| answer.send(result).ok());
         }
         true
     }
 
     /// The requests of the next batch, waiting for the first; empty when stopped.
-    fn next_batch(&mut self, writer: &mut Writer) -> Vec<Request> {
+    fn next_batch(&mut self, writer: &mut Writer) -> Vec<QueuedRequest> {
         let Some(first) = self.first(writer) else { return Vec::new() };
         if self.receiver.is_empty() {
-            self.pause.take(|| !self.receiver.is_empty());
+            self.gather.run(|| !self.receiver.is_empty());
         }
         let room = first.submission.room();
         let mut events = first.submission.len();
         let mut bytes = first.submission.size_bytes();
         let mut batch = vec![first];
-        while let Some(next) = self.waiting(writer) {
+        while let Some(next) = self.queued(writer) {
             events += next.submission.len();
             bytes += next.submission.size_bytes();
             let fits = events <= limits::BATCH_EVENTS_MAX && bytes <= limits::BATCH_BYTES_MAX;
             if !fits || next.submission.room() != room {
-                self.held = Some(next);
+                self.held_back = Some(next);
                 break;
             }
             batch.push(next);
@@ -207,75 +157,56 @@ impl Inbox {
         batch
     }
 
-    /// What comes first: a tick that is due, what was held back, or what is sent next.
-    fn first(&mut self, writer: &mut Writer) -> Option<Request> {
+    /// The first request of a batch: a tick that is due, the request held back, or the next message.
+    fn first(&mut self, writer: &mut Writer) -> Option<QueuedRequest> {
         loop {
             if self.shared.tick_due.swap(false, Ordering::AcqRel) {
-                return Some(self.tick());
+                let submission = EncodedRequest::new(vec![Entry::Tick], Vec::new());
+                return Some(QueuedRequest { submission, answer: None, share: None });
             }
-            if let Some(held) = self.held.take() {
-                return Some(held);
+            if let Some(request) = self.held_back.take() {
+                return Some(request);
             }
-            match self.receiver.blocking_recv()? {
-                Message::Submit(request) => return Some(request),
-                Message::Errand(errand) => errand(writer.log()),
-                Message::Wake => {}
-                Message::Stop => self.close(),
+            let message = self.receiver.blocking_recv()?;
+            if let Some(request) = self.handle(message, writer) {
+                return Some(request);
             }
         }
     }
 
-    /// The next request that waits already.
-    fn waiting(&mut self, writer: &mut Writer) -> Option<Request> {
-        if let Some(held) = self.held.take() {
-            return Some(held);
+    /// The next request that is already queued.
+    fn queued(&mut self, writer: &mut Writer) -> Option<QueuedRequest> {
+        if let Some(request) = self.held_back.take() {
+            return Some(request);
         }
         loop {
-            match self.receiver.try_recv().ok()? {
-                Message::Submit(request) => return Some(request),
-                Message::Errand(errand) => errand(writer.log()),
-                Message::Wake => {}
-                Message::Stop => self.close(),
+            let message = self.receiver.try_recv().ok()?;
+            if let Some(request) = self.handle(message, writer) {
+                return Some(request);
             }
         }
     }
 
-    /// Takes nothing more; what waits already still comes out.
-    fn close(&mut self) {
-        self.shared.set_phase(Phase::Closed);
-        self.receiver.close();
-    }
-
-    fn tick(&self) -> Request {
-        let submission = Submission::new(vec![Entry::Tick], Vec::new(), &self.shared.codec);
-        Request { submission, answer: None, share: None }
+    /// The request in a message, or None after doing what the message asks for.
+    fn handle(&mut self, message: WriterMessage, writer: &mut Writer) -> Option<QueuedRequest> {
+        match message {
+            WriterMessage::Submit(request) => return Some(request),
+            WriterMessage::Run(task) => task(writer.log()),
+            WriterMessage::Wake => {}
+            // Accepts nothing more; messages that are already queued are still received.
+            WriterMessage::Stop => {
+                self.shared.set_phase(EnginePhase::Closed);
+                self.receiver.close();
+            }
+        }
+        None
     }
 }
 
 impl Drop for Inbox {
-    /// However the loop ended: nobody waits for a writer that is gone.
+    /// However the loop ended, also by a panic: no caller waits for a writer that is gone.
     fn drop(&mut self) {
-        self.shared.set_phase(Phase::Closed);
-    }
-}
-
-impl Shared {
-    pub(super) fn set_phase(&self, phase: Phase) {
-        self.status.send_if_modified(|status| {
-            let later = status.phase < phase;
-            status.phase = status.phase.max(phase);
-            later
-        });
-    }
-
-    /// Notes how the log is after a batch.
-    fn note(&self, error: Option<&EngineError>) {
-        let log = error.cloned();
-        self.status.send_if_modified(|status| {
-            let changed = status.log != log;
-            status.log = log;
-            changed
-        });
+        self.shared.set_phase(EnginePhase::Closed);
     }
 }
 
@@ -290,14 +221,12 @@ mod tests {
 
     use crate::domain::ids::{Account, Actor};
     use crate::domain::record::Decision;
-    use crate::domain::settings::Settings;
     use crate::domain::state::TradingState;
     use crate::domain::time::Timestamp;
-    use crate::engine::codec::SettingsCodec;
     use crate::engine::handle::NotReady;
     use crate::journal::{Batch, Durability, EventLog, LogError, MemoryLog, Retention};
 
-    /// An engine whose writer moves only when the test says so.
+    /// An engine whose writer runs one step at a time.
     struct Bench {
         tasks: Runtime,
         handle: Handle,
@@ -305,22 +234,15 @@ mod tests {
         writer: Writer,
     }
 
-    /// Bytes that may wait: enough for all that is small here.
+    /// Capacity of the queue in bytes.
     const BYTES_MAX: usize = 1 << 20;
 
     type Pending = JoinHandle<Result<Receipt, EngineError>>;
 
-    fn codec() -> RecordCodec {
-        RecordCodec::new(SettingsCodec {
-            encode: |_| Vec::new(),
-            decode: |_| Ok(Settings::default()),
-        })
-    }
-
     fn bench(log: impl EventLog + 'static, requests_max: usize) -> Bench {
-        let monitor = Monitor::new(Arc::new(Settings::default()));
-        let (handle, inbox) = bounded(monitor, codec(), requests_max, BYTES_MAX);
-        let writer = Writer::new(inbox.monitor(), Box::new(log), codec());
+        let monitor = Monitor::new(Arc::default());
+        let (handle, inbox) = bounded(monitor, requests_max, BYTES_MAX);
+        let writer = Writer::new(inbox.monitor(), Box::new(log));
         let tasks = tokio::runtime::Builder::new_current_thread().build().unwrap();
         inbox.open();
         Bench { tasks, handle, inbox, writer }
@@ -340,7 +262,7 @@ mod tests {
     }
 
     impl Bench {
-        /// Submits, and lets the request get as far as the queue.
+        /// Submits a request and lets it reach the queue.
         fn submit(&self, entries: Vec<Entry>) -> Pending {
             let handle = self.handle.clone();
             let pending = self.tasks.spawn(async move { handle.submit(entries, vec![]).await });
@@ -375,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_known_whether_a_request_waits() {
+    fn a_waiting_request_is_visible() {
         let mut bench = bench(memory(), 10);
         assert!(!bench.handle.is_waited_for());
         let waiting = bench.submit(vec![Entry::Tick]);
@@ -386,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_wait_are_bounded_too() {
+    fn queued_bytes_are_bounded() {
         let mut bench = bench(memory(), 100);
         let halt_of = |bytes: usize| {
             let reason = "x".repeat(bytes);
@@ -409,7 +331,7 @@ mod tests {
             let mut bench = bench(memory(), 100);
             let pending: Vec<Pending> = requests.into_iter().map(|r| bench.submit(r)).collect();
             let mut found = Vec::new();
-            while bench.inbox.held.is_some() || bench.handle.queue().0 > 0 {
+            while bench.inbox.held_back.is_some() || bench.handle.queue().0 > 0 {
                 let batch = bench.inbox.next_batch(&mut bench.writer);
                 found.push(batch.iter().map(|r| r.submission.len()).sum::<usize>());
             }
@@ -426,21 +348,21 @@ mod tests {
     }
 
     #[test]
-    fn the_writer_lets_others_run_when_one_request_is_alone() {
+    fn the_writer_yields_for_a_single_request() {
         thread_local! {
-            static PAUSES: Cell<usize> = const { Cell::new(0) };
+            static YIELDS: Cell<usize> = const { Cell::new(0) };
         }
         let check = |requests: usize, expect: usize| {
             let mut bench = bench(memory(), 10);
-            bench.inbox = bench.inbox.with_pause(|| {
-                PAUSES.set(PAUSES.get() + 1);
+            bench.inbox = bench.inbox.with_yield(|| {
+                YIELDS.set(YIELDS.get() + 1);
                 Duration::ZERO
             });
-            PAUSES.set(0);
+            YIELDS.set(0);
             let waiting: Vec<Pending> =
                 (0..requests).map(|_| bench.submit(vec![Entry::Tick])).collect();
             assert!(bench.step());
-            assert_eq!(PAUSES.get(), expect, "{requests}");
+            assert_eq!(YIELDS.get(), expect, "{requests}");
             for pending in waiting {
                 bench.answer(pending).unwrap();
             }
@@ -451,12 +373,12 @@ mod tests {
     }
 
     #[test]
-    fn ticks_take_no_place_and_are_not_lost() {
+    fn ticks_take_no_place_in_the_queue_and_are_not_lost() {
         let mut bench = bench(memory(), 1);
         bench.handle.tick();
         bench.handle.tick();
         assert!(bench.step());
-        assert_eq!(bench.handle.read(Monitor::sequence), 1, "two that wait are one");
+        assert_eq!(bench.handle.read(Monitor::sequence), 1, "two waiting ticks become one");
         let waiting = bench.submit(vec![Entry::Tick]);
         bench.handle.tick();
         assert!(bench.step());
@@ -464,17 +386,17 @@ mod tests {
     }
 
     #[test]
-    fn errands_are_done_between_batches() {
+    fn log_tasks_run_between_batches() {
         let mut bench = bench(memory(), 10);
         let waiting = bench.submit(vec![Entry::Tick]);
         let handle = bench.handle.clone();
-        let errand = bench.tasks.spawn(async move {
+        let task = bench.tasks.spawn(async move {
             handle.with_log(|log| Ok((log.first_sequence(), log.last_sequence()))).await
         });
         bench.tasks.block_on(tokio::task::yield_now());
         assert!(bench.step());
         assert_eq!(bench.answer(waiting).unwrap().sequence, 1);
-        assert_eq!(bench.tasks.block_on(errand).unwrap().unwrap(), (1, 0), "it came meanwhile");
+        assert_eq!(bench.tasks.block_on(task).unwrap().unwrap(), (1, 0), "it ran before the batch");
         bench.tasks.block_on(bench.handle.stop());
         while bench.step() {}
         let late = bench.tasks.block_on(bench.handle.with_log(|log| Ok(log.last_sequence())));
@@ -482,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_committed_before_the_end() {
+    fn queued_requests_are_committed_before_the_end() {
         let mut bench = bench(memory(), 10);
         let waiting = bench.submit(vec![Entry::Tick]);
         bench.handle.drain();
@@ -497,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_a_writer_that_is_gone() {
+    fn no_caller_waits_for_a_writer_that_is_gone() {
         let Bench { tasks, handle, inbox, writer } = bench(memory(), 10);
         let bench = Bench { tasks, handle, inbox, writer };
         let waiting = bench.submit(vec![Entry::Tick]);
@@ -508,7 +430,7 @@ mod tests {
         assert_eq!(tasks.block_on(handle.submit(vec![], vec![])), Err(EngineError::Closed));
     }
 
-    /// A log that says each of these, and then takes everything.
+    /// A log that returns these errors, last first, and then accepts everything.
     struct Failing(Vec<LogError>, MemoryLog);
 
     impl EventLog for Failing {
@@ -567,21 +489,25 @@ mod tests {
         assert_eq!(bench.handle.readiness(), Err(NotReady::DiskFull));
         let halted = bench.submit(vec![halt()]);
         assert!(bench.step());
-        assert_eq!(bench.answer(halted).unwrap().sequence, 1, "the reserve took it");
+        assert_eq!(bench.answer(halted).unwrap().sequence, 1, "the reserve accepted it");
         assert_eq!(bench.handle.readiness(), Err(NotReady::DiskFull), "and the disk is still full");
         bench.handle.tick();
         assert!(bench.step());
-        assert!(bench.handle.is_ready(), "a tick found room");
-        assert_eq!(bench.handle.read(Monitor::sequence), 3, "the halt, what it came to, the tick");
+        assert!(bench.handle.is_ready(), "a tick was written");
+        assert_eq!(
+            bench.handle.read(Monitor::sequence),
+            3,
+            "the halt, its control record, the tick"
+        );
     }
 
     #[test]
-    fn a_failed_journal_refuses_everything_and_is_told() {
+    fn a_failed_journal_refuses_everything() {
         let source = std::io::Error::other("EIO");
         let failure = LogError::Failed { doing: "syncing", source };
         let mut bench = bench(Failing(vec![failure], memory()), 10);
         let (first, second) = (bench.submit(vec![Entry::Tick]), bench.submit(vec![halt()]));
-        while bench.handle.queue().0 > 0 || bench.inbox.held.is_some() {
+        while bench.handle.queue().0 > 0 || bench.inbox.held_back.is_some() {
             assert!(bench.step());
         }
         assert_eq!(bench.answer(first), Err(EngineError::JournalFailed));

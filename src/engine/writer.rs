@@ -1,9 +1,9 @@
 //! The commit: a batch of requests becomes records, bytes in the log, and state.
 //!
-//! Input: submissions, and a reading of the clocks. Output: receipts and directives, or why nothing was taken.
-//! Invariants: sequences have no gaps; receive times never go back; one append for each batch;
-//! nothing is folded that is not in the log; after a failure of the log nothing is taken. Free of
-//! threads, timers and clocks, so that a test drives it step by step.
+//! Input: submissions, and a reading of the clocks. Output: receipts and directives, or why the batch
+//! was refused. Invariants: sequences have no gaps; receive times never decrease; one append for each
+//! batch; a record is in the log before it is applied; after a failure of the log every batch is
+//! refused. Free of threads, timers and clocks, so that a test can drive it step by step.
 
 mod decisions;
 #[cfg(test)]
@@ -17,108 +17,74 @@ use parking_lot::{RwLock, RwLockWriteGuard};
 use crate::domain::clock::{Moment, OwnClock, Reading, is_news};
 use crate::domain::compact::OneOrMany;
 use crate::domain::directive::Directive;
-use crate::domain::event::Body;
 use crate::domain::ids::Account;
 use crate::domain::limits;
 use crate::domain::monitor::Monitor;
 use crate::domain::record::{Entry, Record, Verdict};
 use crate::domain::settings::Settings;
 use crate::domain::time::Timestamp;
-use crate::engine::codec::{CodecError, RecordCodec};
-use crate::engine::replay::Replay;
-use crate::engine::submission::Submission;
+use crate::engine::codec;
+use crate::engine::replay::{RecoverError, Replay, ReplaySettings};
+use crate::engine::submission::EncodedRequest;
 use crate::engine::{EngineError, Receipt};
-use crate::journal::{Batch, EventLog, LogError, Room, SnapshotError};
+use crate::journal::{Batch, EventLog, LogError, Room};
 use crate::wire::time::Rfc3339;
 
-/// The only one who writes: the log's owner, and the only one who locks the state for writing.
+/// The single writer: it owns the log, and no other code locks the state for writing.
 pub struct Writer {
     monitor: Arc<RwLock<Monitor>>,
     log: Box<dyn EventLog>,
-    codec: RecordCodec,
-    /// It stands at the receive time of the newest record: the next one is not earlier.
+    /// Set to the receive time of the newest record, so that the next one is not earlier.
     clock: OwnClock,
-    failed: bool,
+    has_failed: bool,
 }
 
 impl std::fmt::Debug for Writer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Writer").field("failed", &self.failed).finish_non_exhaustive()
+        f.debug_struct("Writer").field("has_failed", &self.has_failed).finish_non_exhaustive()
     }
 }
 
-/// What became of a batch that is in the log.
+/// The result of a batch that is in the log.
 #[derive(Debug)]
-pub struct Committed {
+pub struct CommittedBatch {
     /// One receipt for each submission, in order.
     pub receipts: Vec<Receipt>,
-    /// What is to be told, in order.
+    /// The directives to publish, in order.
     pub directives: Vec<Directive>,
 }
 
-/// Why the state could not be rebuilt from the log.
-#[derive(Debug, thiserror::Error)]
-pub enum RecoverError {
-    /// The log cannot be read.
-    #[error("the journal cannot be replayed")]
-    Log(#[from] LogError),
-    /// The snapshots cannot be listed.
-    #[error("the snapshots cannot be looked at")]
-    Snapshots(#[from] SnapshotError),
-    /// A snapshot stands for records that the log does not have: it lost some that were
-    /// acknowledged, or belongs to another log.
-    #[error(
-        "the journal ends at record {last}, before the snapshot of record {snapshot}: records are \
-         missing. `journal repair` sets the snapshot aside, to go on with what the journal holds"
-    )]
-    Shorter {
-        /// Sequence of the snapshot.
-        snapshot: u64,
-        /// Sequence of the newest record of the log.
-        last: u64,
-    },
-    /// A record of the log cannot be decoded.
-    #[error("record {sequence} cannot be decoded")]
-    Record {
-        /// Its sequence.
-        sequence: u64,
-        /// Why.
-        #[source]
-        source: CodecError,
-    },
-}
-
-/// A request on its way. Its entries stay where they are until each is folded: to move a thousand
-/// of them from one vector to the next costs as much as to write them down.
-struct Planned {
+/// A request whose records are planned. Its entries stay in their vector until each is applied, because
+/// moving a thousand of them to another vector costs as much as encoding them.
+struct PlannedRequest {
     entries: Vec<Entry>,
-    /// What each entry becomes a record with; none: it is known already and not written.
-    stamps: Stamps,
+    /// The stamp of each entry; None: a duplicate, which is not written.
+    stamps: RecordStamps,
     accounts: Vec<Account>,
 }
 
 /// Most requests have one entry.
-type Stamps = OneOrMany<Option<Stamp>>;
+type RecordStamps = OneOrMany<Option<RecordStamp>>;
 
-/// What makes a record of an entry, beside the time of its batch.
+/// The fields that turn an entry into a record, except the receive time, which its batch has.
 #[derive(Clone, Copy)]
-struct Stamp {
+struct RecordStamp {
     sequence: u64,
     more: bool,
 }
 
 impl Writer {
-    /// A writer that goes on where `monitor` and the log stand; see [`Writer::recover`].
+    /// A writer that continues from the state in `monitor`; see [`Writer::recover`].
     #[must_use]
-    pub fn new(monitor: Arc<RwLock<Monitor>>, log: Box<dyn EventLog>, codec: RecordCodec) -> Self {
+    pub fn new(monitor: Arc<RwLock<Monitor>>, log: Box<dyn EventLog>) -> Self {
         let clock = OwnClock::going_on_from(monitor.read().now());
-        Self { monitor, log, codec, clock, failed: false }
+        Self { monitor, log, clock, has_failed: false }
     }
 
-    /// Goes on from a state that was stored, instead of from nothing.
+    /// Replaces the state by one from a snapshot.
     ///
     /// # Errors
-    /// [`RecoverError::Shorter`] when the log ends before it.
+    /// [`RecoverError::Shorter`] when the log ends before the snapshot.
     pub fn resume(&mut self, state: Monitor) -> Result<(), RecoverError> {
         let (snapshot, last) = (state.sequence(), self.log.last_sequence());
         if snapshot > last {
@@ -128,21 +94,21 @@ impl Writer {
         Ok(())
     }
 
-    /// Folds the records that the log holds and the state does not know yet. Their directives were
-    /// sent when they were written: they are dropped here. Readers get a turn after each batch, and
-    /// `progress` is told the sequence that was reached, and the last one.
+    /// Applies the records of the log that are newer than the state. Their directives are dropped,
+    /// because they were published when the records were written. The lock is released after each
+    /// batch; `progress` receives the sequence reached and the last one.
     ///
     /// # Errors
     /// See [`RecoverError`]. The state is then incomplete, and the writer must not be used.
     pub fn recover(&mut self, progress: &mut dyn FnMut(u64, u64)) -> Result<(), RecoverError> {
         let from = self.monitor.read().sequence() + 1;
         let last = self.log.last_sequence();
-        let replay = Replay::new(self.codec);
+        let replay = Replay::new(ReplaySettings::AsRecorded);
         let mut broken: Option<RecoverError> = None;
         let result = self.log.replay(from, &mut |batch| {
-            let folded = replay.fold(batch, &mut self.monitor.write());
+            let applied = replay.apply(batch, &mut self.monitor.write());
             progress(batch.next_sequence() - 1, last);
-            folded.map(|_| ()).map_err(|error| {
+            applied.map(|_| ()).map_err(|error| {
                 let what = error.to_string();
                 let place = format!("sequence {}", batch.first_sequence());
                 broken = Some(error);
@@ -159,73 +125,75 @@ impl Writer {
         self.monitor.read().sequence()
     }
 
-    /// The log, for what has to be done beside appending.
+    /// The log, for tasks other than appending.
     pub fn log(&mut self) -> &mut dyn EventLog {
         &mut *self.log
     }
 
-    /// The log, when nothing more is written: whoever holds it has the directory.
+    /// Ends the writer and returns the log, which holds the lock on its directory until it is dropped.
     #[must_use]
     pub fn into_log(self) -> Box<dyn EventLog> {
         self.log
     }
 
-    /// Whether a record put these settings in force.
+    /// Whether the newest settings record holds these settings.
     #[must_use]
     pub fn is_under(&self, settings: &Settings) -> bool {
         let monitor = self.monitor.read();
         monitor.sequence() > 0 && **monitor.settings() == *settings
     }
 
-    /// The settings that a record put in force; none before the first record.
+    /// The settings in force; None before the first record.
     #[must_use]
     pub fn settings(&self) -> Option<Arc<Settings>> {
         let monitor = self.monitor.read();
         (monitor.sequence() > 0).then(|| Arc::clone(monitor.settings()))
     }
 
-    /// Commits the submissions as one batch, received when its own clock says by that reading.
+    /// Commits the submissions as one batch. Its receive time follows from `now` and the writer's own
+    /// clock, which never goes back.
     ///
     /// # Errors
-    /// [`EngineError::DiskFull`] when the log has no room: nothing was taken, a later batch may be.
-    /// [`EngineError::JournalFailed`] when the log failed, now or earlier.
+    /// [`EngineError::DiskFull`] when the log has no room: the batch was refused, and a later one may be
+    /// accepted. [`EngineError::JournalFailed`] when the log failed, now or earlier.
     pub fn commit(
         &mut self,
-        mut submissions: Vec<Submission>,
+        mut submissions: Vec<EncodedRequest>,
         now: impl Into<Reading>,
-    ) -> Result<Committed, EngineError> {
-        if self.failed {
+    ) -> Result<CommittedBatch, EngineError> {
+        if self.has_failed {
             return Err(EngineError::JournalFailed);
         }
-        // What was decided stands before what comes later.
+        // Decisions that are not written yet come first in the log: they precede this batch.
         self.record_decisions()?;
         let now = now.into();
         let Moment { at, behind } = self.moment(now);
-        let turned = self.turn_of_clock(behind);
-        let has_turned = turned.is_some();
-        if let Some(turned) = turned {
-            // Before what is dated by it.
-            submissions.insert(0, turned);
+        let clock_record = self.clock_record(behind);
+        let has_clock_record = clock_record.is_some();
+        if let Some(clock_record) = clock_record {
+            // Before the events that it dates.
+            submissions.insert(0, clock_record);
         }
         let (batch, planned) = self.plan(submissions, at);
+        // Durable first, applied second: a record that is not in the log never changes the state.
         if !batch.is_empty() {
             self.append(&batch)?;
             self.clock.go_on(now, at);
         }
-        let mut committed = fold(&mut self.monitor.write(), planned, at);
-        if has_turned {
+        let mut committed = apply(&mut self.monitor.write(), planned, at);
+        if has_clock_record {
             committed.receipts.remove(0);
-            tell_of_clock(now.wall, at, behind);
+            log_clock(now.wall, at, behind);
         }
         if let Err(error) = self.record_decisions() {
-            // The requests are on the disk and folded; the next commit tries it again.
-            tracing::warn!(%error, "a decision waits to be recorded; it stands all the same");
+            // The requests are durable and applied; the next commit retries this.
+            tracing::warn!(%error, "a decision is in force but not recorded yet; it is retried");
         }
         Ok(committed)
     }
 
-    /// The receive time of that reading. One that is far ahead of the newest record is told before
-    /// it is written: whatever waits by receive time ends with it.
+    /// The receive time of a reading. If it is far ahead of the newest record, that is logged before
+    /// anything is written, because every wait that runs on receive time ends with it.
     fn moment(&self, now: Reading) -> Moment {
         let monitor = self.monitor.read();
         let (settings, last) = (&monitor.settings().clock, self.clock.at());
@@ -239,25 +207,29 @@ impl Writer {
         moment
     }
 
-    /// The record which says that the wall clock is behind, or no longer, if that is news.
-    fn turn_of_clock(&self, behind: Duration) -> Option<Submission> {
+    /// A record of how far the wall clock is behind, if that changed.
+    fn clock_record(&self, behind: Duration) -> Option<EncodedRequest> {
         is_news(self.monitor.read().clock_behind(), behind)
-            .then(|| Submission::new(vec![Entry::Clock { behind }], Vec::new(), &self.codec))
+            .then(|| EncodedRequest::new(vec![Entry::Clock { behind }], Vec::new()))
     }
 
-    /// Makes what was committed as durable as the log can.
+    /// Makes the committed batches as durable as the log can.
     ///
     /// # Errors
     /// [`EngineError::JournalFailed`] when the log failed, now or earlier.
     pub fn sync(&mut self) -> Result<(), EngineError> {
-        if self.failed {
+        if self.has_failed {
             return Err(EngineError::JournalFailed);
         }
         self.log.sync().map_err(|error| self.fail(&error))
     }
 
-    /// Stamps what is new, and makes the batch of it.
-    fn plan(&self, submissions: Vec<Submission>, received_at: Timestamp) -> (Batch, Vec<Planned>) {
+    /// Stamps the entries that are no duplicates, and builds the batch of their records.
+    fn plan(
+        &self,
+        submissions: Vec<EncodedRequest>,
+        received_at: Timestamp,
+    ) -> (Batch, Vec<PlannedRequest>) {
         let monitor = self.monitor.read();
         let reserve = submissions.iter().any(|s| s.room() == Room::Reserve);
         let room = if reserve { Room::Reserve } else { Room::Ordinary };
@@ -266,24 +238,25 @@ impl Writer {
         for submission in submissions {
             let entries = submission.entries();
             let last = entries.iter().rposition(|entry| !is_known(&monitor, entry));
-            let mut stamps = Stamps::default();
+            let mut stamps = RecordStamps::default();
             for ((at, entry), encoded) in entries.iter().enumerate().zip(submission.encoded()) {
-                // What is behind the last one is known already, and that one is not.
+                // `last` is the last new entry: all after it are duplicates, so only those before it
+                // need a look-up.
                 let more = last.is_some_and(|last| at < last);
                 if last.is_none_or(|last| at > last) || (more && is_known(&monitor, entry)) {
                     stamps.push(None);
                     continue;
                 }
-                stamps.push(Some(Stamp { sequence: batch.next_sequence(), more }));
-                batch.push(|out| RecordCodec::frame(more, encoded, out));
+                stamps.push(Some(RecordStamp { sequence: batch.next_sequence(), more }));
+                batch.push(|out| codec::frame(more, encoded, out));
             }
             let (entries, accounts) = submission.into_parts();
-            planned.push(Planned { entries, stamps, accounts });
+            planned.push(PlannedRequest { entries, stamps, accounts });
         }
         (batch, planned)
     }
 
-    /// One append for the whole batch. The failure is logged here, once.
+    /// Appends the whole batch at once. A failure is logged here, once.
     fn append(&mut self, batch: &Batch) -> Result<(), EngineError> {
         match self.log.append(batch) {
             Ok(()) => Ok(()),
@@ -292,30 +265,30 @@ impl Writer {
         }
     }
 
-    /// The log failed: for good.
+    /// Refuses every later batch.
     fn fail(&mut self, error: &LogError) -> EngineError {
-        self.failed = true;
+        self.has_failed = true;
         let source = std::error::Error::source(error).map(ToString::to_string);
-        tracing::error!(%error, source, "the journal failed: nothing more is taken");
+        tracing::error!(%error, source, "the journal failed: every further request is refused");
         EngineError::JournalFailed
     }
 }
 
-/// Logs what was recorded of the clock.
-fn tell_of_clock(wall: Timestamp, received_at: Timestamp, behind: Duration) {
+/// Logs a clock record.
+fn log_clock(wall: Timestamp, received_at: Timestamp, behind: Duration) {
     let (wall, received_at) = (Rfc3339(wall), Rfc3339(received_at));
     if behind.is_zero() {
-        tracing::info!(%wall, %received_at, "the clock is right again");
+        tracing::info!(%wall, %received_at, "the clock is no longer behind");
     } else {
         tracing::warn!(
             %wall, %received_at, behind_seconds = behind.as_secs(),
-            "the clock is behind the newest record: receive time goes on by the monotonic clock, \
-             and permits end past clock.behind_max"
+            "the clock is behind the newest record: receive time advances by the monotonic clock, \
+             and no permits are issued past clock.behind_max"
         );
     }
 }
 
-/// Whether an entry need not be written.
+/// Whether an entry is a duplicate, which is not written.
 fn is_known(monitor: &Monitor, entry: &Entry) -> bool {
     match entry {
         Entry::Event(event) => monitor.is_duplicate(event),
@@ -328,31 +301,29 @@ fn is_known(monitor: &Monitor, entry: &Entry) -> bool {
     }
 }
 
-/// Folds the records and reads the states afterwards. Readers get a turn now and then, but none
-/// sees a request between its first snapshot and the comparison after its last record.
-fn fold(
+/// Applies the records and reads the trading states afterwards. The lock is yielded to readers every
+/// [`limits::FOLD_RECORDS_MAX`] records, where the fold allows it.
+fn apply(
     monitor: &mut RwLockWriteGuard<'_, Monitor>,
-    planned: Vec<Planned>,
+    planned: Vec<PlannedRequest>,
     received_at: Timestamp,
-) -> Committed {
+) -> CommittedBatch {
     let mut directives = Vec::new();
     let mut answers = Vec::with_capacity(planned.len());
-    let mut since_turn = 0;
-    for Planned { entries, stamps, accounts } in planned {
+    let mut since_yield = 0;
+    for PlannedRequest { entries, stamps, accounts } in planned {
         let mut verdicts = Vec::with_capacity(entries.len());
-        let mut compares = false;
         for (entry, stamp) in entries.into_iter().zip(stamps) {
-            let Some(Stamp { sequence, more }) = stamp else {
+            let Some(RecordStamp { sequence, more }) = stamp else {
                 verdicts.push(Verdict::Duplicate);
                 continue;
             };
             let record = Record { sequence, received_at, more, entry };
             verdicts.push(monitor.apply(&record, &mut directives));
-            since_turn += 1;
-            compares = record.more && (compares || is_snapshot(&record.entry));
-            if since_turn >= limits::FOLD_RECORDS_MAX && !compares {
+            since_yield += 1;
+            if since_yield >= limits::FOLD_RECORDS_MAX && monitor.may_yield() {
                 RwLockWriteGuard::bump(monitor);
-                since_turn = 0;
+                since_yield = 0;
             }
         }
         answers.push((verdicts, accounts));
@@ -369,23 +340,5 @@ fn fold(
             Receipt { verdicts, sequence, states }
         })
         .collect();
-    Committed { receipts, directives }
-}
-
-/// Folds a record of which nothing is to be told.
-fn fold_record(monitor: &mut Monitor, record: &Record) {
-    monitor.apply(record, &mut Vec::new());
-}
-
-/// Whether an entry sets a book, so that a comparison follows.
-const fn is_snapshot(entry: &Entry) -> bool {
-    match entry {
-        Entry::Event(event) => matches!(event.body, Body::Positions(_)),
-        Entry::Tick
-        | Entry::Clock { .. }
-        | Entry::Check(_)
-        | Entry::Decision(_)
-        | Entry::Settings(_)
-        | Entry::Control(_) => false,
-    }
+    CommittedBatch { receipts, directives }
 }

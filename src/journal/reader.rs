@@ -4,6 +4,8 @@
 //! Invariant: nothing is changed and no lock is taken. If an exporter is writing at the same time, its
 //! newest batch may be reported as torn.
 
+use std::convert::Infallible;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::frame::FrameHeader;
@@ -102,24 +104,25 @@ impl JournalReader {
         self.segments.first().map_or(1, |segment| segment.name.first_sequence)
     }
 
-    /// Visits the batches that hold the records from sequence `from` on, as
-    /// [`super::EventLog::replay`] does, and returns the state of the tail. If it fails because of a
-    /// damage, everything before the damage was visited.
+    /// Visits the batches that hold the records from sequence `from` on. Returns the break of the
+    /// visitor, or else the state of the tail. If it fails because of a damage, everything before the
+    /// damage was visited.
     ///
     /// # Errors
-    /// As [`super::EventLog::replay`].
-    pub fn replay(
+    /// [`LogError::Gone`] when the journal starts after `from`; any [`LogError`] of reading it.
+    pub fn replay<B>(
         &self,
         from: u64,
-        visit: &mut dyn FnMut(&Batch) -> Result<(), LogError>,
-    ) -> Result<TailState, LogError> {
+        visit: &mut dyn FnMut(&Batch) -> ControlFlow<B>,
+    ) -> Result<ControlFlow<B, TailState>, LogError> {
         let segments = segments_from(&self.segments, from)?;
         let mut visit = |_: &FrameHeader, batch: &Batch| {
-            if batch.next_sequence() > from { visit(batch) } else { Ok(()) }
+            if batch.next_sequence() > from { visit(batch) } else { ControlFlow::Continue(()) }
         };
         match walk(&*self.storage, segments, &mut visit)? {
-            Walked::Ended { tail, .. } => Ok(tail),
-            Walked::Damaged(damage) => Err(damage.error),
+            ControlFlow::Break(stop) => Ok(ControlFlow::Break(stop)),
+            ControlFlow::Continue(Walked::Ended { tail, .. }) => Ok(ControlFlow::Continue(tail)),
+            ControlFlow::Continue(Walked::Damaged(damage)) => Err(damage.error),
         }
     }
 
@@ -134,9 +137,8 @@ impl JournalReader {
             let newest = batch.received_at_nanos();
             received_at_nanos =
                 Some((received_at_nanos.map_or(newest, |(oldest, _)| oldest), newest));
-            Ok(())
         };
-        let (next_sequence, tail) = match walk(&*self.storage, &self.segments, &mut count)? {
+        let (next_sequence, tail) = match walk_all(&*self.storage, &self.segments, &mut count)? {
             Walked::Ended { next_sequence, tail } => (next_sequence, tail),
             Walked::Damaged(damage) => return Err(damage.error),
         };
@@ -153,20 +155,35 @@ impl JournalReader {
     }
 }
 
-/// Walks over segments from the beginning of the first to the end of the last.
-pub(super) fn walk(
+/// Walks over all batches, with a visitor that never ends the walk.
+pub(super) fn walk_all(
     storage: &dyn Storage,
     segments: &[Segment],
-    visit: &mut dyn FnMut(&FrameHeader, &Batch) -> Result<(), LogError>,
+    visit: &mut dyn FnMut(&FrameHeader, &Batch),
 ) -> Result<Walked, LogError> {
+    let mut visit = |header: &FrameHeader, batch: &Batch| {
+        visit(header, batch);
+        ControlFlow::<Infallible>::Continue(())
+    };
+    let ControlFlow::Continue(walked) = walk(storage, segments, &mut visit)?;
+    Ok(walked)
+}
+
+/// Walks over segments from the start of the first to the end of the last, or to the visitor's break.
+fn walk<B>(
+    storage: &dyn Storage,
+    segments: &[Segment],
+    visit: &mut dyn FnMut(&FrameHeader, &Batch) -> ControlFlow<B>,
+) -> Result<ControlFlow<B, Walked>, LogError> {
     let mut tail = TailState::Clean;
     let Some(mut link) = segments.first().map(ChainLink::before) else {
-        return Ok(Walked::Ended { next_sequence: 1, tail });
+        return Ok(ControlFlow::Continue(Walked::Ended { next_sequence: 1, tail }));
     };
     for (number, segment) in segments.iter().enumerate() {
         let damaged = |offset: u64, error: LogError| {
             if matches!(error, LogError::Corrupt { .. }) {
-                Ok(Walked::Damaged(Damage { segment: number, offset, error }))
+                let damage = Damage { segment: number, offset, error };
+                Ok(ControlFlow::Continue(Walked::Damaged(damage)))
             } else {
                 Err(error)
             }
@@ -178,32 +195,34 @@ pub(super) fn walk(
         let next = segments.get(number + 1).map(|next| next.name.first_sequence);
         match walk_one(&mut scan, next, visit) {
             Ok(end) => tail = end,
-            Err(Stopped::Visitor(error)) => return Err(error),
+            Err(Stopped::Visitor(stop)) => return Ok(ControlFlow::Break(stop)),
             Err(Stopped::Log(error)) => {
                 return damaged(scan.offset, error);
             }
         }
         link = scan.link;
     }
-    Ok(Walked::Ended { next_sequence: link.next_sequence, tail })
+    Ok(ControlFlow::Continue(Walked::Ended { next_sequence: link.next_sequence, tail }))
 }
 
 /// Who ended a walk.
-enum Stopped {
-    Visitor(LogError),
+enum Stopped<B> {
+    Visitor(B),
     Log(LogError),
 }
 
 /// Walks over one segment; the one after it begins with `next`, if there is one.
-fn walk_one(
+fn walk_one<B>(
     scan: &mut SegmentScan,
     next: Option<u64>,
-    visit: &mut dyn FnMut(&FrameHeader, &Batch) -> Result<(), LogError>,
-) -> Result<TailState, Stopped> {
+    visit: &mut dyn FnMut(&FrameHeader, &Batch) -> ControlFlow<B>,
+) -> Result<TailState, Stopped<B>> {
     let mut attempts = 0;
     loop {
         while let Some((header, batch)) = scan.next().map_err(Stopped::Log)? {
-            visit(&header, &batch).map_err(Stopped::Visitor)?;
+            if let ControlFlow::Break(stop) = visit(&header, &batch) {
+                return Err(Stopped::Visitor(stop));
+            }
             attempts = 0;
         }
         let due = scan.link.next_sequence;

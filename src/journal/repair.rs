@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::end::{full_or_failed, take_lock};
 use super::frame::{FrameHeader, SECTOR, SECTOR_BYTES};
 use super::quarantine::{ByteSpan, quarantine};
-use super::reader::{Damage, Walked, walk};
+use super::reader::{Damage, Walked, walk_all};
 use super::segment::{FileWindow, Segment};
 use super::snapshots::rename_newer;
 use super::storage::Storage;
@@ -56,7 +56,7 @@ pub fn repair(storage: &Arc<dyn Storage>) -> Result<Option<Repaired>, LogError> 
 }
 
 fn first_damage(storage: &dyn Storage, segments: &[Segment]) -> Result<Option<Damage>, LogError> {
-    match walk(storage, segments, &mut |_, _| Ok(()))? {
+    match walk_all(storage, segments, &mut |_, _| ())? {
         Walked::Ended { .. } => Ok(None),
         Walked::Damaged(damage) => Ok(Some(damage)),
     }
@@ -69,7 +69,7 @@ fn report(
     mut dropped: Vec<String>,
 ) -> Result<Repaired, LogError> {
     let segments = Segment::list(storage)?;
-    let last_sequence = match walk(storage, &segments, &mut |_, _| Ok(()))? {
+    let last_sequence = match walk_all(storage, &segments, &mut |_, _| ())? {
         Walked::Ended { next_sequence, .. } => next_sequence - 1,
         Walked::Damaged(left) => return Err(left.error),
     };

@@ -5,11 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::config::Secret;
+use crate::config::WebhookSecret;
 
 /// The value of `webhook-signature`: one signature for each secret. While a secret is rotated, a
 /// receiver that knows only one of the two can verify the message.
-pub(super) fn sign(secrets: &[Secret], id: &str, timestamp: i64, body: &str) -> String {
+pub(super) fn sign(secrets: &[WebhookSecret], id: &str, timestamp: i64, body: &str) -> String {
     let signatures = secrets.iter().filter_map(|secret| {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
             impossible!("HMAC accepts a key of any length");
@@ -29,11 +29,13 @@ mod tests {
 
     #[test]
     fn the_vector_of_the_specification() {
-        let secret = Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a secret");
+        let secret =
+            WebhookSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a secret");
         let (id, body) = ("msg_p5jXN8AQM9LWM0D4loKWxJek", r#"{"test": 2432232314}"#);
         let one = sign(std::slice::from_ref(&secret), id, 1_614_265_330, body);
         assert_eq!(one, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
-        let other = Secret::parse("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").expect("a secret");
+        let other =
+            WebhookSecret::parse("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").expect("a secret");
         let two = sign(&[other, secret], id, 1_614_265_330, body);
         assert!(two.starts_with("v1,") && two.ends_with(&format!(" {one}")), "{two}");
     }

@@ -7,19 +7,19 @@
 use reqwest::{Client, redirect};
 
 use super::{ProbeOutcome, root_cause};
-use crate::config::HttpUrl;
+use crate::config::SecretUrl;
 
 /// Checks the status of an HTTP GET.
 #[derive(Debug)]
 pub(super) struct HttpGet {
     client: Result<Client, String>,
-    url: HttpUrl,
+    url: SecretUrl,
     statuses: Vec<u16>,
 }
 
 impl HttpGet {
     /// A check that passes if the status is one of `statuses`, or, if that is empty, 200 to 299.
-    pub(super) fn new(url: &HttpUrl, statuses: &[u16]) -> Self {
+    pub(super) fn new(url: &SecretUrl, statuses: &[u16]) -> Self {
         let client = Client::builder()
             .redirect(redirect::Policy::none())
             .no_proxy()

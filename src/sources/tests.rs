@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::config::HttpUrl;
+use crate::config::SecretUrl;
 use crate::domain::ids::Component;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -40,7 +40,7 @@ async fn run(kind: ProbeKind, timeout: Duration) -> (bool, String) {
 }
 
 fn http(address: SocketAddr, statuses: &[u16]) -> ProbeKind {
-    let url = HttpUrl::new(format!("http://{address}/health?key=s3cret"));
+    let url = SecretUrl::new(format!("http://{address}/health?key=s3cret"));
     ProbeKind::Http { url, statuses: statuses.to_vec() }
 }
 
@@ -109,7 +109,7 @@ async fn redirects_are_not_followed() {
 #[tokio::test]
 async fn failures_are_reported_without_the_url() {
     let check = async |url: String| {
-        let kind = ProbeKind::Http { url: HttpUrl::new(url), statuses: vec![] };
+        let kind = ProbeKind::Http { url: SecretUrl::new(url), statuses: vec![] };
         let (passed, message) = in_time(run(kind, 5 * SECOND)).await;
         assert!(!passed && !message.is_empty(), "{message}");
         assert!(!message.contains("s3cret"), "{message}");

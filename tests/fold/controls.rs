@@ -1,7 +1,7 @@
 //! Decisions of one version remain in force, also if a later version would decide otherwise.
 
 use trading_exporter::domain::audit::{AuditAction, AuditEntry};
-use trading_exporter::domain::control::{Control, Decided};
+use trading_exporter::domain::control::{Control, FoldDecision};
 use trading_exporter::domain::ids::{Account, Actor};
 use trading_exporter::domain::record::{Decision, Entry, Verdict};
 use trading_exporter::domain::settings::{DriftRules, PerSeverity, Scoped, Settings};
@@ -163,7 +163,7 @@ fn a_reconcile_that_is_not_repeated_is_in_the_audit_trail() {
         }
     }
     let reconciles = |entry: &&Entry| {
-        matches!(entry, Entry::Control(Control { decided: Decided::Reconcile { .. }, .. }))
+        matches!(entry, Entry::Control(Control { decided: FoldDecision::Reconcile { .. }, .. }))
     };
     let control = version.log.iter().find(reconciles).expect("a reconcile").clone();
     let mut fold = Fold::new(Settings::default());

@@ -4,7 +4,7 @@
 use trading_exporter::domain::evidence::missing;
 use trading_exporter::domain::ids::{Account, Actor};
 use trading_exporter::domain::record::{Decision, Entry, Refusal, Verdict};
-use trading_exporter::domain::settings::{Response, Settings};
+use trading_exporter::domain::settings::{EvidenceResponse, Settings};
 use trading_exporter::domain::state::{CauseKind, TradingState};
 
 use crate::flow::Fold;
@@ -102,11 +102,11 @@ fn a_broker_s_data_does_not_end_an_engine_s_silence() {
 
 #[test]
 fn missing_evidence_restricts_where_configured() {
-    let check = |set: fn(&mut Settings, Response), run: fn(&mut Fold), subject: &str| {
+    let check = |set: fn(&mut Settings, EvidenceResponse), run: fn(&mut Fold), subject: &str| {
         let asked = [
-            (Response::Alert, TradingState::Active),
-            (Response::Reduce, TradingState::Reducing),
-            (Response::Halt, TradingState::Halted),
+            (EvidenceResponse::Alert, TradingState::Active),
+            (EvidenceResponse::Reduce, TradingState::Reducing),
+            (EvidenceResponse::Halt, TradingState::Halted),
         ];
         for (response, expect) in asked {
             let mut settings = Settings::default();
@@ -121,7 +121,7 @@ fn missing_evidence_restricts_where_configured() {
             let causes = fold.monitor.permit("paper").causes;
             let causes: Vec<_> = causes.iter().map(|c| (c.kind, c.subject.as_deref())).collect();
             let cause = (CauseKind::MissingEvidence, Some(subject));
-            let set = usize::from(response != Response::Alert);
+            let set = usize::from(response != EvidenceResponse::Alert);
             assert_eq!(causes, vec![cause; set], "{response:?}");
         }
     };
@@ -145,7 +145,7 @@ fn missing_evidence_restricts_where_configured() {
 
 fn halting() -> Fold {
     let mut settings = Settings::default();
-    settings.missing_evidence.book_stale = Response::Halt;
+    settings.missing_evidence.book_stale = EvidenceResponse::Halt;
     Fold::new(settings)
 }
 

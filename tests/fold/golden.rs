@@ -9,20 +9,20 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use trading_exporter::engine::{STATE_VERSION, States};
+use trading_exporter::engine::{STATE_VERSION, SnapshotStore};
 use trading_exporter::journal::{DiskStorage, Snapshots, Storage};
 
 use crate::flow::Fold;
-use crate::snapshots::{CODEC, aside, metrics, settings};
+use crate::snapshots::{aside, metrics, settings};
 
 fn directory() -> PathBuf {
     let layout = format!("state-v{STATE_VERSION}");
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden").join(layout)
 }
 
-fn states() -> States {
+fn states() -> SnapshotStore {
     let storage: Arc<dyn Storage> = Arc::new(DiskStorage::open(&directory()).expect("a directory"));
-    States::new(Snapshots::new(storage), CODEC)
+    SnapshotStore::new(Snapshots::new(storage))
 }
 
 fn write() {

@@ -11,12 +11,13 @@ use trading_exporter::domain::monitor::Monitor;
 use trading_exporter::domain::record::{Decision, Entry};
 use trading_exporter::domain::settings::{Settings, WindowSettings};
 use trading_exporter::domain::state::TradingState;
+use trading_exporter::engine::{decode_state, encode_state};
 use trading_exporter::metrics::{Format, ScrapeSnapshot, encode, project, project_accounts};
 
 use crate::flow::{Fold, decode};
 use crate::naive::any_step;
 use crate::session::recorded;
-use crate::snapshots::{CODEC, Happening, aside, settings};
+use crate::snapshots::{Happening, aside, settings};
 
 /// Checks that a snapshot shows the same as a new projection of the state.
 fn check(snapshot: &mut ScrapeSnapshot, monitor: &Monitor) {
@@ -217,10 +218,10 @@ fn another_state_is_never_shown_with_the_rows_of_the_one_before() {
     check(&mut snapshot, &fold.monitor);
     // The state as it is read back from a snapshot, whose rows have no marks.
     let mut bytes = Vec::new();
-    CODEC.encode(&fold.monitor, &mut bytes).expect("a state is written");
+    encode_state(&fold.monitor, &mut bytes).expect("a state is written");
     fold.lines(r#"{"type":"order_cancelled","account":"paper","order_id":"7"}"#);
     check(&mut snapshot, &fold.monitor);
-    let restored = CODEC.decode(&mut &bytes[..]).expect("a state is read back");
+    let restored = decode_state(&mut &bytes[..]).expect("a state is read back");
     check(&mut snapshot, &restored);
     let empty = Fold::new(Settings::default());
     check(&mut snapshot, &empty.monitor);

@@ -2,24 +2,18 @@
 //! directives and bytes.
 
 use proptest::prelude::*;
-use trading_exporter::config::settings_codec;
 use trading_exporter::domain::event::Event;
 use trading_exporter::domain::ids::{Account, Actor, Component, Symbol};
 use trading_exporter::domain::monitor::Monitor;
 use trading_exporter::domain::record::{Adopt, CheckResult, Decision, Entry};
 use trading_exporter::domain::settings::{BreakdownSettings, Settings, WindowSettings};
 use trading_exporter::domain::state::TradingState;
-use trading_exporter::engine::{SettingsCodec, StateCodec};
+use trading_exporter::engine::{decode_state, digest_state, encode_state};
 use trading_exporter::metrics::{Format, encode, project};
 
 use crate::flow::{Fold, decode};
 use crate::naive::any_step;
 use crate::session::recorded;
-
-pub(crate) const CODEC: StateCodec = StateCodec::new(SettingsCodec {
-    encode: settings_codec::encode,
-    decode: |bytes| settings_codec::decode(bytes).map_err(|error| error.to_string()),
-});
 
 /// One step of a test: a record, or time that passes.
 #[derive(Clone, Debug)]
@@ -39,12 +33,12 @@ impl Happening {
 
 fn bytes(monitor: &Monitor) -> Vec<u8> {
     let mut bytes = Vec::new();
-    CODEC.encode(monitor, &mut bytes).expect("a state is written");
+    encode_state(monitor, &mut bytes).expect("a state is written");
     bytes
 }
 
 fn restored(bytes: &[u8]) -> Monitor {
-    CODEC.decode(&mut &bytes[..]).expect("a state is read back")
+    decode_state(&mut &bytes[..]).expect("a state is read back")
 }
 
 pub(crate) fn metrics(monitor: &Monitor) -> [String; 2] {
@@ -76,7 +70,7 @@ fn check(settings: &Settings, happenings: &[Happening], cuts: &[usize]) {
     }
     assert_eq!(metrics(&straight.monitor), metrics(&broken.monitor));
     assert_eq!(straight.directives, broken.directives);
-    assert_eq!(CODEC.digest(&straight.monitor), CODEC.digest(&broken.monitor));
+    assert_eq!(digest_state(&straight.monitor), digest_state(&broken.monitor));
     if happenings.len() < 1_000 {
         assert_eq!(fields(&straight.monitor), fields(&broken.monitor));
     }
@@ -200,7 +194,7 @@ fn truncated_bytes_and_other_versions_are_rejected() {
     fold.wait(3);
     let good = bytes(&fold.monitor);
     let check = |bytes: &[u8], expect: &str| {
-        let error = CODEC.decode(&mut &bytes[..]).expect_err(expect);
+        let error = decode_state(&mut &bytes[..]).expect_err(expect);
         assert!(error.to_string().contains(expect), "{error}");
     };
     check(&[2], "version 2");

@@ -163,7 +163,7 @@ fn an_hour_back() {
     machine.set_clock(-HOUR);
     check(&exporter, HOUR);
     machine.set_clock(60);
-    exporter.wait_for_log(&["the clock is right again"]);
+    exporter.wait_for_log(&["the clock is no longer behind"]);
     until("permits again", || exporter.get("/api/v1/permit").status == 200);
 }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use trading_exporter::domain::monitor::Monitor;
 use trading_exporter::domain::record::{Entry, Verdict};
-use trading_exporter::engine::{Replay, StateDigest, Submission};
+use trading_exporter::engine::{EncodedRequest, Replay, ReplaySettings, StateDigest, digest_state};
 use trading_exporter::journal::{Batch, EventLog, LogError, Room};
 
 use crate::engines::entries;
 use crate::random::Random;
-use crate::world::{RECORDS, STATES, World};
+use crate::world::World;
 
 /// Number of simulated worlds.
 const WORLDS: u64 = 25;
@@ -38,8 +38,7 @@ fn repeating_any_part_of_the_events_changes_nothing() {
             shuffle(&mut world.random, &mut again);
             let size = 1 + world.random.index(again.len().max(1));
             let requests = again.chunks(size);
-            let submissions =
-                requests.map(|chunk| Submission::new(chunk.to_vec(), Vec::new(), &RECORDS));
+            let submissions = requests.map(|chunk| EncodedRequest::new(chunk.to_vec(), Vec::new()));
             let committed = world.exporter.writer.commit(submissions.collect(), world.now);
             for receipt in committed.expect("a commit").receipts {
                 resent += receipt.verdicts.len();
@@ -83,12 +82,12 @@ fn the_same_records_in_other_batches_give_the_same_state() {
         let digests: Vec<StateDigest> = (0..4)
             .map(|_| {
                 let mut state = Monitor::new(Arc::default());
-                let replay = Replay::new(RECORDS);
+                let replay = Replay::new(ReplaySettings::AsRecorded);
                 let log = world.reference.writer.log();
                 for batch in rebatched(log, &mut world.random) {
-                    replay.fold(&batch, &mut state).expect("records");
+                    replay.apply(&batch, &mut state).expect("records");
                 }
-                STATES.digest(&state)
+                digest_state(&state)
             })
             .collect();
         let expected = world.reference.digest();

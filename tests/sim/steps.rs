@@ -120,7 +120,7 @@ impl World {
         self.exporter.writer.log().sync().map_err(|e| text(&e))?;
         self.states.keep(state).map_err(|e| text(&e))?;
         self.lost.snapshots += 1;
-        let (needless, _) = self.states.settle().map_err(|e| text(&e))?;
+        let (needless, _) = self.states.prune().map_err(|e| text(&e))?;
         let Some(needless) = needless else { return Ok(()) };
         let retention = Retention { bytes_max: Some(1), received_after_nanos: None };
         let due = self.exporter.writer.log().due_before(&retention).map_err(|e| text(&e))?;

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use trading_exporter::config::settings_codec;
 use trading_exporter::domain::limits;
 use trading_exporter::domain::monitor::Monitor;
 use trading_exporter::domain::record::Entry;
 use trading_exporter::domain::settings::{Settings, WindowSettings};
 use trading_exporter::domain::time::Timestamp;
 use trading_exporter::engine::{
-    RecordCodec, SettingsCodec, StateCodec, StateDigest, States, Submission, Writer, recover,
+    EncodedRequest, SnapshotStore, StateDigest, Writer, digest_state, recover,
 };
 use trading_exporter::journal::{
     EventLog, LocalLog, LocalOptions, MemoryLog, SimStorage, Snapshots, Storage,
@@ -26,13 +25,6 @@ const START_NANOS: i64 = 1_795_357_800_000_000_000;
 /// Small segments, so that many are made and dropped.
 const SEGMENT_BYTES: u64 = 16 * 1024;
 
-const SETTINGS: SettingsCodec = SettingsCodec {
-    encode: settings_codec::encode,
-    decode: |bytes| settings_codec::decode(bytes).map_err(|error| error.to_string()),
-};
-pub(crate) const RECORDS: RecordCodec = RecordCodec::new(SETTINGS);
-pub(crate) const STATES: StateCodec = StateCodec::new(SETTINGS);
-
 /// A writer and its state.
 pub(crate) struct Exporter {
     pub(crate) monitor: Arc<RwLock<Monitor>>,
@@ -42,7 +34,7 @@ pub(crate) struct Exporter {
 impl Exporter {
     fn over(log: Box<dyn EventLog>) -> Self {
         let monitor = Arc::new(RwLock::new(Monitor::new(Arc::default())));
-        let writer = Writer::new(Arc::clone(&monitor), log, RECORDS);
+        let writer = Writer::new(Arc::clone(&monitor), log);
         Self { monitor, writer }
     }
 
@@ -51,7 +43,7 @@ impl Exporter {
     }
 
     pub(crate) fn digest(&self) -> StateDigest {
-        STATES.digest(&self.monitor.read())
+        digest_state(&self.monitor.read())
     }
 }
 
@@ -63,9 +55,8 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    pub(crate) fn submissions(&self) -> Vec<Submission> {
-        let submission =
-            |entries: &Vec<Entry>| Submission::new(entries.clone(), Vec::new(), &RECORDS);
+    pub(crate) fn submissions(&self) -> Vec<EncodedRequest> {
+        let submission = |entries: &Vec<Entry>| EncodedRequest::new(entries.clone(), Vec::new());
         self.entries.iter().map(submission).collect()
     }
 }
@@ -146,7 +137,7 @@ pub(crate) struct World {
     pub(crate) random: Random,
     pub(crate) disk: SimStorage,
     pub(crate) exporter: Exporter,
-    pub(crate) states: States,
+    pub(crate) states: SnapshotStore,
     /// Gets the acknowledged requests, and nothing else.
     pub(crate) reference: Exporter,
     /// Requests whose outcome is unknown after a failure.
@@ -251,12 +242,12 @@ impl World {
 }
 
 /// The state that a process recovers from a disk.
-fn recovered(disk: &SimStorage, lost: &mut Lost) -> (Exporter, States) {
+fn recovered(disk: &SimStorage, lost: &mut Lost) -> (Exporter, SnapshotStore) {
     let storage: Arc<dyn Storage> = Arc::new(disk.clone());
     let options = LocalOptions { segment_bytes: SEGMENT_BYTES, ..LocalOptions::default() };
     let log = LocalLog::open(Arc::clone(&storage), options).expect("the log opens");
     let mut exporter = Exporter::over(Box::new(log));
-    let mut states = States::new(Snapshots::new(storage), STATES);
+    let mut states = SnapshotStore::new(Snapshots::new(storage));
     let recovered = recover(&mut exporter.writer, &mut states, &mut |_, _| ());
     let recovered = recovered.expect("the state is recovered");
     lost.recoveries += 1;

@@ -1,4 +1,4 @@
-//! `symbols.aliases`: names of symbols that stand for others.
+//! `symbols.aliases`: other names of symbols.
 
 use super::OVERRIDES_MAX;
 use crate::config::scalar::{name, pattern, word};
@@ -25,7 +25,7 @@ fn alias(s: &mut Section<'_>) -> Option<Alias> {
     let alias = Alias { account, source, from: from?, to: to? };
     let (stars, asked) = alias.stars();
     if asked > stars {
-        s.wrong("to", format!("asks for ${asked}, and from has {stars} of *"));
+        s.wrong("to", format!("uses ${asked}, but from has {stars} of *"));
         return None;
     }
     Some(alias)

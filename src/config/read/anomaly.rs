@@ -1,21 +1,20 @@
 //! `anomaly`: thresholds of execution quality, and overrides by account and symbol.
 //!
-//! An override is a patch onto the thresholds of the section. Invariant: WARNING comes before
+//! An override is a patch of the section's thresholds. Invariant: WARNING comes before
 //! CRITICAL on the way from the ideal value.
 
 use std::time::Duration;
 
 use super::{DAY, OVERRIDES_MAX};
-use crate::config::scalar::{count, duration, number, pattern, positive_number, word};
+use crate::config::scalar::{choice, count, duration, number, pattern, positive_number};
 use crate::config::section::Section;
-use crate::config::yaml::Node;
+use crate::config::yaml::YamlNode;
 use crate::domain::pattern::Pattern;
 use crate::domain::settings::{
-    AnomalyRules, Figure, FigureSpec, FigureUnit, FillRatioBasis, Levels, Override, Reference,
-    Settings, ThresholdField, Worse,
+    AnomalyRules, Figure, FigureSpec, FigureUnit, Levels, Override, Settings, ThresholdField, Worse,
 };
 
-/// Reads the thresholds, then the overrides onto them.
+/// Reads the thresholds, then the overrides, which start from them.
 pub(super) fn read(s: &mut Section<'_>, settings: &mut Settings) {
     rules(s, &mut settings.anomaly.default);
     let default = settings.anomaly.default.clone();
@@ -23,7 +22,7 @@ pub(super) fn read(s: &mut Section<'_>, settings: &mut Settings) {
         s.list("overrides", OVERRIDES_MAX, |s| Some(scoped(s, default.clone(), rules)));
 }
 
-/// An override: its patterns, and a rule that starts from the default.
+/// Reads an override: its patterns, and a patch of `rule`, which holds the defaults.
 pub(super) fn scoped<T>(
     s: &mut Section<'_>,
     mut rule: T,
@@ -33,7 +32,9 @@ pub(super) fn scoped<T>(
     s.set("account", &mut account, pattern);
     s.set("symbol", &mut symbol, pattern);
     if !s.has("account") && !s.has("symbol") {
-        s.wrong_here("must have an account or a symbol: what is for all stands above");
+        s.wrong_here(
+            "must have an account or a symbol: thresholds for all belong in the section itself",
+        );
     }
     patch(s, &mut rule);
     Override { account, symbol, rule }
@@ -47,16 +48,14 @@ fn rules(s: &mut Section<'_>, rules: &mut AnomalyRules) {
         match spec.field {
             ThresholdField::Section(name) => s.section(name, |s| {
                 if figure == Figure::FillRatio {
-                    let bases = FillRatioBasis::ALL.map(|b| (b.as_str(), b));
-                    s.set("basis", &mut rules.fill_ratio_basis, word(&bases));
+                    s.set("basis", &mut rules.fill_ratio_basis, choice);
                 } else if figure == Figure::SlippageBps {
-                    let references = Reference::ALL.map(|r| (r.as_str(), r));
-                    s.set("reference", &mut rules.slippage_reference, word(&references));
+                    s.set("reference", &mut rules.slippage_reference, choice);
                 }
                 read_levels(s, levels, spec);
             }),
             ThresholdField::Number(name) => {
-                let number = |node: &Node| count(1..=100_000)(node).map(|n: u32| n.into());
+                let number = |node: &YamlNode| count(1..=100_000)(node).map(|n: u32| n.into());
                 s.set_or_off(name, &mut levels.warning, number);
             }
             ThresholdField::Fixed => {}
@@ -66,7 +65,7 @@ fn rules(s: &mut Section<'_>, rules: &mut AnomalyRules) {
 }
 
 fn read_levels(s: &mut Section<'_>, levels: &mut Levels, spec: FigureSpec) {
-    let threshold = |node: &Node| match spec.unit {
+    let threshold = |node: &YamlNode| match spec.unit {
         FigureUnit::Ratio => number(0.0..=1.0)(node),
         FigureUnit::BasisPoints | FigureUnit::Seconds => positive_number(1e6)(node),
         FigureUnit::Count => number(0.0..=1e6)(node),

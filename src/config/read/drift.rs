@@ -1,21 +1,18 @@
 //! `drift`: how books are compared, thresholds of severity, and overrides by account and symbol.
 //!
-//! An override is a patch onto the thresholds of the section. Invariant: minor <= moderate <=
-//! critical, and all greater than zero.
+//! An override is a patch of the section's thresholds. Invariant: 0 < minor <= moderate <= critical.
 
 use std::fmt::Display;
 use std::time::Duration;
 
 use super::anomaly::scoped;
 use super::{DAY, HOUR, MILLISECOND, MINUTE, OVERRIDES_MAX, SECOND};
-use crate::config::scalar::{count, decimal_up_to, duration, flag, positive_decimal, word};
+use crate::config::scalar::{choice, count, decimal_up_to, duration, flag, positive_decimal};
 use crate::config::section::Section;
-use crate::domain::settings::{
-    DriftRules, PerSeverity, QuantityTest, Settings, SettleMode, Severity,
-};
+use crate::domain::settings::{DriftRules, PerSeverity, Settings};
 use crate::domain::units::Decimal;
 
-/// Reads the comparison, the thresholds, then the overrides onto them.
+/// Reads the comparison, the thresholds, then the overrides, which start from them.
 pub(super) fn read(s: &mut Section<'_>, settings: &mut Settings) {
     comparison(s, settings);
     rules(s, &mut settings.drift_rules.default);
@@ -35,8 +32,7 @@ fn comparison(s: &mut Section<'_>, settings: &mut Settings) {
         s.set("lag_max", &mut in_flight.lag_max, duration(short()));
         s.set("ahead", &mut in_flight.ahead, duration(Duration::ZERO..=MINUTE));
         s.set("settle", &mut in_flight.settle, duration(short()));
-        let modes = SettleMode::ALL.map(|mode| (mode.as_str(), mode));
-        s.set("settle_mode", &mut in_flight.settle_mode, word(&modes));
+        s.set("settle_mode", &mut in_flight.settle_mode, choice);
         s.set("pending_max", &mut in_flight.pending_max, duration(Duration::ZERO..=HOUR));
     });
     s.set("apart_max", &mut drift.apart_max, duration(short()));
@@ -48,8 +44,7 @@ fn comparison(s: &mut Section<'_>, settings: &mut Settings) {
         s.set("window", &mut drift.reconcile_budget.window, duration(MINUTE..=30 * DAY));
     });
     s.set("quote_age_max", &mut drift.quote_age_max, duration(MILLISECOND..=DAY));
-    let tests = [("by_unit", QuantityTest::ByUnit), ("always", QuantityTest::Always)];
-    s.set("quantity_test", &mut drift.quantity_test, word(&tests));
+    s.set("quantity_test", &mut drift.quantity_test, choice);
 }
 
 fn rules(s: &mut Section<'_>, rules: &mut DriftRules) {
@@ -63,8 +58,7 @@ fn rules(s: &mut Section<'_>, rules: &mut DriftRules) {
         s.set("critical", &mut rules.confirm.critical, count(times()));
     });
     s.section("price_mismatch", |s| {
-        let severities = Severity::ALL.map(|s| (s.as_str(), s));
-        s.set("severity_max", &mut rules.price_mismatch_max, word(&severities));
+        s.set("severity_max", &mut rules.price_mismatch_max, choice);
         s.set("tolerance_bps", &mut rules.price_tolerance_bps, decimal_up_to(10_000));
     });
 }
@@ -76,7 +70,7 @@ fn thresholds(s: &mut Section<'_>, of: &mut PerSeverity<Decimal>) {
     ordered(s, of);
 }
 
-/// There is no default to patch the first time: all three must be there.
+/// Thresholds by fraction are off by default, so all three are required where they are switched on.
 fn relative(
     s: &mut Section<'_>,
     from: Option<PerSeverity<Decimal>>,

@@ -1,22 +1,22 @@
-//! `accounts` and `instruments`: the currency of each account, and what is known of symbols.
+//! `accounts` and `instruments`: the currency of each account, and the properties of symbols.
 //!
-//! Input: currencies by account, and rules by account and symbol, the last match winning in both.
-//! Output: one list of overrides in which every rate is decided. Invariants: an instrument in its
-//! account's currency has [`Rate::Same`]; in another it has the fixed rate of its rule, or
-//! [`Rate::Unknown`]. An instrument that names no currency is in its account's.
+//! Input: currencies by account, and rules by account and symbol; in both the last match wins. Output:
+//! one list of overrides with a rate in each. Invariants: an instrument in its account's currency has
+//! [`Rate::Same`]; one in another currency has the fixed rate of its rule, or [`Rate::Unknown`]; one
+//! without a currency has its account's.
 
 use super::OVERRIDES_MAX;
-use crate::config::scalar::{name, pattern, positive_decimal, word};
-use crate::config::section::{Place, Section};
+use crate::config::scalar::{choice, name, pattern, positive_decimal};
+use crate::config::section::{Section, SectionPlace};
 use crate::domain::ids::Currency;
 use crate::domain::pattern::Pattern;
 use crate::domain::settings::{Instrument, Override, Rate, Settings, Unit};
 use crate::domain::units::Decimal;
 
-/// Overrides that all combinations may give.
+/// Overrides that instruments combined with accounts may give.
 const COMBINATIONS_MAX: usize = 4_096;
 
-struct Rule {
+struct InstrumentRule {
     account: Pattern,
     symbol: Pattern,
     currency: Option<Currency>,
@@ -24,10 +24,9 @@ struct Rule {
     rate: Option<Decimal>,
     base: Option<Currency>,
     unit: Option<Unit>,
-    place: Place,
+    place: SectionPlace,
 }
 
-/// Accounts and their currency.
 struct AccountCurrency {
     account: Pattern,
     currency: Currency,
@@ -60,9 +59,9 @@ fn account(s: &mut Section<'_>) -> Option<AccountCurrency> {
     Some(AccountCurrency { account: account?, currency })
 }
 
-fn instrument(s: &mut Section<'_>) -> Option<Rule> {
+fn instrument(s: &mut Section<'_>) -> Option<InstrumentRule> {
     let symbol = s.require("symbol", pattern);
-    let mut rule = Rule {
+    let mut rule = InstrumentRule {
         account: Pattern::any(),
         symbol: Pattern::any(),
         currency: None,
@@ -77,8 +76,7 @@ fn instrument(s: &mut Section<'_>) -> Option<Rule> {
     s.set("base", &mut rule.base, |node| name(Currency::new)(node).map(Some));
     s.set("multiplier", &mut rule.multiplier, positive_decimal);
     s.set("rate", &mut rule.rate, |node| positive_decimal(node).map(Some));
-    let units = [("contract", Some(Unit::Contract)), ("coin", Some(Unit::Coin))];
-    s.set("unit", &mut rule.unit, word(&units));
+    s.set("unit", &mut rule.unit, |node| choice(node).map(Some));
     rule.symbol = symbol?;
     Some(rule)
 }
@@ -86,7 +84,7 @@ fn instrument(s: &mut Section<'_>) -> Option<Rule> {
 /// One override for each currency that the accounts of a rule may have.
 fn combine(
     root: &Section<'_>,
-    rule: &Rule,
+    rule: &InstrumentRule,
     accounts: &[AccountCurrency],
 ) -> Vec<Override<Instrument>> {
     let mut parts = vec![(rule.account.clone(), Currency::usd())];
@@ -113,7 +111,7 @@ fn combine(
             Some(rate) => Rate::Fixed(rate),
             None => Rate::Unknown,
         };
-        let Rule { multiplier, unit, base, .. } = rule;
+        let InstrumentRule { multiplier, unit, base, .. } = rule;
         let (multiplier, unit, base) = (*multiplier, *unit, base.clone());
         let instrument = Instrument { currency, multiplier, rate, base, unit };
         Override { account, symbol: rule.symbol.clone(), rule: instrument }
@@ -121,8 +119,9 @@ fn combine(
     parts.into_iter().map(decide).collect()
 }
 
-/// A fixed rate leads to one currency: the rule must meet exactly one that is not its own.
-fn check_rate(root: &Section<'_>, rule: &Rule, parts: &[(Pattern, Currency)]) {
+/// A fixed rate converts to one currency: the accounts of the rule must have exactly one other currency
+/// than the instrument.
+fn check_rate(root: &Section<'_>, rule: &InstrumentRule, parts: &[(Pattern, Currency)]) {
     if rule.rate.is_none() {
         return;
     }
@@ -135,27 +134,27 @@ fn check_rate(root: &Section<'_>, rule: &Rule, parts: &[(Pattern, Currency)]) {
     foreign.dedup();
     match foreign.as_slice() {
         [_] => {}
-        [] => wrong(root, rule, "rate", "the currency is that of the account already".to_owned()),
+        [] => wrong(root, rule, "rate", "the account already has this currency".to_owned()),
         several => {
             let message =
-                format!("leads to one currency, but accounts are in {}", several.join(", "));
+                format!("converts to one currency, but accounts are in {}", several.join(", "));
             wrong(root, rule, "rate", message);
         }
     }
 }
 
-fn wrong(root: &Section<'_>, rule: &Rule, field: &str, message: String) {
+fn wrong(root: &Section<'_>, rule: &InstrumentRule, field: &str, message: String) {
     root.report().add(&format!("{}.{field}", rule.place.path), Some(rule.place.line), message);
 }
 
-/// What two patterns match together.
+/// The texts that two patterns both match.
 #[derive(Debug, PartialEq)]
 enum Overlap {
-    /// Nothing.
+    /// None.
     None,
-    /// Exactly this.
+    /// Exactly those of this pattern.
     Part(Pattern),
-    /// Perhaps something, but not what one pattern can say.
+    /// Perhaps some, but no single pattern describes them.
     Unclear,
 }
 
@@ -175,7 +174,7 @@ fn overlap(a: &Pattern, b: &Pattern) -> Overlap {
     }
 }
 
-/// Whether the patterns' fixed beginnings or ends already differ.
+/// Whether the fixed beginnings or ends of the patterns differ.
 fn apart(a: &str, b: &str) -> bool {
     let is_wild = |c: &char| matches!(c, '*' | '?');
     let head = |text: &str| text.chars().take_while(|c| !is_wild(c)).collect::<Vec<_>>();

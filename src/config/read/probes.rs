@@ -1,22 +1,22 @@
-//! `probes`: checks that the exporter runs itself.
+//! `probes`: health checks that the exporter runs itself.
 //!
-//! Invariants: each has exactly one kind; its timeout is not longer than its interval; no two
-//! judge the same component.
+//! Invariants: each has exactly one kind; its timeout is at most its interval; no two report the same
+//! component.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{DAY, MILLISECOND, MINUTE, SECOND, intervals};
 use crate::config::scalar::{
-    Fault, count, duration, host_and_port, list_of, name, number, path, size, url,
+    ValueError, count, duration, host_and_port, list_of, name, number, path, size, url,
 };
-use crate::config::section::{Place, Section};
-use crate::config::yaml::Node;
-use crate::config::{HttpUrl, Probe, ProbeKind};
+use crate::config::section::{Section, SectionPlace};
+use crate::config::yaml::YamlNode;
+use crate::config::{Probe, ProbeKind, SecretUrl};
 use crate::domain::ids::{Account, Component};
 use crate::domain::limits;
 
-/// How long a check may take, unless its interval is shorter.
+/// Default timeout, unless the interval is shorter.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads the list; `interval` is that of the health section.
@@ -24,14 +24,14 @@ pub(super) fn read(root: &mut Section<'_>, interval: Duration) -> Vec<Probe> {
     let probes = root.list("probes", limits::COMPONENTS_MAX, |s| probe(s, interval));
     for (index, (probe, place)) in probes.iter().enumerate() {
         if probes.iter().take(index).any(|(other, _)| other.component == probe.component) {
-            let message = "another probe judges the same component";
+            let message = "another probe reports the same component";
             root.report().add(&format!("{}.component", place.path), Some(place.line), message);
         }
     }
     probes.into_iter().map(|(probe, _)| probe).collect()
 }
 
-fn probe(s: &mut Section<'_>, interval: Duration) -> Option<(Probe, Place)> {
+fn probe(s: &mut Section<'_>, interval: Duration) -> Option<(Probe, SectionPlace)> {
     let component = s.require("component", name(Component::new));
     let mut probe_interval = interval;
     s.set("interval", &mut probe_interval, duration(intervals()));
@@ -64,9 +64,9 @@ fn kind(s: &mut Section<'_>) -> Option<ProbeKind> {
 fn http(s: &mut Section<'_>) -> Option<ProbeKind> {
     let url = s.require("url", url);
     let mut statuses = Vec::new();
-    let status = |node: &Node| count::<u16>(100..=599)(node);
+    let status = |node: &YamlNode| count::<u16>(100..=599)(node);
     s.set("statuses", &mut statuses, list_of(64, status));
-    Some(ProbeKind::Http { url: HttpUrl::new(url?), statuses })
+    Some(ProbeKind::Http { url: SecretUrl::new(url?), statuses })
 }
 
 fn tcp(s: &mut Section<'_>) -> Option<ProbeKind> {
@@ -89,7 +89,7 @@ fn memory(s: &mut Section<'_>) -> ProbeKind {
 
 fn feed(s: &mut Section<'_>) -> ProbeKind {
     let (mut account, mut age_max) = (None, MINUTE);
-    let read = |node: &Node| -> Result<_, Fault> { name(Account::new)(node) };
+    let read = |node: &YamlNode| -> Result<_, ValueError> { name(Account::new)(node) };
     s.set("account", &mut account, |node| read(node).map(|a| Some(a.as_str().to_owned())));
     s.set("age_max", &mut age_max, duration(SECOND..=DAY));
     ProbeKind::Feed { account, age_max }

@@ -1,25 +1,25 @@
-//! `tokens` and `tokens_file`: who may do what, as hashes.
+//! `tokens` and `tokens_file`: hashes of bearer tokens and their scopes.
 //!
-//! Invariants: names and hashes are unique over both lists; no token holds an ingest scope and
-//! `release`, and none posts both sides of a comparison, for drift is judged between independent
-//! witnesses. Deliberately absent: tokens themselves, here and in every message.
+//! Invariants: names and hashes are unique over both lists; no token has an ingest scope and `release`;
+//! no token can post both sides of a comparison, because drift is judged between independent witnesses.
+//! Deliberately absent: tokens themselves, also in messages.
 
 use std::path::Path;
 
-use crate::config::scalar::{Fault, list_of, name, path, pattern, sha256, text, word};
-use crate::config::section::{Place, Section, read_list};
-use crate::config::yaml::{self, Node};
+use crate::config::scalar::{choice, list_of, name, path, pattern, sha256, text};
+use crate::config::section::{Section, SectionPlace, read_list};
+use crate::config::yaml;
 use crate::config::{Environment, Scope, Token, read_bounded};
 use crate::domain::ids::Actor;
 
-/// Tokens in both lists.
+/// Tokens in both lists, at most.
 const TOKENS_MAX: usize = 256;
 /// Bytes of a file of tokens.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Account patterns of one token.
 const PATTERNS_MAX: usize = 256;
 
-/// Reads both lists and compares their tokens with one another.
+/// Reads both lists and checks that names and hashes are unique.
 pub(super) fn read(root: &mut Section<'_>, environment: &Environment) -> Vec<Token> {
     let mut tokens = root.list("tokens", TOKENS_MAX, |s| token(s, environment));
     let mut file = None;
@@ -43,12 +43,12 @@ pub(super) fn read(root: &mut Section<'_>, environment: &Environment) -> Vec<Tok
     tokens.into_iter().map(|(token, _)| token).collect()
 }
 
-/// The list in a file of its own: the same fields, without `tokens:` above.
+/// Reads the list in a file of its own: the same fields, without `tokens:`.
 fn read_tokens_file(
     root: &Section<'_>,
     file: &Path,
     environment: &Environment,
-) -> Vec<(Token, Place)> {
+) -> Vec<(Token, SectionPlace)> {
     let content = match read_bounded(file, FILE_BYTES_MAX) {
         Ok(content) => content,
         Err(error) => {
@@ -67,10 +67,10 @@ fn read_tokens_file(
     }
 }
 
-fn token(s: &mut Section<'_>, environment: &Environment) -> Option<(Token, Place)> {
+fn token(s: &mut Section<'_>, environment: &Environment) -> Option<(Token, SectionPlace)> {
     let token_name = s.require("name", name(Actor::new));
     let hash = hash(s, environment);
-    let scopes = s.require("scopes", list_of(Scope::ALL.len(), scope));
+    let scopes = s.require("scopes", list_of(Scope::ALL.len(), choice::<Scope>));
     let mut accounts = Vec::new();
     s.set("accounts", &mut accounts, list_of(PATTERNS_MAX, pattern));
     if s.has("accounts") && accounts.is_empty() {
@@ -83,11 +83,7 @@ fn token(s: &mut Section<'_>, environment: &Environment) -> Option<(Token, Place
     Some((Token { name, sha256: hash?, scopes: scopes?, accounts }, s.place()))
 }
 
-fn scope(node: &Node) -> Result<Scope, Fault> {
-    word(&Scope::ALL.map(|s| (s.as_str(), s)))(node)
-}
-
-/// From the field itself or from the file that it names: exactly one of them.
+/// Reads the hash from `sha256` or from the file in `sha256_file`; exactly one must be given.
 fn hash(s: &mut Section<'_>, environment: &Environment) -> Option<[u8; 32]> {
     let (mut hash, mut file) = (None, None);
     let here = s.has("sha256");
@@ -109,15 +105,15 @@ fn hash(s: &mut Section<'_>, environment: &Environment) -> Option<[u8; 32]> {
             }
         }
     }
-    if hash == Some(SHA256_OF_NOTHING) {
+    if hash == Some(SHA256_OF_EMPTY) {
         s.wrong_here("has the SHA-256 of an empty token");
         return None;
     }
     hash
 }
 
-/// What `printf '' | sha256sum` says: a variable that was not set.
-const SHA256_OF_NOTHING: [u8; 32] = [
+/// The output of `printf '' | sha256sum`: the hash was made from a variable that was not set.
+const SHA256_OF_EMPTY: [u8; 32] = [
     0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
     0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
 ];
@@ -128,10 +124,10 @@ fn check_scopes(s: &Section<'_>, scopes: &[Scope]) {
         s.wrong("scopes", "must not be empty");
     }
     if (ingest || broker) && scopes.contains(&Scope::Release) {
-        s.wrong("scopes", "must not hold an ingest scope and release: who reports may not release");
+        s.wrong("scopes", "must not have an ingest scope and release: an engine that reports events may not release");
     }
     if ingest && broker {
         let why = "drift is judged between independent witnesses";
-        s.wrong("scopes", format!("must not hold both ingest and ingest:broker: {why}"));
+        s.wrong("scopes", format!("must not have both ingest and ingest:broker: {why}"));
     }
 }

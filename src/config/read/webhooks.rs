@@ -1,28 +1,30 @@
-//! `webhooks`: where directives are delivered.
+//! `webhooks`: the targets of directives.
 //!
-//! Invariants: each is signed; names are unique; a private address and plain HTTP are taken only
-//! when the target says so. Deliberately absent: secrets themselves, here and in every message.
+//! Invariants: each has a signing secret; names are unique; a private address or plain HTTP needs
+//! `allow_private`. Deliberately absent: secrets in messages.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{MILLISECOND, MINUTE};
-use crate::config::scalar::{Fault, duration, flag, list_of, path, pattern, text, url, word};
-use crate::config::section::{Place, Section};
-use crate::config::yaml::Node;
-use crate::config::{Environment, Reach, Secret, Webhook, WebhookUrl, is_public, read_bounded};
+use crate::config::scalar::{ValueError, duration, flag, list_of, path, pattern, text, url, word};
+use crate::config::section::{Section, SectionPlace};
+use crate::config::yaml::YamlNode;
+use crate::config::{
+    Environment, Reach, SecretUrl, Webhook, WebhookSecret, is_public, read_bounded,
+};
 use crate::domain::directive::DirectiveKind;
 
-/// Targets in the list.
+/// Targets in the list, at most.
 const WEBHOOKS_MAX: usize = 32;
 /// Bytes of a file with a secret.
 const FILE_BYTES_MAX: u64 = 4 << 10;
 /// Account patterns of one target.
 const PATTERNS_MAX: usize = 256;
-/// Bytes of a name, which is the name of a file too.
+/// Bytes of a name, which is also the name of a file.
 const NAME_BYTES_MAX: usize = 64;
-/// How long a delivery may take.
+/// Default timeout of one delivery.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads the list.
@@ -36,7 +38,7 @@ pub(super) fn read(root: &mut Section<'_>, environment: &Environment) -> Vec<Web
     webhooks.into_iter().map(|(webhook, _)| webhook).collect()
 }
 
-fn webhook(s: &mut Section<'_>, environment: &Environment) -> Option<(Webhook, Place)> {
+fn webhook(s: &mut Section<'_>, environment: &Environment) -> Option<(Webhook, SectionPlace)> {
     let name = s.require("name", file_name);
     let url = s.require("url", url);
     let secrets = secrets(s, environment);
@@ -60,35 +62,40 @@ fn webhook(s: &mut Section<'_>, environment: &Environment) -> Option<(Webhook, P
     if reach == Reach::Public {
         check_reach(s, &url);
     }
-    let (url, place) = (WebhookUrl::new(url), s.place());
+    let (url, place) = (SecretUrl::new(url), s.place());
     let webhook = Webhook { name: name?, url, secrets: secrets?, events, accounts, timeout, reach };
     Some((webhook, place))
 }
 
-/// What can be told before a name is resolved.
+/// Checks the address as far as possible before the host name is resolved.
 fn check_reach(s: &Section<'_>, url: &str) {
     let parsed = reqwest::Url::parse(url);
     let host = parsed.as_ref().ok().and_then(reqwest::Url::host_str).unwrap_or_default();
     let literal: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
     if literal.is_some_and(|address| !is_public(address)) {
-        s.wrong("url", "is a private or special address: say allow_private: true if it is meant");
+        s.wrong(
+            "url",
+            "is a private or special address: set allow_private: true if that is intended",
+        );
     } else if !url.starts_with("https://") {
         s.wrong("url", "must begin with https://, unless allow_private is true");
     }
 }
 
 /// A name of letters, digits, `-` and `_`.
-fn file_name(node: &Node) -> Result<String, Fault> {
+fn file_name(node: &YamlNode) -> Result<String, ValueError> {
     let name = text(node)?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(plain) {
-        return Err(Fault(format!("must have 1 to {NAME_BYTES_MAX} letters, digits, - and _")));
+        return Err(ValueError(format!(
+            "must have 1 to {NAME_BYTES_MAX} letters, digits, - and _"
+        )));
     }
     Ok(name.to_owned())
 }
 
-/// From one file, or two while the secret is changed: the new one first.
-fn secrets(s: &mut Section<'_>, environment: &Environment) -> Option<Vec<Secret>> {
+/// Reads the secret from one file, or during a rotation from two: the new one first.
+fn secrets(s: &mut Section<'_>, environment: &Environment) -> Option<Vec<WebhookSecret>> {
     let mut files: Vec<PathBuf> = Vec::new();
     let one = s.has("secret_file");
     s.set("secret_file", &mut files, |node| path(node).map(|file| vec![file]));
@@ -106,7 +113,7 @@ fn secrets(s: &mut Section<'_>, environment: &Environment) -> Option<Vec<Secret>
     for file in files {
         let file = environment.directory.join(file);
         match read_bounded(&file, FILE_BYTES_MAX) {
-            Ok(content) => match Secret::parse(&content) {
+            Ok(content) => match WebhookSecret::parse(&content) {
                 Ok(secret) => secrets.push(secret),
                 Err(why) => s.wrong(field, format!("the content of {} {why}", file.display())),
             },

@@ -1,9 +1,9 @@
-//! What single values may be, as tables.
+//! Tables of accepted and refused single values.
 
 use super::*;
 
-fn node(text: &str) -> Node {
-    Node { line: 1, value: Value::Scalar(text.to_owned()) }
+fn node(text: &str) -> YamlNode {
+    YamlNode { line: 1, value: YamlValue::Scalar(text.to_owned()) }
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn durations_are_written_as_in_prometheus() {
 }
 
 #[test]
-fn durations_show_as_they_are_written() {
+fn durations_are_shown_as_they_are_written() {
     for text in ["5s", "1m30s", "500ms", "1d", "1h5s10ms", "0"] {
         assert_eq!(show_duration(parse_duration(text).expect(text)), text);
     }

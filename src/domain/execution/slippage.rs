@@ -3,8 +3,7 @@
 //! Input: executions as sums, references. Output: basis points, positive = worse. Invariant: one
 //! division of exact numbers, so one rounding.
 
-use crate::domain::units::short::Short;
-use crate::domain::units::{Decimal, Price, Side, decimal_ratio};
+use crate::domain::units::{Decimal, Price, ShortDecimal, Side, decimal_ratio};
 
 /// Basis points of one.
 const BPS: i64 = 10_000;
@@ -22,7 +21,7 @@ pub(super) fn slippage_bps(
     quantity: Decimal,
     references: [Option<Price>; 3],
 ) -> [Option<f64>; 3] {
-    let short = Short::of(notional).zip(Short::of(quantity));
+    let short = ShortDecimal::of(notional).zip(ShortDecimal::of(quantity));
     let against = |reference: Option<Price>| {
         let reference = reference?.get();
         let bps =
@@ -34,8 +33,13 @@ pub(super) fn slippage_bps(
 }
 
 #[inline]
-fn of_short(side: Side, notional: Short, quantity: Short, reference: Decimal) -> Option<f64> {
-    let at_reference = Short::of(reference)?.times(quantity)?;
+fn of_short(
+    side: Side,
+    notional: ShortDecimal,
+    quantity: ShortDecimal,
+    reference: Decimal,
+) -> Option<f64> {
+    let at_reference = ShortDecimal::of(reference)?.times(quantity)?;
     let cost = notional.minus(at_reference)?.signed(side)?;
     cost.times_integer(BPS)?.over(at_reference.abs()?)
 }

@@ -2,7 +2,7 @@
 //! contains.
 
 use crate::domain::audit::{AuditAction, AuditEntry, By, Share};
-use crate::domain::control::{Control, Decided};
+use crate::domain::control::{Control, FoldDecision};
 use crate::domain::directive::{Directive, DirectiveKind};
 use crate::domain::drift::ReconcileOutcome;
 use crate::domain::ids::{Account, Symbol};
@@ -27,7 +27,7 @@ impl Monitor {
     }
 
     /// Notes a decision of this record.
-    pub(super) fn reach(&mut self, account: &Account, decided: Decided) {
+    pub(super) fn reach(&mut self, account: &Account, decided: FoldDecision) {
         let (sequence, at) = (self.sequence, self.now);
         self.controls.reach(Control { sequence, at, account: account.clone(), decided });
     }
@@ -40,7 +40,8 @@ impl Monitor {
                     let reason = directive_text(symbol, *to_quantity);
                     self.note_reconcile(account, AuditAction::ReconcileSent, reason);
                     let (symbol, to_quantity) = (symbol.clone(), *to_quantity);
-                    let decided = Decided::Reconcile { symbol, to_quantity, attempt: *attempt };
+                    let decided =
+                        FoldDecision::Reconcile { symbol, to_quantity, attempt: *attempt };
                     self.reach(account, decided);
                 }
                 DirectiveKind::Drift(drift) => {
@@ -78,14 +79,14 @@ impl Monitor {
     pub(super) fn confirm(&mut self, control: &Control) -> Verdict {
         if !self.controls.confirm(control) {
             match &control.decided {
-                Decided::Halt(cause) => self.keep_halt(control, cause),
-                Decided::Release { causes, forced, reason, by } => {
+                FoldDecision::Halt(cause) => self.keep_halt(control, cause),
+                FoldDecision::Release { causes, forced, reason, by } => {
                     let action =
                         if *forced { AuditAction::ForcedRelease } else { AuditAction::Release };
                     let released = self.keep_release(control, causes);
                     self.note_kept(Share::Decided, control, action, (by, reason), released);
                 }
-                Decided::Reconcile { symbol, to_quantity, .. } => {
+                FoldDecision::Reconcile { symbol, to_quantity, .. } => {
                     let (action, reason) =
                         (AuditAction::ReconcileSent, directive_text(symbol, *to_quantity));
                     let by = (&By::exporter(), reason.as_str());

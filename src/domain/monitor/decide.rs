@@ -3,7 +3,7 @@
 
 use crate::domain::account::Scene;
 use crate::domain::audit::{AuditAction, AuditEntry, By, Share};
-use crate::domain::control::Decided;
+use crate::domain::control::FoldDecision;
 use crate::domain::directive::{DirectiveKind, Outbox};
 use crate::domain::drift::Adoption;
 use crate::domain::evidence::Missing;
@@ -116,7 +116,7 @@ impl Monitor {
         let decided = self.release(release, outbox);
         if let Ok(causes) = &decided {
             let (causes, reason, by) = (causes.clone(), reason.to_owned(), by.clone());
-            self.reach(account, Decided::Release { causes, forced, reason, by });
+            self.reach(account, FoldDecision::Release { causes, forced, reason, by });
         }
         self.audited(account, action, (by, reason), &decided)
     }

@@ -1,24 +1,27 @@
-//! Which accounts somebody has named, and whether others are taken.
+//! The accounts that the configuration names, and whether others are accepted.
 
 use std::collections::BTreeSet;
 
-/// Accounts that are known before anything is heard of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+use serde::{Deserialize, Serialize};
+
+/// Accounts that are known before their first event.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AccountSettings {
-    /// Names that stand without wildcards in the configuration, those of its tokens among them.
+    /// Names without wildcards anywhere in the configuration, including its tokens.
     pub named: BTreeSet<String>,
-    /// Whether an account that nobody has named is refused.
+    /// Whether other accounts are refused.
     pub strict: bool,
 }
 
 impl AccountSettings {
-    /// Whether the configuration names an account.
+    /// Whether the configuration names the account.
     #[must_use]
     pub fn is_named(&self, account: &str) -> bool {
         self.named.contains(account)
     }
 
-    /// Whether the configuration names accounts, and this is none of them: perhaps it is misspelt.
+    /// Whether the configuration names accounts but not this one: its name may be misspelled.
     #[must_use]
     pub fn is_odd(&self, account: &str) -> bool {
         !self.named.is_empty() && !self.is_named(account)

@@ -1,45 +1,49 @@
-//! Names of symbols that stand for other names.
+//! Aliases: other names of symbols, replaced by one name for books, windows and drift.
 //!
-//! Input: an event. Output: the same event under the names that books, windows and drift use, or nothing
-//! where it has them already. Invariants: applied once, never to its own result; the last alias that
-//! matches is used. Deliberately absent: a guess that two names mean one thing.
+//! Input: an event. Output: the event with replaced names, or None if no name changes. Invariants: an
+//! alias is applied once, never to its own result; the last alias that matches wins. Deliberately absent:
+//! guessing that two names mean the same instrument.
+
+use serde::{Deserialize, Serialize};
 
 use crate::domain::event::{Event, Source};
 use crate::domain::ids::Symbol;
 use crate::domain::pattern::Pattern;
 
 /// All aliases, in the order of the configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Aliases(Box<[Alias]>);
 
-/// One name, or all names of one form, that stand for another.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A name, or a pattern of names, and the name that replaces it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Alias {
-    /// Accounts that it is for.
+    /// The accounts it applies to.
     pub account: Pattern,
-    /// The side that it is for; none: both.
+    /// The side it applies to; None: both.
     pub source: Option<Source>,
-    /// The name; `*` is any text of at least one character.
+    /// The name to replace; `*` matches any text of at least one character.
     pub from: Box<str>,
-    /// The name that it stands for; `$1` is the text of the first `*`, up to `$9`.
+    /// The new name; `$1` to `$9` insert the text of the first to ninth `*`.
     pub to: Box<str>,
 }
 
 impl Aliases {
-    /// In the order of the configuration.
+    /// Aliases in the order of the configuration.
     #[must_use]
     pub fn new(aliases: Vec<Alias>) -> Self {
         Self(aliases.into())
     }
 
-    /// In the order of the configuration.
+    /// All aliases in the order of the configuration.
     #[must_use]
     pub fn all(&self) -> &[Alias] {
         &self.0
     }
 
-    /// The event under the names that are used; none: it has them already. What does not say whose
-    /// it is comes from the engine's side.
+    /// The event with replaced names; None if no name changes. An event that does not say its side
+    /// belongs to the engine.
     #[must_use]
     pub fn renamed(&self, event: &Event) -> Option<Event> {
         if self.0.is_empty() {
@@ -57,7 +61,7 @@ impl Aliases {
         is_changed.then_some(renamed)
     }
 
-    /// What a symbol is called; none: as it is.
+    /// The new name of a symbol, if any alias matches.
     fn name(&self, account: &str, source: Source, symbol: &str) -> Option<Symbol> {
         self.0
             .iter()
@@ -69,7 +73,7 @@ impl Aliases {
 }
 
 impl Alias {
-    /// What a symbol of that name is called; none: the alias is not for it, or gives no name.
+    /// The new name of a symbol; None if the alias does not match or gives no valid name.
     fn name(&self, symbol: &str) -> Option<Symbol> {
         let parts = stars(&self.from, symbol)?;
         let mut name = String::new();
@@ -87,7 +91,7 @@ impl Alias {
         Symbol::new(&name).ok().filter(|name| name.as_str() != Symbol::OTHER)
     }
 
-    /// How many `*` the name has, and the highest `$` that it is asked for: it must not be higher.
+    /// The number of `*` in `from`, and the highest `$` in `to`, which must not exceed it.
     #[must_use]
     pub fn stars(&self) -> (usize, usize) {
         let asked = self.to.match_indices('$').filter_map(|(at, _)| {
@@ -98,20 +102,20 @@ impl Alias {
     }
 }
 
-/// `1` is the first one.
+/// The index of the star that a digit after `$` names: 0 for `1`.
 fn star_of(digit: char) -> Option<usize> {
     let star = digit.to_digit(10)? as usize;
     star.checked_sub(1)
 }
 
-/// What each `*` of a pattern stands for in a text, each as short as can be; none: it does not match.
+/// The text that each `*` of a pattern matches, each as short as possible; None if there is no match.
 fn stars<'t>(pattern: &str, text: &'t str) -> Option<Vec<&'t str>> {
     let mut fixed = pattern.split('*');
     let mut rest = text.strip_prefix(fixed.next()?)?;
     let mut found = Vec::new();
     let mut fixed = fixed.peekable();
     while let Some(next) = fixed.next() {
-        // At least one character; the last piece must end the text.
+        // A star matches at least one character, and the last piece must end the text.
         let first = rest.chars().next()?.len_utf8();
         let at = if fixed.peek().is_none() {
             let at = rest.len().checked_sub(next.len())?;
@@ -135,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_taken_apart_and_put_together() {
+    fn stars_are_inserted_into_the_new_name() {
         let check = |from: &str, to: &str, symbol: &str, expect: Option<&str>| {
             let name = alias(from, to).name(symbol);
             assert_eq!(name.as_ref().map(Symbol::as_str), expect, "{from} {to} {symbol}");
@@ -151,13 +155,13 @@ mod tests {
         check("X*", "$1$0$x$", "XAB", Some("AB$0$x$"));
         check("*", "$1", "币安人生", Some("币安人生"));
         check("*币*", "$2$1", "a币b", Some("ba"));
-        // What would be no name is left as it is.
+        // A result that is no valid name is ignored.
         check("*.X", "$1", "A .X", None);
         check("*", "__other__", "A", None);
     }
 
     #[test]
-    fn the_last_alias_for_a_side_of_an_account_is_used() {
+    fn the_last_alias_that_matches_side_and_account_wins() {
         let mut broker = alias("*USDT", "$1/USDT");
         broker.source = Some(Source::Broker);
         let mut paper = alias("ETHUSDT", "ETH");
@@ -174,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn more_stars_must_not_be_asked_for_than_there_are() {
+    fn stars_are_counted_on_both_sides() {
         assert_eq!(alias("*-*", "$2/$1$").stars(), (2, 2));
         assert_eq!(alias("A", "$B").stars(), (0, 0));
         assert_eq!(alias("A*", "$1$9").stars(), (1, 9));

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use enum_map::EnumMap;
+use serde::{Deserialize, Serialize};
 
 use super::Reference;
 use crate::domain::closed_set::closed_set;
@@ -130,7 +131,8 @@ const fn number(field: ThresholdField, default: Levels) -> FigureSpec {
 }
 
 /// A warning and a critical level; a missing level never fires.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Levels {
     /// WARNING beyond this.
     pub warning: Option<f64>,
@@ -161,7 +163,8 @@ closed_set! {
 }
 
 /// When execution quality is an anomaly.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AnomalyRules {
     /// A figure of a window with fewer samples is never an anomaly.
     pub min_samples: usize,

@@ -1,16 +1,19 @@
-//! When the exporter says that its own clock is wrong.
+//! Tolerances of the exporter's own clock.
 
 use std::time::Duration;
 
-/// The exporter's own clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use serde::{Deserialize, Serialize};
+
+/// Tolerances of the exporter's own clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ClockSettings {
-    /// The wall clock may be behind receive time for so much, which is waited for; further behind,
-    /// receive time goes on by the monotonic clock.
+    /// If the wall clock is behind receive time by up to this, receive time stands still until it
+    /// catches up; further behind, receive time advances by the monotonic clock.
     pub behind_after: Duration,
-    /// No permits while the wall clock is further behind than this.
+    /// No permits are issued while the wall clock is further behind than this.
     pub behind_max: Duration,
-    /// A record further ahead of the one before than this is told.
+    /// A record further ahead of the previous one than this is logged as a warning.
     pub ahead_after: Duration,
 }
 

@@ -1,39 +1,42 @@
-//! How books are compared, and how large a difference is which severity.
+//! How books are compared, and the thresholds of drift severities.
 
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::domain::closed_set::closed_set;
 use crate::domain::settings::Unit;
 use crate::domain::settings::in_flight::InFlightSettings;
-use crate::domain::units::Decimal;
+use crate::domain::units::{Decimal, exact};
 
-/// Comparing books.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How books are compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DriftSettings {
-    /// How often books are compared without a new snapshot.
+    /// Time between two comparisons without a new snapshot.
     pub compare_every: Duration,
-    /// A book older than this is stale: nothing is set or cleared by it.
+    /// A book older than this is stale: it neither opens nor clears a drift.
     pub stale_after: Duration,
-    /// What fills on their way may explain.
+    /// Differences that fills in flight can explain.
     pub in_flight: InFlightSettings,
-    /// Snapshots further apart than this do not confirm, unless the older side was renewed.
+    /// Snapshots further apart than this do not confirm a drift, unless the older side was renewed.
     pub apart_max: Duration,
-    /// Whether confirmed MINOR drift is reconciled automatically.
+    /// Whether confirmed minor drift is reconciled automatically.
     pub auto_reconcile: bool,
-    /// A reconcile directive that no local snapshot confirms in this time is sent again.
+    /// A reconcile directive that no local snapshot confirms within this time is sent again.
     pub reconcile_timeout: Duration,
-    /// How many times a directive is sent before the drift escalates.
+    /// Times that a directive is sent before the drift escalates.
     pub reconcile_tries: u32,
-    /// How often one symbol may be reconciled before MINOR drift of it is MODERATE.
+    /// How often a symbol may be reconciled before its minor drift becomes moderate.
     pub reconcile_budget: ReconcileBudget,
-    /// A mid quote older than this values no difference.
+    /// A mid quote older than this is not used to value a difference.
     pub quote_age_max: Duration,
-    /// Which symbols are judged by quantity too.
+    /// The symbols whose differences are classified by quantity too.
     pub quantity_test: QuantityTest,
 }
 
 impl DriftSettings {
-    /// Whether differences of what counts `unit` are judged by quantity beside value.
+    /// Whether differences counted in `unit` are classified by quantity as well as by value.
     #[must_use]
     pub fn is_counted(&self, unit: Unit) -> bool {
         match self.quantity_test {
@@ -43,12 +46,13 @@ impl DriftSettings {
     }
 }
 
-/// How often one symbol may be reconciled: an automatic repair must end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How often one symbol may be reconciled. Without a bound, an automatic repair could repeat forever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ReconcileBudget {
-    /// This many drifts of it.
+    /// Reconciliations of one symbol, at most.
     pub times: u32,
-    /// Within this time.
+    /// Within this time span.
     pub window: Duration,
 }
 
@@ -58,13 +62,14 @@ impl Default for ReconcileBudget {
     }
 }
 
-/// Which symbols are judged by quantity beside value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QuantityTest {
-    /// Those whose quantities count shares or contracts.
-    ByUnit,
-    /// All.
-    Always,
+closed_set! {
+    /// Symbols whose differences are classified by quantity as well as by value.
+    pub enum QuantityTest {
+        /// Symbols whose quantities count shares or contracts.
+        ByUnit = "by_unit",
+        /// All symbols.
+        Always = "always",
+    }
 }
 
 impl Default for DriftSettings {
@@ -85,13 +90,14 @@ impl Default for DriftSettings {
 }
 
 /// One value for each drift severity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PerSeverity<T> {
-    /// For MINOR.
+    /// For [`Severity::Minor`].
     pub minor: T,
-    /// For MODERATE.
+    /// For [`Severity::Moderate`].
     pub moderate: T,
-    /// For CRITICAL.
+    /// For [`Severity::Critical`].
     pub critical: T,
 }
 
@@ -118,21 +124,26 @@ impl<T> PerSeverity<T> {
     }
 }
 
-/// How large a difference is which severity. All bounds are inclusive lower bounds on absolute
-/// values; the highest test wins.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Thresholds of drift severities. Each is an inclusive lower bound on an absolute value; the most severe
+/// test wins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DriftRules {
     /// By quantity, in units of the instrument; see [`QuantityTest`].
+    #[serde(with = "exact")]
     pub quantity: PerSeverity<Decimal>,
     /// By value, in the account's currency.
+    #[serde(with = "exact")]
     pub value: PerSeverity<Decimal>,
-    /// By fraction of the larger of the two positions, if wanted.
+    /// By fraction of the larger of the two positions, 0 to 1; None: no such test.
+    #[serde(with = "exact")]
     pub relative: Option<PerSeverity<Decimal>>,
-    /// Comparisons in a row that agree before a drift is acted on.
+    /// Comparisons in a row that must agree before a drift is confirmed.
     pub confirm: PerSeverity<u32>,
     /// A price mismatch is at most this severe.
     pub price_mismatch_max: Severity,
-    /// Average prices that differ by at most this many basis points agree.
+    /// Average prices that differ by at most this many basis points are equal.
+    #[serde(with = "exact")]
     pub price_tolerance_bps: Decimal,
 }
 

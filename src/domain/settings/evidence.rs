@@ -1,58 +1,50 @@
-//! What follows when evidence is missing: a book that never came or grew old, an engine gone quiet.
+//! Responses to missing evidence: a book that never arrived or is stale, an engine that is silent.
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use crate::domain::closed_set::closed_set;
 use crate::domain::state::TradingState;
 
-/// What follows when evidence is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Responses to missing evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EvidenceSettings {
-    /// The list of one side never came within `drift.stale_after` of the first list of the other.
-    pub book_never_came: Response,
-    /// A list that drift is judged by is older than `drift.stale_after`.
-    pub book_stale: Response,
-    /// An engine of which nothing came for longer than this is silent; none: it never is.
+    /// The positions of one side did not arrive within `drift.stale_after` of the first ones of the other.
+    pub book_never_came: EvidenceResponse,
+    /// Positions that drift is judged by are older than `drift.stale_after`.
+    pub book_stale: EvidenceResponse,
+    /// An engine without events for longer than this is silent; None: never.
     pub engine_silent_after: Option<Duration>,
     /// An engine is silent.
-    pub engine_silent: Response,
+    pub engine_silent: EvidenceResponse,
 }
 
 impl Default for EvidenceSettings {
     fn default() -> Self {
         Self {
-            book_never_came: Response::Alert,
-            book_stale: Response::Alert,
+            book_never_came: EvidenceResponse::Alert,
+            book_stale: EvidenceResponse::Alert,
             engine_silent_after: None,
-            engine_silent: Response::Alert,
+            engine_silent: EvidenceResponse::Alert,
         }
     }
 }
 
-/// What is done beside telling people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Response {
-    /// Nothing.
-    Alert,
-    /// The account may only reduce positions.
-    Reduce,
-    /// The account is halted.
-    Halt,
+closed_set! {
+    /// The response to missing evidence, in addition to the alert: none, only reduce positions, halt.
+    pub enum EvidenceResponse {
+        /// Only alert.
+        Alert = "alert",
+        /// Let the account only reduce positions.
+        Reduce = "reduce",
+        /// Halt the account.
+        Halt = "halt",
+    }
 }
 
-impl Response {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Alert, Self::Reduce, Self::Halt];
-
-    /// As in the configuration and on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Alert => "alert",
-            Self::Reduce => "reduce",
-            Self::Halt => "halt",
-        }
-    }
-
+impl EvidenceResponse {
     /// The state that it asks for: `active` asks for nothing.
     #[must_use]
     pub const fn state(self) -> TradingState {

@@ -1,11 +1,14 @@
-//! How components are judged.
+//! How the health of components is judged.
 
 use std::time::Duration;
 
-/// Judging components.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use serde::{Deserialize, Serialize};
+
+/// How the health of components is judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HealthSettings {
-    /// Interval assumed of a component that does not say its own.
+    /// Interval assumed for a component that does not report its own.
     pub interval: Duration,
     /// Consecutive failures that make a component unhealthy.
     pub failures: u32,
@@ -13,13 +16,13 @@ pub struct HealthSettings {
     pub successes: u32,
     /// Intervals without a result after which a component is unknown.
     pub silent_intervals: u32,
-    /// Silence is never shorter than this.
+    /// Least time without a result that counts as silence.
     pub silent_min: Duration,
-    /// Components without which the system is unhealthy.
+    /// Components that make the system unhealthy when they are.
     pub critical: Vec<String>,
-    /// Components that halt their account (probes: all accounts) when they become unhealthy.
+    /// Components that halt their account when they become unhealthy; a probe halts all accounts.
     pub halt_on_unhealthy: Vec<String>,
-    /// Whether they also halt when nothing but their silence made them unhealthy.
+    /// Whether they also halt when silence alone made them unhealthy.
     pub halt_on_silence: bool,
 }
 

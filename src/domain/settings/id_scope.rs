@@ -1,27 +1,20 @@
-//! Within what an order id is unique.
+//! The scope within which an order id is unique.
 
-use serde::{Deserialize, Serialize};
+use crate::domain::closed_set::closed_set;
 
-/// Within what an order id is unique.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum IdScope {
-    /// The account (and the session).
-    #[default]
-    Account,
-    /// A symbol of it: venues that number the orders of each symbol apart.
-    Symbol,
+closed_set! {
+    /// The scope within which an order id is unique.
+    pub enum IdScope {
+        /// The account (and the session).
+        Account = "account",
+        /// One symbol of the account, for venues that number the orders of each symbol separately.
+        Symbol = "symbol",
+    }
 }
 
-impl IdScope {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Account, Self::Symbol];
-
-    /// As in the configuration.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Account => "account",
-            Self::Symbol => "symbol",
-        }
+#[expect(clippy::derivable_impls, reason = "closed_set! takes no derive")]
+impl Default for IdScope {
+    fn default() -> Self {
+        Self::Account
     }
 }

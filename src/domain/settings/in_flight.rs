@@ -1,47 +1,38 @@
-//! What fills on their way may explain of a difference between two lists of positions.
+//! Differences between two lists of positions that fills in flight can explain.
 
 use std::time::Duration;
 
-/// How far back a list may have been true, and how long nobody is called wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use serde::{Deserialize, Serialize};
+
+use crate::domain::closed_set::closed_set;
+
+/// How far back a list of positions may have been true, and how long no side is called wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct InFlightSettings {
-    /// The engine's list is what fills had made of the book within this time of its date; fills
-    /// this close to the date of the broker's list are in it in any combination.
+    /// The engine's list may show its book at any moment within this time of its date. Fills this close
+    /// to the date of the broker's list may be in that list in any combination.
     pub grace: Duration,
-    /// The broker's list may be what fills had made of the book up to this long before its date.
+    /// The broker's list may show its book up to this long before its date,
     pub lag_max: Duration,
-    /// And up to this long after it.
+    /// and up to this long after its date.
     pub ahead: Duration,
-    /// A difference waits this long (receive time) for an engine that was not heard of since the
-    /// date of the broker's list.
+    /// A difference waits this long (receive time) for a report of an engine that has sent none since
+    /// the date of the broker's list.
     pub settle: Duration,
-    /// Whether hearing of the engine ends that wait.
+    /// Whether a report of the engine ends that wait.
     pub settle_mode: SettleMode,
-    /// Leaves of open orders explain differences for this long (receive time), until a comparison
-    /// needs none.
+    /// Open quantities of orders explain differences for at most this long (receive time) in a row.
     pub pending_max: Duration,
 }
 
-/// What ends the wait for the engine's own report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SettleMode {
-    /// Any word of the engine dated at or after the broker's list: it reports in order.
-    Heard,
-    /// Time alone: its lists and its events come by two ways.
-    Always,
-}
-
-impl SettleMode {
-    /// All modes.
-    pub const ALL: [Self; 2] = [Self::Heard, Self::Always];
-
-    /// As in the configuration.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Heard => "heard",
-            Self::Always => "always",
-        }
+closed_set! {
+    /// The condition that ends the wait for the engine's own report.
+    pub enum SettleMode {
+        /// Any report of the engine dated at or after the broker's list: the engine reports in order.
+        Heard = "heard",
+        /// Time alone: the engine sends its lists and its events over separate channels.
+        Always = "always",
     }
 }
 
@@ -59,19 +50,19 @@ impl Default for InFlightSettings {
 }
 
 impl InFlightSettings {
-    /// The farthest back that a moment is looked for: past `lag_max` it explains nothing, but tells
-    /// a broker that is slow from one that is wrong.
+    /// How far back a matching moment is searched. One past `lag_max` explains nothing, but shows that
+    /// the broker is slow rather than wrong.
     #[must_use]
     pub fn lag_seen_max(&self) -> Duration {
         self.lag_max.max(LAG_SEEN_MAX)
     }
 
-    /// How long before the older of two lists a flow can still matter to their comparison.
+    /// How long before the older of two lists a fill can still affect their comparison.
     #[must_use]
     pub fn reach(&self) -> Duration {
         self.lag_seen_max().max(self.grace)
     }
 }
 
-/// How far back a broker that is slower than `lag_max` is recognised.
+/// Lag up to which a broker slower than `lag_max` is recognized as slow.
 const LAG_SEEN_MAX: Duration = Duration::from_mins(1);

@@ -1,41 +1,48 @@
-//! What is known of an instrument.
+//! Properties of an instrument.
 
+use serde::{Deserialize, Serialize};
+
+use crate::domain::closed_set::closed_set;
 use crate::domain::ids::{Currency, Symbol};
-use crate::domain::units::Decimal;
+use crate::domain::units::{Decimal, exact};
 
-/// What is known of an instrument.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Properties of an instrument.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Instrument {
     /// The currency of its prices.
     pub currency: Currency,
-    /// Units of the currency for one point and one unit: 50 for ES, 100 for an equity option.
+    /// Value of one point of one unit, in the currency: 50 for ES, 100 for an equity option.
+    #[serde(with = "exact")]
     pub multiplier: Decimal,
-    /// A fixed rate from `currency` to the account's currency, if it is another.
+    /// Conversion from `currency` to the account's currency.
     pub rate: Rate,
-    /// The currency that it is itself, in which a fee comes off the position. None: that of its
+    /// The currency that the instrument is; a fee in it reduces the position. None: the one in its
     /// symbol, see [`Self::is_base`].
     pub base: Option<Currency>,
-    /// What its quantities count; none: as the form of the symbol says, see [`Self::unit_of`].
+    /// The unit of its quantities; None: derived from the symbol, see [`Self::unit_of`].
     pub unit: Option<Unit>,
 }
 
-/// What the quantities of an instrument count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
-    /// Shares or contracts: one more or less is a difference by itself.
-    Contract,
-    /// Coins or units of a currency: how much one is worth says nothing of how many are many.
-    Coin,
+closed_set! {
+    /// The unit that quantities of an instrument count.
+    pub enum Unit {
+        /// Shares or contracts: a difference of one matters whatever its value.
+        Contract = "contract",
+        /// Coins or units of a currency: only the value of a difference says whether it is large.
+        Coin = "coin",
+    }
 }
 
-/// How an instrument's currency becomes the account's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Conversion of an instrument's currency to the account's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Rate {
-    /// It is the account's currency.
+    /// Both are the same currency.
     Same,
-    /// At a fixed rate: one unit is this much of the account's currency.
-    Fixed(Decimal),
-    /// Not known: value tests are skipped, and the drift says `currency_unknown`.
+    /// A fixed rate: the amount of the account's currency for one unit.
+    Fixed(#[serde(with = "exact")] Decimal),
+    /// Unknown: value tests are skipped, and the drift is marked `currency_unknown`.
     Unknown,
 }
 
@@ -52,9 +59,9 @@ impl Default for Instrument {
 }
 
 impl Instrument {
-    /// Whether the instrument is that currency itself, so that a fee in it comes off the position:
-    /// the configured base, else the part before the slash of a symbol `BASE/QUOTE`. Of
-    /// `BTC/USD:BTC` the position is contracts, and has none.
+    /// Whether the instrument is that currency itself, so that a fee in it reduces the position. The base
+    /// is the configured one, else the part before the slash of a symbol `BASE/QUOTE`. A symbol like
+    /// `BTC/USD:BTC` counts contracts and has no base.
     #[must_use]
     pub fn is_base(&self, symbol: &Symbol, currency: &Currency) -> bool {
         let base = match &self.base {
@@ -64,8 +71,8 @@ impl Instrument {
         base.is_some_and(|base| base.eq_ignore_ascii_case(currency.as_str()))
     }
 
-    /// What the quantities of a symbol count: as its rule says, else coins where it has a base (see
-    /// [`Self::is_base`]), and contracts where it has none.
+    /// The unit of a symbol's quantities: the configured one, else coins if the symbol has a base (see
+    /// [`Self::is_base`]) and contracts if not.
     #[must_use]
     pub fn unit_of(&self, symbol: &str) -> Unit {
         let is_coin = || self.base.is_some() || base_of(symbol).is_some();
@@ -84,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_base_is_configured_or_stands_before_the_slash() {
+    fn the_base_is_configured_or_precedes_the_slash() {
         let check = |configured: Option<&str>, symbol: &str, fee: &str, expect: bool| {
             let currency = |text: &str| Currency::new(text).expect("a currency");
             let instrument = Instrument { base: configured.map(currency), ..Instrument::default() };
@@ -103,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_counts_coins_unless_its_rule_says_otherwise() {
+    fn a_pair_counts_coins_unless_configured_otherwise() {
         let check = |symbol: &str, unit: Option<Unit>, expect: Unit| {
             let instrument = Instrument { unit, ..Instrument::default() };
             assert_eq!(instrument.unit_of(symbol), expect, "{symbol} {unit:?}");

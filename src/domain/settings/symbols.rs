@@ -1,14 +1,18 @@
-//! How many symbols of an account are watched, and what follows when there are more.
+//! The number of symbols monitored for each account, and the effect of more.
 
+use serde::{Deserialize, Serialize};
+
+use crate::domain::closed_set::closed_set;
 use crate::domain::limits;
 use crate::domain::state::TradingState;
 
-/// Symbols of an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The bound on monitored symbols.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SymbolSettings {
-    /// Symbols of one account that are watched; books, drift and figures of further ones are not.
+    /// Symbols monitored for each account; further ones have no books, drift or figures.
     pub max: usize,
-    /// What a further one does to its account.
+    /// The effect of a further symbol on its account.
     pub on_not_monitored: OnNotMonitored,
 }
 
@@ -18,32 +22,20 @@ impl Default for SymbolSettings {
     }
 }
 
-/// What a symbol that is not monitored does to its account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnNotMonitored {
-    /// The answer, a metric and an alert say so.
-    Alert,
-    /// And only orders that reduce a position are allowed.
-    Reducing,
-    /// And no new orders are allowed.
-    Halted,
+closed_set! {
+    /// The effect of a symbol that is not monitored on its account.
+    pub enum OnNotMonitored {
+        /// The answer, a metric and an alert report it.
+        Alert = "alert",
+        /// Also allow only orders that reduce a position.
+        Reducing = "reducing",
+        /// Also allow no new orders.
+        Halted = "halted",
+    }
 }
 
 impl OnNotMonitored {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Alert, Self::Reducing, Self::Halted];
-
-    /// As in the configuration.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Alert => "alert",
-            Self::Reducing => "reducing",
-            Self::Halted => "halted",
-        }
-    }
-
-    /// The state that it asks for; none: none.
+    /// The state that it asks for, if any.
     #[must_use]
     pub const fn state(self) -> Option<TradingState> {
         match self {

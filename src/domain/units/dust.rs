@@ -1,16 +1,16 @@
-//! Quantities that differ by dust: equal everywhere.
+//! Equality of quantities that ignores dust.
 //!
-//! Engines compute sizes in floats: 0.1 + 0.2 is 0.30000000000000004, and the venue says 0.3.
-//! Invariant: what is compared here is a quantity; prices and amounts of money are compared exactly.
+//! Engines compute sizes in floats: 0.1 + 0.2 gives 0.30000000000000004 while the venue reports 0.3.
+//! Invariant: only quantities are compared here; prices and amounts of money are compared exactly.
 
 use crate::domain::units::Decimal;
 
-/// Below this difference two quantities are equal, however small they are: 1e-12.
+/// A difference below this is dust, however small the quantities are: 1e-12.
 const ABSOLUTE: Decimal = Decimal::from_parts(1, 0, 0, false, 12);
-/// One part in this many of the larger quantity is dust: 1e9.
+/// A difference below one part in this many of the larger quantity is dust: 1e9.
 const PARTS: Decimal = Decimal::from_parts(1_000_000_000, 0, 0, false, 0);
 
-/// Whether two quantities are equal, dust aside: they differ by less than 1e-9 of the larger one, or
+/// Whether two quantities are equal except for dust: they differ by less than 1e-9 of the larger one, or
 /// by less than 1e-12.
 #[must_use]
 pub fn agree(a: Decimal, b: Decimal) -> bool {
@@ -18,7 +18,7 @@ pub fn agree(a: Decimal, b: Decimal) -> bool {
     difference < ABSOLUTE || difference.saturating_mul(PARTS) < a.abs().max(b.abs())
 }
 
-/// Whether a quantity is nothing, dust aside.
+/// Whether a quantity is 0 except for dust.
 #[must_use]
 pub fn is_flat(quantity: Decimal) -> bool {
     quantity.abs() < ABSOLUTE
@@ -30,7 +30,7 @@ mod tests {
     use crate::domain::units::parse_decimal;
 
     #[test]
-    fn dust_is_a_billionth_of_the_larger_or_a_trillionth() {
+    fn dust_is_below_a_billionth_of_the_larger_or_a_trillionth() {
         let check = |a: &str, b: &str, expect: bool| {
             let number = |text| parse_decimal(text).expect("a number");
             for sign in [Decimal::ONE, -Decimal::ONE] {
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn dust_alone_is_flat() {
+    fn only_dust_is_flat() {
         let check = |quantity: &str, expect: bool| {
             let quantity = parse_decimal(quantity).expect("a number");
             assert_eq!((is_flat(quantity), is_flat(-quantity)), (expect, expect), "{quantity}");

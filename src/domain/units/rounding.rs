@@ -1,52 +1,37 @@
-//! Numbers of more places than are held, rounded half to even.
+//! Numbers with more decimal places than we keep, rounded half to even.
 //!
-//! Input: the text of a JSON number. Output: the nearest decimal of [`DECIMALS_MAX`] places. JSON knows no
-//! decimals: to most senders a number is a binary float, and they write all of its digits. So what is
-//! refused in a string, which somebody wrote by intent, is rounded here. Invariant: nothing is rounded
-//! to 0, which would be another statement.
+//! Input: the text of a JSON number. Output: the nearest decimal with [`DECIMALS_MAX`] places. JSON has
+//! no decimals: to most senders a number is a binary float, and they write all of its digits. A sender
+//! who writes a string chose its digits on purpose, so there too many places are refused; in a number
+//! they are rounded here. Invariant: no number is rounded to 0, because 0 would say something else.
 
-use super::{DECIMALS_MAX, Decimal, NumberError, parse_exponent, scaled};
+use super::text::{DecimalText, scaled};
+use super::{DECIMALS_MAX, Decimal, NumberError};
 
-/// The text of a JSON number of more than [`DECIMALS_MAX`] places, rounded to so many.
+/// Rounds the text of a JSON number with more than [`DECIMALS_MAX`] places to that many.
 ///
 /// # Errors
-/// [`NumberError::NotExact`] when its places are not the reason that it is not held, or when it would
-/// be rounded to 0.
+/// [`NumberError::NotExact`] if the number is not too long in its decimal places, or if it would be
+/// rounded to 0; [`NumberError::NotANumber`] for anything but a decimal number.
 pub fn rounded(text: &str) -> Result<Decimal, NumberError> {
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        None => (text, 0),
-        Some((mantissa, exponent)) => (mantissa, parse_exponent(exponent)?),
-    };
-    let (negative, digits) = match mantissa.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, mantissa),
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let length = |text: &str| i64::try_from(text.len()).map_err(|_| NumberError::NotExact);
-    let places = length(fraction)? - exponent;
-    let dropped = places - i64::from(DECIMALS_MAX);
-    let kept = length(whole)? + length(fraction)? - dropped;
+    let text = DecimalText::split(text)?;
+    let dropped = text.places()? - i64::from(DECIMALS_MAX);
     if dropped <= 0 {
         return Err(NumberError::NotExact);
     }
-    let kept = usize::try_from(kept).map_err(|_| NumberError::NotExact)?;
-    let mut all = whole.bytes().chain(fraction.bytes()).map(|byte| byte.wrapping_sub(b'0'));
-    let mut value: i128 = 0;
-    for digit in all.by_ref().take(kept) {
-        value = value
-            .checked_mul(10)
-            .and_then(|value| value.checked_add(i128::from(digit)))
-            .ok_or(NumberError::NotExact)?;
-    }
-    let first = all.next().unwrap_or(0);
-    let is_half = first == 5 && all.all(|digit| digit == 0);
-    if first > 5 || first == 5 && (!is_half || value % 2 == 1) {
-        value += 1;
-    }
+    let dropped = usize::try_from(dropped).map_err(|_| NumberError::NotExact)?;
+    let kept = text.len().checked_sub(dropped).ok_or(NumberError::NotExact)?;
+    let value = text.integer_of(kept)?;
+    let mut rest = text.digits().skip(kept);
+    let first = rest.next().unwrap_or(0);
+    let is_half = first == 5 && rest.all(|digit| digit == 0);
+    let is_up = first > 5 || first == 5 && (!is_half || value % 2 != 0);
+    // The value is 0 where it has lost its sign; rounding away from it then needs that of the text.
+    let value = value + if is_up { text.sign() } else { 0 };
     if value == 0 {
         return Err(NumberError::NotExact);
     }
-    scaled(if negative { -value } else { value }, i64::from(DECIMALS_MAX))
+    scaled(value, i64::from(DECIMALS_MAX))
 }
 
 #[cfg(test)]
@@ -57,7 +42,7 @@ mod tests {
     use crate::domain::units::parse_decimal;
 
     #[test]
-    fn more_places_than_are_held_are_rounded_half_to_even() {
+    fn too_many_places_are_rounded_half_to_even() {
         let check = |text: &str, expect: Result<&str, NumberError>| {
             assert_eq!(rounded(text), expect.map(|text| parse_decimal(text).unwrap()), "{text}");
         };
@@ -87,7 +72,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_as_near_as_can_be(digits in 1_u64..=u64::MAX, shift in 1_u32..9) {
+        fn the_result_is_the_nearest(digits in 1_u64..=u64::MAX, shift in 1_u32..9) {
             let text = format!("{digits}e-{}", DECIMALS_MAX + shift);
             let by = 10_i128.pow(shift);
             let (whole, rest) = (i128::from(digits) / by, i128::from(digits) % by);

@@ -1,19 +1,19 @@
-//! What the fold decided, written into the log behind the records that led to it.
+//! Decisions of the fold, written to the log after the records that led to them.
 //!
-//! Invariant: a decision is in the log before anybody is answered, or it waits and is tried again
-//! with the next batch; the state that led to it is in the log in any case.
+//! Invariant: a decision is in the log before the request is answered, or it waits and is retried with
+//! the next batch; the records that led to it are in the log in any case.
 
-use super::{Writer, fold_record};
+use super::Writer;
 use crate::domain::record::{Entry, Record};
 use crate::engine::EngineError;
-use crate::engine::codec::RecordCodec;
+use crate::engine::codec;
 use crate::journal::{Batch, Room};
 
 impl Writer {
-    /// Appends a record for each decision that the log does not hold yet, and folds it.
+    /// Appends a record for each decision that is not in the log yet, and applies it.
     ///
     /// # Errors
-    /// As for a batch: they wait.
+    /// Those of a batch; then the decisions wait.
     pub(super) fn record_decisions(&mut self) -> Result<(), EngineError> {
         let entries: Vec<Entry> = {
             let monitor = self.monitor.read();
@@ -26,14 +26,16 @@ impl Writer {
         let mut batch = Batch::new(first, self.clock.at().as_nanos(), Room::Reserve);
         for entry in &entries {
             let mut encoded = Vec::new();
-            self.codec.encode_entry(entry, &mut encoded);
-            batch.push(|out| RecordCodec::frame(false, &encoded, out));
+            codec::encode_entry(entry, &mut encoded);
+            batch.push(|out| codec::frame(false, &encoded, out));
         }
         self.append(&batch)?;
         let received_at = self.clock.at();
         let mut monitor = self.monitor.write();
+        // A control record publishes nothing: its directives were published with its cause.
+        let mut unsent = Vec::new();
         for (sequence, entry) in (first..).zip(entries) {
-            fold_record(&mut monitor, &Record { sequence, received_at, more: false, entry });
+            monitor.apply(&Record { sequence, received_at, more: false, entry }, &mut unsent);
         }
         Ok(())
     }
@@ -46,35 +48,27 @@ mod tests {
     use parking_lot::RwLock;
 
     use super::*;
-    use crate::domain::control::Decided;
+    use crate::domain::control::FoldDecision;
     use crate::domain::ids::{Account, Actor};
     use crate::domain::limits;
     use crate::domain::monitor::Monitor;
     use crate::domain::record::Decision;
-    use crate::domain::settings::Settings;
     use crate::domain::state::TradingState;
     use crate::domain::time::Timestamp;
-    use crate::engine::{SettingsCodec, Submission};
+    use crate::engine::{EncodedRequest, decode_record};
     use crate::journal::MemoryLog;
 
-    fn codec() -> RecordCodec {
-        RecordCodec::new(SettingsCodec {
-            encode: |_| Vec::new(),
-            decode: |_| Ok(Settings::default()),
-        })
-    }
-
     fn writer() -> Writer {
-        let monitor = Monitor::new(Arc::new(Settings::default()));
+        let monitor = Monitor::new(Arc::default());
         let log = Box::new(MemoryLog::new(limits::MEMORY_LOG_BYTES_MAX));
-        Writer::new(Arc::new(RwLock::new(monitor)), log, codec())
+        Writer::new(Arc::new(RwLock::new(monitor)), log)
     }
 
-    fn decide(decision: Decision) -> Submission {
-        Submission::new(vec![Entry::Decision(decision)], Vec::new(), &codec())
+    fn decide(decision: Decision) -> EncodedRequest {
+        EncodedRequest::new(vec![Entry::Decision(decision)], Vec::new())
     }
 
-    fn halt(account: &str) -> Submission {
+    fn halt(account: &str) -> EncodedRequest {
         decide(Decision::Halt {
             account: Account::new(account).unwrap(),
             state: TradingState::Halted,
@@ -83,7 +77,7 @@ mod tests {
         })
     }
 
-    fn release(account: &str, epoch: u64) -> Submission {
+    fn release(account: &str, epoch: u64) -> EncodedRequest {
         decide(Decision::Release {
             account: Account::new(account).unwrap(),
             epoch,
@@ -94,16 +88,17 @@ mod tests {
         })
     }
 
-    /// The log as text: `D` a decision of a person, `H` and `R` what the fold made of it.
-    fn told(writer: &Writer) -> String {
-        let mut told = String::new();
+    /// The log as text: `D` for a decision of a person; `H`, `R`, `C` for a halt, a release, a reconcile
+    /// of the fold.
+    fn kinds(writer: &Writer) -> String {
+        let mut kinds = String::new();
         let mut visit = |batch: &Batch| {
-            told.extend(batch.records().map(|bytes| match codec().decode(bytes).unwrap().1 {
+            kinds.extend(batch.records().map(|bytes| match decode_record(bytes).unwrap().1 {
                 Entry::Decision(_) => 'D',
                 Entry::Control(control) => match control.decided {
-                    Decided::Halt(_) => 'H',
-                    Decided::Release { .. } => 'R',
-                    Decided::Reconcile { .. } => 'C',
+                    FoldDecision::Halt(_) => 'H',
+                    FoldDecision::Release { .. } => 'R',
+                    FoldDecision::Reconcile { .. } => 'C',
                 },
                 Entry::Event(_)
                 | Entry::Tick
@@ -114,15 +109,15 @@ mod tests {
             Ok(())
         };
         writer.log.replay(1, &mut visit).unwrap();
-        told
+        kinds
     }
 
     #[test]
-    fn each_decision_stands_in_the_log_before_it_is_answered() {
+    fn each_decision_is_in_the_log_before_its_answer() {
         let mut writer = writer();
-        let check = |writer: &mut Writer, submissions: Vec<Submission>, expect: &str| {
+        let check = |writer: &mut Writer, submissions: Vec<EncodedRequest>, expect: &str| {
             writer.commit(submissions, Timestamp::MIN).unwrap();
-            assert_eq!(told(writer), expect);
+            assert_eq!(kinds(writer), expect);
             assert_eq!(writer.monitor.read().unrecorded().len(), 0);
             assert_eq!(writer.monitor.read().decisions_missed(), 0);
         };
@@ -134,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crash_before_a_decision_was_written_writes_it_after_the_restart() {
+    fn a_decision_lost_in_a_crash_is_written_after_the_restart() {
         let mut first = writer();
         first.commit(vec![halt("a")], Timestamp::MIN).unwrap();
         let mut second = writer();
@@ -146,7 +141,7 @@ mod tests {
         second.recover(&mut |_, _| ()).unwrap();
         assert_eq!(second.monitor.read().unrecorded().len(), 1);
         second.commit(Vec::new(), Timestamp::MIN).unwrap();
-        assert_eq!(told(&second), "DH");
+        assert_eq!(kinds(&second), "DH");
         let states = [&first, &second].map(|writer| format!("{:?}", writer.monitor.read()));
         assert_eq!(states[0], states[1]);
     }

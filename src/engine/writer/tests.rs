@@ -1,4 +1,4 @@
-//! The commit, step by step, over a log that the test can look into.
+//! The commit, step by step, over a log that the test can read.
 
 use super::*;
 
@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::domain::event::{Event, Heartbeat};
+use crate::domain::event::{Body, Event, Heartbeat};
 use crate::domain::ids::{Component, EventId};
 use crate::domain::time::NANOS_PER_SECOND;
-use crate::engine::codec::SettingsCodec;
+use crate::engine::decode_record;
 use crate::journal::{Durability, MemoryLog, Retention};
 
 const START: Timestamp = Timestamp::MIN;
 
-/// A log that the test can look into, and that fails when it is told to.
+/// A log whose records the test can read, and whose next append can be made to fail.
 #[derive(Clone)]
-struct TestLog(Arc<Mutex<Kept>>);
+struct TestLog(Arc<Mutex<TestLogState>>);
 
-struct Kept {
+struct TestLogState {
     log: MemoryLog,
     appends: usize,
     next_error: Option<LogError>,
@@ -27,20 +27,20 @@ struct Kept {
 impl TestLog {
     fn new() -> Self {
         let log = MemoryLog::new(limits::MEMORY_LOG_BYTES_MAX);
-        Self(Arc::new(Mutex::new(Kept { log, appends: 0, next_error: None })))
+        Self(Arc::new(Mutex::new(TestLogState { log, appends: 0, next_error: None })))
     }
 
     fn fail_next(&self, error: LogError) {
         self.0.lock().next_error = Some(error);
     }
 
-    /// Sequence, receive time after the start, and `more` of each record kept.
+    /// Sequence, receive time since the start, and `more` of each record.
     fn records(&self) -> Vec<(u64, Duration, bool)> {
         let mut records = Vec::new();
         let mut visit = |batch: &Batch| {
             let at = Timestamp::from_nanos(batch.received_at_nanos()).unwrap();
             for (sequence, bytes) in (batch.first_sequence()..).zip(batch.records()) {
-                let (more, _) = codec().decode(bytes).unwrap();
+                let (more, _) = decode_record(bytes).unwrap();
                 let since = u64::try_from(at.since(START)).unwrap();
                 records.push((sequence, Duration::from_nanos(since), more));
             }
@@ -100,13 +100,9 @@ impl EventLog for TestLog {
     }
 }
 
-fn codec() -> RecordCodec {
-    RecordCodec::new(SettingsCodec { encode: |_| Vec::new(), decode: |_| Ok(Settings::default()) })
-}
-
 fn writer(log: &TestLog) -> Writer {
-    let monitor = Monitor::new(Arc::new(Settings::default()));
-    Writer::new(Arc::new(RwLock::new(monitor)), Box::new(log.clone()), codec())
+    let monitor = Monitor::new(Arc::default());
+    Writer::new(Arc::new(RwLock::new(monitor)), Box::new(log.clone()))
 }
 
 /// A heartbeat with that id.
@@ -130,9 +126,9 @@ fn event(id: &str) -> Entry {
     })
 }
 
-fn request(ids: &[&str]) -> Submission {
+fn request(ids: &[&str]) -> EncodedRequest {
     let entries = ids.iter().map(|id| event(id)).collect();
-    Submission::new(entries, vec![Account::default()], &codec())
+    EncodedRequest::new(entries, vec![Account::default()])
 }
 
 fn after(seconds: u64) -> Timestamp {
@@ -140,7 +136,7 @@ fn after(seconds: u64) -> Timestamp {
 }
 
 #[test]
-fn the_last_record_of_each_request_says_so() {
+fn the_last_record_of_each_request_is_marked() {
     let check = |requests: &[&[&str]], expect_more: &[bool]| {
         let log = TestLog::new();
         let submissions = requests.iter().map(|ids| request(ids)).collect();
@@ -165,7 +161,7 @@ fn the_last_record_of_each_request_says_so() {
 }
 
 #[test]
-fn what_is_known_is_not_written_again() {
+fn a_duplicate_is_not_written_again() {
     let log = TestLog::new();
     let mut writer = writer(&log);
     writer.commit(vec![request(&["a", "b"])], START).unwrap();
@@ -174,7 +170,7 @@ fn what_is_known_is_not_written_again() {
     let expect = [new.clone(), old.clone(), new, old.clone()];
     assert_eq!(committed.receipts[0].verdicts, expect);
     let more: Vec<bool> = log.records().into_iter().map(|(_, _, more)| more).collect();
-    assert_eq!(more, [true, false, true, false], "the last that is written ends the request");
+    assert_eq!(more, [true, false, true, false], "the last record written ends the request");
     let appends = log.0.lock().appends;
     let committed = writer.commit(vec![request(&["a", "d"])], START).unwrap();
     assert_eq!(committed.receipts[0].verdicts, [old.clone(), old.clone()]);
@@ -182,7 +178,11 @@ fn what_is_known_is_not_written_again() {
     assert_eq!(log.0.lock().appends, appends, "nothing to sync");
     let committed = writer.commit(vec![request(&["e", "e"]), request(&["e"])], START).unwrap();
     assert_eq!(committed.receipts[0].verdicts, [Verdict::Accepted, old.clone()]);
-    assert_eq!(committed.receipts[1].verdicts, [old], "found by the fold, within one batch");
+    assert_eq!(
+        committed.receipts[1].verdicts,
+        [old],
+        "a duplicate within one batch is found by the fold"
+    );
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn receive_times_never_go_back() {
 }
 
 #[test]
-fn a_clock_that_is_behind_is_recorded_before_what_it_dates() {
+fn a_delayed_clock_is_recorded_before_the_events_it_dates() {
     let log = TestLog::new();
     let mut first = writer(&log);
     let commit = |writer: &mut Writer, ids: &[&str], wall: u64, monotonic: u64| {
@@ -213,7 +213,7 @@ fn a_clock_that_is_behind_is_recorded_before_what_it_dates() {
     assert_eq!(commit(&mut first, &["a"], 600, 1), (600, 0));
     assert_eq!(commit(&mut first, &["b"], 2, 3), (602, 600), "the monotonic clock goes on");
     assert_eq!(commit(&mut first, &["c"], 3, 4), (603, 600));
-    assert_eq!(log.records().len(), 4, "one of them says so");
+    assert_eq!(log.records().len(), 4, "one of them is the clock record");
 
     let mut second = writer(&log);
     second.recover(&mut |_, _| ()).unwrap();
@@ -221,26 +221,27 @@ fn a_clock_that_is_behind_is_recorded_before_what_it_dates() {
     assert_eq!(commit(&mut second, &["d"], 10, 0), (603, 593));
     assert_eq!(commit(&mut second, &["e"], 12, 2), (605, 593));
     assert_eq!(commit(&mut second, &["f"], 606, 3), (606, 0), "right again");
-    let codec = codec();
-    let mut told = Vec::new();
+    let mut recorded = Vec::new();
     let mut visit = |batch: &Batch| {
-        told.extend(batch.records().filter_map(|bytes| match codec.decode(bytes).unwrap().1 {
-            Entry::Clock { behind } => Some(behind.as_secs()),
-            Entry::Event(_)
-            | Entry::Tick
-            | Entry::Check(_)
-            | Entry::Decision(_)
-            | Entry::Settings(_)
-            | Entry::Control(_) => None,
-        }));
+        recorded.extend(batch.records().filter_map(
+            |bytes| match decode_record(bytes).unwrap().1 {
+                Entry::Clock { behind } => Some(behind.as_secs()),
+                Entry::Event(_)
+                | Entry::Tick
+                | Entry::Check(_)
+                | Entry::Decision(_)
+                | Entry::Settings(_)
+                | Entry::Control(_) => None,
+            },
+        ));
         Ok(())
     };
     log.replay(1, &mut visit).unwrap();
-    assert_eq!(told, [600, 593, 0]);
+    assert_eq!(recorded, [600, 593, 0]);
 }
 
 #[test]
-fn a_full_log_takes_nothing_and_may_have_room_again() {
+fn a_full_log_refuses_a_batch_and_may_accept_a_later_one() {
     let log = TestLog::new();
     let mut writer = writer(&log);
     writer.commit(vec![request(&["a"])], START).unwrap();
@@ -255,7 +256,7 @@ fn a_full_log_takes_nothing_and_may_have_room_again() {
 }
 
 #[test]
-fn after_a_failure_nothing_is_taken_and_nothing_is_tried() {
+fn after_a_failure_every_batch_is_refused_untried() {
     let log = TestLog::new();
     let mut writer = writer(&log);
     writer.commit(vec![request(&["a"])], START).unwrap();
@@ -277,14 +278,14 @@ fn decisions_may_use_the_reserve() {
         reason: String::new(),
         by: crate::domain::ids::Actor::new("op").unwrap().into(),
     };
-    let decided = Submission::new(vec![Entry::Decision(decision)], Vec::new(), &codec());
+    let decided = EncodedRequest::new(vec![Entry::Decision(decision)], Vec::new());
     let writer = writer(&TestLog::new());
     assert_eq!(writer.plan(vec![decided], START).0.room(), Room::Reserve);
     assert_eq!(writer.plan(vec![request(&["a"])], START).0.room(), Room::Ordinary);
 }
 
 #[test]
-fn a_replay_reaches_the_same_state_whatever_the_batches_were() {
+fn a_replay_does_not_depend_on_batch_boundaries() {
     let ids = ["a", "b", "a", "c", "d", "b", "e", "f"];
     let states: Vec<Vec<String>> = [1, 2, 3, 8]
         .into_iter()
@@ -307,7 +308,7 @@ fn a_replay_reaches_the_same_state_whatever_the_batches_were() {
 }
 
 #[test]
-fn a_record_that_cannot_be_read_stops_the_recovery() {
+fn an_unreadable_record_stops_the_recovery() {
     let mut log = TestLog::new();
     let mut batch = Batch::new(1, START.as_nanos(), Room::Ordinary);
     batch.push(|out| out.extend_from_slice(b"\x01\x00T"));

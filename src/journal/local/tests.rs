@@ -1,5 +1,6 @@
 //! The local log against crashes, power cuts, full disks and damage, on the simulated directory.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -385,9 +386,9 @@ fn a_reader_takes_no_lock_and_changes_nothing() {
     let mut found = Vec::new();
     let mut visit = |batch: &Batch| {
         found.push(batch.clone());
-        Ok(())
+        ControlFlow::<()>::Continue(())
     };
-    assert_eq!(reader.replay(1, &mut visit).unwrap(), TailState::Clean);
+    assert_eq!(reader.replay(1, &mut visit).unwrap(), ControlFlow::Continue(TailState::Clean));
     assert_eq!(found, batches);
     let verified = reader.verify().unwrap();
     assert_eq!(verified.batches, 20);

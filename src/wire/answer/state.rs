@@ -264,7 +264,7 @@ impl AuditLine {
             actor: entry.by.actor.to_string(),
             token: entry.by.token.as_deref().map(str::to_owned),
             reason: entry.reason.clone(),
-            refused: entry.refused.map(Refusal::code),
+            refused: entry.refused.map(Refusal::as_str),
             state: entry.state,
             epoch: entry.epoch,
             causes: entry.causes.clone(),

@@ -5,7 +5,7 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::domain::settings::{OnExpiry, Response};
+use crate::domain::settings::{EvidenceResponse, OnExpiry};
 use crate::domain::units::Side;
 
 macro_rules! word {
@@ -62,8 +62,8 @@ word! {
 }
 word! {
     /// What is done beside telling people: nothing, only reduce positions, halt.
-    ResponseWord, Response,
-    [Response::Alert, Response::Reduce, Response::Halt]
+    ResponseWord, EvidenceResponse,
+    [EvidenceResponse::Alert, EvidenceResponse::Reduce, EvidenceResponse::Halt]
 }
 word! {
     /// Buy or sell.

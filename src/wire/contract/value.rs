@@ -16,9 +16,7 @@ use crate::domain::ids::{
     Strategy, Symbol, Venue,
 };
 use crate::domain::limits;
-use crate::domain::record::Adopt;
 use crate::domain::state::TradingState;
-use crate::domain::units::Side;
 use crate::wire::contract::intern::Interner;
 use crate::wire::contract::shape::Shape;
 use crate::wire::json::write::{push_string, push_word};
@@ -197,33 +195,6 @@ subset! {
 subset! {
     /// A state that a halt can set.
     HaltState(TradingState): Halted, Reducing
-}
-
-macro_rules! choices {
-    ($($name:ident { $($text:literal = $value:path),* })*) => {
-        $(impl Value for $name {
-            const SHAPE: Shape = Shape::Choice(&[$($text),*]);
-
-            #[inline]
-            fn decode(raw: RawJson<'_>, _: &mut ValueContext) -> Result<Self, ErrorText> {
-                match &*string(raw, limits::TEXT_BYTES_MAX)? {
-                    $($text => Ok($value),)*
-                    _ => Err(Cow::Borrowed(concat!("must be one of:", $(" ", $text),*))),
-                }
-            }
-
-            fn encode(&self, out: &mut Vec<u8>) {
-                $(if *self == $value {
-                    return out.extend_from_slice(concat!("\"", $text, "\"").as_bytes());
-                })*
-            }
-        })*
-    };
-}
-
-choices! {
-    Side { "buy" = Side::Buy, "sell" = Side::Sell }
-    Adopt { "broker" = Adopt::Broker, "local" = Adopt::Local }
 }
 
 closed_set! {

@@ -1,10 +1,11 @@
-//! What the fold told the world of late, for everybody who listens.
+//! The most recent directives, and subscriptions to them.
 //!
 //! Input: directives in the order of their ids. Output: subscriptions, from now on or after an id.
-//! Invariants: at most [`limits::DIRECTIVES_MAX`] are held beside those of the latest batch, once for
-//! all subscribers: a batch of any size is lost to nobody who had all before it; who is behind by
-//! more learns how many it lost; nothing between the id asked for and the
-//! newest is passed over in silence. Deliberately absent: who may see what.
+//! Invariants: at most [`limits::DIRECTIVES_MAX`] directives are held in addition to those of the latest
+//! batch, once for all subscribers, so a subscriber that had received everything before a batch loses
+//! none of it, however large it is; a subscriber that falls further behind learns how many directives it
+//! lost; no directive between the id asked for and the newest is skipped silently. Deliberately absent:
+//! access control.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,66 +16,67 @@ use tokio::sync::watch;
 use crate::domain::directive::{Directive, DirectiveId};
 use crate::domain::limits;
 
-/// The directives held, and who is woken by the next.
+/// The directives held, and the channel that wakes subscribers.
 #[derive(Debug)]
-pub(super) struct Feed {
-    held: RwLock<Held>,
-    /// The position after the newest.
+pub(super) struct DirectiveFeed {
+    held: RwLock<HeldDirectives>,
+    /// The position after the newest directive.
     end: watch::Sender<u64>,
 }
 
-/// A position counts directives from [`START`] at the start of the process.
+/// Positions number the directives in order; the first one of this process has [`START`].
 #[derive(Debug)]
-struct Held {
+struct HeldDirectives {
     directives: VecDeque<Arc<Directive>>,
-    /// The position of the oldest.
+    /// The position of the oldest one held.
     first: u64,
-    /// Older ones than the first came, here or before a restart.
-    is_cut: bool,
+    /// Whether directives older than `first` were published, here or before a restart.
+    is_truncated: bool,
 }
 
-/// Where the directives of this process begin. Those told before it have lower positions, so that
-/// whoever subscribed before they were read back does not hear them again.
+/// The position of the first directive of this process. Directives published before the restart get
+/// lower positions, so that a subscriber from before they were read back does not receive them again.
 const START: u64 = 1 << 32;
 
-/// One listener.
+/// A subscription to directives.
 #[derive(Debug)]
 pub struct Subscription {
-    feed: Arc<Feed>,
+    feed: Arc<DirectiveFeed>,
     position: u64,
     end: watch::Receiver<u64>,
 }
 
-/// A subscriber was behind by more than is held; it goes on with the oldest that is.
+/// A subscriber fell behind by more directives than are held; it continues with the oldest one held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} directives were lost")]
-pub struct Lost(pub u64);
+pub struct LostDirectives(pub u64);
 
-/// Whether everything after the id asked for is held.
+/// Whether a subscription after an id receives every directive after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resumed {
-    /// Everything: none is missing.
-    Whole,
-    /// Not the oldest of them; what is held follows.
-    Cut,
+    /// No directive is missing.
+    Complete,
+    /// The oldest ones are no longer held; the subscription starts with the oldest one held.
+    Truncated,
 }
 
-impl Feed {
+impl DirectiveFeed {
     pub(super) fn new() -> Self {
-        let held = Held { directives: VecDeque::new(), first: START, is_cut: false };
+        let held =
+            HeldDirectives { directives: VecDeque::new(), first: START, is_truncated: false };
         Self { held: RwLock::new(held), end: watch::Sender::new(START) }
     }
 
-    /// What was told before the start: `recent`, oldest first.
+    /// Adds the directives published before the restart, oldest first.
     pub(super) fn seed(&self, recent: impl Iterator<Item = Directive>) {
         let mut held = self.held.write();
         held.directives.extend(recent.map(Arc::new));
         held.first = START.saturating_sub(held.directives.len() as u64);
-        // As many as can be held: more may have been before them.
-        held.is_cut |= held.directives.len() >= limits::DIRECTIVES_MAX;
+        // As many as a state keeps: there may have been older ones.
+        held.is_truncated |= held.directives.len() >= limits::DIRECTIVES_MAX;
     }
 
-    /// Tells these, in order.
+    /// Publishes directives, in order.
     pub(super) fn publish(&self, directives: Vec<Directive>) {
         if directives.is_empty() {
             return;
@@ -85,33 +87,34 @@ impl Feed {
         self.end.send_replace(held.end());
     }
 
-    /// From now on.
+    /// Subscribes from the next directive on.
     pub(super) fn subscribe(self: &Arc<Self>) -> Subscription {
         let end = self.end.subscribe();
         let position = self.held.read().end();
         Subscription { feed: Arc::clone(self), position, end }
     }
 
-    /// From the first one after `id` on.
+    /// Subscribes from the first directive after `id` on.
     pub(super) fn subscribe_after(self: &Arc<Self>, id: DirectiveId) -> (Subscription, Resumed) {
         let end = self.end.subscribe();
         let held = self.held.read();
         let known = held.directives.partition_point(|directive| directive.id <= id);
-        let resumed = if known == 0 && held.is_cut { Resumed::Cut } else { Resumed::Whole };
+        let is_truncated = known == 0 && held.is_truncated;
+        let resumed = if is_truncated { Resumed::Truncated } else { Resumed::Complete };
         let position = held.first + known as u64;
         drop(held);
         (Subscription { feed: Arc::clone(self), position, end }, resumed)
     }
 }
 
-impl Held {
+impl HeldDirectives {
     fn make_room(&mut self) {
         let surplus = self.directives.len().saturating_sub(limits::DIRECTIVES_MAX);
         if surplus > 0 {
             self.directives.drain(..surplus);
             self.directives.shrink_to(limits::DIRECTIVES_MAX);
             self.first += surplus as u64;
-            self.is_cut = true;
+            self.is_truncated = true;
         }
     }
 
@@ -121,13 +124,13 @@ impl Held {
 }
 
 impl Subscription {
-    /// The next directive, when it is there.
+    /// Waits for the next directive.
     ///
     /// # Errors
-    /// [`Lost`] when older ones than are held were not fetched in time.
-    pub async fn next(&mut self) -> Result<Arc<Directive>, Lost> {
+    /// [`LostDirectives`] when the subscriber fell behind.
+    pub async fn next(&mut self) -> Result<Arc<Directive>, LostDirectives> {
         loop {
-            // Seen before it is looked for: what comes in between wakes again.
+            // Mark as seen before looking, so that a directive published in between wakes the wait.
             self.end.borrow_and_update();
             if let Some(next) = self.ready() {
                 return next;
@@ -137,7 +140,7 @@ impl Subscription {
         }
     }
 
-    /// The id of the next directive, if it is there already.
+    /// The id of the next directive, if it is published already.
     #[must_use]
     pub fn next_id(&self) -> Option<DirectiveId> {
         let held = self.feed.held.read();
@@ -145,13 +148,13 @@ impl Subscription {
         held.directives.get(offset).map(|directive| directive.id)
     }
 
-    /// The next directive, if it is there already.
-    pub fn ready(&mut self) -> Option<Result<Arc<Directive>, Lost>> {
+    /// The next directive, if it is published already.
+    pub fn ready(&mut self) -> Option<Result<Arc<Directive>, LostDirectives>> {
         let held = self.feed.held.read();
         if self.position < held.first {
             let lost = held.first - self.position;
             self.position = held.first;
-            return Some(Err(Lost(lost)));
+            return Some(Err(LostDirectives(lost)));
         }
         let offset = usize::try_from(self.position - held.first).ok()?;
         let next = held.directives.get(offset)?;
@@ -194,8 +197,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_subscriber_hears_what_comes_after_it() {
-        let feed = Arc::new(Feed::new());
+    async fn a_subscriber_receives_later_directives() {
+        let feed = Arc::new(DirectiveFeed::new());
         feed.publish(directives(1..=2));
         let mut subscription = feed.subscribe();
         assert_eq!(subscription.ready(), None);
@@ -208,50 +211,50 @@ mod tests {
     }
 
     #[test]
-    fn it_resumes_after_an_id() {
-        let feed = Arc::new(Feed::new());
+    fn a_subscription_resumes_after_an_id() {
+        let feed = Arc::new(DirectiveFeed::new());
         let check = |after: u64, expect: (Resumed, Vec<u64>)| {
             let (mut subscription, resumed) = feed.subscribe_after(id(after));
             assert_eq!((resumed, rest(&mut subscription)), expect, "{after}");
         };
-        check(7, (Resumed::Whole, vec![]));
+        check(7, (Resumed::Complete, vec![]));
         feed.publish(directives(11..=13));
-        check(0, (Resumed::Whole, vec![11, 12, 13]));
-        check(12, (Resumed::Whole, vec![13]));
-        check(13, (Resumed::Whole, vec![]));
-        check(99, (Resumed::Whole, vec![]));
+        check(0, (Resumed::Complete, vec![11, 12, 13]));
+        check(12, (Resumed::Complete, vec![13]));
+        check(13, (Resumed::Complete, vec![]));
+        check(99, (Resumed::Complete, vec![]));
         feed.publish(directives(14..=MAX + 11));
-        check(10, (Resumed::Whole, (11..=MAX + 11).collect()));
+        check(10, (Resumed::Complete, (11..=MAX + 11).collect()));
         feed.publish(directives(MAX + 12..=MAX + 12));
-        check(10, (Resumed::Cut, (12..=MAX + 12).collect()));
-        check(11, (Resumed::Cut, (12..=MAX + 12).collect()));
-        check(12, (Resumed::Whole, (13..=MAX + 12).collect()));
+        check(10, (Resumed::Truncated, (12..=MAX + 12).collect()));
+        check(11, (Resumed::Truncated, (12..=MAX + 12).collect()));
+        check(12, (Resumed::Complete, (13..=MAX + 12).collect()));
     }
 
     #[test]
-    fn who_is_too_slow_learns_it() {
-        let feed = Arc::new(Feed::new());
+    fn a_slow_subscriber_learns_how_many_it_lost() {
+        let feed = Arc::new(DirectiveFeed::new());
         let mut slow = feed.subscribe();
         let mut quick = feed.subscribe();
         feed.publish(directives(1..=MAX + 3));
         assert_eq!(rest(&mut quick).len() as u64, MAX + 3);
         feed.publish(directives(MAX + 4..=MAX + 4));
         assert_eq!(rest(&mut quick), [MAX + 4]);
-        assert_eq!(slow.ready(), Some(Err(Lost(3))));
+        assert_eq!(slow.ready(), Some(Err(LostDirectives(3))));
         assert_eq!(rest(&mut slow).len() as u64, MAX + 1);
     }
 
     #[test]
-    fn what_was_told_before_the_start_is_held() {
-        let feed = Arc::new(Feed::new());
+    fn directives_from_before_the_restart_are_held() {
+        let feed = Arc::new(DirectiveFeed::new());
         let mut early = feed.subscribe();
         feed.seed(directives(5..=6).into_iter());
         feed.publish(directives(7..=7));
-        assert_eq!(rest(&mut early), [7], "the others were told before");
+        assert_eq!(rest(&mut early), [7], "the others were published before");
         let (mut subscription, resumed) = feed.subscribe_after(id(5));
-        assert_eq!((resumed, rest(&mut subscription)), (Resumed::Whole, vec![6, 7]));
-        let full = Arc::new(Feed::new());
+        assert_eq!((resumed, rest(&mut subscription)), (Resumed::Complete, vec![6, 7]));
+        let full = Arc::new(DirectiveFeed::new());
         full.seed(directives(101..=100 + MAX).into_iter());
-        assert_eq!(full.subscribe_after(id(99)).1, Resumed::Cut);
+        assert_eq!(full.subscribe_after(id(99)).1, Resumed::Truncated);
     }
 }

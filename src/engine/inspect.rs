@@ -1,59 +1,60 @@
-//! A record as it was written: its kind, whose it is, and its JSON, without what it means.
+//! A record taken apart without being decoded: its kind, its account and its JSON.
 //!
-//! Input: the bytes of a record. Output: parts of them, for people who look at a journal. The rest of
-//! the record is not checked: a journal can be looked at although this version cannot fold it.
+//! Input: the bytes of a record. Output: parts of them, for people who look at a journal. The content
+//! is not validated, so a journal can be inspected even if this version cannot replay it.
 
 use serde::Deserialize;
 
 use crate::domain::ids::Account;
-use crate::engine::codec::{self, CodecError, RecordCodec};
+use crate::engine::codec::{self, CodecError};
 
-/// A record in parts.
+/// The parts of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordParts<'b> {
-    /// The type of an event; `tick`, `clock`, `check`, `decision` (of an operator), `decided` (by the fold) or
-    /// `settings`.
+    /// The type of an event; else `tick`, `clock`, `check`, `decision` (of an operator), `decided` (by
+    /// the fold) or `settings`.
     pub kind: String,
-    /// The account that it names; one that an event leaves out is `default`.
+    /// The account that the record names; `default` for an event that names none.
     pub account: Option<String>,
-    /// What was recorded, as JSON; empty for a tick.
+    /// The content as JSON; empty for a tick.
     pub json: &'b [u8],
 }
 
-/// What names a record.
+/// The fields of any record that say what it is.
 #[derive(Deserialize)]
-struct Names {
+struct RecordLabels {
     #[serde(rename = "type")]
     kind: Option<String>,
     account: Option<String>,
 }
 
-impl RecordCodec {
+impl<'b> RecordParts<'b> {
     /// Takes a record apart.
     ///
     /// # Errors
-    /// [`CodecError`] when it is of another version, unknown, or not JSON where JSON belongs.
-    pub fn parts(bytes: &[u8]) -> Result<RecordParts<'_>, CodecError> {
-        let (_, tag, json) = codec::head(bytes)?;
-        let names = || {
-            let names = serde_json::from_slice::<Names>(json);
-            names.map_err(|e| CodecError::Content { kind: "record", reason: e.to_string() })
+    /// [`CodecError`] when the record has another version or an unknown tag, or is not JSON where it
+    /// should be.
+    pub fn of(bytes: &'b [u8]) -> Result<Self, CodecError> {
+        let (_, tag, json) = codec::split_head(bytes)?;
+        let labels = || {
+            let labels = serde_json::from_slice::<RecordLabels>(json);
+            labels.map_err(|e| CodecError::Content { kind: "record", reason: e.to_string() })
         };
         let (kind, account) = match tag {
             codec::TAG_EVENT => {
-                let names = names()?;
-                let account = names.account.unwrap_or_else(|| Account::DEFAULT.into());
-                (names.kind.unwrap_or_default(), Some(account))
+                let labels = labels()?;
+                let account = labels.account.unwrap_or_else(|| Account::DEFAULT.into());
+                (labels.kind.unwrap_or_default(), Some(account))
             }
             codec::TAG_TICK => ("tick".into(), None),
             codec::TAG_CLOCK => ("clock".into(), None),
             codec::TAG_CHECK => ("check".into(), None),
-            codec::TAG_DECISION => ("decision".into(), names()?.account),
+            codec::TAG_DECISION => ("decision".into(), labels()?.account),
             codec::TAG_SETTINGS => ("settings".into(), None),
-            codec::TAG_CONTROL => ("decided".into(), names()?.account),
+            codec::TAG_CONTROL => ("decided".into(), labels()?.account),
             other => return Err(CodecError::Unknown(other)),
         };
-        Ok(RecordParts { kind, account, json })
+        Ok(Self { kind, account, json })
     }
 }
 
@@ -62,9 +63,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_are_named_by_what_they_are() {
+    fn kind_account_and_content_are_found() {
         let check = |bytes: &[u8], kind: &str, account: Option<&str>, json: &[u8]| {
-            let parts = RecordCodec::parts(bytes).unwrap();
+            let parts = RecordParts::of(bytes).unwrap();
             let expect =
                 RecordParts { kind: kind.into(), account: account.map(String::from), json };
             assert_eq!(parts, expect);
@@ -79,9 +80,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_record_is_refused() {
+    fn bytes_that_are_no_record_are_refused() {
         for bytes in [b"".as_slice(), b"\x01\x00", b"\x02\x00T", b"\x01\x00X", b"\x01\x00E{"] {
-            assert!(RecordCodec::parts(bytes).is_err(), "{bytes:?}");
+            assert!(RecordParts::of(bytes).is_err(), "{bytes:?}");
         }
     }
 }

@@ -1,0 +1,98 @@
+//! The state that the handles and the writer's inbox share, and the messages between them.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+
+use crate::domain::monitor::Monitor;
+use crate::engine::directive_feed::DirectiveFeed;
+use crate::engine::submission::EncodedRequest;
+use crate::engine::{EngineError, Receipt};
+use crate::journal::EventLog;
+
+/// Shared by every handle and the inbox.
+pub(super) struct EngineState {
+    /// Written by the writer's thread alone, read by all handlers. The lock is a blocking one and is
+    /// never held across an await.
+    pub(super) monitor: Arc<RwLock<Monitor>>,
+    pub(super) sender: mpsc::Sender<WriterMessage>,
+    /// Bytes that may still be queued. A request acquires its size and releases it with its answer.
+    pub(super) budget: Arc<Semaphore>,
+    /// Bytes that may be queued in all. A single larger request is accepted if it waits alone.
+    pub(super) bytes_max: usize,
+    /// Written by the inbox and by [`super::Handle::drain`]; handlers and the readiness check read it.
+    pub(super) status: watch::Sender<EngineStatus>,
+    pub(super) feed: Arc<DirectiveFeed>,
+    /// A second passed and no record says so yet. Set by the ticker, cleared by the writer.
+    pub(super) tick_due: AtomicBool,
+    /// When the newest batch was committed, by the monotonic clock.
+    pub(super) committed_at: Mutex<Option<Duration>>,
+}
+
+impl EngineState {
+    pub(super) fn set_phase(&self, phase: EnginePhase) {
+        self.status.send_if_modified(|status| {
+            let is_later = status.phase < phase;
+            status.phase = status.phase.max(phase);
+            is_later
+        });
+    }
+
+    /// Sets the state of the log after a batch.
+    pub(super) fn set_log_error(&self, error: Option<&EngineError>) {
+        let log = error.cloned();
+        self.status.send_if_modified(|status| {
+            let is_changed = status.log_error != log;
+            status.log_error = log;
+            is_changed
+        });
+    }
+}
+
+/// A message in the writer's queue.
+pub(super) enum WriterMessage {
+    Submit(QueuedRequest),
+    Run(LogTask),
+    /// A tick is due: look at [`EngineState::tick_due`].
+    Wake,
+    /// Commit the queued requests, then end.
+    Stop,
+}
+
+/// Work on the log between two batches.
+pub(super) type LogTask = Box<dyn FnOnce(&mut dyn EventLog) + Send>;
+
+/// A request and the channel for its receipt.
+#[derive(Debug)]
+pub(super) struct QueuedRequest {
+    pub(super) submission: EncodedRequest,
+    /// None for ticks.
+    pub(super) answer: Option<oneshot::Sender<Result<Receipt, EngineError>>>,
+    /// Its share of the budget, released when it is answered.
+    pub(super) share: Option<OwnedSemaphorePermit>,
+}
+
+/// The life of the engine; it only moves forward.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum EnginePhase {
+    /// Replaying the journal.
+    #[default]
+    Starting,
+    /// Accepting requests.
+    Open,
+    /// Still accepting requests, but not ready, so that load balancers choose another instance.
+    Draining,
+    /// Accepting nothing.
+    Closed,
+}
+
+/// The inputs of the readiness check besides the length of the queue.
+#[derive(Clone, Debug, Default)]
+pub(super) struct EngineStatus {
+    pub(super) phase: EnginePhase,
+    /// Why the last batch was refused, if it was.
+    pub(super) log_error: Option<EngineError>,
+}
