@@ -329,7 +329,8 @@ impl Read for SnapshotReader {
         if left == 0 && read > 0 {
             return Err(io::Error::other("more than the header says"));
         }
-        self.hasher.update(part.get(..read).unwrap_or_default());
+        let (part, _) = part.split_at(read);
+        self.hasher.update(part);
         self.bytes += read as u64;
         Ok(read)
     }
@@ -345,7 +346,8 @@ struct HashingWriter<W> {
 impl<W: Write> Write for HashingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(bytes)?;
-        self.hasher.update(bytes.get(..written).unwrap_or_default());
+        let (bytes, _) = bytes.split_at(written);
+        self.hasher.update(bytes);
         self.bytes += written as u64;
         Ok(written)
     }

@@ -7,7 +7,7 @@
 //! # Design
 //!
 //! RFC 3339 is parsed by hand because most events have a time in this form and the times of a batch
-//! mostly share their minute: [`MinuteCache`] keeps the last one, so that only the seconds are left
+//! mostly share their minute: `MinuteCache` keeps the last one, so that only the seconds are left
 //! to parse. `jiff` would do neither this nor the cut at nine digits. Hot path: guarded by
 //! benches/instructions. The test `the_calendar_agrees_with_jiff` compares every path with `jiff`,
 //! which also writes the text.

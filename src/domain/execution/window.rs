@@ -65,7 +65,7 @@ struct WindowNode {
 /// Stands for a missing duration: longer than any between two timestamps.
 const NO_NANOS: i64 = i64::MIN;
 
-/// A compact entry: a window holds a thousand of them. Missing values are NaN or [`NO_NANOS`] instead
+/// A compact entry: a window holds a thousand of them. Missing values are NaN or `NO_NANOS` instead
 /// of an `Option`, which takes two thirds of the memory. Values that a sum cannot hold are missing.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(from = "WindowEntry", into = "WindowEntry")]
