@@ -18,8 +18,11 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::domain::time::{NANOS_PER_SECOND, TimeError, Timestamp};
-use crate::domain::units::{Decimal, NumberError, parse_decimal};
+use crate::domain::units::{Decimal, NumberError, POWERS_OF_TEN, parse_decimal, truncated};
 use crate::wire::json::number::fraction_digits;
+
+/// Decimal places of a second in nanoseconds.
+pub(crate) const NANOS_DIGITS: u32 = NANOS_PER_SECOND.ilog10();
 
 /// Why a time was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -94,7 +97,7 @@ impl MinuteCache {
         let seconds = minute + i64::from(second) - i64::from(offset);
         // 64 bits of nanoseconds hold the years 1678 to 2262, the text may say 0 to 9999.
         let nanos = seconds.checked_mul(NANOS_PER_SECOND).ok_or(TimeError)?;
-        Ok(Timestamp::from_nanos(nanos.saturating_add(i64::from(nanosecond)))?)
+        Ok(Timestamp::from_nanos(nanos.saturating_add(nanosecond))?)
     }
 
     #[inline(never)]
@@ -129,7 +132,7 @@ fn minute(text: &[u8; 16]) -> Result<i64, TimeTextError> {
 /// Parses decimal Unix seconds: `1732285800.123456789`, `1.7322858e9`. Digits after the ninth
 /// decimal place are cut.
 fn from_unix_seconds(text: &str) -> Result<Timestamp, TimeTextError> {
-    match nanos_of_seconds(text) {
+    match truncated(text, NANOS_DIGITS) {
         Ok(nanos) => in_range(nanos),
         Err(NumberError::NotExact) => Err(TimeTextError::Range(TimeError)),
         Err(NumberError::NotANumber | NumberError::NotPositive) => Err(TimeTextError::Form),
@@ -150,55 +153,6 @@ pub(crate) fn from_decimal_nanos(nanos: Decimal) -> Result<Timestamp, TimeTextEr
         return Err(TimeTextError::NotNanoseconds);
     }
     in_range(nanos.mantissa())
-}
-
-/// Nanoseconds in decimal seconds; digits after the ninth decimal place are cut.
-///
-/// # Errors
-/// [`NumberError::NotANumber`] for anything but a decimal number, [`NumberError::NotExact`] for one
-/// that does not fit.
-pub(crate) fn nanos_of_seconds(text: &str) -> Result<i128, NumberError> {
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        None => (text, 0),
-        Some((mantissa, exponent)) => (mantissa, parse_exponent(exponent)?),
-    };
-    let unsigned = mantissa.strip_prefix(['-', '+']).unwrap_or(mantissa);
-    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-    if whole.is_empty() && fraction.is_empty() {
-        return Err(NumberError::NotANumber);
-    }
-    // This many of the digits, from the left, are whole nanoseconds.
-    let kept = i64::try_from(whole.len()).map_err(|_| NumberError::NotExact)? + 9 + exponent;
-    let (mut nanos, mut seen) = (0_i128, 0_i64);
-    for byte in whole.bytes().chain(fraction.bytes()) {
-        if !byte.is_ascii_digit() {
-            return Err(NumberError::NotANumber);
-        }
-        if seen < kept {
-            nanos = times_ten(nanos)?
-                .checked_add(i128::from(byte - b'0'))
-                .ok_or(NumberError::NotExact)?;
-        }
-        seen += 1;
-    }
-    // Append zeros. A number other than zero overflows before 40 of them, so this loop is short.
-    while seen < kept && nanos != 0 {
-        nanos = times_ten(nanos)?;
-        seen += 1;
-    }
-    Ok(if mantissa.starts_with('-') { -nanos } else { nanos })
-}
-
-fn times_ten(value: i128) -> Result<i128, NumberError> {
-    value.checked_mul(10).ok_or(NumberError::NotExact)
-}
-
-fn parse_exponent(text: &str) -> Result<i64, NumberError> {
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(NumberError::NotANumber);
-    }
-    text.parse::<i32>().map(i64::from).map_err(|_| NumberError::NotExact)
 }
 
 /// The time as RFC 3339 in UTC, without trailing zeros: `2026-11-22T14:30:00.02Z`.
@@ -263,7 +217,7 @@ fn days_since_epoch(year: u32, month: u32, day: u32) -> Option<i64> {
 }
 
 /// Splits `.02Z` into nanoseconds and the text after them.
-fn fraction(text: &[u8]) -> Result<(u32, &[u8]), TimeTextError> {
+fn fraction(text: &[u8]) -> Result<(i64, &[u8]), TimeTextError> {
     let [b'.', rest @ ..] = text else { return Ok((0, text)) };
     // Up to seven digits at once: most clocks give three or six.
     let (mut nanos, mut places) = fraction_digits(text);
@@ -278,12 +232,8 @@ fn fraction(text: &[u8]) -> Result<(u32, &[u8]), TimeTextError> {
         return Err(TimeTextError::Form);
     }
     let unit = POWERS_OF_TEN.get(9_usize.saturating_sub(places)).copied().unwrap_or_default();
-    Ok((nanos * unit, rest.get(places..).unwrap_or_default()))
+    Ok((i64::from(nanos) * unit, rest.get(places..).unwrap_or_default()))
 }
-
-/// 10^0 to 10^8: the unit of a fraction of nine to one digits, in nanoseconds.
-const POWERS_OF_TEN: [u32; 9] =
-    [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 /// `Z`, `+01:00`, `-05:30`.
 fn offset_seconds(text: &[u8]) -> Result<i32, TimeTextError> {
@@ -411,7 +361,7 @@ mod tests {
     #[test]
     fn durations_are_cut_to_nanoseconds() {
         let check = |text: &str, expect: i128| {
-            assert_eq!(nanos_of_seconds(text), Ok(expect), "{text}");
+            assert_eq!(truncated(text, NANOS_DIGITS), Ok(expect), "{text}");
         };
         check("0.25", 250_000_000);
         check("0.00023031234741210938", 230_312);

@@ -18,8 +18,9 @@ use crate::domain::execution::OrderView;
 use crate::domain::execution::anomaly::{AnomalyLevel, Figure};
 use crate::domain::execution::counters::Outcome;
 use crate::domain::health::{Health, Witness};
-use crate::domain::settings::Severity;
+use crate::domain::settings::{EvidenceResponse, OnExpiry, Severity};
 use crate::domain::state::{CauseKind, TradingState};
+use crate::domain::units::Side;
 use crate::domain::warning::Warning;
 
 fn schema_of<E: ClosedSet>() -> RefOr<Schema> {
@@ -62,9 +63,12 @@ schemas! {
     LedgerBasis = "LedgerBasis",
     Liquidity = "Liquidity",
     Missing = "Missing",
+    OnExpiry = "OnExpiry",
     OrderStatus = "OrderStatus",
     Outcome = "Outcome",
+    EvidenceResponse = "Response",
     Severity = "Severity",
+    Side = "Side",
     Source = "Source",
     Test = "Test",
     TradingState = "TradingState",

@@ -4,11 +4,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::scalar::age_seconds;
-use super::word::ResponseWord;
 use crate::domain::account::AccountState;
 use crate::domain::event::Source;
 use crate::domain::evidence::{Missing, missing};
-use crate::domain::settings::Settings;
+use crate::domain::settings::{EvidenceResponse, Settings};
 use crate::domain::time::Timestamp;
 use crate::wire::time::Rfc3339;
 
@@ -71,7 +70,7 @@ pub struct MissingEvidence {
     /// When it was due.
     pub since: Rfc3339,
     /// The configured response, beside an alert.
-    pub response: ResponseWord,
+    pub response: EvidenceResponse,
 }
 
 impl MissingEvidence {
@@ -87,7 +86,7 @@ impl MissingEvidence {
                 account: account.name.to_string(),
                 kind,
                 since: Rfc3339(since?),
-                response: kind.response(settings).into(),
+                response: kind.response(settings),
             })
         })
     }

@@ -8,7 +8,6 @@
 
 mod scalar;
 mod enums;
-mod word;
 mod execution;
 mod orders;
 mod anomaly;
@@ -41,4 +40,3 @@ pub use state::{
     ReconcileAnswer, ReleaseAnswer, States,
 };
 pub use whole::{Whole, WholeAccount};
-pub use word::{OnExpiryWord, ResponseWord, SideWord};

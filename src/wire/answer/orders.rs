@@ -7,12 +7,11 @@ use utoipa::ToSchema;
 
 use super::enums::OrderStatus;
 use super::scalar::Exact;
-use super::word::SideWord;
 use crate::domain::event::{Initiator, Liquidity};
 use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::order::TerminalFact;
 use crate::domain::execution::{FillView, OrderView, RejectReason};
-use crate::domain::units::Decimal;
+use crate::domain::units::{Decimal, Side};
 use crate::wire::time::Rfc3339;
 
 /// One order.
@@ -29,7 +28,7 @@ pub struct Order {
     /// The instrument, once known.
     pub symbol: Option<String>,
     /// Buy or sell, once known.
-    pub side: Option<SideWord>,
+    pub side: Option<Side>,
     /// The strategy, once known.
     pub strategy: Option<String>,
     /// The venue, once known.
@@ -186,7 +185,7 @@ impl Order {
             aliases: order.aliases.iter().map(ToString::to_string).collect(),
             session: order.session.map(|s| s.to_string()),
             symbol: order.symbol.map(|s| s.to_string()),
-            side: order.side.map(Into::into),
+            side: order.side,
             strategy: order.strategy,
             venue: order.venue,
             venue_order_id: order.venue_order_id.map(|id| id.to_string()),

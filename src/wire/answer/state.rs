@@ -6,7 +6,6 @@ use std::time::Duration;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::word::OnExpiryWord;
 use crate::domain::account::AccountState;
 use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::domain::event::Source;
@@ -14,7 +13,7 @@ use crate::domain::health;
 use crate::domain::ids::Account as AccountId;
 use crate::domain::monitor::{Monitor, Permit as DomainPermit};
 use crate::domain::record::Refusal;
-use crate::domain::settings::PermitSettings;
+use crate::domain::settings::{OnExpiry, PermitSettings};
 use crate::domain::state::{Cause as DomainCause, CauseKind, TradingState};
 use crate::wire::time::Rfc3339;
 
@@ -42,7 +41,7 @@ pub struct Permit {
     /// stream. A client may also count from the request itself: its permit then ends earlier.
     pub waited_ms: u64,
     /// The behaviour of the engine after the permit expires.
-    pub on_expiry: OnExpiryWord,
+    pub on_expiry: OnExpiry,
     /// Sequence of the state that the permit was read from.
     pub sequence: u64,
     /// Health of the system and of alert delivery. It does not affect the permit.
@@ -77,7 +76,7 @@ impl Permit {
             epoch: permit.epoch,
             valid_for_ms: millis(settings.valid_for),
             waited_ms: millis(waited),
-            on_expiry: settings.on_expiry.into(),
+            on_expiry: settings.on_expiry,
             sequence: permit.sequence,
             health,
         }

@@ -3,41 +3,17 @@
 //! Input: bytes that begin with a JSON number. Output: its length (RFC 8259, section 6) and, if it is
 //! short and has no exponent, its value. Longer numbers stay text until a field asks for them.
 
-use crate::domain::units::{Decimal, from_digits};
+use crate::domain::units::{Decimal, ShortDecimal, from_digits};
 use crate::wire::json::swar::{
     SevenBytes, leading_digits, number_of_eight, number_of_seven, padded,
 };
 
-/// `digits x 10^-places`: at most 19 digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ShortNumber {
-    /// All digits, with the sign.
-    pub(crate) digits: i64,
-    /// How many of the digits follow the point.
-    pub(crate) places: u32,
-}
-
-impl ShortNumber {
-    /// The longest text without its sign: any 19 digits fit 64 bits.
-    const BYTES_MAX: usize = 19;
-
-    /// The exact value, normalized.
-    pub(crate) fn decimal(self) -> Decimal {
-        from_digits(self.digits, self.places)
-    }
-
-    /// This many seconds in nanoseconds; fractions of a nanosecond are cut.
-    pub(crate) fn nanos(self) -> i128 {
-        match self.places.checked_sub(9) {
-            None => i128::from(self.digits) * 10_i128.pow(9 - self.places),
-            Some(beyond) => i128::from(self.digits / 10_i64.pow(beyond)),
-        }
-    }
-}
+/// The longest text, without its sign, whose digits surely fit 64 bits without one.
+const SHORT_BYTES_MAX: usize = 19;
 
 /// The length of the number at the start of `text`, and its value if it is short. `None`: it is not
 /// a number.
-pub(crate) fn scan_number(text: &[u8]) -> Option<(usize, Option<ShortNumber>)> {
+pub(crate) fn scan_number(text: &[u8]) -> Option<(usize, Option<ShortDecimal>)> {
     let start = usize::from(text.first() == Some(&b'-'));
     let (mut digits, mut end) = scan_digits(text, start, 0);
     let (whole, mut places) = (end - start, 0);
@@ -58,13 +34,13 @@ pub(crate) fn scan_number(text: &[u8]) -> Option<(usize, Option<ShortNumber>)> {
         let (_, end) = scan_digits(text, exponent, 0);
         return (end > exponent).then_some((end, None));
     }
-    if end - start > ShortNumber::BYTES_MAX {
+    if end - start > SHORT_BYTES_MAX {
         return Some((end, None));
     }
     let signed = |digits: i64| if start == 1 { -digits } else { digits };
     let digits = i64::try_from(digits).ok().map(signed);
     let short = digits.zip(u32::try_from(places).ok());
-    Some((end, short.map(|(digits, places)| ShortNumber { digits, places })))
+    Some((end, short.map(|(digits, scale)| ShortDecimal { digits, scale })))
 }
 
 /// Appends the digits at `at` to the decimal digits of `value`, and returns the position after them.

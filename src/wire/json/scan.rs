@@ -7,8 +7,9 @@
 //!
 //! Each function takes the text that is left and returns the text after what it consumed.
 
+use crate::domain::units::ShortDecimal;
 use crate::wire::json::head_table::HEAD_BYTES;
-use crate::wire::json::number::{ShortNumber, scan_number};
+use crate::wire::json::number::scan_number;
 use crate::wire::json::swar::{SevenBytes, number_of_seven, plain_len};
 use crate::wire::json::token::RawJson;
 
@@ -135,7 +136,7 @@ fn scalar(text: &str, end: ObjectEnd) -> Option<(RawJson<'_>, &str)> {
         && let Some(SevenBytes { digits, places, len }) = number_of_seven(*head)
     {
         return Some((
-            RawJson::Number(ShortNumber { digits: digits.into(), places }),
+            RawJson::Number(ShortDecimal { digits: digits.into(), scale: places }),
             text.get(len..)?,
         ));
     }

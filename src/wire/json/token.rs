@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::wire::json::number::ShortNumber;
+use crate::domain::units::ShortDecimal;
 use crate::wire::json::swar::has_backslash;
 
 /// The unparsed text of one JSON value, and what the scanner already knows about it.
@@ -14,7 +14,7 @@ pub(crate) enum RawJson<'a> {
     /// A string without escapes: the text between its quotes.
     Text(&'a str),
     /// A number with few digits and no exponent, already parsed.
-    Number(ShortNumber),
+    Number(ShortDecimal),
     /// `null`.
     Null,
     /// The whole text of any value other than `null`.

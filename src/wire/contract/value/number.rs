@@ -9,17 +9,18 @@ use std::time::Duration;
 
 use crate::domain::limits;
 use crate::domain::state::CauseKind;
-use crate::domain::time::{NANOS_PER_SECOND, Timestamp};
+use crate::domain::time::Timestamp;
 use crate::domain::units::{
-    Amount, Decimal, Notional, NumberError, Position, Price, Quantity, parse_decimal, rounded,
+    Amount, Decimal, Notional, NumberError, Position, Price, Quantity, ShortDecimal, parse_decimal,
+    rounded, truncated,
 };
 use crate::wire::contract::shape::Shape;
 use crate::wire::contract::value::{ErrorText, Value, ValueContext, string};
 use crate::wire::json::RawJson;
 use crate::wire::json::general::read_elements;
-use crate::wire::json::number::{ShortNumber, short_decimal};
+use crate::wire::json::number::short_decimal;
 use crate::wire::json::write::{push_array, push_decimal, push_i64, push_string, push_u64};
-use crate::wire::time::{self, TimeTextError};
+use crate::wire::time::{self, NANOS_DIGITS, TimeTextError};
 
 /// The longest duration that an event may state: 31 days.
 pub(crate) const DURATION_MAX: Duration = Duration::from_hours(31 * 24);
@@ -28,7 +29,7 @@ const NOT_A_NUMBER: ErrorText = Cow::Borrowed("must be a number or a decimal str
 
 /// A JSON number, or a string that should contain one.
 enum NumberText<'a> {
-    Short(ShortNumber),
+    Short(ShortDecimal),
     Text(Cow<'a, str>),
 }
 
@@ -198,7 +199,7 @@ impl Value for TimeNanos {
 
     fn decode(raw: RawJson<'_>, _: &mut ValueContext) -> Result<Self, ErrorText> {
         let time = match number(raw)? {
-            NumberText::Short(ShortNumber { digits, places: 0 }) => time::in_range(digits.into()),
+            NumberText::Short(ShortDecimal { digits, scale: 0 }) => time::in_range(digits.into()),
             NumberText::Short(nanos) => time::from_decimal_nanos(nanos.decimal()),
             NumberText::Text(text) => time::from_unix_nanos(&text),
         };
@@ -217,7 +218,7 @@ impl Value for Duration {
     fn decode(raw: RawJson<'_>, _: &mut ValueContext) -> Result<Self, ErrorText> {
         let nanos = match number(raw)? {
             NumberText::Short(seconds) => seconds.nanos(),
-            NumberText::Text(text) => time::nanos_of_seconds(&text).map_err(number_error)?,
+            NumberText::Text(text) => truncated(&text, NANOS_DIGITS).map_err(number_error)?,
         };
         u64::try_from(nanos)
             .ok()
@@ -232,6 +233,6 @@ impl Value for Duration {
             impossible!("a duration has more nanoseconds than 64 bits hold");
             i64::MAX
         });
-        push_decimal(Decimal::new(nanos, NANOS_PER_SECOND.ilog10()), out);
+        push_decimal(Decimal::new(nanos, NANOS_DIGITS), out);
     }
 }
