@@ -4,10 +4,11 @@
 //! metrics and the alerts loop over [`Figure::ALL`] and read the table. The value of a figure comes
 //! from `crate::domain::execution::anomaly`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use enum_map::EnumMap;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Reference;
 use crate::domain::closed_set::closed_set;
@@ -176,6 +177,7 @@ pub struct AnomalyRules {
     /// The reference of the judged slippage.
     pub slippage_reference: Reference,
     /// The thresholds of each figure.
+    #[serde(deserialize_with = "levels_or_default")]
     pub levels: EnumMap<Figure, Levels>,
     /// An overfill, conflict or clock skew stays an anomaly for this long after the last one.
     pub event_hold: Duration,
@@ -191,5 +193,30 @@ impl Default for AnomalyRules {
             levels: EnumMap::from_fn(|figure: Figure| figure.spec().default),
             event_hold: Duration::from_mins(5),
         }
+    }
+}
+
+/// Reads stored thresholds. A figure that a record does not name has its default: records of an older
+/// version lack the newer figures.
+fn levels_or_default<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<EnumMap<Figure, Levels>, D::Error> {
+    let stored = BTreeMap::<Figure, Levels>::deserialize(from)?;
+    Ok(EnumMap::from_fn(|figure: Figure| {
+        stored.get(&figure).copied().unwrap_or(figure.spec().default)
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_without_a_figure_has_its_default() -> Result<(), serde_json::Error> {
+        let mut stored = serde_json::to_value(AnomalyRules::default())?;
+        let levels = stored["levels"].as_object_mut().expect("a map by figure");
+        assert!(levels.remove(Figure::RejectionRatio.as_str()).is_some());
+        assert_eq!(serde_json::from_value::<AnomalyRules>(stored)?, AnomalyRules::default());
+        Ok(())
     }
 }
