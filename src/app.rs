@@ -245,7 +245,7 @@ impl App {
             .map_err(|error| set_up("random bits")(io::Error::other(error.to_string())))?;
         let engine = EngineThread::start(&config, &runtime)?;
         let handle = engine.handle();
-        runtime.config_loaded(clock::now());
+        runtime.service.config_loaded(clock::now());
         let limits = ServeLimits::from(&config.web);
         let config = Arc::new(ArcSwap::from_pointee(config));
 
@@ -259,6 +259,7 @@ impl App {
         rim.spawn(tasks::tick(handle.clone(), stop_rim.clone()));
         rim.spawn(tasks::watch_journal(handle.clone(), stop_rim.clone()));
         rim.spawn(tasks::log_directives(handle.directives(), stop_rim.clone()));
+        rim.spawn(tasks::watch_invariants(Arc::clone(&runtime), stop_rim.clone()));
         if let Some(snapshotter) = engine.snapshotter() {
             rim.spawn(snapshotter.run(handle.clone(), stop_rim.clone()));
         }

@@ -7,6 +7,8 @@
 
 #![expect(clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "tidy/circles.rs"]
+mod circles;
 #[path = "tidy/generated.rs"]
 mod generated;
 #[path = "tidy/links.rs"]
@@ -358,6 +360,12 @@ fn rooms_import_only_what_the_table_permits() {
         let exists = root().join(&path).is_dir() || root().join(format!("{path}.rs")).is_file();
         assert!(exists, "{path} is in ROOMS and does not exist");
     }
+}
+
+#[test]
+fn files_of_a_room_do_not_import_in_circles() {
+    let files = tree::files("src", "rs");
+    none(circles::ACYCLIC.iter().filter_map(|group| circles::circle(&files, group)));
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub(super) async fn post_notification(
     request: Request,
 ) -> Result<Json<NotificationAnswer>, Problem> {
     let taken = take(&app, &caller, request).await;
-    app.runtime.notification(match &taken {
+    let outcome = match &taken {
         Ok(answer) if !answer.halts.is_empty() => NotificationOutcome::Set,
         Ok(answer) if answer.duplicates > 0 => NotificationOutcome::Duplicate,
         Ok(_) => NotificationOutcome::Nothing,
@@ -60,7 +60,8 @@ pub(super) async fn post_notification(
             NotificationOutcome::Failed
         }
         Err(_) => NotificationOutcome::Refused,
-    });
+    };
+    app.runtime.alertmanager.notifications.of(outcome).inc();
     taken.map(Json)
 }
 
@@ -75,12 +76,12 @@ async fn take(
         notification::decode(&bytes)?;
     drop((bytes, share));
     if unknown > 0 {
-        app.runtime.unknown_actions(unknown as u64);
+        app.runtime.alertmanager.unknown_actions.inc_by(unknown as u64);
         let (actions, token) = (unknown_actions.join(", "), caller.token());
         tracing::warn!(actions, alerts = unknown, token, "alerts ask for an unknown action");
     }
     if watchdog {
-        app.runtime.watchdog(clock::reading());
+        app.runtime.watchdog_arrived(clock::reading());
     }
     let asked = halts.len();
     let allowed: Vec<RequestedHalt> =

@@ -80,11 +80,12 @@ pub(super) async fn ingest(
             Ok(response)
         }
         Err(problem) => {
-            app.runtime.event_rejected(problem.code().as_str());
+            app.runtime.ingest.events_rejected.with_label_values(&[problem.code().as_str()]).inc();
             Err(problem)
         }
     };
-    app.runtime.ingest_duration(clock::monotonic().saturating_duration_since(started));
+    let took = clock::monotonic().saturating_duration_since(started);
+    app.runtime.ingest.ingest_duration.observe(took.as_secs_f64());
     answer
 }
 
@@ -144,7 +145,7 @@ impl IngestBatch {
         let mut forbidden = None;
         let mut received: OneOrMany<(&'static str, u64)> = OneOrMany::default();
         // A batch of delays is worth its three allocations only for several events.
-        let delays = (decoded.events.len() > 1).then(|| app.runtime.delays());
+        let delays = (decoded.events.len() > 1).then(|| app.runtime.ingest.local_delays());
         for (index, mut event) in decoded.events {
             let kind = event.body.kind();
             if let Some((_, count)) = received.iter_mut().find(|(known, _)| *known == kind) {
@@ -159,7 +160,7 @@ impl IngestBatch {
             }
             match (event.time, &delays) {
                 (Some(time), Some(delays)) => delays.observe(time, received_at),
-                (Some(time), None) => app.runtime.event_delay(time, received_at),
+                (Some(time), None) => app.runtime.ingest.observe_delay(time, received_at),
                 (None, _) => {}
             }
             // Nearly always all events are of one account.
@@ -172,7 +173,7 @@ impl IngestBatch {
         batch.accounts.sort_unstable();
         batch.accounts.dedup();
         for (kind, count) in received {
-            app.runtime.events_received(kind, count);
+            app.runtime.ingest.events_received.with_label_values(&[kind]).inc_by(count);
         }
         // If the token covers none of the events, the request as a whole is forbidden.
         if let Some((index, why)) = forbidden
@@ -194,7 +195,7 @@ impl IngestBatch {
         field: Option<String>,
         message: String,
     ) {
-        app.runtime.event_rejected(code);
+        app.runtime.ingest.events_rejected.with_label_values(&[code]).inc();
         self.rejected.push(Rejection { index, code, field, message });
     }
 
@@ -220,16 +221,16 @@ impl IngestBatch {
                 }
                 Verdict::Duplicate => {
                     duplicates += 1;
-                    app.runtime.event_duplicate(kind);
+                    app.runtime.ingest.events_duplicate.with_label_values(&[kind]).inc();
                 }
                 Verdict::Refused(refusal) => {
                     if *refusal == Refusal::Conflict {
-                        app.runtime.event_conflict(kind);
+                        app.runtime.ingest.events_conflict.with_label_values(&[kind]).inc();
                     }
                     self.reject(app, index, refusal.as_str(), None, refusal.to_string());
                 }
                 Verdict::Contradicts(why) => {
-                    app.runtime.event_conflict(kind);
+                    app.runtime.ingest.events_conflict.with_label_values(&[kind]).inc();
                     let field = Some(Field::Symbol.name().to_owned());
                     self.reject(app, index, Refusal::Conflict.as_str(), field, why.to_string());
                 }
@@ -256,7 +257,7 @@ impl IngestBatch {
         warnings.retain(|(index, _)| !is_refused(*index));
         warnings.sort_unstable();
         for (_, warning) in &warnings {
-            app.runtime.event_warned(*warning);
+            app.runtime.ingest.ingest_warnings.with_label_values(&[warning.as_str()]).inc();
         }
         warnings.into_iter().map(|(index, warning)| IngestWarning::new(index, warning)).collect()
     }

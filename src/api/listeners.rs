@@ -51,17 +51,17 @@ impl ListenerSlots {
             ListenerKind::Stream => &self.streams,
         };
         let permit = Arc::clone(free).try_acquire_owned().map_err(|_| {
-            app.runtime.listener_refused(kind);
+            app.runtime.listeners.listeners_refused.of(kind).inc();
             let detail = format!("all slots are in use ({}); close some", kind.as_str());
             Problem::new(ProblemCode::Overloaded, detail)
         })?;
-        app.runtime.listener_came(kind);
+        app.runtime.listeners.listeners.of(kind).inc();
         Ok(ListenerSlot { kind, runtime: Arc::clone(&app.runtime), _permit: permit })
     }
 }
 
 impl Drop for ListenerSlot {
     fn drop(&mut self) {
-        self.runtime.listener_went(self.kind);
+        self.runtime.listeners.listeners.of(self.kind).dec();
     }
 }

@@ -38,7 +38,7 @@ use crate::api::AppState;
 use crate::api::auth::Caller;
 use crate::clock;
 use crate::domain::ids::Account;
-use crate::metrics::{Budget, Exposition, Format, ScrapeSnapshot, accepts_coding};
+use crate::metrics::{Exposition, Format, ScrapeSnapshot, SeriesBudget, accepts_coding};
 
 /// The metrics, for Prometheus
 ///
@@ -70,10 +70,12 @@ pub(super) async fn get_metrics(
         copy(&app, &mut loan.snapshot, |_| true).await;
         // The queue is sampled here: it has no event at which it could be recorded.
         let (depth, limit) = app.engine.queue();
-        app.runtime.queue(depth, limit);
+        app.runtime.service.queue_depth.set(depth);
+        app.runtime.service.queue_limit.set(limit);
         let exposition = loan.snapshot.exposition(Some(&app.runtime), format);
         let body = write(&app, exposition, encoding).await;
-        app.runtime.scrape_duration(clock::monotonic().saturating_duration_since(started));
+        let took = clock::monotonic().saturating_duration_since(started);
+        app.runtime.service.scrape_duration.set(took.as_secs_f64());
         body
     } else {
         let mut snapshot = confined(&app, &caller);
@@ -128,7 +130,7 @@ struct SnapshotLoan {
 impl SnapshotLoan {
     fn of(app: &AppState) -> Self {
         let snapshot = app.snapshot.lock().take();
-        let empty = || ScrapeSnapshot::under(app.budgets.of(None));
+        let empty = || ScrapeSnapshot::with_budget(app.budgets.of(None));
         Self { snapshot: snapshot.unwrap_or_else(empty), owner: app.clone() }
     }
 }
@@ -142,23 +144,23 @@ impl Drop for SnapshotLoan {
 /// The budgets of series: one for callers who see all accounts, and one for each confined token. A
 /// shared budget would fold the series of a token because of accounts that it may not see.
 #[derive(Debug, Default)]
-pub(super) struct SeriesBudgets(Mutex<BTreeMap<Option<String>, Arc<Mutex<Budget>>>>);
+pub(super) struct SeriesBudgets(Mutex<BTreeMap<Option<String>, Arc<Mutex<SeriesBudget>>>>);
 
 impl SeriesBudgets {
-    fn of(&self, token: Option<&str>) -> Arc<Mutex<Budget>> {
+    fn of(&self, token: Option<&str>) -> Arc<Mutex<SeriesBudget>> {
         Arc::clone(self.0.lock().entry(token.map(str::to_owned)).or_default())
     }
 }
 
 /// An empty snapshot for a caller with a confined token.
 fn confined(app: &AppState, caller: &Caller) -> ScrapeSnapshot {
-    ScrapeSnapshot::under(app.budgets.of(Some(caller.token())))
+    ScrapeSnapshot::with_budget(app.budgets.of(Some(caller.token())))
 }
 
 /// A snapshot of the accounts that the caller may see.
 pub(super) async fn snapshot_for(app: &AppState, caller: &Caller) -> ScrapeSnapshot {
     let mut snapshot = if caller.may_see(Account::ALL) {
-        ScrapeSnapshot::under(app.budgets.of(None))
+        ScrapeSnapshot::with_budget(app.budgets.of(None))
     } else {
         confined(app, caller)
     };
@@ -187,7 +189,7 @@ async fn copy(app: &AppState, snapshot: &mut ScrapeSnapshot, visible: impl Fn(&A
     // One lock for the rest makes it one moment.
     app.engine.read(|monitor| snapshot.take(monitor, &visible));
     // Sums and rankings need no lock.
-    while snapshot.work_out() {
+    while snapshot.compute() {
         yield_turns(app).await;
     }
 }

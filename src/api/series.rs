@@ -16,8 +16,8 @@ use crate::domain::audit::By;
 use crate::domain::ids::{Actor, Component, Symbol};
 use crate::domain::limits;
 use crate::domain::record::Decision;
-use crate::metrics::projection::AccountRow;
-use crate::metrics::{Projection, catalogue, count_common, count_family};
+use crate::metrics::rows::AccountRow;
+use crate::metrics::{Projection, catalogue, count_account, count_control};
 use crate::wire::answer::{AccountSeries, Cardinality};
 
 /// The number of series
@@ -50,11 +50,12 @@ fn cardinality(projection: &Projection) -> Cardinality {
     accounts.sort_by(|a, b| b.series.cmp(&a.series).then_with(|| a.account.cmp(&b.account)));
     let mut families = BTreeMap::new();
     for family in catalogue::all() {
-        let common = count_common(family, &projection.common);
-        let own = accounts.iter().filter_map(|account| account.families.get(family.name));
+        let name = family.descriptor.name;
+        let common = count_control(family, &projection.common);
+        let own = accounts.iter().filter_map(|account| account.families.get(name));
         let series = common + own.sum::<u64>();
         if series > 0 {
-            families.insert(family.name, series);
+            families.insert(name, series);
         }
     }
     let settings = &projection.common.settings;
@@ -73,7 +74,8 @@ fn cardinality(projection: &Projection) -> Cardinality {
 }
 
 fn account_series(row: &AccountRow) -> AccountSeries {
-    let families = catalogue::all().map(|family| (family.name, count_family(family, row)));
+    let families =
+        catalogue::all().map(|family| (family.descriptor.name, count_account(family, row)));
     let families: BTreeMap<&'static str, u64> = families.filter(|(_, n)| *n > 0).collect();
     let fold = &row.fold;
     let names = fold.symbols.folded().take(NAMES_MAX);

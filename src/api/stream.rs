@@ -252,7 +252,8 @@ impl DirectiveStream {
 impl Drop for DirectiveStream {
     fn drop(&mut self) {
         // A stream that is dropped before it ended was closed by its client.
-        self.app.runtime.stream_ended(self.end.unwrap_or(StreamEnd::Client));
+        let end = self.end.unwrap_or(StreamEnd::Client);
+        self.app.runtime.listeners.streams_ended.of(end).inc();
     }
 }
 

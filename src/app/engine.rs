@@ -33,7 +33,7 @@ impl EngineThread {
         let snapshotter = Snapshotter::open(&config.storage, runtime)?;
         if snapshotter.is_none() {
             // A log in memory is empty: the replay is complete.
-            runtime.snapshots().replayed(1.0);
+            runtime.snapshots.replay_progress.set(1.0);
         }
         let settings = Arc::clone(&config.settings);
         let monitor = Monitor::new(Arc::clone(&settings));

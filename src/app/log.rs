@@ -15,7 +15,7 @@ use crate::journal::{
     Batch, DiskStorage, Durability, EventLog, LocalLog, LocalOptions, LogError, MemoryLog,
     Retention, SyncMode, SyncTimer,
 };
-use crate::metrics::Runtime;
+use crate::metrics::{DurabilityLabel, Runtime};
 
 /// Opens the log.
 pub(super) fn open(config: &Config, runtime: &Arc<Runtime>) -> Result<Box<dyn EventLog>, AppError> {
@@ -23,17 +23,22 @@ pub(super) fn open(config: &Config, runtime: &Arc<Runtime>) -> Result<Box<dyn Ev
         StorageMode::Journal => Box::new(open_local(&config.storage, runtime)?),
         StorageMode::Memory => Box::new(MemoryLog::new(limits::MEMORY_LOG_BYTES_MAX)),
     };
-    match log.durability() {
+    let durability = match log.durability() {
         Durability::Memory => {
             tracing::warn!("records are kept in memory: a restart loses everything");
+            DurabilityLabel::Memory
         }
-        Durability::Relaxed => tracing::warn!(
-            "events are acknowledged before they are on the disk: a power cut may lose the newest"
-        ),
-        Durability::Synced => {}
-    }
-    runtime.journal().opened(log.durability().as_str());
-    runtime.journal().bytes(log.size_bytes());
+        Durability::Relaxed => {
+            tracing::warn!(
+                "events are acknowledged before they are on the disk: a power cut may lose the \
+                 newest"
+            );
+            DurabilityLabel::Relaxed
+        }
+        Durability::Synced => DurabilityLabel::Synced,
+    };
+    runtime.journal.durability.of(durability).set(1);
+    runtime.journal.bytes.set(log.size_bytes());
     Ok(Box::new(MeteredLog { log, runtime: Arc::clone(runtime) }))
 }
 
@@ -44,7 +49,7 @@ fn open_local(storage: &StorageConfig, runtime: &Arc<Runtime>) -> Result<LocalLo
     let observer = Arc::clone(runtime);
     let timer = SyncTimer {
         now: clock::monotonic,
-        observe: Arc::new(move |took| observer.journal().synced(took)),
+        observe: Arc::new(move |took| observer.journal.sync_duration.observe(took.as_secs_f64())),
     };
     let sync = match storage.sync {
         StorageSync::EveryBatch => SyncMode::EveryBatch,
@@ -53,7 +58,7 @@ fn open_local(storage: &StorageConfig, runtime: &Arc<Runtime>) -> Result<LocalLo
     let segment_bytes = storage.segment_bytes;
     let options = LocalOptions { segment_bytes, sync, timer: Some(timer) };
     let mut log = LocalLog::open(Arc::new(directory), options).map_err(failed)?;
-    runtime.journal().torn_tails(log.torn_tails().map_err(failed)?);
+    runtime.journal.torn_tails.set(log.torn_tails().map_err(failed)?);
     if let Some(torn) = log.torn() {
         let (segment, offset, kept_as) = (&torn.segment, torn.offset, &torn.kept_as);
         tracing::warn!(
@@ -88,8 +93,8 @@ struct MeteredLog {
 impl MeteredLog {
     fn count<T>(&self, result: Result<T, LogError>) -> Result<T, LogError> {
         match &result {
-            Ok(_) => self.runtime.journal().bytes(self.log.size_bytes()),
-            Err(_) => self.runtime.journal().error(),
+            Ok(_) => self.runtime.journal.bytes.set(self.log.size_bytes()),
+            Err(_) => self.runtime.journal.errors.inc(),
         }
         result
     }

@@ -106,14 +106,14 @@ impl Reloader {
             match &result {
                 Ok(()) => {
                     self.carry_out(&tasks).await;
-                    self.runtime.config_loaded(clock::now());
+                    self.runtime.service.config_loaded(clock::now());
                     tracing::info!(
                         by = request.by.actor.as_str(),
                         "the configuration was reloaded"
                     );
                 }
                 Err(error) => {
-                    self.runtime.config_refused();
+                    self.runtime.service.reload_successful.set(0);
                     tracing::error!(
                         error,
                         "the configuration was refused; the old one stays in force"

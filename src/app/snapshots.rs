@@ -21,7 +21,7 @@ use crate::engine::{Archive, Handle, RecoverError, SnapshotStore, Writer, recove
 use crate::journal::{
     DiskStorage, JournalReader, LogError, Retention, SnapshotInfo, Snapshots, Storage,
 };
-use crate::metrics::{Runtime, SnapshotFigure};
+use crate::metrics::Runtime;
 
 /// The interval of checks whether a snapshot is due.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
@@ -88,14 +88,14 @@ impl Snapshotter {
         let mut progress = progress(Arc::clone(&self.0.runtime));
         let recovered = recover(writer, &mut self.0.states.lock(), &mut progress)?;
         for unreadable in &recovered.unreadable {
-            self.0.runtime.snapshots().error();
+            self.0.runtime.snapshots.errors.inc();
             tracing::error!(error = chain(unreadable), "a snapshot is skipped");
         }
         let from = recovered.snapshot.map(|info| info.sequence);
         if let Some(info) = recovered.snapshot {
             self.note_newest(&info);
         }
-        self.0.runtime.snapshots().replayed(1.0);
+        self.0.runtime.snapshots.replay_progress.set(1.0);
         let took = clock::monotonic().saturating_duration_since(began);
         let sequence = writer.sequence();
         let (replayed, seconds) = (sequence - from.unwrap_or(0), took.as_secs_f64());
@@ -146,7 +146,7 @@ impl Snapshotter {
             Err(error) => Err(error),
         };
         if let Err(error) = retained {
-            self.0.runtime.snapshots().error();
+            self.0.runtime.snapshots.errors.inc();
             tracing::error!(
                 error,
                 "the snapshot failed, or segments could not be dropped after it"
@@ -180,13 +180,13 @@ impl Snapshotter {
         let info = states.keep(state).map_err(|error| chain(&error))?;
         let took = clock::monotonic().saturating_duration_since(began);
         self.note_newest(&info);
-        self.0.runtime.snapshots().took(copy, took);
+        self.0.runtime.snapshots.set_duration(copy, took);
         let SnapshotInfo { sequence, stored_bytes: bytes, state_bytes, .. } = info;
         let (copy_seconds, seconds) = (copy.as_secs_f64(), took.as_secs_f64());
         tracing::info!(sequence, bytes, state_bytes, copy_seconds, seconds, "a snapshot was taken");
         let (unneeded, damaged) = states.prune().map_err(|error| chain(&error))?;
         for error in damaged {
-            self.0.runtime.snapshots().error();
+            self.0.runtime.snapshots.errors.inc();
             tracing::error!(error = chain(&error), "an older snapshot cannot be read");
         }
         Ok(unneeded)
@@ -248,7 +248,7 @@ impl Snapshotter {
         self.0.last.lock().sequence = info.sequence;
         if let Ok(at) = Timestamp::from_nanos(info.received_at_nanos) {
             let (sequence, bytes) = (info.sequence, info.stored_bytes);
-            self.0.runtime.snapshots().stands(SnapshotFigure { at, sequence, bytes });
+            self.0.runtime.snapshots.set_newest(at, sequence, bytes);
         }
     }
 }
@@ -260,7 +260,7 @@ pub(super) fn progress(runtime: Arc<Runtime>) -> impl FnMut(u64, u64) {
     move |reached, last| {
         let first = *first.get_or_insert(reached);
         let ratio = ratio(reached - first, last.saturating_sub(first));
-        runtime.snapshots().replayed(ratio);
+        runtime.snapshots.replay_progress.set(ratio);
         let now = clock::monotonic();
         if now.saturating_duration_since(logged_at) >= LOG_EVERY {
             logged_at = now;

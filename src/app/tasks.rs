@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -11,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::directive::{Directive, DirectiveKind};
 use crate::domain::execution::anomaly::AnomalyLevel;
 use crate::engine::{Handle, LogTaskError, LostDirectives, Subscription};
+use crate::invariant;
+use crate::metrics::Runtime;
 
 use super::chain;
 
@@ -59,6 +62,25 @@ pub(super) async fn watch_journal(handle: Handle, stop: CancellationToken) {
             }
             Err(LogTaskError::Engine(_)) => return,
         }
+    }
+}
+
+/// Counts broken invariants on /metrics, and logs the first one.
+pub(super) async fn watch_invariants(runtime: Arc<Runtime>, stop: CancellationToken) {
+    let mut every = tokio::time::interval(TICK);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut counted = 0;
+    while stop.run_until_cancelled(every.tick()).await.is_some() {
+        let violations = invariant::violations();
+        if violations == counted {
+            continue;
+        }
+        // One line is enough: every event may break the same invariant.
+        if counted == 0 {
+            tracing::error!(first = invariant::first(), "an invariant is broken: this is a bug");
+        }
+        runtime.service.invariant_violations.inc_by(violations - counted);
+        counted = violations;
     }
 }
 

@@ -97,14 +97,14 @@ impl WebhookTasks {
                 handovers.insert(name.clone(), handover);
             }
             if !webhooks.iter().any(|other| other.name == name) {
-                self.runtime.webhooks().forget(&name);
+                self.runtime.webhooks.forget(&name);
             }
         }
         for webhook in webhooks {
             if self.running.iter().any(|running| running.webhook == *webhook) {
                 continue;
             }
-            self.runtime.webhooks().declare(&webhook.name);
+            self.runtime.webhooks.declare(&webhook.name);
             let stop = CancellationToken::new();
             let handover = handovers.remove(&webhook.name);
             let handover = handover.unwrap_or_else(|| Handover::fresh(&self.handle));
@@ -238,7 +238,7 @@ fn hooks(runtime: &Arc<Runtime>) -> CourierHooks {
     CourierHooks {
         now: clock::now,
         elapsed: Arc::new(move || clock::monotonic().saturating_duration_since(started)),
-        observe: Arc::new(move |sink, event| observe(runtime.webhooks(), sink, event)),
+        observe: Arc::new(move |sink, event| observe(&runtime.webhooks, sink, event)),
     }
 }
 
@@ -248,10 +248,10 @@ fn observe(metrics: &WebhookMetrics, sink: &str, event: DeliveryEvent) {
         DeliveryEvent::Failed => metrics.count(sink, DeliveryOutcome::Failed, 1),
         DeliveryEvent::Dropped(count) => metrics.count(sink, DeliveryOutcome::Dropped, count),
         DeliveryEvent::Expired => metrics.count(sink, DeliveryOutcome::Expired, 1),
-        DeliveryEvent::Pending(count) => metrics.pending(sink, count),
-        DeliveryEvent::BreakerOpened => metrics.breaker(sink, 1),
-        DeliveryEvent::BreakerClosed => metrics.breaker(sink, 0),
-        DeliveryEvent::OutboxFailed => metrics.outbox_failed(sink),
+        DeliveryEvent::Pending(count) => metrics.set_pending(sink, count),
+        DeliveryEvent::BreakerOpened => metrics.breaker_open.with_label_values(&[sink]).set(1),
+        DeliveryEvent::BreakerClosed => metrics.breaker_open.with_label_values(&[sink]).set(0),
+        DeliveryEvent::OutboxFailed => metrics.outbox_errors.with_label_values(&[sink]).inc(),
     }
 }
 

@@ -1,169 +1,171 @@
 //! The budget of series: which symbols, strategies, venues and components fold into `__other__`.
 //!
-//! Input: the projection of a scrape, with the weight of each row. Output: what is shown of each
-//! account. Invariants: up to the budget everything stands under its own name; past it the
+//! Input: the projection of a scrape, with the weight of each row. Output: which rows of each account
+//! are shown. Invariants: within the budget every row is shown under its own name; above it the
 //! quietest rows of the account with the most series fold, never one in trouble; a counter of
-//! `__other__` never goes down. Deliberately absent: anything that is watched; it folds labels
-//! alone.
+//! `__other__` never decreases. Deliberately absent: any effect on monitoring; only labels fold.
 //!
 //! # Design
-//! `__other__` is the sum of the rows that are folded, so a row that came and went would be a reset
-//! to Prometheus, and a reset counts the whole sum as an increase. Hence a row that is folded stays
-//! folded, and its drift or anomaly is shown beside the sum, under its own name, without its
-//! counters. When there is room again (below [`ROOMY`]), the loudest come back, and what they had
-//! added to the sum stays in it ([`Folds::carried`]). All scrapes share one budget, or two of them
-//! would show two sums. It is no part of the state: after a restart the quietest of then fold.
+//! `__other__` is the sum of the folded rows. If a row left the sum, its counters would decrease;
+//! Prometheus takes a decrease for a reset and counts the whole sum as an increase. So a folded row
+//! stays folded. When it gets into trouble (a drift, an anomaly, a halt), its gauges are shown under its
+//! own name beside the sum, and its counters stay in the sum.
+//!
+//! When usage falls below [`UNFOLD_BELOW_PERCENT`], the most active rows unfold, and the counts that
+//! they had added to the sum stay in it ([`FoldedValues::carried`]). All scrapes share one budget;
+//! otherwise two scrapers would see two different sums. The budget is not part of the monitored state:
+//! after a restart, the rows that are quietest then fold. `tests/fold/budget.rs` checks that counters
+//! never decrease.
 
 mod components;
+mod foldable;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashSet};
+
+use enum_map::EnumMap;
 
 use crate::domain::execution::counters::Counters;
 use crate::domain::ids::{Account, Symbol};
 use crate::domain::limits;
 use crate::domain::symbols::FixedState;
-use crate::metrics::projection::{AccountRow, Projection};
-use crate::metrics::shown::{AccountFold, Foldable, Part, Shown};
-use crate::metrics::weigh::{weigh_account, weigh_common};
-use components::{FoldedComponents, well};
+use crate::metrics::label_values::FoldLabel;
+use crate::metrics::rows::{AccountFold, AccountRow, Projection};
+use crate::metrics::selection::{FoldedRows, RowSelection};
+use crate::metrics::weigh::{weigh_account, weigh_control};
+use components::{FoldedComponents, foldable_components};
+use foldable::Foldable;
 
-/// Rows come back while less than this part of the budget, in hundredths, is used.
-const ROOMY: u64 = 80;
-/// Series that the sum of an account may cost: counters, some of them for each currency.
+/// Rows unfold while less than this share of the budget is used.
+const UNFOLD_BELOW_PERCENT: u64 = 80;
+/// Series of the sum of an account: counters, some of them for each currency.
 const OTHER_SERIES: u64 = 128;
 
-/// Which rows are folded, of all accounts that a scraper sees.
+/// The folded rows of all accounts that a scraper sees.
 #[derive(Debug, Default)]
-pub struct Budget {
-    accounts: BTreeMap<Account, Folded>,
-    /// How often a row was folded, by [`Label`], and then components.
-    folds: [u64; 4],
+pub struct SeriesBudget {
+    accounts: BTreeMap<Account, FoldedAccount>,
+    /// How often a value of each label was folded.
+    folds: EnumMap<FoldLabel, u64>,
 }
 
 /// What is folded of one account.
 #[derive(Debug, Default)]
-struct Folded {
-    symbols: Folds,
-    strategies: Folds,
-    venues: Folds,
+struct FoldedAccount {
+    /// Unused for [`FoldLabel::Component`], which folds by `components`.
+    values: EnumMap<FoldLabel, FoldedValues>,
     components: FoldedComponents,
 }
 
-/// Values of one label that are folded.
+/// The folded values of one label.
 #[derive(Debug, Default)]
-struct Folds {
+struct FoldedValues {
     names: HashSet<Box<str>, FixedState>,
-    /// What rows that came back had added to the sum.
+    /// Counts that unfolded rows had added to the sum.
     carried: BTreeMap<Box<str>, Counters>,
 }
 
-/// What folds first.
+/// A row that may fold or unfold. The order is the order of folding: the least folds first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Label {
-    Symbol,
-    Strategy,
-    Venue,
-}
-
-/// A row that may change its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Candidate {
-    label: Label,
+struct FoldCandidate {
+    label: FoldLabel,
     is_held: bool,
     /// Orders and executions so far.
     activity: u64,
-    /// The one first seen folds last.
-    place: Reverse<usize>,
+    /// The index of the row: of two equal rows, the one that was seen first folds last.
+    index: Reverse<usize>,
     /// Series that folding it saves.
     saves: u64,
 }
 
-/// What an account costs.
+/// The series of an account.
 #[derive(Clone, Copy, Debug, Default)]
-struct Cost {
-    /// All series.
+struct AccountCost {
     series: u64,
-    /// Those of rows that may fold.
+    /// Series of rows that can fold.
     foldable: u64,
 }
 
-impl Budget {
-    /// How often a symbol, a strategy, a venue and a component was folded.
+impl SeriesBudget {
+    /// How often a value of each label was folded.
     #[must_use]
-    pub(super) const fn folds(&self) -> [u64; 4] {
-        self.folds
+    pub(super) const fn folds(&self) -> &EnumMap<FoldLabel, u64> {
+        &self.folds
     }
 
-    /// Chooses what is shown of each account; the sums hold what was carried alone.
+    /// Chooses which rows of each account are shown. The sums hold the carried counts only;
+    /// [`add_some`] adds the folded rows.
     pub(super) fn choose(&mut self, projection: &mut Projection) {
-        // The exporter's own series are exposed beside those of the state.
+        // The exporter's own series use a part of the budget too.
         let limit = projection.common.settings.series.max.saturating_sub(limits::SERIES_OWN);
         let limit = u64::try_from(limit).unwrap_or(u64::MAX);
-        let costs: Vec<Cost> = projection.accounts.iter().map(|row| self.cost(row)).collect();
+        let costs: Vec<AccountCost> =
+            projection.accounts.iter().map(|row| self.cost(row)).collect();
         let series = costs.iter().map(|cost| cost.series).sum::<u64>();
-        let series = series + weigh_common(&projection.common);
+        let series = series + weigh_control(&projection.common);
+        let roomy = limit / 100 * UNFOLD_BELOW_PERCENT;
         if series > limit {
             let over = self.fold(&projection.accounts, &costs, series - limit);
             self.fold_components(&projection.accounts, over);
-        } else if series < limit / 100 * ROOMY {
-            self.unfold(&projection.accounts, limit / 100 * ROOMY - series);
+        } else if series < roomy {
+            self.unfold(&projection.accounts, roomy - series);
         }
         for row in &mut projection.accounts {
             let folded = self.accounts.get(&row.control.account);
-            show(row, folded);
+            select_rows(row, folded);
         }
     }
 
-    fn cost(&self, row: &AccountRow) -> Cost {
-        let nothing = Folded::default();
+    fn cost(&self, row: &AccountRow) -> AccountCost {
+        let nothing = FoldedAccount::default();
         let folded = self.accounts.get(&row.control.account).unwrap_or(&nothing);
         let series = weigh_account(row) - folded.components.saves(&row.control);
-        let own = Cost { series, foldable: 0 };
+        let own = AccountCost { series, foldable: 0 };
         let fold = &row.fold;
         let costs = [
-            folded.symbols.cost(&row.symbols, fold),
-            folded.strategies.cost(&row.strategies, fold),
-            folded.venues.cost(&row.venues, fold),
+            folded.values[FoldLabel::Symbol].cost(&row.symbols, fold),
+            folded.values[FoldLabel::Strategy].cost(&row.strategies, fold),
+            folded.values[FoldLabel::Venue].cost(&row.venues, fold),
         ];
-        costs.into_iter().fold(own, |sum, cost| Cost {
+        costs.into_iter().fold(own, |sum, cost| AccountCost {
             series: sum.series + cost.series,
             foldable: sum.foldable + cost.foldable,
         })
     }
 
-    /// Folds the quietest rows of the account with the most, until so many series are saved. How many
-    /// are left to save.
-    fn fold(&mut self, accounts: &[AccountRow], costs: &[Cost], over: u64) -> u64 {
+    /// Folds the quietest rows of the account with the most foldable series until `over` series are
+    /// saved. Returns how many are left to save.
+    fn fold(&mut self, accounts: &[AccountRow], costs: &[AccountCost], over: u64) -> u64 {
         let mut over = over;
         let mut largest: BinaryHeap<(u64, Reverse<usize>)> =
             costs.iter().enumerate().map(|(at, cost)| (cost.foldable, Reverse(at))).collect();
-        let mut quietest: BTreeMap<usize, Vec<Candidate>> = BTreeMap::new();
+        let mut quietest: BTreeMap<usize, Vec<FoldCandidate>> = BTreeMap::new();
         while over > 0
             && let Some((foldable, Reverse(at))) = largest.pop()
         {
             let Some(row) = accounts.get(at) else { continue };
             let folded = self.accounts.entry(row.control.account.clone()).or_default();
-            let waiting = quietest.entry(at).or_insert_with(|| folded.candidates(row));
+            let waiting = quietest.entry(at).or_insert_with(|| folded.foldable(row));
             let Some(candidate) = waiting.pop() else { continue };
-            let before = folded.of(candidate.label).cost_of_sum();
-            folded.insert(row, candidate);
-            let more = folded.of(candidate.label).cost_of_sum() - before;
-            over = (over + more).saturating_sub(candidate.saves);
-            if let Some(folds) = self.folds.get_mut(candidate.label as usize) {
-                *folds += 1;
+            let values = &mut folded.values[candidate.label];
+            let before = values.cost_of_sum();
+            if let Some((name, _)) = row_of(row, candidate) {
+                values.insert(name);
             }
+            let more = values.cost_of_sum() - before;
+            over = (over + more).saturating_sub(candidate.saves);
+            self.folds[candidate.label] += 1;
             largest.push((foldable.saturating_sub(candidate.saves), Reverse(at)));
         }
         over
     }
 
-    /// Folds the components of the accounts with the most, until so many series are saved.
+    /// Folds the components of the accounts with the most until `over` series are saved.
     fn fold_components(&mut self, accounts: &[AccountRow], over: u64) {
         let mut over = over;
         let mut most: Vec<&AccountRow> =
-            accounts.iter().filter(|row| well(&row.control) > 1).collect();
-        most.sort_by_key(|row| Reverse(well(&row.control)));
+            accounts.iter().filter(|row| foldable_components(&row.control) > 1).collect();
+        most.sort_by_key(|row| Reverse(foldable_components(&row.control)));
         for row in most {
             if over == 0 {
                 return;
@@ -173,17 +175,17 @@ impl Budget {
             let (before, saved) = (components.len(), components.saves(&row.control));
             components.fold(&row.control);
             over = over.saturating_sub(components.saves(&row.control) - saved);
-            let [.., folds] = &mut self.folds;
-            *folds += (components.len() - before) as u64;
+            self.folds[FoldLabel::Component] += (components.len() - before) as u64;
         }
     }
 
-    /// Lets the loudest rows come back while there is room for so many series.
+    /// Unfolds components, then the most active rows, while there is room for their series.
     fn unfold(&mut self, accounts: &[AccountRow], room: u64) {
-        let mut loudest: Vec<(Candidate, usize)> = Vec::new();
+        let mut loudest: Vec<(FoldCandidate, usize)> = Vec::new();
         for (at, row) in accounts.iter().enumerate() {
             if let Some(folded) = self.accounts.get(&row.control.account) {
-                loudest.extend(folded.folded(row).into_iter().map(|candidate| (candidate, at)));
+                let candidates = folded.candidates(row, IsFolded::Yes);
+                loudest.extend(candidates.into_iter().map(|candidate| (candidate, at)));
             }
         }
         loudest.sort_unstable_by(|one, other| other.cmp(one));
@@ -202,70 +204,57 @@ impl Budget {
             }
             room -= candidate.saves;
             let Some(row) = accounts.get(at) else { continue };
-            if let Some(folded) = self.accounts.get_mut(&row.control.account) {
-                folded.remove(row, candidate);
+            let folded = self.accounts.get_mut(&row.control.account);
+            if let Some((folded, (name, counters))) = folded.zip(row_of(row, candidate)) {
+                folded.values[candidate.label].remove(name, counters);
             }
         }
     }
 }
 
-impl Folded {
-    const fn of(&self, label: Label) -> &Folds {
-        match label {
-            Label::Symbol => &self.symbols,
-            Label::Strategy => &self.strategies,
-            Label::Venue => &self.venues,
-        }
+/// The name and the counters of the row that a candidate is about.
+fn row_of(row: &AccountRow, candidate: FoldCandidate) -> Option<(&str, &Counters)> {
+    fn named<R: Foldable>(row: &R) -> (&str, &Counters) {
+        (row.name(), row.counters())
     }
+    let index = candidate.index.0;
+    match candidate.label {
+        FoldLabel::Symbol => row.symbols.get(index).map(named),
+        FoldLabel::Strategy => row.strategies.get(index).map(named),
+        FoldLabel::Venue => row.venues.get(index).map(named),
+        FoldLabel::Component => None,
+    }
+}
 
-    /// Rows that may fold, the quietest last.
-    fn candidates(&self, row: &AccountRow) -> Vec<Candidate> {
-        let fold = &row.fold;
-        let mut all = Vec::new();
-        all.extend(self.symbols.candidates(Label::Symbol, &row.symbols, fold, Is::Whole));
-        all.extend(self.strategies.candidates(Label::Strategy, &row.strategies, fold, Is::Whole));
-        all.extend(self.venues.candidates(Label::Venue, &row.venues, fold, Is::Whole));
+impl FoldedAccount {
+    /// The rows that can fold, the quietest last.
+    fn foldable(&self, row: &AccountRow) -> Vec<FoldCandidate> {
+        let mut all = self.candidates(row, IsFolded::No);
         all.sort_unstable_by(|one, other| other.cmp(one));
         all
     }
 
-    /// Rows that are folded.
-    fn folded(&self, row: &AccountRow) -> Vec<Candidate> {
-        let fold = &row.fold;
+    fn candidates(&self, row: &AccountRow, is_folded: IsFolded) -> Vec<FoldCandidate> {
+        let values = &self.values;
         let mut all = Vec::new();
-        all.extend(self.symbols.candidates(Label::Symbol, &row.symbols, fold, Is::Folded));
-        all.extend(self.strategies.candidates(Label::Strategy, &row.strategies, fold, Is::Folded));
-        all.extend(self.venues.candidates(Label::Venue, &row.venues, fold, Is::Folded));
+        let label = FoldLabel::Symbol;
+        all.extend(values[label].candidates(label, &row.symbols, &row.fold, is_folded));
+        let label = FoldLabel::Strategy;
+        all.extend(values[label].candidates(label, &row.strategies, &row.fold, is_folded));
+        let label = FoldLabel::Venue;
+        all.extend(values[label].candidates(label, &row.venues, &row.fold, is_folded));
         all
-    }
-
-    fn insert(&mut self, row: &AccountRow, candidate: Candidate) {
-        let place = candidate.place.0;
-        match candidate.label {
-            Label::Symbol => self.symbols.insert(row.symbols.get(place)),
-            Label::Strategy => self.strategies.insert(row.strategies.get(place)),
-            Label::Venue => self.venues.insert(row.venues.get(place)),
-        }
-    }
-
-    fn remove(&mut self, row: &AccountRow, candidate: Candidate) {
-        let place = candidate.place.0;
-        match candidate.label {
-            Label::Symbol => self.symbols.remove(row.symbols.get(place)),
-            Label::Strategy => self.strategies.remove(row.strategies.get(place)),
-            Label::Venue => self.venues.remove(row.venues.get(place)),
-        }
     }
 }
 
 /// Whether a row is folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Is {
-    Whole,
-    Folded,
+enum IsFolded {
+    No,
+    Yes,
 }
 
-impl Folds {
+impl FoldedValues {
     /// Whether there is a sum to show.
     fn has_sum(&self) -> bool {
         !self.names.is_empty() || !self.carried.is_empty()
@@ -275,124 +264,119 @@ impl Folds {
         if self.has_sum() { OTHER_SERIES } else { 0 }
     }
 
-    /// Whether a row is folded; that of the state's own `__other__` is, where there is a sum.
-    fn is(&self, row: &impl Foldable) -> Is {
+    /// Whether a row is folded. The state has an `__other__` of its own; it is folded once there is a
+    /// sum.
+    fn is_folded(&self, row: &impl Foldable) -> IsFolded {
         let name = row.name();
         let is_folded = self.has_sum() && (self.names.contains(name) || name == Symbol::OTHER);
-        if is_folded { Is::Folded } else { Is::Whole }
+        if is_folded { IsFolded::Yes } else { IsFolded::No }
     }
 
-    fn cost<R: Foldable>(&self, rows: &[R], fold: &AccountFold) -> Cost {
-        let mut cost = Cost { series: self.cost_of_sum(), foldable: 0 };
+    fn cost<R: Foldable>(&self, rows: &[R], fold: &AccountFold) -> AccountCost {
+        let mut cost = AccountCost { series: self.cost_of_sum(), foldable: 0 };
         for row in rows {
             let is_in_trouble = row.is_in_trouble(&fold.subjects);
             let weight = row.weight();
-            match self.is(row) {
-                Is::Folded if is_in_trouble => cost.series += u64::from(weight.alone),
-                Is::Folded => {}
-                Is::Whole => {
-                    let whole = u64::from(weight.whole);
-                    cost.series += whole;
-                    cost.foldable += if is_in_trouble { 0 } else { whole };
+            match self.is_folded(row) {
+                IsFolded::Yes if is_in_trouble => cost.series += u64::from(weight.in_trouble),
+                IsFolded::Yes => {}
+                IsFolded::No => {
+                    let series = u64::from(weight.unfolded);
+                    cost.series += series;
+                    cost.foldable += if is_in_trouble { 0 } else { series };
                 }
             }
         }
         cost
     }
 
-    /// Rows that are whole or folded; of the whole, those that may fold.
+    /// The rows that are folded, or those that can fold.
     fn candidates<'a, R: Foldable>(
         &'a self,
-        label: Label,
+        label: FoldLabel,
         rows: &'a [R],
         fold: &'a AccountFold,
-        is: Is,
-    ) -> impl Iterator<Item = Candidate> + 'a {
+        is_folded: IsFolded,
+    ) -> impl Iterator<Item = FoldCandidate> + 'a {
         let rows = rows.iter().enumerate().filter(move |(_, row)| {
-            let may = is == Is::Folded || !row.is_in_trouble(&fold.subjects);
-            row.name() != Symbol::OTHER && self.is(*row) == is && may
+            let may = is_folded == IsFolded::Yes || !row.is_in_trouble(&fold.subjects);
+            row.name() != Symbol::OTHER && self.is_folded(*row) == is_folded && may
         });
-        rows.map(move |(place, row)| {
+        rows.map(move |(index, row)| {
             let counters = row.counters();
-            Candidate {
+            FoldCandidate {
                 label,
                 is_held: row.is_held(),
                 activity: counters.submitted + counters.fills,
-                place: Reverse(place),
-                saves: u64::from(row.weight().whole),
+                index: Reverse(index),
+                saves: u64::from(row.weight().unfolded),
             }
         })
     }
 
-    fn insert<R: Foldable>(&mut self, row: Option<&R>) {
-        let Some(row) = row else { return };
-        self.carried.remove(row.name());
-        self.names.insert(row.name().into());
+    fn insert(&mut self, name: &str) {
+        self.carried.remove(name);
+        self.names.insert(name.into());
     }
 
-    fn remove<R: Foldable>(&mut self, row: Option<&R>) {
-        let Some(row) = row else { return };
-        if self.names.remove(row.name()) {
-            self.carried.insert(row.name().into(), row.counters().clone());
+    fn remove(&mut self, name: &str, counters: &Counters) {
+        if self.names.remove(name) {
+            self.carried.insert(name.into(), counters.clone());
         }
     }
 
-    /// What is shown of rows. The sum holds what was carried.
-    fn shown<R: Foldable>(&self, rows: &[R], fold: &AccountFold) -> Shown<R> {
+    /// The rows that are shown. The sum holds the carried counts only.
+    fn select<R: Foldable>(&self, rows: &[R], fold: &AccountFold) -> RowSelection<R> {
         if !self.has_sum() {
-            return Shown::All;
+            return RowSelection::All;
         }
-        let (mut whole, mut alone, mut folded) = (Vec::new(), Vec::new(), Vec::new());
-        for (place, row) in rows.iter().enumerate() {
-            match self.is(row) {
-                Is::Whole => whole.push(place),
-                Is::Folded => {
-                    folded.push(place);
+        let (mut unfolded, mut in_trouble, mut folded) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, row) in rows.iter().enumerate() {
+            match self.is_folded(row) {
+                IsFolded::No => unfolded.push(index),
+                IsFolded::Yes => {
+                    folded.push(index);
                     if row.is_in_trouble(&fold.subjects) {
-                        alone.push(place);
+                        in_trouble.push(index);
                     }
                 }
             }
         }
-        let mut other = R::nothing();
-        self.carried.values().for_each(|counters| other.add_counters(counters));
-        Shown::Some(Box::new(Part { whole, alone, folded, other }))
+        let mut sum = R::empty_sum();
+        self.carried.values().for_each(|counters| sum.add_counters(counters));
+        RowSelection::Folded(Box::new(FoldedRows { unfolded, in_trouble, folded, sum }))
     }
 }
 
-/// Says what is shown of an account.
-fn show(row: &mut AccountRow, folded: Option<&Folded>) {
-    let (symbols, strategies, venues) = match folded {
-        None => (Shown::All, Shown::All, Shown::All),
-        Some(folded) => (
-            folded.symbols.shown(&row.symbols, &row.fold),
-            folded.strategies.shown(&row.strategies, &row.fold),
-            folded.venues.shown(&row.venues, &row.fold),
-        ),
+/// Sets which rows of an account are shown.
+fn select_rows(row: &mut AccountRow, folded: Option<&FoldedAccount>) {
+    let Some(FoldedAccount { values, components }) = folded else {
+        row.fold.symbols = RowSelection::All;
+        row.fold.strategies = RowSelection::All;
+        row.fold.venues = RowSelection::All;
+        return;
     };
-    if let Some(folded) = folded {
-        folded.components.apply(&mut row.control);
-    }
-    row.fold.symbols = symbols;
-    row.fold.strategies = strategies;
-    row.fold.venues = venues;
+    row.fold.symbols = values[FoldLabel::Symbol].select(&row.symbols, &row.fold);
+    row.fold.strategies = values[FoldLabel::Strategy].select(&row.strategies, &row.fold);
+    row.fold.venues = values[FoldLabel::Venue].select(&row.venues, &row.fold);
+    components.apply(&mut row.control);
 }
 
-/// Adds some of the rows that are folded to the sum, from the `from`th on. The next one; none: all
-/// are in it.
+/// Adds up to `count` folded rows to the sum, from the `from`th on. Returns where to go on; `None` when
+/// all are added.
 pub(super) fn add_some<R: Foldable>(
     rows: &[R],
-    shown: &mut Shown<R>,
+    selection: &mut RowSelection<R>,
     from: usize,
-    at_once: usize,
+    count: usize,
 ) -> Option<usize> {
-    let Shown::Some(part) = shown else { return None };
-    let Part { folded, other, .. } = &mut **part;
-    for place in folded.iter().skip(from).take(at_once) {
-        if let Some(row) = rows.get(*place) {
-            other.add(row);
+    let RowSelection::Folded(part) = selection else { return None };
+    let FoldedRows { folded, sum, .. } = &mut **part;
+    for index in folded.iter().skip(from).take(count) {
+        if let Some(row) = rows.get(*index) {
+            sum.add(row);
         }
     }
-    let next = from + at_once;
+    let next = from + count;
     (next < folded.len()).then_some(next)
 }

@@ -1,7 +1,7 @@
 //! The two exposition formats and the choice between them.
 //!
-//! Input: the `Accept` header. Output: [`Format`] and its exact content type. Invariant: what is
-//! claimed is what is sent.
+//! Input: the `Accept` header. Output: [`Format`] and its exact content type. Invariant: the content type
+//! of an answer is that of its text.
 
 use crate::metrics::accept::MediaRanges;
 
@@ -24,20 +24,20 @@ impl Format {
         }
     }
 
-    /// The format that an `Accept` header asks for (RFC 9110, section 12.5.1); several headers
-    /// are joined by commas first.
+    /// The format that an `Accept` header asks for (RFC 9110, section 12.5.1). Join several headers with
+    /// commas first.
     ///
-    /// The quality of a format is that of the most specific range that matches it. The higher
-    /// quality wins, then the range that names the format more closely, then the one that stands
-    /// first, then text. When nothing fits, the answer is text: a scraper with an odd header is
-    /// better served by the oldest format than by 406.
+    /// The weight of a format is that of the most specific range that matches it. The higher weight
+    /// wins, then the more specific range, then the range that comes first, then text. If no range
+    /// matches, the answer is text: for a scraper with an unusual header, the oldest format is more
+    /// useful than 406.
     #[must_use]
     pub fn negotiate(accept: Option<&str>) -> Self {
         let Some(accept) = accept else { return Self::Text };
         let ranges = MediaRanges::parse(accept);
         let text = ranges.preference("text", "plain", "0.0.4");
         let open = ranges.preference("application", "openmetrics-text", "1.0.0");
-        // None, not acceptable, is less than any preference.
+        // `None` (not acceptable) is less than any preference.
         if open > text { Self::OpenMetrics } else { Self::Text }
     }
 }
@@ -81,20 +81,20 @@ mod tests {
         check("*/*, application/openmetrics-text", open);
         check("text/plain, application/openmetrics-text", text);
         check("application/openmetrics-text, text/plain", open);
-        // The most specific range decides, not the kindest one.
+        // The most specific range decides, not the one with the highest weight.
         check("text/plain;q=0.9, text/plain;version=0.0.4;q=0.1, application/*;q=0.5", open);
         check(
             "application/openmetrics-text;version=1.0.0;q=0.1, application/*, text/*;q=0.5",
             text,
         );
-        // A weight that is none counts for nothing.
+        // A range with an invalid weight is skipped.
         check("application/openmetrics-text;q=2", text);
         check("application/openmetrics-text;q=-1", text);
         check("application/openmetrics-text;q=0.1234", text);
         check("application/openmetrics-text;q=high", text);
         check("application/openmetrics-text;q=1.000", open);
         check("application/openmetrics-text ; q=1 , text/plain ; q=0.5", open);
-        // Garbage between good ranges is passed over; quotes may hold separators.
+        // Invalid parts between valid ranges are skipped; quoted text may contain separators.
         check(",,;;,application/openmetrics-text,/,*", open);
         check("text/html;title=\"a,b;q=1\";q=0.1, application/openmetrics-text;q=0.2", open);
         check("text/html;title=\"open, application/openmetrics-text", text);

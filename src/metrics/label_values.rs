@@ -1,4 +1,4 @@
-//! Label values of the exporter's own metrics.
+//! Label values that the exporter declares itself; those of the domain are declared there.
 //!
 //! Invariant: a metric over one of these sets has a series for each member from the start, so that
 //! the first increment is an increase to Prometheus.
@@ -58,5 +58,41 @@ closed_set! {
         Dropped = "dropped",
         /// Given up: it was too old.
         Expired = "expired",
+    }
+}
+
+closed_set! {
+    /// A label whose quiet values fold into `__other__`.
+    pub enum FoldLabel {
+        /// Symbols.
+        Symbol = "symbol",
+        /// Strategies.
+        Strategy = "strategy",
+        /// Venues.
+        Venue = "venue",
+        /// Healthy components.
+        Component = "component",
+    }
+}
+
+closed_set! {
+    /// How durable the journal makes an event before it acknowledges it.
+    pub enum DurabilityLabel {
+        /// It survives a power cut.
+        Synced = "synced",
+        /// It survives a crash of the process.
+        Relaxed = "relaxed",
+        /// It survives nothing.
+        Memory = "memory",
+    }
+}
+
+closed_set! {
+    /// A part of the time that a snapshot of the state takes.
+    pub enum SnapshotPart {
+        /// The copy of the state, during which ingest waits.
+        Copy = "copy",
+        /// Writing the copy, during which ingest goes on.
+        Write = "write",
     }
 }

@@ -1,40 +1,40 @@
 //! The label text of every row, escaped once and then copied for each of its series.
 //!
 //! Input: names. Output: text such as `account="paper",symbol="AAPL"`. Invariant: the labels of an
-//! account stand in the order of its rows.
+//! account are in the order of its rows.
 
 use crate::domain::ids::{Account, Symbol};
-use crate::metrics::projection::{AccountRow, BreakdownRow, Projection};
+use crate::metrics::rows::{AccountRow, BreakdownRow, Projection};
 use crate::metrics::text::push_label;
 
 /// The labels of a projection.
 #[derive(Debug)]
-pub(super) struct Labels {
-    /// Of what holds for all accounts.
+pub(super) struct ProjectionLabels {
+    /// The labels of the row of `*`.
     pub(super) common: String,
-    /// Of each account.
     pub(super) accounts: Vec<AccountLabels>,
 }
 
-/// The labels of an account and of all that stands under it.
+/// The labels of an account and of its rows.
 #[derive(Debug)]
 pub(super) struct AccountLabels {
     pub(super) account: String,
     pub(super) symbols: Vec<String>,
     pub(super) strategies: Vec<String>,
     pub(super) venues: Vec<String>,
-    /// Of what is folded: a symbol, a strategy, a venue.
-    pub(super) others: [String; 3],
+    /// The labels of `__other__`, the sums of folded rows.
+    pub(super) other_symbol: String,
+    pub(super) other_strategy: String,
+    pub(super) other_venue: String,
 }
 
-impl Default for Labels {
+impl Default for ProjectionLabels {
     fn default() -> Self {
         Self { common: label(Account::ALL), accounts: Vec::new() }
     }
 }
 
-impl Labels {
-    /// The labels of all rows.
+impl ProjectionLabels {
     pub(super) fn of(projection: &Projection) -> Self {
         let accounts = projection.accounts.iter().map(|row| {
             let mut labels = AccountLabels::new(&row.control.account);
@@ -50,18 +50,24 @@ impl AccountLabels {
     /// The labels of an account without any rows.
     pub(super) fn new(account: &Account) -> Self {
         let account = label(account.as_str());
-        let others =
-            ["symbol", "strategy", "venue"].map(|name| under(&account, name, Symbol::OTHER));
-        let (symbols, strategies, venues) = (Vec::new(), Vec::new(), Vec::new());
-        Self { account, symbols, strategies, venues, others }
+        let other = |name| under(&account, name, Symbol::OTHER);
+        Self {
+            other_symbol: other("symbol"),
+            other_strategy: other("strategy"),
+            other_venue: other("venue"),
+            symbols: Vec::new(),
+            strategies: Vec::new(),
+            venues: Vec::new(),
+            account,
+        }
     }
 
-    /// Adds those of the next symbol.
+    /// Adds the labels of the next symbol.
     pub(super) fn push_symbol(&mut self, symbol: &Symbol) {
         self.symbols.push(self.under("symbol", symbol.as_str()));
     }
 
-    /// Sets those of strategies and venues.
+    /// Sets the labels of strategies and venues.
     pub(super) fn set_breakdowns(&mut self, row: &AccountRow) {
         let labels = |name: &str, rows: &[BreakdownRow]| {
             rows.iter().map(|row| self.under(name, &row.name)).collect()

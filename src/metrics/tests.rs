@@ -1,4 +1,4 @@
-//! The contract of the exposition, held against a projection in which every family has samples.
+//! The contract of the exposition, checked with a projection in which every family has samples.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,7 +12,6 @@ use crate::domain::drift::{
 use crate::domain::execution::LATENCY_BOUNDS;
 use crate::domain::execution::RejectReason;
 use crate::domain::execution::SLIPPAGE_BOUNDS;
-use crate::domain::execution::anomaly::Figure;
 use crate::domain::execution::counters::{Counters, Money, Total};
 use crate::domain::execution::figures::{Figures, MeanFigure, Quantiles, SlippageFigures};
 use crate::domain::execution::histogram::{Exemplar, Histogram};
@@ -25,22 +24,24 @@ use crate::domain::settings::{
 use crate::domain::state::{CauseKind, TradingState};
 use crate::domain::time::Timestamp;
 use crate::domain::units::Decimal;
-use crate::metrics::catalogue::{self, Family, Kind};
-use crate::metrics::projection::{
-    AccountRow, BreakdownRow, ControlRow, ExporterRow, Projection, SymbolRow,
+use crate::metrics::catalogue;
+use crate::metrics::descriptor::{Descriptor, MetricKind};
+use crate::metrics::label_values::{DurabilityLabel, StreamEnd};
+use crate::metrics::rows::{
+    AccountFold, AccountRow, BreakdownRow, ControlRow, ExporterRow, Projection, SymbolRow,
 };
-use crate::metrics::runtime::{Build, Runtime, SnapshotFigure};
-use crate::metrics::shown::{AccountFold, Weight};
+use crate::metrics::runtime::{Build, Runtime};
+use crate::metrics::selection::SeriesWeight;
 use crate::metrics::{Format, encode};
 
-/// A name with everything that an escape could get wrong.
+/// A name with every character that needs escaping.
 const HOSTILE: &str = "a\"b\\c{d=\"e\",f} # {g=\"h\"} 1\\n";
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_nanos(seconds * 1_000_000_000 + 250_000_000).expect("a time")
 }
 
-/// Defaults, with overrides for everything that change no threshold.
+/// Defaults, with overrides of all symbols that change no threshold.
 fn settings() -> Settings {
     fn everything<T>(rule: T) -> Override<T> {
         Override { account: Pattern::any(), symbol: Pattern::any(), rule }
@@ -147,10 +148,10 @@ fn symbol(name: &str) -> SymbolRow {
         figures: figures(),
         open: 1,
         unacknowledged: 0,
-        anomalies: [0; Figure::ALL.len()],
+        anomalies: EnumMap::default(),
         position: Some(position),
         drift: Some(drift),
-        weight: Weight::default(),
+        weight: SeriesWeight::default(),
     }
 }
 
@@ -186,7 +187,7 @@ fn account(name: &str) -> AccountRow {
         name: HOSTILE.to_owned(),
         counters: counters(),
         figures: figures(),
-        weight: Weight::default(),
+        weight: SeriesWeight::default(),
     };
     let exemplar = Exemplar {
         order_id: OrderId::new("O-2").expect("an id"),
@@ -208,7 +209,7 @@ fn account(name: &str) -> AccountRow {
         ack: histogram(&LATENCY_BOUNDS, &[]),
         fill: histogram(&LATENCY_BOUNDS, &[0.4, 0.4, 90.0]),
         slippage: [(); 3].map(|()| histogram(&SLIPPAGE_BOUNDS, &[-1.5, 1.5, 99.0])),
-        anomalies: [1; Figure::ALL.len()],
+        anomalies: EnumMap::from_fn(|_| 1),
         drifts_open: EnumMap::default(),
         drifts_total: EnumMap::from_fn(|_| EnumMap::from_fn(|_| 1)),
         reconciliations: EnumMap::default(),
@@ -231,7 +232,7 @@ fn projection() -> Projection {
         exporter: ExporterRow {
             sequence: 6,
             series_limit: 100_000,
-            folded: [("symbol", 0), ("strategy", 0), ("venue", 0), ("component", 0)],
+            folded: enum_map::EnumMap::default(),
             out_of_order: 1,
             clock_behind: std::time::Duration::from_millis(600_250),
             decisions_missed: 0,
@@ -243,12 +244,12 @@ fn runtime() -> Runtime {
     let build = Build { version: "0.1.0", revision: "unknown", rustversion: "unknown" };
     let runtime = Runtime::new(&build).expect("a registry");
     runtime.declare_codes(&["conflict"]);
-    runtime.webhooks().declare("engine");
-    runtime.webhooks().delivered("engine", at(1_795_357_800));
-    runtime.watchdog(at(1_795_357_800).into());
-    let snapshot = SnapshotFigure { at: at(1_795_357_800), sequence: 7, bytes: 512 };
-    runtime.snapshots().stands(snapshot);
-    runtime.snapshots().took(Duration::from_millis(3), Duration::from_millis(40));
+    runtime.webhooks.declare("engine");
+    runtime.webhooks.delivered("engine", at(1_795_357_800));
+    runtime.watchdog_arrived(at(1_795_357_800).into());
+    runtime.snapshots.set_newest(at(1_795_357_800), 7, 512);
+    runtime.snapshots.set_duration(Duration::from_millis(3), Duration::from_millis(40));
+    runtime.journal.durability.of(DurabilityLabel::Memory).set(1);
     runtime
 }
 
@@ -262,7 +263,7 @@ struct Sample {
 }
 
 impl Sample {
-    /// Reads a line as a parser does: byte by byte, with escapes.
+    /// Parses a line, with its escapes.
     fn parse(line: &str) -> Self {
         let name_end = line.find(['{', ' ']).expect("a name");
         let (name, mut rest) = line.split_at(name_end);
@@ -294,7 +295,7 @@ impl Sample {
     }
 }
 
-/// The place of the first quote that is not escaped.
+/// The index of the first quote that is not escaped.
 fn closing_quote(text: &str) -> usize {
     let mut escaped = false;
     text.bytes()
@@ -306,14 +307,15 @@ fn closing_quote(text: &str) -> usize {
         .expect("a closing quote")
 }
 
-/// The exposition as groups: the family of the headers, and its samples.
-fn groups(text: &str) -> Vec<(&'static Family, Vec<Sample>)> {
-    let mut groups: Vec<(&Family, Vec<Sample>)> = Vec::new();
+/// The exposition by family: the descriptor of its header, and its samples.
+fn groups(text: &str) -> Vec<(&'static Descriptor, Vec<Sample>)> {
+    let mut groups: Vec<(&Descriptor, Vec<Sample>)> = Vec::new();
     for line in text.lines().filter(|line| *line != "# EOF") {
         if let Some(header) = line.strip_prefix("# HELP ") {
             let (name, help) = header.split_once(' ').expect("a help text");
             let family = catalogue::all()
-                .find(|f| f.name == name || f.base_name() == name)
+                .map(|family| &family.descriptor)
+                .find(|family| family.name == name || family.base_name() == name)
                 .unwrap_or_else(|| panic!("{name} is not in the catalogue"));
             assert_eq!(help, family.help);
             groups.push((family, Vec::new()));
@@ -332,7 +334,7 @@ fn samples(text: &str) -> Vec<Sample> {
 #[test]
 fn every_family_is_exposed_once_and_in_order() {
     let runtime = runtime();
-    let expect: Vec<&str> = catalogue::all().map(|f| f.name).collect();
+    let expect: Vec<&str> = catalogue::all().map(|family| family.descriptor.name).collect();
     for format in [Format::Text, Format::OpenMetrics] {
         let text = encode(&projection(), Some(&runtime), format);
         let got: Vec<&str> = groups(&text).iter().map(|(family, _)| family.name).collect();
@@ -353,9 +355,9 @@ fn samples_carry_the_labels_of_the_catalogue() {
             assert_eq!(names, family.labels, "{sample:?}");
             let suffix = sample.name.strip_prefix(family.name).expect("the family's name");
             let allowed: &[&str] = match family.kind {
-                Kind::Counter | Kind::Gauge => &[""],
-                Kind::Histogram => &["_bucket", "_sum", "_count"],
-                Kind::Buckets => &["_bucket"],
+                MetricKind::Counter | MetricKind::Gauge => &[""],
+                MetricKind::Histogram => &["_bucket", "_sum", "_count"],
+                MetricKind::Buckets => &["_bucket"],
             };
             assert!(allowed.contains(&suffix), "{sample:?}");
             assert!(
@@ -384,7 +386,7 @@ fn both_formats_carry_the_same_samples() {
 }
 
 #[test]
-fn numbers_are_written_one_way() {
+fn all_numbers_have_the_same_format() {
     for format in [Format::Text, Format::OpenMetrics] {
         for sample in samples(&encode(&projection(), Some(&runtime()), format)) {
             for number in [Some(&*sample.value), sample.value_of("le")].into_iter().flatten() {
@@ -429,7 +431,7 @@ fn exemplars_name_the_order() {
 }
 
 #[test]
-fn exemplars_that_a_parser_would_refuse_are_left_out() {
+fn exemplars_that_a_parser_would_refuse_are_omitted() {
     let check = |order_id: &str, expect: bool| {
         let mut projection = projection();
         let order_id = OrderId::new(order_id).expect("an id");
@@ -492,7 +494,7 @@ fn the_exporter_counts_the_series_of_the_state() {
 }
 
 #[test]
-fn an_account_and_a_symbol_cost_what_the_budget_says() {
+fn an_account_and_a_symbol_cost_no_more_than_documented() {
     let text = encode(&projection(), None, Format::Text);
     let check = |label: Option<(&str, &str)>, at_most: usize| {
         let of_row = samples(&text).into_iter().filter(|sample| {
@@ -513,25 +515,27 @@ fn the_runtime_has_no_family_of_its_own() {
     let runtime = runtime();
     let gathered = runtime.gather();
     for name in gathered.names() {
-        assert!(catalogue::all().any(|f| f.name == name), "{name} is not in the catalogue");
+        assert!(
+            catalogue::all().any(|family| family.descriptor.name == name),
+            "{name} is not in the catalogue"
+        );
     }
 }
 
 #[test]
 fn the_runtime_counts() {
     let runtime = runtime();
-    runtime.event_received("quote");
-    runtime.event_received("quote");
-    runtime.event_rejected("invalid_quantity");
-    runtime.event_duplicate("order_filled");
-    runtime.event_conflict("order_submitted");
-    runtime.event_delay(at(1_763_821_800), at(1_763_821_802));
-    runtime.event_delay(at(1_763_821_802), at(1_763_821_800));
-    runtime.ingest_duration(Duration::from_millis(3));
-    runtime.queue(1, 1024);
-    runtime.scrape_duration(Duration::from_millis(5));
-    runtime.config_loaded(at(1_763_821_800));
-    runtime.config_refused();
+    let ingest = &runtime.ingest;
+    ingest.events_received.with_label_values(&["quote"]).inc_by(2);
+    ingest.events_rejected.with_label_values(&["invalid_quantity"]).inc();
+    ingest.events_duplicate.with_label_values(&["order_filled"]).inc();
+    ingest.observe_delay(at(1_763_821_800), at(1_763_821_802));
+    ingest.observe_delay(at(1_763_821_802), at(1_763_821_800));
+    ingest.ingest_duration.observe(0.003);
+    runtime.listeners.streams_ended.of(StreamEnd::Slow).inc();
+    runtime.service.queue_limit.set(1024_usize);
+    runtime.service.scrape_duration.set(0.005);
+    runtime.service.config_loaded(at(1_763_821_800));
     let text = encode(&projection(), Some(&runtime), Format::Text);
     let check = |line: &str| assert!(text.lines().any(|l| l == line), "{line}\n{text}");
     check("trading_exporter_events_received_total{type=\"quote\"} 2.0");
@@ -539,16 +543,18 @@ fn the_runtime_counts() {
     check("trading_exporter_events_rejected_total{code=\"conflict\"} 0.0");
     check("trading_exporter_events_rejected_total{code=\"invalid_quantity\"} 1.0");
     check("trading_exporter_events_duplicate_total{type=\"order_filled\"} 1.0");
-    check("trading_exporter_events_conflict_total{type=\"order_submitted\"} 1.0");
+    check("trading_exporter_events_conflict_total{type=\"order_submitted\"} 0.0");
     check("trading_exporter_event_delay_seconds_bucket{le=\"0.001\"} 1.0");
     check("trading_exporter_event_delay_seconds_bucket{le=\"+Inf\"} 2.0");
     check("trading_exporter_event_delay_seconds_sum 2.0");
     check("trading_exporter_ingest_duration_seconds_bucket{le=\"0.005\"} 1.0");
     check("trading_exporter_ingest_duration_seconds_count 1.0");
-    check("trading_exporter_queue_depth 1.0");
+    check("trading_exporter_streams_ended_total{reason=\"slow\"} 1.0");
+    check("trading_exporter_streams_ended_total{reason=\"token\"} 0.0");
+    check("trading_exporter_queue_depth 0.0");
     check("trading_exporter_queue_limit 1024.0");
     check("trading_exporter_scrape_duration_seconds 0.005");
-    check("trading_exporter_config_last_reload_successful 0.0");
+    check("trading_exporter_config_last_reload_successful 1.0");
     check("trading_exporter_config_last_reload_success_timestamp_seconds 1763821800.25");
     check(
         "trading_exporter_build_info{version=\"0.1.0\",revision=\"unknown\",rustversion=\"unknown\"} \

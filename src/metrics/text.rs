@@ -1,15 +1,15 @@
 //! Numbers and label values as exposition text, the same in both formats.
 //!
-//! Input: values. Output: text appended to a buffer. Invariants: a float always reads back as
-//! itself and an integral one ends in `.0`; a label value holds no bare quote, backslash or line
-//! feed. Deliberately absent: NaN, which callers leave out.
+//! Input: values. Output: text appended to a buffer. Invariants: a float parses back to the same
+//! float, and an integral one ends in `.0`; a label value contains no unescaped quote, backslash or
+//! line feed. Deliberately absent: NaN, which callers omit.
 
 use std::fmt::Write;
 
 use crate::domain::limits;
 use crate::domain::time::{NANOS_PER_SECOND, Timestamp};
 
-/// Integral floats below this are written digit by digit; it is far below 2^53.
+/// Integral floats below this are written as integers; it is far below 2^53.
 const EXACT_MAX: f64 = 1e15;
 
 /// Appends a float: `1.0`, `-0.5`, `1e-7`, `+Inf`.
@@ -27,7 +27,7 @@ pub(super) fn push_float(out: &mut String, value: f64) {
         )]
         push_count(out, value.abs() as u64);
     } else {
-        // Debug is the shortest text that reads back as the same float. Writing to a String
+        // Debug gives the shortest text that parses back to the same float. Writing to a String
         // cannot fail.
         write!(out, "{value:?}").ok();
     }
@@ -51,7 +51,6 @@ pub(super) fn push_seconds(out: &mut String, at: Timestamp) {
     out.push_str(if decimals.is_empty() { "0" } else { decimals });
 }
 
-/// Appends the decimal digits of an integer.
 fn push_digits(out: &mut String, mut value: u64) {
     let mut digits = [0_u8; 20];
     let mut used = 0;
@@ -68,7 +67,7 @@ fn push_digits(out: &mut String, mut value: u64) {
     out.push_str(std::str::from_utf8(written).unwrap_or_default());
 }
 
-/// Appends `name="value"`, after a comma when something stands before it.
+/// Appends `name="value"`, with a comma before it unless it is the first label.
 pub(super) fn push_label(out: &mut String, name: &str, value: &str) {
     if !out.is_empty() && !out.ends_with('{') {
         out.push(',');
@@ -79,10 +78,10 @@ pub(super) fn push_label(out: &mut String, name: &str, value: &str) {
     out.push('"');
 }
 
-/// Appends text with `\`, `"` and line feeds escaped: the whole escaping of both formats.
+/// Appends text with `\`, `"` and line feeds escaped; neither format needs more.
 fn push_escaped(out: &mut String, text: &str) {
     let mut rest = text;
-    // The three are ASCII, so their bytes stand for nothing else in UTF-8.
+    // The three are ASCII, so their bytes are never part of another character in UTF-8.
     while let Some(at) = rest.bytes().position(|b| matches!(b, b'\\' | b'"' | b'\n')) {
         let (plain, tail) = rest.split_at(at);
         out.push_str(plain);
@@ -96,8 +95,8 @@ fn push_escaped(out: &mut String, text: &str) {
     out.push_str(rest);
 }
 
-/// The text up to [`limits::ID_BYTES_MAX`] bytes, between characters. Names are no longer by type:
-/// this holds whatever else may once become a label.
+/// The text up to [`limits::ID_BYTES_MAX`] bytes, cut between characters. Names are never longer, by
+/// their types; this bounds any other label value.
 fn cut(text: &str) -> &str {
     text.get(..text.floor_char_boundary(limits::ID_BYTES_MAX)).unwrap_or(text)
 }
@@ -120,7 +119,7 @@ mod tests {
         out
     }
 
-    /// What a parser makes of an escaped label value.
+    /// The label value that a parser reads from an escaped text.
     fn unescaped(text: &str) -> String {
         let mut out = String::new();
         let mut chars = text.chars();
@@ -186,7 +185,7 @@ mod tests {
         check("\\n", "l=\"\\\\n\"");
         check("日経", "l=\"日経\"");
         assert_eq!(label(&"x".repeat(200)).len(), "l=\"\"".len() + 128);
-        // A character that would be cut in two is left out.
+        // A character that does not fit whole is dropped.
         assert_eq!(label(&"日".repeat(50)).len(), "l=\"\"".len() + 126);
     }
 

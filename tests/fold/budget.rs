@@ -14,7 +14,7 @@ use trading_exporter::domain::record::Entry;
 use trading_exporter::domain::settings::{SeriesSettings, Settings};
 use trading_exporter::domain::state::TradingState;
 use trading_exporter::metrics::{
-    Build, Format, Runtime, ScrapeSnapshot, catalogue, count_common, count_family,
+    Build, Format, Runtime, ScrapeSnapshot, catalogue, count_account, count_control,
 };
 
 use crate::flow::Fold;
@@ -48,7 +48,7 @@ fn filled(id: usize, account: &str, symbol: &str) -> String {
 fn scrape(snapshot: &mut ScrapeSnapshot, fold: &Fold) -> BTreeMap<String, f64> {
     while !snapshot.catch_up(&fold.monitor, |_| true).is_last {}
     snapshot.take(&fold.monitor, |_| true);
-    while snapshot.work_out() {}
+    while snapshot.compute() {}
     let mut text = String::new();
     let build = Build { version: "", revision: "", rustversion: "" };
     let runtime = Runtime::new(&build).expect("a registry");
@@ -270,9 +270,9 @@ fn the_counted_series_are_those_written() {
         let samples = scrape(&mut snapshot, &fold);
         let projection = snapshot.projection();
         let own = projection.accounts.iter().map(|account| {
-            catalogue::all().map(|family| count_family(family, account)).sum::<u64>()
+            catalogue::all().map(|family| count_account(family, account)).sum::<u64>()
         });
-        let common = catalogue::all().map(|family| count_common(family, &projection.common));
+        let common = catalogue::all().map(|family| count_control(family, &projection.common));
         let counted = own.sum::<u64>() + common.sum::<u64>();
         assert_eq!(counted, of_state(&samples) as u64, "{max}");
         assert_eq!(samples["trading_exporter_series"], counted as f64, "{max}");

@@ -22,7 +22,7 @@ use crate::snapshots::{Happening, aside, settings};
 /// Checks that a snapshot shows the same as a new projection of the state.
 fn check(snapshot: &mut ScrapeSnapshot, monitor: &Monitor) {
     snapshot.take(monitor, |_| true);
-    while snapshot.work_out() {}
+    while snapshot.compute() {}
     let mut shown = String::new();
     let mut exposition = snapshot.exposition(None, Format::OpenMetrics);
     let mut piece = String::new();
@@ -236,7 +236,7 @@ fn accounts_that_may_not_be_seen_are_not_copied() {
         let is_visible = |account: &Account| account.as_str() == name;
         while !snapshot.catch_up(&fold.monitor, is_visible).is_last {}
         snapshot.take(&fold.monitor, is_visible);
-        while snapshot.work_out() {}
+        while snapshot.compute() {}
         let mut shown = String::new();
         snapshot.exposition(None, Format::Text).write_some(&mut shown, usize::MAX);
         let expect = project_accounts(&fold.monitor, is_visible);

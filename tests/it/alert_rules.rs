@@ -10,7 +10,7 @@ use serde_json::Value;
 use trading_exporter::alerting::{self, Alert, Rule, Style};
 use trading_exporter::domain::pattern::Pattern;
 use trading_exporter::domain::settings::Settings;
-use trading_exporter::metrics::catalogue::{self, Kind};
+use trading_exporter::metrics::{Descriptor, MetricKind, catalogue};
 
 use crate::promql::{Name, names};
 
@@ -119,19 +119,19 @@ fn dashboard_queries() -> Vec<(String, String)> {
 /// Every sample name with its possible labels.
 fn known() -> BTreeMap<String, BTreeSet<&'static str>> {
     let mut known = BTreeMap::new();
-    for family in catalogue::all() {
-        let labels: BTreeSet<&str> = family.labels.iter().chain(&OF_TARGETS).copied().collect();
-        let suffixes: &[&str] = match family.kind {
-            Kind::Counter | Kind::Gauge => &[""],
-            Kind::Histogram => &["_bucket", "_sum", "_count"],
-            Kind::Buckets => &["_bucket"],
+    for Descriptor { name, kind, labels, .. } in catalogue::all().map(|family| family.descriptor) {
+        let labels: BTreeSet<&str> = labels.iter().chain(&OF_TARGETS).copied().collect();
+        let suffixes: &[&str] = match kind {
+            MetricKind::Counter | MetricKind::Gauge => &[""],
+            MetricKind::Histogram => &["_bucket", "_sum", "_count"],
+            MetricKind::Buckets => &["_bucket"],
         };
         for suffix in suffixes {
             let mut labels = labels.clone();
             if *suffix == "_bucket" {
                 labels.insert("le");
             }
-            known.insert(format!("{}{suffix}", family.name), labels);
+            known.insert(format!("{name}{suffix}"), labels);
         }
     }
     for rule in rules() {
@@ -258,13 +258,17 @@ fn an_unused_metric_has_a_reason() {
     };
     assert!(UNUSED.iter().all(|(_, why)| why.ends_with('.')), "each entry has a reason");
     let is_excused = |name: &str| UNUSED.iter().any(|(p, _)| Pattern::new(p).matches(name));
-    let unused: Vec<&str> =
-        catalogue::all().map(|family| family.name).filter(|name| !is_used(name)).collect();
+    let unused: Vec<&str> = catalogue::all()
+        .map(|family| family.descriptor.name)
+        .filter(|name| !is_used(name))
+        .collect();
     let silent: Vec<_> = unused.iter().filter(|name| !is_excused(name)).collect();
     assert!(silent.is_empty(), "in no rule, no panel, and not in the list UNUSED: {silent:?}");
     let needless: Vec<_> = UNUSED
         .iter()
-        .filter(|(p, _)| !catalogue::all().any(|family| Pattern::new(p).matches(family.name)))
+        .filter(|(p, _)| {
+            !catalogue::all().any(|family| Pattern::new(p).matches(family.descriptor.name))
+        })
         .collect();
     assert!(needless.is_empty(), "excuses for nothing: {needless:?}");
 }

@@ -1,49 +1,48 @@
-//! Components fold last: the well ones of an account, where folding symbols was not enough.
+//! Folding of components: the last resort, when folding symbols is not enough.
 //!
-//! Input: the components of an account. Output: the same, with one `__other__` for those that are
-//! folded. Invariants: a component that is not healthy, or silent, stands under its own name; what
-//! failed of all that are folded is summed. The components of an account are few (see `limits`), so
-//! they fold together.
+//! Input: the components of an account. Output: the same, with one `__other__` for the folded ones.
+//! Invariants: a component that is unhealthy or silent is shown under its own name; the failures of all
+//! folded components are summed. An account has few components (see `limits`), so all of its healthy
+//! ones fold together.
 
 use std::collections::BTreeSet;
 
 use crate::domain::health::{ComponentView, Health};
 use crate::domain::ids::{Component, Symbol};
-use crate::metrics::projection::ControlRow;
-use crate::metrics::weigh::weigh_common;
+use crate::metrics::rows::ControlRow;
+use crate::metrics::weigh::weigh_control;
 
-/// Names of the components of an account that are folded.
+/// Names of the folded components of an account.
 #[derive(Debug, Default)]
 pub(super) struct FoldedComponents(BTreeSet<String>);
 
 impl FoldedComponents {
-    /// How many are folded.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Lets all of them come back.
+    /// Unfolds all of them.
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// Folds all that are well.
+    /// Folds all that are healthy.
     pub(super) fn fold(&mut self, row: &ControlRow) {
-        let well = row.components.iter().filter(|view| is_well(view));
-        self.0.extend(well.map(|view| view.component.as_str().to_owned()));
+        let healthy = row.components.iter().filter(|view| is_healthy(view));
+        self.0.extend(healthy.map(|view| view.component.as_str().to_owned()));
     }
 
-    /// Series that this saves.
+    /// How many series the folding saves.
     pub(super) fn saves(&self, row: &ControlRow) -> u64 {
         if self.0.is_empty() {
             return 0;
         }
-        let mut shown = row.clone();
-        self.apply(&mut shown);
-        weigh_common(row).saturating_sub(weigh_common(&shown))
+        let mut folded = row.clone();
+        self.apply(&mut folded);
+        weigh_control(row).saturating_sub(weigh_control(&folded))
     }
 
-    /// Shows one for those that are folded.
+    /// Replaces the folded components by one.
     pub(super) fn apply(&self, row: &mut ControlRow) {
         if self.0.is_empty() {
             return;
@@ -52,10 +51,13 @@ impl FoldedComponents {
         let is_folded = |view: &ComponentView| self.0.contains(view.component.as_str());
         let folded = views.iter().filter(|view| is_folded(view));
         let failures_total = folded.clone().map(|view| view.failures_total).sum();
-        let well = folded.clone().filter(|view| is_well(view));
-        let last_check_at = well.filter_map(|view| view.last_check_at).min();
+        let healthy = folded.clone().filter(|view| is_healthy(view));
+        let last_check_at = healthy.filter_map(|view| view.last_check_at).min();
         let Some(first) = folded.clone().next().cloned() else { return };
-        let Ok(component) = Component::new(Symbol::OTHER) else { return };
+        let Ok(component) = Component::new(Symbol::OTHER) else {
+            impossible!("`__other__` is the name of a component");
+            return;
+        };
         let other = ComponentView {
             component,
             health: Health::Healthy,
@@ -66,16 +68,16 @@ impl FoldedComponents {
             failures_total,
             ..first
         };
-        views.retain(|view| !is_folded(view) || !is_well(view));
+        views.retain(|view| !is_folded(view) || !is_healthy(view));
         views.push(other);
     }
 }
 
-/// How many components of an account may fold.
-pub(super) fn well(row: &ControlRow) -> usize {
-    row.components.iter().filter(|view| is_well(view)).count()
+/// How many components of an account can fold.
+pub(super) fn foldable_components(row: &ControlRow) -> usize {
+    row.components.iter().filter(|view| is_healthy(view)).count()
 }
 
-fn is_well(view: &ComponentView) -> bool {
+fn is_healthy(view: &ComponentView) -> bool {
     view.health == Health::Healthy && !view.silent
 }

@@ -1,18 +1,20 @@
-//! Anomalies, and the thresholds that execution and drift are judged by.
+//! Anomalies, and the thresholds for execution and drift.
+
+use enum_map::EnumMap;
 
 use crate::domain::execution::anomaly::Figure;
 use crate::domain::settings::{
     AnomalyRules, FillRatioBasis, Levels, PerSeverity, Reference, Settings, Severity,
 };
 use crate::domain::units::Decimal;
-use crate::metrics::catalogue::{Family, Source};
-use crate::metrics::encode::Points;
-use crate::metrics::projection::{AccountRow, ControlRow, SymbolRow};
+use crate::metrics::family::{Family, SampleSource};
+use crate::metrics::points::Points;
+use crate::metrics::rows::{AccountRow, ControlRow, SymbolRow};
 
-/// One sample for each figure that the scope can have, 0 where all is well.
-fn by_figure(points: &mut Points<'_>, symbol: &str, levels: &[u8; Figure::ALL.len()]) {
-    let is_of_symbol = |figure: &Figure| *figure != Figure::HaltOfUnknownAccount;
-    for (figure, level) in Figure::ALL.iter().zip(levels) {
+/// One sample for each figure of the scope, 0 without an anomaly.
+fn by_figure(points: &mut Points<'_>, symbol: &str, levels: &EnumMap<Figure, u8>) {
+    let is_of_symbol = |figure: Figure| figure != Figure::HaltOfUnknownAccount;
+    for (figure, level) in levels {
         if !symbol.is_empty() && !is_of_symbol(figure) {
             continue;
         }
@@ -43,21 +45,21 @@ fn by_severity(points: &mut Points<'_>, figure: &str, thresholds: &PerSeverity<D
     }
 }
 
-/// A level that never fires has no sample.
+/// A level that is off has no sample.
 fn by_level(points: &mut Points<'_>, figure: &str, levels: Levels) {
     points.value(&[figure, "warning"], levels.warning);
     points.value(&[figure, "critical"], levels.critical);
 }
 
-/// Whether something else than the thresholds of `*` judges: other rules, or another figure than
-/// the one that `trading_threshold` names.
+/// Whether the thresholds of `*` do not apply: other rules are in force, or they are applied to another
+/// figure than the one that `trading_threshold` names.
 fn is_overridden(rules: &AnomalyRules, settings: &Settings) -> bool {
     *rules != settings.anomaly.default
         || rules.fill_ratio_basis != FillRatioBasis::ExUserCancels
         || rules.slippage_reference != Reference::Expected
 }
 
-/// One sample if the thresholds of `*` do not stand for the account.
+/// One sample if the thresholds of `*` do not apply to the account.
 fn overridden(row: &AccountRow, points: &mut Points<'_>) {
     let (settings, account) = (&row.control.settings, row.control.account.as_str());
     if is_overridden(settings.anomaly.for_account(account), settings) {
@@ -65,7 +67,7 @@ fn overridden(row: &AccountRow, points: &mut Points<'_>) {
     }
 }
 
-/// One sample for each rule of a symbol that the thresholds of `*` do not stand for.
+/// One sample for each rule of a symbol to which the thresholds of `*` do not apply.
 fn overridden_of_symbol(row: &AccountRow, symbol: &SymbolRow, points: &mut Points<'_>) {
     let (settings, account) = (&row.control.settings, row.control.account.as_str());
     let symbol = symbol.symbol.as_str();
@@ -86,22 +88,22 @@ pub const FAMILIES: &[Family] = &[
         "trading_anomaly",
         "Level of an anomaly: 0 none, 1 warning, 2 critical; symbol is empty for the account.",
         &["account", "symbol", "figure"],
-        Source::Within(
+        SampleSource::Within(
             |a, p| by_figure(p, "", &a.anomalies),
             |_, s, p| by_figure(p, s.symbol.as_str(), &s.anomalies),
         ),
     ),
     Family::gauge(
         "trading_threshold",
-        "Effective threshold in the unit of its figure; severity is empty where there is none.",
+        "Effective threshold in the unit of its figure; severity is empty for figures without levels.",
         &["account", "figure", "severity"],
-        Source::Control(thresholds),
+        SampleSource::Control(thresholds),
     ),
     Family::gauge(
         "trading_threshold_overridden",
-        "Always 1 where other rules judge than the thresholds of account * say; \
+        "Always 1 where other rules apply than the thresholds of account *; \
          rules is anomaly or drift, symbol is empty for the account.",
         &["account", "symbol", "rules"],
-        Source::Within(overridden, overridden_of_symbol),
+        SampleSource::Within(overridden, overridden_of_symbol),
     ),
 ];

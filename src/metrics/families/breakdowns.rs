@@ -1,11 +1,11 @@
 //! Counters and ratios broken down by strategy or venue, where that is switched on.
 //!
-//! Deliberately absent: quantities, for those of different symbols are never added.
+//! Deliberately absent: quantities, because those of different symbols cannot be added.
 
 use super::fills::money;
 use super::windows::size;
 use crate::domain::execution::counters::Outcome;
-use crate::metrics::catalogue::{Family, Source};
+use crate::metrics::family::{Family, SampleSource};
 
 /// The same rows for one kind of breakdown.
 macro_rules! broken_down {
@@ -36,27 +36,27 @@ macro_rules! broken_down {
             broken_down!(money $by, $source, "executed_notional", "Notional executed",
                 |b, p| money(&b.counters, p, |m| m.notional.sum)),
             broken_down!(money $by, $source, "executed_notional_reversed",
-                "Notional that busts and corrections took away again",
+                "Notional reversed by busts and corrections",
                 |b, p| money(&b.counters, p, |m| m.notional.reversed)),
             broken_down!(money $by, $source, "fees", "Fees paid",
                 |b, p| money(&b.counters, p, |m| m.fees.sum)),
             broken_down!(money $by, $source, "fees_reversed",
-                "Fees that busts and corrections took away again",
+                "Fees reversed by busts and corrections",
                 |b, p| money(&b.counters, p, |m| m.fees.reversed)),
             broken_down!(money $by, $source, "fee_rebates", "Rebates received",
                 |b, p| money(&b.counters, p, |m| m.rebates.sum)),
             broken_down!(money $by, $source, "fee_rebates_reversed",
-                "Rebates that busts and corrections took away again",
+                "Rebates reversed by busts and corrections",
                 |b, p| money(&b.counters, p, |m| m.rebates.reversed)),
             broken_down!(money $by, $source, "slippage_cost", "Cost of slippage",
                 |b, p| money(&b.counters, p, |m| m.slippage_cost.sum)),
             broken_down!(money $by, $source, "slippage_cost_reversed",
-                "Cost of slippage that busts and corrections took away again",
+                "Cost of slippage reversed by busts and corrections",
                 |b, p| money(&b.counters, p, |m| m.slippage_cost.reversed)),
             broken_down!(money $by, $source, "price_improvement", "Price improvement",
                 |b, p| money(&b.counters, p, |m| m.price_improvement.sum)),
             broken_down!(money $by, $source, "price_improvement_reversed",
-                "Price improvement that busts and corrections took away again",
+                "Price improvement reversed by busts and corrections",
                 |b, p| money(&b.counters, p, |m| m.price_improvement.reversed)),
             broken_down!(gauge $by, $source, "window_orders", "Number of ended orders in the window",
                 |b, p| p.count(&[], size(b.figures.samples))),
@@ -99,6 +99,6 @@ macro_rules! broken_down {
 }
 
 /// Families by strategy; without samples unless switched on.
-pub const BY_STRATEGY: &[Family] = broken_down!("strategy", Source::Strategy);
+pub const BY_STRATEGY: &[Family] = broken_down!("strategy", SampleSource::Strategy);
 /// Families by venue; without samples unless switched on.
-pub const BY_VENUE: &[Family] = broken_down!("venue", Source::Venue);
+pub const BY_VENUE: &[Family] = broken_down!("venue", SampleSource::Venue);

@@ -1,7 +1,7 @@
-//! Components and what they add up to; `account="*"` are the exporter's own probes.
+//! Health of components and their combination; `account="*"` has the exporter's own probes.
 
 use super::ACCOUNT;
-use crate::metrics::catalogue::{Family, Source};
+use crate::metrics::family::{Family, SampleSource};
 
 const COMPONENT: &[&str] = &["account", "component"];
 
@@ -12,7 +12,7 @@ pub const FAMILIES: &[Family] = &[
         "Health of a component, the worst of its witnesses: 0 healthy, 1 degraded, 2 unknown, \
          3 unhealthy.",
         COMPONENT,
-        Source::Control(|c, p| {
+        SampleSource::Control(|c, p| {
             for view in &c.components {
                 p.count(&[view.component.as_str()], view.health.code().into());
             }
@@ -20,9 +20,9 @@ pub const FAMILIES: &[Family] = &[
     ),
     Family::gauge(
         "trading_component_silent",
-        "Whether nothing was heard of a component for more than three of its intervals: 1 so, 0 not.",
+        "Whether a component has been silent for more than three of its intervals: 1 yes, 0 no.",
         COMPONENT,
-        Source::Control(|c, p| {
+        SampleSource::Control(|c, p| {
             for view in &c.components {
                 p.count(&[view.component.as_str()], u64::from(view.silent));
             }
@@ -32,7 +32,7 @@ pub const FAMILIES: &[Family] = &[
         "trading_component_last_check_timestamp_seconds",
         "Unix time in seconds at which the last result of a component was received.",
         COMPONENT,
-        Source::Control(|c, p| {
+        SampleSource::Control(|c, p| {
             for view in &c.components {
                 p.time(&[view.component.as_str()], view.last_check_at);
             }
@@ -40,9 +40,9 @@ pub const FAMILIES: &[Family] = &[
     ),
     Family::counter(
         "trading_component_check_failures_total",
-        "Number of failed checks of a component; silence is one for each interval that it lasts too long.",
+        "Number of failed checks of a component; silence counts one for each interval past the limit.",
         COMPONENT,
-        Source::Control(|c, p| {
+        SampleSource::Control(|c, p| {
             for view in &c.components {
                 p.count(&[view.component.as_str()], view.failures_total);
             }
@@ -50,9 +50,9 @@ pub const FAMILIES: &[Family] = &[
     ),
     Family::gauge(
         "trading_component_check_duration_seconds",
-        "Time in seconds that the last check of a component took; absent if it does not say.",
+        "Time in seconds that the last check of a component took; absent if the check does not report it.",
         COMPONENT,
-        Source::Control(|c, p| {
+        SampleSource::Control(|c, p| {
             for view in &c.components {
                 p.value(&[view.component.as_str()], view.latency.map(|l| l.as_secs_f64()));
             }
@@ -60,8 +60,8 @@ pub const FAMILIES: &[Family] = &[
     ),
     Family::gauge(
         "trading_system_health",
-        "What the components add up to: 0 healthy, 1 degraded, 2 unknown, 3 unhealthy.",
+        "Health combined from all components: 0 healthy, 1 degraded, 2 unknown, 3 unhealthy.",
         ACCOUNT,
-        Source::Control(|c, p| p.value(&[], c.system.map(|h| f64::from(h.code())))),
+        SampleSource::Control(|c, p| p.value(&[], c.system.map(|h| f64::from(h.code())))),
     ),
 ];

@@ -1,8 +1,8 @@
-//! Orders: how many there were, how they ended, which are open.
+//! Orders: submissions, outcomes, and those that are open.
 
 use super::{ACCOUNT, SYMBOL};
 use crate::domain::execution::counters::Outcome;
-use crate::metrics::catalogue::{Family, Source};
+use crate::metrics::family::{Family, SampleSource};
 
 /// Families about orders.
 pub const FAMILIES: &[Family] = &[
@@ -10,49 +10,49 @@ pub const FAMILIES: &[Family] = &[
         "trading_orders_submitted_total",
         "Number of orders submitted.",
         SYMBOL,
-        Source::Symbol(|s, p| p.count(&[], s.counters.submitted)),
+        SampleSource::Symbol(|s, p| p.count(&[], s.counters.submitted)),
     ),
     Family::counter(
         "trading_orders_accepted_total",
-        "Number of orders that the venue accepted.",
+        "Number of orders accepted by the venue.",
         SYMBOL,
-        Source::Symbol(|s, p| p.count(&[], s.counters.accepted)),
+        SampleSource::Symbol(|s, p| p.count(&[], s.counters.accepted)),
     ),
     Family::counter(
         "trading_orders_filled_total",
-        "Number of orders that were filled completely.",
+        "Number of orders filled completely.",
         SYMBOL,
-        Source::Symbol(|s, p| p.count(&[], s.counters.outcomes[Outcome::Filled])),
+        SampleSource::Symbol(|s, p| p.count(&[], s.counters.outcomes[Outcome::Filled])),
     ),
     Family::counter(
         "trading_orders_cancelled_total",
-        "Number of orders that were cancelled, perhaps after partial fills.",
+        "Number of orders cancelled, with or without partial fills.",
         SYMBOL,
-        Source::Symbol(|s, p| p.count(&[], s.counters.outcomes[Outcome::Cancelled])),
+        SampleSource::Symbol(|s, p| p.count(&[], s.counters.outcomes[Outcome::Cancelled])),
     ),
     Family::counter(
         "trading_orders_expired_total",
-        "Number of orders that expired, perhaps after partial fills.",
+        "Number of orders expired, with or without partial fills.",
         SYMBOL,
-        Source::Symbol(|s, p| p.count(&[], s.counters.outcomes[Outcome::Expired])),
+        SampleSource::Symbol(|s, p| p.count(&[], s.counters.outcomes[Outcome::Expired])),
     ),
     Family::counter(
         "trading_orders_denied_total",
-        "Number of orders that the engine's own checks denied: they never left.",
+        "Number of orders denied by the engine's own checks; they were never sent.",
         SYMBOL,
-        Source::Symbol(|s, p| p.count(&[], s.counters.outcomes[Outcome::Denied])),
+        SampleSource::Symbol(|s, p| p.count(&[], s.counters.outcomes[Outcome::Denied])),
     ),
     Family::counter(
         "trading_orders_rejected_total",
-        "Number of orders that the venue or broker rejected.",
+        "Number of orders rejected by the venue or broker.",
         SYMBOL,
-        Source::Symbol(|s, p| p.count(&[], s.counters.outcomes[Outcome::Rejected])),
+        SampleSource::Symbol(|s, p| p.count(&[], s.counters.outcomes[Outcome::Rejected])),
     ),
     Family::counter(
         "trading_rejections_by_reason_total",
-        "Number of orders that the venue or broker rejected, by a closed set of reasons.",
+        "Number of orders rejected by the venue or broker, by reason.",
         &["account", "reason"],
-        Source::Account(|a, p| {
+        SampleSource::Account(|a, p| {
             for (reason, count) in a.rejections {
                 let latest = a.latest_rejections[reason].as_ref();
                 p.count_with_exemplar(&[reason.as_str()], count, latest);
@@ -61,35 +61,35 @@ pub const FAMILIES: &[Family] = &[
     ),
     Family::counter(
         "trading_order_outcome_changes_total",
-        "Number of times that an order changed its outcome, as by a fill after a cancel.",
+        "Number of times that an order changed its outcome, for example by a fill after a cancel.",
         ACCOUNT,
-        Source::Account(|a, p| p.count(&[], a.counters.outcome_changes)),
+        SampleSource::Account(|a, p| p.count(&[], a.counters.outcome_changes)),
     ),
     Family::gauge(
         "trading_orders_open",
         "Number of orders that have not ended.",
         SYMBOL,
-        Source::Symbol(|s, p| p.count(&[], s.open)),
+        SampleSource::Symbol(|s, p| p.count(&[], s.open)),
     )
     .summed(),
     Family::gauge(
         "trading_orders_unacknowledged",
-        "Number of orders submitted of which nothing was heard for too long.",
+        "Number of submitted orders not acknowledged within orders.unacknowledged_after.",
         SYMBOL,
-        Source::Symbol(|s, p| p.count(&[], s.unacknowledged)),
+        SampleSource::Symbol(|s, p| p.count(&[], s.unacknowledged)),
     )
     .summed(),
     Family::gauge(
         "trading_oldest_open_order_timestamp_seconds",
-        "Unix time in seconds at which the oldest open order was submitted; absent without one.",
+        "Unix time in seconds at which the oldest open order was submitted; absent without open orders.",
         ACCOUNT,
-        Source::Account(|a, p| p.time(&[], a.oldest_open_at)),
+        SampleSource::Account(|a, p| p.time(&[], a.oldest_open_at)),
     ),
     Family::counter(
         "trading_orders_dropped_total",
-        "Number of orders forgotten because as many are held as may be: open, or not submitted yet.",
+        "Number of orders forgotten because a bound was reached, by kind: open, unknown (no submission seen).",
         &["account", "kind"],
-        Source::Account(|a, p| {
+        SampleSource::Account(|a, p| {
             let (open, unknown) = a.dropped;
             p.count(&["open"], open);
             p.count(&["unknown"], unknown);

@@ -1,13 +1,13 @@
-//! The three books, their drift, and what was done about it.
+//! The three books, their drift, and reconciliations.
 
 use super::{ACCOUNT, SYMBOL};
 use crate::domain::drift::DriftView;
 use crate::domain::evidence::is_unjudged;
 use crate::domain::settings::Severity;
 use crate::domain::time::seconds;
-use crate::metrics::catalogue::{Family, Source};
-use crate::metrics::encode::Points;
-use crate::metrics::projection::{DriftCounts, SymbolRow};
+use crate::metrics::family::{Family, SampleSource};
+use crate::metrics::points::Points;
+use crate::metrics::rows::{DriftCounts, SymbolRow};
 
 const SYMBOL_DRIFT: &[&str] = &["account", "symbol", "drift"];
 const DRIFT_SEVERITY: &[&str] = &["account", "drift", "severity"];
@@ -21,7 +21,7 @@ fn by_severity(counts: &DriftCounts, points: &mut Points<'_>) {
     }
 }
 
-/// The severity that stands, 0 for agreement or in flight; none: never compared.
+/// The current severity, 0 for agreement or in flight; `None` if the books were never compared.
 fn severity(row: &SymbolRow) -> Option<f64> {
     let judged = row.drift.is_some() || row.position.as_ref().is_some_and(|p| p.broker.is_some());
     let severity = row.drift.as_ref().and_then(|d| d.severity);
@@ -37,9 +37,9 @@ fn severity(row: &SymbolRow) -> Option<f64> {
 pub const FAMILIES: &[Family] = &[
     Family::gauge(
         "trading_position_quantity",
-        "Position in units of the instrument, negative is short; absent where a book is silent.",
+        "Position in units of the instrument, negative is short; absent if the book does not list the symbol.",
         &["account", "symbol", "book"],
-        Source::Symbol(|s, p| {
+        SampleSource::Symbol(|s, p| {
             let Some(position) = &s.position else { return };
             p.decimal(&["local"], position.local);
             p.decimal(&["broker"], position.broker);
@@ -50,16 +50,16 @@ pub const FAMILIES: &[Family] = &[
         "trading_position_drift_quantity",
         "Local minus broker quantity, aligned in time, in units of the instrument, signed.",
         SYMBOL_DRIFT,
-        Source::Symbol(|s, p| {
+        SampleSource::Symbol(|s, p| {
             let Some(drift) = &s.drift else { return };
             p.decimal(&[drift.drift_type.as_str()], drift.quantity_drift);
         }),
     ),
     Family::gauge(
         "trading_position_drift_value",
-        "Absolute value of the drift in the account's currency; absent without price or rate.",
+        "Absolute value of the drift in the account's currency; absent without a price or rate.",
         SYMBOL_DRIFT,
-        Source::Symbol(|s, p| {
+        SampleSource::Symbol(|s, p| {
             let Some(drift) = &s.drift else { return };
             p.decimal(&[drift.drift_type.as_str()], drift.value_drift);
         }),
@@ -68,34 +68,34 @@ pub const FAMILIES: &[Family] = &[
         "trading_position_drift_severity",
         "Severity of the drift: 0 none, 1 minor, 2 moderate, 3 critical; absent if never compared.",
         SYMBOL,
-        Source::Symbol(|s, p| p.value(&[], severity(s))),
+        SampleSource::Symbol(|s, p| p.value(&[], severity(s))),
     ),
     Family::gauge(
         "trading_position_drift_unvalued",
-        "Whether nobody can tell what the difference is worth: 1 no price or rate is known, 0 not.",
+        "Whether the value of a drift is unknown because a price or rate is missing: 1 yes, 0 no.",
         SYMBOL,
-        Source::Symbol(|s, p| {
+        SampleSource::Symbol(|s, p| {
             let unvalued = s.drift.as_ref().is_some_and(DriftView::is_unvalued);
             p.value(&[], severity(s).map(|_| if unvalued { 1.0 } else { 0.0 }));
         }),
     ),
     Family::gauge(
         "trading_position_drift_open",
-        "Number of drifts that are confirmed and not cleared.",
+        "Number of drifts confirmed and not cleared.",
         DRIFT_SEVERITY,
-        Source::Account(|a, p| by_severity(&a.drifts_open, p)),
+        SampleSource::Account(|a, p| by_severity(&a.drifts_open, p)),
     ),
     Family::gauge(
         "trading_position_drift_stale",
-        "Whether drift cannot be judged, for a book is too old or the broker's never came: 1 so, 0 not.",
+        "Whether drift cannot be judged because a book is too old or the broker's never arrived: 1 yes, 0 no.",
         ACCOUNT,
-        Source::Account(|a, p| p.count(&[], u64::from(is_unjudged(&a.missing)))),
+        SampleSource::Account(|a, p| p.count(&[], u64::from(is_unjudged(&a.missing)))),
     ),
     Family::gauge(
         "trading_missing_evidence",
-        "Whether evidence is missing, by kind: 1 missing, 0 not.",
+        "Whether evidence is missing, by kind: 1 yes, 0 no.",
         &["account", "kind"],
-        Source::Account(|a, p| {
+        SampleSource::Account(|a, p| {
             for (kind, since) in &a.missing {
                 p.count(&[kind.as_str()], u64::from(since.is_some()));
             }
@@ -103,9 +103,9 @@ pub const FAMILIES: &[Family] = &[
     ),
     Family::counter(
         "trading_position_fetch_failures_total",
-        "Number of fetches of a book that failed; one changes no book.",
+        "Number of failed fetches of a book; a failed fetch changes no book.",
         &["account", "book"],
-        Source::Account(|a, p| {
+        SampleSource::Account(|a, p| {
             for (book, count) in ["local", "broker"].iter().zip(&a.fetch_failures) {
                 p.count(&[book], *count);
             }
@@ -113,10 +113,10 @@ pub const FAMILIES: &[Family] = &[
     ),
     Family::gauge(
         "trading_position_book_lag_seconds",
-        "Smallest lag in seconds by which the newest list of a book is what fills had made of it; of \
-         its symbols the largest. Negative: it knows more than its date says.",
+        "Lag in seconds of a book's newest list: the smallest at which the fills explain it, the \
+         largest over its symbols. Negative if the list contains fills later than its date.",
         &["account", "book"],
-        Source::Account(|a, p| {
+        SampleSource::Account(|a, p| {
             for (book, lag) in ["local", "broker"].iter().zip(&a.lags) {
                 p.value(&[book], lag.map(seconds));
             }
@@ -124,28 +124,28 @@ pub const FAMILIES: &[Family] = &[
     ),
     Family::counter(
         "trading_position_flows_dropped_total",
-        "Number of changes of position forgotten because too many were held of one symbol; where a \
-         comparison needs one, nothing is judged until newer lists come.",
+        "Number of position changes forgotten because a symbol had too many; a comparison that needs \
+         one is postponed until newer lists arrive.",
         ACCOUNT,
-        Source::Account(|a, p| p.count(&[], a.flows_dropped)),
+        SampleSource::Account(|a, p| p.count(&[], a.flows_dropped)),
     ),
     Family::gauge(
         "trading_position_pending_quantity",
         "Local minus broker quantity that fills in flight may explain, in units of the instrument.",
         SYMBOL,
-        Source::Symbol(|s, p| p.decimal(&[], s.position.as_ref().map(|p| p.pending))),
+        SampleSource::Symbol(|s, p| p.decimal(&[], s.position.as_ref().map(|p| p.pending))),
     ),
     Family::counter(
         "trading_position_drifts_total",
-        "Number of drifts that were confirmed, by the severity reached.",
+        "Number of drifts confirmed, by the severity reached.",
         DRIFT_SEVERITY,
-        Source::Account(|a, p| by_severity(&a.drifts_total, p)),
+        SampleSource::Account(|a, p| by_severity(&a.drifts_total, p)),
     ),
     Family::counter(
         "trading_reconciliations_total",
         "Number of reconciliations by outcome.",
         &["account", "outcome"],
-        Source::Account(|a, p| {
+        SampleSource::Account(|a, p| {
             for (outcome, count) in &a.reconciliations {
                 p.count(&[outcome.as_str()], *count);
             }
@@ -155,7 +155,7 @@ pub const FAMILIES: &[Family] = &[
         "trading_position_snapshot_timestamp_seconds",
         "Unix time in seconds of the newest snapshot of a book that did not fail.",
         &["account", "book"],
-        Source::Account(|a, p| {
+        SampleSource::Account(|a, p| {
             for (book, at) in ["local", "broker"].iter().zip(&a.snapshots) {
                 p.time(&[book], *at);
             }

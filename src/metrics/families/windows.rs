@@ -3,15 +3,16 @@
 use super::SYMBOL;
 use crate::domain::execution::figures::Figures;
 use crate::domain::settings::Reference;
-use crate::metrics::catalogue::{Family, Source};
-use crate::metrics::encode::Points;
+use crate::metrics::family::{Family, SampleSource};
+use crate::metrics::points::Points;
 
-/// Samples behind the figure that only the window of one symbol has.
+/// The sample count of the figure that only the window of a symbol has.
 fn quantity_samples(figures: &Figures, points: &mut Points<'_>) {
     points.count(&["quantity_fill_ratio", ""], size(figures.quantity_samples));
 }
 
-/// Samples behind each figure that every window has; `reference` is empty where a figure has none.
+/// The sample counts of the figures that every window has; `reference` is empty for figures without
+/// one.
 pub(super) fn samples(figures: &Figures, points: &mut Points<'_>) {
     let ended = figures.samples;
     let counts = [
@@ -30,7 +31,6 @@ pub(super) fn samples(figures: &Figures, points: &mut Points<'_>) {
     }
 }
 
-/// A size as a count.
 pub(super) fn size(size: usize) -> u64 {
     u64::try_from(size).unwrap_or(u64::MAX)
 }
@@ -41,19 +41,19 @@ pub const FAMILIES: &[Family] = &[
         "trading_window_orders",
         "Number of ended orders in the rolling window: the denominator of its ratios.",
         SYMBOL,
-        Source::Symbol(|s, p| p.count(&[], size(s.figures.samples))),
+        SampleSource::Symbol(|s, p| p.count(&[], size(s.figures.samples))),
     ),
     Family::gauge(
         "trading_window_fills",
-        "Number of executions in the rolling window of executions, busted ones left out.",
+        "Number of executions in the rolling window of executions, without busted ones.",
         SYMBOL,
-        Source::Symbol(|s, p| p.count(&[], size(s.figures.fills))),
+        SampleSource::Symbol(|s, p| p.count(&[], size(s.figures.fills))),
     ),
     Family::gauge(
         "trading_window_samples",
-        "Number of orders behind a figure of the rolling window; reference is empty without one.",
+        "Number of orders that a figure of the rolling window is computed from; reference is empty for figures without one.",
         &["account", "symbol", "figure", "reference"],
-        Source::Symbol(|s, p| {
+        SampleSource::Symbol(|s, p| {
             samples(&s.figures, p);
             quantity_samples(&s.figures, p);
         }),
@@ -62,30 +62,30 @@ pub const FAMILIES: &[Family] = &[
         "trading_fill_ratio",
         "Share of the window's ended orders that were filled completely, 0 to 1.",
         SYMBOL,
-        Source::Symbol(|s, p| p.value(&[], s.figures.fill_ratio)),
+        SampleSource::Symbol(|s, p| p.value(&[], s.figures.fill_ratio)),
     ),
     Family::gauge(
         "trading_fill_ratio_ex_user_cancels",
-        "The fill ratio without untouched orders that the user cancelled, 0 to 1.",
+        "Fill ratio without orders that the user cancelled before any fill, 0 to 1.",
         SYMBOL,
-        Source::Symbol(|s, p| p.value(&[], s.figures.fill_ratio_ex_user_cancels)),
+        SampleSource::Symbol(|s, p| p.value(&[], s.figures.fill_ratio_ex_user_cancels)),
     ),
     Family::gauge(
         "trading_touch_ratio",
         "Share of the window's ended orders that had any fill, 0 to 1.",
         SYMBOL,
-        Source::Symbol(|s, p| p.value(&[], s.figures.touch_ratio)),
+        SampleSource::Symbol(|s, p| p.value(&[], s.figures.touch_ratio)),
     ),
     Family::gauge(
         "trading_quantity_fill_ratio",
         "Share of the window's ordered quantity that was filled, 0 to 1.",
         SYMBOL,
-        Source::Symbol(|s, p| p.value(&[], s.figures.quantity_fill_ratio)),
+        SampleSource::Symbol(|s, p| p.value(&[], s.figures.quantity_fill_ratio)),
     ),
     Family::gauge(
         "trading_rejection_ratio",
         "Share of the window's ended orders that the venue or broker rejected, 0 to 1.",
         SYMBOL,
-        Source::Symbol(|s, p| p.value(&[], s.figures.rejection_ratio)),
+        SampleSource::Symbol(|s, p| p.value(&[], s.figures.rejection_ratio)),
     ),
 ];

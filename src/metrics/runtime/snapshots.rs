@@ -1,74 +1,49 @@
-//! What the exporter counts of its snapshots, and how far a replay is.
-//!
-//! Input: calls from whoever takes them. Output: samples, through the registry of
-//! [`super::Runtime`].
+//! Metrics of the snapshots of the state, and of the replay after a start.
 
 use std::time::Duration;
 
-use prometheus::{Gauge, GaugeVec, IntCounter, Registry};
+use prometheus::{Gauge, GaugeVec, IntCounter};
 
-use super::{RuntimeError, families, opts, register};
+use super::own::{OptionalGauge, own_metrics};
 use crate::domain::time::Timestamp;
-use crate::metrics::catalogue::Family;
+use crate::metrics::label_values::SnapshotPart;
 
-/// The figures of snapshots.
-#[derive(Debug)]
-pub struct SnapshotFigures {
-    /// Without labels: a sample is there once there is a snapshot.
-    time: GaugeVec,
-    sequence: GaugeVec,
-    bytes: GaugeVec,
-    duration: GaugeVec,
-    errors: IntCounter,
-    progress: Gauge,
+own_metrics! {
+    /// Metrics of the snapshots of the state, and of the replay after a start.
+    pub struct SnapshotMetrics {
+        /// Unix time in seconds of the newest record in the newest snapshot that was read back; absent
+        /// without a snapshot.
+        time: OptionalGauge = "trading_exporter_journal_snapshot_timestamp_seconds",
+        /// Sequence number of the newest record in that snapshot; absent without a snapshot.
+        sequence: OptionalGauge = "trading_exporter_journal_snapshot_sequence",
+        /// Size of the file of that snapshot in bytes; absent without a snapshot.
+        bytes: OptionalGauge = "trading_exporter_journal_snapshot_bytes",
+        /// Time in seconds that the last snapshot took, by part: copy (ingest waits), write (ingest goes
+        /// on).
+        duration: GaugeVec["part"] = "trading_exporter_journal_snapshot_duration_seconds",
+        /// Number of snapshots that could not be written or read, and of failures to drop the records
+        /// before a snapshot.
+        errors: IntCounter = "trading_exporter_journal_snapshot_errors_total",
+        /// Share of the journal after the snapshot that is replayed after a start, 0 to 1; 1 when the
+        /// state is caught up.
+        replay_progress: Gauge = "trading_exporter_replay_progress_ratio",
+    }
 }
 
-/// A snapshot, for [`SnapshotFigures::stands`].
-#[derive(Clone, Copy, Debug)]
-pub struct SnapshotFigure {
-    /// Receive time of the newest record in it.
-    pub at: Timestamp,
-    /// Sequence of that record.
-    pub sequence: u64,
-    /// Bytes of its file.
-    pub bytes: u64,
-}
-
-impl SnapshotFigures {
-    pub(super) fn new(own: &Registry) -> Result<Self, RuntimeError> {
-        let gauges = |family: &Family| register(own, GaugeVec::new(opts(family), family.labels)?);
-        Ok(Self {
-            time: gauges(&families::SNAPSHOT_TIME)?,
-            sequence: gauges(&families::SNAPSHOT_SEQUENCE)?,
-            bytes: gauges(&families::SNAPSHOT_BYTES)?,
-            duration: gauges(&families::SNAPSHOT_DURATION)?,
-            errors: register(own, IntCounter::with_opts(opts(&families::SNAPSHOT_ERRORS))?)?,
-            progress: register(own, Gauge::with_opts(opts(&families::REPLAY_PROGRESS))?)?,
-        })
+impl SnapshotMetrics {
+    /// Sets the newest snapshot: the receive time and the sequence number of its newest record, and the
+    /// size of its file.
+    #[expect(clippy::cast_precision_loss, reason = "Prometheus stores floats")]
+    pub(crate) fn set_newest(&self, at: Timestamp, sequence: u64, bytes: u64) {
+        self.time.set(at.as_seconds());
+        self.sequence.set(sequence as f64);
+        self.bytes.set(bytes as f64);
     }
 
-    /// This is the newest snapshot.
-    #[expect(clippy::cast_precision_loss, reason = "a float is what Prometheus takes")]
-    pub fn stands(&self, snapshot: SnapshotFigure) {
-        let none: [&str; 0] = [];
-        self.time.with_label_values(&none).set(snapshot.at.as_seconds());
-        self.sequence.with_label_values(&none).set(snapshot.sequence as f64);
-        self.bytes.with_label_values(&none).set(snapshot.bytes as f64);
-    }
-
-    /// One was taken: how long the copy of the state took, and writing it down.
-    pub fn took(&self, copy: Duration, write: Duration) {
-        self.duration.with_label_values(&["copy"]).set(copy.as_secs_f64());
-        self.duration.with_label_values(&["write"]).set(write.as_secs_f64());
-    }
-
-    /// Something went wrong with one.
-    pub fn error(&self) {
-        self.errors.inc();
-    }
-
-    /// How much of the journal is replayed, 0 to 1.
-    pub fn replayed(&self, ratio: f64) {
-        self.progress.set(ratio);
+    /// Sets how long the parts of the last snapshot took.
+    pub(crate) fn set_duration(&self, copy: Duration, write: Duration) {
+        for (part, took) in [(SnapshotPart::Copy, copy), (SnapshotPart::Write, write)] {
+            self.duration.with_label_values(&[part.as_str()]).set(took.as_secs_f64());
+        }
     }
 }
