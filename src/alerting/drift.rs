@@ -1,7 +1,7 @@
 //! Rules about position drift: three severities, each drift type by name, and snapshots that age.
 
-use super::promql::{Compare, Context, brackets, chain, latest, max_by};
-use super::rule::{Alert, Group, Rule, Urgency, record};
+use super::promql::{Compare, RuleContext, brackets, chain, latest, max_by};
+use super::rule::{AlertingRule, Rule, RuleGroup, Urgency, record};
 use super::text::{NUMBER, SPAN, ask, threshold};
 use crate::domain::settings::Severity;
 
@@ -10,7 +10,7 @@ const QUANTITY: &str = "job_account_symbol_drift:trading_position_drift_quantity
 const VALUE: &str = "job_account_symbol_drift:trading_position_drift_value:max";
 const VERDICT: &str = "job_account_symbol:trading_position_drift_severity:max";
 
-pub(super) fn groups(context: &Context<'_>) -> Vec<Group> {
+pub(super) fn groups(context: &RuleContext<'_>) -> Vec<RuleGroup> {
     let largest =
         |metric: &str| max_by("job, account, symbol, drift", &format!("abs({})", latest(metric)));
     let severity = latest("trading_position_drift_severity");
@@ -24,20 +24,20 @@ pub(super) fn groups(context: &Context<'_>) -> Vec<Group> {
     rules.push(reconcile_escalated());
     let snapshots = vec![snapshot_stale(context), book_never_came(), drift_unjudged()];
     vec![
-        Group { name: "trading_drift", rules },
-        Group { name: "trading_snapshots", rules: snapshots },
+        RuleGroup { name: "trading_drift", rules },
+        RuleGroup { name: "trading_snapshots", rules: snapshots },
     ]
 }
 
-/// By quantity, by value, or by the exporter's verdict, which also knows overrides, the relative
-/// test, a sign flip and a reconciliation that failed. What is in flight has the verdict 0.
-fn position_drift(context: &Context<'_>, severity: Severity) -> Rule {
+/// By quantity, by value, or by the exporter's verdict, which also covers overrides, the relative
+/// test, a sign flip and a failed reconciliation. A difference in flight has the verdict 0.
+fn position_drift(context: &RuleContext<'_>, severity: Severity) -> Rule {
     let rules = &context.settings.drift_rules.default;
     let word = severity.as_str();
     let limit = |figure, number| context.threshold(figure, word, Some(number));
     let quantity = limit("drift_quantity", *rules.quantity.get(severity));
     let value = limit("drift_value", *rules.value.get(severity));
-    // A price mismatch has a cap of its own, so only the verdict judges it.
+    // A price mismatch has a cap of its own, so only the verdict covers it.
     let values = format!("{VALUE}{{drift!=\"price_mismatch\"}}");
     let tests = [
         quantity.map(|limit| brackets(&context.compare(QUANTITY, Compare::AtLeast, &limit))),
@@ -60,7 +60,7 @@ fn position_drift(context: &Context<'_>, severity: Severity) -> Rule {
     let by_verdict = format!("  {QUANTITY}\nand on (job, account, symbol)\n  {VERDICT} >= {rank}");
     let either = chain("or", &[brackets(&by_threshold), brackets(&by_verdict)]);
     let alert = |expr| {
-        Alert::new("PositionDrift", urgency, expr)
+        AlertingRule::new("PositionDrift", urgency, expr)
             .keeping("5m")
             .saying(&summary(word), &description(severity))
             .shown_on(DASHBOARD)
@@ -68,7 +68,7 @@ fn position_drift(context: &Context<'_>, severity: Severity) -> Rule {
     match severity {
         Severity::Minor => alert(either).holding("5m").into(),
         Severity::Moderate => alert(either).holding("1m").into(),
-        // It may halt, so an unconfirmed difference is not enough.
+        // This alert may halt, so an unconfirmed difference is not enough.
         Severity::Critical => {
             let open = latest("trading_position_drift_open");
             let confirmed = max_by("job, account, drift", &open);
@@ -102,10 +102,12 @@ fn description(severity: Severity) -> String {
         NUMBER,
     );
     let action = match severity {
-        Severity::Minor => "The engine was told to reconcile; look if it does not end by itself.",
-        Severity::Moderate => "Compare fills of both sides and set the wrong book right.",
+        Severity::Minor => {
+            "The engine was asked to reconcile; act if the drift does not clear by itself."
+        }
+        Severity::Moderate => "Compare the fills of both sides and correct the wrong book.",
         Severity::Critical => {
-            "Trading of the account is halted. Set the wrong book right, then release by hand."
+            "Trading of the account is halted. Correct the wrong book, then release the account."
         }
     };
     format!(
@@ -119,40 +121,40 @@ fn description(severity: Severity) -> String {
     .replace("''", "'")
 }
 
-/// The value test cannot be made, so a difference may be larger than its verdict.
+/// Without a value, a drift may be more severe than its verdict.
 fn unvalued() -> Rule {
     let gauge = latest("trading_position_drift_unvalued");
     let expr = format!("{} == 1", max_by("job, account, symbol", &gauge));
-    Alert::new("DriftUnvalued", Urgency::Moderate, expr)
+    AlertingRule::new("DriftUnvalued", Urgency::Moderate, expr)
         .holding("1m")
         .keeping("5m")
         .saying(
-            "Nobody can tell what the drift of {{ $labels.symbol }} of {{ $labels.account }} is worth",
+            "The drift of {{ $labels.symbol }} of {{ $labels.account }} has no known value",
             "The books of {{ $labels.symbol }} of {{ $labels.account }} differ, and no price or no rate \
              to the account's currency is known, so the drift is judged without its value. Post prices \
-             in the broker's list or quotes, or set the rate, then look at the position.",
+             in the broker's list or quotes, or set the rate, then check the position.",
         )
         .shown_on(DASHBOARD)
         .into()
 }
 
-/// The engine did not carry out what it was told.
+/// The engine did not carry out the reconcile directives.
 fn reconcile_escalated() -> Rule {
     let counter = "trading_reconciliations_total{outcome=\"escalated\"}";
     let expr = format!("{} > 0", max_by("job, account", &format!("increase({counter}[15m])")));
-    Alert::new("ReconciliationFailed", Urgency::Moderate, expr)
+    AlertingRule::new("ReconciliationFailed", Urgency::Moderate, expr)
         .saying(
-            "Reconciliation of {{ $labels.account }} was told in vain",
-            "The engine of {{ $labels.account }} was told several times to set a book right and no \
-             snapshot confirmed it; the drift counts as moderate now. Look whether the engine reads \
-             directives, and set the book right by hand.",
+            "Reconciliation of {{ $labels.account }} failed",
+            "The engine of {{ $labels.account }} was asked several times to correct its book, and no \
+             snapshot confirmed a correction; the drift now counts as moderate. Check whether the \
+             engine reads directives, and correct the book by hand.",
         )
         .shown_on(DASHBOARD)
         .into()
 }
 
-/// A book that nobody renews: drift is not judged by it.
-fn snapshot_stale(context: &Context<'_>) -> Rule {
+/// A book that is no longer updated: drift cannot be judged by it.
+fn snapshot_stale(context: &RuleContext<'_>) -> Rule {
     let newest = latest("trading_position_snapshot_timestamp_seconds");
     let age = format!("(time() - {})", max_by("job, account, book", &newest));
     let limit = context.settings.drift.stale_after.as_secs_f64();
@@ -162,7 +164,7 @@ fn snapshot_stale(context: &Context<'_>) -> Rule {
         &["account"],
         SPAN,
     );
-    Alert::new(
+    AlertingRule::new(
         "PositionSnapshotStale",
         Urgency::Moderate,
         context.compare(&age, Compare::Above, &limit),
@@ -173,40 +175,40 @@ fn snapshot_stale(context: &Context<'_>) -> Rule {
         &format!(
             "The newest snapshot of the {{{{ $labels.book }}}} book of {{{{ $labels.account }}}} is \
              {{{{ $value | {SPAN} }}}} old, more than {configured}. Drift is neither found nor \
-             cleared until a new one comes: look at what posts it."
+             cleared until a new one arrives: check the process that posts it."
         ),
     )
     .shown_on(DASHBOARD)
     .into()
 }
 
-/// One side alone cannot show a difference.
+/// One side alone cannot show a drift.
 fn book_never_came() -> Rule {
     let kinds = "trading_missing_evidence{kind=~\"(local|broker)_book_never_came\"}";
     let missing = max_by("job, account, kind", &latest(kinds));
-    Alert::new("PositionBookNeverCame", Urgency::Moderate, format!("{missing} == 1"))
+    AlertingRule::new("PositionBookNeverCame", Urgency::Moderate, format!("{missing} == 1"))
         .holding("1m")
         .saying(
             "One side of {{ $labels.account }} never sent positions",
             "{{ if eq $labels.kind \"broker_book_never_came\" }}The engine of \
              {{ $labels.account }} sends positions and its broker never did, so no drift can be \
              found.{{ else }}The broker of {{ $labels.account }} sends positions and its engine never \
-             did, so its fills stand in for them.{{ end }} Look at what should post them, and at \
-             fetches that fail: GET /api/v1/health?account={{ $labels.account | urlquery }}",
+             did, so they are compared with its fills.{{ end }} Check the process that should post \
+             them, and failed fetches: GET /api/v1/health?account={{ $labels.account | urlquery }}",
         )
         .shown_on(DASHBOARD)
         .into()
 }
 
-/// The exporter's own word for it, which also knows a book that never came.
+/// The exporter's own verdict, which also covers a book that never arrived.
 fn drift_unjudged() -> Rule {
     let stale = max_by("job, account", &latest("trading_position_drift_stale"));
-    Alert::new("DriftNotJudged", Urgency::Moderate, format!("{stale} == 1"))
+    AlertingRule::new("DriftNotJudged", Urgency::Moderate, format!("{stale} == 1"))
         .holding("5m")
         .saying(
             "Position drift of {{ $labels.account }} is not being judged",
             "A book of {{ $labels.account }} is too old, or its fetches fail, so the exporter can \
-             neither find drift nor see that it ended. Post positions of both sides.",
+             neither find drift nor clear it. Post the positions of both sides.",
         )
         .shown_on(DASHBOARD)
         .into()

@@ -1,10 +1,10 @@
 //! Rules about execution quality: figures of windows against thresholds, and things that should
 //! not happen at all.
 //!
-//! A figure is judged for each symbol and, with an empty symbol, for the account as a whole.
+//! A figure is judged for each symbol and, with an empty label `symbol`, for the account as a whole.
 
-use super::promql::{Compare, Context, brackets, chain, latest, max_by};
-use super::rule::{Alert, Group, Rule, Urgency, record};
+use super::promql::{Compare, RuleContext, brackets, chain, latest, max_by};
+use super::rule::{AlertingRule, Rule, RuleGroup, Urgency, record};
 use super::text::{NUMBER, PERCENT, SPAN, WHERE, ask, threshold};
 use crate::domain::settings::Figure;
 
@@ -12,7 +12,7 @@ const DASHBOARD: &str = "trading-execution";
 const SAMPLES: &str = "job_account_symbol_figure:trading_window_samples:max";
 const VERDICT: &str = "job_account_symbol_figure:trading_anomaly:max";
 
-/// A figure of a window that has thresholds.
+/// The rules for a figure that has thresholds.
 struct FigureAlert {
     alert: &'static str,
     figure: Figure,
@@ -20,14 +20,14 @@ struct FigureAlert {
     samples: &'static str,
     /// The recorded series.
     recorded: &'static str,
-    /// Metrics it is recorded from: of symbols, and of accounts.
+    /// The metrics that it is recorded from: of symbols, and of accounts.
     metrics: [&'static str; 2],
-    /// Matchers of those metrics; the same are on their samples.
+    /// Label matchers for those metrics.
     matchers: &'static str,
     compare: Compare,
-    /// The aggregation over replicas: the worse one counts.
+    /// The aggregation over replicas, which selects the worst one.
     worst: &'static str,
-    /// What the figure is called in a sentence.
+    /// The name of the figure in a sentence.
     noun: &'static str,
     beyond: &'static str,
     format: &'static str,
@@ -52,8 +52,7 @@ const FIGURES: [FigureAlert; 4] = [
         beyond: "below",
         format: PERCENT,
         unit: "",
-        advice: "Look at what ends the orders: rejections, expiry, or prices that are never \
-                 reached.",
+        advice: "Check how the orders end: rejections, expiry, or prices that are never reached.",
     },
     FigureAlert {
         alert: "SlippageHigh",
@@ -68,8 +67,7 @@ const FIGURES: [FigureAlert; 4] = [
         beyond: "above",
         format: NUMBER,
         unit: " bps",
-        advice: "Look at the age of the quotes that orders are priced from, order sizes, and the \
-                 venue.",
+        advice: "Check the age of the quotes that orders are priced from, order sizes, and the venue.",
     },
     FigureAlert {
         alert: "FillTimeHigh",
@@ -84,7 +82,7 @@ const FIGURES: [FigureAlert; 4] = [
         beyond: "above",
         format: SPAN,
         unit: "",
-        advice: "Look at acknowledgement times first: they tell a slow path from a slow market.",
+        advice: "Check acknowledgement times first: they tell a slow path from a slow market.",
     },
     FigureAlert {
         alert: "RejectionRatioHigh",
@@ -99,11 +97,11 @@ const FIGURES: [FigureAlert; 4] = [
         beyond: "above",
         format: PERCENT,
         unit: "",
-        advice: "Look at trading_rejections_by_reason_total: the reason says who has to act.",
+        advice: "Check trading_rejections_by_reason_total: the reason shows who has to act.",
     },
 ];
 
-pub(super) fn groups(context: &Context<'_>) -> Vec<Group> {
+pub(super) fn groups(context: &RuleContext<'_>) -> Vec<RuleGroup> {
     let mut rules = vec![record(SAMPLES, samples()), record(VERDICT, verdicts())];
     for figure in &FIGURES {
         rules.push(record(figure.recorded, figure.values()));
@@ -121,12 +119,12 @@ pub(super) fn groups(context: &Context<'_>) -> Vec<Group> {
         orders_dropped(),
     ];
     vec![
-        Group { name: "trading_execution", rules },
-        Group { name: "trading_execution_events", rules: events },
+        RuleGroup { name: "trading_execution", rules },
+        RuleGroup { name: "trading_execution_events", rules: events },
     ]
 }
 
-/// How many orders stand behind each figure.
+/// The number of orders that each figure is computed from.
 fn samples() -> String {
     let matchers = "figure=~\"fill_ratio_ex_user_cancels|fill_time_seconds|rejection_ratio\"";
     let of = |metric: &str| {
@@ -139,7 +137,7 @@ fn samples() -> String {
     format!("max by (job, account, symbol, figure) {}", brackets(&all))
 }
 
-/// Anomalies that stand: 1 warning, 2 critical.
+/// Current anomalies: 1 warning, 2 critical.
 fn verdicts() -> String {
     format!("{} > 0", max_by("job, account, symbol, figure", &latest("trading_anomaly")))
 }
@@ -155,8 +153,8 @@ impl FigureAlert {
         format!("{} by (job, account, symbol) (\n    {symbol}\n  or\n    {account}\n)", self.worst)
     }
 
-    /// None: the level is off, and the rule would never fire.
-    fn alert(&self, context: &Context<'_>, urgency: Urgency) -> Option<Rule> {
+    /// `None` if the level is off: the rule would never fire.
+    fn alert(&self, context: &RuleContext<'_>, urgency: Urgency) -> Option<Rule> {
         let rules = &context.settings.anomaly.default;
         let levels = rules.levels[self.figure];
         let (word, rank, configured) = match urgency {
@@ -179,7 +177,7 @@ impl FigureAlert {
         );
         let expr = chain("or", &[brackets(&by_threshold), brackets(&by_verdict)]);
         let (summary, description) = self.message(word);
-        let alert = Alert::new(self.alert, urgency, expr)
+        let alert = AlertingRule::new(self.alert, urgency, expr)
             .keeping("2m")
             .saying(&summary, &description)
             .shown_on(DASHBOARD);
@@ -209,7 +207,6 @@ fn verdict(figure: &str, rank: u8) -> String {
     format!("{VERDICT}{{figure=\"{figure}\"}} >= {rank}")
 }
 
-/// Orders of which nothing was heard.
 fn unacknowledged(urgency: Urgency) -> Rule {
     let count = latest("trading_orders_unacknowledged");
     let count = max_by("job, account", &format!("sum by (job, instance, account) ({count})"));
@@ -221,13 +218,12 @@ fn unacknowledged(urgency: Urgency) -> Rule {
         &["account"],
         SPAN,
     );
-    let alert = Alert::new("OrdersUnacknowledged", urgency, expr)
+    let alert = AlertingRule::new("OrdersUnacknowledged", urgency, expr)
         .saying(
-            "{{ $value }} orders of {{ $labels.account }} were never acknowledged",
+            "{{ $value }} orders of {{ $labels.account }} are not acknowledged",
             &format!(
-                "{{{{ $value }}}} orders of {{{{ $labels.account }}}} were submitted and nothing was \
-                 heard of them for more than {after}. Ask the broker what it knows of them: they \
-                 may be working."
+                "{{{{ $value }}}} orders of {{{{ $labels.account }}}} were submitted more than {after} \
+                 ago and not acknowledged. Ask the broker for their status: they may be working."
             ),
         )
         .shown_on(DASHBOARD);
@@ -235,27 +231,27 @@ fn unacknowledged(urgency: Urgency) -> Rule {
 }
 
 fn rejections_in_a_row() -> Rule {
-    Alert::new("RejectionsInARow", Urgency::Moderate, verdict("consecutive_rejections", 1))
+    AlertingRule::new("RejectionsInARow", Urgency::Moderate, verdict("consecutive_rejections", 1))
         .saying(
-            "{{ $labels.symbol }} of {{ $labels.account }} is rejected again and again",
+            "Orders in {{ $labels.symbol }} of {{ $labels.account }} are rejected repeatedly",
             "Every recent order in {{ $labels.symbol }} of {{ $labels.account }} was rejected. \
-             Stop sending, and look at the reasons: a closed market, a limit, a wrong increment.",
+             Stop sending, and check the reasons: a closed market, a limit, a wrong increment.",
         )
         .shown_on(DASHBOARD)
         .into()
 }
 
-/// By the exporter's verdict, or by the counter that it holds for ever.
+/// By the exporter's verdict, or by its counter, which remembers an overfill after the verdict ends.
 fn overfill() -> Rule {
     let counted = max_by("job, account, symbol", "increase(trading_overfills_total[5m])");
-    let stands = max_by("job, account, symbol", &verdict("overfill", 1));
-    let expr = format!("  {counted} > 0\nor\n  {stands}");
-    Alert::new("OrderOverfilled", Urgency::Critical, expr)
+    let verdict = max_by("job, account, symbol", &verdict("overfill", 1));
+    let expr = format!("  {counted} > 0\nor\n  {verdict}");
+    AlertingRule::new("OrderOverfilled", Urgency::Critical, expr)
         .saying(
             &format!("More was filled than ordered: {WHERE}"),
             &format!(
                 "An order of {WHERE} was filled beyond its quantity. Either a fill was reported \
-                 twice under two ids, or an order was sent twice: compare with the broker's fills."
+                 under two ids, or an order was sent twice: compare with the broker's fills."
             ),
         )
         .shown_on(DASHBOARD)
@@ -263,12 +259,13 @@ fn overfill() -> Rule {
 }
 
 fn conflict() -> Rule {
-    Alert::new("EventConflict", Urgency::Moderate, verdict("conflict", 1))
+    AlertingRule::new("EventConflict", Urgency::Moderate, verdict("conflict", 1))
         .saying(
             &format!("Events of {WHERE} contradict each other"),
             &format!(
-                "One id came twice with two contents for {WHERE}; the second was refused. Ids are \
-                 reused, or two senders disagree: figures may lack the refused event."
+                "Two events of {WHERE} have the same id and different contents; the second was \
+                 refused. Ids are reused, or two senders disagree: the refused event may be \
+                 missing from the figures."
             ),
         )
         .shown_on(DASHBOARD)
@@ -276,13 +273,13 @@ fn conflict() -> Rule {
 }
 
 fn clock_skew() -> Rule {
-    Alert::new("ClockSkew", Urgency::Minor, verdict("clock_skew", 1))
+    AlertingRule::new("ClockSkew", Urgency::Minor, verdict("clock_skew", 1))
         .holding("5m")
         .saying(
-            &format!("Times of {WHERE} come from the future or in the wrong order"),
+            &format!("Events of {WHERE} are dated in the future or in the wrong order"),
             &format!(
-                "The clock of whoever sends events of {WHERE} is off. Fill times and the alignment \
-                 of snapshots depend on it: synchronise it."
+                "The clock of a sender of events of {WHERE} is wrong. Fill times and the alignment of \
+                 snapshots depend on it: synchronise it."
             ),
         )
         .shown_on(DASHBOARD)
@@ -291,16 +288,16 @@ fn clock_skew() -> Rule {
 
 fn orders_dropped() -> Rule {
     let dropped = "increase(trading_orders_dropped_total[10m])";
-    Alert::new(
+    AlertingRule::new(
         "OrdersDropped",
         Urgency::Minor,
         format!("{} > 0", max_by("job, account, kind", dropped)),
     )
     .saying(
         "Orders of {{ $labels.account }} were forgotten: {{ $labels.kind }}",
-        "More {{ $labels.kind }} orders of {{ $labels.account }} came than may be held, and the \
-             oldest were forgotten; late facts about them are lost. Look for orders that never \
-             end, or raise orders.open_max or orders.unknown_max.",
+        "{{ $labels.account }} has more {{ $labels.kind }} orders than the limit, so the oldest \
+             were forgotten; late events about them are lost. Look for orders that never end, or \
+             raise orders.open_max or orders.unknown_max.",
     )
     .shown_on(DASHBOARD)
     .into()

@@ -1,14 +1,21 @@
-//! Rules about the exporter itself, and about the path on which alerts arrive.
+//! Rules about the exporter itself, and about the path by which alerts arrive.
 
 use super::promql::{latest, max_by};
-use super::rule::{Alert, Group, Rule, Urgency};
+use super::rule::{AlertingRule, Rule, RuleGroup, Urgency};
 use super::text::{NUMBER, PERCENT, SPAN};
 
 const DASHBOARD: &str = "trading-exporter";
 const JOB: &str = "job=\"trading-exporter\"";
 
-pub(super) fn groups() -> Vec<Group> {
-    let process = vec![down(), absent(), restarted(), thresholds_missing(), clock_behind()];
+pub(super) fn groups() -> Vec<RuleGroup> {
+    let process = vec![
+        down(),
+        absent(),
+        restarted(),
+        thresholds_missing(),
+        clock_behind(),
+        invariant_broken(),
+    ];
     let ingest = vec![
         queue_filling(),
         overloaded(),
@@ -21,7 +28,7 @@ pub(super) fn groups() -> Vec<Group> {
     let configuration = vec![reload_failed()];
     let path = vec![watchdog(), alert_path_dead(), notification_refused(), action_unknown()];
     let webhooks = vec![webhook_failing(), webhook_lost()];
-    let group = |name, rules| Group { name, rules };
+    let group = |name, rules| RuleGroup { name, rules };
     vec![
         group("trading_exporter_process", process),
         group("trading_exporter_ingest", ingest),
@@ -32,19 +39,19 @@ pub(super) fn groups() -> Vec<Group> {
     ]
 }
 
-fn alert(name: &'static str, urgency: Urgency, expr: String) -> Alert {
-    Alert::new(name, urgency, expr).shown_on(DASHBOARD)
+fn alert(name: &'static str, urgency: Urgency, expr: String) -> AlertingRule {
+    AlertingRule::new(name, urgency, expr).shown_on(DASHBOARD)
 }
 
-/// A target that does not answer. `absent` stands in a rule of its own: in one rule with this it
-/// would fire at the start of Prometheus.
+/// A target that does not answer. [`absent`] is a rule of its own because in one rule with this one it
+/// would fire when Prometheus starts.
 fn down() -> Rule {
     alert("ExporterDown", Urgency::Critical, format!("up{{{JOB}}} == 0"))
         .holding("30s")
         .saying(
             "The exporter {{ $labels.instance }} does not answer",
-            "Prometheus cannot scrape {{ $labels.instance }}. Nothing judges drift and nothing \
-             issues permits: engines do what their on_expiry says. What was halted stays halted.",
+            "Prometheus cannot scrape {{ $labels.instance }}. Drift is not judged and no permits are \
+             issued: engines act by their on_expiry. Halted accounts stay halted.",
         )
         .into()
 }
@@ -53,9 +60,9 @@ fn absent() -> Rule {
     alert("ExporterAbsent", Urgency::Critical, format!("absent(up{{{JOB}}})"))
         .holding("2m")
         .saying(
-            "Prometheus knows no exporter at all",
+            "Prometheus has no target for the exporter",
             "There is no target with job=\"trading-exporter\": the scrape configuration or service \
-             discovery lost it. Nothing is being watched.",
+             discovery lost it. Nothing is monitored.",
         )
         .into()
 }
@@ -65,13 +72,13 @@ fn restarted() -> Rule {
     alert("ExporterRestarted", Urgency::Minor, format!("({age}) < 300"))
         .saying(
             "The exporter {{ $labels.instance }} was started",
-            "{{ $labels.instance }} was started less than five minutes ago. If nobody did that, \
-             look at its log for why it ended.",
+            "{{ $labels.instance }} was started less than five minutes ago. If nobody restarted it, \
+             read in its log why it ended.",
         )
         .into()
 }
 
-/// Without them, rules that join thresholds say nothing.
+/// Without thresholds, the rules that join them never fire.
 fn thresholds_missing() -> Rule {
     let thresholds = latest("trading_threshold");
     let expr = format!(
@@ -83,23 +90,39 @@ fn thresholds_missing() -> Rule {
         .saying(
             "{{ $labels.instance }} shows no thresholds",
             "{{ $labels.instance }} answers but has no trading_threshold, so alerts that compare \
-             with thresholds rest on the exporter's verdict alone. Look at relabelling, at the scope \
-             of the token, and at what listens there.",
+             with thresholds depend on the exporter's verdict alone. Check the relabelling, the scope \
+             of the token, and which process listens there.",
         )
         .into()
 }
 
-/// Receive time never goes back, so a clock that was ahead once is behind it from then on.
+/// Receive time never goes back, so a clock that was ahead once is behind it afterwards.
 fn clock_behind() -> Rule {
     let behind = latest("trading_exporter_clock_behind_seconds");
     alert("ExporterClockBehind", Urgency::Critical, format!("{behind} > 0"))
         .holding("1m")
         .saying(
-            "The clock of {{ $labels.instance }} is wrong, or was",
+            "The clock of {{ $labels.instance }} is or was wrong",
             &format!(
                 "The wall clock of {{{{ $labels.instance }}}} is {{{{ $value | {SPAN} }}}} behind its \
-                 newest record: it was ahead, or was set back. Drift, halts and silence are judged \
-                 all the same; past clock.behind_max no permits are issued."
+                 newest record: it was ahead, or was set back. Drift, halts and silence are still \
+                 judged; above clock.behind_max no permits are issued."
+            ),
+        )
+        .into()
+}
+
+/// It fires until the restart: the state may be wrong from the first violation on.
+fn invariant_broken() -> Rule {
+    let violations = latest("trading_exporter_invariant_violations_total");
+    alert("ExporterInvariantBroken", Urgency::Critical, format!("{violations} > 0"))
+        .saying(
+            "The bookkeeping of {{ $labels.instance }} is broken",
+            &format!(
+                "{{{{ $labels.instance }}}} found {{{{ $value | {NUMBER} }}}} times that something \
+                 that always holds does not: a bug in the exporter. Positions, drift and figures may \
+                 be wrong. Its log names the first place (an invariant is broken); compare positions \
+                 with the broker, report the line, and restart the exporter."
             ),
         )
         .into()
@@ -112,9 +135,8 @@ fn queue_filling() -> Rule {
         .holding("1m")
         .saying(
             "The queue of {{ $labels.instance }} is {{ $value | humanizePercentage }} full",
-            "Requests wait for the writer of {{ $labels.instance }} faster than it takes them; when \
-             the queue is full, senders are answered 503. Look at the disk and at the rate of \
-             events.",
+            "Requests arrive at {{ $labels.instance }} faster than its writer processes them; when \
+             the queue is full, senders are answered 503. Check the disk and the rate of events.",
         )
         .into()
 }
@@ -126,13 +148,13 @@ fn overloaded() -> Rule {
             "{{ $labels.instance }} refuses events: overloaded",
             &format!(
                 "About {{{{ $value | {NUMBER} }}}} requests were answered 503 in five minutes. \
-                 Senders must send them again, or figures and books lack them."
+                 Senders must send them again; otherwise figures and books lack them."
             ),
         )
         .into()
 }
 
-/// By share, with a minimum, so that one bad event in a quiet hour says nothing.
+/// By share, with a minimum, so that one bad event in a quiet hour does not fire it.
 fn events_refused() -> Rule {
     let refused = "sum by (job, instance) (increase(trading_exporter_events_rejected_total[10m]))";
     let received = "sum by (job, instance) (increase(trading_exporter_events_received_total[10m]))";
@@ -141,11 +163,11 @@ fn events_refused() -> Rule {
     alert("EventsRefused", Urgency::Moderate, expr)
         .holding("1m")
         .saying(
-            "{{ $value | humanizePercentage }} of what {{ $labels.instance }} is sent is refused",
+            "{{ $labels.instance }} refuses {{ $value | humanizePercentage }} of the events sent to it",
             &format!(
                 "{{{{ $value | {PERCENT} }}}} of the events sent to {{{{ $labels.instance }}}} in ten \
                  minutes were refused; the label code of trading_exporter_events_rejected_total and \
-                 the answers say why. What is refused is in no figure."
+                 the answers say why. Refused events are missing from all figures."
             ),
         )
         .into()
@@ -156,9 +178,10 @@ fn not_monitored() -> Rule {
     alert("NotMonitored", Urgency::Critical, format!("{ignored} > 0"))
         .saying(
             "Account {{ $labels.account }} has more symbols than are monitored",
-            "{{ $labels.account }} has as many symbols as symbols.max: positions and drift of the \
-             others are NOT monitored, and the account is restricted as symbols.on_not_monitored \
-             says. Retire symbols that are gone, or raise symbols.max; then release the account.",
+            "{{ $labels.account }} has as many symbols as symbols.max: positions and drift of further \
+             symbols are NOT monitored, and the account is restricted as symbols.on_not_monitored \
+             says. Retire symbols that are no longer traded, or raise symbols.max; then release the \
+             account.",
         )
         .into()
 }
@@ -168,10 +191,10 @@ fn series_folded() -> Rule {
     alert("SeriesFolded", Urgency::Minor, format!("{folded} > 0"))
         .saying(
             "Quiet values of {{ $labels.label }} fold into __other__",
-            "{{ $labels.instance }} reached its budget of series: the quietest values of \
-             {{ $labels.label }} are shown together. All of them are monitored as before, and what \
-             is in trouble is shown under its own name. Retire series that are no longer needed, or \
-             raise series.max.",
+            "{{ $labels.instance }} reached its budget of series, so the quietest values of \
+             {{ $labels.label }} are shown together. All of them are still monitored, and any in \
+             trouble is shown under its own name. Retire series that are no longer needed, or raise \
+             series.max.",
         )
         .into()
 }
@@ -183,7 +206,7 @@ fn series_near_limit() -> Rule {
         .saying(
             "{{ $labels.instance }} uses {{ $value | humanizePercentage }} of its series",
             "When the budget of {{ $labels.instance }} is used up, the quietest symbols are shown \
-             together as __other__; all stay monitored. GET /api/v1/status/cardinality says what \
+             together as __other__; all stay monitored. GET /api/v1/status/cardinality shows what \
              uses it.",
         )
         .into()
@@ -193,15 +216,15 @@ fn journal_failing() -> Rule {
     let errors = "increase(trading_exporter_journal_errors_total[5m])";
     alert("JournalFailing", Urgency::Critical, format!("{errors} > 0"))
         .saying(
-            "The journal of {{ $labels.instance }} does not take events",
+            "The journal of {{ $labels.instance }} does not accept events",
             "Writing the journal of {{ $labels.instance }} failed, or its disk is full: events are \
-             answered 503, and no permit is issued. Make room or mend the disk; after a failed \
-             write or sync the process ends and must start again.",
+             answered 503, and no permits are issued. Free or repair the disk; after a failed write \
+             or sync the process ends and must be started again.",
         )
         .into()
 }
 
-/// The mean of five minutes, over enough syncs to mean something.
+/// The mean of five minutes, over at least 20 syncs.
 fn journal_sync_slow() -> Rule {
     let of = |part| format!("increase(trading_exporter_journal_sync_duration_seconds_{part}[5m])");
     let (sum, count) = (of("sum"), of("count"));
@@ -212,23 +235,23 @@ fn journal_sync_slow() -> Rule {
     )
     .holding("2m")
     .saying(
-        "The disk of {{ $labels.instance }} takes {{ $value | humanizeDuration }} for a sync",
+        "A sync of the journal of {{ $labels.instance }} takes {{ $value | humanizeDuration }}",
         "Every answer to a sender waits for a sync of the journal of {{ $labels.instance }}, which \
-         takes {{ $value | humanizeDuration }} on average. Look at what else uses the disk.",
+         takes {{ $value | humanizeDuration }} on average. Check what else uses the disk.",
     )
     .into()
 }
 
-/// A restart or a power cut may forget what was acknowledged, halts among it.
+/// Acknowledged events, including halts, may be lost in a restart or a power cut.
 fn journal_not_durable() -> Rule {
     let weak = latest("trading_exporter_journal_durability{durability!=\"synced\"}");
     alert("JournalNotDurable", Urgency::Minor, format!("{weak} == 1"))
         .holding("5m")
         .saying(
             "{{ $labels.instance }} runs with durability {{ $labels.durability }}",
-            "What {{ $labels.instance }} acknowledges is kept with durability \
-             {{ $labels.durability }}: memory forgets everything at a restart, halts among it; \
-             relaxed survives a crash of the process, and not a power cut.",
+            "{{ $labels.instance }} acknowledges events with durability {{ $labels.durability }}: \
+             memory loses everything at a restart, including halts; relaxed survives a crash of the \
+             process but not a power cut.",
         )
         .into()
 }
@@ -239,13 +262,13 @@ fn reload_failed() -> Rule {
         .holding("1m")
         .saying(
             "{{ $labels.instance }} refused its new configuration",
-            "The last reload of {{ $labels.instance }} failed and the old configuration is in \
-             force; a restart would fail. trading-exporter check-config FILE names every mistake.",
+            "The last reload of {{ $labels.instance }} failed and the old configuration is still in \
+             force; a restart would fail. trading-exporter check-config FILE lists every mistake.",
         )
         .into()
 }
 
-/// No Watchdog came back for five minutes, or none at all since the start.
+/// No Watchdog arrived for five minutes, or since the start.
 fn alert_path_dead() -> Rule {
     let came = latest("trading_exporter_alertmanager_last_watchdog_timestamp_seconds");
     let started = latest(&format!("process_start_time_seconds{{{JOB}}}"));
@@ -253,63 +276,62 @@ fn alert_path_dead() -> Rule {
     alert("AlertPathDead", Urgency::Critical, expr)
         .holding("1m")
         .saying(
-            "No Watchdog comes back to {{ $labels.instance }}",
+            "The Watchdog no longer arrives at {{ $labels.instance }}",
             &format!(
-                "The alert Watchdog always fires, and Alertmanager has not brought it to \
-                 {{{{ $labels.instance }}}} for {{{{ $value | {SPAN} }}}}. Alerts may not arrive and \
-                 halts by alert do not: look at Alertmanager, its receiver and its token."
+                "The alert Watchdog always fires, and Alertmanager has not delivered it to \
+                 {{{{ $labels.instance }}}} for {{{{ $value | {SPAN} }}}}. Alerts may not arrive, and \
+                 no alert can halt: check Alertmanager, its receiver and its token."
             ),
         )
         .into()
 }
 
-/// Alertmanager takes most answers as final: what it asked for may not be in force.
+/// Alertmanager does not repeat most refused notifications, so a halt may not be in force.
 fn notification_refused() -> Rule {
     let refused = "trading_exporter_alertmanager_webhooks_total{outcome=~\"refused|failed\"}";
     alert("HaltNotificationRefused", Urgency::Critical, format!("increase({refused}[10m]) > 0"))
         .saying(
-            "{{ $labels.instance }} did not take a notification: {{ $labels.outcome }}",
+            "{{ $labels.instance }} did not process a notification: {{ $labels.outcome }}",
             "{{ $labels.instance }} answered a notification of Alertmanager with an error \
-             ({{ $labels.outcome }}). A halt that an alert asked for may not be in force: see \
+             ({{ $labels.outcome }}). A halt that an alert requested may not be in force: check \
              trading_state, halt by hand if needed, and read the exporter's log.",
         )
         .into()
 }
 
-/// Nothing was done, and whoever wrote the rule meant something to happen.
+/// The alert had no effect, although its author meant it to have one.
 fn action_unknown() -> Rule {
     let unknown = "increase(trading_exporter_alertmanager_unknown_actions_total[10m])";
     alert("AlertActionUnknown", Urgency::Critical, format!("{unknown} > 0"))
         .saying(
-            "An alert asked {{ $labels.instance }} for an action that it does not know",
-            "An alert that fires has a label action that is neither halt, reduce nor none, and nothing \
-             was done: the log of {{ $labels.instance }} names it. Halt by hand if needed, and correct \
-             the rule.",
+            "An alert requested an action that {{ $labels.instance }} does not have",
+            "A firing alert has a label action that is not halt, reduce or none, so it had no effect: \
+             the log of {{ $labels.instance }} names it. Halt by hand if needed, and correct the rule.",
         )
         .into()
 }
 
-/// A target that is given up on for the time, or that fails again and again while something waits.
+/// The breaker of a target is open, or deliveries fail repeatedly while webhooks are waiting.
 fn webhook_failing() -> Rule {
-    let given_up = format!("{} == 1", latest("trading_exporter_webhook_breaker_open"));
+    let open = format!("{} == 1", latest("trading_exporter_webhook_breaker_open"));
     let failed = "trading_exporter_webhook_deliveries_total{outcome=\"failed\"}";
     let failing = format!("sum by (job, instance, sink) (increase({failed}[5m])) >= 3");
     let waiting = format!("{} > 0", latest("trading_exporter_webhook_pending"));
     let expr = format!(
-        "  max by (job, instance, sink) ({given_up})\nor\n  (\n      {failing}\n    and on (job, instance, sink)\n      {waiting}\n  )"
+        "  max by (job, instance, sink) ({open})\nor\n  (\n      {failing}\n    and on (job, instance, sink)\n      {waiting}\n  )"
     );
     alert("WebhookFailing", Urgency::Moderate, expr)
         .holding("1m")
         .saying(
             "Webhooks of {{ $labels.instance }} do not reach {{ $labels.sink }}",
-            "Deliveries to {{ $labels.sink }} fail; they wait and are tried again. Until they arrive \
-             its engine learns of a halt only by permit, stream or the answer to a post. Look at \
-             what listens there and at the exporter's log.",
+            "Deliveries to {{ $labels.sink }} fail; they wait and are retried. Until they arrive, its \
+             engine learns of a halt only by permit, stream or the answer to a post. Check the \
+             target and the exporter's log.",
         )
         .into()
 }
 
-/// What was dropped or expired never arrives.
+/// A webhook that was dropped or expired never arrives.
 fn webhook_lost() -> Rule {
     let lost = "trading_exporter_webhook_deliveries_total{outcome=~\"dropped|expired\"}";
     let expr = format!("sum by (job, instance, sink) (increase({lost}[15m])) > 0");
@@ -318,20 +340,20 @@ fn webhook_lost() -> Rule {
             "Webhooks to {{ $labels.sink }} were given up",
             &format!(
                 "About {{{{ $value | {NUMBER} }}}} webhooks to {{{{ $labels.sink }}}} were dropped or \
-                 expired: a halt, release or reconcile among them never arrives. Bring the engine's \
-                 state up to date by hand: compare it with the permit."
+                 expired: a halt, release or reconcile among them will never arrive. Bring the \
+                 engine's state up to date by hand: compare it with the permit."
             ),
         )
         .into()
 }
 
-/// Always fires; the exporter notices when it stops arriving.
+/// Always fires. The exporter notices when it stops arriving.
 fn watchdog() -> Rule {
     alert("Watchdog", Urgency::None, "vector(1)".to_owned())
         .saying(
             "Alerts arrive",
-            "Always fires. Alertmanager sends it back to the exporter, which says that the alert \
-             path is dead when it stops coming.",
+            "Always fires. Alertmanager sends it back to the exporter, which reports a dead alert \
+             path when it stops arriving.",
         )
         .into()
 }

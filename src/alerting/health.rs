@@ -1,12 +1,12 @@
 //! Rules about health: components, the system, silent components and silent engines.
 
 use super::promql::{brackets, latest, max_by};
-use super::rule::{Alert, Group, Rule, Urgency};
+use super::rule::{AlertingRule, Rule, RuleGroup, Urgency};
 use super::text::SPAN;
 
 const DASHBOARD: &str = "trading-health";
 
-pub(super) fn groups() -> Vec<Group> {
+pub(super) fn groups() -> Vec<RuleGroup> {
     let rules = vec![
         system_unhealthy(),
         system_degraded(),
@@ -15,45 +15,45 @@ pub(super) fn groups() -> Vec<Group> {
         silent(),
         engine_silent(),
     ];
-    vec![Group { name: "trading_health", rules }]
+    vec![RuleGroup { name: "trading_health", rules }]
 }
 
-/// Any replica that sees the state counts.
-fn stands(labels: &str, metric: &str, code: u8) -> String {
+/// The metric has this value on any replica.
+fn equals(labels: &str, metric: &str, code: u8) -> String {
     max_by(labels, &format!("{} == {code}", latest(metric)))
 }
 
 fn system_unhealthy() -> Rule {
-    let expr = stands("job, account", "trading_system_health", 3);
-    let advice = "A component without which it cannot trade is down: see which.";
+    let expr = equals("job, account", "trading_system_health", 3);
+    let advice = "A critical component is down: GET /api/v1/health shows which.";
     system(
-        Alert::new("SystemUnhealthy", Urgency::Critical, expr).holding("30s"),
+        AlertingRule::new("SystemUnhealthy", Urgency::Critical, expr).holding("30s"),
         "unhealthy",
         advice,
     )
 }
 
-/// Unknown counts, too, unless no component ever reported: then nobody meant to watch any.
+/// Unknown counts too, unless no component ever reported: then health is not monitored.
 fn system_degraded() -> Rule {
     let labels = "job, account";
-    let degraded = stands(labels, "trading_system_health", 1);
-    let unknown = stands(labels, "trading_system_health", 2);
+    let degraded = equals(labels, "trading_system_health", 1);
+    let unknown = equals(labels, "trading_system_health", 2);
     let reported = max_by(labels, &latest("trading_component_health"));
     let silent = brackets(&format!("  {unknown}\nand on ({labels})\n  {reported}"));
     let expr = format!("  {degraded}\nor\n{silent}");
-    let alert = Alert::new("SystemDegraded", Urgency::Minor, expr).holding("10m");
+    let alert = AlertingRule::new("SystemDegraded", Urgency::Minor, expr).holding("10m");
     let word = "{{ if eq $value 2.0 }}of unknown health{{ else }}degraded{{ end }}";
-    let advice = "A component is not healthy: see which, before a second one follows.";
+    let advice = "A component is not healthy: find out which, before a second one fails.";
     system(alert, word, advice)
 }
 
-fn system(alert: Alert, word: &str, advice: &str) -> Rule {
+fn system(alert: AlertingRule, word: &str, advice: &str) -> Rule {
     alert
         .saying(
             &format!("The system of {{{{ $labels.account }}}} is {word}"),
             &format!(
-                "The components of {{{{ $labels.account }}}} and the exporter's own probes add up \
-                 to a system that is {word}. {advice}"
+                "The components of {{{{ $labels.account }}}} and the exporter's own probes make a \
+                 system that is {word}. {advice}"
             ),
         )
         .shown_on(DASHBOARD)
@@ -64,11 +64,11 @@ fn component(code: u8, name: &'static str, urgency: Urgency, hold: &'static str)
     let (word, why) = match code {
         3 => (
             "unhealthy",
-            "failed its checks or was silent several times in a row, or says so itself",
+            "failed its checks or was silent several times in a row, or reports it itself",
         ),
-        _ => ("degraded", "failed a check, or says so itself"),
+        _ => ("degraded", "failed a check, or reports it itself"),
     };
-    Alert::new(name, urgency, stands("job, account, component", "trading_component_health", code))
+    AlertingRule::new(name, urgency, equals("job, account, component", "trading_component_health", code))
         .holding(hold)
         .saying(
             &format!("{{{{ $labels.component }}}} of {{{{ $labels.account }}}} is {word}"),
@@ -81,35 +81,35 @@ fn component(code: u8, name: &'static str, urgency: Urgency, hold: &'static str)
         .into()
 }
 
-/// Silence is not health, whatever the state was before it.
+/// A silent component is not healthy, whatever it reported before.
 fn silent() -> Rule {
     let labels = "job, account, component";
     let newest = max_by(labels, &latest("trading_component_last_check_timestamp_seconds"));
-    let silent = stands(labels, "trading_component_silent", 1);
+    let silent = equals(labels, "trading_component_silent", 1);
     let expr = format!("  (time() - {newest})\nand on ({labels})\n  {silent}");
-    Alert::new("HeartbeatSilent", Urgency::Moderate, expr)
+    AlertingRule::new("HeartbeatSilent", Urgency::Moderate, expr)
         .holding("30s")
         .saying(
             "{{ $labels.component }} of {{ $labels.account }} is silent",
             &format!(
-                "Nothing was heard of the component {{{{ $labels.component }}}} of \
-                 {{{{ $labels.account }}}} for {{{{ $value | {SPAN} }}}}: its health is unknown, and \
-                 unhealthy if that goes on. Look whether it runs, and whether it reaches the exporter."
+                "The component {{{{ $labels.component }}}} of {{{{ $labels.account }}}} has sent \
+                 nothing for {{{{ $value | {SPAN} }}}}: its health is unknown, and becomes unhealthy \
+                 if this continues. Check whether it runs, and whether it reaches the exporter."
             ),
         )
         .shown_on(DASHBOARD)
         .into()
 }
 
-/// The engine may be gone, with positions open.
+/// The engine may have stopped with open positions.
 fn engine_silent() -> Rule {
-    let silent = stands("job, account", "trading_missing_evidence{kind=\"engine_silent\"}", 1);
-    Alert::new("EngineSilent", Urgency::Critical, silent)
+    let silent = equals("job, account", "trading_missing_evidence{kind=\"engine_silent\"}", 1);
+    AlertingRule::new("EngineSilent", Urgency::Critical, silent)
         .saying(
-            "Nothing comes from the engine of {{ $labels.account }}",
+            "The engine of {{ $labels.account }} is silent",
             "The engine of {{ $labels.account }} has sent nothing for longer than \
-             missing_evidence.engine_silent_after. Look whether it runs and reaches the exporter, and \
-             at the broker for orders and positions that nobody looks after.",
+             missing_evidence.engine_silent_after. Check whether it runs and reaches the exporter, and \
+             check the broker for orders and positions that no engine manages.",
         )
         .shown_on(DASHBOARD)
         .into()

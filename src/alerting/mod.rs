@@ -1,16 +1,16 @@
 //! Alert rules: files for Prometheus, generated from the thresholds in force.
 //!
-//! Input: the checked settings and a [`Style`]. Output: [`RuleFile`]s, and their YAML. Invariants:
-//! the same input gives the same bytes; no threshold stands anywhere but in the configuration: a
-//! rule joins `trading_threshold`, or has the number of the configuration in its place; an alert
-//! that needs a sample survives one missed scrape and counts two replicas as one. Deliberately
-//! absent: where the files go (see `crate::cli`), Alertmanager's configuration, which knows no
-//! thresholds.
+//! Input: the checked settings and a [`RuleStyle`]. Output: [`RuleFile`]s, and their YAML. Invariants:
+//! the same input gives the same bytes; thresholds come from the configuration only: a rule joins
+//! `trading_threshold`, or contains the number from the configuration; an alert that needs a sample
+//! survives one missed scrape and fires once for two replicas. Deliberately absent: where the files go
+//! (see `crate::cli`), and Alertmanager's configuration, which has no thresholds.
 //!
-//! Two judges, either of which raises an alert. The exporter's verdict (`trading_anomaly`,
-//! `trading_position_drift_severity`) knows overrides by symbol, hysteresis and what is in flight.
-//! Prometheus' own comparison with the thresholds stands beside it for everything that no override
-//! judges (`trading_threshold_overridden`), so that neither one's mistake is silence.
+//! # Design
+//! Either of two verdicts fires an alert. The exporter's (`trading_anomaly`,
+//! `trading_position_drift_severity`) takes overrides by symbol, hysteresis and fills in flight into
+//! account. Prometheus also compares the figures with the thresholds itself, except where an override
+//! applies (`trading_threshold_overridden`). So a mistake in one of them does not silence the alert.
 
 mod rule;
 mod promql;
@@ -25,36 +25,36 @@ mod exporter;
 #[cfg(test)]
 mod tests;
 
-pub use rule::{Alert, Group, Record, Rule, RuleFile, Urgency};
+pub use rule::{AlertingRule, RecordingRule, Rule, RuleFile, RuleGroup, Urgency};
 
 use std::collections::BTreeSet;
 
 use crate::domain::settings::Settings;
 
-/// How rules know thresholds, and where their links lead.
+/// Options for generated rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Style {
-    /// Joined with `trading_threshold`, or numbers in place.
+pub struct RuleStyle {
+    /// Where rules take their thresholds from.
     pub thresholds: Thresholds,
     /// The page of runbooks, without an anchor.
     pub runbook_url: String,
     /// The root of Grafana.
     pub grafana_url: String,
-    /// Which alerts get the label `action: halt`, each by [`Alert::title`].
+    /// Which alerts get the label `action: halt`, each by [`AlertingRule::title`].
     pub halt_on: Vec<String>,
 }
 
-/// Where a rule has its thresholds from.
+/// Where rules take their thresholds from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Thresholds {
     /// From `trading_threshold`, at each evaluation: a reload of the exporter changes them.
     Joined,
-    /// From the configuration, when the rules were printed.
+    /// From the configuration, when the rules are printed.
     Literal,
 }
 
-/// Where people look by default: an exporter and a Grafana on this machine.
-impl Default for Style {
+/// Links to an exporter and a Grafana on this machine.
+impl Default for RuleStyle {
     fn default() -> Self {
         Self {
             thresholds: Thresholds::Joined,
@@ -65,26 +65,26 @@ impl Default for Style {
     }
 }
 
-/// The one alert that halts by default: the second line of what the exporter did at ingest.
+/// The one alert that halts by default. The exporter halts at ingest; this is the second line.
 pub const HALT_ON: &str = "PositionDriftCritical";
 
-/// What may halt: every alert but those that say nothing, and those that a halt raises.
+/// The titles of the alerts that may halt: all except Watchdog and those that a halt causes.
 #[must_use]
 pub fn may_halt() -> BTreeSet<String> {
-    let files = rule_files(&Settings::default(), &Style::default());
+    let files = rule_files(&Settings::default(), &RuleStyle::default());
     let groups = files.into_iter().flat_map(|file| file.groups);
     let alerts = groups.flat_map(|group| group.rules).filter_map(|rule| match rule {
-        Rule::Alert(alert) => Some(alert),
-        Rule::Record(_) => None,
+        Rule::Alerting(alert) => Some(alert),
+        Rule::Recording(_) => None,
     });
-    let may = |alert: &Alert| alert.urgency != Urgency::None && !alert.is_of_halts();
+    let may = |alert: &AlertingRule| alert.urgency != Urgency::None && !alert.is_caused_by_halts();
     alerts.filter(|alert| may(alert)).map(|alert| alert.title()).collect()
 }
 
-/// All rule files, in the order in which people read them.
+/// All rule files, in reading order.
 #[must_use]
-pub fn rule_files(settings: &Settings, style: &Style) -> Vec<RuleFile> {
-    let context = promql::Context { settings, thresholds: style.thresholds };
+pub fn rule_files(settings: &Settings, style: &RuleStyle) -> Vec<RuleFile> {
+    let context = promql::RuleContext { settings, thresholds: style.thresholds };
     let file = |name, about, groups| RuleFile { name, about, groups };
     let mut files = vec![
         file("drift", "position drift and the age of snapshots", drift::groups(&context)),
@@ -94,12 +94,12 @@ pub fn rule_files(settings: &Settings, style: &Style) -> Vec<RuleFile> {
             groups
         }),
         file("health", "health of components and of the system", health::groups()),
-        file("trading_state", "halts, and orders in spite of one", trading_state::groups()),
+        file("trading_state", "halts, and orders during one", trading_state::groups()),
         file("exporter", "the exporter itself and the alert path", exporter::groups()),
     ];
     for group in files.iter_mut().flat_map(|file| &mut file.groups) {
         for rule in &mut group.rules {
-            if let Rule::Alert(alert) = rule
+            if let Rule::Alerting(alert) = rule
                 && style.halt_on.contains(&alert.title())
             {
                 alert.halts();
@@ -111,12 +111,12 @@ pub fn rule_files(settings: &Settings, style: &Style) -> Vec<RuleFile> {
 
 /// One file as YAML.
 #[must_use]
-pub fn render(file: &RuleFile, style: &Style) -> String {
+pub fn render(file: &RuleFile, style: &RuleStyle) -> String {
     yaml::file(file, style)
 }
 
 /// The groups of all files as one YAML document.
 #[must_use]
-pub fn render_all(files: &[RuleFile], style: &Style) -> String {
+pub fn render_all(files: &[RuleFile], style: &RuleStyle) -> String {
     yaml::document(files, style)
 }

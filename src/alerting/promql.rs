@@ -1,7 +1,7 @@
-//! Pieces of `PromQL` that all rules are made of.
+//! Building blocks of `PromQL`.
 //!
-//! Invariants: a value is the latest of two minutes, so that one missed scrape ends nothing and
-//! restarts no `for`; the right side of a join with thresholds is aggregated, so that two replicas
+//! Invariants: a value is the latest of two minutes, so that one missed scrape neither ends an alert
+//! nor restarts its `for`; the right side of a join with thresholds is aggregated, so that two replicas
 //! do not break it.
 
 use std::fmt::Display;
@@ -9,12 +9,10 @@ use std::fmt::Display;
 use super::Thresholds;
 use crate::domain::settings::Settings;
 
-/// What a rule is generated from.
+/// The input of all rules.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Context<'s> {
-    /// The settings with the thresholds.
+pub(super) struct RuleContext<'s> {
     pub(super) settings: &'s Settings,
-    /// How they get into a rule.
     pub(super) thresholds: Thresholds,
 }
 
@@ -39,7 +37,7 @@ impl Compare {
     }
 }
 
-/// The latest value of a selector, over one missed scrape.
+/// The latest value of a selector; it survives one missed scrape.
 pub(super) fn latest(selector: &str) -> String {
     format!("last_over_time({selector}[2m])")
 }
@@ -49,25 +47,25 @@ pub(super) fn max_by(labels: &str, expr: &str) -> String {
     format!("max by ({labels}) ({expr})")
 }
 
-/// Every line of an expression, moved to the right.
+/// An expression with every line indented.
 pub(super) fn indent(expr: &str) -> String {
     let lines: Vec<String> = expr.lines().map(|line| format!("  {line}")).collect();
     lines.join("\n")
 }
 
-/// An expression in brackets, on lines of its own.
+/// An expression in parentheses on lines of their own.
 pub(super) fn brackets(expr: &str) -> String {
     format!("(\n{}\n)", indent(expr))
 }
 
-/// Expressions joined by an operator that stands on a line of its own.
+/// Expressions joined by an operator on a line of its own.
 pub(super) fn chain(operator: &str, parts: &[String]) -> String {
     parts.join(&format!("\n{operator}\n"))
 }
 
-impl Context<'_> {
-    /// A threshold in force: an expression with the labels `job` and `account`, or the number.
-    /// None: the level is off, and nothing is compared with it.
+impl RuleContext<'_> {
+    /// A threshold in force: an expression with the labels `job` and `account`, or the number. `None` if
+    /// the level is off.
     pub(super) fn threshold(
         &self,
         figure: &str,
@@ -84,8 +82,8 @@ impl Context<'_> {
         }
     }
 
-    /// The series of `left` that compare with a threshold of [`Self::threshold`]; they keep their
-    /// labels and their value.
+    /// The series of `left` that are beyond a threshold of [`Self::threshold`]; they keep their labels
+    /// and their value.
     pub(super) fn compare(&self, left: &str, compare: Compare, threshold: &str) -> String {
         let compare = compare.as_str();
         match self.thresholds {
@@ -105,7 +103,7 @@ mod tests {
     fn a_threshold_is_joined_or_in_place() {
         let settings = Settings::default();
         let check = |thresholds, configured: Option<f64>, expect: Option<&str>| {
-            let context = Context { settings: &settings, thresholds };
+            let context = RuleContext { settings: &settings, thresholds };
             let threshold = context.threshold("fill_ratio", "critical", configured);
             let found = threshold.map(|t| context.compare("x", Compare::Below, &t));
             assert_eq!(found.as_deref(), expect, "{thresholds:?} {configured:?}");

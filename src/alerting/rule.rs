@@ -1,19 +1,19 @@
-//! Rules as values: what a rule file holds, before it is text.
+//! The content of a rule file, as values.
 
 /// One file of rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleFile {
     /// Its name without `.rules.yml`.
     pub name: &'static str,
-    /// What its rules are about, as part of a sentence.
+    /// Its subject, as part of a sentence.
     pub about: &'static str,
     /// Its groups; rules of a group are evaluated in order.
-    pub groups: Vec<Group>,
+    pub groups: Vec<RuleGroup>,
 }
 
 /// Rules that are evaluated together, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
+pub struct RuleGroup {
     /// Its name, unique among all files.
     pub name: &'static str,
     /// Its rules.
@@ -23,15 +23,15 @@ pub struct Group {
 /// One rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// A series that is computed.
-    Record(Record),
+    /// A recording rule.
+    Recording(RecordingRule),
     /// An alert.
-    Alert(Box<Alert>),
+    Alerting(Box<AlertingRule>),
 }
 
-/// A series that is computed.
+/// A recording rule: a series computed from others.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct RecordingRule {
     /// Its name: `level:metric:operation`.
     pub name: String,
     /// `PromQL`.
@@ -40,31 +40,31 @@ pub struct Record {
 
 /// An alert.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alert {
-    /// Its name. Several severities of one thing share it, so that one inhibits the other.
+pub struct AlertingRule {
+    /// Its name. Alerts of several severities share it, so that one inhibits the other.
     pub name: &'static str,
     /// The value of the label `severity`.
     pub urgency: Urgency,
-    /// `PromQL`; its value is what the message calls the value.
+    /// `PromQL`; its value is `$value` in the messages.
     pub expr: String,
-    /// `for`: how long it must hold; none: it fires at once.
+    /// `for`: how long it must hold; `None`: it fires at once.
     pub hold: Option<&'static str>,
-    /// `keep_firing_for`: how long it outlives its expression; none: not at all.
+    /// `keep_firing_for`: how long it outlives its expression; `None`: not at all.
     pub keep: Option<&'static str>,
-    /// The label `action`: what the exporter does when Alertmanager tells it.
+    /// The label `action`: the exporter carries it out when Alertmanager delivers the alert.
     pub action: Option<&'static str>,
-    /// One line, a template of Prometheus.
+    /// One line; a Prometheus template.
     pub summary: String,
-    /// What, how much, threshold, what to do: a template of Prometheus.
+    /// The value, the threshold and what to do; a Prometheus template.
     pub description: String,
-    /// The dashboard that shows it: its uid.
+    /// The uid of the dashboard that shows it.
     pub dashboard: &'static str,
 }
 
-/// How soon somebody must act; the value of the label `severity`.
+/// How soon a person must act: the label `severity`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
-    /// Nothing to do: it proves that alerts arrive.
+    /// No action: it proves that alerts arrive.
     None,
     /// When there is time.
     Minor,
@@ -87,9 +87,8 @@ impl Urgency {
     }
 }
 
-impl Alert {
-    /// An alert that fires at once and ends with its expression; [`Self::holding`] and the others
-    /// add to it.
+impl AlertingRule {
+    /// An alert that fires at once and ends with its expression.
     pub(super) fn new(name: &'static str, urgency: Urgency, expr: String) -> Self {
         Self {
             name,
@@ -104,19 +103,19 @@ impl Alert {
         }
     }
 
-    /// It must hold for this long.
+    /// It fires after its expression held for this long.
     pub(super) fn holding(mut self, hold: &'static str) -> Self {
         self.hold = Some(hold);
         self
     }
 
-    /// It goes on for this long after its expression.
+    /// It keeps firing for this long after its expression ends.
     pub(super) fn keeping(mut self, keep: &'static str) -> Self {
         self.keep = Some(keep);
         self
     }
 
-    /// Alertmanager tells the exporter to halt the account, and the message says so.
+    /// It halts the account, and its message says so.
     pub(super) fn halts(&mut self) {
         self.action = Some("halt");
         if !self.description.contains("halted") {
@@ -132,32 +131,31 @@ impl Alert {
         format!("{}{}{rest}", self.name, first.to_uppercase())
     }
 
-    /// Whether a halt raises it: it cannot be the reason of one.
-    pub(super) fn is_of_halts(&self) -> bool {
+    /// Whether a halt causes it; such an alert cannot halt.
+    pub(super) fn is_caused_by_halts(&self) -> bool {
         self.name.starts_with("Trading")
     }
 
-    /// What it says, and where to look.
+    /// Sets its messages.
     pub(super) fn saying(mut self, summary: &str, description: &str) -> Self {
         summary.clone_into(&mut self.summary);
         description.clone_into(&mut self.description);
         self
     }
 
-    /// The dashboard that shows it.
     pub(super) fn shown_on(mut self, dashboard: &'static str) -> Self {
         self.dashboard = dashboard;
         self
     }
 }
 
-impl From<Alert> for Rule {
-    fn from(alert: Alert) -> Self {
-        Self::Alert(Box::new(alert))
+impl From<AlertingRule> for Rule {
+    fn from(alert: AlertingRule) -> Self {
+        Self::Alerting(Box::new(alert))
     }
 }
 
 /// A rule that records a series.
 pub(super) fn record(name: &str, expr: String) -> Rule {
-    Rule::Record(Record { name: name.to_owned(), expr })
+    Rule::Recording(RecordingRule { name: name.to_owned(), expr })
 }

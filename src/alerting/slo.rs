@@ -1,20 +1,20 @@
-//! The error budget of the fill ratio, and how fast it burns.
+//! The error budget of the fill ratio, and the rate at which it burns.
 //!
-//! The objective is the warning level of the fill ratio: with 0.90 a tenth of the orders that end
-//! may end unfilled. Burn rates over two windows each (Google's SRE workbook, chapter 5): the long
-//! one says that it matters, the short one that it still goes on. A factor times the budget is
-//! capped at 0.8, for a factor of 14.4 on a budget of 0.1 asks for more than every order.
+//! The objective is the warning level of the fill ratio: with 0.90, a tenth of the ended orders may be
+//! unfilled. Each alert compares two windows (Google's SRE workbook, chapter 5): the long one shows
+//! that the burn is significant, the short one that it continues. The factor times the budget is capped
+//! at 0.8, because a factor of 14.4 on a budget of 0.1 would ask for more than all orders.
 
 use super::Thresholds;
-use super::promql::{Context, latest, max_by};
-use super::rule::{Alert, Group, Rule, Urgency, record};
+use super::promql::{RuleContext, latest, max_by};
+use super::rule::{AlertingRule, Rule, RuleGroup, Urgency, record};
 use crate::domain::settings::Figure;
 
-/// A share of unfilled orders that a burn rate asks for at most.
+/// The maximum share of unfilled orders that an alert asks for.
 const CAP: f64 = 0.8;
-/// Orders in the long window below which nothing is said.
+/// The minimum number of ended orders in the long window.
 const ORDERS_MIN: u32 = 50;
-/// What ended without being filled, and all that ended.
+/// Counters of orders that ended unfilled. With [`FILLED`], they count all that ended.
 const UNFILLED: [&str; 3] = [
     "trading_orders_cancelled_total",
     "trading_orders_expired_total",
@@ -22,8 +22,8 @@ const UNFILLED: [&str; 3] = [
 ];
 const FILLED: &str = "trading_orders_filled_total";
 
-/// One pair of windows.
-struct Burn {
+/// An alert on a burn rate, over a long and a short window.
+struct BurnRate {
     urgency: Urgency,
     long: &'static str,
     short: &'static str,
@@ -31,18 +31,30 @@ struct Burn {
     hold: Option<&'static str>,
 }
 
-const BURNS: [Burn; 3] = [
-    Burn { urgency: Urgency::Critical, long: "1h", short: "5m", factor: 14.4, hold: Some("1m") },
-    Burn { urgency: Urgency::Moderate, long: "6h", short: "30m", factor: 6.0, hold: Some("5m") },
-    Burn { urgency: Urgency::Minor, long: "3d", short: "6h", factor: 1.0, hold: Some("1h") },
+const BURNS: [BurnRate; 3] = [
+    BurnRate {
+        urgency: Urgency::Critical,
+        long: "1h",
+        short: "5m",
+        factor: 14.4,
+        hold: Some("1m"),
+    },
+    BurnRate {
+        urgency: Urgency::Moderate,
+        long: "6h",
+        short: "30m",
+        factor: 6.0,
+        hold: Some("5m"),
+    },
+    BurnRate { urgency: Urgency::Minor, long: "3d", short: "6h", factor: 1.0, hold: Some("1h") },
 ];
 
 const WINDOWS: [&str; 5] = ["5m", "30m", "1h", "6h", "3d"];
 
-pub(super) fn group(context: &Context<'_>) -> Group {
+pub(super) fn group(context: &RuleContext<'_>) -> RuleGroup {
     let recorded = WINDOWS.into_iter().flat_map(recorded);
     let burns = BURNS.iter().filter_map(|burn| alert(context, burn));
-    Group { name: "trading_fill_ratio_slo", rules: recorded.chain(burns).collect() }
+    RuleGroup { name: "trading_fill_ratio_slo", rules: recorded.chain(burns).collect() }
 }
 
 fn ended(window: &str) -> String {
@@ -66,9 +78,9 @@ fn recorded(window: &'static str) -> [Rule; 2] {
     [record(&ended(window), count(&all)), record(&unfilled(window), ratio)]
 }
 
-/// None: the fill ratio has no warning level, so there is no objective.
-fn alert(context: &Context<'_>, burn: &Burn) -> Option<Rule> {
-    let Burn { urgency, long, short, factor, hold } = burn;
+/// `None` if the fill ratio has no warning level, and so no objective.
+fn alert(context: &RuleContext<'_>, burn: &BurnRate) -> Option<Rule> {
+    let BurnRate { urgency, long, short, factor, hold } = burn;
     let objective = context.settings.anomaly.default.levels[Figure::FillRatio].warning;
     let (join, limit) = match context.thresholds {
         Thresholds::Joined => {
@@ -85,14 +97,14 @@ fn alert(context: &Context<'_>, burn: &Burn) -> Option<Rule> {
     let expr = format!(
         "  ({long_ratio})\nand on (job, account)\n  ({short_ratio})\nand on (job, account)\n  ({enough})"
     );
-    let alert = Alert::new("FillRatioBudgetBurn", *urgency, expr)
+    let alert = AlertingRule::new("FillRatioBudgetBurn", *urgency, expr)
         .saying(
             "{{ $value | humanizePercentage }} of the orders of {{ $labels.account }} end unfilled",
             &format!(
                 "{{{{ $value | humanizePercentage }}}} of the orders of {{{{ $labels.account }}}} \
-                 that ended in the last {long} were not filled, and it goes on in the last {short}: \
-                 the budget of unfilled orders burns {factor} times as fast as it may (at least \
-                 {ORDERS_MIN} orders, at most {CAP} of them). Look at what ends the orders."
+                 that ended in the last {long} were not filled, and the same holds for the last \
+                 {short}: the budget of unfilled orders burns {factor} times as fast as it may (at \
+                 least {ORDERS_MIN} orders, at most {CAP} of them). Check how the orders end."
             ),
         )
         .shown_on("trading-slo");

@@ -1,10 +1,9 @@
-//! Pieces of the messages: templates of Prometheus, expanded when an alert fires.
+//! Parts of alert messages: Prometheus templates, expanded when an alert fires.
 //!
-//! Invariant: a label reaches a query quoted (`%q`), and a link escaped (`urlquery`): names are
-//! whatever an engine sends.
+//! Invariant: a label is quoted in a query (`%q`) and escaped in a link (`urlquery`), because an engine
+//! may send any name.
 
-/// The result of a query in the middle of a sentence, or `unknown`. `query` has a `%q` for each
-/// of `labels`.
+/// The result of a query within a sentence, or `unknown`. `query` has a `%q` for each of `labels`.
 pub(super) fn ask(query: &str, labels: &[&str], format: &str) -> String {
     let labels: Vec<String> = labels.iter().map(|label| format!("$labels.{label}")).collect();
     let labels = labels.join(" ");
@@ -14,14 +13,14 @@ pub(super) fn ask(query: &str, labels: &[&str], format: &str) -> String {
     )
 }
 
-/// A number in few digits.
+/// A number with six digits.
 pub(super) const NUMBER: &str = "printf \"%.6g\"";
 /// A share as a percentage.
 pub(super) const PERCENT: &str = "humanizePercentage";
-/// Seconds as people say them.
+/// A duration in seconds, as in `2m 30s`.
 pub(super) const SPAN: &str = "humanizeDuration";
 
-/// The threshold of an account, or that an override holds, which Prometheus does not know.
+/// The threshold of an account, or a note that an override applies: Prometheus has no series of those.
 pub(super) fn threshold(figure: &str, severity: &str, rules: &str, format: &str) -> String {
     let number = ask(
         &format!(

@@ -1,23 +1,23 @@
-//! Rules as YAML, in the form in which people write them.
+//! Rules as YAML, formatted as by hand.
 //!
-//! Input: rule files. Output: text that Prometheus reads. Deliberately absent: a general writer of
-//! YAML; strings are single-quoted or literal blocks, and hold no control characters.
+//! Input: rule files. Output: YAML for Prometheus. Deliberately absent: a general writer of YAML;
+//! strings are single-quoted or literal blocks without control characters.
 
 use std::fmt::Write;
 
 use super::promql::indent;
-use super::rule::{Alert, Group, Record, Rule, RuleFile, Urgency};
-use super::{Style, Thresholds};
+use super::rule::{AlertingRule, RecordingRule, Rule, RuleFile, RuleGroup, Urgency};
+use super::{RuleStyle, Thresholds};
 
-/// One file, with a head that says where it comes from.
-pub(super) fn file(file: &RuleFile, style: &Style) -> String {
+/// One file, with a comment on how it was generated.
+pub(super) fn file(file: &RuleFile, style: &RuleStyle) -> String {
     let flags = match style.thresholds {
         Thresholds::Joined => "",
         Thresholds::Literal => " --literal",
     };
     format!(
         "# Rules about {}.\n\
-         # Generated: do not edit, but print them anew after a change of the configuration:\n\
+         # Generated: do not edit. After a change of the configuration, print them again:\n\
          #   trading-exporter rules{flags} --config.file=FILE --output.dir=DIR\n\
          # For Prometheus 2.42 or later (keep_firing_for).\n{}",
         file.about,
@@ -26,27 +26,27 @@ pub(super) fn file(file: &RuleFile, style: &Style) -> String {
 }
 
 /// The groups of several files in one document.
-pub(super) fn document(files: &[RuleFile], style: &Style) -> String {
+pub(super) fn document(files: &[RuleFile], style: &RuleStyle) -> String {
     let groups = files.iter().flat_map(|file| &file.groups);
     let parts: Vec<String> = groups.map(|g| group(g, style)).collect();
     format!("groups:\n{}", parts.join("\n"))
 }
 
-fn group(group: &Group, style: &Style) -> String {
+fn group(group: &RuleGroup, style: &RuleStyle) -> String {
     let rules: Vec<String> = group.rules.iter().map(|r| rule(r, style)).collect();
     format!("  - name: {}\n    rules:\n{}", group.name, rules.join("\n"))
 }
 
-fn rule(rule: &Rule, style: &Style) -> String {
+fn rule(rule: &Rule, style: &RuleStyle) -> String {
     match rule {
-        Rule::Record(Record { name, expr }) => {
+        Rule::Recording(RecordingRule { name, expr }) => {
             format!("      - record: {name}\n        expr: {}", block(expr))
         }
-        Rule::Alert(alert) => self::alert(alert, style),
+        Rule::Alerting(alert) => self::alert(alert, style),
     }
 }
 
-fn alert(alert: &Alert, style: &Style) -> String {
+fn alert(alert: &AlertingRule, style: &RuleStyle) -> String {
     let mut out = format!("      - alert: {}\n        expr: {}", alert.name, block(&alert.expr));
     let mut line = |depth: usize, key: &str, value: &str| {
         // Writing to a String cannot fail.
@@ -76,7 +76,7 @@ fn alert(alert: &Alert, style: &Style) -> String {
 /// An expression on lines of its own.
 fn block(expr: &str) -> String {
     let deep = (0..5).fold(expr.to_owned(), |text, _| indent(&text));
-    // Where the first line is moved to the right, YAML must be told how far the block is.
+    // If the first line is indented, YAML needs the indentation of the block in its header.
     let header = if expr.starts_with(' ') { "|2-" } else { "|-" };
     format!("{header}\n{deep}\n")
 }
@@ -85,12 +85,12 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-fn runbook(alert: &Alert, style: &Style) -> String {
+fn runbook(alert: &AlertingRule, style: &RuleStyle) -> String {
     format!("{}#{}", style.runbook_url, alert.name.to_lowercase())
 }
 
-/// The dashboard with the variables that the alert has values for.
-fn dashboard(alert: &Alert, style: &Style) -> String {
+/// The link to the dashboard, with the variables that the alert has labels for.
+fn dashboard(alert: &AlertingRule, style: &RuleStyle) -> String {
     let variable = |label: &str| {
         format!("{{{{ with $labels.{label} }}}}&var-{label}={{{{ . | urlquery }}}}{{{{ end }}}}")
     };

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::args::RulesArguments;
 use super::{Failure, write_out};
-use crate::alerting::{self, Style, Thresholds};
+use crate::alerting::{self, RuleStyle, Thresholds};
 use crate::config::{Config, Overrides};
 
 /// Prints the rules, or writes the files and prints their names.
@@ -27,11 +27,11 @@ pub(super) fn run(arguments: &RulesArguments) -> Result<(), Failure> {
 }
 
 /// By default, links to runbooks lead to the exporter itself, at its external URL.
-fn style(arguments: &RulesArguments, config: &Config) -> Style {
-    let default = Style::default();
+fn style(arguments: &RulesArguments, config: &Config) -> RuleStyle {
+    let default = RuleStyle::default();
     let trimmed = |url: &str| url.trim_end_matches('/').to_owned();
     let own = || config.web.external_url.as_deref().map(|url| format!("{}/runbooks", trimmed(url)));
-    Style {
+    RuleStyle {
         thresholds: if arguments.literal { Thresholds::Literal } else { Thresholds::Joined },
         runbook_url: arguments
             .runbook_url

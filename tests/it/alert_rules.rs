@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use trading_exporter::alerting::{self, Alert, Rule, Style};
+use trading_exporter::alerting::{self, AlertingRule, Rule, RuleStyle};
 use trading_exporter::domain::pattern::Pattern;
 use trading_exporter::domain::settings::Settings;
 use trading_exporter::metrics::{Descriptor, MetricKind, catalogue};
@@ -67,14 +67,14 @@ fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
 }
 
 fn rules() -> Vec<Rule> {
-    let files = alerting::rule_files(&Settings::default(), &Style::default());
+    let files = alerting::rule_files(&Settings::default(), &RuleStyle::default());
     files.into_iter().flat_map(|file| file.groups).flat_map(|group| group.rules).collect()
 }
 
-fn alerts() -> Vec<Alert> {
+fn alerts() -> Vec<AlertingRule> {
     let alerts = rules().into_iter().filter_map(|rule| match rule {
-        Rule::Alert(alert) => Some(*alert),
-        Rule::Record(_) => None,
+        Rule::Alerting(alert) => Some(*alert),
+        Rule::Recording(_) => None,
     });
     alerts.collect()
 }
@@ -82,8 +82,8 @@ fn alerts() -> Vec<Alert> {
 /// Every text with `PromQL` in the rules, by location.
 fn rule_queries() -> Vec<(String, String)> {
     let of = |rule: Rule| match rule {
-        Rule::Record(record) => vec![(record.name, record.expr)],
-        Rule::Alert(alert) => [alert.expr, alert.summary, alert.description]
+        Rule::Recording(record) => vec![(record.name, record.expr)],
+        Rule::Alerting(alert) => [alert.expr, alert.summary, alert.description]
             .map(|q| (alert.name.to_owned(), q))
             .into(),
     };
@@ -135,7 +135,7 @@ fn known() -> BTreeMap<String, BTreeSet<&'static str>> {
         }
     }
     for rule in rules() {
-        if let Rule::Record(record) = rule {
+        if let Rule::Recording(record) = rule {
             let level = record.name.split(':').next().unwrap_or_default().to_owned();
             let all = ["job", "account", "symbol", "drift", "figure"];
             let labels = all.into_iter().filter(|label| level.contains(label)).collect();
@@ -152,7 +152,7 @@ fn known() -> BTreeMap<String, BTreeSet<&'static str>> {
 
 #[test]
 fn the_shipped_files_equal_the_output_of_the_generator() {
-    let style = Style::default();
+    let style = RuleStyle::default();
     let mut outdated = Vec::new();
     let mut names = Vec::new();
     for file in alerting::rule_files(&Settings::default(), &style) {
