@@ -227,7 +227,7 @@ fn a_relaxed_journal_reports_its_durability() {
     fs::write(home.config(), "storage:\n  sync: interval\n  segment_bytes: 1MiB\n").unwrap();
     let mut exporter = home.start();
     post_events(&exporter);
-    exporter.wait_for_log(&["WARN", "a power cut may take the newest"]);
+    exporter.wait_for_log(&["WARN", "a power cut may lose the newest"]);
     let metrics = exporter.get("/metrics").body;
     assert!(metrics.contains(r#"journal_durability{durability="relaxed"} 1.0"#), "{metrics}");
     exporter.signal("TERM");

@@ -128,7 +128,7 @@ fn a_reload_changes_the_rules_and_a_bad_file_does_not() {
 
     write("permit:\n  valid_for: 7s\n");
     exporter.signal("HUP");
-    exporter.wait_for_log(&["loaded again"]);
+    exporter.wait_for_log(&["was reloaded"]);
     assert_eq!((valid_for(), reloaded()), (7_000.into(), 1.0));
 
     write("permit:\n  valid_four: 3s\n");
@@ -142,7 +142,7 @@ fn a_reload_changes_the_rules_and_a_bad_file_does_not() {
     write("permit:\n  valid_for: 3s\nweb:\n  connections_max: 7\n");
     assert_eq!(exporter.post("/-/reload", "").status, 200);
     assert_eq!((valid_for(), reloaded()), (3_000.into(), 1.0));
-    exporter.wait_for_log(&["waits for a restart", "web.connections_max"]);
+    exporter.wait_for_log(&["needs a restart", "web.connections_max"]);
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_reload_does_not_open_a_public_address() {
     assert_eq!(exporter.get("/api/v1/accounts").status, 401);
     write("web:\n  listen_address: 0.0.0.0:10471\n");
     exporter.signal("HUP");
-    exporter.wait_for_log(&["loaded again"]);
+    exporter.wait_for_log(&["was reloaded"]);
     assert!(exporter.address.ip().is_loopback());
     assert_eq!(exporter.get("/api/v1/accounts").status, 200);
 }

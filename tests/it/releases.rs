@@ -70,7 +70,7 @@ fn each_cause_in_the_permit_shows_how_to_release_it() {
     let epoch = permit(&exporter, "paper")["epoch"].clone();
     let nothing = release("paper", &epoch).json();
     assert_eq!(nothing["code"], "nothing_to_release");
-    assert!(nothing["detail"].as_str().unwrap().contains("stand on `*`"), "{nothing}");
+    assert!(nothing["detail"].as_str().unwrap().contains("are set on `*`"), "{nothing}");
     assert_eq!(release("*", &nothing["epochs"]["*"]).status, 200);
 }
 
