@@ -16,8 +16,8 @@ use crate::api::body::{self, ReadBody};
 use crate::api::problem::{Problem, ProblemCode};
 use crate::api::query::QueryParameters;
 use crate::clock;
-use crate::domain::audit::By;
 use crate::domain::ids::{Account, Actor};
+use crate::domain::principal::Principal;
 use crate::domain::record::{Decision, Entry, Refusal, Verdict};
 use crate::metrics::NotificationOutcome;
 use crate::wire::answer::{HaltAnswer, NotificationAnswer};
@@ -120,7 +120,7 @@ async fn set(
     }
     let accounts: Vec<Account> = halts.iter().map(|halt| halt.account.clone()).collect();
     let by = Actor::new(ACTOR).map_err(|e| Problem::new(ProblemCode::Internal, e.to_string()))?;
-    let by = By::with_token(by, caller.token());
+    let by = Principal::with_token(by, caller.token());
     let entries = halts.into_iter().map(|halt| decision(halt, &by)).collect();
     let receipt = app.engine.submit(entries, accounts).await?;
     answer.sequence = receipt.sequence;
@@ -155,7 +155,7 @@ fn unknown_accounts(app: &AppState, answer: &NotificationAnswer) -> Vec<String> 
     })
 }
 
-fn decision(halt: RequestedHalt, by: &By) -> Entry {
+fn decision(halt: RequestedHalt, by: &Principal) -> Entry {
     let RequestedHalt { id, account, state, subject, reason } = halt;
     let by = by.clone();
     Entry::Decision(Decision::Alert { id, account, state, subject, reason, by })

@@ -21,8 +21,8 @@ use subtle::ConstantTimeEq;
 use crate::api::AppState;
 use crate::api::problem::{Problem, ProblemCode};
 use crate::config::{Scope, Token};
-use crate::domain::audit::NO_TOKEN;
 use crate::domain::ids::{Account, Actor};
+use crate::domain::principal::NO_TOKEN;
 
 /// Who may call a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

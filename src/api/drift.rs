@@ -11,8 +11,8 @@ use crate::api::decide::{decide, read_request};
 use crate::api::problem::Problem;
 use crate::api::query::QueryParameters;
 use crate::config::Scope;
-use crate::domain::audit::By;
 use crate::domain::drift::DriftState;
+use crate::domain::principal::Principal;
 use crate::domain::record::{Adopt, Decision};
 use crate::wire::answer::{Drift, ReconcileAnswer};
 use crate::wire::request::decisions::{ReconcileRequest, decode_reconcile};
@@ -117,7 +117,7 @@ pub(super) async fn post_reconcile(
         adopt,
         privileged: caller.has(Scope::Release),
         reason,
-        by: By::with_token(actor, caller.token()),
+        by: Principal::with_token(actor, caller.token()),
     };
     let decided = decide(&app, &caller, account.clone(), decision).await?;
     Ok(Json(ReconcileAnswer {

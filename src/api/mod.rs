@@ -59,7 +59,7 @@ pub use routes::{ROUTES, Route};
 pub(crate) use service::ApiService;
 
 use crate::config::Config;
-use crate::domain::audit::By;
+use crate::domain::principal::Principal;
 use crate::engine::Handle;
 use crate::metrics::{Runtime, ScrapeSnapshot};
 use body::BodyBudget;
@@ -70,7 +70,7 @@ use metrics::SeriesBudgets;
 
 /// Reloads the configuration. The error lists every mistake in the file.
 pub(crate) type ReloadFn =
-    Arc<dyn Fn(By) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
+    Arc<dyn Fn(Principal) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
 
 /// The state that all handlers share. A clone is another reference to it.
 #[derive(Clone)]

@@ -10,8 +10,9 @@ use axum::extract::State;
 use crate::api::AppState;
 use crate::api::auth::Caller;
 use crate::api::problem::{Problem, ProblemCode};
-use crate::domain::audit::By;
+use crate::domain::principal::Principal;
 use crate::domain::monitor::Monitor;
+use crate::domain::principal::Principal;
 
 /// Whether the process is alive
 #[utoipa::path(
@@ -80,7 +81,7 @@ pub(super) async fn post_reload(
     State(app): State<AppState>,
     Extension(caller): Extension<Caller>,
 ) -> Result<&'static str, Problem> {
-    let by = By::with_token(caller.actor()?, caller.token());
+    let by = Principal::with_token(caller.actor()?, caller.token());
     (app.reload)(by)
         .await
         .map_err(|mistakes| Problem::new(ProblemCode::InvalidConfig, mistakes))?;

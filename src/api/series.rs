@@ -12,9 +12,10 @@ use crate::api::decide::decide;
 use crate::api::metrics::snapshot_for;
 use crate::api::problem::{Problem, ProblemCode};
 use crate::api::query::{QueryParameters, required};
-use crate::domain::audit::By;
+use crate::domain::principal::Principal;
 use crate::domain::ids::{Actor, Component, Symbol};
 use crate::domain::limits;
+use crate::domain::principal::Principal;
 use crate::domain::record::Decision;
 use crate::metrics::rows::AccountRow;
 use crate::metrics::{Projection, catalogue, count_account, count_control};
@@ -136,7 +137,7 @@ pub(super) async fn delete_series(
         Some(actor) => actor,
         None => caller.actor()?,
     };
-    let by = By::with_token(actor, caller.token());
+    let by = Principal::with_token(actor, caller.token());
     let decision = Decision::Retire { account: account.clone(), symbol, component, by };
     decide(&app, &caller, account, decision).await?;
     Ok(StatusCode::NO_CONTENT)

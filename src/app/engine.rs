@@ -9,7 +9,7 @@ use super::AppError;
 use super::snapshots::Snapshotter;
 use crate::clock;
 use crate::config::{Config, changes};
-use crate::domain::audit::By;
+use crate::domain::principal::Principal;
 use crate::domain::monitor::Monitor;
 use crate::domain::record::{Decision, Entry};
 use crate::domain::settings::Settings;
@@ -128,7 +128,7 @@ fn write(
 /// The audit entry for settings that changed while the exporter was down.
 fn changed(before: &Settings, after: &Settings) -> Entry {
     let change = format!("at the start: {}", changes::of_settings(before, after));
-    let by = By::exporter();
+    let by = Principal::exporter();
     Entry::Decision(Decision::Configure { change, is_refused: false, by })
 }
 

@@ -8,8 +8,8 @@ use tokio_util::task::TaskTracker;
 use crate::clock;
 use crate::config::Probe;
 use crate::domain::account::AccountState;
-use crate::domain::audit::By;
 use crate::domain::ids::{Account, Component};
+use crate::domain::principal::Principal;
 use crate::domain::record::{Decision, Entry};
 use crate::engine::Handle;
 use crate::sources::{ProbeContext, ProbeRunner, schedule};
@@ -64,7 +64,7 @@ impl ProbeTasks {
                 account: Account::all(),
                 symbol: None,
                 component: Some(component.clone()),
-                by: By::exporter(),
+                by: Principal::exporter(),
             };
             let submitted = self.handle.submit(vec![Entry::Decision(decision)], Vec::new()).await;
             if let Err(error) = submitted {

@@ -19,8 +19,8 @@ use super::webhooks::WebhookTasks;
 use super::{ConfigSource, chain};
 use crate::clock;
 use crate::config::{Config, ConfigError, changes};
-use crate::domain::audit::By;
 use crate::domain::limits;
+use crate::domain::principal::Principal;
 use crate::domain::record::{Decision, Entry};
 use crate::engine::{EngineError, Handle};
 use crate::metrics::Runtime;
@@ -42,7 +42,7 @@ pub(super) enum ReloadError {
 /// A reload to carry out, and the way to return its result. SIGHUP waits for none.
 #[derive(Debug)]
 struct ReloadRequest {
-    by: By,
+    by: Principal,
     answer: Option<oneshot::Sender<Result<(), String>>>,
 }
 
@@ -52,7 +52,7 @@ pub(super) struct ReloadSender(mpsc::Sender<ReloadRequest>);
 
 impl ReloadSender {
     /// Reloads the configuration, and waits for it. The error is the full text of the refusal.
-    pub(super) async fn reload(self, by: By) -> Result<(), String> {
+    pub(super) async fn reload(self, by: Principal) -> Result<(), String> {
         let (answer, result) = oneshot::channel();
         let sent = self.0.send(ReloadRequest { by, answer: Some(answer) }).await;
         sent.map_err(|_| ReloadError::ShuttingDown.to_string())?;
@@ -100,7 +100,7 @@ impl Reloader {
                     Some(request) => request,
                     None => return,
                 },
-                _ = self.hangup.recv() => ReloadRequest { by: By::signal(), answer: None },
+                _ = self.hangup.recv() => ReloadRequest { by: Principal::signal(), answer: None },
             };
             let result = self.reload(&request.by).await.map_err(|error| chain(&error));
             match &result {
@@ -133,7 +133,7 @@ impl Reloader {
         self.webhooks.run(&config.webhooks, tasks).await;
     }
 
-    async fn reload(&self, by: &By) -> Result<(), ReloadError> {
+    async fn reload(&self, by: &Principal) -> Result<(), ReloadError> {
         let running = self.config.load_full();
         let fresh = match self.load(&running) {
             Ok(fresh) => fresh,
@@ -196,7 +196,7 @@ enum ReloadOutcome {
 }
 
 /// The audit entry of a reload.
-fn configured(mut change: String, outcome: ReloadOutcome, by: &By) -> Entry {
+fn configured(mut change: String, outcome: ReloadOutcome, by: &Principal) -> Entry {
     change.truncate(change.floor_char_boundary(limits::TEXT_BYTES_MAX));
     let is_refused = outcome == ReloadOutcome::Refused;
     Entry::Decision(Decision::Configure { change, is_refused, by: by.clone() })

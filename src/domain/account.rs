@@ -13,12 +13,12 @@ use crate::domain::drift::{
     Adoption, Books, CompareContext, Flow, FlowKind, HaltRequest, SnapshotTime, SnapshotVerdict,
 };
 use crate::domain::event::{Body, Event, PositionAdjusted, Positions, Quote, Reconciled, Source};
-use crate::domain::evidence::{self, Latched, Latching, Missing};
+use crate::domain::evidence::{self, EvidenceHalt, EvidenceLatch, EvidenceGap, MissingSince};
 use crate::domain::execution::anomaly::Figure;
 use crate::domain::execution::context::Context;
 use crate::domain::execution::facts::FactEffect;
 use crate::domain::execution::{Execution, OrderReport};
-use crate::domain::health::{Change, Components};
+use crate::domain::health::{Components, HealthChange};
 use crate::domain::horizon::Horizon;
 use crate::domain::ids::{Account, Symbol};
 use crate::domain::record::Refusal;
@@ -53,7 +53,7 @@ pub struct AccountState {
     /// Receive time of the last event that the broker's side did not send.
     pub engine_at: Option<Timestamp>,
     /// Causes that were latched because evidence is missing.
-    pub latched: Latched,
+    pub latched: EvidenceLatch,
     /// An alert halted it before a configuration, token or event named it, and it is still halted.
     pub is_halted_unknown: bool,
     /// Bumped by every mutable access.
@@ -88,7 +88,7 @@ pub enum EventEffect {
     /// Books or positions changed: they are compared at the end of the request.
     Books,
     /// A component changed its state.
-    Health(Change),
+    Health(HealthChange),
 }
 
 impl Scene<'_, '_> {
@@ -132,7 +132,7 @@ impl AccountState {
             last_event_at: None,
             last_quote_at: None,
             engine_at: None,
-            latched: Latched::default(),
+            latched: EvidenceLatch::default(),
             is_halted_unknown: false,
             version: Version::default(),
         }
@@ -205,7 +205,7 @@ impl AccountState {
     }
 
     /// A second passed: updates everything that ages. Returns the changed components.
-    pub fn tick(&mut self, listening_since: Timestamp, scene: &mut Scene<'_, '_>) -> Vec<Change> {
+    pub fn tick(&mut self, listening_since: Timestamp, scene: &mut Scene<'_, '_>) -> Vec<HealthChange> {
         if self.is_halted_unknown {
             self.is_halted_unknown =
                 !self.is_named(scene.settings) && self.latch.state() > TradingState::Active;
@@ -226,20 +226,28 @@ impl AccountState {
         now: Timestamp,
         listening_since: Timestamp,
         settings: &Settings,
-    ) -> Vec<Latching> {
-        let asks = |kind: Missing| kind.response(settings).state() > TradingState::Active;
-        if self.latched.is_empty() && !Missing::ALL.into_iter().any(asks) {
+    ) -> Vec<EvidenceHalt> {
+        let asks = |kind: EvidenceGap| kind.response(settings).state() > TradingState::Active;
+        if self.latched.is_empty() && !EvidenceGap::ALL.into_iter().any(asks) {
             return Vec::new();
         }
-        let missing = evidence::missing(self, now, settings);
+        let missing = self.missing(now, settings);
         self.latched.follow(&missing, now, listening_since, settings)
+    }
+
+    /// The evidence that is missing at `now`, and since when.
+    #[must_use]
+    pub fn missing(&self, now: Timestamp, settings: &Settings) -> MissingSince {
+        let oldest_needed = self.books.oldest_needed();
+        evidence::missing(&self.books, self.engine_at, oldest_needed, now, settings)
     }
 
     /// Whether evidence of that name is missing.
     #[must_use]
     pub fn is_missing(&self, name: &str, now: Timestamp, settings: &Settings) -> bool {
-        let missing = evidence::missing(self, now, settings);
-        missing.iter().any(|(kind, since)| kind.as_str() == name && since.is_some())
+        self.missing(now, settings)
+            .iter()
+            .any(|(kind, since)| kind.as_str() == name && since.is_some())
     }
 
     /// Whether an event or the configuration named it.

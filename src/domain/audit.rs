@@ -1,9 +1,9 @@
-//! The audit trail that can be read: who decided what, with which token, when and why.
+//! The audit trail for reading: who decided what, with which token, when and why.
 //!
-//! Input: lines, each with its [`Share`]. Output: the same, newest first. Invariants: shares are
-//! bounded apart, so that what an engine's token can make pushes out nothing that people decided;
-//! a share that is full loses the oldest line of the account that has the most of it, so that no
-//! account pushes out another's newest. Deliberately absent: the whole trail, which is the journal.
+//! Input: lines, each with its [`AuditShare`]. Output: the lines, newest first. Invariants: each share
+//! has its own bound, so that lines made with an engine's token cannot displace the decisions of
+//! people; a full share drops the oldest line of the account with the most lines, so that no account
+//! displaces the newest lines of another. Deliberately absent: the whole trail, which is the journal.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,74 +11,33 @@ use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::closed_set::closed_set;
-use crate::domain::ids::{Account, Actor};
+use crate::domain::ids::Account;
 use crate::domain::limits;
+use crate::domain::principal::Principal;
 use crate::domain::record::Refusal;
-use crate::domain::state::TradingState;
+use crate::domain::state::{CauseKind, TradingState};
 use crate::domain::time::Timestamp;
-
-/// What stands for a token where no tokens are configured.
-pub const NO_TOKEN: &str = "none";
-
-/// Who decided: the name they gave, and the token that they held.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct By {
-    /// The name they gave.
-    pub actor: Actor,
-    /// The name of the token; [`NO_TOKEN`] where no tokens are configured. None: no request, or a
-    /// record of a version that did not keep it.
-    pub token: Option<Box<str>>,
-}
-
-impl By {
-    /// An actor with the token of that name.
-    #[must_use]
-    pub fn with_token(actor: Actor, token: &str) -> Self {
-        Self { actor, token: Some(token.into()) }
-    }
-
-    /// The exporter itself.
-    #[must_use]
-    pub fn exporter() -> Self {
-        Self::from(Actor::exporter())
-    }
-}
-
-impl By {
-    /// Whoever sent SIGHUP to the process.
-    #[must_use]
-    pub fn signal() -> Self {
-        Self { actor: Actor::new("SIGHUP").unwrap_or_else(|_| Actor::exporter()), token: None }
-    }
-}
-
-impl From<Actor> for By {
-    fn from(actor: Actor) -> Self {
-        Self { actor, token: None }
-    }
-}
 
 /// One line of the audit trail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {
     /// Sequence of the record.
     pub sequence: u64,
-    /// When (receive time).
+    /// Receive time of the record.
     pub at: Timestamp,
     /// The account, or `*`.
     pub account: Account,
-    /// What was done or tried.
+    /// The action or attempt.
     pub action: AuditAction,
-    /// Who.
-    pub by: By,
-    /// Why, for people.
+    /// The person, program or rule.
+    pub by: Principal,
+    /// The reason, for people.
     pub reason: String,
-    /// Why it was refused, if it was.
+    /// The refusal; none: it was carried out.
     pub refused: Option<Refusal>,
-    /// State of the latch after it.
+    /// State of the latch after the action.
     pub state: TradingState,
-    /// Epoch of the latch after it.
+    /// Epoch of the latch after the action.
     pub epoch: u64,
     /// Ids of the causes set or released.
     pub causes: Vec<u64>,
@@ -110,7 +69,7 @@ closed_set! {
 
 closed_set! {
     /// A part of the audit trail with a bound of its own.
-    pub enum Share {
+    pub enum AuditShare {
         /// Decided with the scope `halt` or `release`, and carried out.
         Decided = "decided",
         /// Done to a latch by the exporter itself.
@@ -122,25 +81,40 @@ closed_set! {
     }
 }
 
+impl AuditShare {
+    /// The share of the lines about causes of a kind.
+    #[must_use]
+    pub const fn of_cause(kind: CauseKind) -> Self {
+        match kind {
+            CauseKind::Operator | CauseKind::Alertmanager => Self::Decided,
+            CauseKind::Drift
+            | CauseKind::Risk
+            | CauseKind::Component
+            | CauseKind::NotMonitored
+            | CauseKind::MissingEvidence => Self::Automatic,
+        }
+    }
+}
+
 /// The audit trail.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Audit {
-    shares: EnumMap<Share, Lines>,
+pub struct AuditTrail {
+    shares: EnumMap<AuditShare, AuditLines>,
     /// Number of lines so far; it orders the lines of all shares.
     noted: u64,
 }
 
 /// The lines of one share.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Lines {
-    /// Each with its number among all.
+struct AuditLines {
+    /// Each line with its number in the whole trail.
     by_account: BTreeMap<Account, VecDeque<(u64, AuditEntry)>>,
     held: usize,
 }
 
-impl Audit {
+impl AuditTrail {
     /// Adds a line.
-    pub fn note(&mut self, share: Share, entry: AuditEntry) {
+    pub fn note(&mut self, share: AuditShare, entry: AuditEntry) {
         self.noted += 1;
         self.shares[share].push(self.noted, entry);
     }
@@ -156,7 +130,7 @@ impl Audit {
     }
 }
 
-impl Lines {
+impl AuditLines {
     fn push(&mut self, number: u64, entry: AuditEntry) {
         let own = self.by_account.entry(entry.account.clone()).or_default();
         own.push_back((number, entry));
@@ -166,16 +140,21 @@ impl Lines {
         }
     }
 
-    /// Drops the oldest line of the account that has the most.
+    /// Drops the oldest line of the account with the most lines.
     fn drop_one(&mut self) {
         let most = self.by_account.iter().max_by_key(|(_, lines)| lines.len());
-        let Some(account) = most.map(|(account, _)| account.clone()) else { return };
-        if let Some(lines) = self.by_account.get_mut(&account) {
-            lines.pop_front();
-            self.held -= 1;
-            if lines.is_empty() {
-                self.by_account.remove(&account);
-            }
+        let Some(account) = most.map(|(account, _)| account.clone()) else {
+            impossible!("a share past its bound has lines");
+            return;
+        };
+        let Some(lines) = self.by_account.get_mut(&account) else {
+            impossible!("the account was just found");
+            return;
+        };
+        lines.pop_front();
+        self.held -= 1;
+        if lines.is_empty() {
+            self.by_account.remove(&account);
         }
     }
 }
@@ -190,7 +169,7 @@ mod tests {
             at: Timestamp::MIN,
             account: Account::new(account).expect("an account"),
             action: AuditAction::Halt,
-            by: By::exporter(),
+            by: Principal::exporter(),
             reason: String::new(),
             refused: None,
             state: TradingState::Halted,
@@ -199,30 +178,30 @@ mod tests {
         }
     }
 
-    fn sequences(audit: &Audit, account: &str) -> Vec<u64> {
+    fn sequences(audit: &AuditTrail, account: &str) -> Vec<u64> {
         audit.newest(|name| name.as_str() == account).iter().map(|line| line.sequence).collect()
     }
 
     #[test]
-    fn a_full_share_takes_nothing_from_another() {
-        let mut audit = Audit::default();
-        audit.note(Share::Decided, line("b", 1));
-        audit.note(Share::Automatic, line("b", 2));
+    fn a_full_share_displaces_no_line_of_another() {
+        let mut audit = AuditTrail::default();
+        audit.note(AuditShare::Decided, line("b", 1));
+        audit.note(AuditShare::Automatic, line("b", 2));
         for sequence in 3..limits::AUDIT_MAX as u64 + 500 {
-            audit.note(Share::Attempted, line("b", sequence));
+            audit.note(AuditShare::Attempted, line("b", sequence));
         }
         let held = sequences(&audit, "b");
         assert_eq!(held.len(), limits::AUDIT_MAX + 2);
-        assert_eq!(held[limits::AUDIT_MAX..], [2, 1], "the oldest two stand");
+        assert_eq!(held[limits::AUDIT_MAX..], [2, 1], "the two oldest lines are kept");
         assert_eq!(held[0], limits::AUDIT_MAX as u64 + 499);
     }
 
     #[test]
-    fn an_account_pushes_out_its_own_lines_alone() {
-        let mut audit = Audit::default();
-        audit.note(Share::Attempted, line("b", 1));
+    fn an_account_displaces_only_its_own_lines() {
+        let mut audit = AuditTrail::default();
+        audit.note(AuditShare::Attempted, line("b", 1));
         for sequence in 2..limits::AUDIT_MAX as u64 + 500 {
-            audit.note(Share::Attempted, line("a", sequence));
+            audit.note(AuditShare::Attempted, line("a", sequence));
         }
         assert_eq!(sequences(&audit, "b"), [1]);
         assert_eq!(sequences(&audit, "a").len(), limits::AUDIT_MAX - 1);

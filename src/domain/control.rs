@@ -9,9 +9,9 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::audit::By;
 use crate::domain::ids::{Account, Symbol};
 use crate::domain::limits;
+use crate::domain::principal::Principal;
 use crate::domain::state::Cause;
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, exact};
@@ -45,7 +45,7 @@ pub enum FoldDecision {
         /// Why, for people.
         reason: String,
         /// Who.
-        by: By,
+        by: Principal,
     },
     /// The engine was asked to correct its book.
     Reconcile {

@@ -1,9 +1,8 @@
-//! Evidence that should be there and is not: a book that never came, one that is too old, an engine
-//! of which nothing comes.
+//! Evidence that is missing: a book that never came, one that is too old, a silent engine.
 //!
-//! Input: the books of an account, when its engine was last heard, the settings. Output: what is
-//! missing since when, and what has to be latched. Invariants: missing evidence is no drift and
-//! clears none; what is latched for a reason is latched once, until that evidence was there again.
+//! Input: the books of an account, the time of the last event of its engine, the settings. Output:
+//! the evidence that is missing and since when, and the halts that follow. Invariants: missing evidence
+//! is no drift and clears none; each kind halts once, and again only after that evidence was there.
 //! Deliberately absent: the latch (see `state`), components (see `health`).
 
 use std::collections::BTreeMap;
@@ -12,7 +11,6 @@ use std::time::Duration;
 use enum_map::{EnumMap, enum_map};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::account::AccountState;
 use crate::domain::closed_set::closed_set;
 use crate::domain::drift::Books;
 use crate::domain::event::Source;
@@ -23,7 +21,7 @@ use crate::domain::time::Timestamp;
 closed_set! {
     /// Evidence that is missing: the positions of one side never came, those that drift is judged by
     /// are too old, or the engine is silent.
-    pub enum Missing {
+    pub enum EvidenceGap {
         /// The broker's positions came, local ones never did.
         LocalBookNeverCame = "local_book_never_came",
         /// Local positions came, the broker's never did.
@@ -35,8 +33,8 @@ closed_set! {
     }
 }
 
-impl Missing {
-    /// What the settings ask for beside an alert.
+impl EvidenceGap {
+    /// The response that the settings ask for, besides the alert.
     #[must_use]
     pub const fn response(self, settings: &Settings) -> EvidenceResponse {
         let evidence = &settings.missing_evidence;
@@ -47,7 +45,7 @@ impl Missing {
         }
     }
 
-    /// How long it may be missing; none: for ever.
+    /// How long it may be missing; none: without limit.
     #[must_use]
     pub const fn allowed(self, settings: &Settings) -> Option<Duration> {
         match self {
@@ -58,7 +56,7 @@ impl Missing {
         }
     }
 
-    /// Why, for people.
+    /// The reason of the halt, for people.
     fn reason(self, allowed: Duration) -> String {
         let seconds = allowed.as_secs_f64();
         match self {
@@ -81,29 +79,24 @@ impl Missing {
 }
 
 /// The time since which each kind of evidence is missing; none: it is there.
-pub type MissingSince = EnumMap<Missing, Option<Timestamp>>;
+pub type MissingSince = EnumMap<EvidenceGap, Option<Timestamp>>;
 
-/// What is missing of an account at `now`.
+/// The evidence of an account that is missing at `now`. `engine_at` is the receive time of the last
+/// event of its engine, `oldest_needed` is [`Books::oldest_needed`].
 #[must_use]
-pub fn missing(account: &AccountState, now: Timestamp, settings: &Settings) -> MissingSince {
-    missing_with(account, account.books.oldest_needed(), now, settings)
-}
-
-/// The same, where [`Books::oldest_needed`] is known.
-#[must_use]
-pub fn missing_with(
-    account: &AccountState,
+pub fn missing(
+    books: &Books,
+    engine_at: Option<Timestamp>,
     oldest_needed: Option<Timestamp>,
     now: Timestamp,
     settings: &Settings,
 ) -> MissingSince {
-    let books = &account.books;
     let waits_since: MissingSince = enum_map! {
-        Missing::LocalBookNeverCame => awaited(books, Source::Local, Source::Broker),
-        Missing::BrokerBookNeverCame => awaited(books, Source::Broker, Source::Local),
-        Missing::BookStale => oldest_needed,
+        EvidenceGap::LocalBookNeverCame => awaited(books, Source::Local, Source::Broker),
+        EvidenceGap::BrokerBookNeverCame => awaited(books, Source::Broker, Source::Local),
+        EvidenceGap::BookStale => oldest_needed,
         // An engine that has never sent anything is waited for once its broker has.
-        Missing::EngineSilent => account.engine_at.or(books.first_at(Source::Broker)),
+        EvidenceGap::EngineSilent => engine_at.or(books.first_at(Source::Broker)),
     };
     waits_since.map(|kind, waits_since| {
         let since = waits_since?.plus(kind.allowed(settings)?);
@@ -111,47 +104,48 @@ pub fn missing_with(
     })
 }
 
-/// Whether drift cannot be judged: a book is too old, or the broker's never came. Where local never
-/// came the ledger stands in for it.
+/// Whether drift cannot be judged: a book is too old, or the broker's never came. For a local book
+/// that never came, the ledger stands in.
 #[must_use]
 pub fn is_unjudged(missing: &MissingSince) -> bool {
-    missing[Missing::BrokerBookNeverCame].or(missing[Missing::BookStale]).is_some()
+    missing[EvidenceGap::BrokerBookNeverCame].or(missing[EvidenceGap::BookStale]).is_some()
 }
 
-/// Since when a side is waited for: since the other one came.
+/// The time since which a side is awaited: the arrival of the other side's first book.
 fn awaited(books: &Books, side: Source, other: Source) -> Option<Timestamp> {
     books.first_at(other).filter(|_| books.first_at(side).is_none())
 }
 
-/// What was latched for evidence that is missing.
+/// The kinds of missing evidence that halted the account, each with the state it set.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Latched(BTreeMap<Missing, TradingState>);
+pub struct EvidenceLatch(BTreeMap<EvidenceGap, TradingState>);
 
-/// A cause that has to be set.
+/// A halt for missing evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Latching {
-    /// What is missing.
-    pub missing: Missing,
-    /// The state that the settings ask for.
+pub struct EvidenceHalt {
+    /// The kind that is missing.
+    pub missing: EvidenceGap,
+    /// The trading state that the settings ask for.
     pub state: TradingState,
     /// Why, for people.
     pub reason: String,
 }
 
-impl Latched {
-    /// What has to be latched now. Each kind is latched when it begins to be missing, and again only
-    /// after it was there, or when the settings ask for more: a person who released it knew.
+impl EvidenceLatch {
+    /// The halts that are due. A kind halts when it starts to be missing, and again only after it was
+    /// there in between, or when the settings ask for a more severe state: whoever released the first
+    /// halt knew of it.
     ///
-    /// What came while the exporter did not listen is not missing: it takes as long as is allowed
-    /// since `listening_since`.
+    /// Evidence may have arrived while the exporter was not listening, so a kind halts only once the
+    /// exporter has listened for as long as the evidence may be missing.
     pub fn follow(
         &mut self,
         missing: &MissingSince,
         now: Timestamp,
         listening_since: Timestamp,
         settings: &Settings,
-    ) -> Vec<Latching> {
-        let mut latching = Vec::new();
+    ) -> Vec<EvidenceHalt> {
+        let mut halts = Vec::new();
         for (kind, since) in missing {
             if since.is_none() {
                 self.0.remove(&kind);
@@ -162,13 +156,13 @@ impl Latched {
             let before = self.0.get(&kind).copied().unwrap_or_default();
             if state > before && now.is_past(listening_since, allowed) {
                 self.0.insert(kind, state);
-                latching.push(Latching { missing: kind, state, reason: kind.reason(allowed) });
+                halts.push(EvidenceHalt { missing: kind, state, reason: kind.reason(allowed) });
             }
         }
-        latching
+        halts
     }
 
-    /// Whether nothing was latched.
+    /// Whether no kind has halted the account.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

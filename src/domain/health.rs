@@ -1,164 +1,42 @@
-//! Components, their checks, and what they add up to.
+//! Components, their checks, and the health of the system.
 //!
-//! Input: heartbeats, results of probes, and the passing of time. Output: changes of state, views,
-//! a history. Invariants: silence never improves a state; a state that a component states is
-//! believed at once, and only checks that pass or fail are counted; of several witnesses of one
-//! component the worst counts; components and histories are bounded.
-//! Deliberately absent: who is told (see `monitor`), and the probes (see `crate::sources`).
+//! Input: heartbeats, results of probes, and ticks. Output: changes of health, views, a history.
+//! Invariants: silence never improves a state; a state that a component reports itself is believed at
+//! once, and only checks that pass or fail are counted; of several witnesses of one component the
+//! worst counts; components and histories are bounded.
+//! Deliberately absent: consequences of a change (see `monitor`), and the probes (see
+//! `crate::sources`).
 
-mod component;
+mod view;
 mod report;
+mod component;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use self::component::Reports;
-use self::report::Outcome;
-use crate::domain::closed_set::closed_set;
-use crate::domain::event::{Heartbeat, Source};
+use self::component::ComponentReports;
+use self::report::CheckOutcome;
+pub use self::view::{
+    CheckView, ComponentStatus, ComponentView, Health, HealthChange, Witness, WitnessView,
+};
+use crate::domain::event::Heartbeat;
 use crate::domain::ids::Component;
 use crate::domain::limits;
 use crate::domain::record::{CheckResult, Refusal};
 use crate::domain::settings::HealthSettings;
 use crate::domain::time::Timestamp;
 
-closed_set! {
-    /// The health of a component or of the system, best first. `unknown` never counts as healthy.
-    pub enum Health {
-        /// Every check passes.
-        Healthy = "healthy",
-        /// Some checks fail.
-        Degraded = "degraded",
-        /// There is no result yet, or none for too long.
-        Unknown = "unknown",
-        /// Down.
-        Unhealthy = "unhealthy",
-    }
-}
-
-impl Health {
-    /// The value on metrics: 0 healthy, 1 degraded, 2 unknown, 3 unhealthy. The largest is the
-    /// worst.
-    #[must_use]
-    pub const fn code(self) -> u8 {
-        self as u8
-    }
-}
-
-closed_set! {
-    /// Who reports on a component: a probe of the exporter, the engine (`local`) or the broker's side.
-    /// No witness overrules another: the worst report counts.
-    pub enum Witness {
-        /// A probe that the exporter runs.
-        Exporter = "exporter",
-        /// The engine.
-        Local = "local",
-        /// The broker's side.
-        Broker = "broker",
-    }
-}
-
-/// The witness behind an event; an event that names no source is the engine's.
-impl From<Option<Source>> for Witness {
-    fn from(source: Option<Source>) -> Self {
-        match source {
-            None | Some(Source::Local) => Self::Local,
-            Some(Source::Broker) => Self::Broker,
-        }
-    }
-}
-
-/// One component as it stands. Of several witnesses, what the worst one says is shown.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ComponentView {
-    /// Its name.
-    pub component: Component,
-    /// Its state: the worst of what its witnesses say.
-    pub health: Health,
-    /// Whether the system is unhealthy without it.
-    pub critical: bool,
-    /// The last message.
-    pub message: String,
-    /// When the last result was received.
-    pub last_check_at: Option<Timestamp>,
-    /// How long the last check took.
-    pub latency: Option<Duration>,
-    /// How often it reports.
-    pub interval: Duration,
-    /// Failures in a row.
-    pub consecutive_failures: u32,
-    /// Failures in all, of all witnesses, silence too.
-    pub failures_total: u64,
-    /// When its state last changed.
-    pub since: Timestamp,
-    /// Whether nothing was heard of a witness for too long.
-    pub silent: bool,
-    /// What each witness says.
-    pub witnesses: Vec<WitnessView>,
-}
-
-/// What one witness says of a component.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WitnessView {
-    /// Who.
-    pub witness: Witness,
-    /// The state by its results and its silence.
-    pub health: Health,
-    /// Its last message.
-    pub message: String,
-    /// When its last result was received.
-    pub last_check_at: Timestamp,
-    /// Whether nothing was heard of it for too long.
-    pub silent: bool,
-}
-
-/// One result of a component, as kept in its history.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CheckView {
-    /// When it was received.
-    pub at: Timestamp,
-    /// Whether it counted as a success.
-    pub passed: bool,
-    /// The state after it.
-    pub health: Health,
-    /// What was said.
-    pub message: String,
-    /// How long the check took.
-    pub latency: Option<Duration>,
-}
-
-/// What a component is, and whether silence alone made it so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
-    /// The state.
-    pub health: Health,
-    /// It is unhealthy, and nothing but silence says so.
-    pub by_silence: bool,
-}
-
-/// A component changed its state, or what was unhealthy by silence alone is so by a result, too.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// The component.
-    pub component: Component,
-    /// From now on.
-    pub standing: Standing,
-    /// What was said, for people.
-    pub message: String,
-}
-
 /// The components of one account (of `*`: the exporter's own probes).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Components {
-    reported: BTreeMap<Component, Reports>,
+    reported: BTreeMap<Component, ComponentReports>,
 }
 
 impl Components {
-    /// Takes a heartbeat, received at `now`. One that states no health, or healthy, is a check that
+    /// Applies a heartbeat, received at `now`. One that states no health, or healthy, is a check that
     /// passed; any other health is believed at once.
     ///
     /// # Errors
@@ -168,20 +46,20 @@ impl Components {
         heartbeat: &Heartbeat,
         now: Timestamp,
         settings: &HealthSettings,
-    ) -> Result<Option<Change>, Refusal> {
+    ) -> Result<Option<HealthChange>, Refusal> {
         let outcome = match heartbeat.status {
-            None | Some(Health::Healthy) => Outcome::Passed,
-            Some(stated) => Outcome::Stated(stated),
+            None | Some(Health::Healthy) => CheckOutcome::Passed,
+            Some(stated) => CheckOutcome::Stated(stated),
         };
         let reports = self.reports_mut(&heartbeat.component, now)?;
         let report = reports.of(heartbeat.source.into(), now);
         report.set_interval(heartbeat.interval);
         let message = heartbeat.message.as_deref().unwrap_or_default().to_owned();
-        report.take(outcome, message, heartbeat.latency, now, settings);
-        Ok(reports.settle(&heartbeat.component, now))
+        report.record(outcome, message, heartbeat.latency, now, settings);
+        Ok(reports.update(&heartbeat.component, now))
     }
 
-    /// Takes the result of a probe, received at `now`.
+    /// Applies the result of a probe, received at `now`.
     ///
     /// # Errors
     /// [`Refusal::TooManyComponents`] for a new component past [`limits::COMPONENTS_MAX`].
@@ -190,48 +68,48 @@ impl Components {
         result: &CheckResult,
         now: Timestamp,
         settings: &HealthSettings,
-    ) -> Result<Option<Change>, Refusal> {
-        let outcome = if result.passed { Outcome::Passed } else { Outcome::Failed };
+    ) -> Result<Option<HealthChange>, Refusal> {
+        let outcome = if result.passed { CheckOutcome::Passed } else { CheckOutcome::Failed };
         let reports = self.reports_mut(&result.component, now)?;
         let report = reports.of(Witness::Exporter, now);
         report.set_interval(Some(result.interval));
-        report.take(outcome, result.message.clone(), Some(result.latency), now, settings);
-        Ok(reports.settle(&result.component, now))
+        report.record(outcome, result.message.clone(), Some(result.latency), now, settings);
+        Ok(reports.update(&result.component, now))
     }
 
-    /// Lets time pass: a component that was not heard of for too long is unknown, which counts as a
-    /// failure, again for each further interval. What the exporter could not hear is no silence:
-    /// further failures count only when it has listened for long enough since `listening_since`. The
-    /// changes come in the order of names.
+    /// Applies the passing of time: a component without a result for too long is unknown, which counts
+    /// as a failure, and as another one for each further interval. Time in which the exporter did not
+    /// listen is not silence: further failures count only once it has listened for long enough since
+    /// `listening_since`. Returns the changes in the order of names.
     pub fn tick(
         &mut self,
         now: Timestamp,
         listening_since: Timestamp,
         settings: &HealthSettings,
-    ) -> Vec<Change> {
+    ) -> Vec<HealthChange> {
         let silenced = self.reported.iter_mut().filter_map(|(name, reports)| {
             reports
                 .fall_silent(now, listening_since, settings)
-                .then(|| reports.settle(name, now))?
+                .then(|| reports.update(name, now))?
         });
         silenced.collect()
     }
 
-    /// Forgets a component that is gone for good; it is born anew if it reports again.
+    /// Forgets a component that is gone for good. If it reports again, it starts as a new one.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] if there is none of that name.
+    /// [`Refusal::NotFound`] if no component has that name.
     pub fn retire(&mut self, component: &Component) -> Result<(), Refusal> {
         self.reported.remove(component).map(drop).ok_or(Refusal::NotFound)
     }
 
-    /// The state of a component, if it ever reported.
+    /// The health of a component; none: it never reported.
     #[must_use]
     pub fn health(&self, component: &str) -> Option<Health> {
-        self.reported.get(component).map(Reports::health)
+        self.reported.get(component).map(ComponentReports::health)
     }
 
-    /// The components by name.
+    /// The components in the order of names.
     pub fn views<'a>(
         &'a self,
         settings: &'a HealthSettings,
@@ -239,35 +117,35 @@ impl Components {
         self.reported.iter().map(|(name, reports)| reports.view(name, settings))
     }
 
-    /// The last results of a component, oldest first, and whose they are.
+    /// The recent results of a component with their witnesses, oldest first.
     #[must_use]
     pub fn history(&self, component: &str) -> Option<Vec<(Witness, CheckView)>> {
-        self.reported.get(component).map(Reports::history)
+        self.reported.get(component).map(ComponentReports::history)
     }
 
     fn reports_mut(
         &mut self,
         component: &Component,
         now: Timestamp,
-    ) -> Result<&mut Reports, Refusal> {
+    ) -> Result<&mut ComponentReports, Refusal> {
         let known = self.reported.contains_key(component);
         if !known && self.reported.len() >= limits::COMPONENTS_MAX {
             return Err(Refusal::TooManyComponents);
         }
-        Ok(self.reported.entry(component.clone()).or_insert_with(|| Reports::new(now)))
+        Ok(self.reported.entry(component.clone()).or_insert_with(|| ComponentReports::new(now)))
     }
 }
 
-/// What the components of an account and those of `*` add up to: unhealthy if a critical one is;
-/// else degraded if any is not healthy; unknown if nothing is known of any. Unknown never adds up
-/// to healthy.
+/// The health of the system, from the components of an account and those of `*`: unhealthy if a
+/// critical one is; else degraded if any is not healthy; unknown if the health of none is known.
+/// Unknown components never make a healthy system.
 #[must_use]
 pub fn system(own: &Components, common: &Components, settings: &HealthSettings) -> Health {
     let mut known = false;
     let mut all_healthy = true;
     for (name, reports) in own.reported.iter().chain(&common.reported) {
         let health = reports.health();
-        if health == Health::Unhealthy && is_critical(name, settings) {
+        if health == Health::Unhealthy && settings.is_critical(name) {
             return Health::Unhealthy;
         }
         known |= health != Health::Unknown;
@@ -278,8 +156,4 @@ pub fn system(own: &Components, common: &Components, settings: &HealthSettings) 
         (true, false) => Health::Degraded,
         (true, true) => Health::Healthy,
     }
-}
-
-fn is_critical(component: &Component, settings: &HealthSettings) -> bool {
-    settings.critical.iter().any(|name| name == component.as_str())
 }

@@ -289,6 +289,12 @@ impl Actor {
     pub fn exporter() -> Self {
         Self(Arc::from("trading-exporter"))
     }
+
+    /// The sender of a SIGHUP to the process.
+    #[must_use]
+    pub fn sighup() -> Self {
+        Self(Arc::from("SIGHUP"))
+    }
 }
 
 impl Symbol {

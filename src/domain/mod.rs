@@ -25,6 +25,7 @@ pub mod execution;
 pub mod drift;
 pub mod health;
 pub mod evidence;
+pub mod principal;
 pub mod state;
 pub mod audit;
 pub mod alerts;

@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::account::AccountState;
 use crate::domain::alerts::Alerts;
-use crate::domain::audit::{Audit, AuditAction, AuditEntry, By, Share};
+use crate::domain::audit::{AuditTrail, AuditAction, AuditEntry, AuditShare};
+use crate::domain::principal::Principal;
 use crate::domain::control::{Controls, FoldDecision};
 use crate::domain::directive::{Directive, DirectiveKind, Outbox};
 use crate::domain::event::Event;
@@ -29,7 +30,7 @@ use crate::domain::ids::Account;
 use crate::domain::limits;
 use crate::domain::record::{Decision, Entry, Record, Verdict};
 use crate::domain::settings::Settings;
-use crate::domain::state::{Cause, CauseKind, Latch, Placed, TradingState};
+use crate::domain::state::{Cause, CauseKind, CausePlacement, Latch, TradingState};
 use crate::domain::time::Timestamp;
 
 use accounts::Accounts;
@@ -56,7 +57,7 @@ pub struct Monitor {
     accounts: Accounts,
     common: Latch,
     probes: Components,
-    audit: Audit,
+    audit: AuditTrail,
     /// The most recent directives. A consumer that reconnects, even after a restart, replays from here.
     recent: VecDeque<Directive>,
     /// Ids of the alerts that set a cause.
@@ -110,7 +111,7 @@ impl Monitor {
             accounts: Accounts::default(),
             common: Latch::default(),
             probes: Components::default(),
-            audit: Audit::default(),
+            audit: AuditTrail::default(),
             recent: VecDeque::new(),
             alerts: Alerts::default(),
             causes: 0,
@@ -283,7 +284,7 @@ impl Monitor {
 
     /// The audit trail held for reading.
     #[must_use]
-    pub const fn audit(&self) -> &Audit {
+    pub const fn audit(&self) -> &AuditTrail {
         &self.audit
     }
 
@@ -316,7 +317,7 @@ impl Monitor {
         let latch = self.latch_of(&account);
         let placed = latch.set(cause.clone());
         let count = latch.cause(placed.id()).map_or(1, |on_latch| on_latch.count);
-        if let Placed::Covered(covering) = placed {
+        if let CausePlacement::Covered(covering) = placed {
             return covering;
         }
         self.causes = id;
@@ -329,8 +330,8 @@ impl Monitor {
         let (state, epoch) = (entry.state, entry.epoch);
         outbox.push(&account, DirectiveKind::Halt { state, cause: kind, reason, epoch });
         // An engine can cause any number of drifts: repeated automatic causes share one audit line.
-        if count <= 2 || kind.share() != Share::Automatic {
-            self.audit.note(kind.share(), entry);
+        if count <= 2 || AuditShare::of_cause(kind) != AuditShare::Automatic {
+            self.audit.note(AuditShare::of_cause(kind), entry);
         }
         placed.id()
     }
@@ -340,7 +341,7 @@ impl Monitor {
         &self,
         account: &Account,
         action: AuditAction,
-        by: &By,
+        by: &Principal,
         reason: String,
     ) -> AuditEntry {
         let Permit { state, epoch, .. } = self.permit(account.as_str());
@@ -366,7 +367,7 @@ struct Halt {
     state: TradingState,
     subject: Option<String>,
     reason: String,
-    by: By,
+    by: Principal,
 }
 
 /// The state of an account; a new account gets one.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::audit::By;
+use crate::domain::principal::Principal;
 use crate::domain::closed_set::closed_set;
 use crate::domain::control::Control;
 use crate::domain::event::{Body, Event};
@@ -92,7 +92,7 @@ pub enum Decision {
         /// Why, for people.
         reason: String,
         /// Who.
-        by: By,
+        by: Principal,
     },
     /// Set a cause on a latch for a firing alert. The same id again changes nothing.
     Alert {
@@ -107,7 +107,7 @@ pub enum Decision {
         /// Why, for people.
         reason: String,
         /// Who.
-        by: By,
+        by: Principal,
     },
     /// Remove causes from a latch.
     Release {
@@ -122,7 +122,7 @@ pub enum Decision {
         /// Why, for people.
         reason: String,
         /// Who.
-        by: By,
+        by: Principal,
     },
     /// Reconcile a drift manually.
     Reconcile {
@@ -137,7 +137,7 @@ pub enum Decision {
         /// Why, for people.
         reason: String,
         /// Who.
-        by: By,
+        by: Principal,
     },
     /// Forget the series of a symbol or component that no longer exists.
     Retire {
@@ -148,7 +148,7 @@ pub enum Decision {
         /// The component to forget.
         component: Option<Component>,
         /// Who.
-        by: By,
+        by: Principal,
     },
     /// A reload of the configuration, accepted or refused. If it was accepted, a settings record
     /// follows.
@@ -158,7 +158,7 @@ pub enum Decision {
         /// Whether it was refused; then the previous configuration stays in force.
         is_refused: bool,
         /// Who.
-        by: By,
+        by: Principal,
     },
 }
 

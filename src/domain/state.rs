@@ -1,18 +1,18 @@
-//! Whether an account may trade: a latch with causes and an epoch.
+//! The trading state of an account: a latch with causes and an epoch.
 //!
 //! Input: causes and releases. Output: the state, the causes side by side, the number of changes.
-//! Invariants: nothing but a release makes the state milder; causes join, and none takes the place
-//! of another; a latch is bounded. Deliberately absent: who may release (see `monitor`), and what
-//! the causes are about.
+//! Invariants: only a release makes the state milder; past the bound causes join, and none replaces
+//! another; a latch is bounded. Deliberately absent: permission to release (see `monitor`), and the
+//! subjects of causes.
 
 use std::collections::BTreeMap;
 
 use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::audit::{By, Share};
 use crate::domain::closed_set::closed_set;
 use crate::domain::limits;
+use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
 
 closed_set! {
@@ -63,45 +63,30 @@ closed_set! {
     }
 }
 
-impl CauseKind {
-    /// Where its lines stand in the audit trail.
-    #[must_use]
-    pub const fn share(self) -> Share {
-        match self {
-            Self::Operator | Self::Alertmanager => Share::Decided,
-            Self::Drift
-            | Self::Risk
-            | Self::Component
-            | Self::NotMonitored
-            | Self::MissingEvidence => Share::Automatic,
-        }
-    }
-}
-
-/// One reason why a latch is set.
+/// A reason for which a latch is set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
-    /// Its id, unique among all latches (the sequence of its record).
+    /// Its id, unique among all latches.
     pub id: u64,
-    /// What kind of thing set it.
+    /// Its origin.
     pub kind: CauseKind,
-    /// The state that it asks for.
+    /// The trading state that it demands.
     pub state: TradingState,
-    /// What it is about: a symbol, a component, a fingerprint.
+    /// Its subject: a symbol, a component, a kind of evidence, the fingerprint of an alert.
     pub subject: Option<String>,
-    /// Why, for people.
+    /// The reason, for people.
     pub reason: String,
-    /// Who set it.
-    pub by: By,
-    /// When (receive time).
+    /// The person, program or rule that set it.
+    pub by: Principal,
+    /// Receive time of its record.
     pub set_at: Timestamp,
-    /// How many causes of its kind it stands for: 1, or more where a latch had no further place.
-    /// State, subject, reason and who set it are those of the most severe of them.
+    /// Number of causes joined in it: 1, or more where the latch was full. State, subject, reason and
+    /// principal are those of the most severe one.
     pub count: u64,
 }
 
 impl Cause {
-    /// Whether it says already what another one says.
+    /// Whether setting `other` would add nothing: same kind and subject, and no more severe.
     fn covers(&self, other: &Self) -> bool {
         self.kind == other.kind
             && self.subject.is_some()
@@ -109,7 +94,7 @@ impl Cause {
             && self.state >= other.state
     }
 
-    /// Takes another one of the same kind in: both are counted, the more severe one is shown.
+    /// Joins another cause of the same kind: both are counted, the more severe one is shown.
     fn join(&mut self, other: Self) {
         let count = self.count.saturating_add(other.count);
         if other.state > self.state {
@@ -120,19 +105,19 @@ impl Cause {
     }
 }
 
-/// Where a cause that was to be set stands now.
+/// The place of a cause after [`Latch::set`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placed {
-    /// Under its own id.
+pub enum CausePlacement {
+    /// It has its own place, under this id.
     Added(u64),
-    /// In the cause of that id, which stands for several now.
+    /// It joined the cause of this id.
     Joined(u64),
-    /// The cause of that id says it already: nothing changed.
+    /// The cause of this id covers it: nothing changed.
     Covered(u64),
 }
 
-impl Placed {
-    /// The id of the cause that stands.
+impl CausePlacement {
+    /// The id of the cause that is on the latch for it.
     #[must_use]
     pub const fn id(self) -> u64 {
         match self {
@@ -141,7 +126,7 @@ impl Placed {
     }
 }
 
-/// A latch: causes set it, and only a release takes them off again.
+/// A latch: causes set it, and only a release removes them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latch {
     causes: BTreeMap<u64, Cause>,
@@ -152,7 +137,7 @@ pub struct Latch {
 }
 
 impl Latch {
-    /// The most severe state that a cause asks for.
+    /// The most severe state that a cause demands.
     #[must_use]
     pub fn state(&self) -> TradingState {
         self.causes.values().map(|c| c.state).max().unwrap_or_default()
@@ -169,7 +154,7 @@ impl Latch {
         self.causes.get(&id)
     }
 
-    /// How often causes were set or released; only rises.
+    /// Number of times that causes were set or released; never falls.
     #[must_use]
     pub const fn changes(&self) -> u64 {
         self.changes
@@ -187,18 +172,18 @@ impl Latch {
         &self.halts
     }
 
-    /// How often a release took causes off.
+    /// Number of releases so far.
     #[must_use]
     pub const fn releases(&self) -> u64 {
         self.releases
     }
 
-    /// Sets a cause, unless one of the same kind and subject that asks for no less stands already.
-    /// Past [`limits::CAUSES_MAX`] it joins the newest of its kind; a kind of which none stands yet
-    /// gets a place of its own all the same.
-    pub fn set(&mut self, cause: Cause) -> Placed {
+    /// Sets a cause, unless one of the same kind and subject that is at least as severe is set already.
+    /// Past [`limits::CAUSES_MAX`] it joins the newest cause of its kind; the first cause of a kind
+    /// still gets its own place.
+    pub fn set(&mut self, cause: Cause) -> CausePlacement {
         if let Some(covering) = self.causes.values().find(|c| c.covers(&cause)) {
-            return Placed::Covered(covering.id);
+            return CausePlacement::Covered(covering.id);
         }
         self.changes += 1;
         self.changed_at = Some(cause.set_at);
@@ -207,15 +192,15 @@ impl Latch {
             let newest = self.causes.values_mut().rev().find(|c| c.kind == cause.kind);
             if let Some(newest) = newest {
                 newest.join(cause);
-                return Placed::Joined(newest.id);
+                return CausePlacement::Joined(newest.id);
             }
         }
         let id = cause.id;
         self.causes.insert(id, cause);
-        Placed::Added(id)
+        CausePlacement::Added(id)
     }
 
-    /// Takes off the causes of these ids, and counts one change.
+    /// Removes the causes of these ids, and counts one change.
     pub fn release(&mut self, ids: &[u64], at: Timestamp) {
         for id in ids {
             self.causes.remove(id);
@@ -241,51 +226,52 @@ mod tests {
             state,
             subject: subject.map(|n| n.to_string()),
             reason: id.to_string(),
-            by: By::exporter(),
+            by: Principal::exporter(),
             set_at: Timestamp::MIN,
             count: 1,
         }
     }
 
-    /// One step: a cause is set, or the causes at these places are released.
+    /// Sets a cause, or releases the causes at these places.
     #[derive(Clone, Debug)]
-    enum Step {
+    enum LatchChange {
         Set(CauseKind, TradingState, Option<u8>),
         Release(Vec<usize>),
     }
 
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
+    fn steps() -> impl Strategy<Value = Vec<LatchChange>> {
         let kind = proptest::sample::select(CauseKind::ALL.to_vec());
         let state = prop_oneof![9 => Just(TradingState::Reducing), 1 => Just(TradingState::Halted)];
         let set = (kind, state, proptest::option::of(any::<u8>()))
-            .prop_map(|(kind, state, subject)| Step::Set(kind, state, subject));
-        let release = proptest::collection::vec(any::<usize>(), 1..4).prop_map(Step::Release);
+            .prop_map(|(kind, state, subject)| LatchChange::Set(kind, state, subject));
+        let release =
+            proptest::collection::vec(any::<usize>(), 1..4).prop_map(LatchChange::Release);
         proptest::collection::vec(prop_oneof![60 => set, 1 => release], 1..700)
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
-        /// Against a model that keeps every cause that ever joined, each under the one it is in.
+        /// Against a model that keeps every cause that ever joined, under the cause it joined.
         #[test]
-        fn nothing_but_a_release_makes_it_milder(steps in steps()) {
+        fn only_a_release_makes_it_milder(steps in steps()) {
             let mut latch = Latch::default();
             let mut model: BTreeMap<u64, Vec<TradingState>> = BTreeMap::new();
             for (id, step) in (1..).zip(steps) {
                 let (before, epoch) = (latch.state(), latch.changes());
                 match step {
-                    Step::Set(kind, state, subject) => {
+                    LatchChange::Set(kind, state, subject) => {
                         match latch.set(cause(id, kind, state, subject)) {
-                            Placed::Covered(by) => prop_assert!(model[&by].contains(&state)
+                            CausePlacement::Covered(by) => prop_assert!(model[&by].contains(&state)
                                 || model[&by].iter().any(|s| *s > state)),
-                            Placed::Added(id) | Placed::Joined(id) => {
+                            CausePlacement::Added(id) | CausePlacement::Joined(id) => {
                                 model.entry(id).or_default().push(state);
                                 prop_assert_eq!(latch.changes(), epoch + 1);
                             }
                         }
                         prop_assert!(latch.state() >= before.max(state));
                     }
-                    Step::Release(places) => {
+                    LatchChange::Release(places) => {
                         let ids: Vec<u64> = latch.causes().map(|c| c.id).collect();
                         let named: Vec<u64> =
                             places.iter().filter_map(|at| ids.get(at % ids.len().max(1))).copied().collect();
@@ -305,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn past_the_bound_equal_kinds_are_counted_together() {
+    fn past_the_bound_causes_of_a_kind_join() {
         let (reducing, halted) = (TradingState::Reducing, TradingState::Halted);
         let full = |last: TradingState| {
             let mut latch = Latch::default();
@@ -317,17 +303,17 @@ mod tests {
         };
         let mut latch = full(halted);
         let newest = latch.set(cause(300, CauseKind::Operator, reducing, None));
-        assert_eq!((newest, latch.state()), (Placed::Joined(256), halted));
+        assert_eq!((newest, latch.state()), (CausePlacement::Joined(256), halted));
         let joined = latch.cause(256).expect("the newest");
         assert_eq!((joined.count, joined.reason.as_str()), (2, "256"));
         let mut latch = full(reducing);
         latch.set(cause(300, CauseKind::Operator, halted, None));
         let joined = latch.cause(256).expect("the newest");
         assert_eq!((latch.state(), joined.reason.as_str()), (halted, "300"));
-        // A kind of which none stands yet is not counted with another.
+        // The first cause of a kind does not join another kind.
         let other = latch.set(cause(301, CauseKind::Drift, halted, Some(1)));
-        assert_eq!((other, latch.causes().count()), (Placed::Added(301), 257));
+        assert_eq!((other, latch.causes().count()), (CausePlacement::Added(301), 257));
         let again = latch.set(cause(302, CauseKind::Drift, halted, Some(1)));
-        assert_eq!(again, Placed::Covered(301));
+        assert_eq!(again, CausePlacement::Covered(301));
     }
 }

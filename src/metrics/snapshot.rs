@@ -24,7 +24,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::domain::account::AccountState;
-use crate::domain::evidence::missing_with;
+use crate::domain::evidence;
 use crate::domain::execution::figures::Quantiles;
 use crate::domain::ids::Account;
 use crate::domain::monitor::Monitor;
@@ -231,7 +231,13 @@ impl ScrapeSnapshot {
             // These change with the time and the common latch, not only with the account's version.
             let needed_at = cached.cached.iter().filter_map(|cached| cached.needed_at);
             let oldest = account.books.oldest_needed_with(needed_at);
-            row.missing = missing_with(account, oldest, monitor.now(), monitor.settings());
+            row.missing = evidence::missing(
+                &account.books,
+                account.engine_at,
+                oldest,
+                monitor.now(),
+                monitor.settings(),
+            );
             row.control = control_row(monitor, account);
             row.symbols = mem::take(&mut cached.rows);
             rows.push(row);

@@ -1,7 +1,6 @@
 //! Missing evidence: books that never arrived or are too old, silent engines, silent components. Each is
 //! detected, and latched if the settings say so.
 
-use trading_exporter::domain::evidence::missing;
 use trading_exporter::domain::ids::{Account, Actor};
 use trading_exporter::domain::record::{Decision, Entry, Refusal, Verdict};
 use trading_exporter::domain::settings::{EvidenceResponse, Settings};
@@ -26,7 +25,7 @@ const ENGINE_LIVES: &str = r#"{"type":"heartbeat","account":"paper","component":
 /// The names of the account's missing evidence.
 fn names(fold: &Fold) -> Vec<&'static str> {
     let account = fold.monitor.account("paper").expect("known");
-    let since = missing(account, fold.monitor.now(), fold.monitor.settings());
+    let since = account.missing(fold.monitor.now(), fold.monitor.settings());
     since.into_iter().filter_map(|(kind, since)| since.map(|_| kind.as_str())).collect()
 }
 

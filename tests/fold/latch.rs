@@ -1,9 +1,10 @@
 //! Latches at their bounds: only a release makes a state less severe, and no halt is widened.
 
-use trading_exporter::domain::audit::{AuditAction, By, NO_TOKEN};
+use trading_exporter::domain::audit::AuditAction;
 use trading_exporter::domain::execution::anomaly::{AnomalyLevel, Figure};
 use trading_exporter::domain::ids::{Account, Actor};
 use trading_exporter::domain::limits;
+use trading_exporter::domain::principal::{NO_TOKEN, Principal};
 use trading_exporter::domain::record::{Decision, Entry, Refusal, Verdict};
 use trading_exporter::domain::settings::Settings;
 use trading_exporter::domain::state::{CauseKind, TradingState};
@@ -14,8 +15,8 @@ fn account(name: &str) -> Account {
     if name == "*" { Account::all() } else { Account::new(name).expect("an account") }
 }
 
-fn by() -> By {
-    By::with_token(Actor::new("ops").expect("an actor"), NO_TOKEN)
+fn by() -> Principal {
+    Principal::with_token(Actor::new("ops").expect("an actor"), NO_TOKEN)
 }
 
 fn halt(fold: &mut Fold, name: &str, state: TradingState) -> Verdict {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use trading_exporter::domain::audit::By;
+use trading_exporter::domain::principal::Principal;
 use trading_exporter::domain::event::Event;
 use trading_exporter::domain::ids::{Account, Actor};
 use trading_exporter::domain::monitor::Monitor;
@@ -94,7 +94,7 @@ fn record() {
         commit(events.into_iter().map(|(_, event)| Entry::Event(event)).collect());
     }
     let account = Account::new("other").unwrap();
-    let by = By::with_token(Actor::new("jo").unwrap(), "desk");
+    let by = Principal::with_token(Actor::new("jo").unwrap(), "desk");
     commit(vec![Entry::Decision(Decision::Halt {
         account: account.clone(),
         state: TradingState::Reducing,

@@ -1,40 +1,40 @@
-//! What one witness reports of a component: its state, its counts, its last results.
+//! The report of one witness on a component: its state, its counts, its recent results.
 //!
-//! Input: outcomes and silence. Output: the state. Invariants: neither a failure nor silence makes a
-//! component look better; the history holds [`limits::HEALTH_HISTORY_MAX`] results.
+//! Input: outcomes and silence. Output: the state. Invariants: neither a failure nor silence improves
+//! it; the history holds [`limits::HEALTH_HISTORY_MAX`] results.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CheckView, Health, Standing, Witness, WitnessView};
+use super::view::{CheckView, ComponentStatus, Health, Witness, WitnessView};
 use crate::domain::limits;
 use crate::domain::settings::HealthSettings;
 use crate::domain::time::{Timestamp, seconds};
 
-/// What a result says.
+/// The outcome of one check or heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum CheckOutcome {
     /// A check passed.
     Passed,
     /// A check failed, errored or timed out.
     Failed,
-    /// The component says itself that it is not healthy.
+    /// The component reports itself that it is not healthy.
     Stated(Health),
 }
 
-/// What one witness reports.
+/// The report of one witness.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Report {
-    /// By its results, and by silence that lasted as long as it takes to be unhealthy.
+pub(super) struct WitnessReport {
+    /// By its results, and by silence once that has lasted long enough to be unhealthy.
     health: Health,
-    /// It is unhealthy, and no result says so.
+    /// It is unhealthy, and no result reports so.
     by_silence: bool,
     last_check_at: Timestamp,
-    /// As it says itself; none: that of the settings.
+    /// As reported; none: that of the settings.
     interval: Option<Duration>,
-    /// When it is silent: once this is past, its silence is one failure more.
+    /// Set while it is silent: after this time its silence counts as one more failure.
     silent_until: Option<Timestamp>,
     successes: u32,
     failures: u32,
@@ -42,8 +42,8 @@ pub(super) struct Report {
     history: VecDeque<CheckView>,
 }
 
-impl Report {
-    /// A witness that is first heard at `now`: unknown, until its result is taken.
+impl WitnessReport {
+    /// A witness that first reports at `now`: unknown, until its result is recorded.
     pub(super) const fn new(now: Timestamp) -> Self {
         Self {
             health: Health::Unknown,
@@ -58,23 +58,23 @@ impl Report {
         }
     }
 
-    /// Its state: silent is unknown, unless it is worse.
-    pub(super) fn standing(&self) -> Standing {
+    /// Its status. A silent witness is unknown, unless it is worse.
+    pub(super) fn status(&self) -> ComponentStatus {
         let health = if self.is_silent() { self.health.max(Health::Unknown) } else { self.health };
-        Standing { health, by_silence: self.by_silence }
+        ComponentStatus { health, by_silence: self.by_silence }
     }
 
-    /// Remembers how often it reports, if it says so.
+    /// Sets the time between two reports, if it is given.
     pub(super) const fn set_interval(&mut self, interval: Option<Duration>) {
         if interval.is_some() {
             self.interval = interval;
         }
     }
 
-    /// Takes a result.
-    pub(super) fn take(
+    /// Records a result.
+    pub(super) fn record(
         &mut self,
-        outcome: Outcome,
+        outcome: CheckOutcome,
         message: String,
         latency: Option<Duration>,
         now: Timestamp,
@@ -84,20 +84,21 @@ impl Report {
         self.silent_until = None;
         self.count(outcome);
         self.health = match outcome {
-            Outcome::Passed => self.after_success(settings),
-            Outcome::Failed => self.after_failure(settings),
-            Outcome::Stated(stated) => stated,
+            CheckOutcome::Passed => self.after_success(settings),
+            CheckOutcome::Failed => self.after_failure(settings),
+            CheckOutcome::Stated(stated) => stated,
         };
-        let passed = outcome == Outcome::Passed;
+        let passed = outcome == CheckOutcome::Passed;
         self.by_silence &= passed && self.health == Health::Unhealthy;
         self.keep(CheckView { at: now, passed, health: self.health, message, latency });
     }
 
-    /// Counts a failure, if nothing was heard for too long, or for one more interval. Whether it did.
+    /// Counts a failure after a silence that is too long, and after each further interval. Returns
+    /// whether it did.
     ///
-    /// The first one is counted as soon as the result is too old, for an old result is no health. The
-    /// further ones lead to unhealthy, so they take time in which the exporter listened: after a
-    /// restart a component has as long as ever to be heard.
+    /// The first failure counts as soon as the last result is too old, because an old result says
+    /// nothing about health now. Further failures lead to unhealthy, so they count only time in which
+    /// the exporter listened: after a restart a component has the full time to report.
     pub(super) fn fall_silent(
         &mut self,
         now: Timestamp,
@@ -115,48 +116,48 @@ impl Report {
         }
         let before = (self.is_silent(), self.health);
         self.silent_until = Some(due.plus(interval).max(now));
-        self.count(Outcome::Failed);
+        self.count(CheckOutcome::Failed);
         if self.health != Health::Unhealthy && self.failures >= settings.failures {
             self.health = Health::Unhealthy;
             self.by_silence = true;
         }
-        // Of a silence that lasts, the history keeps what changes, and what was said before it.
+        // A lasting silence enters the history only when it changes the state, so that the results
+        // before it stay readable.
         if before != (true, self.health) {
             let age = seconds(due.since(self.last_check_at));
             let message = format!("no result for more than {age} s");
-            let (passed, health, latency) = (false, self.standing().health, None);
+            let (passed, health, latency) = (false, self.status().health, None);
             self.keep(CheckView { at: now, passed, health, message, latency });
         }
         true
     }
 
-    /// As it stands.
+    /// The report for the API.
     pub(super) fn view(&self, witness: Witness) -> WitnessView {
         WitnessView {
             witness,
-            health: self.standing().health,
+            health: self.status().health,
             message: self.message().to_owned(),
             last_check_at: self.last_check_at,
             silent: self.is_silent(),
         }
     }
 
-    /// What was said last.
     pub(super) fn message(&self) -> &str {
         self.history.back().map_or("", |check| check.message.as_str())
     }
 
-    /// How long the last check took, if it says so.
+    /// Duration of the last check; none: not reported.
     pub(super) fn latency(&self) -> Option<Duration> {
         self.history.back().and_then(|check| check.latency)
     }
 
-    /// The last results, oldest first.
+    /// The recent results, oldest first.
     pub(super) fn history(&self) -> impl Iterator<Item = &CheckView> {
         self.history.iter()
     }
 
-    /// When the last result was received.
+    /// Receive time of the last result.
     pub(super) const fn last_check_at(&self) -> Timestamp {
         self.last_check_at
     }
@@ -166,37 +167,36 @@ impl Report {
         self.failures
     }
 
-    /// Failures in all, silence too.
+    /// Failures so far, silence included.
     pub(super) const fn failures_total(&self) -> u64 {
         self.failures_total
     }
 
-    /// Whether nothing was heard for too long.
     pub(super) const fn is_silent(&self) -> bool {
         self.silent_until.is_some()
     }
 
-    /// How often it reports.
+    /// Time between two reports.
     pub(super) fn interval(&self, settings: &HealthSettings) -> Duration {
         self.interval.unwrap_or(settings.interval)
     }
 
-    /// Counting towards a state is for checks that pass or fail, not for what is stated.
-    const fn count(&mut self, outcome: Outcome) {
+    /// Only checks that pass or fail count towards a state; a stated health does not.
+    const fn count(&mut self, outcome: CheckOutcome) {
         match outcome {
-            Outcome::Passed => {
+            CheckOutcome::Passed => {
                 self.successes = self.successes.saturating_add(1);
                 self.failures = 0;
                 return;
             }
-            Outcome::Failed => self.failures = self.failures.saturating_add(1),
-            Outcome::Stated(_) => {}
+            CheckOutcome::Failed => self.failures = self.failures.saturating_add(1),
+            CheckOutcome::Stated(_) => {}
         }
         self.successes = 0;
         self.failures_total = self.failures_total.saturating_add(1);
     }
 
-    /// From unknown one success is enough; from worse it takes several in a row.
+    /// From unknown one success is enough. From degraded or unhealthy it takes several in a row.
     const fn after_success(&self, settings: &HealthSettings) -> Health {
         match self.health {
             Health::Unknown | Health::Healthy => Health::Healthy,

@@ -1,11 +1,14 @@
-//! Section by section: counting, believing, silence, what components add up to.
+//! Counting, stated health, silence, and the health of the system, in this order.
+
+use std::time::Duration;
 
 use super::*;
+use crate::domain::event::Source;
 use Health::{Degraded, Healthy, Unhealthy, Unknown};
 
-/// One thing that happens to a component; each takes place 10 s after the one before it.
+/// One event in the life of a component, 10 s after the one before it.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+enum Happening {
     Pass,
     Fail,
     Heartbeat,
@@ -14,7 +17,7 @@ enum Step {
     Quiet(i64),
 }
 
-use Step::{Fail, Heartbeat as Beat, Pass, Quiet, States};
+use Happening::{Fail, Heartbeat as Beat, Pass, Quiet, States};
 
 const START: i64 = 1_700_000_000;
 
@@ -39,7 +42,7 @@ fn heartbeat(name: &str, status: Option<Health>) -> Heartbeat {
 }
 
 /// Of an exporter that always listened.
-fn tick(components: &mut Components, seconds: i64, settings: &HealthSettings) -> Vec<Change> {
+fn tick(components: &mut Components, seconds: i64, settings: &HealthSettings) -> Vec<HealthChange> {
     components.tick(at(seconds), at(0), settings)
 }
 
@@ -54,7 +57,7 @@ fn result(name: &str, passed: bool) -> CheckResult {
 }
 
 /// The states after each step, held against the changes that were told.
-fn run(steps: &[Step], settings: &HealthSettings) -> (Components, Vec<Health>) {
+fn run(steps: &[Happening], settings: &HealthSettings) -> (Components, Vec<Health>) {
     let mut components = Components::default();
     let mut seconds = 0;
     let mut told = Unknown;
@@ -71,14 +74,14 @@ fn run(steps: &[Step], settings: &HealthSettings) -> (Components, Vec<Health>) {
                 Ok(None)
             }
         };
-        let mut changes: Vec<Change> = taken.expect("room").into_iter().collect();
+        let mut changes: Vec<HealthChange> = taken.expect("room").into_iter().collect();
         for second in 1..=quiet * 10 {
             changes.extend(tick(&mut components, seconds + second, settings));
         }
         seconds += quiet * 10;
         for change in changes {
-            assert_ne!(change.standing.health, told, "{steps:?}: a change that is none");
-            told = change.standing.health;
+            assert_ne!(change.status.health, told, "{steps:?}: a change that is none");
+            told = change.status.health;
         }
         states.push(components.health("x").unwrap_or(Unknown));
         assert_eq!(states.last(), Some(&told), "{steps:?}: every change is told");
@@ -88,7 +91,7 @@ fn run(steps: &[Step], settings: &HealthSettings) -> (Components, Vec<Health>) {
 
 #[test]
 fn states_follow_results() {
-    let check = |steps: &[Step], expect: &[Health]| {
+    let check = |steps: &[Happening], expect: &[Health]| {
         assert_eq!(run(steps, &HealthSettings::default()).1, expect, "{steps:?}");
     };
     // From unknown one success is healthy.
@@ -116,7 +119,7 @@ fn states_follow_results() {
 
 #[test]
 fn silence_never_improves_a_state() {
-    let check = |steps: &[Step], expect: &[Health]| {
+    let check = |steps: &[Happening], expect: &[Health]| {
         assert_eq!(run(steps, &HealthSettings::default()).1, expect, "{steps:?}");
     };
     // Three intervals of 10 s are not yet too long; one second more is. Two further intervals are a
@@ -166,7 +169,7 @@ fn silence_is_never_shorter_than_its_least() {
             .flat_map(|now| {
                 tick(&mut components, now, &settings).into_iter().map(move |c| (now, c))
             })
-            .map(|(now, change)| (now, change.standing.health))
+            .map(|(now, change)| (now, change.status.health))
             .collect();
         let expect = [(silent_after + 1, Unknown), (unhealthy_after + 1, Unhealthy)];
         assert_eq!(changes, expect, "{interval:?}");
@@ -189,7 +192,7 @@ fn what_the_exporter_could_not_hear_is_no_silence() {
     let changes: Vec<(i64, Health)> = (1_000..1_100)
         .flat_map(|now| {
             let changes = components.tick(at(now), at(1_000), &settings);
-            changes.into_iter().map(move |change| (now, change.standing.health))
+            changes.into_iter().map(move |change| (now, change.status.health))
         })
         .collect();
     assert_eq!(changes, [(1_000, Unknown), (1_041, Unhealthy)]);
@@ -199,16 +202,16 @@ fn what_the_exporter_could_not_hear_is_no_silence() {
     components.tick(at(1_000), at(1_000), &settings);
     components.tick(at(1_020), at(1_000), &settings);
     let change = components.heartbeat(&heartbeat("x", None), at(1_021), &settings).expect("room");
-    assert_eq!(change.map(|change| change.standing.health), Some(Healthy));
+    assert_eq!(change.map(|change| change.status.health), Some(Healthy));
 }
 
 #[test]
 fn silence_alone_is_told_apart() {
     let settings = HealthSettings::default();
-    let told = |steps: &[Step]| {
+    let told = |steps: &[Happening]| {
         let (mut components, _) = run(steps, &settings);
         let change = components.check(&result("x", false), at(1_000), &settings).expect("room");
-        change.map(|change| (change.standing.health, change.standing.by_silence))
+        change.map(|change| (change.status.health, change.status.by_silence))
     };
     // Silence made it unhealthy; then a check fails, too.
     assert_eq!(told(&[Pass, Quiet(9)]), Some((Unhealthy, false)));
@@ -257,9 +260,9 @@ fn the_worst_of_two_witnesses_counts() {
         // Who names no source is the engine.
         beat(&mut components, None, seconds);
         let changes = tick(&mut components, seconds, &settings);
-        told.extend(changes.into_iter().map(|change| (seconds, change.standing)));
+        told.extend(changes.into_iter().map(|change| (seconds, change.status)));
     }
-    let by = |health, by_silence| Standing { health, by_silence };
+    let by = |health, by_silence| ComponentStatus { health, by_silence };
     assert_eq!(told, [(31, by(Unknown, false)), (51, by(Unhealthy, true))]);
     let view = components.views(&settings).next().expect("one");
     assert_eq!((view.health, view.silent, view.last_check_at), (Unhealthy, true, Some(at(0))));

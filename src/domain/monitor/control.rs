@@ -1,7 +1,8 @@
 //! Decisions as records: the fold notes each one that it reaches, and keeps one that only the journal
 //! contains.
 
-use crate::domain::audit::{AuditAction, AuditEntry, By, Share};
+use crate::domain::audit::{AuditAction, AuditEntry, AuditShare};
+use crate::domain::principal::Principal;
 use crate::domain::control::{Control, FoldDecision};
 use crate::domain::directive::{Directive, DirectiveKind};
 use crate::domain::drift::ReconcileOutcome;
@@ -70,8 +71,8 @@ impl Monitor {
     }
 
     fn note_reconcile(&mut self, account: &Account, action: AuditAction, reason: String) {
-        let entry = self.audit_entry(account, action, &By::exporter(), reason);
-        self.audit.note(Share::Attempted, entry);
+        let entry = self.audit_entry(account, action, &Principal::exporter(), reason);
+        self.audit.note(AuditShare::Attempted, entry);
     }
 
     /// Applies a decision from the journal. If this version did not reach it, it is kept: halted trading
@@ -84,13 +85,13 @@ impl Monitor {
                     let action =
                         if *forced { AuditAction::ForcedRelease } else { AuditAction::Release };
                     let released = self.keep_release(control, causes);
-                    self.note_kept(Share::Decided, control, action, (by, reason), released);
+                    self.note_kept(AuditShare::Decided, control, action, (by, reason), released);
                 }
                 FoldDecision::Reconcile { symbol, to_quantity, .. } => {
                     let (action, reason) =
                         (AuditAction::ReconcileSent, directive_text(symbol, *to_quantity));
-                    let by = (&By::exporter(), reason.as_str());
-                    self.note_kept(Share::Attempted, control, action, by, Vec::new());
+                    let by = (&Principal::exporter(), reason.as_str());
+                    self.note_kept(AuditShare::Attempted, control, action, by, Vec::new());
                 }
             }
         }
@@ -103,7 +104,13 @@ impl Monitor {
         self.causes = id;
         let kept = self.latch_of(&control.account).set(Cause { id, ..cause.clone() }).id();
         let by = (&cause.by, cause.reason.as_str());
-        self.note_kept(cause.kind.share(), control, AuditAction::Halt, by, vec![kept]);
+        self.note_kept(
+            AuditShare::of_cause(cause.kind),
+            control,
+            AuditAction::Halt,
+            by,
+            vec![kept],
+        );
     }
 
     /// Releases the causes that are on the latch. Returns their ids.
@@ -127,10 +134,10 @@ impl Monitor {
 
     fn note_kept(
         &mut self,
-        share: Share,
+        share: AuditShare,
         control: &Control,
         action: AuditAction,
-        (by, reason): (&By, &str),
+        (by, reason): (&Principal, &str),
         causes: Vec<u64>,
     ) {
         let entry = AuditEntry {

@@ -2,11 +2,12 @@
 //! trail, refused or not.
 
 use crate::domain::account::Scene;
-use crate::domain::audit::{AuditAction, AuditEntry, By, Share};
+use crate::domain::audit::{AuditAction, AuditEntry, AuditShare};
+use crate::domain::principal::Principal;
 use crate::domain::control::FoldDecision;
 use crate::domain::directive::{DirectiveKind, Outbox};
 use crate::domain::drift::Adoption;
-use crate::domain::evidence::Missing;
+use crate::domain::evidence::EvidenceGap;
 use crate::domain::execution::anomaly::Figure;
 use crate::domain::health::Health;
 use crate::domain::ids::{Account, Component, Symbol};
@@ -85,7 +86,13 @@ impl Monitor {
                 if *privileged {
                     return self.audited(account, AuditAction::Reconcile, who, &decided);
                 }
-                self.note_decided(Share::Attempted, account, AuditAction::Reconcile, who, &decided);
+                self.note_decided(
+                    AuditShare::Attempted,
+                    account,
+                    AuditAction::Reconcile,
+                    who,
+                    &decided,
+                );
                 self.answered(account, &decided)
             }
             Decision::Configure { change, is_refused, by } => {
@@ -108,7 +115,7 @@ impl Monitor {
     fn decide_release(
         &mut self,
         release: &Release<'_>,
-        (by, reason): (&By, &str),
+        (by, reason): (&Principal, &str),
         outbox: &mut Outbox<'_>,
     ) -> Verdict {
         let Release { account, force: forced, .. } = *release;
@@ -171,10 +178,10 @@ impl Monitor {
         &mut self,
         account: &Account,
         action: AuditAction,
-        who: (&By, &str),
+        who: (&Principal, &str),
         decided: &DecisionResult,
     ) -> Verdict {
-        let share = if decided.is_ok() { Share::Decided } else { Share::Attempted };
+        let share = if decided.is_ok() { AuditShare::Decided } else { AuditShare::Attempted };
         self.note_decided(share, account, action, who, decided);
         self.answered(account, decided)
     }
@@ -189,10 +196,10 @@ impl Monitor {
     /// Writes the audit line of a decision. Lines about unknown accounts have a share of their own.
     fn note_decided(
         &mut self,
-        share: Share,
+        share: AuditShare,
         account: &Account,
         action: AuditAction,
-        (by, reason): (&By, &str),
+        (by, reason): (&Principal, &str),
         decided: &DecisionResult,
     ) {
         let is_kept = account.is_all() || self.accounts.contains_key(account);
@@ -201,7 +208,7 @@ impl Monitor {
             causes: decided.as_ref().cloned().unwrap_or_default(),
             ..self.audit_entry(account, action, by, reason.to_owned())
         };
-        self.audit.note(if is_kept { share } else { Share::Stray }, entry);
+        self.audit.note(if is_kept { share } else { AuditShare::Stray }, entry);
     }
 
     /// Releases causes from a latch, if the actor saw its present epoch and none of their subjects is
@@ -273,7 +280,7 @@ impl Monitor {
                 (CauseKind::MissingEvidence, Some(state)) => {
                     let is_meant =
                         |name: &str| cause.count > 1 || cause.subject.as_deref() == Some(name);
-                    let kinds = Missing::ALL.map(Missing::as_str).into_iter();
+                    let kinds = EvidenceGap::ALL.map(EvidenceGap::as_str).into_iter();
                     let missing = kinds.filter(|name| {
                         is_meant(name) && state.is_missing(name, self.now, &self.settings)
                     });

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use enum_map::EnumMap;
 
 use crate::domain::account::{AccountState, EventEffect, Scene};
-use crate::domain::audit::By;
+use crate::domain::principal::Principal;
 use crate::domain::directive::{DirectiveKind, Outbox};
 use crate::domain::drift::HaltRequest;
 use crate::domain::event::{Event, Source};
-use crate::domain::evidence::Latching;
+use crate::domain::evidence::EvidenceHalt;
 use crate::domain::execution::anomaly::Figure;
 use crate::domain::execution::orders::OrderClass;
-use crate::domain::health::{Change, Health, Standing};
+use crate::domain::health::{ComponentStatus, Health, HealthChange};
 use crate::domain::horizon::Known;
 use crate::domain::ids::Account;
 use crate::domain::monitor::{Halt, Monitor, OrdersByClass, account_of};
@@ -142,7 +142,7 @@ impl Monitor {
             state,
             subject: Some("symbols".to_owned()),
             reason,
-            by: By::exporter(),
+            by: Principal::exporter(),
         };
         self.halt(halt, outbox);
     }
@@ -227,9 +227,9 @@ impl Monitor {
     }
 
     /// Emits the change of a component, and halts if the component must not be unhealthy.
-    fn component_changed(&mut self, account: &Account, change: Change, outbox: &mut Outbox<'_>) {
-        let Change { component, standing, message } = change;
-        let Standing { health, by_silence } = standing;
+    fn component_changed(&mut self, account: &Account, change: HealthChange, outbox: &mut Outbox<'_>) {
+        let HealthChange { component, status, message } = change;
+        let ComponentStatus { health, by_silence } = status;
         let must_halt = health == Health::Unhealthy
             && (!by_silence || self.settings.health.halt_on_silence)
             && self.settings.health.halt_on_unhealthy.iter().any(|c| c == component.as_str());
@@ -241,7 +241,7 @@ impl Monitor {
                 state: TradingState::Halted,
                 subject: Some(component.as_str().to_owned()),
                 reason: format!("component {component} is unhealthy: {message}"),
-                by: By::exporter(),
+                by: Principal::exporter(),
             };
             self.halt(halt, outbox);
         }
@@ -251,17 +251,17 @@ impl Monitor {
     fn latch_for_evidence(
         &mut self,
         account: Account,
-        latching: Latching,
+        evidence: EvidenceHalt,
         outbox: &mut Outbox<'_>,
     ) {
-        let Latching { missing, state, reason } = latching;
+        let EvidenceHalt { missing, state, reason } = evidence;
         let halt = Halt {
             account,
             kind: CauseKind::MissingEvidence,
             state,
             subject: Some(missing.as_str().to_owned()),
             reason,
-            by: By::exporter(),
+            by: Principal::exporter(),
         };
         self.halt(halt, outbox);
     }
@@ -280,7 +280,7 @@ impl Monitor {
                 state: TradingState::Halted,
                 subject: Some(symbol.as_str().to_owned()),
                 reason,
-                by: By::exporter(),
+                by: Principal::exporter(),
             };
             self.halt(halt, outbox);
         }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::ids::Component;
+
 /// How the health of components is judged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +26,14 @@ pub struct HealthSettings {
     pub halt_on_unhealthy: Vec<String>,
     /// Whether they also halt when silence alone made them unhealthy.
     pub halt_on_silence: bool,
+}
+
+impl HealthSettings {
+    /// Whether the system is unhealthy without a component.
+    #[must_use]
+    pub fn is_critical(&self, component: &Component) -> bool {
+        self.critical.iter().any(|name| name == component.as_str())
+    }
 }
 
 impl Default for HealthSettings {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::domain::audit::By;
+use crate::domain::principal::Principal;
 use crate::domain::control::{Control, FoldDecision};
 use crate::domain::event::{Body, Heartbeat, Quote};
 use crate::domain::ids::{Account, Actor, Component, Symbol};
@@ -91,7 +91,7 @@ fn entries_are_read_back_equal() {
 #[test]
 fn decisions_are_read_back_equal() {
     let (account, by) =
-        (Account::new("a\"b").unwrap(), By::with_token(Actor::new("op").unwrap(), "desk \"1\""));
+        (Account::new("a\"b").unwrap(), Principal::with_token(Actor::new("op").unwrap(), "desk \"1\""));
     let (symbol, reason) = (Symbol::new("BTC/USDT").unwrap(), String::from("so\n\u{1}\"ß"));
     let component = Component::new("broker").unwrap();
     for state in [TradingState::Reducing, TradingState::Halted, TradingState::Active] {
@@ -179,7 +179,7 @@ fn decisions_of_the_fold_are_read_back_equal() {
         assert_eq!(decoded, control);
     };
     let (by, reason) =
-        (By::with_token(Actor::new("op").unwrap(), "desk"), String::from("so\n\u{1}\"ß"));
+        (Principal::with_token(Actor::new("op").unwrap(), "desk"), String::from("so\n\u{1}\"ß"));
     check(FoldDecision::Halt(Cause {
         id: 3,
         kind: CauseKind::Drift,

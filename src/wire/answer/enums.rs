@@ -13,7 +13,7 @@ use crate::domain::audit::AuditAction;
 use crate::domain::closed_set::{ClosedSet, closed_set};
 use crate::domain::drift::{Action, Attribution, DriftState, DriftType, Hint, LedgerBasis, Test};
 use crate::domain::event::{Initiator, Liquidity, Source};
-use crate::domain::evidence::Missing;
+use crate::domain::evidence::EvidenceGap;
 use crate::domain::execution::OrderView;
 use crate::domain::execution::anomaly::{AnomalyLevel, Figure};
 use crate::domain::execution::counters::Outcome;
@@ -62,7 +62,7 @@ schemas! {
     Initiator = "Initiator",
     LedgerBasis = "LedgerBasis",
     Liquidity = "Liquidity",
-    Missing = "Missing",
+    EvidenceGap = "Missing",
     OnExpiry = "OnExpiry",
     OrderStatus = "OrderStatus",
     Outcome = "Outcome",

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::scalar::age_seconds;
 use crate::domain::account::AccountState;
 use crate::domain::event::Source;
-use crate::domain::evidence::{Missing, missing};
+use crate::domain::evidence::EvidenceGap;
 use crate::domain::settings::{EvidenceResponse, Settings};
 use crate::domain::time::Timestamp;
 use crate::wire::time::Rfc3339;
@@ -66,7 +66,7 @@ pub struct MissingEvidence {
     /// The account.
     pub account: String,
     /// The kind of evidence.
-    pub kind: Missing,
+    pub kind: EvidenceGap,
     /// When it was due.
     pub since: Rfc3339,
     /// The configured response, beside an alert.
@@ -80,7 +80,7 @@ impl MissingEvidence {
         now: Timestamp,
         settings: &'a Settings,
     ) -> impl Iterator<Item = Self> + 'a {
-        let since = missing(account, now, settings);
+        let since = account.missing(now, settings);
         since.into_iter().filter_map(|(kind, since)| {
             Some(Self {
                 account: account.name.to_string(),

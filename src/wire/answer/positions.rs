@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::scalar::{Exact, age_seconds};
 use crate::domain::account::AccountState;
 use crate::domain::drift::LedgerBasis;
-use crate::domain::evidence::{is_unjudged, missing};
+use crate::domain::evidence::is_unjudged;
 use crate::domain::settings::Settings;
 use crate::domain::time::Timestamp;
 use crate::wire::time::Rfc3339;
@@ -53,7 +53,7 @@ impl PositionRow {
         now: Timestamp,
         settings: &'a Settings,
     ) -> impl Iterator<Item = Self> + 'a {
-        let stale = is_unjudged(&missing(account, now, settings));
+        let stale = is_unjudged(&account.missing(now, settings));
         account.books.positions(&account.symbols).map(move |row| Self {
             account: account.name.to_string(),
             symbol: row.symbol.to_string(),

@@ -4,8 +4,8 @@
 //! unknown and repeated names are refused, `x_*` is ignored, `null` is the same as missing. Absent:
 //! authorization, and whether the decision can be carried out.
 
-use crate::domain::audit::By;
 use crate::domain::ids::{Account, Actor, Symbol};
+use crate::domain::principal::Principal;
 use crate::domain::record::{Adopt, Decision};
 use crate::domain::state::TradingState;
 use crate::wire::contract::error::{BodyError, Flaw, RequestError};
@@ -112,7 +112,7 @@ impl HaltRequest {
     #[must_use]
     pub fn decided_with(self, token: &str) -> Decision {
         let Self { account, state, reason, actor } = self;
-        Decision::Halt { account, state, reason, by: By::with_token(actor, token) }
+        Decision::Halt { account, state, reason, by: Principal::with_token(actor, token) }
     }
 }
 
@@ -121,7 +121,7 @@ impl ReleaseRequest {
     #[must_use]
     pub fn decided_with(self, token: &str) -> Decision {
         let Self { account, epoch, causes, force, reason, actor } = self;
-        let by = By::with_token(actor, token);
+        let by = Principal::with_token(actor, token);
         Decision::Release { account, epoch, causes, force, reason, by }
     }
 }
