@@ -79,7 +79,7 @@ pub(super) async fn get_drift_history(
     let drifts = app.engine.read(|monitor| {
         let accounts = selection.of(monitor);
         let drifts = accounts.flat_map(|account| {
-            let history = account.books.history(&account.symbols);
+            let history = account.books.history();
             history.map(|drift| Drift::new(account.name.as_str(), &drift))
         });
         drifts.collect()

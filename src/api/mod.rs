@@ -69,8 +69,9 @@ use listeners::ListenerSlots;
 use metrics::SeriesBudgets;
 
 /// Reloads the configuration. The error lists every mistake in the file.
-pub(crate) type ReloadFn =
-    Arc<dyn Fn(Principal) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
+pub(crate) type ReloadFn = Arc<
+    dyn Fn(Principal) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync,
+>;
 
 /// The state that all handlers share. A clone is another reference to it.
 #[derive(Clone)]

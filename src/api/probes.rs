@@ -10,7 +10,6 @@ use axum::extract::State;
 use crate::api::AppState;
 use crate::api::auth::Caller;
 use crate::api::problem::{Problem, ProblemCode};
-use crate::domain::principal::Principal;
 use crate::domain::monitor::Monitor;
 use crate::domain::principal::Principal;
 

@@ -12,7 +12,6 @@ use crate::api::decide::decide;
 use crate::api::metrics::snapshot_for;
 use crate::api::problem::{Problem, ProblemCode};
 use crate::api::query::{QueryParameters, required};
-use crate::domain::principal::Principal;
 use crate::domain::ids::{Actor, Component, Symbol};
 use crate::domain::limits;
 use crate::domain::principal::Principal;

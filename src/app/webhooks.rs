@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::chain;
 use crate::clock;
 use crate::config::{Config, StorageMode, Webhook};
-use crate::domain::directive::DirectiveId;
+use crate::domain::ids::DirectiveId;
 use crate::domain::time::Timestamp;
 use crate::engine::{Handle, LostDirectives, Resumed, Subscription};
 use crate::metrics::{DeliveryOutcome, Runtime, WebhookMetrics};

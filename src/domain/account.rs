@@ -3,27 +3,23 @@
 //! Input: events of this account, in the order of the journal. Output: an [`EventEffect`] for the
 //! monitor, which carries out the consequences outside of the account. Invariant: a refused event changes nothing.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
-use crate::domain::compact::OneOrMany;
 use crate::domain::directive::Outbox;
-use crate::domain::drift::{
-    Adoption, Books, CompareContext, Flow, FlowKind, HaltRequest, SnapshotTime, SnapshotVerdict,
-};
-use crate::domain::event::{Body, Event, PositionAdjusted, Positions, Quote, Reconciled, Source};
-use crate::domain::evidence::{self, EvidenceHalt, EvidenceLatch, EvidenceGap, MissingSince};
+use crate::domain::drift::{Adoption, Books, DriftHalt, Market, SnapshotTime, SnapshotVerdict};
+use crate::domain::event::{Body, Event, PositionAdjusted, Positions, Source};
+use crate::domain::evidence::{self, EvidenceGap, EvidenceHalt, EvidenceLatch, MissingSince};
 use crate::domain::execution::anomaly::Figure;
-use crate::domain::execution::context::Context;
 use crate::domain::execution::facts::FactEffect;
 use crate::domain::execution::{Execution, OrderReport};
+use crate::domain::flow::{Flow, FlowKind};
 use crate::domain::health::{Components, HealthChange};
 use crate::domain::horizon::Horizon;
 use crate::domain::ids::{Account, Symbol};
 use crate::domain::record::Refusal;
 use crate::domain::settings::{Settings, Severity};
 use crate::domain::state::{Cause, Latch, TradingState};
+use crate::domain::step::{Moment, Step};
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
 use crate::domain::versions::Version;
@@ -61,21 +57,6 @@ pub struct AccountState {
     version: Version,
 }
 
-/// The context of one record for an account.
-#[derive(Debug)]
-pub struct Scene<'a, 'b> {
-    /// Receive time of the record.
-    pub now: Timestamp,
-    /// How far the wall clock is behind it.
-    pub behind: Duration,
-    /// The settings in force.
-    pub settings: &'a Settings,
-    /// Warnings for the answer.
-    pub warnings: Warnings,
-    /// Where directives go.
-    pub outbox: &'a mut Outbox<'b>,
-}
-
 /// The effect of an event outside of its account.
 #[derive(Clone, Debug, PartialEq)]
 pub enum EventEffect {
@@ -91,30 +72,15 @@ pub enum EventEffect {
     Health(HealthChange),
 }
 
-impl Scene<'_, '_> {
-    /// A sender's time by the exporter's own clock. Where that is ahead of the wall clock, so are all
-    /// times in the state: else nothing that is sent now would be newer than what was sent before.
-    #[must_use]
-    pub fn by_own_clock(&self, time: Timestamp) -> Timestamp {
-        time.plus(self.behind)
-    }
-
-    /// When a fill happened that its sender dates so. Of one whose date lies ahead nothing is known
-    /// but that it was before its receipt: by as long as lists wait for a report, and so that a list
-    /// which has it already is not taken for older than the fill.
-    #[must_use]
-    pub fn reported(&self, time: Timestamp) -> Timestamp {
-        let at = self.not_ahead(time);
-        let rules = &self.settings.drift.in_flight;
-        if at == time { at } else { at.minus(rules.settle + rules.ahead) }
-    }
-
-    /// When something happened: at its receipt, if its sender's clock is ahead. Dated by that clock it
-    /// would be in flight until then.
-    #[must_use]
-    pub fn not_ahead(&self, time: Timestamp) -> Timestamp {
-        if time.is_past(self.now, self.settings.ingest.clock_skew_max) { self.now } else { time }
-    }
+/// The effects of a tick outside of its account.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TickEffects {
+    /// Components whose health changed.
+    pub health: Vec<HealthChange>,
+    /// Halts for confirmed CRITICAL drifts.
+    pub drift: Vec<DriftHalt>,
+    /// Halts for missing evidence.
+    pub evidence: Vec<EvidenceHalt>,
 }
 
 impl AccountState {
@@ -150,78 +116,107 @@ impl AccountState {
         self.version.get()
     }
 
-    /// Applies an event whose id is new.
+    /// Applies an event with a new id. Returns the effect beyond the account, and warnings for the
+    /// answer.
     ///
     /// # Errors
     /// See [`Refusal`]. A refused event changes nothing.
     pub fn take(
         &mut self,
         event: &Event,
-        scene: &mut Scene<'_, '_>,
-    ) -> Result<EventEffect, Refusal> {
-        let renamed = scene.settings.aliases.renamed(event);
+        moment: Moment<'_>,
+        outbox: &mut Outbox<'_>,
+    ) -> Result<(EventEffect, Warnings), Refusal> {
+        let mut step = Step::new(moment, &self.name, &mut self.symbols, outbox);
+        let renamed = step.settings.aliases.renamed(event);
         let event = renamed.as_ref().unwrap_or(event);
-        let given = event.time.map(|time| scene.by_own_clock(time));
-        // Latencies are differences between facts of an order, so these keep the time of their sender.
-        let at = given.unwrap_or(scene.now);
-        let dated = scene.not_ahead(at);
+        let given = event.time.map(|time| step.by_own_clock(time));
+        // The facts of an order are measured against one another, so they keep the sender's time.
+        let at = given.unwrap_or(step.now);
+        let dated = step.not_ahead(at);
         let is_skewed = dated != at;
         let effect = match &event.body {
-            Body::Order(order) => self.take_order(&OrderReport::new(event, order, at), scene)?,
-            Body::Quote(quote) => self.take_quote(quote, dated, scene),
-            Body::Positions(positions) => {
-                let has_time = given == Some(dated);
-                if has_time && self.books.is_repeated(positions, dated) {
-                    return Ok(EventEffect::Duplicate);
-                }
-                self.take_snapshot(positions, dated, scene)
+            Body::Order(order) => {
+                let report = OrderReport::new(event, order, at);
+                take_order(&mut self.execution, &mut self.books, &report, &mut step)?
             }
-            Body::PositionAdjusted(adjusted) => self.take_adjustment(adjusted, dated, scene),
+            Body::Quote(quote) => {
+                let key = step.intern(&quote.symbol);
+                self.execution.quote(key, dated, quote.mid, &step);
+                self.last_quote_at = Some(step.now);
+                EventEffect::Nothing
+            }
+            Body::Positions(positions) => {
+                let is_given = given == Some(dated);
+                if is_given && self.books.is_repeated(positions, dated) {
+                    return Ok((EventEffect::Duplicate, step.warnings));
+                }
+                take_snapshot(&mut self.books, positions, dated, &mut step)
+            }
+            Body::PositionAdjusted(adjusted) => {
+                take_adjustment(&mut self.execution, &mut self.books, adjusted, dated, &mut step)
+            }
             Body::Heartbeat(heartbeat) => self
                 .components
-                .heartbeat(heartbeat, scene.now, &scene.settings.health)?
+                .heartbeat(heartbeat, step.now, &step.settings.health)?
                 .map_or(EventEffect::Nothing, EventEffect::Health),
-            Body::Reconciled(reconciled) => self.take_reconciled(reconciled, scene),
+            Body::Reconciled(reconciled) => {
+                if let Some(key) = step.symbols.get(&reconciled.symbol) {
+                    let directive_id = reconciled.directive_id.as_deref();
+                    self.books.reconciled(key, directive_id, step.now);
+                }
+                EventEffect::Books
+            }
             // Equity is for risk limits, which do not exist yet.
             Body::AccountEquity(_) => EventEffect::Nothing,
         };
         if effect == EventEffect::Duplicate {
-            return Ok(effect);
+            return Ok((effect, step.warnings));
         }
         if is_skewed {
-            scene.warnings.insert(Warning::ClockSkew);
-            self.record_incident(Figure::ClockSkew, scene);
+            step.warnings.insert(Warning::ClockSkew);
+            self.execution.record_incident(Figure::ClockSkew, None, &mut step);
         }
         // An event of the engine may be the report that a pending difference waits for.
-        let is_due = event.body.sender() == Some(Source::Local) && self.books.hear(dated);
-        Ok(if is_due && effect == EventEffect::Nothing { EventEffect::Books } else { effect })
+        let is_due = event.body.sender() == Some(Source::Local) && self.books.engine_heard(dated);
+        let effect =
+            if is_due && effect == EventEffect::Nothing { EventEffect::Books } else { effect };
+        Ok((effect, step.warnings))
     }
 
-    /// Records an incident of the account: an anomaly at once.
-    pub fn record_incident(&mut self, figure: Figure, scene: &mut Scene<'_, '_>) {
-        let mut flows = OneOrMany::default();
-        let (execution, mut context) = self.execution_side(scene, &mut flows);
-        execution.record_incident(figure, None, &mut context);
+    /// Records an anomaly of the account as a whole.
+    pub fn record_incident(&mut self, figure: Figure, moment: Moment<'_>, outbox: &mut Outbox<'_>) {
+        let mut step = Step::new(moment, &self.name, &mut self.symbols, outbox);
+        self.execution.record_incident(figure, None, &mut step);
     }
 
-    /// A second passed: updates everything that ages. Returns the changed components.
-    pub fn tick(&mut self, listening_since: Timestamp, scene: &mut Scene<'_, '_>) -> Vec<HealthChange> {
+    /// Applies a tick: orders, ids, components, books and evidence grow older.
+    pub fn tick(
+        &mut self,
+        listening_since: Timestamp,
+        moment: Moment<'_>,
+        outbox: &mut Outbox<'_>,
+    ) -> TickEffects {
+        let Moment { now, settings, .. } = moment;
         if self.is_halted_unknown {
             self.is_halted_unknown =
-                !self.is_named(scene.settings) && self.latch.state() > TradingState::Active;
-            if self.is_halted_unknown {
-                self.record_incident(Figure::HaltOfUnknownAccount, scene);
-            }
+                !self.is_named(settings) && self.latch.state() > TradingState::Active;
         }
-        let mut flows = OneOrMany::default();
-        let (execution, mut context) = self.execution_side(scene, &mut flows);
-        execution.tick(&mut context);
-        self.horizon.forget_old(scene.now, &scene.settings.ingest);
-        self.components.tick(scene.now, listening_since, &scene.settings.health)
+        let mut step = Step::new(moment, &self.name, &mut self.symbols, outbox);
+        if self.is_halted_unknown {
+            self.execution.record_incident(Figure::HaltOfUnknownAccount, None, &mut step);
+        }
+        self.execution.tick(&mut step);
+        self.horizon.forget_old(now, &settings.ingest);
+        let health = self.components.tick(now, listening_since, &settings.health);
+        let drift = self.books.tick(&mut step, &markets(&self.execution, moment));
+        let evidence = self.tick_evidence(now, listening_since, settings);
+        TickEffects { health, drift, evidence }
     }
 
-    /// The states to latch because evidence is missing. Skipped if the settings ask for none.
-    pub fn tick_evidence(
+    /// The halts that are due because evidence is missing. Skips the search where the settings ask for
+    /// nothing but an alert.
+    fn tick_evidence(
         &mut self,
         now: Timestamp,
         listening_since: Timestamp,
@@ -255,30 +250,10 @@ impl AccountState {
         self.last_event_at.is_some() || settings.accounts.is_named(self.name.as_str())
     }
 
-    /// Compares the books that changed since the last comparison. Returns the requested halts.
-    pub fn compare(&mut self, scene: &mut Scene<'_, '_>) -> Vec<HaltRequest> {
-        let execution = &self.execution;
-        let context = CompareContext {
-            now: scene.now,
-            account: &self.name,
-            settings: scene.settings,
-            symbols: &self.symbols,
-            market: &|key| execution.market(key, scene.now, scene.settings.drift.quote_age_max),
-        };
-        self.books.compare_dirty(&context, scene.outbox)
-    }
-
-    /// Compares all books if it is time, and times out reconciliations. Returns the requested halts.
-    pub fn tick_books(&mut self, scene: &mut Scene<'_, '_>) -> Vec<HaltRequest> {
-        let execution = &self.execution;
-        let context = CompareContext {
-            now: scene.now,
-            account: &self.name,
-            settings: scene.settings,
-            symbols: &self.symbols,
-            market: &|key| execution.market(key, scene.now, scene.settings.drift.quote_age_max),
-        };
-        self.books.tick(&context, scene.outbox)
+    /// Compares the books that changed since the last comparison. Returns the halts that follow.
+    pub fn compare(&mut self, moment: Moment<'_>, outbox: &mut Outbox<'_>) -> Vec<DriftHalt> {
+        let mut step = Step::new(moment, &self.name, &mut self.symbols, outbox);
+        self.books.compare_dirty(&mut step, &markets(&self.execution, moment))
     }
 
     /// Reconciles an open drift by hand.
@@ -290,18 +265,13 @@ impl AccountState {
         &mut self,
         symbol: &Symbol,
         adoption: Adoption,
-        scene: &mut Scene<'_, '_>,
+        moment: Moment<'_>,
+        outbox: &mut Outbox<'_>,
     ) -> Result<(), Refusal> {
         let key = self.symbols.get(symbol).ok_or(Refusal::NotFound)?;
-        let execution = &self.execution;
-        let context = CompareContext {
-            now: scene.now,
-            account: &self.name,
-            settings: scene.settings,
-            symbols: &self.symbols,
-            market: &|key| execution.market(key, scene.now, scene.settings.drift.quote_age_max),
-        };
-        self.books.adopt(key, adoption, &context, scene.outbox).map(|_| ())
+        let mut step = Step::new(moment, &self.name, &mut self.symbols, outbox);
+        let market = markets(&self.execution, moment);
+        self.books.adopt(key, adoption, &mut step, &market).map(|_| ())
     }
 
     /// The symbols of the open drifts that a cause is about: its subject, or, if it counts several, all
@@ -349,102 +319,67 @@ impl AccountState {
     fn key_of(&self, symbol: &str) -> Option<SymbolKey> {
         self.symbols.get(&Symbol::new(symbol).ok()?)
     }
+}
 
-    fn take_order(
-        &mut self,
-        report: &OrderReport<'_>,
-        scene: &mut Scene<'_, '_>,
-    ) -> Result<EventEffect, Refusal> {
-        let mut flows = OneOrMany::default();
-        let (execution, mut context) = self.execution_side(scene, &mut flows);
-        if execution.take(report, &mut context)? == FactEffect::Duplicate {
-            return Ok(EventEffect::Duplicate);
-        }
-        let moved = !flows.is_empty();
-        for (key, flow) in flows.iter() {
-            let flow = Flow { time: scene.reported(flow.time), ..*flow };
-            if self.books.flow(*key, flow, &scene.settings.drift.in_flight) {
-                scene.warnings.insert(Warning::Stale);
-            }
-        }
-        Ok(if moved { EventEffect::Books } else { EventEffect::Nothing })
+/// The open orders and prices of each symbol, for the comparison of books.
+fn markets<'a>(
+    execution: &'a Execution,
+    Moment { now, settings, .. }: Moment<'a>,
+) -> impl Fn(SymbolKey) -> Market + 'a {
+    move |key| execution.market(key, now, settings.drift.quote_age_max)
+}
+
+fn take_order(
+    execution: &mut Execution,
+    books: &mut Books,
+    report: &OrderReport<'_>,
+    step: &mut Step<'_, '_>,
+) -> Result<EventEffect, Refusal> {
+    if execution.take(report, step)? == FactEffect::Duplicate {
+        return Ok(EventEffect::Duplicate);
     }
-
-    fn take_quote(
-        &mut self,
-        quote: &Quote,
-        at: Timestamp,
-        scene: &mut Scene<'_, '_>,
-    ) -> EventEffect {
-        let mut flows = OneOrMany::default();
-        let (execution, mut context) = self.execution_side(scene, &mut flows);
-        let key = context.intern(&quote.symbol);
-        execution.quote(key, at, quote.mid, &context);
-        self.last_quote_at = Some(scene.now);
-        EventEffect::Nothing
-    }
-
-    fn take_snapshot(
-        &mut self,
-        positions: &Positions,
-        time: Timestamp,
-        scene: &mut Scene<'_, '_>,
-    ) -> EventEffect {
-        let at = SnapshotTime::new(time, scene.now, scene.outbox.sequence());
-        if scene.now.is_past(at.dated(), scene.settings.drift.stale_after) {
-            scene.warnings.insert(Warning::Stale);
-        }
-        let max = scene.settings.symbols.max;
-        let intern = |symbols: &mut SymbolTable, symbol: &Symbol| {
-            let has_room = symbols.has_room(max);
-            symbols.intern(symbol, || has_room)
-        };
-        match self.books.take_snapshot(&mut self.symbols, intern, positions, at) {
-            SnapshotVerdict::Taken => EventEffect::Books,
-            SnapshotVerdict::OutOfOrder => EventEffect::OutOfOrder,
-            SnapshotVerdict::Failed => EventEffect::Nothing,
+    let flows = std::mem::take(&mut step.flows);
+    let effect = if flows.is_empty() { EventEffect::Nothing } else { EventEffect::Books };
+    for (key, flow) in flows {
+        let flow = Flow { time: step.reported(flow.time), ..flow };
+        if books.flow(key, flow, &step.settings.drift.in_flight) {
+            step.warnings.insert(Warning::Stale);
         }
     }
+    Ok(effect)
+}
 
-    fn take_adjustment(
-        &mut self,
-        adjusted: &PositionAdjusted,
-        at: Timestamp,
-        scene: &Scene<'_, '_>,
-    ) -> EventEffect {
-        let has_room = self.symbols.has_room(scene.settings.symbols.max);
-        let key = self.symbols.intern(&adjusted.symbol, || has_room);
-        let change = adjusted.quantity.get();
-        if adjusted.is_fee() && self.execution.pair_coin_fee(key, at, change) {
-            return EventEffect::Nothing;
-        }
-        let flow = Flow { time: at, change, kind: FlowKind::Adjustment };
-        self.books.flow(key, flow, &scene.settings.drift.in_flight);
-        EventEffect::Books
+fn take_snapshot(
+    books: &mut Books,
+    positions: &Positions,
+    time: Timestamp,
+    step: &mut Step<'_, '_>,
+) -> EventEffect {
+    let at = SnapshotTime::new(time, step.now, step.sequence());
+    if step.now.is_past(at.dated(), step.settings.drift.stale_after) {
+        step.warnings.insert(Warning::Stale);
     }
+    match books.take_snapshot(step, positions, at) {
+        SnapshotVerdict::Taken => EventEffect::Books,
+        SnapshotVerdict::OutOfOrder => EventEffect::OutOfOrder,
+        SnapshotVerdict::Failed => EventEffect::Nothing,
+    }
+}
 
-    fn take_reconciled(&mut self, reconciled: &Reconciled, scene: &Scene<'_, '_>) -> EventEffect {
-        if let Some(key) = self.symbols.get(&reconciled.symbol) {
-            self.books.reconciled(key, reconciled.directive_id.as_deref(), scene.now);
-        }
-        EventEffect::Books
+fn take_adjustment(
+    execution: &mut Execution,
+    books: &mut Books,
+    adjusted: &PositionAdjusted,
+    at: Timestamp,
+    step: &mut Step<'_, '_>,
+) -> EventEffect {
+    let key = step.intern(&adjusted.symbol);
+    let change = adjusted.quantity.get();
+    // A fee in coins that the fill reported already has moved the position.
+    if adjusted.is_fee() && execution.pair_coin_fee(key, at, change) {
+        return EventEffect::Nothing;
     }
-
-    /// The execution side and its context.
-    fn execution_side<'a, 'b>(
-        &'a mut self,
-        scene: &'a mut Scene<'_, 'b>,
-        flows: &'a mut OneOrMany<(SymbolKey, Flow)>,
-    ) -> (&'a mut Execution, Context<'a, 'b>) {
-        let context = Context {
-            now: scene.now,
-            settings: scene.settings,
-            account: &self.name,
-            may_grow: self.symbols.has_room(scene.settings.symbols.max),
-            symbols: &mut self.symbols,
-            outbox: scene.outbox,
-            flows,
-        };
-        (&mut self.execution, context)
-    }
+    let flow = Flow { time: at, change, kind: FlowKind::Adjustment };
+    books.flow(key, flow, &step.settings.drift.in_flight);
+    EventEffect::Books
 }

@@ -1,56 +1,20 @@
-//! What the fold wants told to the world: values, delivered by others.
+//! Directives: the consequences of a record that the world should learn of.
 //!
-//! A directive's id is made from the sequence number of the record that caused it, so a replay
-//! reaches the same ids and a receiver can drop what it has seen.
-
-use std::fmt;
+//! The fold returns them as values; streams and webhooks deliver them. A directive's id is made from
+//! the sequence number of the record that caused it, so a replay gives the same ids and a receiver can
+//! drop duplicates.
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::drift::DriftView;
+use crate::domain::drift::view::{DriftType, DriftView};
 use crate::domain::execution::anomaly::{AnomalyLevel, Figure};
 use crate::domain::health::Health;
-use crate::domain::ids::{Account, Component, Symbol};
+use crate::domain::ids::{Account, Component, DirectiveId, Symbol};
 use crate::domain::state::{CauseKind, TradingState};
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, exact};
 
-/// The id of a directive: sequence of its record, and its place among that record's directives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct DirectiveId {
-    /// Sequence of the record.
-    pub sequence: u64,
-    /// 0, 1, 2 ... within the record.
-    pub index: u32,
-}
-
-impl fmt::Display for DirectiveId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.sequence, self.index)
-    }
-}
-
-impl DirectiveId {
-    /// Reads what `Display` writes.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let (sequence, index) = text.split_once('-')?;
-        let plain = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit());
-        if !plain(sequence) || !plain(index) {
-            return None;
-        }
-        Some(Self { sequence: sequence.parse().ok()?, index: index.parse().ok()? })
-    }
-
-    /// Reads an id as a receiver has it: that of the directive, of its event in a stream, or of its
-    /// webhook. The latter two may say more behind a `.` or `_`, to be told from those of others.
-    #[must_use]
-    pub fn parse_id(text: &str) -> Option<Self> {
-        Self::parse(text.split(['.', '_']).next()?)
-    }
-}
-
-/// One thing to tell.
+/// One directive.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Directive {
     /// Its id.
@@ -59,49 +23,49 @@ pub struct Directive {
     pub at: Timestamp,
     /// The account, or `*`.
     pub account: Account,
-    /// What to tell.
+    /// The consequence.
     pub kind: DirectiveKind,
 }
 
-/// What to tell.
+/// The consequence of a record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum DirectiveKind {
     /// A cause was set on a latch.
     Halt {
-        /// State of the latch after it.
+        /// State of the latch with the cause.
         state: TradingState,
-        /// Kind of the cause.
+        /// Origin of the cause.
         cause: CauseKind,
-        /// Why, for people.
+        /// The reason, for people.
         reason: String,
-        /// Epoch of the latch after it.
+        /// Epoch of the latch with the cause.
         epoch: u64,
     },
     /// Causes were released.
     Release {
-        /// State of the latch after it.
+        /// State of the latch without them.
         state: TradingState,
-        /// Epoch of the latch after it.
+        /// Epoch of the latch without them.
         epoch: u64,
     },
-    /// The engine should set its book right.
+    /// The engine should correct its book.
     Reconcile {
         /// The instrument.
         symbol: Symbol,
-        /// What local holds, as far as we know.
+        /// The quantity that local holds, to our knowledge.
         #[serde(with = "exact")]
         from_quantity: Decimal,
-        /// What it should hold.
+        /// The quantity that it should hold.
         #[serde(with = "exact")]
         to_quantity: Decimal,
-        /// Average price that local has.
+        /// Average price of the local position.
         #[serde(with = "exact")]
         from_price: Option<Decimal>,
-        /// Average price that it should have.
+        /// Average price that the position should have.
         #[serde(with = "exact")]
         to_price: Option<Decimal>,
         /// The type of the drift.
-        drift: crate::domain::drift::DriftType,
+        drift: DriftType,
         /// 1 for the first time it is sent.
         attempt: u32,
     },
@@ -109,30 +73,30 @@ pub enum DirectiveKind {
     Drift(Box<DriftView>),
     /// An anomaly opened, changed its level, or cleared (level none).
     Anomaly {
-        /// The instrument; none: the account as a whole.
+        /// The instrument; none: the whole account.
         symbol: Option<Symbol>,
-        /// Which figure.
+        /// The figure.
         figure: Figure,
         /// The level from now on; none: cleared.
         level: Option<AnomalyLevel>,
-        /// The value that decided.
+        /// The value that decided, in the unit of the figure.
         value: f64,
     },
-    /// A component changed its state.
+    /// The health of a component changed.
     Health {
         /// The component.
         component: Component,
-        /// From now on.
+        /// Its health from now on.
         health: Health,
     },
 }
 
 impl DirectiveKind {
-    /// All kinds.
+    /// The kinds, as words on the wire.
     pub const ALL: [&'static str; 6] =
         ["halt", "release", "reconcile", "drift", "anomaly", "health"];
 
-    /// The kind, as on the wire.
+    /// The kind, as a word on the wire.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -145,7 +109,7 @@ impl DirectiveKind {
         }
     }
 
-    /// Whether the trading state changed, or may have.
+    /// Whether the trading state may have changed.
     #[must_use]
     pub const fn is_of_latch(&self) -> bool {
         match self {
@@ -168,7 +132,7 @@ pub struct Outbox<'a> {
 }
 
 impl<'a> Outbox<'a> {
-    /// An outbox for the record of that sequence, received at `at`.
+    /// An outbox for the record of that sequence, received at `at`. Directives go to `directives`.
     #[must_use]
     pub const fn new(sequence: u64, at: Timestamp, directives: &'a mut Vec<Directive>) -> Self {
         Self { sequence, at, index: 0, directives }
@@ -192,28 +156,5 @@ impl<'a> Outbox<'a> {
     #[must_use]
     pub const fn at(&self) -> Timestamp {
         self.at
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_are_read_as_receivers_have_them() {
-        let check = |text: &str, expect: Option<(u64, u32)>| {
-            let expect = expect.map(|(sequence, index)| DirectiveId { sequence, index });
-            assert_eq!(DirectiveId::parse_id(text), expect, "{text}");
-        };
-        check("1234-0", Some((1_234, 0)));
-        check("1234-10.5f3a9c01", Some((1_234, 10)));
-        check("1234-0_18f21ff5d9a3c000", Some((1_234, 0)));
-        check("1234", None);
-        check("-1", None);
-        check("+1-0", None);
-        check("1-0-0", None);
-        check("", None);
-        check("99999999999999999999-0", None);
-        assert_eq!(DirectiveId::parse("1-0.5"), None);
     }
 }

@@ -1,9 +1,9 @@
-//! Names that engines give to things: accounts, symbols, orders, fills and the rest.
+//! Names that engines give: accounts, symbols, orders, fills and others; and the ids of directives.
 //!
-//! Input: text from outside. Output: newtypes whose constructors check it. Invariants: printable,
-//! at most [`limits::ID_BYTES_MAX`] bytes, no character that is not seen or reorders others, no white
-//! space at either end, so that a name can stand in a label, a log line and a message, and two names
-//! that look alike are one. Cloning shares the text.
+//! Input: text from outside. Output: newtypes with checked constructors. Invariants: a name is
+//! printable, has at most [`limits::ID_BYTES_MAX`] bytes, no character that is invisible or reorders
+//! others, and no white space at either end. So a name is safe in a label, a log line and a message,
+//! and two names that look alike are equal. Cloning shares the text.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -50,7 +50,7 @@ pub fn check(text: &str) -> Result<(), IdError> {
     check_rare(text)
 }
 
-/// The same of a text that is not all printable ASCII.
+/// Checks a text with other characters than printable ASCII.
 #[inline(never)]
 fn check_rare(text: &str) -> Result<(), IdError> {
     if text.chars().any(is_unprintable) {
@@ -59,8 +59,10 @@ fn check_rare(text: &str) -> Result<(), IdError> {
     if text.trim().len() < text.len() { Err(IdError::Spaced) } else { Ok(()) }
 }
 
-/// Whether all bytes are printable ASCII, eight at a time: every name of every event passes here.
-/// The last eight are looked at once more rather than one by one.
+/// Whether all bytes are printable ASCII, checked eight at a time. The last eight bytes may overlap the
+/// chunk before, which is cheaper than a loop over the rest.
+///
+/// Hot path: guarded by benches/instructions.
 #[inline]
 fn is_plain(text: &[u8]) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
@@ -81,8 +83,8 @@ fn is_plain(text: &[u8]) -> bool {
     found & (ONES * 0x80) == 0
 }
 
-/// Control characters, and those that reorder the text around them or are not seen: line and paragraph
-/// separators, interlinear annotation, and what Unicode calls `Default_Ignorable_Code_Point`
+/// Control characters, and characters that reorder their neighbours or are invisible: line and paragraph
+/// separators, interlinear annotation, and the `Default_Ignorable_Code_Point` of Unicode
 /// (`DerivedCoreProperties.txt` of Unicode 16), tag characters and variation selectors among them.
 fn is_unprintable(c: char) -> bool {
     c.is_control()
@@ -114,7 +116,7 @@ macro_rules! name_newtype {
         #[derive(Clone, Debug, Eq)]
         pub struct $name(Arc<str>);
 
-        /// One text is mostly shared, and need not be read then.
+        /// Equal names usually share their text, so compare pointers first.
         impl PartialEq for $name {
             #[inline]
             fn eq(&self, other: &Self) -> bool {
@@ -147,7 +149,7 @@ macro_rules! name_newtype {
         }
 
         impl $name {
-            /// Checks and takes a name.
+            /// Checks a name.
             ///
             /// # Errors
             /// See [`IdError`].
@@ -177,7 +179,7 @@ macro_rules! name_newtype {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_str(Text).map(Self)
+                deserializer.deserialize_str(NameVisitor).map(Self)
             }
         }
 
@@ -230,14 +232,14 @@ name_newtype! {
     Currency
 }
 name_newtype! {
-    /// Who acted: an operator, a program, a rule.
+    /// The name of whoever acted: an operator, a program, a rule.
     Actor
 }
 
 /// Reads and checks a name.
-struct Text;
+struct NameVisitor;
 
-impl Visitor<'_> for Text {
+impl Visitor<'_> for NameVisitor {
     type Value = Arc<str>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -251,7 +253,7 @@ impl Visitor<'_> for Text {
 }
 
 impl Account {
-    /// The account of events that name none.
+    /// The account of events that do not name one.
     pub const DEFAULT: &'static str = "default";
     /// The name that stands for all accounts.
     pub const ALL: &'static str = "*";
@@ -298,7 +300,7 @@ impl Actor {
 }
 
 impl Symbol {
-    /// The symbol that symbols beyond the series budget are folded into.
+    /// The symbol into which symbols beyond the bound fold.
     pub const OTHER: &'static str = "__other__";
 
     /// `__other__`.
@@ -308,12 +310,65 @@ impl Symbol {
     }
 }
 
+/// The id of a directive: the sequence of its record, and its index among that record's directives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct DirectiveId {
+    /// Sequence of the record.
+    pub sequence: u64,
+    /// 0, 1, 2 ... within the record.
+    pub index: u32,
+}
+
+impl fmt::Display for DirectiveId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.sequence, self.index)
+    }
+}
+
+impl DirectiveId {
+    /// Reads what `Display` writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (sequence, index) = text.split_once('-')?;
+        let plain = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit());
+        if !plain(sequence) || !plain(index) {
+            return None;
+        }
+        Some(Self { sequence: sequence.parse().ok()?, index: index.parse().ok()? })
+    }
+
+    /// Reads an id as a receiver knows it: the id of the directive, of its event in a stream, or of its
+    /// webhook. In the latter two, a suffix after `.` or `_` may make the id unique.
+    #[must_use]
+    pub fn parse_id(text: &str) -> Option<Self> {
+        Self::parse(text.split(['.', '_']).next()?)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn plain_bytes_are_told_at_every_place() {
+    fn directive_ids_are_read_as_receivers_know_them() {
+        let check = |text: &str, expect: Option<(u64, u32)>| {
+            let expect = expect.map(|(sequence, index)| DirectiveId { sequence, index });
+            assert_eq!(DirectiveId::parse_id(text), expect, "{text}");
+        };
+        check("1234-0", Some((1_234, 0)));
+        check("1234-10.5f3a9c01", Some((1_234, 10)));
+        check("1234-0_18f21ff5d9a3c000", Some((1_234, 0)));
+        check("1234", None);
+        check("-1", None);
+        check("+1-0", None);
+        check("1-0-0", None);
+        check("", None);
+        check("99999999999999999999-0", None);
+        assert_eq!(DirectiveId::parse("1-0.5"), None);
+    }
+
+    #[test]
+    fn an_unprintable_byte_is_found_at_every_position() {
         for byte in 0..=u8::MAX {
             for len in [5, 11, 16, 27] {
                 for place in 0..len {

@@ -21,6 +21,8 @@ pub mod event;
 pub mod warning;
 pub mod record;
 pub mod directive;
+pub mod step;
+pub mod flow;
 pub mod execution;
 pub mod drift;
 pub mod health;

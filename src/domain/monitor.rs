@@ -18,8 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::account::AccountState;
 use crate::domain::alerts::Alerts;
-use crate::domain::audit::{AuditTrail, AuditAction, AuditEntry, AuditShare};
-use crate::domain::principal::Principal;
+use crate::domain::audit::{AuditAction, AuditEntry, AuditShare, AuditTrail};
 use crate::domain::control::{Controls, FoldDecision};
 use crate::domain::directive::{Directive, DirectiveKind, Outbox};
 use crate::domain::event::Event;
@@ -28,6 +27,7 @@ use crate::domain::health::Components;
 use crate::domain::horizon::Known;
 use crate::domain::ids::Account;
 use crate::domain::limits;
+use crate::domain::principal::Principal;
 use crate::domain::record::{Decision, Entry, Record, Verdict};
 use crate::domain::settings::Settings;
 use crate::domain::state::{Cause, CauseKind, CausePlacement, Latch, TradingState};

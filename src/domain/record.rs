@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::principal::Principal;
 use crate::domain::closed_set::closed_set;
 use crate::domain::control::Control;
 use crate::domain::event::{Body, Event};
 use crate::domain::ids::{Account, Component, Symbol};
+use crate::domain::principal::Principal;
 use crate::domain::settings::Settings;
 use crate::domain::state::TradingState;
 use crate::domain::time::Timestamp;

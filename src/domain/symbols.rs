@@ -53,12 +53,13 @@ impl SymbolTable {
         self.keys.len() - usize::from(self.other.is_some()) < max
     }
 
-    /// The key of a symbol, made if `may_grow`; otherwise a new symbol is folded and counted.
-    pub fn intern(&mut self, symbol: &Symbol, may_grow: impl FnOnce() -> bool) -> SymbolKey {
+    /// The key of a symbol. A new symbol gets a new key while fewer than `max` are watched; past that it
+    /// is folded and counted.
+    pub fn intern(&mut self, symbol: &Symbol, max: usize) -> SymbolKey {
         if let Some(key) = self.get(symbol) {
             return key;
         }
-        if may_grow() {
+        if self.has_room(max) {
             return self.insert(symbol.clone());
         }
         self.folded += 1;

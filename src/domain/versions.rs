@@ -221,7 +221,8 @@ mod tests {
         change: impl FnOnce(&mut T, [SymbolKey; 3]),
     ) -> [bool; 3] {
         let mut symbols = SymbolTable::default();
-        let keys = ["A", "B", "C"].map(|name| symbols.intern(&Symbol::new(name).unwrap(), || true));
+        let keys =
+            ["A", "B", "C"].map(|name| symbols.intern(&Symbol::new(name).unwrap(), usize::MAX));
         let before = keys.map(|key| version(table, key));
         change(table, keys);
         let mut keys = keys.into_iter().zip(before);

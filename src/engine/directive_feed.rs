@@ -13,7 +13,8 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use crate::domain::directive::{Directive, DirectiveId};
+use crate::domain::directive::Directive;
+use crate::domain::ids::DirectiveId;
 use crate::domain::limits;
 
 /// The directives held, and the channel that wakes subscribers.

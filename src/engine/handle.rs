@@ -10,8 +10,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
 use crate::domain::clock::Reading;
-use crate::domain::directive::DirectiveId;
 use crate::domain::ids::Account;
+use crate::domain::ids::DirectiveId;
 use crate::domain::monitor::Monitor;
 use crate::domain::record::Entry;
 use crate::engine::directive_feed::{Resumed, Subscription};

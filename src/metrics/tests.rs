@@ -7,7 +7,7 @@ use std::time::Duration;
 use enum_map::{EnumMap, enum_map};
 
 use crate::domain::drift::{
-    Action, Attribution, DriftState, DriftType, DriftView, LedgerBasis, PositionView,
+    Attribution, DriftAction, DriftState, DriftType, DriftView, LedgerBasis, PositionView,
 };
 use crate::domain::execution::LATENCY_BOUNDS;
 use crate::domain::execution::RejectReason;
@@ -119,7 +119,7 @@ fn symbol(name: &str) -> SymbolRow {
         ledger_stands_in: false,
         attribution: Attribution::Unexplained,
         hint: None,
-        action: Action::Halt,
+        action: DriftAction::Halt,
         confirmations: 1,
         first_seen_at: at(1_763_821_800),
         opened_at: None,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::message::WebhookMessage;
-use crate::domain::directive::DirectiveId;
+use crate::domain::ids::DirectiveId;
 use crate::domain::time::Timestamp;
 
 /// Pending messages of one target.

@@ -18,7 +18,8 @@ use super::message::WebhookMessage;
 use super::outbox::{OutboxError, OutboxFile};
 use super::{CourierHooks, CourierInput, DeliveryEvent};
 use crate::config::Webhook;
-use crate::domain::directive::{Directive, DirectiveId};
+use crate::domain::directive::Directive;
+use crate::domain::ids::DirectiveId;
 
 /// Directives that are received in one step.
 const RECEIVED_MAX: usize = 256;

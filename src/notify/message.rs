@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::directive::{Directive, DirectiveId};
+use crate::domain::directive::Directive;
+use crate::domain::ids::DirectiveId;
 use crate::domain::time::Timestamp;
 use crate::wire::answer;
 use crate::wire::time::Rfc3339;

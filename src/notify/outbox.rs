@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::backlog::{BYTES_MAX, MESSAGES_MAX};
 use super::message::WebhookMessage;
-use crate::domain::directive::DirectiveId;
+use crate::domain::ids::DirectiveId;
 
 /// A file of this size is rewritten if most of its messages are done.
 const REWRITE_BYTES: u64 = 4 << 20;

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use trading_exporter::domain::principal::Principal;
 use trading_exporter::domain::event::Event;
 use trading_exporter::domain::ids::{Account, Actor};
 use trading_exporter::domain::monitor::Monitor;
+use trading_exporter::domain::principal::Principal;
 use trading_exporter::domain::record::{Decision, Entry, Verdict};
 use trading_exporter::domain::state::TradingState;
 use trading_exporter::domain::time::Timestamp;

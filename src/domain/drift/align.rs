@@ -1,78 +1,79 @@
-//! Two lists of one symbol brought to one time, and the moments that explain what differs.
+//! The alignment of two lists of one symbol in time, and the moments that explain a difference.
 //!
 //! Input: a local and a broker book with their dates, the flows, the leaves of open orders. Output:
 //! both quantities as of the newer date; and, where they differ, what [`Explained`] it. Invariants:
-//! books of one time are not moved; the same books and flows are explained alike, whatever time it
-//! is. Deliberately absent: judging.
+//! books of one time are not moved; the explanation depends only on books and flows, never on the
+//! current time. Deliberately absent: judging.
 //!
 //! # Design
-//! A difference is judged against *when*, not against how much is traded: lists are never taken at
-//! one instant, and a broker's list may be older than its date. Let F(t) be what the flows had added
-//! up to by t. Then local - broker = F(u) - F(v), for a moment u close to the date of the local list
-//! and a moment v up to `in_flight.lag_max` before the date of the broker's. A window on executed
-//! quantities instead (as much as was traded lately may be missing) calls every long execution drift
-//! or hides everything behind it; `scenario::in_flight` and `scenario::flow` hold both ends.
+//! A difference is judged by *time*, not by traded quantity: lists are never taken at one instant, and
+//! a broker's list may be older than its date. Let F(t) be the sum of the flows up to t. Then local -
+//! broker = F(u) - F(v), for a moment u close to the date of the local list and a moment v up to
+//! `in_flight.lag_max` before the date of the broker's. We rejected a bound on executed quantities (a
+//! list may lack as much as was traded recently): depending on the bound, it reports every long
+//! execution as drift, or hides every drift during one. The tests in `scenario::in_flight` hold both
+//! ends.
 
 use serde::{Deserialize, Serialize};
 
-use super::Market;
 use super::flows::Flows;
-use super::moments::{Course, Moment, Window};
+use super::moments::{LagWindow, ListMoment, RunningSums};
 use super::snapshot::Book;
+use super::view::Market;
 use crate::domain::settings::InFlightSettings;
 use crate::domain::time::Timestamp;
 use crate::domain::units::Decimal;
 
-/// What is compared.
+/// The two books of a comparison.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pair {
-    /// What local says, or the ledger as of the broker's time.
+pub(super) struct BookPair {
+    /// The local book, or the ledger as of the broker's time.
     pub(super) local: Book,
-    /// What the broker says.
+    /// The broker's book.
     pub(super) broker: Book,
     /// The ledger stands in for a local book that never came.
     pub(super) ledger_stands_in: bool,
-    /// The local book is an earlier list of the broker's that an operator adopted: it lags as such.
+    /// The local book is an earlier list of the broker's that an operator adopted, so it may lag like one.
     pub(super) is_adopted: bool,
 }
 
 /// Both books at the newer of their times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Aligned {
+pub(super) struct AlignedBooks {
     /// That time.
     pub(super) time: Timestamp,
     /// The local quantity.
     pub(super) local: Decimal,
     /// The broker's quantity.
     pub(super) broker: Decimal,
-    /// How many flows moved the older side.
+    /// Number of flows that moved the older side.
     pub(super) flows_used: usize,
-    /// Whether every flow is still held that either list may lack.
+    /// Whether every flow that either list may lack is still held.
     pub(super) is_complete: bool,
 }
 
-/// What explains a difference.
+/// The explanation of a difference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Explained {
-    /// Moments at which the lists were true.
+    /// By fills: moments at which both lists were true.
     pub(super) by_fills: ByFills,
-    /// What is left may be fills of open orders that nobody told yet.
+    /// Whether the rest may be unreported fills of open orders.
     pub(super) by_open_orders: bool,
 }
 
 /// Whether there are moments at which both lists were true.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum ByFills {
-    /// There is none.
+    /// There are none.
     #[default]
     Never,
-    /// The closest are as far from the dates of the lists as they may be.
+    /// The closest ones are within the lags that lists may have.
     Recent(Lags),
-    /// The broker's list would be older than it may be.
+    /// There are some, but the broker's list would lag more than it may.
     Slow(Lags),
 }
 
-/// Dates of two lists - moments at which they were true, in nanoseconds.
+/// Lags of two lists in nanoseconds: date of the list - moment at which it was true.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Lags {
     /// Of the local list.
@@ -82,12 +83,12 @@ pub(super) struct Lags {
 }
 
 impl Explained {
-    /// Nothing has to be explained: both lists are true at their dates.
+    /// No explanation is needed: both lists are true at their dates.
     pub(super) fn not_needed() -> Self {
         Self { by_fills: ByFills::Recent(Lags::default()), by_open_orders: false }
     }
 
-    /// By how much the lists lag, if there are such moments.
+    /// The lags of the lists, if there are such moments.
     pub(super) const fn lags(&self) -> Option<Lags> {
         match self.by_fills {
             ByFills::Recent(lags) | ByFills::Slow(lags) => Some(lags),
@@ -96,26 +97,26 @@ impl Explained {
     }
 }
 
-impl Pair {
-    /// Whether the engine itself made the local book.
+impl BookPair {
+    /// Whether the local book is a list from the engine.
     pub(super) const fn is_local_list(&self) -> bool {
         !self.ledger_stands_in && !self.is_adopted
     }
 
-    /// Whether one request brought both lists: then each side has had its say.
+    /// Whether one request brought both lists: then neither side has to be waited for.
     pub(super) const fn came_together(&self) -> bool {
         self.is_local_list() && self.local.at.request == self.broker.at.request
     }
 
     /// Brings the older book forward with the flows between the two times.
-    pub(super) fn align(&self, flows: &Flows, rules: &InFlightSettings) -> Aligned {
+    pub(super) fn align(&self, flows: &Flows, rules: &InFlightSettings) -> AlignedBooks {
         let (local_at, broker_at) = (self.local.at.time, self.broker.at.time);
         let (from, time) = (local_at.min(broker_at), local_at.max(broker_at));
         let span = flows.between(from, time);
         let forward = |quantity: Decimal, at: Timestamp| {
             if at < time { quantity.saturating_add(span.change) } else { quantity }
         };
-        Aligned {
+        AlignedBooks {
             time,
             local: forward(self.local.quantity, local_at),
             broker: forward(self.broker.quantity, broker_at),
@@ -124,7 +125,7 @@ impl Pair {
         }
     }
 
-    /// Whether nothing moved the position that either list may lack.
+    /// Whether there was no flow that either list may lack.
     pub(super) fn is_quiet(&self, flows: &Flows, rules: &InFlightSettings) -> bool {
         let (local_at, broker_at) = (self.local.at.time, self.broker.at.time);
         let first = local_at.min(broker_at).minus(rules.grace.max(rules.lag_max));
@@ -132,8 +133,8 @@ impl Pair {
         flows.between(first, last).count == 0
     }
 
-    /// What explains that the lists are `difference` (local - broker, as they stand) apart.
-    /// `is_tolerated` says of what would be left whether it is within tolerance.
+    /// The explanation of a `difference` of the lists (local - broker, not aligned). `is_tolerated` is
+    /// asked whether an unexplained rest is within tolerance.
     pub(super) fn explain(
         &self,
         difference: Decimal,
@@ -142,17 +143,17 @@ impl Pair {
         rules: &InFlightSettings,
         is_tolerated: impl Fn(Decimal) -> bool,
     ) -> Explained {
-        let broker = Window::of_broker(self.broker.at.time, rules);
+        let broker = LagWindow::of_broker(self.broker.at.time, rules);
         let local = if self.is_adopted {
-            Window::of_broker(self.local.at.time, rules)
+            LagWindow::of_broker(self.local.at.time, rules)
         } else {
-            Window::of_engine(self.local.at.time, rules)
+            LagWindow::of_engine(self.local.at.time, rules)
         };
-        let course = Course::around(flows, &local, &broker);
+        let course = RunningSums::around(flows, &local, &broker);
         let local = BySum::of(course.moments(&local));
         let mut by_open_orders = false;
         for moment in course.moments(&broker) {
-            // local - broker = F(u) - F(v): what F(u) would have to be.
+            // local - broker = F(u) - F(v), so this is the F(u) that would explain the difference.
             let wanted = difference.saturating_add(moment.sum);
             if let Some(lag) = local.lag_at(wanted, &is_tolerated) {
                 let lags = Lags { local: lag, broker: moment.lag };
@@ -171,16 +172,16 @@ impl Pair {
 }
 
 /// Moments in the order of their sums; of equal ones the closest first.
-struct BySum(Vec<Moment>);
+struct BySum(Vec<ListMoment>);
 
 impl BySum {
-    fn of(mut moments: Vec<Moment>) -> Self {
+    fn of(mut moments: Vec<ListMoment>) -> Self {
         moments.retain(|moment| moment.is_recent);
         moments.sort_by_key(|moment| (moment.sum, moment.lag.abs()));
         Self(moments)
     }
 
-    /// The lag of the moment whose sum is as wanted, or so close that what is left is tolerated.
+    /// The lag of the moment with the wanted sum, or with one so close that the rest is tolerated.
     fn lag_at(&self, wanted: Decimal, is_tolerated: impl Fn(Decimal) -> bool) -> Option<i64> {
         let above = self.0.partition_point(|moment| moment.sum < wanted);
         let neighbours = [Some(above), above.checked_sub(1)].into_iter().flatten();
@@ -204,7 +205,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::drift::{Flow, FlowKind, SnapshotTime};
+    use crate::domain::drift::SnapshotTime;
+    use crate::domain::flow::{Flow, FlowKind};
 
     fn at(seconds: i64) -> Timestamp {
         let seconds = u64::try_from(seconds).expect("not before the beginning");
@@ -216,8 +218,8 @@ mod tests {
         Book { quantity: quantity.into(), average: None, market: None, at }
     }
 
-    /// The rule as it is defined, without any cleverness: every half second of both windows, and
-    /// every combination of the flows close to the broker's list.
+    /// The naive model of the definition: every half second of both windows, and every combination of
+    /// the flows close to the broker's list.
     fn naive(
         flows: &[(i64, i64)],
         (local_at, local): (i64, i64),
@@ -261,7 +263,7 @@ mod tests {
             (buy, sell) in (0_i64..4, 0_i64..4),
         ) {
             let mut times = times;
-            // At one instant in any order: the model has no moments in between.
+            // The model has no moments between flows of one instant.
             times.sort_by_key(|(time, _)| *time);
             times.dedup_by_key(|(time, _)| *time);
             let mut flows = Flows::default();
@@ -269,7 +271,7 @@ mod tests {
                 let flow = Flow { time: at(*time), change: (*change).into(), kind: FlowKind::Adjustment };
                 flows.insert(flow, at(*time));
             }
-            let pair = Pair {
+            let pair = BookPair {
                 local: book(local.0, local.1),
                 broker: book(broker.0, broker.1),
                 ledger_stands_in: false,
@@ -292,7 +294,7 @@ mod tests {
                 ByFills::Never => "never",
             };
             prop_assert_eq!(got, expect);
-            // What fills explain needs no leaves, and nobody asks.
+            // The search stops at fills that explain the difference, before it has looked at all leaves.
             prop_assert!(recent || explained.by_open_orders == by_orders);
         }
     }

@@ -1,29 +1,29 @@
-//! The books of one account: what comes in, and where it is kept.
+//! The books of one account, and how snapshots and flows change them.
 //!
-//! Input: snapshots and flows. Output: lines, one for each symbol that any book speaks of, and
-//! the set of symbols whose comparison may have changed. Invariants: everything that can be seen
-//! is in the order of symbol keys; symbols folded into `__other__` are counted, never compared.
-//! Deliberately absent: comparing (see `compare`), acting (see `act`), manual work (see `adopt`).
+//! Input: snapshots and flows. Output: [`SymbolBooks`] for each symbol that any book covers, and the
+//! set of symbols whose comparison may have changed. Invariants: everything visible is in the order of
+//! symbol keys; symbols folded into `__other__` are counted, never compared. Deliberately absent:
+//! comparing (see `compare`), acting (see `act`), manual reconciliation (see `adopt`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::Flow;
-use super::align::Pair;
-use super::classify::{Offset, Reading};
+use super::align::BookPair;
+use super::comparison::{AcceptedOffset, Comparison};
 use super::confirm::Drift;
 use super::flows::Flows;
-use super::history::History;
+use super::history::DriftHistory;
 use super::ledger::Ledger;
 use super::snapshot::{Book, RowTotal, SideBooks, SnapshotTime, SnapshotVerdict};
 use crate::domain::digest::digest_of;
 use crate::domain::event::{Positions, Source};
-use crate::domain::ids::Symbol;
+use crate::domain::flow::Flow;
 use crate::domain::limits::FLOWS_AT_ONCE_MAX;
 use crate::domain::record::Refusal;
 use crate::domain::settings::InFlightSettings;
-use crate::domain::symbols::{SymbolKey, SymbolTable};
+use crate::domain::step::Step;
+use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, exact, is_flat};
 use crate::domain::versions::VersionedMap;
@@ -33,49 +33,48 @@ use crate::domain::versions::VersionedMap;
 pub struct Books {
     pub(super) local: SideBooks,
     pub(super) broker: SideBooks,
-    pub(super) lines: VersionedMap<Line>,
+    pub(super) lines: VersionedMap<SymbolBooks>,
     /// Time of the first complete broker snapshot: a symbol seen later was flat then.
     pub(super) anchor: Option<Timestamp>,
     pub(super) dirty: BTreeSet<SymbolKey>,
     pub(super) is_all_dirty: bool,
-    /// Symbols with a difference beyond tolerance: the only ones that a tick has to look at.
+    /// Symbols with a difference beyond tolerance: a tick looks only at these.
     pub(super) watched: BTreeSet<SymbolKey>,
-    /// Symbols that late flows touched where a comparison costs too much for every event.
+    /// Symbols that late flows touched, and that are too costly to compare with every event.
     pub(super) dirty_at_tick: BTreeSet<SymbolKey>,
-    /// The latest event time at which the engine was heard of.
+    /// The latest event time of the engine.
     pub(super) heard: Option<Timestamp>,
-    /// Differences that wait to hear of the engine, by the time that it has to speak of.
+    /// Differences that wait for the engine to report, by the event time that it has to reach.
     pub(super) settling: BTreeSet<(Timestamp, SymbolKey)>,
-    /// Sequence of the first snapshot of the request under way.
+    /// Sequence of the first snapshot in the current request.
     pub(super) request: Option<u64>,
-    /// By how much the newest lists lag.
     pub(super) lags: BookLags,
     pub(super) compared_at: Option<Timestamp>,
-    /// Receive time of the newest record that was seen here.
+    /// Receive time of the newest record that reached the books.
     pub(super) now: Option<Timestamp>,
-    pub(super) history: History,
+    pub(super) history: DriftHistory,
     pub(super) untracked_rows: u64,
     pub(super) flows_dropped: u64,
 }
 
-/// What is kept of one symbol beside the rows of snapshots.
+/// The state of one symbol, apart from the rows of snapshots.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Line {
+pub(super) struct SymbolBooks {
     pub(super) flows: Flows,
     pub(super) ledger: Ledger,
-    pub(super) offset: Offset,
+    pub(super) offset: AcceptedOffset,
     pub(super) adopted: Option<AdoptedBook>,
     pub(super) drift: Option<Drift>,
-    /// A difference within tolerance, and when it was looked at.
-    pub(super) tolerated: Option<(Reading, Timestamp)>,
-    /// The price that valued the symbol at the latest comparison that knew one.
+    /// A difference within tolerance, and the time of its comparison.
+    pub(super) tolerated: Option<(Comparison, Timestamp)>,
+    /// The price of the latest comparison that knew one.
     #[serde(with = "exact")]
     pub(super) valued_at: Option<Decimal>,
-    /// How many flows came after a snapshot that they explain.
+    /// Number of flows that arrived after a snapshot that they explain.
     pub(super) late_flows: u64,
 }
 
-/// What local holds by decision of an operator, until its next snapshot.
+/// The local book by decision of an operator, until the next local snapshot.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct AdoptedBook {
     pub(super) book: Book,
@@ -84,27 +83,26 @@ pub(super) struct AdoptedBook {
 }
 
 impl Books {
-    /// Whether a snapshot is the newest of its side, sent again: the same content, of the same time
-    /// as its sender told it. It says nothing new, so it confirms nothing.
+    /// Whether a snapshot repeats the newest one of its side: same content, same sender's time. A
+    /// repetition brings no news, so it confirms nothing.
     #[must_use]
     pub fn is_repeated(&self, snapshot: &Positions, time: Timestamp) -> bool {
         self.side(snapshot.source).is_repeated(time, || digest_of(snapshot))
     }
 
-    /// Takes a snapshot of one side. Rows of one symbol are added up. `intern` gives each row's
-    /// symbol its key; rows of folded symbols are counted and not tracked. The first complete
-    /// broker snapshot anchors every ledger. Nothing is compared before [`Self::compare_dirty`].
+    /// Applies a snapshot of one side. Rows of one symbol are added up; rows of folded symbols are
+    /// counted and not tracked. The first complete broker snapshot anchors every ledger. Nothing is
+    /// compared before [`Self::compare_dirty`].
     pub fn take_snapshot(
         &mut self,
-        symbols: &mut SymbolTable,
-        mut intern: impl FnMut(&mut SymbolTable, &Symbol) -> SymbolKey,
+        step: &mut Step<'_, '_>,
         snapshot: &Positions,
         mut at: SnapshotTime,
     ) -> SnapshotVerdict {
         self.now = self.now.max(Some(at.received));
         at.request = *self.request.get_or_insert(at.sequence);
         if let Some(error) = &snapshot.failure {
-            // What it says of symbols stays: no row changes.
+            // A failed fetch is not an empty book: no row changes.
             match snapshot.source {
                 Source::Local => self.local.fail(at.received, error),
                 Source::Broker => self.broker.fail(at.received, error),
@@ -116,15 +114,15 @@ impl Books {
         }
         let mut totals: BTreeMap<SymbolKey, RowTotal> = BTreeMap::new();
         for row in &snapshot.rows {
-            let key = intern(symbols, &row.symbol);
-            if symbols.is_other(key) {
+            let key = step.intern(&row.symbol);
+            if step.symbols.is_other(key) {
                 self.untracked_rows = self.untracked_rows.saturating_add(1);
             } else {
                 totals.entry(key).or_default().add(row);
             }
         }
         for key in totals.keys() {
-            self.lines.or_insert_with(*key, || Line::new(self.anchor));
+            self.lines.or_insert_with(*key, || SymbolBooks::new(self.anchor));
         }
         if snapshot.complete {
             self.side_mut(snapshot.source).take_complete(totals, at);
@@ -143,13 +141,13 @@ impl Books {
         SnapshotVerdict::Taken
     }
 
-    /// Takes a change of position. Moves the ledger, unless it is dated at or before the anchor,
-    /// and what explains differences. O(log n); one that lists may lack calls for a comparison. Returns
-    /// whether it is reported too late to move the ledger before a list asks for it.
+    /// Applies a change of position: to the ledger, unless it is dated at or before the anchor, and to
+    /// the flows that explain differences. O(log n). A flow that lists may lack marks the symbol for
+    /// comparison. Returns whether the ledger set it aside, because it was reported long after its date.
     pub fn flow(&mut self, key: SymbolKey, flow: Flow, rules: &InFlightSettings) -> bool {
         let times = self.pair_times(key);
         let received = self.now.unwrap_or(flow.time);
-        let line = self.lines.or_insert_with(key, || Line::new(self.anchor));
+        let line = self.lines.or_insert_with(key, || SymbolBooks::new(self.anchor));
         let is_set_aside = line.ledger.apply(&flow);
         if line.flows.insert(flow, received) {
             self.flows_dropped = self.flows_dropped.saturating_add(1);
@@ -159,7 +157,7 @@ impl Books {
         if is_late {
             line.late_flows = line.late_flows.saturating_add(1);
         }
-        // What is later than both lists still explains one that was read after its date.
+        // A flow later than both lists still explains a list that was read after its date.
         let last = local.plus(rules.grace).max(broker.plus(rules.ahead.max(rules.grace)));
         let is_undecided = line.drift.as_ref().is_some_and(Drift::is_undecided);
         let may_explain = is_late || (is_undecided && flow.time <= last);
@@ -175,9 +173,9 @@ impl Books {
         is_set_aside
     }
 
-    /// The engine was heard of, with an event of that time. Returns whether a comparison waited for
-    /// it. O(log n).
-    pub fn hear(&mut self, time: Timestamp) -> bool {
+    /// Notes an event of the engine with that event time. Returns whether a comparison waited for it.
+    /// O(log n).
+    pub fn engine_heard(&mut self, time: Timestamp) -> bool {
         self.heard = self.heard.max(Some(time));
         let mut is_due = false;
         while self.settling.first().is_some_and(|(wanted, _)| *wanted <= time) {
@@ -190,8 +188,8 @@ impl Books {
     /// Forgets a symbol whose position is gone for good, with its accepted offset. History stays.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] when no book speaks of it; [`Refusal::InUse`] while local or the
-    /// broker holds a position (the ledger, where the broker never spoke), or a drift is open.
+    /// [`Refusal::NotFound`] when no book covers it; [`Refusal::InUse`] while local or the broker holds
+    /// a position (the ledger, where no broker snapshot covers it), or a drift is open.
     pub fn retire(&mut self, key: SymbolKey) -> Result<(), Refusal> {
         let line = self.lines.get(&key).ok_or(Refusal::NotFound)?;
         let broker = self.broker.book(key).map_or(line.ledger.quantity(), |book| book.quantity);
@@ -210,13 +208,13 @@ impl Books {
         Ok(())
     }
 
-    /// Rows of snapshots that were not tracked because their symbol is folded.
+    /// Number of snapshot rows that were not tracked because their symbol is folded.
     #[must_use]
     pub const fn untracked_rows(&self) -> u64 {
         self.untracked_rows
     }
 
-    /// Flows that had to go because of [`crate::domain::limits::FLOWS_PER_SYMBOL_MAX`].
+    /// Number of flows dropped at the bound [`crate::domain::limits::FLOWS_PER_SYMBOL_MAX`].
     #[must_use]
     pub const fn flows_dropped(&self) -> u64 {
         self.flows_dropped
@@ -229,7 +227,7 @@ impl Books {
         }
     }
 
-    /// A side, to change it: what it says of any symbol may be another thing then.
+    /// A side, mutable. Bumps the versions of all symbols, because any of them may change.
     const fn side_mut(&mut self, source: Source) -> &mut SideBooks {
         self.lines.bump_all();
         match source {
@@ -238,7 +236,7 @@ impl Books {
         }
     }
 
-    /// Sets every ledger to the broker's quantity at the first complete snapshot.
+    /// Sets every ledger to the broker's quantity of the first complete snapshot.
     fn anchor_ledgers(&mut self, time: Timestamp) {
         self.anchor = Some(time);
         for (key, line) in self.lines.iter_mut() {
@@ -247,8 +245,7 @@ impl Books {
         }
     }
 
-    /// Decides which fills the anchors held that are in doubt, where the newest complete snapshot of
-    /// the broker tells it.
+    /// Decides, by the newest complete snapshot of the broker, which doubtful fills the anchors had.
     fn decide_anchors(&mut self, time: Timestamp) {
         for (key, line) in self.lines.iter_mut() {
             let quantity = self.broker.book(*key).map_or(Decimal::ZERO, |book| book.quantity);
@@ -256,34 +253,34 @@ impl Books {
         }
     }
 
-    /// What local says of a symbol: its snapshots, or what an operator adopted since the newest.
-    pub(super) fn local_book(&self, key: SymbolKey, line: &Line) -> Option<Book> {
+    /// The local book of a symbol: from its snapshots, or adopted by an operator after the newest one.
+    pub(super) fn local_book(&self, key: SymbolKey, line: &SymbolBooks) -> Option<Book> {
         self.adopted_book(key, line).or_else(|| self.local.book(key))
     }
 
-    /// What an operator adopted since the newest local snapshot.
-    fn adopted_book(&self, key: SymbolKey, line: &Line) -> Option<Book> {
+    /// The book that an operator adopted after the newest local snapshot.
+    fn adopted_book(&self, key: SymbolKey, line: &SymbolBooks) -> Option<Book> {
         let adopted = line.adopted?;
         let book = self.local.book(key);
         let is_newest = book.is_none_or(|book| book.at.sequence < adopted.sequence);
         is_newest.then_some(adopted.book)
     }
 
-    /// What there is to compare. The ledger stands in where the account has no local book at all;
-    /// where local spoke, but never of this symbol, nothing is known and nothing is judged.
-    pub(super) fn pair(&self, key: SymbolKey) -> Option<Pair> {
+    /// The two books to compare. The ledger stands in where the account has no local book at all. Where
+    /// local snapshots exist but never covered this symbol, nothing is known and nothing is judged.
+    pub(super) fn pair(&self, key: SymbolKey) -> Option<BookPair> {
         let line = self.lines.get(&key)?;
         let broker = self.broker.book(key)?;
         if let Some(local) = self.local_book(key, line) {
             let is_adopted = self.adopted_book(key, line).is_some();
-            return Some(Pair { local, broker, ledger_stands_in: false, is_adopted });
+            return Some(BookPair { local, broker, ledger_stands_in: false, is_adopted });
         }
         if !self.ledger_stands_in(Some(line)) {
             return None;
         }
         let quantity = line.ledger.at(broker.at.time, &line.flows);
         let local = Book { quantity, average: None, market: None, at: broker.at };
-        Some(Pair { local, broker, ledger_stands_in: true, is_adopted: false })
+        Some(BookPair { local, broker, ledger_stands_in: true, is_adopted: false })
     }
 
     /// The times of the two books that are compared; cheaper than [`Self::pair`].
@@ -300,17 +297,17 @@ impl Books {
         }
     }
 
-    /// Whether the ledger is compared where there is no local book: the account has none at all,
-    /// or a drift that the ledger opened then is still to be followed to its end.
-    fn ledger_stands_in(&self, line: Option<&Line>) -> bool {
+    /// Whether the ledger stands in for a missing local book: the account has no local book at all, or
+    /// a drift that the ledger opened at that time has not ended.
+    fn ledger_stands_in(&self, line: Option<&SymbolBooks>) -> bool {
         let drift = line.and_then(|line| line.drift.as_ref());
-        let opened = drift.is_some_and(|d| d.state.is_open() && d.reading.ledger_stands_in);
+        let opened = drift.is_some_and(|d| d.state.is_open() && d.latest.ledger_stands_in);
         self.local.newest().is_none() || opened
     }
 }
 
-/// The smallest lags by which the newest list of each side matched what fills had made of the book:
-/// of its symbols, the largest.
+/// The lag of the newest list of each side. For one symbol it is the smallest lag at which the list
+/// equals the running sum of fills; for the list it is the largest of its symbols.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct BookLags {
     pub(super) local: Option<BookLag>,
@@ -321,12 +318,12 @@ pub(super) struct BookLags {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct BookLag {
     list: SnapshotTime,
-    /// In nanoseconds.
+    /// Nanoseconds; negative: the list knew more than its date says.
     pub(super) lag: i64,
 }
 
 impl BookLag {
-    /// Notes what one symbol of a list says.
+    /// Adds the lag of one symbol of a list.
     pub(super) fn note(noted: &mut Option<Self>, list: SnapshotTime, lag: i64) {
         *noted = match *noted {
             Some(other) if other.list.is_newer_than(list) => Some(other),
@@ -336,7 +333,7 @@ impl BookLag {
     }
 }
 
-impl Line {
+impl SymbolBooks {
     fn new(anchor: Option<Timestamp>) -> Self {
         Self { ledger: Ledger::flat_at(anchor), ..Self::default() }
     }
@@ -354,9 +351,9 @@ mod tests {
     use crate::domain::record::Adopt;
     use crate::domain::settings::Severity;
 
-    /// One thing that happens to the books.
+    /// A random event for the books.
     #[derive(Clone, Copy, Debug)]
-    enum Happens {
+    enum BookEvent {
         Wait(u8),
         Snapshot { source: Source, lag: u8, x: i8, y: i8 },
         Partial { source: Source, lag: u8, x: i8 },
@@ -367,48 +364,48 @@ mod tests {
         Acknowledge,
     }
 
-    fn happens() -> impl Strategy<Value = Happens> {
+    fn book_events() -> impl Strategy<Value = BookEvent> {
         let source = prop_oneof![Just(Source::Local), Just(Source::Broker)];
         let held = -15_i8..15;
         prop_oneof![
-            3 => (1_u8..70).prop_map(Happens::Wait),
+            3 => (1_u8..70).prop_map(BookEvent::Wait),
             4 => (source.clone(), 0_u8..20, held.clone(), held.clone())
-                .prop_map(|(source, lag, x, y)| Happens::Snapshot { source, lag, x, y }),
+                .prop_map(|(source, lag, x, y)| BookEvent::Snapshot { source, lag, x, y }),
             2 => (source.clone(), 0_u8..20, held.clone())
-                .prop_map(|(source, lag, x)| Happens::Partial { source, lag, x }),
-            1 => source.prop_map(Happens::Failed),
-            3 => (0_u8..20, held).prop_map(|(lag, change)| Happens::Fill { lag, change }),
-            1 => (0_u8..20).prop_map(Happens::OpenOrders),
-            1 => prop_oneof![Just(Adopt::Local), Just(Adopt::Broker)].prop_map(Happens::Adopt),
-            1 => Just(Happens::Acknowledge),
+                .prop_map(|(source, lag, x)| BookEvent::Partial { source, lag, x }),
+            1 => source.prop_map(BookEvent::Failed),
+            3 => (0_u8..20, held).prop_map(|(lag, change)| BookEvent::Fill { lag, change }),
+            1 => (0_u8..20).prop_map(BookEvent::OpenOrders),
+            1 => prop_oneof![Just(Adopt::Local), Just(Adopt::Broker)].prop_map(BookEvent::Adopt),
+            1 => Just(BookEvent::Acknowledge),
         ]
     }
 
-    fn apply(world: &mut World, what: Happens) {
+    fn apply(world: &mut World, what: BookEvent) {
         let ago = |world: &World, lag: u8| (world.now - f64::from(lag)).max(0.0);
         match what {
-            Happens::Wait(seconds) => {
+            BookEvent::Wait(seconds) => {
                 world.tick_to(world.now + f64::from(seconds));
             }
-            Happens::Snapshot { source, lag, x, y } => {
+            BookEvent::Snapshot { source, lag, x, y } => {
                 world.complete(source, ago(world, lag), &format!("X {x}@10, Y {y}"));
             }
-            Happens::Partial { source, lag, x } => {
+            BookEvent::Partial { source, lag, x } => {
                 world.partial(source, ago(world, lag), &format!("X {x}@12"));
             }
-            Happens::Failed(source) => {
+            BookEvent::Failed(source) => {
                 world.failed(source);
             }
-            Happens::Fill { lag, change } => {
+            BookEvent::Fill { lag, change } => {
                 world.flow(ago(world, lag), "X", &change.to_string());
             }
-            Happens::OpenOrders(leaves) => world.market.open_buy = leaves.into(),
-            Happens::Adopt(adopt) => {
+            BookEvent::OpenOrders(leaves) => world.market.open_buy = leaves.into(),
+            BookEvent::Adopt(adopt) => {
                 let is_open = world.drift("X").is_some_and(|drift| drift.state.is_open());
                 assert_eq!(world.adopt("X", adopt, true).is_ok(), is_open);
                 assert!(!world.drift("X").is_some_and(|drift| drift.state.is_open()));
             }
-            Happens::Acknowledge => {
+            BookEvent::Acknowledge => {
                 let key = world.key("X");
                 world.books.acknowledge_drift(key);
             }
@@ -438,10 +435,10 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(128))]
 
-        /// Whatever happens: nothing panics, the states are sound, and the same record gives the
-        /// same directives.
+        /// After any sequence of events nothing panics, the states are sound, and the same records give
+        /// the same directives.
         #[test]
-        fn the_books_stay_sound(script in prop::collection::vec(happens(), 1..60)) {
+        fn the_books_stay_sound(script in prop::collection::vec(book_events(), 1..60)) {
             let run = || {
                 let mut world = blank();
                 for what in &script {

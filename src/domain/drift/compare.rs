@@ -1,91 +1,60 @@
-//! When books are compared, and with what consequence.
+//! The moments at which books are compared, and the consequences of a comparison.
 //!
-//! Input: the end of a request, or a tick. Output: directives and requests to halt. Invariants:
-//! all snapshots of one request are taken before any is compared; a tick without a standing
-//! difference costs O(1), apart from the round every `drift.compare_every`. Deliberately absent:
-//! the rules of each step (see `classify`, `confirm`, `act`).
+//! Input: the end of a request, or a tick. Output: directives and halts. Invariants: all snapshots of
+//! one request are applied before any is compared; a tick without a difference costs O(1), apart from
+//! the round every `drift.compare_every`. Deliberately absent: the rules of each stage (see
+//! `classify`, `confirm`, `act`).
 
 use std::collections::BTreeSet;
-use std::fmt;
 
-use super::Market;
-use super::ReconcileOutcome;
-use super::act::{HaltRequest, Office};
-use super::books::{BookLag, Books, Line};
+use super::act::DriftResponse;
+use super::books::{BookLag, Books, SymbolBooks};
 use super::classify::measure;
-use super::confirm::{Circumstances, Drift, Step};
-use super::judge::Terms;
+use super::confirm::{Circumstances, Drift, Progress};
+use super::severity::Criteria;
 use super::snapshot::SnapshotTime;
-use crate::domain::directive::Outbox;
-use crate::domain::ids::Account;
-use crate::domain::settings::{DriftSettings, Settings};
-use crate::domain::symbols::{SymbolKey, SymbolTable};
+use super::view::{DriftHalt, MarketOf, ReconcileOutcome};
+use crate::domain::settings::DriftSettings;
+use crate::domain::step::Step;
+use crate::domain::symbols::SymbolKey;
 use crate::domain::time::{Timestamp, nanos};
 
-/// What comparisons are made with.
-#[derive(Clone, Copy)]
-pub struct CompareContext<'a> {
-    /// Receive time of the record.
-    pub now: Timestamp,
-    /// The account.
-    pub account: &'a Account,
-    /// The settings in force.
-    pub settings: &'a Settings,
-    /// The account's symbols.
-    pub symbols: &'a SymbolTable,
-    /// Open orders and the latest mid of a symbol.
-    pub market: &'a dyn Fn(SymbolKey) -> Market,
-}
-
-impl fmt::Debug for CompareContext<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CompareContext")
-            .field("now", &self.now)
-            .field("account", &self.account)
-            .finish_non_exhaustive()
-    }
-}
-
 impl Books {
-    /// Compares the symbols that snapshots or late flows touched since the last time; to be called
+    /// Compares the symbols that snapshots or late flows touched since the last comparison. Call it
     /// after the last record of a request. O(1) when there is none.
     #[must_use = "a confirmed CRITICAL drift halts trading"]
     pub fn compare_dirty(
         &mut self,
-        context: &CompareContext<'_>,
-        outbox: &mut Outbox<'_>,
-    ) -> Vec<HaltRequest> {
-        self.now = self.now.max(Some(context.now));
+        step: &mut Step<'_, '_>,
+        market: MarketOf<'_>,
+    ) -> Vec<DriftHalt> {
+        self.now = self.now.max(Some(step.now));
         self.request = None;
         let dirty = std::mem::take(&mut self.dirty);
         let keys = if std::mem::take(&mut self.is_all_dirty) { self.keys() } else { dirty };
-        self.compare_all(&keys, context, outbox)
+        self.compare_all(&keys, step, market)
     }
 
-    /// Compares everything when `drift.compare_every` has passed, else what waited long enough for
-    /// the engine's report, or was too costly for every event; and sends reconcile directives again
-    /// that nobody confirmed in time.
+    /// Applies a tick. Compares all symbols every `drift.compare_every`; in between those that have
+    /// waited long enough for the engine's report, and those that are too costly to compare with every
+    /// event. Sends reconcile directives again that were not confirmed in time.
     #[must_use = "a confirmed CRITICAL drift halts trading"]
-    pub fn tick(
-        &mut self,
-        context: &CompareContext<'_>,
-        outbox: &mut Outbox<'_>,
-    ) -> Vec<HaltRequest> {
-        self.now = self.now.max(Some(context.now));
-        let settings = &context.settings.drift;
-        let last = *self.compared_at.get_or_insert(context.now);
-        let is_round = context.now.since(last) >= nanos(settings.compare_every);
-        let left = std::mem::take(&mut self.dirty_at_tick);
+    pub fn tick(&mut self, step: &mut Step<'_, '_>, market: MarketOf<'_>) -> Vec<DriftHalt> {
+        self.now = self.now.max(Some(step.now));
+        let settings = &step.settings.drift;
+        let last = *self.compared_at.get_or_insert(step.now);
+        let is_round = step.now.since(last) >= nanos(settings.compare_every);
+        let deferred = std::mem::take(&mut self.dirty_at_tick);
         let keys = if is_round {
-            self.compared_at = Some(context.now);
-            self.prune(settings, context.now);
+            self.compared_at = Some(step.now);
+            self.prune(settings, step.now);
             self.keys()
         } else {
-            left.into_iter().chain(self.keys_that_waited(settings, context.now)).collect()
+            deferred.into_iter().chain(self.keys_that_waited(settings, step.now)).collect()
         };
-        let mut halts = self.compare_all(&keys, context, outbox);
+        let mut halts = self.compare_all(&keys, step, market);
         for key in self.watched.clone() {
-            self.time_out(key, context, outbox, &mut halts);
+            self.time_out(key, step, market, &mut halts);
         }
         halts
     }
@@ -100,8 +69,7 @@ impl Books {
         now: Timestamp,
     ) -> impl Iterator<Item = SymbolKey> {
         let waited = move |key: &SymbolKey| {
-            let drift = self.lines.get(key).and_then(|line| line.drift.as_ref());
-            let until = drift.and_then(|drift| drift.settles_at(&settings.in_flight));
+            let until = self.drift(*key).and_then(|drift| drift.settles_at(&settings.in_flight));
             until.is_some_and(|until| until <= now)
         };
         self.watched.iter().copied().filter(waited)
@@ -110,124 +78,110 @@ impl Books {
     fn compare_all(
         &mut self,
         keys: &BTreeSet<SymbolKey>,
-        context: &CompareContext<'_>,
-        outbox: &mut Outbox<'_>,
-    ) -> Vec<HaltRequest> {
+        step: &mut Step<'_, '_>,
+        market: MarketOf<'_>,
+    ) -> Vec<DriftHalt> {
         let mut halts = Vec::new();
         for key in keys {
-            self.compare(*key, context, outbox, &mut halts);
+            self.compare(*key, step, market, &mut halts);
         }
-        self.hint_at_two_names(keys, context);
+        self.hint_at_two_names(keys, step);
         halts
     }
 
     fn compare(
         &mut self,
         key: SymbolKey,
-        context: &CompareContext<'_>,
-        outbox: &mut Outbox<'_>,
-        halts: &mut Vec<HaltRequest>,
+        step: &mut Step<'_, '_>,
+        market: MarketOf<'_>,
+        halts: &mut Vec<DriftHalt>,
     ) {
-        if context.symbols.is_other(key) {
+        if step.symbols.is_other(key) {
             return;
         }
-        let (Some(pair), Some(symbol)) = (self.pair(key), context.symbols.name(key)) else {
+        let Some(pair) = self.pair(key) else { return };
+        let (Some(line), Some(criteria)) =
+            (self.lines.get_mut(&key), Criteria::of(step, key, market))
+        else {
+            impossible!("a symbol with two books has a line and a name");
             return;
         };
-        let Some(line) = self.lines.get_mut(&key) else { return };
-        let terms = context.terms(key);
-        let reading = measure(&pair, line, line.offset, &terms);
-        line.valued_at = reading.price;
-        if reading.severity.is_none() || reading.is_price() {
+        let comparison = measure(&pair, line, line.offset, &criteria);
+        line.valued_at = comparison.price;
+        if comparison.severity.is_none() || comparison.is_price() {
             line.ledger.agreed(&pair);
         }
-        if let Some(lags) = reading.explained.lags() {
+        if let Some(lags) = comparison.explained.lags() {
             BookLag::note(&mut self.lags.broker, pair.broker.at, lags.broker);
             if pair.is_local_list() {
                 BookLag::note(&mut self.lags.local, pair.local.at, lags.local);
             }
         }
-        let is_old =
-            |at: SnapshotTime| context.now.is_past(at.dated(), context.settings.drift.stale_after);
+        let is_old = |at: SnapshotTime| step.now.is_past(at.dated(), criteria.settings.stale_after);
         let around = Circumstances {
-            now: context.now,
-            settings: terms.settings,
+            now: step.now,
+            settings: criteria.settings,
             is_stale: is_old(pair.local.at) || is_old(pair.broker.at),
             late_flows: line.late_flows,
-            engine: if pair.came_together() { Some(reading.broker_at.time) } else { self.heard },
+            engine: if pair.came_together() { Some(comparison.broker_at.time) } else { self.heard },
         };
-        if line.drift.is_none() && reading.severity.is_some() {
-            line.drift = Some(Drift::new(self.history.next_id(), &reading, context.now));
+        if line.drift.is_none() && comparison.severity.is_some() {
+            line.drift = Some(Drift::new(self.history.next_id(), &comparison, step.now));
             self.watched.insert(key);
         }
         line.tolerated = None;
         let Some(drift) = &mut line.drift else {
-            line.tolerated = reading.differs().then_some((reading, context.now));
+            line.tolerated = comparison.differs().then_some((comparison, step.now));
             return;
         };
         let before = drift.severity;
         let waited_for = drift.waits_for();
-        let step = drift.observe(&reading, &around);
+        let progress = drift.observe(&comparison, &around);
         if let Some(time) = waited_for {
             self.settling.remove(&(time, key));
         }
         if let Some(time) = drift.waits_for() {
             self.settling.insert((time, key));
         }
-        let mut office = Office {
-            now: context.now,
-            account: context.account,
-            key,
-            symbol,
-            terms,
-            history: &mut self.history,
-            outbox,
-            halts,
-        };
-        match step {
-            Step::Seen => return,
-            Step::Counted => return office.settle(drift, before, line.offset),
-            Step::Gone => line.drift = None,
-            Step::Cleared => {
+        let mut response = DriftResponse { step, key, criteria, history: &mut self.history, halts };
+        match progress {
+            Progress::Seen => return,
+            Progress::Counted => return response.settle(drift, before, line.offset),
+            Progress::Gone => line.drift = None,
+            Progress::Cleared => {
                 let is_reconciled = drift.attempts > 0;
-                office.clear(line, is_reconciled.then_some(ReconcileOutcome::Confirmed));
+                response.clear(line, is_reconciled.then_some(ReconcileOutcome::Confirmed));
                 if is_reconciled {
                     line.ledger.anchor(pair.broker.quantity, pair.broker.at.time, &line.flows);
                 }
             }
         }
-        line.tolerated = reading.differs().then_some((reading, context.now));
+        line.tolerated = comparison.differs().then_some((comparison, step.now));
         self.watched.remove(&key);
     }
 
     fn time_out(
         &mut self,
         key: SymbolKey,
-        context: &CompareContext<'_>,
-        outbox: &mut Outbox<'_>,
-        halts: &mut Vec<HaltRequest>,
+        step: &mut Step<'_, '_>,
+        market: MarketOf<'_>,
+        halts: &mut Vec<DriftHalt>,
     ) {
-        let Some(symbol) = context.symbols.name(key) else { return };
-        let Some(Line { drift: Some(drift), offset, .. }) = self.lines.get_mut(&key) else {
+        let line = self.lines.get_mut(&key);
+        let (Some(SymbolBooks { drift: Some(drift), offset, .. }), Some(criteria)) =
+            (line, Criteria::of(step, key, market))
+        else {
+            impossible!("a watched symbol has a drift and a name");
             return;
         };
-        let mut office = Office {
-            now: context.now,
-            account: context.account,
-            key,
-            symbol,
-            terms: context.terms(key),
-            history: &mut self.history,
-            outbox,
-            halts,
-        };
-        office.time_out(drift, *offset);
+        DriftResponse { step, key, criteria, history: &mut self.history, halts }
+            .time_out(drift, *offset);
     }
 
     /// Forgets flows that no comparison can need again.
     fn prune(&mut self, settings: &DriftSettings, now: Timestamp) {
         let reach = settings.in_flight.reach();
-        // No pair is judged whose lists are older than that.
+        // A pair with a list older than that is stale, and not judged.
         let kept = settings.stale_after + reach;
         for key in self.keys() {
             let times = self.pair_times(key);
@@ -235,22 +189,6 @@ impl Books {
             if let Some(line) = self.lines.get_mut(&key) {
                 line.flows.prune(needed, now.minus(kept));
             }
-        }
-    }
-}
-
-impl<'a> CompareContext<'a> {
-    /// What a symbol is judged by.
-    pub(super) fn terms(&self, key: SymbolKey) -> Terms<'a> {
-        let (account, settings) = (self.account.as_str(), self.settings);
-        let symbol = self.symbols.name(key).map_or("", |symbol| symbol.as_str());
-        let instrument = settings.instruments.get(account, symbol);
-        Terms {
-            settings: &settings.drift,
-            rules: settings.drift_rules.get(account, symbol),
-            instrument,
-            is_counted: settings.drift.is_counted(instrument.unit_of(symbol)),
-            market: (self.market)(key),
         }
     }
 }

@@ -1,17 +1,17 @@
 //! The changes of one position that the exporter saw, in the order of event time.
 //!
 //! Input: fills, busts and adjustments in any order of arrival. Output: sums over spans of event
-//! time. Invariants: at most [`FLOWS_PER_SYMBOL_MAX`] are held, and a span that would need one
-//! that is gone is known to be incomplete. A flow in order costs O(1), a span O(its flows).
-//! What was busted or corrected downward is no flow any more.
-//! Deliberately absent: what a position is (see `ledger`, `snapshot`).
+//! time. Invariants: at most [`FLOWS_PER_SYMBOL_MAX`] are held, and a span that would need a dropped
+//! flow is known to be incomplete. A flow in order costs O(1), a span O(its flows). A bust or a
+//! correction downward reduces the flow of its fill. Deliberately absent: positions (see `ledger`,
+//! `snapshot`).
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Flow;
+use crate::domain::flow::Flow;
 use crate::domain::limits::FLOWS_PER_SYMBOL_MAX;
 use crate::domain::time::Timestamp;
 use crate::domain::units::Decimal;
@@ -19,36 +19,36 @@ use crate::domain::units::Decimal;
 /// The flows of one symbol.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Flows {
-    entries: VecDeque<Entry>,
-    /// The latest event time among those that are gone.
-    gone_to: Option<Timestamp>,
+    entries: VecDeque<ReceivedFlow>,
+    /// The latest event time among the dropped flows.
+    dropped_to: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Entry {
+struct ReceivedFlow {
     flow: Flow,
     received: Timestamp,
 }
 
-/// What flowed within a span.
+/// The flows within a span.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Span {
+pub(super) struct FlowSum {
     /// The signed sum.
     pub(super) change: Decimal,
-    /// How many flows there were.
+    /// Number of flows.
     pub(super) count: usize,
 }
 
-/// What the flows from a moment on had added up to by a time: the running sum behind one of them.
+/// A running sum of flows: its value after one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Running {
-    /// Since when it held.
+pub(super) struct RunningSum {
+    /// The time from which it holds.
     pub(super) time: Timestamp,
     /// The signed sum.
     pub(super) sum: Decimal,
 }
 
-impl Span {
+impl FlowSum {
     fn of(flows: impl Iterator<Item = Flow>) -> Self {
         flows.fold(Self::default(), |span, flow| Self {
             change: span.change.saturating_add(flow.change),
@@ -58,19 +58,19 @@ impl Span {
 }
 
 impl Flows {
-    /// Takes a flow at its place in event time, behind those of the same time. Returns whether
-    /// the oldest one had to go because of the bound. One from a time whose flows are gone already
-    /// is of no use. What takes back an execution is taken off it: no book was ever right without
-    /// the one and with the other.
+    /// Inserts a flow at its place in event time, after those of the same time. Returns whether the
+    /// oldest one was dropped because of the bound. A flow from a time whose flows were dropped already
+    /// is ignored. A reversal reduces its execution instead: no list was ever true with the reversal and
+    /// without the execution.
     pub(super) fn insert(&mut self, flow: Flow, received: Timestamp) -> bool {
-        if !self.is_complete_from(flow.time) || (flow.is_reversal() && self.take_off(flow)) {
+        if !self.is_complete_from(flow.time) || (flow.is_reversal() && self.reverse(flow)) {
             return false;
         }
         if self.entries.len() == self.entries.capacity() {
-            // By halves: there is a list for each symbol, and doubled ones are half empty.
+            // Grow by half: there is a list for each symbol, and lists that double are half empty.
             self.entries.reserve_exact((self.entries.len() / 2).max(4));
         }
-        let entry = Entry { flow, received };
+        let entry = ReceivedFlow { flow, received };
         if self.entries.back().is_some_and(|last| last.flow.time > flow.time) {
             let place = self.entries.partition_point(|e| e.flow.time <= flow.time);
             self.entries.insert(place, entry);
@@ -84,46 +84,46 @@ impl Flows {
         is_full
     }
 
-    /// Forgets what no comparison can need again: flows dated before `needed_from`, and those
-    /// both dated and received before `old_before`. A flow from the future is not old.
+    /// Drops flows that no comparison can need again: those dated before `needed_from`, and those both
+    /// dated and received before `old_before`. A flow from the future is not old.
     pub(super) fn prune(&mut self, needed_from: Option<Timestamp>, old_before: Timestamp) {
-        let can_go = |Entry { flow, received }: &Entry| {
+        let is_done = |ReceivedFlow { flow, received }: &ReceivedFlow| {
             needed_from.is_some_and(|from| flow.time < from)
                 || flow.time.max(*received) < old_before
         };
-        while self.entries.front().is_some_and(can_go) {
+        while self.entries.front().is_some_and(is_done) {
             self.drop_oldest();
         }
     }
 
-    /// What flowed after `after` and up to `to`, inclusive.
-    pub(super) fn between(&self, after: Timestamp, to: Timestamp) -> Span {
-        Span::of(self.from(after).take_while(|flow| flow.time <= to))
+    /// The flows after `after` and up to `to`, inclusive.
+    pub(super) fn between(&self, after: Timestamp, to: Timestamp) -> FlowSum {
+        FlowSum::of(self.from(after).take_while(|flow| flow.time <= to))
     }
 
-    /// What flowed after `after`.
-    pub(super) fn since(&self, after: Timestamp) -> Span {
-        Span::of(self.from(after))
+    /// The flows after `after`.
+    pub(super) fn since(&self, after: Timestamp) -> FlowSum {
+        FlowSum::of(self.from(after))
     }
 
-    /// The running sums after `after` and up to `to`, inclusive: first 0 at `after`, then one behind
-    /// each flow, in the order of their times.
-    pub(super) fn running(&self, after: Timestamp, to: Timestamp) -> Vec<Running> {
-        let first = Running { time: after, sum: Decimal::ZERO };
+    /// The running sums after `after` and up to `to`, inclusive: first 0 at `after`, then one after each
+    /// flow, in the order of their times.
+    pub(super) fn running(&self, after: Timestamp, to: Timestamp) -> Vec<RunningSum> {
+        let first = RunningSum { time: after, sum: Decimal::ZERO };
         let flows = self.from(after).take_while(|flow| flow.time <= to);
         let sums = flows.scan(Decimal::ZERO, |sum, flow| {
             *sum = sum.saturating_add(flow.change);
-            Some(Running { time: flow.time, sum: *sum })
+            Some(RunningSum { time: flow.time, sum: *sum })
         });
         std::iter::once(first).chain(sums).collect()
     }
 
-    /// How many flows there are after `after`, without looking at each.
+    /// Number of flows after `after`. O(log n).
     pub(super) fn count_since(&self, after: Timestamp) -> usize {
         self.entries.len() - self.entries.partition_point(|e| e.flow.time <= after)
     }
 
-    /// The flows that are held within `window` of `time`, in order.
+    /// The flows within `window` of `time`, in order.
     pub(super) fn around(
         &self,
         time: Timestamp,
@@ -136,7 +136,7 @@ impl Flows {
 
     /// Whether every flow that was seen at or after `time` is still held.
     pub(super) fn is_complete_from(&self, time: Timestamp) -> bool {
-        self.gone_to.is_none_or(|gone| gone < time)
+        self.dropped_to.is_none_or(|gone| gone < time)
     }
 
     fn from(&self, after: Timestamp) -> impl Iterator<Item = Flow> + '_ {
@@ -144,8 +144,8 @@ impl Flows {
         self.entries.iter().skip(start).map(|e| e.flow)
     }
 
-    /// Takes a bust or a correction downward off its execution, if that one is held.
-    fn take_off(&mut self, reversal: Flow) -> bool {
+    /// Reduces an execution by its bust or correction downward. Returns whether the execution was found.
+    fn reverse(&mut self, reversal: Flow) -> bool {
         let first = self.entries.partition_point(|e| e.flow.time < reversal.time);
         let same_time = self.entries.iter_mut().enumerate().skip(first);
         let mut same_time = same_time.take_while(|(_, e)| e.flow.time == reversal.time);
@@ -164,7 +164,7 @@ impl Flows {
 
     fn drop_oldest(&mut self) {
         if let Some(entry) = self.entries.pop_front() {
-            self.gone_to = self.gone_to.max(Some(entry.flow.time));
+            self.dropped_to = self.dropped_to.max(Some(entry.flow.time));
         }
     }
 }
@@ -176,7 +176,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::drift::FlowKind;
+    use crate::domain::flow::FlowKind;
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::MIN.plus(Duration::from_secs(1_000 + seconds))
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reversal_takes_its_fill_off() {
+    fn a_reversal_reduces_its_fill() {
         let mut held = flows(&[flow(1, 5), flow(1, 7), flow(2, -3)]);
         let back = |seconds, change: i64, kind| Flow {
             change: Decimal::from(change),
@@ -214,27 +214,27 @@ mod tests {
         held.insert(back(2, 1, FlowKind::Sell), at(9));
         assert_eq!(sums(&held, 0, 2), [0, 5, 3], "corrected downward");
         held.insert(back(2, 9, FlowKind::Sell), at(9));
-        assert_eq!(sums(&held, 0, 2), [0, 5, 3, 12], "its execution is not there");
-        assert_eq!(held.between(at(0), at(1)), Span { change: 5.into(), count: 1 });
+        assert_eq!(sums(&held, 0, 2), [0, 5, 3, 12], "its execution is not held");
+        assert_eq!(held.between(at(0), at(1)), FlowSum { change: 5.into(), count: 1 });
     }
 
     #[test]
-    fn what_is_gone_is_known() {
+    fn dropped_flows_are_known() {
         let mut held = flows(&[flow(1, 1), flow(2, 2), flow(3, 3)]);
         assert!(held.is_complete_from(Timestamp::MIN));
         held.prune(Some(at(2)), Timestamp::MIN);
-        assert_eq!(held.since(Timestamp::MIN).count, 2, "what is dated at the bound stays");
+        assert_eq!(held.since(Timestamp::MIN).count, 2, "a flow dated at the bound is kept");
         assert!(!held.is_complete_from(at(1)) && held.is_complete_from(at(2)));
         held.prune(None, at(3));
-        assert_eq!(held.since(Timestamp::MIN).count, 1, "what is dated at the bound stays");
+        assert_eq!(held.since(Timestamp::MIN).count, 1, "a flow dated at the bound is kept");
         held.insert(flow(4, 4), at(9));
         held.prune(None, at(9));
-        assert_eq!(held.since(Timestamp::MIN).count, 1, "what was received at the bound stays");
+        assert_eq!(held.since(Timestamp::MIN).count, 1, "a flow received at the bound is kept");
         assert!(!held.is_complete_from(at(3)) && held.is_complete_from(at(4)));
     }
 
     #[test]
-    fn the_oldest_goes_past_the_bound() {
+    fn the_oldest_flow_is_dropped_past_the_bound() {
         let mut held = Flows::default();
         for second in 0..FLOWS_PER_SYMBOL_MAX as u64 {
             assert!(!held.insert(flow(second, 1), at(second)));

@@ -1,7 +1,8 @@
-//! What became of the drifts of one account: the last ones in a list, all of them in counts.
+//! The past drifts of one account: the recent ones in a list, all of them in counters.
 //!
-//! Input: drifts as they are confirmed and as they end. Output: a bounded list, oldest first, and
-//! counters that never go down; how often a symbol was reconciled of late. Deliberately absent: drifts that stand (they are in their lines).
+//! Input: drifts at their confirmation and at their end. Output: a bounded list, oldest first; counters
+//! that never fall; the recent reconciliations of each symbol. Deliberately absent: current drifts
+//! (see `books`).
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,7 +10,7 @@ use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
 use super::confirm::Drift;
-use super::{DriftType, ReconcileOutcome};
+use super::view::{DriftType, ReconcileOutcome};
 use crate::domain::ids::Symbol;
 use crate::domain::limits::DRIFT_HISTORY_MAX;
 use crate::domain::settings::{ReconcileBudget, Severity};
@@ -18,51 +19,52 @@ use crate::domain::time::{Timestamp, nanos};
 
 /// The drifts of one account.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct History {
-    entries: VecDeque<Entry>,
+pub(super) struct DriftHistory {
+    entries: VecDeque<ConfirmedDrift>,
     last_id: u64,
     drifts: EnumMap<DriftType, EnumMap<Severity, u64>>,
     reconciliations: EnumMap<ReconcileOutcome, u64>,
-    /// When MINOR drifts of a symbol were reconciled, oldest first: no more than the budget allows.
+    /// Receive times of the recent reconciliations of a symbol, oldest first; at most as many as the
+    /// budget allows.
     repairs: BTreeMap<SymbolKey, VecDeque<Timestamp>>,
 }
 
 /// A drift that was confirmed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Entry {
+pub(super) struct ConfirmedDrift {
     pub(super) id: u64,
     pub(super) key: SymbolKey,
-    /// Kept by name: the key of a retired symbol has none.
+    /// Kept by name, because the key of a retired symbol has none.
     pub(super) symbol: Symbol,
-    /// How it ended; none: it stands.
+    /// The drift at its end; none: it has not ended.
     pub(super) ended: Option<Box<Drift>>,
 }
 
-impl History {
+impl DriftHistory {
     /// The number of the next difference.
     pub(super) const fn next_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
     }
 
-    /// A drift was confirmed; past the bound the oldest one is forgotten.
+    /// Adds a confirmed drift. Past the bound the oldest one is forgotten.
     pub(super) fn open(&mut self, key: SymbolKey, symbol: &Symbol, id: u64) {
         if self.entries.len() >= DRIFT_HISTORY_MAX {
             self.entries.pop_front();
         }
-        self.entries.push_back(Entry { id, key, symbol: symbol.clone(), ended: None });
+        self.entries.push_back(ConfirmedDrift { id, key, symbol: symbol.clone(), ended: None });
     }
 
-    /// A confirmed drift ended, unless it is forgotten already.
+    /// Records the end of a confirmed drift, unless it is forgotten already.
     pub(super) fn close(&mut self, drift: Drift) {
-        // What ends is usually young: looked for from the newest.
+        // A drift that ends is usually recent, so search from the newest.
         if let Some(entry) = self.entries.iter_mut().rev().find(|entry| entry.id == drift.id) {
             entry.ended = Some(Box::new(drift));
         }
     }
 
     /// The drifts that were confirmed, oldest first.
-    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = &ConfirmedDrift> {
         self.entries.iter()
     }
 
@@ -76,18 +78,18 @@ impl History {
         self.reconciliations[outcome] += 1;
     }
 
-    /// A drift of a symbol is reconciled: by a directive, or by adopting the broker's side.
+    /// Notes a reconciliation of a symbol, by a directive or by adopting the broker's side.
     pub(super) fn repair(&mut self, key: SymbolKey, now: Timestamp, budget: &ReconcileBudget) {
         let repairs = self.repairs.entry(key).or_default();
         repairs.push_back(now);
-        // More than the budget says nothing more.
+        // More entries than the budget would change no answer.
         let is_over = |len: usize| len > usize::try_from(budget.times).unwrap_or(usize::MAX);
         while is_over(repairs.len()) {
             repairs.pop_front();
         }
     }
 
-    /// Whether a symbol was reconciled as often as it may be.
+    /// Whether a symbol was reconciled as often as the budget allows.
     pub(super) fn is_spent(
         &self,
         key: SymbolKey,
@@ -99,7 +101,7 @@ impl History {
         u32::try_from(recent).unwrap_or(u32::MAX) >= budget.times
     }
 
-    /// Forgets the reconciliations of a symbol that is gone.
+    /// Forgets the reconciliations of a retired symbol.
     pub(super) fn retire(&mut self, key: SymbolKey) {
         self.repairs.remove(&key);
     }

@@ -1,38 +1,40 @@
-//! What the exporter derives from the fills that it saw: the third book.
+//! The third book: the position that follows from the fills that the exporter saw.
 //!
-//! Input: flows, and the quantities it is anchored to. Output: a quantity now, or at a time; a
-//! [`Witness`] of who is wrong. Invariants: starts at 0 (`assumed_flat`) or flat at the account's
-//! anchor; a flow dated at or before the anchor never moves it, so the order of arrival does not
-//! matter. Deliberately absent: being the truth. It says which side is wrong, and stands in where
-//! local never spoke.
+//! Input: flows, and the quantities that anchor it. Output: a quantity now or at a time; a
+//! [`LedgerBalance`] that shows which side is wrong. Invariants: it starts at 0 (`assumed_flat`) or flat
+//! at the account's anchor; a flow dated at or before the anchor never moves it, so the order of arrival
+//! does not matter. Deliberately absent: authority. The ledger shows which side is wrong, and stands in
+//! where no local book exists.
 //!
 //! # Design
 //!
-//! A list may be older or younger than what it is dated, so the fills within [`ANCHOR_DOUBT`] of an
-//! anchor may be counted twice, or not at all. They are kept until a complete list of the broker
-//! says which: it is what the ledger makes of one moment close to the anchor. Where fills lie close
-//! to that list too, its own lag comes first: what that explains decides nothing. A list that no
-//! moment explains decides nothing either; the difference is drift, and judged as such.
+//! A list may be older or younger than its date, so fills within [`ANCHOR_DOUBT`] of an anchor may be
+//! counted twice or not at all. They are kept until a complete list of the broker decides: the list
+//! equals the ledger for one moment close to the anchor, and that moment becomes the anchor. Where fills
+//! are also close to the date of that later list, its own lag is considered first, and a difference that
+//! its lag explains decides nothing. A list that no moment explains decides nothing either: the
+//! difference is drift, and judged as such.
 //!
-//! A fill that is reported after the anchor and dated well before it is in the anchor's list, or its
-//! date is wrong (local time said to be UTC). It is set aside: a later complete list of the broker that
-//! differs by all of those says that they came after it.
+//! A fill that is reported after the anchor and dated well before it is either in the anchor's list, or
+//! its date is wrong (local time sent as UTC). It is set aside. If a later complete list of the broker
+//! differs by the sum of these fills, they happened after the anchor.
 //!
-//! The list that anchors a ledger is no witness of what it differs from. So the ledger that was
-//! assumed flat goes on beside the anchored one until the books agree for the first time.
+//! The list that anchors a ledger cannot testify against a list that it differs from. So the ledger that
+//! was assumed flat is kept beside the anchored one until the books agree for the first time.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::align::Pair;
+use super::align::BookPair;
 use super::flows::Flows;
-use super::{Flow, LedgerBasis};
+use super::view::LedgerBasis;
+use crate::domain::flow::Flow;
 use crate::domain::limits::ANCHOR_FLOWS_MAX;
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, agree, exact};
 
-/// Fills this close to an anchor may be in its list or not.
+/// A fill this close to an anchor may be in its list or not.
 const ANCHOR_DOUBT: Duration = Duration::from_secs(10);
 
 /// The ledger of one symbol.
@@ -41,22 +43,22 @@ pub(super) struct Ledger {
     #[serde(with = "exact")]
     quantity: Decimal,
     anchor: Option<Timestamp>,
-    /// Flows close to the anchor, by time, while it is provisional; none: it is not.
+    /// Flows close to the anchor, by time, while the anchor is provisional; none: it is final.
     doubtful: Option<Vec<Flow>>,
     /// The sum of flows reported since the anchor and dated too long before it to be in doubt.
     #[serde(with = "exact", default)]
     late: Decimal,
-    /// What it would be without the anchor: the sum of all flows; none: the books agreed since.
+    /// The quantity without the anchor: the sum of all flows; none: the books have agreed since.
     #[serde(with = "exact")]
     assumed: Option<Decimal>,
 }
 
-/// What the ledger says of a difference between the other two books.
+/// The ledger's quantity, for a difference between the other two books.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Witness {
-    /// What it holds, as it stood before the lists compared.
+pub(super) struct LedgerBalance {
+    /// The quantity without the lists compared.
     pub(super) quantity: Decimal,
-    /// Where that starts.
+    /// Its starting point.
     pub(super) basis: LedgerBasis,
 }
 
@@ -67,8 +69,8 @@ impl Ledger {
         Self { quantity: Decimal::ZERO, anchor, doubtful, late: Decimal::ZERO, assumed: None }
     }
 
-    /// Moves by a flow, unless the anchor holds it already. Returns whether it was set aside, for it is
-    /// dated well before the anchor.
+    /// Applies a flow, unless the anchor includes it already. Returns whether it was set aside because it
+    /// is dated well before the anchor.
     pub(super) fn apply(&mut self, flow: &Flow) -> bool {
         if self.anchor.is_none_or(|anchor| flow.time > anchor) {
             self.quantity = self.quantity.saturating_add(flow.change);
@@ -86,8 +88,8 @@ impl Ledger {
         is_late
     }
 
-    /// Sets it to `quantity` as of `time`, plus the known flows later than that. A later list decides
-    /// which of those close to `time` this one had.
+    /// Sets it to `quantity` as of `time`, plus the known flows after that. A later list decides which of
+    /// the flows close to `time` this list included.
     pub(super) fn anchor(&mut self, quantity: Decimal, time: Timestamp, flows: &Flows) {
         self.assumed = match self.anchor {
             None => Some(self.quantity),
@@ -102,14 +104,14 @@ impl Ledger {
         }
     }
 
-    /// A later complete list of the broker: if one reading of the anchor explains it, that one is
-    /// right.
+    /// Applies a later complete list of the broker: if one moment of the anchor explains it, that moment
+    /// becomes the anchor.
     pub(super) fn decide(&mut self, quantity: Decimal, time: Timestamp, flows: &Flows) {
         self.decide_doubtful(quantity, time, flows);
         self.decide_late(quantity, time, flows);
     }
 
-    /// Takes in what was set aside as late, if that is what a list differs by.
+    /// Adds the late flows, if a list differs by exactly their sum.
     fn decide_late(&mut self, quantity: Decimal, time: Timestamp, flows: &Flows) {
         if self.late.is_zero() {
             return;
@@ -138,17 +140,17 @@ impl Ledger {
             }
             return;
         }
-        let readings = moments(doubtful, anchor);
-        if let Some(reading) = readings.iter().find(|reading| is_explained(-reading.change)) {
-            self.quantity = self.quantity.saturating_sub(reading.change);
-            self.anchor = Some(reading.at);
+        let moments = moments(doubtful, anchor);
+        if let Some(moment) = moments.iter().find(|moment| is_explained(-moment.change)) {
+            self.quantity = self.quantity.saturating_sub(moment.change);
+            self.anchor = Some(moment.at);
             self.doubtful = None;
         }
     }
 
-    /// The books agree: from here on the anchored ledger is the witness. Where it stands in for local,
-    /// the list that anchored it agrees in any case, and says nothing.
-    pub(super) fn agreed(&mut self, pair: &Pair) {
+    /// Notes that the books agree: from here on the anchored ledger is the witness. Where the ledger
+    /// stands in for local, the list that anchored it always agrees, which proves nothing.
+    pub(super) fn agreed(&mut self, pair: &BookPair) {
         if !pair.ledger_stands_in || Some(pair.broker.at.time) > self.anchor {
             self.assumed = None;
         }
@@ -165,25 +167,25 @@ impl Ledger {
         self.quantity.saturating_sub(flows.since(time).change)
     }
 
-    /// What it says as of `time` of a difference of two lists, by what it was before them. Where it
-    /// stands in for local, it is what the broker's list is held against.
-    pub(super) fn witness(&self, pair: &Pair, time: Timestamp, flows: &Flows) -> Witness {
+    /// The quantity as of `time` without the lists of `pair`. Where the ledger stands in for local, the
+    /// quantity that the broker's list is compared with.
+    pub(super) fn balance(&self, pair: &BookPair, time: Timestamp, flows: &Flows) -> LedgerBalance {
         let (quantity, basis) = match self.assumed.filter(|_| !pair.ledger_stands_in) {
             Some(assumed) => {
                 (assumed.saturating_sub(flows.since(time).change), LedgerBasis::AssumedFlat)
             }
             None => (self.at(time, flows), self.basis()),
         };
-        Witness { quantity: quantity.normalize(), basis }
+        LedgerBalance { quantity: quantity.normalize(), basis }
     }
 
-    /// Where it starts.
+    /// Its starting point.
     pub(super) const fn basis(&self) -> LedgerBasis {
         if self.anchor.is_some() { LedgerBasis::Anchored } else { LedgerBasis::AssumedFlat }
     }
 
-    /// Keeps a flow close to the anchor at its place in time. Past the bound the anchor stands as it
-    /// is dated.
+    /// Keeps a flow close to the anchor at its place in time. Past the bound the anchor becomes final with
+    /// its own date.
     fn doubt(&mut self, flow: Flow) {
         let Some(doubtful) = &mut self.doubtful else { return };
         if doubtful.len() >= ANCHOR_FLOWS_MAX {
@@ -195,16 +197,16 @@ impl Ledger {
     }
 }
 
-/// A moment close to the date of a list.
+/// A moment close to the date of a list, at which the list may have been true.
 #[derive(Clone, Copy, Debug)]
-struct Moment {
+struct AnchorMoment {
     at: Timestamp,
-    /// The position at that moment less the one at the date.
+    /// The position at that moment minus the position at the date.
     change: Decimal,
 }
 
-/// The moments other than its date at which a list may have been made, the closest first.
-fn moments(flows: &[Flow], date: Timestamp) -> Vec<Moment> {
+/// The moments other than its date at which a list may have been true, the closest first.
+fn moments(flows: &[Flow], date: Timestamp) -> Vec<AnchorMoment> {
     let split = flows.partition_point(|flow| flow.time <= date);
     let (before, after) = flows.split_at_checked(split).unwrap_or((flows, &[]));
     let mut moments = Vec::with_capacity(flows.len());
@@ -213,7 +215,7 @@ fn moments(flows: &[Flow], date: Timestamp) -> Vec<Moment> {
     while let Some(flow) = older.next() {
         change = change.saturating_sub(flow.change);
         if older.peek().is_none_or(|next| next.time != flow.time) {
-            moments.push(Moment { at: flow.time.minus(Duration::from_nanos(1)), change });
+            moments.push(AnchorMoment { at: flow.time.minus(Duration::from_nanos(1)), change });
         }
     }
     change = Decimal::ZERO;
@@ -221,7 +223,7 @@ fn moments(flows: &[Flow], date: Timestamp) -> Vec<Moment> {
     while let Some(flow) = newer.next() {
         change = change.saturating_add(flow.change);
         if newer.peek().is_none_or(|next| next.time != flow.time) {
-            moments.push(Moment { at: flow.time, change });
+            moments.push(AnchorMoment { at: flow.time, change });
         }
     }
     moments.sort_by_key(|moment| moment.at.since(date).unsigned_abs());
@@ -234,8 +236,8 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::FlowKind;
     use super::*;
+    use crate::domain::flow::FlowKind;
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::MIN.plus(Duration::from_secs(seconds))
@@ -254,7 +256,7 @@ mod tests {
             ledger.anchor(0.into(), at(1_000), &flows);
             moved(&mut ledger, &mut flows, 10, 60);
             moved(&mut ledger, &mut flows, 11, 40);
-            assert_eq!(ledger.quantity(), 0.into(), "the list may have had it");
+            assert_eq!(ledger.quantity(), 0.into(), "the list may include it");
             for (seconds, quantity) in (1_100..).zip(lists) {
                 ledger.decide((*quantity).into(), at(seconds), &flows);
             }
@@ -279,9 +281,9 @@ mod tests {
         assert_eq!(ledger.quantity(), 107.into(), "the later fill is not in the snapshot");
         moved(&mut ledger, &mut flows, 14, 1);
         moved(&mut ledger, &mut flows, 15, 1);
-        assert_eq!(ledger.quantity(), 107.into(), "late fills that the snapshot holds");
+        assert_eq!(ledger.quantity(), 107.into(), "late fills that the snapshot includes");
         moved(&mut ledger, &mut flows, 16, 1);
-        assert_eq!(ledger.quantity(), 108.into(), "a late fill that it cannot hold");
+        assert_eq!(ledger.quantity(), 108.into(), "a late fill that it cannot include");
         assert_eq!(ledger.at(at(16), &flows), 101.into());
         assert_eq!(ledger.at(at(15), &flows), 100.into());
         assert_eq!(ledger.at(at(3), &flows), 100.into(), "before the anchor nothing is known");
@@ -311,47 +313,47 @@ mod tests {
     }
 
     #[test]
-    fn a_later_list_decides_what_the_anchor_held() {
+    fn a_later_list_decides_which_fills_the_anchor_had() {
         let check = |fills: &[(u64, i64)], quantity: i64, expect: i64, is_decided: bool| {
             let got = decided(fills, quantity, 160);
             assert_eq!(got, (expect.into(), is_decided), "{fills:?} {quantity}");
         };
-        // As it is dated: what came before is in it, what came after is not.
+        // True at its date: earlier fills are in it, later ones are not.
         check(&[], 100, 100, true);
         check(&[(95, 20), (105, 7)], 107, 107, true);
         // It lacked the fill before its time.
         check(&[(95, 20), (105, 7)], 127, 127, true);
         // It had the fill after its time already.
         check(&[(95, 20), (105, 7)], 100, 100, true);
-        // No reading explains it, so it decides nothing.
+        // No moment explains it, so it decides nothing.
         check(&[(95, 20), (105, 7)], 150, 107, false);
-        // Fills further away are in no doubt.
+        // Fills further away are not in doubt.
         check(&[(89, 20), (111, 7)], 100, 107, false);
         check(&[(89, 20), (111, 7)], 127, 107, false);
-        // Several at one instant come together.
+        // Fills of one instant are included together.
         check(&[(95, 20), (95, 3), (105, 7), (105, 1)], 131, 131, true);
         check(&[(95, 20), (95, 3), (105, 7), (105, 1)], 128, 108, false);
     }
 
     #[test]
-    fn what_the_lag_of_the_later_list_explains_decides_nothing() {
-        // 20 after the anchor and 20 just before the later list, which says 120: it lags, or the
-        // anchor had its 20 already.
+    fn a_difference_that_the_later_list_s_lag_explains_decides_nothing() {
+        // 20 after the anchor and 20 just before the later list of 120: either that list lags, or the
+        // anchor included its 20 already.
         assert_eq!(decided(&[(105, 20), (155, 20)], 120, 160), (140.into(), false));
-        // Only another reading of the anchor explains 125.
+        // Only another moment of the anchor explains 125.
         assert_eq!(decided(&[(105, 20), (155, 25)], 125, 160), (125.into(), true));
     }
 
     #[test]
-    fn too_many_fills_close_to_an_anchor_leave_it_as_it_is_dated() {
+    fn too_many_fills_close_to_an_anchor_make_its_date_final() {
         let fills = vec![(101, 1); ANCHOR_FLOWS_MAX + 1];
         let expect = Decimal::from(100 + fills.len());
         assert_eq!(decided(&fills, 100, 160), (expect, true));
     }
 
     proptest! {
-        /// Whatever came before the anchoring snapshot and whatever after it: the quantity is the
-        /// broker's plus what is dated later.
+        /// Whether a fill arrives before or after the anchoring snapshot: the quantity is the broker's plus
+        /// the fills dated later.
         #[test]
         fn the_order_of_arrival_does_not_matter(
             list in prop::collection::vec((0_u64..40, -9_i64..9), 0..20),

@@ -1,35 +1,35 @@
-//! What the fills had made of a position at the moments close to the date of a list.
+//! The running sums of a position at the moments close to the date of a list.
 //!
-//! Input: flows, and a window around a date. Output: [`Moment`]s, each the sum of the flows by then
-//! and how far it is from the date. Invariants: sums of one [`Course`] have one origin, so that
-//! those of two lists can be set against one another; at most [`MOMENTS_MAX`] of a list, those
-//! closest to its date. Deliberately absent: what a list says (see `align`).
+//! Input: flows, and a window around a date. Output: [`ListMoment`]s, each with the sum of the flows up
+//! to it and its distance from the date. Invariants: the sums of one [`RunningSums`] have one origin, so
+//! that the sums for two lists can be compared; at most [`MOMENTS_MAX`] for a list, those closest to its
+//! date. Deliberately absent: the quantities in a list (see `align`).
 
 use std::time::Duration;
 
-use super::flows::{Flows, Running};
+use super::flows::{Flows, RunningSum};
 use crate::domain::limits::{COMBINED_FLOWS_MAX, MOMENTS_MAX};
 use crate::domain::settings::InFlightSettings;
 use crate::domain::time::{Timestamp, nanos};
 use crate::domain::units::Decimal;
 
-/// The moments of which a list may be.
+/// The moments at which a list may have been true.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Window {
-    /// Its date.
+pub(super) struct LagWindow {
+    /// The date of the list.
     at: Timestamp,
-    /// Up to this long before: it lags, but not more than it may.
+    /// Up to this long before the date: a lag that is allowed.
     lag_max: Duration,
-    /// Up to this long before: slower than it may be.
+    /// Up to this long before the date: a lag that is recognised, but more than allowed.
     lag_seen_max: Duration,
-    /// Up to this long after: it was dated before it was read.
+    /// Up to this long after the date: the list was dated before it was read.
     ahead: Duration,
-    /// Flows this close to the date are in it in any combination.
+    /// Flows this close to the date may be in the list in any combination.
     combined: Option<Duration>,
 }
 
-impl Window {
-    /// The window of a list that the engine made of its own book.
+impl LagWindow {
+    /// The window of an engine's list of its own book.
     pub(super) const fn of_engine(at: Timestamp, rules: &InFlightSettings) -> Self {
         let grace = rules.grace;
         Self { at, lag_max: grace, lag_seen_max: grace, ahead: grace, combined: None }
@@ -55,30 +55,30 @@ impl Window {
     }
 }
 
-/// What the flows had added up to at a moment.
+/// A moment at which a list may have been true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moment {
-    /// The sum, from the origin of its [`Course`].
+pub(super) struct ListMoment {
+    /// The sum of the flows up to it, from the origin of its [`RunningSums`].
     pub(super) sum: Decimal,
-    /// Date of the list - moment, in nanoseconds: the smallest while the sum held. Negative: the
-    /// list knew more than its date says.
+    /// Date of the list - moment, in nanoseconds; of the span in which the sum held, the smallest.
+    /// Negative: the list knew more than its date says.
     pub(super) lag: i64,
-    /// Whether a list may lag that much.
+    /// Whether that lag is allowed.
     pub(super) is_recent: bool,
 }
 
 /// The running sums of a position around two lists.
 #[derive(Debug)]
-pub(super) struct Course(Vec<Running>);
+pub(super) struct RunningSums(Vec<RunningSum>);
 
-impl Course {
+impl RunningSums {
     /// The sums that either window needs.
-    pub(super) fn around(flows: &Flows, a: &Window, b: &Window) -> Self {
+    pub(super) fn around(flows: &Flows, a: &LagWindow, b: &LagWindow) -> Self {
         Self(flows.running(a.first().min(b.first()), a.last().max(b.last())))
     }
 
-    /// The moments of a window: those that a list may be of, then the others, the closest first.
-    pub(super) fn moments(&self, window: &Window) -> Vec<Moment> {
+    /// The moments of a window, the closest first: those with an allowed lag, then the others.
+    pub(super) fn moments(&self, window: &LagWindow) -> Vec<ListMoment> {
         let first = self.place_of(window.at.minus(window.lag_seen_max)).saturating_sub(1);
         let end = self.place_of(window.at.plus(window.ahead));
         let first = first.max(end.saturating_sub(MOMENTS_MAX));
@@ -86,19 +86,20 @@ impl Course {
         let in_order = states.take(end).skip(first).map(|(state, next)| {
             let lag = lag_of(window.at, state.time, next.map(|next| next.time));
             let is_recent = lag <= 0 || lag < nanos(window.lag_max);
-            Moment { sum: state.sum, lag, is_recent }
+            ListMoment { sum: state.sum, lag, is_recent }
         });
         let combined = window.combined.map(|grace| self.combined(window.at, grace));
-        let mut moments: Vec<Moment> = in_order.chain(combined.into_iter().flatten()).collect();
+        let mut moments: Vec<ListMoment> = in_order.chain(combined.into_iter().flatten()).collect();
         moments.sort_by_key(|moment| (!moment.is_recent, moment.lag.abs()));
         moments
     }
 
-    /// What any combination of the flows within `grace` of a date adds up to, behind all that came
-    /// before them; of more than [`COMBINED_FLOWS_MAX`] the closest, in the order of the rest.
-    fn combined(&self, at: Timestamp, grace: Duration) -> Vec<Moment> {
-        let is_before = |running: &Running| running.time < at.minus(grace);
-        // The first running sum is no flow's.
+    /// The sums of every combination of the flows within `grace` of a date, on top of all flows before
+    /// them. Past [`COMBINED_FLOWS_MAX`] flows, only the closest are combined, and the others are
+    /// included in their order.
+    fn combined(&self, at: Timestamp, grace: Duration) -> Vec<ListMoment> {
+        let is_before = |running: &RunningSum| running.time < at.minus(grace);
+        // The first running sum is the origin, before any flow.
         let mut first = self.0.partition_point(is_before).max(1);
         let mut end = self.place_of(at.plus(grace)).max(first);
         let far = |place: usize| self.0.get(place).map_or(0, |state| state.time.since(at).abs());
@@ -121,7 +122,7 @@ impl Course {
         sums.iter().map(|sum| sum.moment(at)).collect()
     }
 
-    /// How many running sums began up to `time`, inclusive.
+    /// Number of running sums that start up to `time`, inclusive.
     fn place_of(&self, time: Timestamp) -> usize {
         self.0.partition_point(|state| state.time <= time)
     }
@@ -131,9 +132,9 @@ impl Course {
 #[derive(Clone, Copy, Debug)]
 struct Combination {
     sum: Decimal,
-    /// The earliest one up to the date that is left out.
+    /// The earliest flow up to the date that is left out.
     lacks: Option<Timestamp>,
-    /// The latest one after the date that is in.
+    /// The latest flow after the date that is included.
     knows: Option<Timestamp>,
 }
 
@@ -149,13 +150,13 @@ impl Combination {
         }
     }
 
-    fn moment(&self, at: Timestamp) -> Moment {
+    fn moment(&self, at: Timestamp) -> ListMoment {
         let lag = self.lacks.or(self.knows).map_or(0, |time| at.since(time));
-        Moment { sum: self.sum, lag, is_recent: true }
+        ListMoment { sum: self.sum, lag, is_recent: true }
     }
 }
 
-/// How far the time from `since` to `until` is from a date: 0 if that lies in it.
+/// The distance of a date from the span `since` to `until`, in nanoseconds; 0 if it lies in the span.
 fn lag_of(at: Timestamp, since: Timestamp, until: Option<Timestamp>) -> i64 {
     match until {
         Some(until) if until <= at => at.since(until),
@@ -167,30 +168,29 @@ fn lag_of(at: Timestamp, since: Timestamp, until: Option<Timestamp>) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::drift::{Flow, FlowKind};
+    use crate::domain::flow::{Flow, FlowKind};
 
     fn at(seconds: f64) -> Timestamp {
         Timestamp::MIN.plus(Duration::from_secs_f64(1_000.0 + seconds))
     }
 
-    /// The moments of a broker's list dated 0, as `sum@lag`; `~` marks those past the lag that is
-    /// allowed. Sorted.
+    /// The moments of a broker's list dated 0 as `sum@lag`, or `sum~lag` past the allowed lag. Sorted.
     fn moments(flows: &[(f64, i64)], rules: &InFlightSettings) -> Vec<String> {
         let mut held = Flows::default();
         for (time, change) in flows {
             let kind = FlowKind::Adjustment;
             held.insert(Flow { time: at(*time), change: (*change).into(), kind }, at(0.0));
         }
-        let window = Window::of_broker(at(0.0), rules);
-        let course = Course::around(&held, &window, &Window::of_engine(at(0.0), rules));
-        let told = course.moments(&window).into_iter().map(|moment| {
+        let window = LagWindow::of_broker(at(0.0), rules);
+        let course = RunningSums::around(&held, &window, &LagWindow::of_engine(at(0.0), rules));
+        let moments = course.moments(&window).into_iter().map(|moment| {
             let mark = if moment.is_recent { "@" } else { "~" };
             format!("{}{mark}{}", moment.sum, crate::domain::time::seconds(moment.lag))
         });
-        let mut told: Vec<String> = told.collect();
-        told.sort();
-        told.dedup();
-        told
+        let mut moments: Vec<String> = moments.collect();
+        moments.sort();
+        moments.dedup();
+        moments
     }
 
     #[test]
@@ -201,19 +201,19 @@ mod tests {
         };
         check(&[], &["0@0"]);
         check(&[(-3.0, 5)], &["0@3", "5@0"]);
-        // Half open: a flow exactly as old as the lag allowed is in every list.
+        // Half open: a flow exactly as old as the allowed lag is in every list.
         check(&[(-10.0, 5)], &["0~10", "5@0"]);
         check(&[(-9.5, 5), (-4.0, 2)], &["0@9.5", "5@4", "7@0"]);
         check(&[(-59.5, 5), (-4.0, 2)], &["0~59.5", "5@4", "7@0"]);
-        // What is older than all moments is no matter of theirs.
+        // Flows older than all moments change nothing.
         check(&[(-60.0, 5), (-4.0, 2)], &["0@4", "2@0"]);
         check(&[(1.5, 5), (2.0, 2), (2.5, 1)], &["0@0", "5@-1.5", "7@-2"]);
-        // Of one time: one after the other.
+        // Flows of one time count one after the other.
         check(&[(-3.0, 5), (-3.0, 2)], &["0@3", "5@3", "7@0"]);
     }
 
     #[test]
-    fn flows_close_to_a_date_come_in_any_combination() {
+    fn flows_close_to_a_date_combine_in_any_way() {
         let rules = InFlightSettings::default();
         let got = moments(&[(-3.0, 100), (-0.5, 1), (-0.25, 2), (0.5, 4)], &rules);
         let expect = [
@@ -221,7 +221,7 @@ mod tests {
             "107@-0.5",
         ];
         assert_eq!(got, expect);
-        // Of more than six the closest: 10 and 20 are in or out with all before them.
+        // Past six flows only the closest combine: 10 and 20 are included with all before them, or not.
         let flows: Vec<(f64, i64)> = (0..8).map(|i| (-0.9 + 0.1 * f64::from(i), 10)).collect();
         let sums = |moment: &String| moment.split('@').next().map(str::to_owned);
         let mut got: Vec<_> = moments(&flows, &rules).iter().filter_map(sums).collect();

@@ -1,15 +1,14 @@
-//! What the API and the metrics are shown of the books.
+//! Views of the books for the API and the metrics.
 //!
-//! Input: the lines as they stand. Output: views, plain values with names instead of keys.
-//! Invariant: everything comes in the order of symbol keys, drifts of the past in the order in
-//! which they were confirmed. Deliberately absent: changing anything.
+//! Input: the books. Output: plain values with names instead of keys. Invariant: views are in the order
+//! of symbol keys, past drifts in the order of their confirmation. Deliberately absent: changes.
 
 use enum_map::EnumMap;
 
 use super::books::Books;
 use super::confirm::Drift;
 use super::snapshot::{Book, FetchFailures, SnapshotTime};
-use super::{DriftType, DriftView, PositionView, ReconcileOutcome};
+use super::view::{DriftType, DriftView, PositionView, ReconcileOutcome};
 use crate::domain::event::Source;
 use crate::domain::settings::Severity;
 use crate::domain::symbols::{SymbolKey, SymbolTable};
@@ -17,7 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, is_flat};
 
 impl Books {
-    /// The books side by side, of the symbols that any book speaks of, in the order of their keys.
+    /// The books of all symbols that any book covers, side by side, in the order of their keys.
     pub fn positions<'a>(
         &'a self,
         symbols: &'a SymbolTable,
@@ -25,7 +24,7 @@ impl Books {
         self.lines.keys().filter_map(|key| self.position(symbols, *key))
     }
 
-    /// The books of one symbol side by side, if any of them speaks of it.
+    /// The books of one symbol side by side; none: no book covers it.
     #[must_use]
     pub fn position(&self, symbols: &SymbolTable, key: SymbolKey) -> Option<PositionView> {
         let line = self.lines.get(&key).filter(|_| !symbols.is_other(key))?;
@@ -46,8 +45,8 @@ impl Books {
         })
     }
 
-    /// The differences that stand, in the order of symbol keys: those beyond tolerance, and, as
-    /// `within_tolerance` with number 0 and without a severity, those within it.
+    /// The current differences, in the order of symbol keys. Those within tolerance have the state
+    /// `within_tolerance`, number 0 and no severity.
     pub fn differences<'a>(
         &'a self,
         symbols: &'a SymbolTable,
@@ -55,20 +54,17 @@ impl Books {
         self.lines.keys().filter_map(|key| self.difference(symbols, *key))
     }
 
-    /// The difference of one symbol, as [`Self::differences`] tells it.
+    /// The current difference of one symbol: see [`Self::differences`].
     #[must_use]
     pub fn difference(&self, symbols: &SymbolTable, key: SymbolKey) -> Option<DriftView> {
         let (line, symbol) = (self.lines.get(&key)?, symbols.name(key)?);
-        let tolerated = || line.tolerated.map(|(reading, at)| reading.view(symbol, at));
+        let tolerated = || line.tolerated.map(|(comparison, at)| comparison.view(symbol, at));
         line.drift.as_ref().map(|drift| drift.view(symbol)).or_else(tolerated)
     }
 
-    /// The drifts that were confirmed, oldest first, as they stand or ended; at most 1000. Those of
-    /// symbols that were retired since are kept.
-    pub fn history<'a>(
-        &'a self,
-        _symbols: &'a SymbolTable,
-    ) -> impl Iterator<Item = DriftView> + 'a {
+    /// The confirmed drifts, current or as they ended, oldest first; at most 1000. Drifts of retired
+    /// symbols are kept.
+    pub fn history(&self) -> impl Iterator<Item = DriftView> {
         self.history.entries().filter_map(|entry| {
             let standing = || self.lines.get(&entry.key).and_then(|line| line.drift.as_ref());
             entry.ended.as_deref().or_else(standing).map(|drift| drift.view(&entry.symbol))
@@ -81,9 +77,10 @@ impl Books {
         self.side(source).newest().map(SnapshotTime::dated)
     }
 
-    /// The smallest lag, in nanoseconds, by which the newest list of a side matched what fills had
-    /// made of the book, of the symbol where that is largest. Negative: it knew more than its date
-    /// says. None: no list was compared yet, or none that any moment explains.
+    /// The lag of the newest list of a side, in nanoseconds. For one symbol it is the smallest lag at
+    /// which the list equals the running sum of fills; for the list it is the largest of its symbols.
+    /// Negative: it knew more than its date says. None: no list was compared yet, or no moment explains
+    /// any.
     #[must_use]
     pub fn lag(&self, source: Source) -> Option<i64> {
         let lag = match source {
@@ -93,26 +90,26 @@ impl Books {
         lag.map(|lag| lag.lag)
     }
 
-    /// When the first snapshot of a side that did not fail was received.
+    /// Receive time of the first snapshot of a side that did not fail.
     #[must_use]
     pub const fn first_at(&self, source: Source) -> Option<Timestamp> {
         self.side(source).first_at()
     }
 
-    /// Fetches of a side that failed.
+    /// Failed fetches of a side.
     #[must_use]
     pub const fn fetch_failures(&self, source: Source) -> &FetchFailures {
         self.side(source).failures()
     }
 
-    /// The oldest of what drift is judged by: the newest snapshot of each side, or what partial
-    /// snapshots last said of a symbol that is held or differs.
+    /// The oldest time among the books that drift is judged by: the newest snapshot of each side, and
+    /// the latest rows in partial snapshots of symbols that are held or differ.
     #[must_use]
     pub fn oldest_needed(&self) -> Option<Timestamp> {
         self.oldest_needed_with(self.lines.keys().filter_map(|key| self.needed_at(*key)))
     }
 
-    /// The same, where [`Self::needed_at`] is known of every symbol.
+    /// [`Self::oldest_needed`] for a caller that knows [`Self::needed_at`] of every symbol.
     #[must_use]
     pub fn oldest_needed_with(
         &self,
@@ -122,7 +119,8 @@ impl Books {
         sides.into_iter().flatten().chain(needed_at).min()
     }
 
-    /// The older time of the two books of a symbol that is held or differs; none: they are not needed.
+    /// The older time of the two books of a symbol; none: the symbol is neither held nor different, so
+    /// they are not needed.
     #[must_use]
     pub fn needed_at(&self, key: SymbolKey) -> Option<Timestamp> {
         let (line, pair) = (self.lines.get(&key)?, self.pair(key)?);

@@ -1,9 +1,9 @@
-//! The snapshots of one side: which is newest, and what it says of each symbol.
+//! The snapshots of one side: the newest one, and the book of each symbol.
 //!
-//! Input: `positions` events of one source, with the times they count at. Output: a [`Book`] for
-//! a symbol, or nothing where that side never spoke of it. Invariants: an older snapshot and a
-//! failed one change no book; a symbol missing from a complete snapshot is flat, from a partial
-//! one it is what it was. Deliberately absent: comparing sides (see `align`).
+//! Input: `positions` events of one source, each with its time. Output: a [`Book`] for a symbol, or
+//! none where no snapshot covers it. Invariants: an older snapshot and a failed one change no book; a
+//! symbol missing from a complete snapshot is flat, one missing from a partial snapshot is unchanged.
+//! Deliberately absent: comparing sides (see `align`).
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,12 @@ use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, Price, exact};
 
-/// When a snapshot was taken and when it came.
+/// The times of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotTime {
-    /// The sender's time; the time of receipt when that is missing or lies too far ahead.
+    /// The sender's time; the receive time if that is missing or too far ahead.
     pub time: Timestamp,
-    /// When it was received.
+    /// Receive time.
     pub received: Timestamp,
     /// Sequence of its record: of two snapshots of one time the later one is newer.
     pub sequence: u64,
@@ -28,7 +28,7 @@ pub struct SnapshotTime {
 }
 
 impl SnapshotTime {
-    /// Of a snapshot that came alone.
+    /// A snapshot that is alone in its request.
     #[must_use]
     pub const fn new(time: Timestamp, received: Timestamp, sequence: u64) -> Self {
         Self { time, received, sequence, request: sequence }
@@ -47,34 +47,34 @@ impl SnapshotTime {
     }
 }
 
-/// What became of a snapshot.
+/// The result of applying a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SnapshotVerdict {
-    /// It is what its side says from now on.
+    /// It is the newest of its side.
     Taken,
-    /// A newer one came before: nothing changed.
+    /// A newer one arrived before: nothing changed.
     OutOfOrder,
     /// The fetch had failed: neither flat nor agreement, nothing changed.
     Failed,
 }
 
-/// What one side says of one symbol.
+/// The position of one symbol on one side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Book {
     /// The net quantity; short is negative.
     #[serde(with = "exact")]
     pub(super) quantity: Decimal,
-    /// The average entry price; none when flat, hedged, 0 or not said.
+    /// The average entry price; none: flat, hedged, 0 or not given.
     #[serde(with = "exact")]
     pub(super) average: Option<Decimal>,
-    /// The current price, as that side says; 0 is none.
+    /// The current price according to that side; none: 0 or not given.
     #[serde(with = "exact")]
     pub(super) market: Option<Decimal>,
-    /// The snapshot that said so.
+    /// The snapshot that it is from.
     pub(super) at: SnapshotTime,
 }
 
-/// All that one side said.
+/// The books of one side.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct SideBooks {
     newest: Option<SnapshotTime>,
@@ -83,7 +83,7 @@ pub(super) struct SideBooks {
     #[serde(default)]
     content: Option<u128>,
     rows: BTreeMap<SymbolKey, Book>,
-    /// When the first snapshot was received.
+    /// Receive time of the first snapshot.
     first_at: Option<Timestamp>,
     failures: FetchFailures,
 }
@@ -91,24 +91,24 @@ pub(super) struct SideBooks {
 /// Fetches of one side that failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchFailures {
-    /// How many.
+    /// Number of failures.
     pub total: u64,
-    /// When the last one was received, and why it failed.
+    /// Receive time of the last failure, and its error.
     pub last: Option<(Timestamp, String)>,
 }
 
 impl SideBooks {
-    /// The newest snapshot that was taken.
+    /// The newest snapshot that was not ignored.
     pub(super) const fn newest(&self) -> Option<SnapshotTime> {
         self.newest
     }
 
-    /// When the first snapshot was received.
+    /// Receive time of the first snapshot.
     pub(super) const fn first_at(&self) -> Option<Timestamp> {
         self.first_at
     }
 
-    /// Fetches that failed.
+    /// Failed fetches.
     pub(super) const fn failures(&self) -> &FetchFailures {
         &self.failures
     }
@@ -124,19 +124,18 @@ impl SideBooks {
         self.newest.is_some_and(|newest| !at.is_newer_than(newest))
     }
 
-    /// Whether a snapshot of that time and content is the newest one, sent again. The content is asked
-    /// for where the time is that of the newest.
+    /// Whether a snapshot repeats the newest one. `content` is called only if the times are equal.
     pub(super) fn is_repeated(&self, time: Timestamp, content: impl FnOnce() -> u128) -> bool {
         self.newest.is_some_and(|newest| newest.time == time) && self.content == Some(content())
     }
 
-    /// Remembers what the newest snapshot said.
+    /// Remembers the content of the newest snapshot.
     pub(super) const fn remember(&mut self, content: u128) {
         self.content = Some(content);
     }
 
-    /// What this side says of a symbol: its newest row, or flat if a complete snapshot since then
-    /// does not mention it; none: it never spoke of it.
+    /// The book of a symbol: its newest row, or flat if a later complete snapshot does not mention it;
+    /// none: no snapshot covers it.
     pub(super) fn book(&self, key: SymbolKey) -> Option<Book> {
         let row = self.rows.get(&key).copied();
         let Some(complete) = self.complete else { return row };
@@ -144,13 +143,13 @@ impl SideBooks {
         Some(row.filter(|row| !complete.is_newer_than(row.at)).unwrap_or(flat))
     }
 
-    /// Takes the added-up rows of a partial snapshot.
+    /// Applies the added-up rows of a partial snapshot.
     pub(super) fn take_partial(&mut self, totals: BTreeMap<SymbolKey, RowTotal>, at: SnapshotTime) {
         self.arrived(at);
         self.rows.extend(totals.into_iter().map(|(key, total)| (key, total.book(at))));
     }
 
-    /// Takes the added-up rows of a complete snapshot: what it does not mention is flat.
+    /// Applies the added-up rows of a complete snapshot: symbols that it does not mention are flat.
     pub(super) fn take_complete(
         &mut self,
         totals: BTreeMap<SymbolKey, RowTotal>,
@@ -176,13 +175,13 @@ impl SideBooks {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RowTotal {
     quantity: Decimal,
-    average: Average,
+    average: EntryAverage,
     market: Option<Decimal>,
 }
 
 /// The average entry price of rows so far.
 #[derive(Clone, Copy, Debug, Default)]
-enum Average {
+enum EntryAverage {
     /// No row holds anything.
     #[default]
     Flat,
@@ -209,22 +208,22 @@ impl RowTotal {
 
     fn book(self, at: SnapshotTime) -> Book {
         let average = match self.average {
-            Average::Flat | Average::Unknown => None,
-            Average::Same { price, .. } => Some(price),
-            Average::Mixed { cost, .. } => cost.checked_div(self.quantity),
+            EntryAverage::Flat | EntryAverage::Unknown => None,
+            EntryAverage::Same { price, .. } => Some(price),
+            EntryAverage::Mixed { cost, .. } => cost.checked_div(self.quantity),
         };
         let average = average.filter(|price| !price.is_zero());
         Book { quantity: self.quantity.normalize(), average, market: self.market, at }
     }
 }
 
-/// A price that a row gives; of 0 it gives none.
+/// The price in a row; 0 is no price.
 fn known(price: Option<Price>) -> Option<Decimal> {
     price.and_then(Price::known).map(Price::get)
 }
 
-impl Average {
-    /// The average with one more row; `held` is the quantity before it.
+impl EntryAverage {
+    /// The average with one more row. `held` is the quantity before it.
     fn with(self, held: Decimal, quantity: Decimal, price: Option<Decimal>) -> Self {
         let is_long = quantity.is_sign_positive();
         let Some(row) = price else { return Self::Unknown };
@@ -260,7 +259,7 @@ mod tests {
 
     fn keys() -> (SymbolKey, SymbolKey) {
         let mut table = SymbolTable::default();
-        let mut key = |name| table.intern(&Symbol::new(name).expect("a name"), || true);
+        let mut key = |name| table.intern(&Symbol::new(name).expect("a name"), usize::MAX);
         (key("A"), key("B"))
     }
 
@@ -313,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_market_price_stands() {
+    fn the_last_market_price_counts() {
         let market =
             |rows: &[(&str, Option<&str>, Option<&str>)]| total(rows).book(at(0, 0)).market;
         assert_eq!(market(&[("1", None, Some("9")), ("1", None, None)]), Some(decimal("9")));
@@ -324,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_complete_snapshot_is_flat_where_it_is_silent() {
+    fn a_symbol_missing_from_a_complete_snapshot_is_flat() {
         let (a, b) = keys();
         let row = |quantity: &str| total(&[(quantity, None, None)]);
         let mut side = SideBooks::default();
@@ -339,8 +338,12 @@ mod tests {
 
         side.take_partial(BTreeMap::from([(a, row("3"))]), at(3, 3));
         assert_eq!(quantity(&side, a), Some(decimal("3")));
-        assert_eq!(quantity(&side, b), Some(decimal("2")), "a partial one leaves it as it was");
-        assert_eq!(side.book(b).map(|book| book.at), Some(at(2, 2)), "and does not renew it");
+        assert_eq!(
+            quantity(&side, b),
+            Some(decimal("2")),
+            "a partial snapshot leaves it unchanged"
+        );
+        assert_eq!(side.book(b).map(|book| book.at), Some(at(2, 2)), "and does not renew its time");
     }
 
     #[test]

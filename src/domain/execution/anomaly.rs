@@ -7,10 +7,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::closed_set::closed_set;
+use crate::domain::directive::DirectiveKind;
 use crate::domain::execution::figures::Figures;
 use crate::domain::ids::Symbol;
 pub use crate::domain::settings::Figure;
 use crate::domain::settings::{AnomalyRules, FillRatioBasis, Worse};
+use crate::domain::step::Step;
+use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
 
 closed_set! {
@@ -79,6 +82,15 @@ pub struct AnomalyChange {
     pub level: Option<AnomalyLevel>,
     /// The value that changed the level.
     pub value: f64,
+}
+
+impl AnomalyChange {
+    /// Emits the change as a directive. `symbol`: `None` for the whole account.
+    pub(super) fn emit(self, symbol: Option<SymbolKey>, step: &mut Step<'_, '_>) {
+        let symbol = symbol.and_then(|key| step.symbols.name(key)).cloned();
+        let Self { figure, level, value } = self;
+        step.emit(DirectiveKind::Anomaly { symbol, figure, level, value });
+    }
 }
 
 /// The value of one figure at one moment.

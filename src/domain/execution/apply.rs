@@ -8,7 +8,6 @@
 use crate::domain::compact::OneOrMany;
 use crate::domain::execution::Execution;
 use crate::domain::execution::anomaly::Figure;
-use crate::domain::execution::context::Context;
 use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::delta::{OrderDelta, OutcomeChange};
 use crate::domain::execution::fills::EffectiveFill;
@@ -20,23 +19,19 @@ use crate::domain::execution::scope::{Scope, ScopeKind};
 use crate::domain::execution::tally::{FillTally, move_position};
 use crate::domain::execution::window::{PackedEntry, WindowEntry};
 use crate::domain::settings::{Instrument, Rate};
+use crate::domain::step::Step;
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::{Timestamp, latency, seconds};
 use crate::domain::units::{Decimal, Price, Side, agree, exact_sum, to_f64};
 
 impl Execution {
     /// Applies the facts of one order, which the caller took out of its slot.
-    pub(super) fn apply(
-        &mut self,
-        key: OrderKey,
-        order: &mut Order,
-        context: &mut Context<'_, '_>,
-    ) {
+    pub(super) fn apply(&mut self, key: OrderKey, order: &mut Order, step: &mut Step<'_, '_>) {
         let state = order.state();
         let class = class_of(order, &state);
-        self.orders.touch(key, class, context.now);
+        self.orders.touch(key, class, step.now);
         if let Some(symbol) = order.symbol {
-            self.apply_to_symbol((key, class), order, &state, symbol, context);
+            self.apply_to_symbol((key, class), order, &state, symbol, step);
         }
     }
 
@@ -46,13 +41,13 @@ impl Execution {
         order: &mut Order,
         state: &OrderState,
         symbol: SymbolKey,
-        context: &mut Context<'_, '_>,
+        step: &mut Step<'_, '_>,
     ) {
-        let settings = context.settings;
+        let settings = step.settings;
         let instrument = settings.instruments.at(self.instrument_of(symbol));
         // Positions and last prices first: the tally marks these fills as counted.
         let fills = order.uncounted_fills();
-        move_position(order, &fills, (symbol, instrument), &mut self.coin_fees, context);
+        move_position(order, &fills, (symbol, instrument), &mut self.coin_fees, step);
         self.price_fills(order, &fills, symbol);
         // Kept beside the delta, not inside: the tally is large and would be copied.
         let terms = (&self.terms, self.terms_of(symbol));
@@ -61,22 +56,22 @@ impl Execution {
         let delta = OrderDelta::of(order, state);
         let row_ended = self.count(order, &delta, executed, settings.window.fills);
         if let Some(executed) = executed {
-            self.observe_slippage(order, executed, context.now);
+            self.observe_slippage(order, executed, step.now);
         }
-        self.observe_latencies(order, state, context);
+        self.observe_latencies(order, state, step);
         if delta.overfilled {
-            self.record_incident(Figure::Overfill, order.symbol, context);
+            self.record_incident(Figure::Overfill, order.symbol, step);
         }
         if delta.outcome.is_some_and(OutcomeChange::is_first_rejection) {
             let reason = order.reject_reason.unwrap_or(RejectReason::Other);
-            self.count_rejection(reason, &order.order_id, context.now);
+            self.count_rejection(reason, &order.order_id, step.now);
         }
         self.track_open(order, state, class == OrderClass::Open);
-        let entry = entry_of(order, state, executed, instrument, context.now);
-        let entered = self.enter_windows(key, order, (entry, instrument), context);
+        let entry = entry_of(order, state, executed, instrument, step.now);
+        let entered = self.enter_windows(key, order, (entry, instrument), step);
         // Judged last, when counters and windows contain the event.
         if delta.outcome.is_some() || entered || row_ended {
-            self.judge(symbol, context);
+            self.judge(symbol, step);
         }
         // Without a side no position moved yet. A later submission changes the references, and then
         // every fill is looked at again.
@@ -154,7 +149,7 @@ impl Execution {
         &mut self,
         order: &mut Order,
         state: &OrderState,
-        context: &mut Context<'_, '_>,
+        step: &mut Step<'_, '_>,
     ) {
         let Some(submitted_at) = order.submission.as_ref().map(|s| s.at) else { return };
         let (accepted_at, first_fill_at) = (order.accepted_at, state.first_fill_at);
@@ -162,19 +157,19 @@ impl Execution {
         if let Some(accepted_at) = accepted_at
             && order.counted.once.insert(CountedOnce::AckLatency)
         {
-            self.observe_latency(|e| Some(&mut e.ack), order, (submitted_at, accepted_at), context);
+            self.observe_latency(|e| Some(&mut e.ack), order, (submitted_at, accepted_at), step);
         }
         // No histogram: only whether the clocks agree is of interest.
         if let Some((accepted_at, filled_at)) = accepted_at.zip(first_fill_at)
             && !state.synthetic
             && order.counted.once.insert(CountedOnce::FirstFillLatency)
         {
-            self.observe_latency(|_| None, order, (accepted_at, filled_at), context);
+            self.observe_latency(|_| None, order, (accepted_at, filled_at), step);
         }
         if let Some(filled_at) = state.last_fill_at.filter(|_| is_filled)
             && order.counted.once.insert(CountedOnce::FillLatency)
         {
-            self.observe_latency(|e| Some(&mut e.fill), order, (submitted_at, filled_at), context);
+            self.observe_latency(|e| Some(&mut e.fill), order, (submitted_at, filled_at), step);
         }
     }
 
@@ -183,13 +178,13 @@ impl Execution {
         histogram: impl FnOnce(&mut Self) -> Option<&mut Histogram>,
         order: &Order,
         (from, to): (Timestamp, Timestamp),
-        context: &mut Context<'_, '_>,
+        step: &mut Step<'_, '_>,
     ) {
         let Some(nanos) = latency(from, to) else {
-            return self.record_incident(Figure::ClockSkew, None, context);
+            return self.record_incident(Figure::ClockSkew, None, step);
         };
         if let Some(histogram) = histogram(self) {
-            histogram.observe(seconds(nanos), Some(&order.order_id), context.now);
+            histogram.observe(seconds(nanos), Some(&order.order_id), step.now);
         }
     }
 
@@ -237,7 +232,7 @@ impl Execution {
         key: OrderKey,
         order: &mut Order,
         (entry, instrument): (Option<WindowEntry>, &Instrument),
-        context: &Context<'_, '_>,
+        step: &Step<'_, '_>,
     ) -> bool {
         let had = std::mem::replace(&mut order.counted.entered, entry.is_some());
         if !had && entry.is_none() {
@@ -250,8 +245,8 @@ impl Execution {
             Rate::Fixed(rate) => entry.map(|entry| entry.converted(Some(to_f64(rate))).into()),
             Rate::Unknown => entry.map(|entry| entry.converted(None).into()),
         };
-        let settings = &context.settings.window;
-        let horizon = settings.age_max.map(|age| context.now.minus(age));
+        let settings = &step.settings.window;
+        let horizon = settings.age_max.map(|age| step.now.minus(age));
         for kind in ScopeKind::ALL {
             let Some(scope) = self.scope_of(order, kind) else { continue };
             let at = &mut order.counted.entries[kind];
@@ -276,17 +271,16 @@ impl Execution {
     }
 
     /// Judges the windows of a symbol and of the account.
-    pub(super) fn judge(&mut self, symbol: SymbolKey, context: &mut Context<'_, '_>) {
-        let rules = &context.settings.anomaly;
-        let whole = self.whole.judge(rules.at(self.whole.rule), ScopeKind::Whole, context.now);
+    pub(super) fn judge(&mut self, symbol: SymbolKey, step: &mut Step<'_, '_>) {
+        let rules = &step.settings.anomaly;
+        let whole = self.whole.judge(rules.at(self.whole.rule), ScopeKind::Whole, step.now);
         let one = self.symbols.get_mut(symbol.index());
-        let one =
-            one.map(|scope| scope.judge(rules.at(scope.rule), ScopeKind::Symbol, context.now));
+        let one = one.map(|scope| scope.judge(rules.at(scope.rule), ScopeKind::Symbol, step.now));
         for change in whole {
-            context.emit(None, change);
+            change.emit(None, step);
         }
         for change in one.into_iter().flatten() {
-            context.emit(Some(symbol), change);
+            change.emit(Some(symbol), step);
         }
     }
 }

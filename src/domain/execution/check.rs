@@ -6,12 +6,12 @@
 use crate::domain::digest::digest_of;
 use crate::domain::event::{OrderFact, OrderFilled, OrderRef, OrderSubmitted};
 use crate::domain::execution::OrderReport;
-use crate::domain::execution::context::Context;
 use crate::domain::execution::facts::{correction_of, fill_of};
 use crate::domain::execution::fills::Amendment;
 use crate::domain::execution::order::{Order, SubmissionDigest};
 use crate::domain::limits;
 use crate::domain::record::Refusal;
+use crate::domain::step::Step;
 
 /// How much of an event is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +29,11 @@ pub(super) fn check_merge(
     one: Option<&Order>,
     other: Option<&Order>,
     reported: &OrderRef,
-    context: &Context<'_, '_>,
+    step: &Step<'_, '_>,
 ) -> Result<(), Refusal> {
     let Some(other) = other else { return Ok(()) };
     // The names that the event reports apply to both orders.
-    check_names(other, reported, context)?;
+    check_names(other, reported, step)?;
     let Some(one) = one else { return Ok(()) };
     let symbols = one.symbol.zip(other.symbol).is_some_and(|(a, b)| a != b);
     let sides = one.side.zip(other.side).is_some_and(|(a, b)| a != b);
@@ -51,10 +51,10 @@ pub(super) fn check_merge(
 pub(super) fn check_names(
     order: &Order,
     reported: &OrderRef,
-    context: &Context<'_, '_>,
+    step: &Step<'_, '_>,
 ) -> Result<(), Refusal> {
-    let known = order.symbol.and_then(|key| context.symbols.name(key));
-    let folded = order.symbol.is_some_and(|key| context.symbols.is_other(key));
+    let known = order.symbol.and_then(|key| step.symbols.name(key));
+    let folded = order.symbol.is_some_and(|key| step.symbols.is_other(key));
     let symbols = known.zip(reported.symbol.as_ref()).is_some_and(|(a, b)| a != b && !folded);
     let sides = order.side.zip(reported.side).is_some_and(|(a, b)| a != b);
     let is_ambiguous = order.is_disputed && reported.symbol.is_none();

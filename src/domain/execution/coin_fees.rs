@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn each_is_paired_once_and_few_wait() {
         let mut symbols = SymbolTable::default();
-        let symbol = symbols.intern(&Symbol::new("BTC/USD").expect("a symbol"), || true);
+        let symbol = symbols.intern(&Symbol::new("BTC/USD").expect("a symbol"), usize::MAX);
         let at = |seconds: u64| Timestamp::MIN.plus(Duration::from_secs(1_000 + seconds));
         let mut fees = CoinFees::default();
         let fee = |number: i64| Decimal::new(number, 5);

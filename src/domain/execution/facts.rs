@@ -10,7 +10,6 @@ use crate::domain::event::{
     self as event, FillBusted, FillCorrected, OrderFact, OrderFilled, OrderSubmitted,
 };
 use crate::domain::execution::check::{Novelty, check_fact, check_merge, check_names, content_of};
-use crate::domain::execution::context::Context;
 use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::delta::OrderDelta;
 use crate::domain::execution::fills::{Amendment, Correction, CountedFill, Fill};
@@ -24,6 +23,7 @@ use crate::domain::execution::tally::{FillTally, flow, freeze};
 use crate::domain::execution::{Execution, OrderReport};
 use crate::domain::ids::OrderId;
 use crate::domain::record::Refusal;
+use crate::domain::step::Step;
 use crate::domain::symbols::SymbolKey;
 use crate::domain::units::{Decimal, Price};
 
@@ -50,37 +50,36 @@ impl Execution {
     pub fn take(
         &mut self,
         report: &OrderReport<'_>,
-        context: &mut Context<'_, '_>,
+        step: &mut Step<'_, '_>,
     ) -> Result<FactEffect, Refusal> {
         // Everything that can refuse the event is checked first: a refused event changes nothing.
         report.check_range()?;
         let (digest, reported) = (report.digest(), report.order);
-        let known =
-            self.find(digest, &reported.order_id, || ReportedSymbol::of(reported, context))?;
+        let known = self.find(digest, &reported.order_id, || ReportedSymbol::of(reported, step))?;
         let order = known.and_then(|key| self.orders.get(key));
         if let Some(order) = order {
-            if let Err(refusal) = check_names(order, reported, context) {
-                self.dispute(known, report, ReportedSymbol::of(reported, context));
+            if let Err(refusal) = check_names(order, reported, step) {
+                self.dispute(known, report, ReportedSymbol::of(reported, step));
                 return Err(refusal);
             }
             if check_fact(order, report)? == Novelty::Known {
                 return Ok(FactEffect::Duplicate);
             }
         }
-        let other = self.find_joined(known, report, || ReportedSymbol::of(reported, context))?;
+        let other = self.find_joined(known, report, || ReportedSymbol::of(reported, step))?;
         let joined = other.and_then(|other| self.orders.get(other));
-        check_merge(order, joined, reported, context)?;
-        self.check_fees((order, joined), report, context)?;
-        let key = known.unwrap_or_else(|| self.insert(digest, report, context));
+        check_merge(order, joined, reported, step)?;
+        self.check_fees((order, joined), report, step)?;
+        let key = known.unwrap_or_else(|| self.insert(digest, report, step));
         let Some(mut order) = self.orders.take(key) else {
             impossible!("an order that was just found or inserted is missing");
             return Ok(FactEffect::Changed);
         };
-        self.name(Arc::make_mut(&mut order), report, context);
+        self.name(Arc::make_mut(&mut order), report, step);
         // The new id is joined before the fact is added: the replace is a fact of the joined order.
         if let Some(id) = report.new_order_id() {
             self.orders.put_back(key, order);
-            self.merge(key, (other, id), context);
+            self.merge(key, (other, id), step);
             let Some(merged) = self.orders.take(key) else {
                 impossible!("an order is missing after a merge");
                 return Ok(FactEffect::Changed);
@@ -88,11 +87,11 @@ impl Execution {
             order = merged;
         }
         let changed = Arc::make_mut(&mut order);
-        self.add(changed, report, context);
+        self.add(changed, report, step);
         if matches!(report.fact, OrderFact::Submitted(_)) {
-            self.await_acknowledgement(key, context.now);
+            self.await_acknowledgement(key, step.now);
         }
-        self.apply(key, changed, context);
+        self.apply(key, changed, step);
         self.orders.put_back(key, order);
         Ok(FactEffect::Changed)
     }
@@ -117,14 +116,14 @@ impl Execution {
         &mut self,
         digest: u128,
         report: &OrderReport<'_>,
-        context: &mut Context<'_, '_>,
+        step: &mut Step<'_, '_>,
     ) -> OrderKey {
         let mut order = Order::new(report.order.order_id.clone(), report.session.cloned());
         if self.orders.find_digest(digest).is_some() {
             // Orders that share an id are filed by symbol, so that the new one needs its symbol first.
-            self.name(&mut order, report, context);
+            self.name(&mut order, report, step);
         }
-        self.orders.insert_digest(digest, order, context.now)
+        self.orders.insert_digest(digest, order, step.now)
     }
 
     /// Refuses an event that adds one currency of fees too many to its symbol: by its own fee, or by
@@ -133,7 +132,7 @@ impl Execution {
         &self,
         (one, other): (Option<&Order>, Option<&Order>),
         report: &OrderReport<'_>,
-        context: &Context<'_, '_>,
+        step: &Step<'_, '_>,
     ) -> Result<(), Refusal> {
         let orders = one.into_iter().chain(other);
         let waits = |order: &Order| order.symbol.is_none() && !order.fills.is_empty();
@@ -141,9 +140,9 @@ impl Execution {
             return Ok(());
         }
         let symbol = orders.clone().find_map(|order| order.symbol);
-        let symbol = symbol.or_else(|| context.symbols.get(report.order.symbol.as_ref()?));
+        let symbol = symbol.or_else(|| step.symbols.get(report.order.symbol.as_ref()?));
         // A new symbol beyond the bound is folded into `__other__`.
-        let other = || context.symbols.other().filter(|_| !context.may_grow);
+        let other = || step.symbols.other().filter(|_| !step.has_room());
         let symbol = symbol.or_else(other);
         let is_reported = symbol.is_some() || report.order.symbol.is_some();
         let named = orders.filter(|order| is_reported && order.symbol.is_none());
@@ -152,15 +151,15 @@ impl Execution {
 
     /// Adds symbol, side, strategy and venue to an order that lacks them. The names of strategy and venue
     /// are kept even if the settings do not break figures down by them.
-    fn name(&mut self, order: &mut Order, report: &OrderReport<'_>, context: &mut Context<'_, '_>) {
+    fn name(&mut self, order: &mut Order, report: &OrderReport<'_>, step: &mut Step<'_, '_>) {
         // A known symbol was checked to be the same: no lookup. A folded one is interned to be counted.
-        let is_known = order.symbol.is_some_and(|known| !context.symbols.is_other(known));
+        let is_known = order.symbol.is_some_and(|known| !step.symbols.is_other(known));
         let symbol =
-            report.order.symbol.as_ref().filter(|_| !is_known).map(|symbol| context.intern(symbol));
+            report.order.symbol.as_ref().filter(|_| !is_known).map(|symbol| step.intern(symbol));
         if let Some(symbol) = symbol {
-            self.open_symbol(symbol, context);
+            self.open_symbol(symbol, step);
         }
-        let breakdowns = context.settings.breakdowns;
+        let breakdowns = step.settings.breakdowns;
         let strategy = report.strategy.filter(|_| breakdowns.strategy);
         let strategy = strategy.map(|name| self.strategies.place(name.as_str()).into());
         let venue = report.venue.filter(|_| breakdowns.venue);
@@ -182,7 +181,7 @@ impl Execution {
         &mut self,
         key: OrderKey,
         (other, id): (Option<OrderKey>, &OrderId),
-        context: &mut Context<'_, '_>,
+        step: &mut Step<'_, '_>,
     ) {
         if let Some(mut gone) = other.and_then(|other| self.take_out(other))
             && let Some(order) = self.orders.get_mut(key)
@@ -197,15 +196,10 @@ impl Execution {
                 let back = -double.counted.moved;
                 if let Some((symbol, side)) = gone.symbol.zip(gone.side).filter(|_| !back.is_zero())
                 {
-                    context.flows.push((symbol, flow(side, &double, back)));
+                    step.flows.push((symbol, flow(side, &double, back)));
                 }
                 let twice = FillTally::without(&double, &self.terms);
-                self.count(
-                    &gone,
-                    &OrderDelta::default(),
-                    Some(&twice),
-                    context.settings.window.fills,
-                );
+                self.count(&gone, &OrderDelta::default(), Some(&twice), step.settings.window.fills);
             }
             if let Some(outcome) = both {
                 self.leave(key, outcome);
@@ -220,11 +214,11 @@ impl Execution {
     }
 
     /// Adds the fact of a checked event.
-    fn add(&mut self, order: &mut Order, report: &OrderReport<'_>, context: &mut Context<'_, '_>) {
+    fn add(&mut self, order: &mut Order, report: &OrderReport<'_>, step: &mut Step<'_, '_>) {
         let at = report.at;
         match report.fact {
             OrderFact::Submitted(e) => {
-                let submission = self.submission(order, e, report, context);
+                let submission = self.submission(order, e, report, step);
                 let known = order.submission.as_ref();
                 if known.is_none_or(|known| precedes(&submission, known)) {
                     if known.is_some() {
@@ -240,7 +234,7 @@ impl Execution {
                     order.venue_order_id.clone_from(&e.venue_order_id);
                 }
             }
-            OrderFact::Filled(e) => self.add_fill(order, fill_of(e, report), context),
+            OrderFact::Filled(e) => self.add_fill(order, fill_of(e, report), step),
             OrderFact::Rejected(e) => {
                 let reason = reason::classify(e.code.as_deref(), e.reason.as_deref());
                 order.reject_reason.get_or_insert(reason);
@@ -291,11 +285,11 @@ impl Execution {
         order: &Order,
         submitted: &OrderSubmitted,
         report: &OrderReport<'_>,
-        context: &Context<'_, '_>,
+        step: &Step<'_, '_>,
     ) -> OrderSubmission {
         let at = report.at;
         let quotes = order.symbol.and_then(|symbol| self.quotes.get(symbol.index()));
-        let age_max = context.settings.orders.arrival_age_max;
+        let age_max = step.settings.orders.arrival_age_max;
         let given = submitted.arrival_price;
         let arrival = given.and_then(Price::known).or_else(|| quotes?.at(at, age_max)).or(given);
         let mut word = |word: &Option<Box<str>>| Some(self.words.place(word.as_deref()?));
@@ -303,7 +297,7 @@ impl Execution {
         let time_in_force = word(&submitted.time_in_force);
         OrderSubmission {
             at,
-            ordered: self.ordered(submitted.ordered, order.symbol, context),
+            ordered: self.ordered(submitted.ordered, order.symbol, step),
             references: [submitted.expected_price, arrival, submitted.limit_price],
             decision_price: submitted.decision_price,
             order_type,
@@ -320,23 +314,23 @@ impl Execution {
         &self,
         ordered: event::OrderSize,
         symbol: Option<SymbolKey>,
-        context: &Context<'_, '_>,
+        step: &Step<'_, '_>,
     ) -> OrderedSize {
         let notional = match ordered {
             event::OrderSize::Quantity(quantity) => return OrderedSize::Quantity(quantity),
             event::OrderSize::Notional(notional) => notional,
         };
         let index = symbol.map(|symbol| self.instrument_of(symbol)).unwrap_or_default();
-        let multiplier = context.settings.instruments.at(index).multiplier;
+        let multiplier = step.settings.instruments.at(index).multiplier;
         let enough = notional.get().saturating_mul(Decimal::new(NOTIONAL_FILLED_PERMILLE, 3));
         let enough = enough.checked_div(multiplier).unwrap_or(enough);
         OrderedSize::Notional(Box::new(NotionalSize { notional, enough }))
     }
 
     /// Adds an execution, or the details that only a second report of it has.
-    fn add_fill(&self, order: &mut Order, mut fill: Fill, context: &mut Context<'_, '_>) {
+    fn add_fill(&self, order: &mut Order, mut fill: Fill, step: &mut Step<'_, '_>) {
         if let Some(symbol) = order.symbol {
-            let instrument = context.settings.instruments.at(self.instrument_of(symbol));
+            let instrument = step.settings.instruments.at(self.instrument_of(symbol));
             fill.share_currency(&instrument.currency);
         }
         let known = fill.id.as_ref().and_then(|id| order.fills.place(id));
@@ -348,7 +342,7 @@ impl Execution {
             // It moves the position again, at the time that this report gives.
             let change = -std::mem::take(&mut known.counted.moved);
             if let Some((symbol, side)) = names.filter(|_| !change.is_zero()) {
-                context.flows.push((symbol, flow(side, known, change)));
+                step.flows.push((symbol, flow(side, known, change)));
             }
         }
         order.fills.complete(place, fill);

@@ -6,12 +6,12 @@
 //! -1 are never unique: brokers give them to every order that the engine did not send.
 
 use crate::domain::event::{Body, Event, OrderEvent, OrderRef};
-use crate::domain::execution::context::Context;
 use crate::domain::execution::orders::{OrderKey, Orders};
 use crate::domain::execution::{Execution, OrderReport};
 use crate::domain::ids::{OrderId, Session};
 use crate::domain::record::Refusal;
 use crate::domain::settings::IdScope;
+use crate::domain::step::Step;
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 
 /// The symbol that an event reports for its order.
@@ -27,11 +27,11 @@ pub(super) enum ReportedSymbol {
 
 impl ReportedSymbol {
     /// Looks up the symbol that an event reports.
-    pub(super) fn of(order: &OrderRef, context: &Context<'_, '_>) -> Self {
+    pub(super) fn of(order: &OrderRef, step: &Step<'_, '_>) -> Self {
         let Some(symbol) = &order.symbol else { return Self::Missing };
         // A new symbol beyond the bound is folded into `__other__`.
-        let folded = || context.symbols.other().filter(|_| !context.may_grow);
-        context.symbols.get(symbol).or_else(folded).map_or(Self::New, Self::Known)
+        let folded = || step.symbols.other().filter(|_| !step.has_room());
+        step.symbols.get(symbol).or_else(folded).map_or(Self::New, Self::Known)
     }
 }
 

@@ -29,7 +29,6 @@ pub mod fills;
 pub mod reason;
 mod word_table;
 mod price_history;
-pub mod context;
 mod apply;
 pub mod terms;
 mod coin_fees;
@@ -53,9 +52,9 @@ use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::drift::Market;
-use crate::domain::execution::context::Context;
 use crate::domain::ids::{OrderId, Symbol};
 use crate::domain::settings::{IdScope, RuleIndex, Settings};
+use crate::domain::step::Step;
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, Price, Side, exact};
@@ -181,14 +180,8 @@ impl Default for Execution {
 
 impl Execution {
     /// Adds a quote.
-    pub fn quote(
-        &mut self,
-        symbol: SymbolKey,
-        at: Timestamp,
-        mid: Price,
-        context: &Context<'_, '_>,
-    ) {
-        self.open_symbol(symbol, context);
+    pub fn quote(&mut self, symbol: SymbolKey, at: Timestamp, mid: Price, step: &Step<'_, '_>) {
+        self.open_symbol(symbol, step);
         let Some(quotes) = self.quotes.get_mut(symbol.index()) else {
             impossible!("a symbol that was just opened has no quotes");
             return;
@@ -197,7 +190,7 @@ impl Execution {
     }
 
     /// Makes room for a symbol, and for all symbols before it.
-    pub fn open_symbol(&mut self, symbol: SymbolKey, context: &Context<'_, '_>) {
+    pub fn open_symbol(&mut self, symbol: SymbolKey, step: &Step<'_, '_>) {
         let first = self.symbols.len();
         let len = symbol.index() + 1;
         if len <= first {
@@ -208,8 +201,8 @@ impl Execution {
         self.quotes.resize_with(len, PriceHistory::default);
         self.instruments.resize(len, RuleIndex::default());
         self.symbol_terms.resize(len, TermsKey::default());
-        for at in context.symbols.iter_from(first) {
-            self.choose_rules(at, context.account.as_str(), context.settings);
+        for at in step.symbols.iter_from(first) {
+            self.choose_rules(at, step.account.as_str(), step.settings);
         }
     }
 
@@ -243,28 +236,28 @@ impl Execution {
     }
 
     /// A second passed: finds unacknowledged and expired orders, and ends incidents.
-    pub fn tick(&mut self, context: &mut Context<'_, '_>) {
-        let settings = context.settings;
-        self.find_unacknowledged(context);
-        self.forget_old(context.now, settings);
+    pub fn tick(&mut self, step: &mut Step<'_, '_>) {
+        let settings = step.settings;
+        self.find_unacknowledged(step);
+        self.forget_old(step.now, settings);
         let mut changed = std::mem::take(&mut self.reconfigured);
         if let Some(age) = settings.window.age_max {
-            changed |= self.trim_windows(settings, Some(context.now.minus(age)));
+            changed |= self.trim_windows(settings, Some(step.now.minus(age)));
         }
         if changed {
-            let symbols: Vec<SymbolKey> = context.symbols.iter().map(|(key, _)| key).collect();
+            let symbols: Vec<SymbolKey> = step.symbols.iter().map(|(key, _)| key).collect();
             for symbol in symbols {
-                self.judge(symbol, context);
+                self.judge(symbol, step);
             }
         }
-        self.judge_incidents(context);
+        self.judge_incidents(step);
     }
 
     /// Counts open orders without an answer for too long as unacknowledged, and judges their number.
-    fn find_unacknowledged(&mut self, context: &mut Context<'_, '_>) {
-        let after = context.settings.orders.unacknowledged_after;
+    fn find_unacknowledged(&mut self, step: &mut Step<'_, '_>) {
+        let after = step.settings.orders.unacknowledged_after;
         while let Some(pending) = self.pending_acks.front().copied() {
-            if !context.now.is_past(pending.since, after) {
+            if !step.now.is_past(pending.since, after) {
                 break;
             }
             self.pending_acks.pop_front();
@@ -287,15 +280,15 @@ impl Execution {
             open.unacknowledged += 1;
             self.unacknowledged_total += 1;
         }
-        let rules = context.settings.anomaly.at(self.whole.rule);
+        let rules = step.settings.anomaly.at(self.whole.rule);
         let count = u32::try_from(self.unacknowledged_total).unwrap_or(u32::MAX);
         let observation = Observation {
             figure: Figure::Unacknowledged,
             value: (count > 0).then(|| f64::from(count)),
             samples: count as usize,
         };
-        if let Some(change) = self.whole.anomalies.judge(observation, rules, context.now) {
-            context.emit(None, change);
+        if let Some(change) = self.whole.anomalies.judge(observation, rules, step.now) {
+            change.emit(None, step);
         }
     }
 
@@ -480,23 +473,23 @@ impl Execution {
         &mut self,
         figure: Figure,
         symbol: Option<SymbolKey>,
-        context: &mut Context<'_, '_>,
+        step: &mut Step<'_, '_>,
     ) {
         let known = self.incidents.iter_mut().find(|i| i.figure == figure && i.symbol == symbol);
         match known {
             Some(incident) => {
                 incident.count = incident.count.saturating_add(1);
-                incident.last = context.now;
+                incident.last = step.now;
             }
-            None => self.incidents.push(Incident { figure, symbol, count: 1, last: context.now }),
+            None => self.incidents.push(Incident { figure, symbol, count: 1, last: step.now }),
         }
-        self.judge_incidents(context);
+        self.judge_incidents(step);
     }
 
     /// Judges the incidents. One ends when it did not happen again for `event_hold`.
-    fn judge_incidents(&mut self, context: &mut Context<'_, '_>) {
+    fn judge_incidents(&mut self, step: &mut Step<'_, '_>) {
         let mut changes = Vec::new();
-        let (whole, symbols, now) = (&mut self.whole, &mut self.symbols, context.now);
+        let (whole, symbols, now) = (&mut self.whole, &mut self.symbols, step.now);
         self.incidents.retain(|incident| {
             let scope = match incident.symbol {
                 None => Some(&mut *whole),
@@ -506,7 +499,7 @@ impl Execution {
                 impossible!("the symbol of an incident has no scope");
                 return false;
             };
-            let rules = context.settings.anomaly.at(scope.rule);
+            let rules = step.settings.anomaly.at(scope.rule);
             let is_active = !now.is_past(incident.last, rules.event_hold);
             let observation = Observation {
                 figure: incident.figure,
@@ -518,7 +511,7 @@ impl Execution {
             is_active
         });
         for (symbol, change) in changes {
-            context.emit(symbol, change);
+            change.emit(symbol, step);
         }
     }
 

@@ -378,7 +378,8 @@ mod tests {
     fn orders_of_several_symbols_share_one_id() {
         let mut orders = Orders::default();
         let mut symbols = SymbolTable::default();
-        let mut key = |name: &str| symbols.intern(&Symbol::new(name).expect("a symbol"), || true);
+        let mut key =
+            |name: &str| symbols.intern(&Symbol::new(name).expect("a symbol"), usize::MAX);
         let names = ["A", "B", "C"].map(&mut key);
         let digest = Orders::digest(None, "1");
         let placed = names.map(|symbol| {

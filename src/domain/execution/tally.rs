@@ -12,9 +12,7 @@
 //! change, because they could not be derived afterwards. `tests/fold/restating.rs` holds this.
 
 use crate::domain::compact::OneOrMany;
-use crate::domain::drift::{Flow, FlowKind};
 use crate::domain::execution::coin_fees::CoinFees;
-use crate::domain::execution::context::Context;
 use crate::domain::execution::counters::MoneyChange;
 use crate::domain::execution::fills::{
     Amendment, EffectiveFill, Fee, Fill, FillAmounts, FillStep, amended_fee,
@@ -22,8 +20,10 @@ use crate::domain::execution::fills::{
 use crate::domain::execution::order::{Order, OrderState};
 use crate::domain::execution::slippage::slippage_bps;
 use crate::domain::execution::terms::{FillTerms, TermsKey, TermsTable};
+use crate::domain::flow::{Flow, FlowKind};
 use crate::domain::ids::Currency;
 use crate::domain::settings::{Instrument, Reference};
+use crate::domain::step::Step;
 use crate::domain::symbols::SymbolKey;
 use crate::domain::units::{Decimal, Price, Side};
 
@@ -63,7 +63,7 @@ pub(super) fn move_position(
     fills: &OneOrMany<(usize, EffectiveFill)>,
     (symbol, instrument): (SymbolKey, &Instrument),
     coin_fees: &mut CoinFees,
-    context: &mut Context<'_, '_>,
+    step: &mut Step<'_, '_>,
 ) {
     let Some(side) = order.side else { return };
     for (at, effective) in fills.iter() {
@@ -74,7 +74,7 @@ pub(super) fn move_position(
         let taken = fee.filter(|(_, currency)| {
             // Usually the fee is in the currency of the price: check that first.
             **currency != instrument.currency
-                && context.symbols.name(symbol).is_some_and(|s| instrument.is_base(s, currency))
+                && step.symbols.name(symbol).is_some_and(|s| instrument.is_base(s, currency))
         });
         let taken = taken.map(|(fee, _)| fee);
         let Some(fill) = order.fills.all_mut().get_mut(*at) else {
@@ -93,7 +93,7 @@ pub(super) fn move_position(
         let change = target.saturating_sub(fill.counted.moved);
         if !change.is_zero() {
             fill.counted.moved = target;
-            context.flows.push((symbol, flow(side, fill, change)));
+            step.flows.push((symbol, flow(side, fill, change)));
         }
     }
 }

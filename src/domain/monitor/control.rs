@@ -2,12 +2,12 @@
 //! contains.
 
 use crate::domain::audit::{AuditAction, AuditEntry, AuditShare};
-use crate::domain::principal::Principal;
 use crate::domain::control::{Control, FoldDecision};
 use crate::domain::directive::{Directive, DirectiveKind};
 use crate::domain::drift::ReconcileOutcome;
 use crate::domain::ids::{Account, Symbol};
 use crate::domain::monitor::{Monitor, account_of};
+use crate::domain::principal::Principal;
 use crate::domain::record::Verdict;
 use crate::domain::settings::Severity;
 use crate::domain::state::{Cause, Latch};

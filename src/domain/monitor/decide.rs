@@ -1,9 +1,7 @@
 //! Decisions of operators: halt, release, reconcile, retire. Each one leaves a line in the audit
 //! trail, refused or not.
 
-use crate::domain::account::Scene;
 use crate::domain::audit::{AuditAction, AuditEntry, AuditShare};
-use crate::domain::principal::Principal;
 use crate::domain::control::FoldDecision;
 use crate::domain::directive::{DirectiveKind, Outbox};
 use crate::domain::drift::Adoption;
@@ -13,9 +11,10 @@ use crate::domain::health::Health;
 use crate::domain::ids::{Account, Component, Symbol};
 use crate::domain::limits;
 use crate::domain::monitor::{Halt, Monitor, Permit};
+use crate::domain::principal::Principal;
 use crate::domain::record::{Decision, Refusal, Verdict};
 use crate::domain::state::{Cause, CauseKind, Latch};
-use crate::domain::warning::Warnings;
+use crate::domain::step::Moment;
 
 /// The result of a decision: the ids of the causes that it set or released.
 type DecisionResult = Result<Vec<u64>, Refusal>;
@@ -82,17 +81,11 @@ impl Monitor {
                 let asked = Reconcile { account, symbol, adoption };
                 let decided = self.reconcile(&asked, outbox);
                 let reason = format!("{symbol}: {reason}");
-                let who = (by, reason.as_str());
+                let (who, action) = ((by, reason.as_str()), AuditAction::Reconcile);
                 if *privileged {
-                    return self.audited(account, AuditAction::Reconcile, who, &decided);
+                    return self.audited(account, action, who, &decided);
                 }
-                self.note_decided(
-                    AuditShare::Attempted,
-                    account,
-                    AuditAction::Reconcile,
-                    who,
-                    &decided,
-                );
+                self.note_decided(AuditShare::Attempted, account, action, who, &decided);
                 self.answered(account, &decided)
             }
             Decision::Configure { change, is_refused, by } => {
@@ -148,9 +141,9 @@ impl Monitor {
     fn note_halt_of_unknown(&mut self, account: &Account, outbox: &mut Outbox<'_>) {
         let Some(state) = self.accounts.get_mut(account) else { return };
         state.is_halted_unknown = true;
-        let (now, behind, warnings) = (self.now, self.clock_behind, Warnings::default());
-        let mut scene = Scene { now, behind, settings: &self.settings, warnings, outbox };
-        state.record_incident(Figure::HaltOfUnknownAccount, &mut scene);
+        let (now, clock_behind) = (self.now, self.clock_behind);
+        let moment = Moment { now, clock_behind, settings: &self.settings };
+        state.record_incident(Figure::HaltOfUnknownAccount, moment, outbox);
     }
 
     /// Whether the account exists or may be added. Accounts of the configuration may always.
@@ -312,9 +305,9 @@ impl Monitor {
         let Some(account) = self.accounts.get_mut(asked.account) else {
             return Err(Refusal::UnknownAccount);
         };
-        let (now, behind, warnings) = (self.now, self.clock_behind, Warnings::default());
-        let mut scene = Scene { now, behind, settings: &self.settings, warnings, outbox };
-        account.adopt(asked.symbol, asked.adoption, &mut scene)?;
+        let (now, clock_behind) = (self.now, self.clock_behind);
+        let moment = Moment { now, clock_behind, settings: &self.settings };
+        account.adopt(asked.symbol, asked.adoption, moment, outbox)?;
         Ok(Vec::new())
     }
 

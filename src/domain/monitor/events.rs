@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use enum_map::EnumMap;
 
-use crate::domain::account::{AccountState, EventEffect, Scene};
-use crate::domain::principal::Principal;
+use crate::domain::account::{AccountState, EventEffect, TickEffects};
 use crate::domain::directive::{DirectiveKind, Outbox};
-use crate::domain::drift::HaltRequest;
+use crate::domain::drift::DriftHalt;
 use crate::domain::event::{Event, Source};
 use crate::domain::evidence::EvidenceHalt;
 use crate::domain::execution::anomaly::Figure;
@@ -16,8 +15,10 @@ use crate::domain::health::{ComponentStatus, Health, HealthChange};
 use crate::domain::horizon::Known;
 use crate::domain::ids::Account;
 use crate::domain::monitor::{Halt, Monitor, OrdersByClass, account_of};
+use crate::domain::principal::Principal;
 use crate::domain::record::{CheckResult, Refusal, Verdict};
 use crate::domain::state::{Cause, CauseKind, TradingState};
+use crate::domain::step::Moment;
 use crate::domain::warning::{Warning, Warnings};
 
 /// The result of an event of a known account.
@@ -85,20 +86,19 @@ impl Monitor {
         event: &Event,
         outbox: &mut Outbox<'_>,
     ) -> Option<Result<AppliedEvent, Refusal>> {
-        let (now, behind, settings) = (self.now, self.clock_behind, &*self.settings);
+        let (now, clock_behind, settings) = (self.now, self.clock_behind, &*self.settings);
+        let moment = Moment { now, clock_behind, settings };
         let account = self.accounts.get_mut(&event.account)?;
         let (orders, folded) = (orders_of(account), account.symbols.folded());
-        let warnings = Warnings::default();
-        let mut scene = Scene { now, behind, settings, warnings, outbox };
-        let effect = match account.horizon.look_up(event) {
-            Known::Duplicate => Ok(EventEffect::Duplicate),
+        let mut taken = match account.horizon.look_up(event) {
+            Known::Duplicate => Ok((EventEffect::Duplicate, Warnings::default())),
             Known::Conflict => Err(Refusal::Conflict),
-            Known::New => account.take(event, &mut scene),
+            Known::New => account.take(event, moment, outbox),
         };
-        match effect {
-            Err(Refusal::Conflict) => account.record_incident(Figure::Conflict, &mut scene),
-            Ok(EventEffect::Duplicate) | Err(_) => {}
-            Ok(_) => {
+        match &mut taken {
+            Err(Refusal::Conflict) => account.record_incident(Figure::Conflict, moment, outbox),
+            Ok((EventEffect::Duplicate, _)) | Err(_) => {}
+            Ok((_, warnings)) => {
                 // Only an accepted event is remembered: a refused one may be sent again, corrected.
                 account.horizon.remember(event, now, &settings.ingest);
                 if event.body.sender() != Some(Source::Broker) {
@@ -106,21 +106,19 @@ impl Monitor {
                 }
                 let before = account.last_event_at.replace(now);
                 if before.is_none() && settings.accounts.is_odd(event.account.as_str()) {
-                    scene.warnings.insert(Warning::UnknownAccount);
+                    warnings.insert(Warning::UnknownAccount);
                 }
                 for (class, count) in orders_of(account) {
                     self.orders[class] = self.orders[class] + count - orders[class];
                 }
                 if account.symbols.folded() > folded {
-                    scene.warnings.insert(Warning::NotMonitored);
+                    warnings.insert(Warning::NotMonitored);
                 }
-                let warnings = scene.warnings;
                 // Last, because the event may have added an order.
                 self.enforce_bounds();
-                return Some(effect.map(|effect| (effect, warnings)));
             }
         }
-        Some(effect.map(|effect| (effect, Warnings::default())))
+        Some(taken)
     }
 
     /// Halts an account with more symbols than are monitored, unless the settings allow it to trade on.
@@ -183,9 +181,8 @@ impl Monitor {
         while let Some(name) = self.dirty.pop_first() {
             let settings = Arc::clone(&self.settings);
             let Some(account) = self.accounts.get_mut(&name) else { continue };
-            let (now, behind, warnings) = (self.now, self.clock_behind, Warnings::default());
-            let mut scene = Scene { now, behind, settings: &settings, warnings, outbox };
-            let halts = account.compare(&mut scene);
+            let (now, clock_behind) = (self.now, self.clock_behind);
+            let halts = account.compare(Moment { now, clock_behind, settings: &settings }, outbox);
             self.halt_for_drifts(&name, halts, outbox);
         }
     }
@@ -194,18 +191,16 @@ impl Monitor {
     pub(super) fn tick_accounts(&mut self, outbox: &mut Outbox<'_>) {
         let settings = Arc::clone(&self.settings);
         let (now, listening_since) = (self.now, self.listening_since);
-        let behind = self.clock_behind;
-        let warnings = Warnings::default();
+        let moment = Moment { now, clock_behind: self.clock_behind, settings: &settings };
         let mut changes = Vec::new();
         let mut halts = Vec::new();
-        let mut latching = Vec::new();
+        let mut missing = Vec::new();
         for account in self.accounts.values_mut() {
-            let mut scene = Scene { now, behind, settings: &settings, warnings, outbox };
-            let own = account.tick(listening_since, &mut scene);
-            changes.extend(own.into_iter().map(|change| (account.name.clone(), change)));
-            halts.push((account.name.clone(), account.tick_books(&mut scene)));
-            let own = account.tick_evidence(now, listening_since, &settings);
-            latching.extend(own.into_iter().map(|latching| (account.name.clone(), latching)));
+            let TickEffects { health, drift, evidence } =
+                account.tick(listening_since, moment, outbox);
+            changes.extend(health.into_iter().map(|change| (account.name.clone(), change)));
+            halts.push((account.name.clone(), drift));
+            missing.extend(evidence.into_iter().map(|halt| (account.name.clone(), halt)));
         }
         let probed = self.probes.tick(now, listening_since, &settings.health);
         changes.extend(probed.into_iter().map(|change| (Account::all(), change)));
@@ -215,8 +210,8 @@ impl Monitor {
         for (account, halts) in halts {
             self.halt_for_drifts(&account, halts, outbox);
         }
-        for (account, latching) in latching {
-            self.latch_for_evidence(account, latching, outbox);
+        for (account, halt) in missing {
+            self.latch_for_evidence(account, halt, outbox);
         }
         self.orders = OrdersByClass::default();
         for account in self.accounts.values() {
@@ -227,7 +222,12 @@ impl Monitor {
     }
 
     /// Emits the change of a component, and halts if the component must not be unhealthy.
-    fn component_changed(&mut self, account: &Account, change: HealthChange, outbox: &mut Outbox<'_>) {
+    fn component_changed(
+        &mut self,
+        account: &Account,
+        change: HealthChange,
+        outbox: &mut Outbox<'_>,
+    ) {
         let HealthChange { component, status, message } = change;
         let ComponentStatus { health, by_silence } = status;
         let must_halt = health == Health::Unhealthy
@@ -270,10 +270,10 @@ impl Monitor {
     fn halt_for_drifts(
         &mut self,
         account: &Account,
-        halts: Vec<HaltRequest>,
+        halts: Vec<DriftHalt>,
         outbox: &mut Outbox<'_>,
     ) {
-        for HaltRequest { symbol, reason, .. } in halts {
+        for DriftHalt { symbol, reason, .. } in halts {
             let halt = Halt {
                 account: account.clone(),
                 kind: CauseKind::Drift,

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::*;
-use crate::domain::principal::Principal;
 use crate::domain::control::{Control, FoldDecision};
 use crate::domain::event::{Body, Heartbeat, Quote};
 use crate::domain::ids::{Account, Actor, Component, Symbol};
+use crate::domain::principal::Principal;
 use crate::domain::record::{Adopt, CheckResult, Decision};
 use crate::domain::settings::{PermitSettings, Settings};
 use crate::domain::state::{Cause, CauseKind, TradingState};
@@ -90,8 +90,10 @@ fn entries_are_read_back_equal() {
 
 #[test]
 fn decisions_are_read_back_equal() {
-    let (account, by) =
-        (Account::new("a\"b").unwrap(), Principal::with_token(Actor::new("op").unwrap(), "desk \"1\""));
+    let (account, by) = (
+        Account::new("a\"b").unwrap(),
+        Principal::with_token(Actor::new("op").unwrap(), "desk \"1\""),
+    );
     let (symbol, reason) = (Symbol::new("BTC/USDT").unwrap(), String::from("so\n\u{1}\"ß"));
     let component = Component::new("broker").unwrap();
     for state in [TradingState::Reducing, TradingState::Halted, TradingState::Active] {

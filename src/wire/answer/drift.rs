@@ -5,7 +5,8 @@ use utoipa::ToSchema;
 
 use super::scalar::Exact;
 use crate::domain::drift::{
-    Action, Attribution, DriftState, DriftType, DriftView, Hint, LedgerBasis, Test,
+    Attribution, DriftAction, DriftHint, DriftState, DriftType, DriftView, LedgerBasis,
+    SeverityTest,
 };
 use crate::domain::settings::Severity;
 use crate::wire::time::Rfc3339;
@@ -26,7 +27,7 @@ pub struct Drift {
     /// The latest severity; null: within tolerance or in flight.
     pub severity: Option<Severity>,
     /// The test that decided the severity; null without one.
-    pub decided_by: Option<Test>,
+    pub decided_by: Option<SeverityTest>,
     /// The worst severity so far.
     pub worst_severity: Option<Severity>,
     /// Its state; the filter `state=open` means `open` and `reconciling`.
@@ -58,9 +59,9 @@ pub struct Drift {
     /// The side that is probably wrong.
     pub attribution: Attribution,
     /// A resemblance to another drift.
-    pub hint: Option<Hint>,
+    pub hint: Option<DriftHint>,
     /// The response to it.
-    pub action: Action,
+    pub action: DriftAction,
     /// Consecutive comparisons that confirmed it.
     pub confirmations: u32,
     /// When it was first observed (receive time).

@@ -11,7 +11,9 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::audit::AuditAction;
 use crate::domain::closed_set::{ClosedSet, closed_set};
-use crate::domain::drift::{Action, Attribution, DriftState, DriftType, Hint, LedgerBasis, Test};
+use crate::domain::drift::{
+    Attribution, DriftAction, DriftHint, DriftState, DriftType, LedgerBasis, SeverityTest,
+};
 use crate::domain::event::{Initiator, Liquidity, Source};
 use crate::domain::evidence::EvidenceGap;
 use crate::domain::execution::OrderView;
@@ -49,7 +51,7 @@ macro_rules! schemas {
 }
 
 schemas! {
-    Action = "Action",
+    DriftAction = "Action",
     AnomalyLevel = "Level",
     Attribution = "Attribution",
     AuditAction = "Audit",
@@ -58,7 +60,7 @@ schemas! {
     DriftType = "DriftType",
     Figure = "Figure",
     Health = "HealthState",
-    Hint = "Hint",
+    DriftHint = "Hint",
     Initiator = "Initiator",
     LedgerBasis = "LedgerBasis",
     Liquidity = "Liquidity",
@@ -70,7 +72,7 @@ schemas! {
     Severity = "Severity",
     Side = "Side",
     Source = "Source",
-    Test = "Test",
+    SeverityTest = "Test",
     TradingState = "TradingState",
     Warning = "Warning",
     Witness = "Witness",

@@ -91,7 +91,7 @@ impl WholeAccount {
             standing_causes: Cause::all(name, &monitor.permit(name)),
             positions: PositionRow::of(account, monitor.now(), settings).collect(),
             drift: books.differences(symbols).map(drift).collect(),
-            drift_history: books.history(symbols).map(drift).collect(),
+            drift_history: books.history().map(drift).collect(),
             execution: executions(account),
             anomalies_open: anomalies.map(|anomaly| Anomaly::new(name, anomaly)).collect(),
             components: components.map(|v| Component::new(name, v, monitor.now())).collect(),

@@ -5,7 +5,7 @@ use super::*;
 fn critical() -> World {
     let mut world = blank();
     world.both("X 100", "X 100").at(100.0).both("X 112@11", "X 100@10/9");
-    world.expect("X", "open critical quantity_mismatch 12").expect_halts(1).told();
+    world.expect("X", "open critical quantity_mismatch 12").expect_halts(1).directives_in_words();
     world
 }
 
@@ -16,7 +16,7 @@ fn adopting_the_broker_sets_local_until_its_next_snapshot() {
     world.at(110.0);
     assert_eq!(world.adopt("X", Adopt::Broker, true), Ok(1));
     assert_eq!(
-        world.told(),
+        world.directives_in_words(),
         ["reconcile X quantity_mismatch 112@11 -> 100@10 #1", "cleared - quantity_mismatch 12",]
     );
     let position = world.position("X");
@@ -43,7 +43,7 @@ fn adopting_the_broker_sets_local_until_its_next_snapshot() {
 fn adopting_local_accepts_the_difference() {
     let mut world = critical();
     assert_eq!(world.adopt("X", Adopt::Local, true), Ok(1));
-    assert_eq!(world.told(), ["cleared - quantity_mismatch 12"]);
+    assert_eq!(world.directives_in_words(), ["cleared - quantity_mismatch 12"]);
     let position = world.position("X");
     assert_eq!((position.local, position.offset), (Some(112.into()), 12.into()));
     assert_eq!(world.ledger("X"), "100");
@@ -53,13 +53,13 @@ fn adopting_local_accepts_the_difference() {
     // The engine is told in its own terms.
     assert_eq!(world.adopt("X", Adopt::Local, true), Ok(2));
     world.at(140.0).both("X 105", "X 102").expect("X", "unconfirmed minor quantity_mismatch 1");
-    world.at(150.0).both("X 105", "X 102").told();
+    world.at(150.0).both("X 105", "X 102").directives_in_words();
     world.at(250.0).tick();
-    assert_eq!(world.told(), ["reconcile X quantity_mismatch 105@- -> 104@- #2"]);
+    assert_eq!(world.directives_in_words(), ["reconcile X quantity_mismatch 105@- -> 104@- #2"]);
     // The broker's side ends the offset.
     assert_eq!(world.adopt("X", Adopt::Broker, false), Ok(3));
     assert_eq!(
-        world.told().first().map(String::as_str),
+        world.directives_in_words().first().map(String::as_str),
         Some("reconcile X quantity_mismatch 105@- -> 102@- #3")
     );
     assert_eq!(world.position("X").offset, Decimal::ZERO);

@@ -1,7 +1,7 @@
 //! An automatic repair ends: three of one symbol in a day, then people look at it.
 
 use super::*;
-use crate::domain::drift::Test;
+use crate::domain::drift::SeverityTest;
 
 const HOUR: f64 = 3_600.0;
 
@@ -26,15 +26,19 @@ fn the_fourth_drift_of_a_day_is_moderate_at_once() {
     for _ in 0..3 {
         assert_eq!(repaired(&mut world), SENT);
     }
-    world.told();
+    world.directives_in_words();
     assert_eq!(repaired(&mut world), SPENT);
     let drift = world.history().pop().expect("a drift");
     assert_eq!(drift.attempts, 0);
-    assert_eq!(world.told(), [SPENT, "cleared - quantity_mismatch 2"]);
+    assert_eq!(world.directives_in_words(), [SPENT, "cleared - quantity_mismatch 2"]);
     world.at(world.now + 10.0).both("X 102@10", "X 100@10");
     let drift = world.drift("X").expect("a drift");
     let shown = (drift.severity, drift.decided_by);
-    assert_eq!(shown, (Some(Severity::Moderate), Some(Test::ReconcileBudget)), "unconfirmed too");
+    assert_eq!(
+        shown,
+        (Some(Severity::Moderate), Some(SeverityTest::ReconcileBudget)),
+        "unconfirmed too"
+    );
     world.at(world.now + 10.0).both("X 100@10", "X 100@10");
     // A day after the first, one is free again.
     world.at(24.0 * HOUR + 20.0);

@@ -19,14 +19,14 @@ fn minor_and_moderate_take_two_critical_one() {
         let mut world = holding();
         world.both(local, "X 100");
         world.expect("X", &format!("unconfirmed {severity} quantity_mismatch {size}"));
-        assert!(world.told().is_empty());
+        assert!(world.directives_in_words().is_empty());
         world.at(110.0).both(local, "X 100");
         world.expect("X", &format!("open {severity} quantity_mismatch {size}")).expect_halts(0);
         let drift = world.drift("X").expect("a drift");
         assert_eq!((drift.confirmations, drift.action.as_str()), (2, "alert"));
         assert_eq!(drift.first_seen_at, at(100.0));
         assert_eq!(drift.opened_at, Some(at(110.0)));
-        assert_eq!(world.told().len(), 1);
+        assert_eq!(world.directives_in_words().len(), 1);
     }
     let mut world = holding();
     world.both(CRITICAL, "X 100").expect("X", "open critical quantity_mismatch 12").expect_halts(1);
@@ -120,7 +120,7 @@ fn agreement_breaks_the_row() {
     world.both(MODERATE, "X 100").at(110.0).both("X 100", "X 100").expect("X", "none");
     world.at(120.0).both(MODERATE, "X 100");
     world.expect("X", "unconfirmed moderate quantity_mismatch 6");
-    assert!(world.told().is_empty() && world.history().is_empty());
+    assert!(world.directives_in_words().is_empty() && world.history().is_empty());
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn what_is_done_follows_the_latest_severity() {
     assert_eq!((drift.worst, drift.action.as_str()), (Some(Severity::Critical), "alert"));
     world.at(140.0).both(CRITICAL, "X 100").expect_halts(2);
     assert_eq!(
-        world.told(),
+        world.directives_in_words(),
         [
             "open moderate quantity_mismatch 6",
             "open critical quantity_mismatch 12",
@@ -150,11 +150,11 @@ fn what_is_done_follows_the_latest_severity() {
 #[test]
 fn one_newer_comparison_within_tolerance_clears() {
     let mut world = holding();
-    world.both(CRITICAL, "X 100").told();
+    world.both(CRITICAL, "X 100").directives_in_words();
     // Nothing newer: nothing clears.
     world.tick_to(170.0).expect("X", "open critical quantity_mismatch 12");
     world.at(171.0).local("X 100.5").expect("X", "within_tolerance - quantity_mismatch 0.5");
-    assert_eq!(world.told(), ["cleared - quantity_mismatch 12"]);
+    assert_eq!(world.directives_in_words(), ["cleared - quantity_mismatch 12"]);
     let history = world.history();
     let ended = history.first().expect("a drift");
     assert_eq!(ended.worst, Some(Severity::Critical));

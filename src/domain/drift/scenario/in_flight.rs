@@ -108,7 +108,7 @@ fn steady_trading_at_a_broker_that_lags_is_in_flight() {
             assert_eq!(lags(&world), (Some(0.0), Some(0.5)));
         }
     }
-    assert!(world.told().is_empty() && world.history().is_empty());
+    assert!(world.directives_in_words().is_empty() && world.history().is_empty());
 }
 
 /// The lags of the newest lists in seconds, local and broker.
@@ -240,7 +240,10 @@ fn pending_ends_within_tolerance() {
     world.flow(99.0, "X", "12").at(100.0).both("X 112", "X 100");
     world.at(110.0).broker("X 112.5").expect("X", "within_tolerance - quantity_mismatch -0.5");
     world.at(111.0).both("X 112", "X 112").expect("X", "none");
-    assert!(world.told().is_empty() && world.history().is_empty(), "it never was drift");
+    assert!(
+        world.directives_in_words().is_empty() && world.history().is_empty(),
+        "it never was drift"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A small world to test drift in: one account, a clock in seconds, books written as text.
+//! A small world for tests of drift: one account, a clock in seconds, books written as text.
 
 mod adoption;
 mod attribution;
@@ -13,19 +13,21 @@ mod value;
 use std::time::Duration;
 
 use super::{
-    Adoption, Books, CompareContext, DriftType, DriftView, Flow, FlowKind, HaltRequest, Market,
-    PositionView, ReconcileOutcome, SnapshotTime, SnapshotVerdict,
+    Adoption, Books, DriftHalt, DriftType, DriftView, Market, MarketOf, PositionView,
+    ReconcileOutcome, SnapshotTime, SnapshotVerdict,
 };
 use crate::domain::directive::{Directive, DirectiveKind, Outbox};
 use crate::domain::event::{PositionRow, Positions, Source};
+use crate::domain::flow::{Flow, FlowKind};
 use crate::domain::ids::{Account, Symbol};
 use crate::domain::record::{Adopt, Refusal};
 use crate::domain::settings::{Settings, Severity};
+use crate::domain::step::{Moment, Step};
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, Position, Price, parse_decimal};
 
-/// Seconds after the beginning of the world as a point in time; `at(1.5)` is exact.
+/// A time in seconds after the start of the world; `at(1.5)` is exact.
 fn at(seconds: f64) -> Timestamp {
     let origin = Timestamp::MIN.plus(Duration::from_hours(24));
     if seconds < 0.0 {
@@ -39,7 +41,7 @@ fn decimal(text: &str) -> Decimal {
     parse_decimal(text).expect("a number")
 }
 
-/// One account and all that its books are compared with.
+/// One account with its books, market, clock and output.
 pub(super) struct World {
     pub(super) books: Books,
     pub(super) symbols: SymbolTable,
@@ -49,21 +51,19 @@ pub(super) struct World {
     pub(super) now: f64,
     sequence: u64,
     pub(super) directives: Vec<Directive>,
-    pub(super) halts: Vec<HaltRequest>,
-    /// Symbols beyond this many are folded.
-    symbols_max: usize,
+    pub(super) halts: Vec<DriftHalt>,
 }
 
-/// A world in which both sides agree that nothing is held: so the ledger is anchored, and later
-/// differences are differences. The clock stands at 0.
+/// A world in which both sides agree that nothing is held, so that the ledger is anchored and later
+/// differences count. The clock is at 0.
 pub(super) fn world() -> World {
     let mut world = blank();
     world.both("", "");
     world
 }
 
-/// A world that has seen nothing but one fill of next to nothing: so every difference has a value, and
-/// by default its quantity decides.
+/// A world without books, and with a last fill at a tiny price, so that every difference has a value
+/// and by default its quantity decides.
 pub(super) fn blank() -> World {
     World {
         books: Books::default(),
@@ -75,14 +75,13 @@ pub(super) fn blank() -> World {
         sequence: 0,
         directives: Vec::new(),
         halts: Vec::new(),
-        symbols_max: 100,
     }
 }
 
 impl World {
     pub(super) fn key(&mut self, symbol: &str) -> SymbolKey {
         let symbol = Symbol::new(symbol).expect("a name");
-        self.symbols.intern(&symbol, || true)
+        self.symbols.intern(&symbol, usize::MAX)
     }
 
     /// Moves the clock.
@@ -92,18 +91,15 @@ impl World {
         self
     }
 
-    /// A snapshot as it came; rows are `SYMBOL QUANTITY[@AVERAGE][/MARKET]`, separated by commas.
+    /// Applies a snapshot. Rows are `SYMBOL QUANTITY[@AVERAGE][/MARKET]`, separated by commas.
     fn snapshot(&mut self, snapshot: &Positions, time: f64) -> SnapshotVerdict {
-        self.sequence += 1;
-        let at = SnapshotTime::new(at(time), at(self.now), self.sequence);
-        let max = self.symbols_max;
-        let intern = |table: &mut SymbolTable, symbol: &Symbol| {
-            let len = table.len();
-            table.intern(symbol, || len < max)
-        };
-        let verdict = self.books.take_snapshot(&mut self.symbols, intern, snapshot, at);
+        let time = at(time);
+        let verdict = self.with_step(|books, step| {
+            let at = SnapshotTime::new(time, step.now, step.sequence());
+            books.take_snapshot(step, snapshot, at)
+        });
         if snapshot.source == Source::Local {
-            self.books.hear(at.time);
+            self.books.engine_heard(time);
         }
         verdict
     }
@@ -143,9 +139,9 @@ impl World {
         self.compare()
     }
 
-    /// Word of the engine that moves nothing, dated now.
+    /// An event of the engine that moves nothing, dated now.
     fn hear(&mut self) -> &mut Self {
-        self.books.hear(at(self.now));
+        self.books.engine_heard(at(self.now));
         self.compare()
     }
 
@@ -160,7 +156,7 @@ impl World {
         let flow = Flow { time: at(time), change: decimal(change), kind };
         self.books.flow(key, flow, &self.settings.drift.in_flight);
         if kind != FlowKind::Adjustment {
-            self.books.hear(at(time));
+            self.books.engine_heard(at(time));
         }
         self
     }
@@ -186,21 +182,22 @@ impl World {
 
     fn step(
         &mut self,
-        run: impl FnOnce(&mut Books, &CompareContext<'_>, &mut Outbox<'_>) -> Vec<HaltRequest>,
+        run: impl FnOnce(&mut Books, &mut Step<'_, '_>, MarketOf<'_>) -> Vec<DriftHalt>,
     ) -> &mut Self {
-        self.sequence += 1;
         let market = self.market;
-        let context = CompareContext {
-            now: at(self.now),
-            account: &self.account,
-            settings: &self.settings,
-            symbols: &self.symbols,
-            market: &|_| market,
-        };
-        let mut outbox = Outbox::new(self.sequence, at(self.now), &mut self.directives);
-        let halts = run(&mut self.books, &context, &mut outbox);
+        let halts = self.with_step(|books, step| run(books, step, &|_| market));
         self.halts.extend(halts);
         self
+    }
+
+    /// Runs one record.
+    fn with_step<T>(&mut self, run: impl FnOnce(&mut Books, &mut Step<'_, '_>) -> T) -> T {
+        self.sequence += 1;
+        let (now, settings) = (at(self.now), &self.settings);
+        let moment = Moment { now, clock_behind: Duration::ZERO, settings };
+        let mut outbox = Outbox::new(self.sequence, now, &mut self.directives);
+        let mut step = Step::new(moment, &self.account, &mut self.symbols, &mut outbox);
+        run(&mut self.books, &mut step)
     }
 
     pub(super) fn adopt(
@@ -209,21 +206,17 @@ impl World {
         adopt: Adopt,
         privileged: bool,
     ) -> Result<u64, Refusal> {
-        let key = self.key(symbol);
-        let mut result = Err(Refusal::NotFound);
-        self.step(|books, context, outbox| {
-            result = books.adopt(key, Adoption { adopt, privileged }, context, outbox);
-            Vec::new()
-        });
-        result
+        let (key, market) = (self.key(symbol), self.market);
+        let adoption = Adoption { adopt, privileged };
+        self.with_step(|books, step| books.adopt(key, adoption, step, &|_| market))
     }
 
-    /// The difference of a symbol that stands.
+    /// The current difference of a symbol.
     pub(super) fn drift(&self, symbol: &str) -> Option<DriftView> {
         self.books.differences(&self.symbols).find(|drift| drift.symbol.as_str() == symbol)
     }
 
-    /// The same in words: `open critical quantity_mismatch 12`; `none`: the books agree.
+    /// The current difference in words: `open critical quantity_mismatch 12`; `none`: the books agree.
     fn says(&self, symbol: &str) -> String {
         self.drift(symbol).map_or_else(|| "none".to_owned(), |drift| words(&drift))
     }
@@ -249,19 +242,19 @@ impl World {
         self.position(symbol).ledger.to_string()
     }
 
-    /// What was told since the last time, in words.
-    fn told(&mut self) -> Vec<String> {
-        self.directives.drain(..).map(|directive| tell(&directive.kind)).collect()
+    /// The directives since the last call, in words.
+    fn directives_in_words(&mut self) -> Vec<String> {
+        self.directives.drain(..).map(|directive| directive_words(&directive.kind)).collect()
     }
 
-    /// Whether what drift is judged by is too old at that moment.
+    /// Whether the books are too old to judge drift at that moment.
     fn is_stale(&self, seconds: f64) -> bool {
         let oldest = self.books.oldest_needed();
         oldest.is_some_and(|oldest| at(seconds).is_past(oldest, Duration::from_mins(3)))
     }
 
     pub(super) fn history(&self) -> Vec<DriftView> {
-        self.books.history(&self.symbols).collect()
+        self.books.history().collect()
     }
 }
 
@@ -271,7 +264,7 @@ fn words(drift: &DriftView) -> String {
     format!("{state} {severity} {kind} {}", drift.quantity_drift.normalize())
 }
 
-fn tell(kind: &DirectiveKind) -> String {
+fn directive_words(kind: &DirectiveKind) -> String {
     match kind {
         DirectiveKind::Drift(drift) => words(drift),
         DirectiveKind::Reconcile {
@@ -294,7 +287,7 @@ fn tell(kind: &DirectiveKind) -> String {
         DirectiveKind::Halt { .. }
         | DirectiveKind::Release { .. }
         | DirectiveKind::Anomaly { .. }
-        | DirectiveKind::Health { .. } => panic!("drift does not say {kind:?}"),
+        | DirectiveKind::Health { .. } => panic!("books do not emit {kind:?}"),
     }
 }
 

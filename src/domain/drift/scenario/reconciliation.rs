@@ -24,7 +24,7 @@ fn counts(world: &World) -> [u64; 5] {
 fn a_confirmed_minor_drift_is_sent_to_the_engine() {
     let mut world = reconciling();
     assert_eq!(
-        world.told(),
+        world.directives_in_words(),
         [
             "reconcile X quantity_mismatch 102@11 -> 100@10 #1",
             "reconciling minor quantity_mismatch 2",
@@ -41,7 +41,7 @@ fn a_confirmed_minor_drift_is_sent_to_the_engine() {
     world.complete(Source::Broker, 115.0, "X 100@10");
     world.complete(Source::Local, 118.0, "X 100@10");
     world.compare().expect("X", "none");
-    assert_eq!(world.told(), ["cleared - quantity_mismatch 2"]);
+    assert_eq!(world.directives_in_words(), ["cleared - quantity_mismatch 2"]);
     assert_eq!(counts(&world), [1, 1, 0, 0, 0]);
     assert_eq!(world.ledger("X"), "100");
     let history = world.history();
@@ -52,18 +52,18 @@ fn a_confirmed_minor_drift_is_sent_to_the_engine() {
 #[test]
 fn three_tries_then_moderate() {
     let mut world = reconciling();
-    world.told();
+    world.directives_in_words();
     world.tick_to(199.0);
-    assert!(world.told().is_empty());
+    assert!(world.directives_in_words().is_empty());
     world.tick_to(200.0);
-    assert_eq!(world.told(), ["reconcile X quantity_mismatch 102@11 -> 100@10 #2"]);
+    assert_eq!(world.directives_in_words(), ["reconcile X quantity_mismatch 102@11 -> 100@10 #2"]);
     world.tick_to(289.0);
-    assert!(world.told().is_empty());
+    assert!(world.directives_in_words().is_empty());
     world.tick_to(290.0);
-    assert_eq!(world.told(), ["reconcile X quantity_mismatch 102@11 -> 100@10 #3"]);
+    assert_eq!(world.directives_in_words(), ["reconcile X quantity_mismatch 102@11 -> 100@10 #3"]);
     world.tick_to(379.0).expect("X", "reconciling minor quantity_mismatch 2");
     world.tick_to(380.0).expect("X", "open moderate quantity_mismatch 2").expect_halts(0);
-    assert_eq!(world.told(), ["open moderate quantity_mismatch 2"]);
+    assert_eq!(world.directives_in_words(), ["open moderate quantity_mismatch 2"]);
     assert_eq!(counts(&world), [3, 0, 1, 0, 0]);
     let drift = world.drift("X").expect("a drift");
     assert_eq!((drift.attempts, drift.action.as_str()), (3, "alert"));
@@ -72,7 +72,7 @@ fn three_tries_then_moderate() {
     // It stays MODERATE until it clears, and is not sent again.
     world.at(390.0).both("X 102", "X 100").expect("X", "open moderate quantity_mismatch 2");
     world.tick_to(600.0);
-    assert!(world.told().is_empty());
+    assert!(world.directives_in_words().is_empty());
     world.both("X 100", "X 100").expect("X", "none");
     assert_eq!(counts(&world), [3, 1, 1, 0, 0]);
 }
@@ -81,9 +81,9 @@ fn three_tries_then_moderate() {
 fn growth_ends_a_reconciliation() {
     let mut world = reconciling();
     world.at(120.0).both("X 106", "X 100").expect("X", "open moderate quantity_mismatch 6");
-    world.told();
+    world.directives_in_words();
     world.tick_to(300.0);
-    assert!(world.told().is_empty(), "nothing is sent for a MODERATE drift");
+    assert!(world.directives_in_words().is_empty(), "nothing is sent for a MODERATE drift");
     world.both("X 102", "X 100").expect("X", "reconciling minor quantity_mismatch 2");
     assert_eq!(world.drift("X").map(|drift| drift.attempts), Some(2));
     world.at(310.0).both("X 112", "X 100").expect("X", "open critical quantity_mismatch 12");
@@ -110,7 +110,7 @@ fn what_is_never_reconciled() {
     world.expect("X", "reconciling minor price_mismatch 0");
     world.expect("Y", "reconciling minor ghost_position 2");
     assert_eq!(
-        world.told().first().map(String::as_str),
+        world.directives_in_words().first().map(String::as_str),
         Some("reconcile X price_mismatch 100@10.2 -> 100@10 #1")
     );
 }
@@ -123,14 +123,14 @@ fn the_event_gives_time_and_confirms_nothing() {
     assert!(!world.books.reconciled(key, Some("0-0"), at(110.0)), "another directive");
     world.tick_to(150.0);
     assert!(world.books.reconciled(key, Some(&id), at(150.0)));
-    world.expect("X", "reconciling minor quantity_mismatch 2").told();
+    world.expect("X", "reconciling minor quantity_mismatch 2").directives_in_words();
     world.tick_to(200.0);
     // Saying it twice does not put it off for ever.
     assert!(world.books.reconciled(key, None, at(200.0)));
     world.tick_to(239.0);
-    assert!(world.told().is_empty());
+    assert!(world.directives_in_words().is_empty());
     world.tick_to(240.0);
-    assert_eq!(world.told(), ["reconcile X quantity_mismatch 102@11 -> 100@10 #2"]);
+    assert_eq!(world.directives_in_words(), ["reconcile X quantity_mismatch 102@11 -> 100@10 #2"]);
     assert!(!world.books.reconciled(key, Some(&id), at(240.0)), "an old directive");
     world.both("X 100", "X 100");
     assert!(!world.books.reconciled(key, None, at(240.0)), "nothing waits");

@@ -196,7 +196,7 @@ fn within_tolerance_is_visible_and_nothing_is_done() {
     let drift = world.drift("X").expect("a difference");
     assert_eq!(drift.value_drift, Some(decimal("5")));
     assert_eq!((drift.id, drift.action.as_str()), (0, "none"));
-    assert!(world.told().is_empty() && world.history().is_empty());
+    assert!(world.directives_in_words().is_empty() && world.history().is_empty());
     world.at(20.0).both("X 100@10", "X 100@10").expect("X", "none");
 }
 

@@ -54,7 +54,7 @@ fn all_snapshots_of_a_request_come_before_the_comparison() {
     world.complete(Source::Broker, 10.0, "X 100");
     world.complete(Source::Local, 10.0, "X 100");
     world.compare().expect("X", "none").expect_halts(0);
-    assert!(world.told().is_empty());
+    assert!(world.directives_in_words().is_empty());
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn drift_is_judged_on_the_net_of_hedged_rows() {
 #[test]
 fn folded_symbols_are_counted_and_not_tracked() {
     let mut world = blank();
-    world.symbols_max = 1;
+    world.settings.symbols.max = 1;
     world.both("X 1, Y 2, Z 3", "X 1, Y 999").expect_halts(0);
     assert_eq!(world.books.untracked_rows(), 3);
     assert_eq!(world.books.positions(&world.symbols).count(), 1);

@@ -1,7 +1,7 @@
 //! What a difference is worth, what cannot be valued, dust, coins, and the test that decides.
 
 use super::*;
-use crate::domain::drift::Test;
+use crate::domain::drift::SeverityTest;
 use crate::domain::settings::{Instrument, PerSeverity, QuantityTest, Rate, Unit};
 
 /// A world in which no price is known.
@@ -96,7 +96,7 @@ fn a_comparison_without_a_value_lowers_nothing_that_was_opened_by_value() {
     world.settings.instruments.default =
         Instrument { rate: Rate::Unknown, ..Instrument::default() };
     let drift = compared(&mut world, "X 3@1000", "X 1.5@1000/1000");
-    assert_eq!((severity_of(&drift), drift.decided_by), ("critical", Some(Test::Value)));
+    assert_eq!((severity_of(&drift), drift.decided_by), ("critical", Some(SeverityTest::Value)));
     assert!(drift.state.is_open());
     // Agreement needs no value.
     world.at(30.0).both("X 3@1000", "X 3@1000").expect("X", "none").expect_halts(1);
@@ -167,7 +167,7 @@ fn a_released_drift_of_coins_halts_again_by_value_alone() {
 fn a_halt_names_the_test_that_decided() {
     let relative =
         PerSeverity { minor: decimal("0.1"), moderate: decimal("0.2"), critical: decimal("0.25") };
-    let check = |local: &str, broker: &str, test: Test, expect: &str| {
+    let check = |local: &str, broker: &str, test: SeverityTest, expect: &str| {
         let mut world = blank();
         world.settings.drift_rules.default.relative = Some(relative);
         world.both(local, broker);
@@ -176,11 +176,11 @@ fn a_halt_names_the_test_that_decided() {
         assert_eq!(world.drift("X").and_then(|drift| drift.decided_by), Some(test));
     };
     let by_quantity = "value 12; decided by quantity 12 (threshold 10)";
-    check("X 112@1", "X 100@1", Test::Quantity, by_quantity);
+    check("X 112@1", "X 100@1", SeverityTest::Quantity, by_quantity);
     let by_value = "value 540; decided by value 540 (threshold 500)";
-    check("X 100.9@600", "X 100@600", Test::Value, by_value);
+    check("X 100.9@600", "X 100@600", SeverityTest::Value, by_value);
     let by_fraction = "decided by fraction: 1 of a position of 4 (threshold 0.25)";
-    check("X 4@1", "X 3@1", Test::Relative, by_fraction);
+    check("X 4@1", "X 3@1", SeverityTest::Relative, by_fraction);
     let mut world = priceless();
     world.both("X 112", "X 100");
     let reason = world.halts.first().map(|halt| halt.reason.clone()).expect("a halt");
@@ -189,13 +189,13 @@ fn a_halt_names_the_test_that_decided() {
 
 #[test]
 fn the_view_names_the_test_that_decided() {
-    let check = |local: &str, broker: &str, expect: Test| {
+    let check = |local: &str, broker: &str, expect: SeverityTest| {
         let drift = compared(&mut priceless(), local, broker);
         assert_eq!(drift.decided_by, Some(expect), "{local} {broker}");
     };
-    check("X 0.1@1", "X -0.1@1", Test::SignFlip);
-    check("X 0.2", "X 0.1", Test::ValueUnknown);
-    check("X 10@20", "X 10@10", Test::Value);
+    check("X 0.1@1", "X -0.1@1", SeverityTest::SignFlip);
+    check("X 0.2", "X 0.1", SeverityTest::ValueUnknown);
+    check("X 10@20", "X 10@10", SeverityTest::Value);
     let drift = compared(&mut world(), "X 0.2@1", "X 0.1@1");
     assert_eq!(drift.decided_by, None, "within tolerance");
 }

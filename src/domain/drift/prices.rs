@@ -1,25 +1,25 @@
-//! What one unit of a symbol is worth, to value a difference of the books.
+//! The price that values a difference of the books.
 //!
-//! Input: every price that is known of the symbol. Output: the one that counts. Invariants: 0 is no
-//! price; what cannot be asked of the broker is valued cautiously, by the highest of what is known,
-//! for a low price hides a difference and the engine itself sends quotes. Deliberately absent:
-//! currencies and multipliers (see `judge`).
+//! Input: every known price of the symbol. Output: the one that counts. Invariants: 0 is no price; the
+//! broker's own price wins; without it the highest known price counts, because a low price would hide a
+//! difference, and the engine under supervision sends the quotes. Deliberately absent: currencies and
+//! multipliers (see `severity`).
 
 use crate::domain::units::Decimal;
 
 /// The prices that are known of a symbol.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Prices {
-    /// The broker's row: it stands alone.
+pub(super) struct KnownPrices {
+    /// The broker's row: if it has a price, only that one counts.
     pub(super) row: Option<Decimal>,
-    /// A mid that is young, the last fill, the broker's average, the local one.
+    /// A recent mid, the last fill, the broker's average, the local average.
     pub(super) others: [Option<Decimal>; 4],
-    /// What valued the symbol at an earlier comparison.
+    /// The price of an earlier comparison.
     pub(super) earlier: Option<Decimal>,
 }
 
-impl Prices {
-    /// The price that values a difference; none: no price is known at all.
+impl KnownPrices {
+    /// The price that counts; none: no price is known at all.
     pub(super) fn best(self) -> Option<Decimal> {
         let known = |price: &Decimal| !price.is_zero();
         let others = self.others.into_iter().flatten();
@@ -33,11 +33,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_row_stands_alone_then_the_highest_then_what_was_known_before() {
+    fn the_row_wins_then_the_highest_then_an_earlier_price() {
         let check = |row: Option<i64>, others: [Option<i64>; 4], earlier: Option<i64>, expect| {
             let price = |p: Option<i64>| p.map(Decimal::from);
             let prices =
-                Prices { row: price(row), others: others.map(price), earlier: price(earlier) };
+                KnownPrices { row: price(row), others: others.map(price), earlier: price(earlier) };
             assert_eq!(prices.best(), price(expect), "{prices:?}");
         };
         check(Some(3), [Some(9); 4], Some(8), Some(3));
