@@ -7,7 +7,7 @@
 use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::domain::clock::Reading;
+use crate::domain::clock::ClockReading;
 use crate::domain::time::Timestamp;
 
 /// The wall time, clamped to the years 1990 to 2200.
@@ -27,11 +27,11 @@ pub fn monotonic() -> Instant {
 
 /// Both times. The monotonic one counts from the first call in this process.
 #[must_use]
-pub fn reading() -> Reading {
+pub fn reading() -> ClockReading {
     static FIRST: OnceLock<Instant> = OnceLock::new();
     let monotonic = monotonic();
     let first = *FIRST.get_or_init(|| monotonic);
-    Reading { wall: now(), monotonic: Some(monotonic.saturating_duration_since(first)) }
+    ClockReading { wall: now(), monotonic: Some(monotonic.saturating_duration_since(first)) }
 }
 
 /// From the Unix epoch to [`Timestamp::MIN`].

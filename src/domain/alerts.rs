@@ -1,8 +1,8 @@
-//! Alerts that were acted on: their ids, so that a notification that is sent again changes nothing.
+//! The ids of alerts that were acted on, so that a repeated notification changes nothing.
 //!
-//! Input: ids of alerts. Output: whether one came before. Invariants: at most
-//! [`limits::ALERTS_MAX`] ids, the oldest goes first; one that was forgotten sets its halt again,
-//! which is the safe side. Digests of 128 bits stand for ids.
+//! Input: ids of alerts. Output: whether one was acted on before. Invariants: at most
+//! [`limits::ALERTS_MAX`] ids, the oldest is forgotten first. A forgotten alert halts again, which is
+//! the safe side. Ids are kept as digests of 128 bits.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -11,16 +11,16 @@ use serde::{Deserialize, Serialize};
 use crate::domain::digest::digest_of;
 use crate::domain::limits;
 
-/// Ids of alerts that were acted on.
+/// The ids of alerts that were acted on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Alerts {
+pub struct HandledAlerts {
     known: BTreeSet<u128>,
-    /// The same in the order of receipt.
+    /// The known ids in the order of receipt.
     queue: VecDeque<u128>,
 }
 
-impl Alerts {
-    /// Whether the alert of that id was acted on.
+impl HandledAlerts {
+    /// Whether the alert with that id was acted on.
     #[must_use]
     pub fn is_known(&self, id: &str) -> bool {
         self.known.contains(&digest_of(&id))
@@ -45,8 +45,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_goes_first() {
-        let mut alerts = Alerts::default();
+    fn the_oldest_id_is_forgotten_first() {
+        let mut alerts = HandledAlerts::default();
         for n in 0..limits::ALERTS_MAX {
             alerts.remember(&n.to_string());
         }

@@ -1,7 +1,7 @@
-//! Digests of 128 bits that stand for ids and contents, and maps by them.
+//! Digests of 128 bits in place of ids and contents, and maps by digest.
 //!
-//! SipHash-1-3 with a fixed key: the same on every machine and in every release, so that a replay
-//! reaches the same state. Not a secret: whoever posts events may also post any id.
+//! SipHash-1-3 with a fixed key: equal on every machine and in every release, so that a replay gives
+//! the same state. The key is not a secret: a client that may post events may post any id anyway.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
@@ -15,24 +15,26 @@ pub type ByDigest<V> = HashMap<u128, V, BuildHasherDefault<DigestHasher>>;
 /// The digest of a value.
 #[must_use]
 pub fn digest_of(value: &impl Hash) -> u128 {
-    let mut gathered = Gathered { bytes: [0; GATHERED_MAX], len: 0, begun: None };
+    let mut gathered = HashBuffer { bytes: [0; GATHERED_MAX], len: 0, begun: None };
     value.hash(&mut gathered);
     gathered.digest().as_u128()
 }
 
-/// Bytes that are hashed at once.
+/// Bytes hashed at once.
 const GATHERED_MAX: usize = 256;
 
-/// Gathers the bytes of the many small fields of a value, to hash them at once: the same digest for
-/// two thirds of the work.
-struct Gathered {
+/// Buffers the bytes of the many small fields of a value, to hash them in one call. The digest is the
+/// same as field by field.
+///
+/// Hot path: guarded by benches/instructions.
+struct HashBuffer {
     bytes: [u8; GATHERED_MAX],
     len: usize,
-    /// What came before, when there is more than that.
+    /// The hash of the bytes before those in the buffer; none: the buffer was never full.
     begun: Option<SipHasher13>,
 }
 
-impl Gathered {
+impl HashBuffer {
     fn gathered(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }
@@ -47,8 +49,8 @@ impl Gathered {
         }
     }
 
-    /// Takes bytes that there is no more room for. Apart, so that what gathers a field is a few
-    /// instructions beside the field: half of what it costs to call it.
+    /// Hashes bytes that do not fit into the buffer. A separate cold function, so that the common case
+    /// is small enough to be inlined at every field.
     #[cold]
     #[inline(never)]
     fn write_past(&mut self, bytes: &[u8]) {
@@ -60,7 +62,7 @@ impl Gathered {
     }
 }
 
-impl Hasher for Gathered {
+impl Hasher for HashBuffer {
     fn finish(&self) -> u64 {
         self.digest().h1
     }
@@ -76,7 +78,7 @@ impl Hasher for Gathered {
     }
 }
 
-/// Hashes keys that are digests already: half of a digest is a hash.
+/// Hashes keys that are digests already: the low half of a digest is the hash.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DigestHasher(u64);
 
@@ -91,13 +93,13 @@ impl Hasher for DigestHasher {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "half of a digest is a hash")]
+    #[expect(clippy::cast_possible_truncation, reason = "the low half of a digest is the hash")]
     fn write_u128(&mut self, value: u128) {
         self.0 = value as u64;
     }
 }
 
-/// Maps by digest for a stored state: pairs in the order of their keys, so that equal maps are
+/// The stored form of maps by digest: pairs in the order of their keys, so that equal maps are stored as
 /// equal bytes. For `#[serde(with = "sorted")]`.
 pub(crate) mod sorted {
     use super::{ByDigest, Deserialize, Deserializer, Serialize, Serializer};
@@ -127,7 +129,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn gathered_bytes_have_the_digest_of_single_fields(
+        fn buffered_bytes_have_the_digest_of_single_fields(
             fields in prop::collection::vec(("[a-z]{0,300}", any::<Option<u32>>(), any::<i64>()), 0..9),
         ) {
             let mut plain = SipHasher13::new();

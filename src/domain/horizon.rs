@@ -1,8 +1,8 @@
-//! Ids of events that were taken, for as long as a resend is recognised.
+//! The ids of recent events, for the recognition of duplicates.
 //!
 //! Input: ids, the events under them, receive times. Output: whether an event is new, a duplicate
 //! or a conflict. Invariants: at most as many ids as configured, none older than configured; the
-//! oldest goes first. Digests of 128 bits stand for ids and contents.
+//! oldest is forgotten first. Ids and contents are kept as digests of 128 bits.
 
 use std::collections::VecDeque;
 
@@ -13,20 +13,20 @@ use crate::domain::event::Event;
 use crate::domain::settings::IngestSettings;
 use crate::domain::time::Timestamp;
 
-/// What is known of an event's id.
+/// The result of a look-up of an event's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known {
+pub enum EventIdStatus {
     /// The id is new (or the event has none).
     New,
-    /// The same event came before.
+    /// The same event arrived before.
     Duplicate,
-    /// Another event came before under this id.
+    /// A different event arrived before under this id.
     Conflict,
 }
 
 /// Ids of one account.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(from = "Stored<Vec<(Timestamp, u128, u128)>>")]
+#[serde(from = "StoredHorizon<Vec<(Timestamp, u128, u128)>>")]
 pub struct Horizon {
     /// Digest of the id -> digest of the event.
     contents: ByDigest<u128>,
@@ -35,18 +35,18 @@ pub struct Horizon {
 }
 
 impl Horizon {
-    /// What is known of an event's id.
+    /// Looks up the id of an event.
     #[must_use]
-    pub fn look_up(&self, event: &Event) -> Known {
-        let Some(id) = &event.event_id else { return Known::New };
+    pub fn look_up(&self, event: &Event) -> EventIdStatus {
+        let Some(id) = &event.event_id else { return EventIdStatus::New };
         match self.contents.get(&digest_of(id)) {
-            None => Known::New,
-            Some(content) if *content == digest_of(event) => Known::Duplicate,
-            Some(_) => Known::Conflict,
+            None => EventIdStatus::New,
+            Some(content) if *content == digest_of(event) => EventIdStatus::Duplicate,
+            Some(_) => EventIdStatus::Conflict,
         }
     }
 
-    /// Remembers the id of an event that was taken at `now`.
+    /// Remembers the id of an event that was applied at `now`.
     pub fn remember(&mut self, event: &Event, now: Timestamp, settings: &IngestSettings) {
         let Some(id) = &event.event_id else { return };
         let id = digest_of(id);
@@ -56,7 +56,7 @@ impl Horizon {
         self.forget_old(now, settings);
     }
 
-    /// Forgets what is past the horizon.
+    /// Forgets ids past the horizon.
     pub fn forget_old(&mut self, now: Timestamp, settings: &IngestSettings) {
         while let Some((since, id)) = self.queue.front().copied() {
             if self.queue.len() <= settings.horizon_ids && !now.is_past(since, settings.horizon) {
@@ -80,14 +80,14 @@ impl Horizon {
     }
 }
 
-/// A horizon as it is stored: receive time, id and content in the order of receipt.
+/// The stored form of a horizon: receive time, id and content in the order of receipt.
 #[derive(Serialize, Deserialize)]
-struct Stored<T> {
+struct StoredHorizon<T> {
     ids: T,
 }
 
-impl From<Stored<Vec<(Timestamp, u128, u128)>>> for Horizon {
-    fn from(stored: Stored<Vec<(Timestamp, u128, u128)>>) -> Self {
+impl From<StoredHorizon<Vec<(Timestamp, u128, u128)>>> for Horizon {
+    fn from(stored: StoredHorizon<Vec<(Timestamp, u128, u128)>>) -> Self {
         let contents = stored.ids.iter().map(|(_, id, content)| (*id, *content)).collect();
         let queue = stored.ids.into_iter().map(|(since, id, _)| (since, id)).collect();
         Self { contents, queue }
@@ -96,16 +96,21 @@ impl From<Stored<Vec<(Timestamp, u128, u128)>>> for Horizon {
 
 impl Serialize for Horizon {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Stored { ids: Ids(self) }.serialize(serializer)
+        StoredHorizon { ids: StoredIds(self) }.serialize(serializer)
     }
 }
 
-struct Ids<'a>(&'a Horizon);
+struct StoredIds<'a>(&'a Horizon);
 
-impl Serialize for Ids<'_> {
+impl Serialize for StoredIds<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Horizon { contents, queue } = self.0;
-        let content = |id: &u128| contents.get(id).copied().unwrap_or_default();
+        let content = |id: &u128| {
+            contents.get(id).copied().unwrap_or_else(|| {
+                impossible!("every id in the queue has a content");
+                0
+            })
+        };
         serializer.collect_seq(queue.iter().map(|(since, id)| (*since, *id, content(id))))
     }
 }

@@ -1,7 +1,7 @@
 //! The bounds of everything that can grow, in one table.
 //!
-//! Those that an operator may want to move are defaults of `settings::Settings`; the rest are
-//! fixed. Each one has a metric or an error code that shows when it bites.
+//! Bounds that an operator may want to change are defaults of `settings::Settings`; the others are
+//! fixed. For each bound, a metric or an error code shows when it is reached.
 
 /// Bytes in an identifier (account, symbol, order id ...).
 pub const ID_BYTES_MAX: usize = 128;
@@ -17,16 +17,17 @@ pub const DEPTH_MAX: usize = 16;
 pub const QUEUE_REQUESTS_MAX: usize = 1_024;
 /// Events that the writer takes into one batch (one sync).
 pub const BATCH_EVENTS_MAX: usize = 65_536;
-/// Bytes of encoded records that the writer takes into one batch; a larger request goes alone.
+/// Bytes of encoded records in one batch of the writer. A larger request is a batch of its own.
 pub const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of encoded records that wait for the writer; past them a request is answered
 /// `overloaded`. A request larger than this waits alone.
 pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Records folded before readers that wait get their turn.
+/// Records folded before the writer yields to waiting readers.
 pub const FOLD_RECORDS_MAX: usize = 256;
 /// Bytes of records that `--storage.mode=memory` keeps.
 pub const MEMORY_LOG_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Directives held for a subscriber that is behind; the oldest go first, and it learns how many.
+/// Directives held for a subscriber that is behind. The oldest are dropped first, and the subscriber
+/// learns how many.
 pub const DIRECTIVES_MAX: usize = 4_096;
 
 /// Requests that wait for a permit; one more is answered `overloaded`.
@@ -50,33 +51,34 @@ pub const FACTS_PER_ORDER_MAX: usize = 10_000;
 pub const HORIZON_IDS_MAX: usize = 1_000_000;
 /// Changes of position kept of one symbol, for the alignment of snapshots in time.
 pub const FLOWS_PER_SYMBOL_MAX: usize = 65_536;
-/// Moments of one list that a comparison looks at, those closest to its date: what bounds its cost.
+/// Moments of one list that a comparison looks at, those closest to its date. It bounds the cost of a
+/// comparison.
 pub const MOMENTS_MAX: usize = 4_096;
-/// Executions close to a list's date that it may have in any combination; of more, the closest.
+/// Executions close to a list's date that may be in it in any combination; of more, only the closest.
 pub const COMBINED_FLOWS_MAX: usize = 6;
-/// Flows around a pair of lists up to which a late one is compared in its own request; past them
-/// with the next tick, so that no stream of fills makes every event cost a comparison.
+/// Flows around a pair of lists up to which a late flow is compared in its own request. Past that the
+/// next tick compares it, so that a stream of fills does not cost a comparison for every event.
 pub const FLOWS_AT_ONCE_MAX: usize = 256;
-/// Changes of position close to an anchor of a ledger, of which a list may have had any; of more the
-/// anchor stands as it is dated.
+/// Changes of position close to an anchor of a ledger, any of which its list may include. With more, the
+/// anchor counts at its own date.
 pub const ANCHOR_FLOWS_MAX: usize = 64;
 /// Drifts kept as history of one account.
 pub const DRIFT_HISTORY_MAX: usize = 1_000;
 /// Results kept of one component.
 pub const HEALTH_HISTORY_MAX: usize = 1_000;
-/// Audit records held for reading in each of their shares.
+/// Audit records held for reading in each share of the trail.
 pub const AUDIT_MAX: usize = 10_000;
-/// Alerts of Alertmanager whose ids are remembered, so that one that is sent again changes nothing.
+/// Ids of Alertmanager alerts that are remembered, so that a repeated alert changes nothing.
 pub const ALERTS_MAX: usize = 10_000;
-/// Decisions of the fold that wait to be written as records of their own.
+/// Decisions of the fold that wait to be written as records.
 pub const CONTROLS_MAX: usize = 1_000;
-/// Causes that stand side by side on one latch; a further one joins the newest of its kind.
+/// Causes side by side on one latch. A further one joins the newest of its kind.
 pub const CAUSES_MAX: usize = 256;
 /// Accounts; events of a further one are refused (`too_many_accounts`), unless the configuration
 /// names it.
 pub const ACCOUNTS_MAX: usize = 1_000;
-/// Further accounts that were halted and of which no event ever came: a halt finds room where events
-/// find none. One of a further account is refused (`too_many_accounts`).
+/// Further accounts that were halted before any event named them: a halt has room where events have
+/// none. A halt of one more is refused (`too_many_accounts`).
 pub const ACCOUNTS_RESERVE: usize = 1_000;
 /// Components of one account; heartbeats of a further one are refused (`too_many_components`).
 pub const COMPONENTS_MAX: usize = 100;

@@ -17,14 +17,14 @@ use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::account::AccountState;
-use crate::domain::alerts::Alerts;
+use crate::domain::alerts::HandledAlerts;
 use crate::domain::audit::{AuditAction, AuditEntry, AuditShare, AuditTrail};
 use crate::domain::control::{Controls, FoldDecision};
 use crate::domain::directive::{Directive, DirectiveKind, Outbox};
 use crate::domain::event::Event;
 use crate::domain::execution::orders::OrderClass;
 use crate::domain::health::Components;
-use crate::domain::horizon::Known;
+use crate::domain::horizon::EventIdStatus;
 use crate::domain::ids::Account;
 use crate::domain::limits;
 use crate::domain::principal::Principal;
@@ -61,7 +61,7 @@ pub struct Monitor {
     /// The most recent directives. A consumer that reconnects, even after a restart, replays from here.
     recent: VecDeque<Directive>,
     /// Ids of the alerts that set a cause.
-    alerts: Alerts,
+    alerts: HandledAlerts,
     /// Number of causes set so far, which is the id of the last one.
     causes: u64,
     /// Decisions that the journal does not contain yet.
@@ -113,7 +113,7 @@ impl Monitor {
             probes: Components::default(),
             audit: AuditTrail::default(),
             recent: VecDeque::new(),
-            alerts: Alerts::default(),
+            alerts: HandledAlerts::default(),
             causes: 0,
             controls: Controls::default(),
             dirty: BTreeSet::new(),
@@ -179,7 +179,7 @@ impl Monitor {
             return false;
         }
         let account = self.accounts.get(&event.account);
-        account.is_some_and(|account| account.horizon.look_up(event) == Known::Duplicate)
+        account.is_some_and(|account| account.horizon.look_up(event) == EventIdStatus::Duplicate)
     }
 
     /// Whether this decision was carried out already, so that the journal does not need it again.

@@ -1,4 +1,4 @@
-//! Glob patterns over accounts and symbols: `*` any run, `?` one character, all else itself.
+//! Glob patterns over accounts and symbols: `*` is any run, `?` is one character, all else is literal.
 //!
 //! Matching is anchored, case-sensitive and linear in the text for each star (no recursion).
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Pattern(Box<str>);
 
 impl Pattern {
-    /// Takes a pattern; every text is one.
+    /// A pattern from its text. Every text is valid.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(Box::from(text))
@@ -28,7 +28,7 @@ impl Pattern {
         &self.0
     }
 
-    /// Whether it matches itself alone.
+    /// Whether it matches only its own text.
     #[must_use]
     pub fn is_literal(&self) -> bool {
         !self.0.contains(['*', '?'])
@@ -38,7 +38,8 @@ impl Pattern {
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         let (mut pattern, mut rest) = (self.0.chars(), text.chars());
-        // Where to go on after a mismatch: behind the last star, one character further each time.
+        // The position to continue from after a mismatch: after the last star, one character later each
+        // time.
         let mut retry: Option<(std::str::Chars<'_>, std::str::Chars<'_>)> = None;
         loop {
             let here = rest.clone();

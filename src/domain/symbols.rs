@@ -1,7 +1,7 @@
-//! Symbols of one account as small numbers, with a bound.
+//! The symbols of one account as small numbers, with a bound.
 //!
-//! Input: symbols as they come. Output: [`SymbolKey`]s that index flat tables. Invariant: past the
-//! bound a new symbol gets the key of [`Symbol::OTHER`], of which nothing is monitored.
+//! Input: symbols. Output: [`SymbolKey`]s that index flat tables. Invariant: past the bound a new symbol
+//! gets the key of [`Symbol::OTHER`], which is not monitored.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -11,7 +11,7 @@ use siphasher::sip::SipHasher13;
 
 use crate::domain::ids::Symbol;
 
-/// A fixed hasher for look-ups whose order nobody sees.
+/// A fixed hasher, for maps whose order is never visible.
 pub type FixedState = BuildHasherDefault<SipHasher13>;
 
 /// The number of a symbol within its account.
@@ -28,14 +28,14 @@ impl SymbolKey {
 
 /// The symbols of one account.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(from = "Stored")]
+#[serde(from = "StoredSymbols")]
 pub struct SymbolTable {
     #[serde(skip_serializing)]
     keys: HashMap<Symbol, SymbolKey, FixedState>,
-    /// None: retired.
+    /// By key; none: retired.
     names: Vec<Option<Symbol>>,
     folded: u64,
-    /// The key of [`Symbol::OTHER`], once anything was folded: every event asks.
+    /// The key of [`Symbol::OTHER`], once a symbol was folded. Kept because every event needs it.
     #[serde(skip_serializing)]
     other: Option<SymbolKey>,
 }
@@ -47,7 +47,7 @@ impl SymbolTable {
         self.keys.get(symbol).copied()
     }
 
-    /// Whether one more symbol is watched, where at most `max` are.
+    /// Whether fewer than `max` symbols are watched.
     #[must_use]
     pub fn has_room(&self, max: usize) -> bool {
         self.keys.len() - usize::from(self.other.is_some()) < max
@@ -82,7 +82,7 @@ impl SymbolTable {
         self.names.get(key.index())?.as_ref()
     }
 
-    /// The key of [`Symbol::OTHER`], once anything was folded.
+    /// The key of [`Symbol::OTHER`], once a symbol was folded.
     #[must_use]
     pub const fn other(&self) -> Option<SymbolKey> {
         self.other
@@ -99,13 +99,13 @@ impl SymbolTable {
         self.iter_from(0)
     }
 
-    /// The same, without the first `skip` keys.
+    /// All keys and symbols but the first `skip` keys.
     pub fn iter_from(&self, skip: usize) -> impl Iterator<Item = (SymbolKey, &Symbol)> {
         let keys = (0..).map(SymbolKey).zip(&self.names).skip(skip);
         keys.filter_map(|(key, name)| Some((key, name.as_ref()?)))
     }
 
-    /// Forgets a symbol. Its key is not used again; the name gets a new one when it comes again.
+    /// Forgets a symbol. Its key is not used again; if the symbol returns, it gets a new one.
     pub fn retire(&mut self, key: SymbolKey) {
         if let Some(symbol) = self.names.get_mut(key.index()).and_then(Option::take) {
             self.keys.remove(&symbol);
@@ -113,41 +113,41 @@ impl SymbolTable {
         }
     }
 
-    /// How many were retired so far.
+    /// Number of symbols retired so far.
     #[must_use]
     pub fn retired(&self) -> usize {
         self.names.len() - self.keys.len()
     }
 
-    /// How many symbols there are.
+    /// Number of symbols, `__other__` included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.keys.len()
     }
 
-    /// Whether there is none.
+    /// Whether the table is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// How many events and rows of snapshots were about symbols beyond the bound.
+    /// Number of events and snapshot rows about symbols past the bound.
     #[must_use]
     pub const fn folded(&self) -> u64 {
         self.folded
     }
 }
 
-/// A table as it is stored: the keys are the places of the names.
+/// The stored form of a table. The keys are the positions of the names.
 #[derive(Deserialize)]
-struct Stored {
+struct StoredSymbols {
     names: Vec<Option<Symbol>>,
     folded: u64,
 }
 
-impl From<Stored> for SymbolTable {
-    fn from(stored: Stored) -> Self {
-        let Stored { names, folded } = stored;
+impl From<StoredSymbols> for SymbolTable {
+    fn from(stored: StoredSymbols) -> Self {
+        let StoredSymbols { names, folded } = stored;
         let keys = (0..).map(SymbolKey).zip(&names);
         let keys = keys.filter_map(|(key, name)| Some((name.clone()?, key)));
         let keys: HashMap<Symbol, SymbolKey, FixedState> = keys.collect();

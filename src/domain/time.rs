@@ -1,4 +1,4 @@
-//! Points in time as integers, always handed in, never read.
+//! Points in time as integers. They are always arguments; nothing here reads a clock.
 //!
 //! Input: nanoseconds since the Unix epoch. Output: [`Timestamp`] and differences in nanoseconds.
 //! Invariant: a timestamp lies in the years 1990 to 2200. Deliberately absent: a clock (see
@@ -18,7 +18,7 @@ pub const NANOS_PER_SECOND: i64 = 1_000_000_000;
 pub struct TimeError;
 
 /// A point in time: nanoseconds since 1970-01-01T00:00:00Z, from 1990 to 2200. Never 0, so that an
-/// option of it takes no more room.
+/// `Option` of it takes no more room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "i64")]
 pub struct Timestamp(NonZeroI64);
@@ -64,7 +64,7 @@ impl Timestamp {
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a float of seconds is what Prometheus takes")]
     pub fn as_seconds(self) -> f64 {
-        // Whole seconds convert exactly, so the fraction is all that is rounded.
+        // Whole seconds convert exactly, so only the fraction is rounded.
         let nanos = self.as_nanos();
         (nanos / NANOS_PER_SECOND) as f64 + (nanos % NANOS_PER_SECOND) as f64 / 1e9
     }
@@ -87,28 +87,29 @@ impl Timestamp {
         self.since(other).abs() <= nanos(limit)
     }
 
-    /// `self + duration`, held inside the accepted range.
+    /// `self + duration`, clamped to the accepted range.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self::of(self.as_nanos().saturating_add(nanos(duration)).min(Self::MAX.as_nanos() - 1))
     }
 
-    /// `self - duration`, held inside the accepted range.
+    /// `self - duration`, clamped to the accepted range.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         Self::of(self.as_nanos().saturating_sub(nanos(duration)).max(Self::MIN.as_nanos()))
     }
 }
 
-/// From one fact to the next, in nanoseconds; none: the clocks that dated them do not agree. Many venues
-/// cut their times to whole seconds, and then less than a second below 0 is none that means anything.
+/// The latency from one fact to the next, in nanoseconds, at least 0; none: the clocks that dated them
+/// disagree. Many venues truncate their times to whole seconds, so for such a time a latency of less
+/// than a second below 0 counts as 0.
 #[must_use]
 pub const fn latency(from: Timestamp, to: Timestamp) -> Option<i64> {
     let nanos = to.since(from);
-    let is_cut = to.as_nanos() % NANOS_PER_SECOND == 0;
+    let is_truncated = to.as_nanos() % NANOS_PER_SECOND == 0;
     match nanos {
         0.. => Some(nanos),
-        _ if is_cut && nanos > -NANOS_PER_SECOND => Some(0),
+        _ if is_truncated && nanos > -NANOS_PER_SECOND => Some(0),
         _ => None,
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
-use crate::domain::clock::Reading;
+use crate::domain::clock::ClockReading;
 use crate::domain::ids::Account;
 use crate::domain::ids::DirectiveId;
 use crate::domain::monitor::Monitor;
@@ -120,7 +120,7 @@ impl Handle {
     /// clock, whichever shows more. A wall clock that was set back shows too little, and the monotonic
     /// clock stops while the machine sleeps.
     #[must_use]
-    pub fn age(&self, now: Reading) -> Duration {
+    pub fn age(&self, now: ClockReading) -> Duration {
         let received_at = self.shared.monitor.read().now();
         let by_wall = u64::try_from(now.wall.since(received_at)).map(Duration::from_nanos);
         let committed_at = *self.shared.committed_at.lock();
@@ -288,7 +288,7 @@ mod tests {
         let (handle, inbox) = channel(Monitor::new(Arc::default()), 10);
         let log = Box::new(MemoryLog::new(limits::MEMORY_LOG_BYTES_MAX));
         let mut writer = Writer::new(inbox.monitor(), log);
-        let at = |wall: u64, monotonic: u64| Reading {
+        let at = |wall: u64, monotonic: u64| ClockReading {
             wall: Timestamp::MIN.plus(Duration::from_secs(wall)),
             monotonic: Some(Duration::from_secs(monotonic)),
         };
@@ -297,7 +297,7 @@ mod tests {
         let tasks = tokio::runtime::Runtime::new().unwrap();
         tasks.block_on(handle.stop());
         inbox.run(&mut writer, || at(600, 1));
-        let check = |now: Reading, seconds: u64| {
+        let check = |now: ClockReading, seconds: u64| {
             assert_eq!(handle.age(now), Duration::from_secs(seconds), "{now:?}");
         };
         check(at(601, 2), 1);

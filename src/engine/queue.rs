@@ -13,7 +13,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::domain::clock::Reading;
+use crate::domain::clock::ClockReading;
 use crate::domain::limits;
 use crate::domain::monitor::Monitor;
 use crate::domain::record::Entry;
@@ -88,7 +88,7 @@ impl Inbox {
 
     /// Commits requests until the handle says stop and the queue is empty. Blocks: run it on a thread
     /// of its own.
-    pub fn run<R: Into<Reading>>(mut self, writer: &mut Writer, now: impl Fn() -> R) {
+    pub fn run<R: Into<ClockReading>>(mut self, writer: &mut Writer, now: impl Fn() -> R) {
         while self.step(writer, &now) {}
         if let Err(error) = writer.sync() {
             self.shared.set_log_error(Some(&error));
@@ -96,7 +96,7 @@ impl Inbox {
     }
 
     /// Waits for a batch and commits it. False: stopped, and the queue is empty.
-    fn step<R: Into<Reading>>(&mut self, writer: &mut Writer, now: &impl Fn() -> R) -> bool {
+    fn step<R: Into<ClockReading>>(&mut self, writer: &mut Writer, now: &impl Fn() -> R) -> bool {
         let batch = self.next_batch(writer);
         if batch.is_empty() {
             return false;

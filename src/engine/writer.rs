@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use parking_lot::{RwLock, RwLockWriteGuard};
 
-use crate::domain::clock::{Moment, OwnClock, Reading, is_news};
+use crate::domain::clock::{ClockReading, OwnClock, ReceiveTime, is_news};
 use crate::domain::compact::OneOrMany;
 use crate::domain::directive::Directive;
 use crate::domain::ids::Account;
@@ -159,7 +159,7 @@ impl Writer {
     pub fn commit(
         &mut self,
         mut submissions: Vec<EncodedRequest>,
-        now: impl Into<Reading>,
+        now: impl Into<ClockReading>,
     ) -> Result<CommittedBatch, EngineError> {
         if self.has_failed {
             return Err(EngineError::JournalFailed);
@@ -167,7 +167,7 @@ impl Writer {
         // Decisions that are not written yet come first in the log: they precede this batch.
         self.record_decisions()?;
         let now = now.into();
-        let Moment { at, behind } = self.moment(now);
+        let ReceiveTime { at, behind } = self.moment(now);
         let clock_record = self.clock_record(behind);
         let has_clock_record = clock_record.is_some();
         if let Some(clock_record) = clock_record {
@@ -194,7 +194,7 @@ impl Writer {
 
     /// The receive time of a reading. If it is far ahead of the newest record, that is logged before
     /// anything is written, because every wait that runs on receive time ends with it.
-    fn moment(&self, now: Reading) -> Moment {
+    fn moment(&self, now: ClockReading) -> ReceiveTime {
         let monitor = self.monitor.read();
         let (settings, last) = (&monitor.settings().clock, self.clock.at());
         let moment = self.clock.receipt(now, settings);

@@ -31,7 +31,7 @@ pub use service::{ListenerMetrics, ServiceMetrics};
 pub use snapshots::SnapshotMetrics;
 pub use webhooks::WebhookMetrics;
 
-use crate::domain::clock::Reading;
+use crate::domain::clock::ClockReading;
 use crate::domain::event::KINDS;
 use crate::domain::warning::Warning;
 use crate::metrics::descriptor::{Descriptor, MetricKind};
@@ -52,7 +52,7 @@ pub struct Build {
 pub struct Runtime {
     registry: Registry,
     /// When the Watchdog last arrived.
-    watchdog_at: Mutex<Option<Reading>>,
+    watchdog_at: Mutex<Option<ClockReading>>,
     pub(crate) ingest: IngestMetrics,
     pub(crate) alertmanager: AlertmanagerMetrics,
     pub(crate) webhooks: WebhookMetrics,
@@ -109,14 +109,14 @@ impl Runtime {
     }
 
     /// Records that the Watchdog arrived.
-    pub(crate) fn watchdog_arrived(&self, now: Reading) {
+    pub(crate) fn watchdog_arrived(&self, now: ClockReading) {
         self.alertmanager.last_watchdog_time.set(now.wall.as_seconds());
         *self.watchdog_at.lock() = Some(now);
     }
 
     /// How long ago the Watchdog arrived, by the monotonic clock; `None` if not since the start.
     #[must_use]
-    pub(crate) fn watchdog_age(&self, now: Reading) -> Option<Duration> {
+    pub(crate) fn watchdog_age(&self, now: ClockReading) -> Option<Duration> {
         let arrived = (*self.watchdog_at.lock())?;
         Some(now.monotonic?.saturating_sub(arrived.monotonic?))
     }

@@ -12,7 +12,7 @@ use crate::domain::evidence::EvidenceHalt;
 use crate::domain::execution::anomaly::Figure;
 use crate::domain::execution::orders::OrderClass;
 use crate::domain::health::{ComponentStatus, Health, HealthChange};
-use crate::domain::horizon::Known;
+use crate::domain::horizon::EventIdStatus;
 use crate::domain::ids::Account;
 use crate::domain::monitor::{Halt, Monitor, OrdersByClass, account_of};
 use crate::domain::principal::Principal;
@@ -91,9 +91,9 @@ impl Monitor {
         let account = self.accounts.get_mut(&event.account)?;
         let (orders, folded) = (orders_of(account), account.symbols.folded());
         let mut taken = match account.horizon.look_up(event) {
-            Known::Duplicate => Ok((EventEffect::Duplicate, Warnings::default())),
-            Known::Conflict => Err(Refusal::Conflict),
-            Known::New => account.take(event, moment, outbox),
+            EventIdStatus::Duplicate => Ok((EventEffect::Duplicate, Warnings::default())),
+            EventIdStatus::Conflict => Err(Refusal::Conflict),
+            EventIdStatus::New => account.take(event, moment, outbox),
         };
         match &mut taken {
             Err(Refusal::Conflict) => account.record_incident(Figure::Conflict, moment, outbox),

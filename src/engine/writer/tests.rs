@@ -203,7 +203,7 @@ fn a_delayed_clock_is_recorded_before_the_events_it_dates() {
     let mut first = writer(&log);
     let commit = |writer: &mut Writer, ids: &[&str], wall: u64, monotonic: u64| {
         let monotonic = Some(Duration::from_secs(monotonic));
-        let now = Reading { wall: after(wall), monotonic };
+        let now = ClockReading { wall: after(wall), monotonic };
         let committed = writer.commit(vec![request(ids)], now).unwrap();
         assert_eq!(committed.receipts.len(), 1);
         assert_eq!(committed.receipts[0].verdicts, vec![Verdict::Accepted; ids.len()]);

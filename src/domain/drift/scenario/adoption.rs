@@ -1,4 +1,4 @@
-//! What operators decide: adopting a side, and releasing a halt by force.
+//! Decisions of operators: adopting a side, and releasing a halt by force.
 
 use super::*;
 
@@ -31,9 +31,9 @@ fn adopting_the_broker_sets_local_until_its_next_snapshot() {
         history.first().and_then(|drift| drift.resolution),
         Some(ReconcileOutcome::AdoptedBroker)
     );
-    // Later broker snapshots are compared with what was adopted, brought forward.
+    // Later broker snapshots are compared with the adopted book, brought forward.
     world.at(150.0).broker("X 103").expect("X", "none");
-    // The next local snapshot speaks for itself.
+    // The next local snapshot replaces the adopted book.
     world.at(160.0).local("X 115");
     world.at(165.0).broker("X 103").hear().expect("X", "open critical quantity_mismatch 12");
     world.expect_halts(2);
@@ -50,7 +50,7 @@ fn adopting_local_accepts_the_difference() {
     world.at(110.0).both("X 112", "X 100").expect("X", "none");
     world.at(120.0).both("X 117", "X 100").expect("X", "unconfirmed moderate quantity_mismatch 5");
     world.at(130.0).both("X 102", "X 100").expect("X", "open critical quantity_mismatch -10");
-    // The engine is told in its own terms.
+    // The directive has the quantities in the engine's own terms.
     assert_eq!(world.adopt("X", Adopt::Local, true), Ok(2));
     world.at(140.0).both("X 105", "X 102").expect("X", "unconfirmed minor quantity_mismatch 1");
     world.at(150.0).both("X 105", "X 102").directives_in_words();
@@ -128,17 +128,17 @@ fn an_acknowledged_drift_halts_again_only_for_cause() {
     // 12 x 9 = 108 when it was acknowledged; a further 500 halts.
     check("X 112", "X 100/50.6", 1);
     check("X 112", "X 100/50.7", 2);
-    // Falling and rising again is not growing.
+    // Falling and rising back is no growth.
     let mut world = acknowledged();
     world.both("X 102", "X 100").at(120.0).both("X 112", "X 100").expect_halts(1);
-    // Nor is a value that was not known before.
+    // Nor is a value that was unknown before.
     let mut world = blank();
     world.market = Market::default();
     world.both("X 112", "X 100").expect_halts(1);
     let key = world.key("X");
     assert!(world.books.acknowledge_drift(key));
     world.at(10.0).both("X 112", "X 100/1000").expect_halts(1);
-    // Cleared, it is forgotten.
+    // Once cleared, the acknowledgement is forgotten.
     let mut world = acknowledged();
     world.both("X 100", "X 100").at(120.0).both("X 112", "X 100").expect_halts(2);
 }

@@ -1,8 +1,8 @@
-//! Who is wrong, by the ledger as it stood before the lists that differ.
+//! The side that is wrong, by the ledger without the lists that differ.
 
 use super::*;
 
-/// What stands of X: who is wrong, and where the ledger that says it started.
+/// The attribution of the drift of X, and the starting point of the ledger that it is from.
 fn says(world: &World) -> (&'static str, &'static str) {
     let drift = world.drift("X").expect("a drift");
     (drift.attribution.as_str(), drift.ledger_basis.as_str())
@@ -18,7 +18,7 @@ fn the_list_that_anchors_is_not_its_own_witness() {
         }
         world.both(local, broker);
         assert_eq!(says(&world), (expect, "assumed_flat"), "{fills:?} {local} {broker}");
-        // Nor do later lists make it one while the books differ.
+        // Later lists do not make it a witness while the books differ.
         world.at(200.0).both(local, broker);
         assert_eq!(says(&world), (expect, "assumed_flat"), "{fills:?} {local} {broker}");
     };
@@ -36,12 +36,12 @@ fn nor_is_it_one_for_a_local_list_that_comes_later() {
     world.broker("X 88@187").expect("X", "none");
     world.at(101.0).local("X 100@187");
     assert_eq!(says(&world), ("external_or_unreported_trade", "assumed_flat"));
-    // A second list of the broker that the anchored ledger explains makes that the witness.
+    // A second list of the broker that the anchored ledger explains makes that ledger the witness.
     let mut world = blank();
     world.broker("X 100@187").at(100.0).broker("X 100@187");
     world.at(200.0).both("X 100@187", "X 88@187");
     assert_eq!(says(&world), ("external_or_unreported_trade", "anchored"));
-    // So does agreement of the quantities, whatever the averages are.
+    // So does agreement of the quantities, even if the averages differ.
     let mut world = blank();
     world.both("X 100@187", "X 100@150").flow(50.0, "X", "5");
     world.at(100.0).both("X 100@187", "X 105@187");
@@ -85,7 +85,7 @@ fn of_two_sides_within_tolerance_the_nearer_one_is_right() {
 
 #[test]
 fn a_fill_close_to_the_anchor_is_not_counted_twice() {
-    // Without a local book the ledger is compared. The first list has the fill of 3 s later.
+    // Without a local book the ledger is compared. The first list includes the fill of 3 s later.
     let mut world = blank();
     world.at(100.0).broker("X 20");
     world.at(104.0).flow(103.0, "X", "20");
@@ -93,13 +93,13 @@ fn a_fill_close_to_the_anchor_is_not_counted_twice() {
     world.at(160.0).broker("X 20").expect("X", "none").expect_halts(0);
     assert_eq!(world.ledger("X"), "20");
     world.at(86_400.0).broker("X 20").expect("X", "none");
-    // Nor left out: it lacks one of 2 s before.
+    // Nor is a fill lost: the list lacks one of 2 s before.
     let mut world = blank();
     world.at(99.0).flow(98.0, "X", "20");
     world.at(100.0).broker("").expect("X", "none");
     world.at(160.0).broker("X 20").expect("X", "none").expect_halts(0);
     assert_eq!(world.ledger("X"), "20");
-    // What no reading explains is a drift, and the ledger stays.
+    // A difference that no moment explains is a drift, and the ledger is unchanged.
     let mut world = blank();
     world.at(99.0).flow(98.0, "X", "20");
     world.at(100.0).broker("");

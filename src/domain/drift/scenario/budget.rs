@@ -1,11 +1,11 @@
-//! An automatic repair ends: three of one symbol in a day, then people look at it.
+//! The budget of automatic repairs: three for one symbol in a day, then people look at it.
 
 use super::*;
 use crate::domain::drift::SeverityTest;
 
 const HOUR: f64 = 3_600.0;
 
-/// One MINOR drift of X, confirmed and cleared again; how it stood.
+/// Confirms one MINOR drift of X and clears it again. Returns its state in between.
 fn repaired(world: &mut World) -> String {
     let off = "X 102@10";
     for _ in 0..2 {
@@ -40,7 +40,7 @@ fn the_fourth_drift_of_a_day_is_moderate_at_once() {
         "unconfirmed too"
     );
     world.at(world.now + 10.0).both("X 100@10", "X 100@10");
-    // A day after the first, one is free again.
+    // A day after the first repair, one is available again.
     world.at(24.0 * HOUR + 20.0);
     world.both("X 100@10", "X 100@10");
     assert_eq!(repaired(&mut world), SENT);
@@ -68,7 +68,7 @@ fn adopting_the_brokers_side_of_a_minor_drift_counts() {
         world.both("X 298@10", "X 298@10");
         let mut says = Vec::new();
         for _ in 0..4 {
-            // The engine adopts, and writes nothing to its store.
+            // The engine adopts the broker's side, but does not store it.
             for _ in 0..2 {
                 world.at(world.now + 10.0).both("X 298@10", "X 300@10");
             }
@@ -81,6 +81,6 @@ fn adopting_the_brokers_side_of_a_minor_drift_counts() {
     assert_eq!(adopted(false, false), ["minor", "minor", "minor", "moderate"]);
     // Without tokens the engine may do anything.
     assert_eq!(adopted(true, false), ["minor", "minor", "minor", "moderate"]);
-    // A directive and the adoption that answers it are one reconciliation.
+    // A directive and the adoption that follows it are one reconciliation.
     assert_eq!(adopted(false, true), ["minor", "minor", "minor", "moderate"]);
 }

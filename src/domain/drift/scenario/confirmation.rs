@@ -1,4 +1,4 @@
-//! Which comparisons count, how many it takes, what clears.
+//! The comparisons that count, how many are needed, and the end of a drift.
 
 use super::*;
 
@@ -52,7 +52,7 @@ fn the_example_of_the_contract() {
         "CRITICAL drift 1 (quantity_mismatch) of AAPL: local 100, broker 88, difference 12, \
          value 2250; decided by quantity 12 (threshold 10)"
     );
-    // 88 is nothing that its fills ever made of the book, however close they are; 60 is.
+    // No running sum of its fills is 88, however close they are; one is 60.
     for (broker, expect) in [("88", "open critical"), ("60", "pending -")] {
         let mut close = blank();
         close.flow(0.15, "AAPL", "60").flow(0.4, "AAPL", "40").at(7.0);
@@ -80,10 +80,10 @@ fn snapshots_far_apart_do_not_count() {
     };
     check(5.0, "open critical quantity_mismatch 12");
     let mut world = check(5.001, "pending - quantity_mismatch 12");
-    // However long: the newer side alone proves nothing.
+    // The newer side alone proves nothing, however long it takes.
     world.tick_to(150.0).broker("X 100").expect("X", "pending - quantity_mismatch 12");
     world.tick_to(170.0).expect("X", "pending - quantity_mismatch 12").expect_halts(0);
-    // The side that was older, renewed, does; and the times are far apart still.
+    // A new list of the older side does, although the times are still far apart.
     world.local(CRITICAL).expect("X", "open critical quantity_mismatch 12").expect_halts(1);
 }
 
@@ -108,7 +108,7 @@ fn to_agree_is_to_be_of_one_type() {
     world.at(110.0).both("X 7", "X 1").expect("X", "unconfirmed moderate quantity_mismatch 6");
     world.at(120.0).both("", "X 6").expect("X", "unconfirmed moderate unknown_position -6");
     world.at(130.0).both("", "X 2").expect("X", "open minor unknown_position -2");
-    // A drift that is open stays so, whatever its type becomes.
+    // An open drift stays open when its type changes.
     world.at(140.0).both("X 4", "X 2").expect("X", "open minor quantity_mismatch 2");
     assert_eq!(world.drift("X").map(|drift| drift.confirmations), Some(1));
     assert_eq!(world.history().len(), 1);
@@ -151,7 +151,7 @@ fn what_is_done_follows_the_latest_severity() {
 fn one_newer_comparison_within_tolerance_clears() {
     let mut world = holding();
     world.both(CRITICAL, "X 100").directives_in_words();
-    // Nothing newer: nothing clears.
+    // No newer list: nothing clears.
     world.tick_to(170.0).expect("X", "open critical quantity_mismatch 12");
     world.at(171.0).local("X 100.5").expect("X", "within_tolerance - quantity_mismatch 0.5");
     assert_eq!(world.directives_in_words(), ["cleared - quantity_mismatch 12"]);
@@ -215,7 +215,7 @@ fn drift_is_judged_only_with_two_books() {
     assert!(world.is_stale(9_999.0), "what came is old, whatever else came");
     let position = world.position("X");
     assert_eq!((position.local, position.broker), (Some(100.into()), None));
-    // Local speaks, but never of X: what a partial snapshot omits is unknown.
+    // Local snapshots exist, but none covers X: what a partial snapshot omits is unknown.
     let mut world = blank();
     world.partial(Source::Local, 0.0, "Y 1");
     world.broker("X 100, Y 1").expect("X", "none").expect_halts(0);
@@ -249,25 +249,25 @@ fn a_price_mismatch_clears_by_prices_alone() {
     world.at(110.0).both("X 100@20", "X 100").expect("X", open);
     world.at(120.0).both("X 100", "X 100@10").expect("X", open);
     world.at(130.0).both("X 100@10", "X 100@10").expect("X", "none");
-    // Or by nobody holding anything.
+    // Or when both sides are flat.
     world.at(140.0).both("X 100@20", "X 100@10").expect("X", open);
     world.at(150.0).both("", "").expect("X", "none");
 }
 
-/// One comparison, by what it is.
+/// One comparison, by its kind.
 #[derive(Clone, Copy, Debug)]
 enum Compared {
-    /// Nothing came: a round of the clock.
+    /// No new list: a round by time.
     Again,
     /// Only the broker's list was renewed.
     BrokerAlone,
-    /// Both lists are new, and older than can be judged.
+    /// Both lists are new, but too old to judge.
     Stale,
     Agreeing,
     WithinTolerance,
     InFlight,
     LeavesReach,
-    /// Not both lists came in one request, and the engine has still to speak.
+    /// The lists arrived in two requests, and the engine has not reported since.
     BeforeItsSay,
     Minor,
     Moderate,

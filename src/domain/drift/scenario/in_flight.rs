@@ -1,9 +1,9 @@
-//! Alignment in time, and differences that fills on their way explain.
+//! Alignment in time, and differences that fills in flight explain.
 
 use super::*;
 use crate::domain::settings::SettleMode;
 
-/// Agreement on 100 at 0 s, long before anything else.
+/// Agreement on 100 at 0 s, long before all else.
 fn holding() -> World {
     let mut world = blank();
     world.both("X 100", "X 100");
@@ -41,7 +41,7 @@ fn a_list_is_what_fills_made_of_the_book_close_to_its_date() {
         }
         world.at(100.0).both(local, broker).expect("X", expect);
     };
-    // The broker lacks the fill; as old as the lag allowed it is in every list.
+    // The broker's list lacks the fill. A fill exactly as old as the allowed lag is in every list.
     check(&[(99.0, "20")], "X 120", "X 100", PENDING);
     check(&[(90.001, "20")], "X 120", "X 100", PENDING);
     check(&[(90.0, "20")], "X 120", "X 100", "unconfirmed moderate quantity_mismatch 20");
@@ -55,18 +55,18 @@ fn a_list_is_what_fills_made_of_the_book_close_to_its_date() {
     check(&[(99.0, "20")], "X 100", "X 120", "open critical quantity_mismatch -20");
     check(&[(101.0, "20")], "X 120", "X 100", PENDING);
     check(&[(101.001, "20")], "X 120", "X 100", DRIFT);
-    // In the order of their times: not the older one without the younger.
+    // In the order of their times: a list cannot lack the older fill and include the younger one.
     let two = [(95.0, "20"), (97.0, "7")];
     check(&two, "X 127", "X 120", "pending - quantity_mismatch 7");
     check(&two, "X 127", "X 100", "pending - quantity_mismatch 27");
     check(&two, "X 127", "X 107", DRIFT);
-    // But close to the date in any combination.
+    // But close to the date it may include them in any combination.
     let two = [(99.2, "20"), (99.7, "7")];
     check(&two, "X 127", "X 107", PENDING);
-    // Exactly: what was traded explains no other number.
+    // Exactly: traded quantities explain no other number.
     check(&[(99.0, "20")], "X 120", "X 99", "open critical quantity_mismatch 21");
     check(&[(99.0, "20")], "X 120", "X 140", "open critical quantity_mismatch -20");
-    // What would be left is within tolerance.
+    // The rest is within tolerance.
     check(&[(99.0, "20")], "X 120", "X 100.5", "pending - quantity_mismatch 19.5");
 }
 
@@ -88,7 +88,7 @@ fn a_fill_that_the_next_list_lacks_too_is_drift() {
     assert_eq!(world.position("X").pending, decimal("20"));
     // Time alone makes no drift.
     world.tick_to(119.0).expect("X", PENDING).expect_halts(0);
-    // At 61 s a broker that is slow; the list after that lacks it for good.
+    // At 61 s the broker is slow; the list after that lacks the fill for good.
     world.at(120.0).both("X 120", "X 100").expect("X", DRIFT).expect_halts(1);
     assert_eq!(world.position("X").pending, Decimal::ZERO);
 }
@@ -126,7 +126,7 @@ fn the_lag_is_that_of_the_slowest_symbol_in_the_newest_list() {
     assert_eq!(lags(&world), (Some(0.0), Some(0.0)));
     world.flow(96.0, "X", "20").flow(98.0, "Y", "20").at(100.0).both("X 21, Y 21", "X 1, Y 1");
     assert_eq!(lags(&world), (Some(0.0), Some(4.0)));
-    // What lags too much is told too: it is what to set `lag_max` to.
+    // A lag above `lag_max` is reported too, so that an operator can set `lag_max` to it.
     world.flow(180.0, "X", "20").at(200.0).both("X 41, Y 21", "X 21, Y 21");
     assert_eq!(lags(&world), (Some(0.0), Some(20.0)));
     world.at(210.0).both("X 41, Y 21", "X 41, Y 21");
@@ -134,7 +134,7 @@ fn the_lag_is_that_of_the_slowest_symbol_in_the_newest_list() {
     // Ahead of its date.
     world.flow(221.5, "X", "20").at(220.0).both("X 41, Y 21", "X 61, Y 21");
     assert_eq!(lags(&world), (Some(0.0), Some(-1.5)));
-    // No moment explains it: nothing new is known of the lag.
+    // No moment explains it: the known lag is unchanged.
     world.at(300.0).both("X 61, Y 21", "X 999, Y 999");
     assert_eq!(lags(&world), (Some(0.0), Some(-1.5)));
 }
@@ -154,11 +154,11 @@ fn a_slow_broker_alerts_before_it_halts() {
         world.both(&format!("X {local}"), &format!("X {broker}")).expect("X", expect);
     }
     world.expect_halts(1);
-    // What nothing explains is never held back.
+    // An unexplained difference is never delayed.
     let mut world = holding();
     world.flow(80.0, "X", "20").at(100.0).both("X 120", "X 100");
     world.at(110.0).both("X 133", "X 100").expect("X", "open critical quantity_mismatch 33");
-    // And is none the milder for a list that is slow later.
+    // And a slow list later does not make it milder.
     world.flow(111.0, "X", "13").at(130.0).both("X 133", "X 120").expect_halts(1);
     world.expect("X", "open critical quantity_mismatch 13");
 }
@@ -176,7 +176,7 @@ fn open_orders_may_have_filled() {
     check(("20", "0"), "X 80", DRIFT);
     check(("0", "20"), "X 80", PENDING);
     check(("0", "20"), "X 120", "open critical quantity_mismatch -20");
-    // On what is left after fills that the list lacks.
+    // On the rest after the fills that the list lacks.
     let mut world = holding();
     world.market.open_buy = decimal("50");
     world.flow(95.0, "X", "70").at(100.0).both("X 170", "X 130");
@@ -194,7 +194,7 @@ fn leaves_explain_for_thirty_seconds_whatever_the_sign() {
         assert!(world.says("X").starts_with("pending"), "{second}: {}", world.says("X"));
     }
     world.at(40.9).both("X 500", "X 480").expect("X", PENDING).expect_halts(0);
-    // Nor is it drift because the time is up: the first comparison after that makes it.
+    // The end of the time alone makes no drift: the first comparison after it does.
     world.tick_to(50.0).expect("X", PENDING).expect_halts(0);
     world.both("X 500", "X 520").expect("X", "open critical quantity_mismatch -20").expect_halts(1);
 }
@@ -216,7 +216,7 @@ fn a_comparison_that_needs_no_leaves_ends_their_count() {
     world.flow(119.0, "X", "12").at(120.0).both("X 124", "X 112");
     world.at(149.0).both("X 124", "X 112").expect("X", "pending - quantity_mismatch 12");
     world.at(178.0).both("X 124", "X 112").expect("X", "pending - quantity_mismatch 12");
-    // Another difference does not: they explain nothing until then.
+    // Another difference does not: leaves explain nothing until then.
     let mut world = start();
     world.market.open_buy = decimal("50");
     world.at(120.0).both("X 101", "X 112").expect("X", "pending - quantity_mismatch -11");
@@ -248,7 +248,7 @@ fn pending_ends_within_tolerance() {
 
 #[test]
 fn a_difference_waits_for_the_engine_to_have_its_say() {
-    // The broker's list is here first: it shows a fill that the engine has still to report.
+    // The broker's list arrives first: it shows a fill that the engine has not reported yet.
     let waiting = || {
         let mut world = holding();
         world.at(100.0).local("X 100").at(102.0).broker("X 120");
@@ -257,11 +257,11 @@ fn a_difference_waits_for_the_engine_to_have_its_say() {
     };
     let drift = "open critical quantity_mismatch -20";
     waiting().at(103.0).flow(101.5, "X", "20").compare().expect("X", "none");
-    // It was heard of with a time at or after the list's, and said nothing of it.
+    // The engine sends an event dated at or after the list, and does not report the fill.
     let mut world = waiting();
     world.at(103.0).flow(101.9, "Y", "1").compare().expect("X", "pending - quantity_mismatch -20");
     world.at(103.5).hear().expect("X", drift).expect_halts(1);
-    // Or it says nothing for five seconds: then a tick judges.
+    // Or it is silent for five seconds: then a tick judges.
     let mut world = waiting();
     world.tick_to(106.0).expect("X", "pending - quantity_mismatch -20").expect_halts(0);
     world.tick_to(107.0).expect("X", drift).expect_halts(1);
@@ -287,7 +287,7 @@ fn an_engine_of_two_ways_is_always_waited_for() {
     world.hear().expect("X", PENDING);
     world.at(104.0).both("X 120", "X 100").expect("X", PENDING);
     world.tick_to(105.0).expect("X", DRIFT).expect_halts(1);
-    // The list of the broker had a fill whose report was slower than the list of the engine.
+    // The broker's list includes a fill whose report is slower than the engine's list.
     world.at(110.0).both("X 130", "X 130").expect("X", "none");
     world.at(120.0).both("X 130", "X 150").expect("X", "pending - quantity_mismatch -20");
     world.at(123.0).flow(119.8, "X", "20").compare();
@@ -300,7 +300,7 @@ fn a_late_fill_explains_at_once() {
     world.at(100.0).local("X 100");
     world.at(130.0).broker("X 120").expect("X", "pending - quantity_mismatch -20");
     world.at(131.0).flow(110.0, "X", "20").compare().expect("X", "none");
-    // And one that contradicts makes a difference, in flight.
+    // And a contradicting fill makes a difference in flight.
     world.at(132.0).flow(129.0, "X", "5").compare().expect("X", "pending - quantity_mismatch 5");
     // A fill after both snapshots says nothing about them.
     let mut quiet = holding();
@@ -324,7 +324,7 @@ fn an_open_drift_is_not_closed_by_being_in_flight() {
     let mut world = holding();
     world.at(100.0).both("X 112", "X 100").expect("X", "open critical quantity_mismatch 12");
     world.flow(119.5, "X", "12").at(120.0).both("X 124", "X 112");
-    // All of it may be in flight: the drift stands as it was, and that is visible as pending.
+    // All of it may be in flight: the drift is unchanged, and the difference is shown as pending.
     world.expect("X", "open critical quantity_mismatch 12").expect_halts(1);
     assert_eq!(world.position("X").pending, decimal("12"));
     world.at(135.0).both("X 124", "X 112").expect("X", "open critical quantity_mismatch 12");
@@ -336,7 +336,7 @@ fn an_open_drift_is_not_closed_by_being_in_flight() {
 fn what_was_adopted_lags_like_the_list_that_it_is() {
     let mut world = holding();
     world.at(100.0).both("X 112", "X 100").expect_halts(1);
-    // The broker's list lacks the sale of 5 s ago when an operator takes it for the engine's.
+    // The broker's list lacks the sale of 5 s ago when an operator adopts it.
     world.flow(105.0, "X", "-30").at(110.0).broker("X 100");
     assert_eq!(world.adopt("X", Adopt::Broker, true), Ok(1));
     world.at(120.0).broker("X 70").hear().tick_to(126.0);
@@ -359,7 +359,7 @@ fn a_ledger_that_stands_in_is_compared_as_of_the_list() {
     let mut world = blank();
     world.broker("X 100").flow(99.0, "X", "20").at(100.0).broker("X 100");
     world.expect("X", PENDING).at(110.0).broker("X 120").expect("X", "none");
-    // The list is here before the report of the fill.
+    // The list arrives before the report of the fill.
     world.at(120.0).broker("X 150").expect("X", "pending - quantity_mismatch -30");
     world.at(122.0).flow(119.0, "X", "30").compare().expect("X", "none");
     world.at(130.0).broker("X 180").tick_to(134.0).expect_halts(0);
@@ -399,14 +399,14 @@ fn lost_flows_are_not_taken_for_drift() {
     world.at(141.0).broker("X 65656").expect("X", "pending - quantity_mismatch -20");
     world.tick_to(200.0).expect_halts(0);
     world.local("X 65656").expect("X", "none");
-    // Not for good: newer lists do not need them.
+    // Not for ever: newer lists do not need them.
     world.at(210.0).both("X 65656", "X 65600").expect_halts(1);
 }
 
 #[test]
 fn attribution_takes_the_broker_as_of_its_list() {
     let mut world = holding();
-    // The engine forgot to book a sale of 70; a purchase of 20 is on its way to the broker's list.
+    // The engine missed a sale of 70; a purchase of 20 is not yet in the broker's list.
     world.flow(60.0, "X", "-70").flow(98.0, "X", "20").at(100.0).both("X 120", "X 30");
     world.expect("X", "open critical quantity_mismatch 90");
     let drift = world.drift("X").expect("a drift");

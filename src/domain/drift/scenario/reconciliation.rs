@@ -1,4 +1,4 @@
-//! Automatic reconciliation of MINOR drift: sent, sent again, confirmed or given up.
+//! Automatic reconciliation of MINOR drift: sent, sent again, confirmed or escalated.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn holding() -> World {
     world
 }
 
-/// A confirmed MINOR drift whose first directive just went out, at 110 s.
+/// A confirmed MINOR drift whose first directive was just sent, at 110 s.
 fn reconciling() -> World {
     let mut world = holding();
     world.both("X 102@10", "X 100@10").at(110.0).both("X 102@11", "X 100@10");
@@ -104,7 +104,7 @@ fn what_is_never_reconciled() {
         world.tick_to(400.0);
         assert_eq!(counts(world), [0; 5]);
     }
-    // The other types are.
+    // The other types are reconciled.
     let mut world = holding();
     world.both("X 100@10.2, Y 2", "X 100@10").at(110.0).both("X 100@10.2, Y 2", "X 100@10");
     world.expect("X", "reconciling minor price_mismatch 0");
@@ -125,7 +125,7 @@ fn the_event_gives_time_and_confirms_nothing() {
     assert!(world.books.reconciled(key, Some(&id), at(150.0)));
     world.expect("X", "reconciling minor quantity_mismatch 2").directives_in_words();
     world.tick_to(200.0);
-    // Saying it twice does not put it off for ever.
+    // A second report does not extend the time again.
     assert!(world.books.reconciled(key, None, at(200.0)));
     world.tick_to(239.0);
     assert!(world.directives_in_words().is_empty());

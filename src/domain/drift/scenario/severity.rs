@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::pattern::Pattern;
 use crate::domain::settings::{DriftRules, Instrument, Override, PerSeverity, Rate, Scoped};
 
-/// The severity that one comparison reads, with its type.
+/// The severity and type of one comparison.
 fn read(world: &mut World, local: &str, broker: &str) -> (String, String) {
     world.at(world.now + 10.0).both(local, broker);
     let drift = world.drift("X");
@@ -23,7 +23,7 @@ fn check(local: &str, broker: &str, expect: (&str, &str)) {
 
 #[test]
 fn bounds_by_quantity_are_inclusive() {
-    // One unit is worth next to nothing: quantity alone decides.
+    // One unit has almost no value: quantity alone decides.
     let bounds = [
         ("0.999999999999999999", "-"),
         ("1", "minor"),
@@ -70,7 +70,7 @@ fn bounds_by_value_are_inclusive() {
             check(&with("2.1"), &with("2"), (severity, "quantity_mismatch"));
             check(&with("2"), &with("2.1"), (severity, "quantity_mismatch"));
         }
-        // A negative price is as good as a positive one.
+        // A negative price values like a positive one.
         check("X 2.1", &format!("X 2@-{price}"), (severity, "quantity_mismatch"));
     }
 }

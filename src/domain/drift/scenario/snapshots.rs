@@ -1,4 +1,4 @@
-//! What snapshots say and do not say, and the ledger beside them.
+//! The effect of snapshots, complete and partial, and the ledger beside them.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn an_older_snapshot_is_ignored() {
     assert_eq!(world.partial(Source::Broker, 9.0, "X 2, Y 2"), SnapshotVerdict::OutOfOrder);
     assert_eq!(world.position("X").broker, Some(100.into()));
     assert_eq!(world.symbols.len(), 1, "and makes no symbols");
-    // The other side has its own order; of one time, the later record is newer.
+    // The other side has its own order. Of two snapshots of one time, the later record is newer.
     assert_eq!(world.complete(Source::Local, 9.0, "X 3"), SnapshotVerdict::Taken);
     assert_eq!(world.complete(Source::Broker, 10.0, "X 4"), SnapshotVerdict::Taken);
     assert_eq!(world.position("X").broker, Some(4.into()));
@@ -139,7 +139,7 @@ fn what_the_ledger_opened_it_follows_to_the_end() {
     let mut world = blank();
     world.broker("X 100").at(60.0).broker("X 88").hear();
     world.expect("X", "open critical quantity_mismatch 12");
-    // Local begins to speak, of something else.
+    // Local snapshots start, about another symbol.
     world.at(61.0);
     world.partial(Source::Local, 61.0, "Y 1");
     world.compare().at(120.0).broker("X 100, Y 1").expect("X", "none");
@@ -164,7 +164,7 @@ fn the_ledger_says_which_side_is_wrong() {
     // Within tolerance is equal.
     assert_eq!(attribution(&fill, "X 100", "X 120.9"), "engine_missed_fill");
     assert_eq!(attribution(&fill, "X 100", "X 121"), "unexplained");
-    // What came after the snapshots is not held against them.
+    // Fills after the snapshots do not count against them.
     assert_eq!(
         attribution(&[(50.0, "20"), (106.0, "500")], "X 100", "X 120"),
         "engine_missed_fill"

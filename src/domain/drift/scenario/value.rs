@@ -1,4 +1,4 @@
-//! What a difference is worth, what cannot be valued, dust, coins, and the test that decides.
+//! The value of a difference, unknown values, dust, coins, and the test that decides.
 
 use super::*;
 use crate::domain::drift::SeverityTest;
@@ -53,7 +53,7 @@ fn a_price_of_zero_does_not_end_a_drift() {
     // The averages value it.
     world.at(10.0).both("X 0.9@60000", "X 0.0001@60000/0");
     world.expect("X", "open critical quantity_mismatch 0.8999");
-    // No list gives a price any more: what valued it before still does.
+    // No list has a price any more: the earlier price still counts.
     world.at(20.0).both("X 0.9", "X 0.0001/0");
     world.expect("X", "open critical quantity_mismatch 0.8999").expect_halts(1);
     assert_eq!(world.drift("X").and_then(|drift| drift.price), Some(decimal("60000")));
@@ -74,7 +74,7 @@ fn what_cannot_be_valued_is_alerted_and_not_reconciled() {
     check("X 7", "X 1", "open moderate quantity_mismatch 6");
     check("X 0.000001", "", "open moderate ghost_position 0.000001");
     check("", "X 0.000001", "open moderate unknown_position -0.000001");
-    // Without a rate nothing can be valued either, averages among it.
+    // Without a rate nothing can be valued either, averages included.
     let mut world = blank();
     world.settings.instruments.default =
         Instrument { rate: Rate::Unknown, ..Instrument::default() };
@@ -92,7 +92,7 @@ fn a_comparison_without_a_value_lowers_nothing_that_was_opened_by_value() {
     let mut world = blank();
     world.both("X 3@1000", "X 1@1000/1000");
     world.expect("X", "open critical quantity_mismatch 2").expect_halts(1);
-    // The rate is gone, by a reload.
+    // A reload removes the rate.
     world.settings.instruments.default =
         Instrument { rate: Rate::Unknown, ..Instrument::default() };
     let drift = compared(&mut world, "X 3@1000", "X 1.5@1000/1000");
@@ -112,9 +112,9 @@ fn dust_is_no_difference() {
     check("X 0.000000000000000056@3000", "", "none");
     check("", "X 0.000000000000000056@3000", "none");
     check("X 30.000000000000004@9", "X 30@9/9", "none");
-    // And hides no difference of averages.
+    // And does not hide a difference of averages.
     check("X 30.000000000000004@100", "X 30@900/900", "unconfirmed moderate price_mismatch 0");
-    // Dust on one side is nothing.
+    // Dust on one side counts as flat.
     check(
         "X 0.000000000000000056",
         "X 7@1",
@@ -147,7 +147,7 @@ fn coins_are_judged_by_value_alone() {
     assert_eq!(of("SHIBUSDT", &coin, cheap), "within_tolerance - quantity_mismatch 50000");
     let always = |settings: &mut Settings| settings.drift.quantity_test = QuantityTest::Always;
     assert_eq!(of("SHIB/USDT", &always, cheap), "open critical quantity_mismatch 50000");
-    // A flip is one in coins too.
+    // A flip counts in coins too.
     let flip = ("0.1@1", "-0.1@1");
     assert_eq!(of("X/USD", &default, flip), "unconfirmed moderate quantity_mismatch 0.2");
 }
@@ -214,7 +214,7 @@ fn one_position_under_two_names_is_hinted_at() {
     assert!(hints("BTC/USDT 0.9", "BTCUSDT -0.9").is_empty(), "the other way round");
     assert!(hints("BTC/USDT 0.9", "BTCUSDT 0.8").is_empty());
     assert!(hints("X 100, A 5", "X 100, A 3").is_empty());
-    // Not together: the ghost stood for minutes.
+    // Not together: the ghost was there for minutes.
     let mut world = priceless();
     world.both("A 7", "").at(300.0).both("A 7", "B 7");
     assert_eq!(world.drift("A").and_then(|drift| drift.hint), None);
