@@ -9,7 +9,7 @@
 //! # Design
 //!
 //! An engine that posts an event must not notice a scrape, however many series there are. On a
-//! machine with one core three things could delay it, and each has its step size below. A long copy
+//! machine with one core three things could delay it, and each has its step size in `engine::fairness`, which describes who yields to whom. A long copy
 //! would hold the read lock: rows are copied a few at a time. A long computation would keep the
 //! other tasks of this thread waiting: [`yield_turns`] runs after each step. The kernel would let
 //! this busy thread run on while the writer's thread waits for the core: if a request waits for the
@@ -38,6 +38,9 @@ use crate::api::AppState;
 use crate::api::auth::Caller;
 use crate::clock;
 use crate::domain::ids::Account;
+use crate::engine::fairness::{
+    SCRAPE_PASSES_MAX, SCRAPE_ROWS_LEFT_MAX, SCRAPE_STEP_BYTES, SCRAPE_YIELDS_MAX,
+};
 use crate::metrics::{Exposition, Format, ScrapeSnapshot, SeriesBudget, accepts_coding};
 
 /// The metrics, for Prometheus
@@ -94,23 +97,13 @@ pub(super) async fn get_metrics(
     response
 }
 
-/// Bytes of text that are encoded and compressed before other tasks run.
-const TURN_BYTES: usize = 8 * 1024;
 /// Bytes of an answer that are handed to the kernel in one call, which copies them.
 const PIECE_BYTES: usize = 64 * 1024;
-/// Yields of the core after one step. One is not enough: the writer gives the core back once itself,
-/// to let more requests join its batch.
-const YIELDS_MAX: usize = 3;
-/// Passes over the state for rows that changed during the pass before. What is left after the last
-/// one is copied under one lock.
-const PASSES_MAX: usize = 3;
-/// A pass that copied no more rows than this is the last: the rest is small enough for one lock.
-const ROWS_LEFT_MAX: usize = 32;
 
 /// Lets the other tasks of this thread run, and the writer's thread if a request waits for it.
 async fn yield_turns(app: &AppState) {
     tokio::task::yield_now().await;
-    for _ in 0..YIELDS_MAX {
+    for _ in 0..SCRAPE_YIELDS_MAX {
         if !app.engine.is_waited_for() {
             return;
         }
@@ -172,7 +165,7 @@ pub(super) async fn snapshot_for(app: &AppState, caller: &Caller) -> ScrapeSnaps
 async fn copy(app: &AppState, snapshot: &mut ScrapeSnapshot, visible: impl Fn(&Account) -> bool) {
     // While rows are copied in small steps, others change. Each pass copies those that changed
     // during the pass before, which are fewer and fewer.
-    for _ in 0..PASSES_MAX {
+    for _ in 0..SCRAPE_PASSES_MAX {
         let mut copied = 0;
         loop {
             let step = app.engine.read(|monitor| snapshot.catch_up(monitor, &visible));
@@ -182,7 +175,7 @@ async fn copy(app: &AppState, snapshot: &mut ScrapeSnapshot, visible: impl Fn(&A
                 break;
             }
         }
-        if copied <= ROWS_LEFT_MAX {
+        if copied <= SCRAPE_ROWS_LEFT_MAX {
             break;
         }
     }
@@ -194,17 +187,17 @@ async fn copy(app: &AppState, snapshot: &mut ScrapeSnapshot, visible: impl Fn(&A
     }
 }
 
-/// Encodes the exposition. Other tasks run after every [`TURN_BYTES`].
+/// Encodes the exposition. Other tasks run after every [`SCRAPE_STEP_BYTES`].
 async fn write(
     app: &AppState,
     mut exposition: Exposition<'_>,
     encoding: ScrapeEncoding,
 ) -> Vec<u8> {
-    let mut text = String::with_capacity(2 * TURN_BYTES);
+    let mut text = String::with_capacity(2 * SCRAPE_STEP_BYTES);
     let mut buffer = ExpositionBuffer::new(encoding, exposition.size_bytes());
     loop {
         text.clear();
-        let is_more = exposition.write_some(&mut text, TURN_BYTES);
+        let is_more = exposition.write_some(&mut text, SCRAPE_STEP_BYTES);
         buffer.push(text.as_bytes());
         yield_turns(app).await;
         if !is_more {

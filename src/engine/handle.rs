@@ -15,10 +15,10 @@ use crate::domain::ids::DirectiveId;
 use crate::domain::monitor::Monitor;
 use crate::domain::record::Entry;
 use crate::engine::directive_feed::{Resumed, Subscription};
+use crate::engine::encoded_request::EncodedRequest;
 use crate::engine::shared::{
     EnginePhase, EngineState, EngineStatus, LogTask, QueuedRequest, WriterMessage,
 };
-use crate::engine::submission::EncodedRequest;
 use crate::engine::{EngineError, Receipt};
 use crate::journal::{EventLog, LogError};
 

@@ -10,7 +10,7 @@ mod codec;
 mod inspect;
 mod state_codec;
 mod replay;
-mod submission;
+mod encoded_request;
 mod writer;
 mod snapshot_store;
 mod archive;
@@ -27,6 +27,7 @@ use crate::domain::state::TradingState;
 pub use archive::{AUDIT_FILE, Archive};
 pub use codec::{CodecError, decode_record};
 pub use directive_feed::{LostDirectives, Resumed, Subscription};
+pub use encoded_request::EncodedRequest;
 pub use handle::{Handle, LogTaskError, NotReady};
 pub use inspect::RecordParts;
 pub use queue::{Inbox, channel};
@@ -35,7 +36,6 @@ pub use snapshot_store::{Recovered, SnapshotStore, StartingPoint, UnreadableSnap
 pub use state_codec::{
     STATE_VERSION, StateDigest, StateError, decode_state, digest_state, encode_state,
 };
-pub use submission::EncodedRequest;
 pub use writer::{CommittedBatch, Writer};
 
 /// Why the engine refused a request. No part of it was acknowledged.

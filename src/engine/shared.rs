@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::domain::monitor::Monitor;
 use crate::engine::directive_feed::DirectiveFeed;
-use crate::engine::submission::EncodedRequest;
+use crate::engine::encoded_request::EncodedRequest;
 use crate::engine::{EngineError, Receipt};
 use crate::journal::EventLog;
 

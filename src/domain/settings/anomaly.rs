@@ -135,9 +135,9 @@ const fn number(field: ThresholdField, default: Levels) -> FigureSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Levels {
-    /// WARNING beyond this.
+    /// WARNING when the figure is worse than this.
     pub warning: Option<f64>,
-    /// CRITICAL beyond this.
+    /// CRITICAL when the figure is worse than this.
     pub critical: Option<f64>,
 }
 
@@ -163,7 +163,7 @@ closed_set! {
     }
 }
 
-/// When execution quality is an anomaly.
+/// Thresholds of anomalies.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnomalyRules {
@@ -172,7 +172,7 @@ pub struct AnomalyRules {
     /// An anomaly clears when the figure is back at this fraction of the threshold's distance
     /// from the ideal value (0 bps, 0 s, ratio 1 or 0): 0.8 x 10 bps = 8 bps.
     pub clear_fraction: f64,
-    /// Which fill ratio is judged.
+    /// The orders that the judged fill ratio counts.
     pub fill_ratio_basis: FillRatioBasis,
     /// The reference of the judged slippage.
     pub slippage_reference: Reference,
