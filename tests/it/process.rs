@@ -15,7 +15,7 @@ fn the_process_becomes_ready_and_drains() {
         let mut exporter = Exporter::start(&[]);
         assert_eq!(exporter.get("/-/healthy").status, 200);
         assert_eq!(exporter.get("/-/ready").status, 200);
-        exporter.wait_for_log(&["WARN", "a restart forgets everything"]);
+        exporter.wait_for_log(&["WARN", "a restart loses everything"]);
         exporter.signal(signal);
         assert_eq!(exporter.wait().code(), Some(0));
         exporter.wait_for_log(&["draining", signal]);
