@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use enum_map::EnumMap;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Reference;
 use crate::domain::closed_set::closed_set;
@@ -177,7 +177,7 @@ pub struct AnomalyRules {
     /// The reference of the judged slippage.
     pub slippage_reference: Reference,
     /// The thresholds of each figure.
-    #[serde(deserialize_with = "levels_or_default")]
+    #[serde(serialize_with = "levels_as_map", deserialize_with = "levels_or_default")]
     pub levels: EnumMap<Figure, Levels>,
     /// An overfill, conflict or clock skew stays an anomaly for this long after the last one.
     pub event_hold: Duration,
@@ -194,6 +194,15 @@ impl Default for AnomalyRules {
             event_hold: Duration::from_mins(5),
         }
     }
+}
+
+/// Writes thresholds as a map by figure in every format. Without this, a binary format would hold them as
+/// a list in the order of [`Figure::ALL`], which changes with the first new figure.
+fn levels_as_map<S: Serializer>(
+    levels: &EnumMap<Figure, Levels>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    to.collect_map(levels)
 }
 
 /// Reads stored thresholds. A figure that a record does not name has its default: records of an older
