@@ -13,6 +13,8 @@ mod circles;
 mod generated;
 #[path = "tidy/links.rs"]
 mod links;
+#[path = "tidy/prose.rs"]
+mod prose;
 #[path = "tidy/source.rs"]
 mod source;
 #[path = "tidy/tree.rs"]
@@ -410,6 +412,51 @@ fn the_map_of_the_architecture_has_every_module() {
 }
 
 #[test]
+fn doc_comments_say_the_noun() {
+    for folder in ["src", "tests", "benches"] {
+        none(tree::files(folder, "rs").iter().flat_map(prose::openings));
+    }
+}
+
+#[test]
+fn comments_and_documents_are_plain() {
+    for folder in ["src", "tests", "benches"] {
+        none(tree::files(folder, "rs").iter().flat_map(prose::phrases));
+    }
+    none(tree::documents().iter().flat_map(prose::phrases));
+}
+
+#[test]
+fn a_type_name_is_declared_once() {
+    // Files of tests alone may name their types as they like.
+    let of_tests = |name: &str| name.ends_with("/tests.rs") || name.contains("/scenario/");
+    let files = tree::files("src", "rs").into_iter().filter(|f| !of_tests(&f.name));
+    none(prose::repeated_names(&files.collect::<Vec<_>>()).into_iter());
+}
+
+#[test]
+fn every_dependency_is_used() {
+    let files: Vec<File> =
+        ["src", "tests", "benches"].iter().flat_map(|f| tree::files(f, "rs")).collect();
+    none(prose::unused(&tree::dependencies(), &files).into_iter());
+}
+
+/// Commits made since this rule was agreed on. An export without a history has none.
+#[test]
+fn subjects_of_commits_are_short() {
+    if !root().join(".git").exists() {
+        return;
+    }
+    let log = std::process::Command::new("git")
+        .args(["-c", "safe.directory=*", "log", "--since=2026-11-30T19:00:00Z", "--format=%s"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(log.status.success(), "{}", String::from_utf8_lossy(&log.stderr));
+    none(prose::long_subjects(&String::from_utf8_lossy(&log.stdout)).into_iter());
+}
+
+#[test]
 fn links_in_the_documents_are_valid() {
     let documents = tree::documents();
     assert!(documents.len() >= 4, "found only {} documents", documents.len());
@@ -481,6 +528,21 @@ fn each_check_can_fail() {
     check(shape, "src/x.rs", "//! A thing.\n", 0);
     check(shape, "src/x.rs", "use std::fmt;\n", 1);
     check(shape, "src/x.rs", &long, 1);
+
+    check(prose::openings, "src/x.rs", "/// What is held.\nfn f() {}", 1);
+    check(prose::openings, "src/x.rs", "//! Whoever reads.\n//! The same again.", 1);
+    check(prose::openings, "src/x.rs", "/// A thing.\n/// What it holds.\n/// Whatever.", 0);
+    check(prose::phrases, "src/x.rs", "f(); // what was told of it", 1);
+    check(prose::phrases, "README.md", "Whoever reads this", 1);
+    check(prose::phrases, "src/x.rs", "let whoever = told_of();", 0);
+
+    let names = |file: &File| prose::repeated_names(std::slice::from_ref(file));
+    check(names, "src/x.rs", "struct Entry; mod y { enum Entry {} }", 1);
+    check(names, "src/x.rs", "struct Entry; #[cfg(test)] mod y { enum Entry {} }", 0);
+    let unused: Check = |file| prose::unused(&["bytes".to_owned()], std::slice::from_ref(file));
+    check(unused, "src/x.rs", "use hex::encode; // bytes", 1);
+    check(unused, "src/x.rs", "use bytes::Bytes;", 0);
+    check(|file| prose::long_subjects(&file.text), "log", &format!("a: b\n{}", "x".repeat(73)), 1);
 
     check(foreign_places, "README.md", &format!("see {a}{b}notes"), 1);
     check(foreign_places, "README.md", "a network of workers", 0);
