@@ -540,7 +540,7 @@ fn each_check_can_fail() {
     check(names, "src/x.rs", "struct Entry; mod y { enum Entry {} }", 1);
     check(names, "src/x.rs", "struct Entry; #[cfg(test)] mod y { enum Entry {} }", 0);
     let unused: Check = |file| prose::unused(&["bytes".to_owned()], std::slice::from_ref(file));
-    check(unused, "src/x.rs", "use hex::encode; // bytes", 1);
+    check(unused, "src/x.rs", "use hex::bytes; // bytes", 1);
     check(unused, "src/x.rs", "use bytes::Bytes;", 0);
     check(|file| prose::long_subjects(&file.text), "log", &format!("a: b\n{}", "x".repeat(73)), 1);
 

@@ -4,9 +4,9 @@
 //! sample in `each_check_can_fail`. Absent: a judgement of style. These rules catch the patterns
 //! that made older comments hard to read; the rest is for reviewers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::source::{test_lines, tokens};
+use crate::source::{paths, test_lines, tokens};
 use crate::tree::File;
 
 /// No doc comment begins with one of these. Say the noun: "the text after the quote", not "what
@@ -71,15 +71,15 @@ pub(crate) fn repeated_names(files: &[File]) -> Vec<String> {
     repeated.map(|(name, at)| format!("`{name}` is declared at {}", at.join(", "))).collect()
 }
 
-/// Dependencies that no path in these files names.
+/// Dependencies that no path in these files begins with.
 pub(crate) fn unused(dependencies: &[String], files: &[File]) -> Vec<String> {
-    let named: std::collections::BTreeSet<String> = files
+    let firsts: BTreeSet<String> = files
         .iter()
-        .flat_map(|file| tokens(&file.text))
-        .map(|token| token.text)
+        .flat_map(|file| paths(&tokens(&file.text)))
+        .filter_map(|path| path.segments.into_iter().next())
         .collect();
-    let unused = dependencies.iter().filter(|name| !named.contains(*name));
-    unused.map(|name| format!("Cargo.toml: nothing names `{name}`")).collect()
+    let unused = dependencies.iter().filter(|name| !firsts.contains(*name));
+    unused.map(|name| format!("Cargo.toml: nothing uses `{name}`")).collect()
 }
 
 /// Subjects of commits that are longer than 72 characters.
