@@ -34,7 +34,7 @@ const ACTOR: &str = "alertmanager";
 /// actions are counted, logged and listed in the answer. Every alert of a notification is processed.
 /// Notifications of Grafana are accepted as well.
 ///
-/// The same alert again (fingerprint and `startsAt`) changes nothing, even after a release. Alerts
+/// An alert that is sent again (same fingerprint and `startsAt`) changes nothing, even after a release. Alerts
 /// that were truncated (`truncatedAlerts`) are assumed to ask for as much as those shown, for all
 /// accounts unless `groupLabels` names one. Resolved alerts release nothing. The alert `Watchdog`
 /// shows that the path works: the permit and `/metrics` have its age.

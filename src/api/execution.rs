@@ -10,7 +10,7 @@ use crate::api::auth::Caller;
 use crate::api::problem::{Problem, ProblemCode};
 use crate::api::query::{QueryParameters, invalid};
 use crate::domain::account::AccountState;
-use crate::domain::execution::Scope;
+use crate::domain::execution::ExecutionScope;
 use crate::domain::ids::{Strategy, Symbol};
 use crate::domain::units::Decimal;
 use crate::wire::answer::{Execution, ExecutionSource};
@@ -84,7 +84,7 @@ fn of_symbol(account: &AccountState, symbol: &Symbol) -> Result<Execution, Probl
             .of_field("symbol")
     })?;
     let execution = &account.execution;
-    let nothing = Scope::default();
+    let nothing = ExecutionScope::default();
     let position = account.books.positions(&account.symbols).find(|p| p.symbol == *symbol);
     Ok(Execution::new(ExecutionSource {
         account: account.name.as_str(),

@@ -49,7 +49,7 @@ pub struct SeriesBudget {
     folds: EnumMap<FoldLabel, u64>,
 }
 
-/// What is folded of one account.
+/// The series of one account that are folded.
 #[derive(Debug, Default)]
 struct FoldedAccount {
     /// Unused for [`FoldLabel::Component`], which folds by `components`.

@@ -85,7 +85,7 @@ impl Family {
         Self::new(MetricKind::Gauge, name, help, labels, source)
     }
 
-    /// The same gauge, which shows the sum of folded rows.
+    /// This gauge, showing the sum of the rows that are folded.
     pub(super) const fn summed(self) -> Self {
         Self { summed: Summed::Yes, ..self }
     }

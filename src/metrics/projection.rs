@@ -10,7 +10,7 @@ use enum_map::{EnumMap, enum_map};
 use crate::domain::account::AccountState;
 use crate::domain::event::Source;
 use crate::domain::evidence::MissingSince;
-use crate::domain::execution::Scope;
+use crate::domain::execution::ExecutionScope;
 use crate::domain::execution::anomaly::{ActiveAnomaly, Figure};
 use crate::domain::health::{self, ComponentView, Components};
 use crate::domain::ids::{Account, Symbol};
@@ -135,7 +135,7 @@ pub(super) fn symbol_row(
     SymbolRow {
         symbol: symbol.clone(),
         counters,
-        figures: scope.map(Scope::figures).unwrap_or_default(),
+        figures: scope.map(ExecutionScope::figures).unwrap_or_default(),
         open: execution.open_orders(key),
         unacknowledged: execution.unacknowledged(key),
         anomalies: scope.map(|s| levels(s.anomalies())).unwrap_or_default(),
@@ -145,7 +145,7 @@ pub(super) fn symbol_row(
     }
 }
 
-fn breakdown_row((name, scope): (&str, &Scope)) -> BreakdownRow {
+fn breakdown_row((name, scope): (&str, &ExecutionScope)) -> BreakdownRow {
     BreakdownRow {
         name: name.to_owned(),
         counters: scope.counters().clone(),

@@ -117,7 +117,7 @@ pub struct AccountRow {
     pub fold: AccountFold,
 }
 
-/// What is folded of one account.
+/// The rows of one account that are folded.
 #[derive(Clone, Debug, Default)]
 pub struct AccountFold {
     /// The subjects of its latch's causes; a symbol among them never folds.

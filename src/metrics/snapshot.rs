@@ -102,7 +102,7 @@ enum PendingWork {
     Nothing,
 }
 
-/// What a row depends on, beside the state of its symbol.
+/// Everything a row depends on besides the state of its symbol.
 #[derive(Debug)]
 struct SnapshotOrigin {
     settings: Arc<Settings>,
@@ -149,7 +149,7 @@ pub struct CopyStep {
     pub is_last: bool,
 }
 
-/// What a step may still do.
+/// The work left to a step.
 struct StepQuota {
     copies: usize,
     versions: usize,

@@ -23,7 +23,7 @@ pub(super) struct WebhookMessage {
 
 /// The payload that Standard Webhooks recommends.
 #[derive(Serialize)]
-struct WebhookPayload {
+struct DeliveryPayload {
     #[serde(rename = "type")]
     kind: &'static str,
     timestamp: Rfc3339,
@@ -33,7 +33,7 @@ struct WebhookPayload {
 impl WebhookMessage {
     /// The message about a directive.
     pub(super) fn new(directive: &Directive) -> Self {
-        let payload = WebhookPayload {
+        let payload = DeliveryPayload {
             kind: directive.kind.as_str(),
             timestamp: Rfc3339(directive.at),
             data: answer::Directive::new(directive),

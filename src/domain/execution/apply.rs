@@ -15,7 +15,7 @@ use crate::domain::execution::histogram::Histogram;
 use crate::domain::execution::order::{CountedOnce, Order, OrderState};
 use crate::domain::execution::orders::{OrderClass, OrderKey};
 use crate::domain::execution::reason::RejectReason;
-use crate::domain::execution::scope::{Scope, ScopeKind};
+use crate::domain::execution::scope::{ExecutionScope, ScopeKind};
 use crate::domain::execution::tally::{FillTally, move_position};
 use crate::domain::execution::window::{PackedEntry, WindowEntry};
 use crate::domain::settings::{Instrument, Rate};
@@ -254,7 +254,8 @@ impl Execution {
                 (Some(entry), Some(known)) => scope.window.amend(known, *entry),
                 (Some(entry), None) if !had => {
                     *at = Some(scope.window.push(*entry, key.get()));
-                    let evict = |scope: &mut Scope| scope.window.evict(settings.orders, horizon);
+                    let evict =
+                        |scope: &mut ExecutionScope| scope.window.evict(settings.orders, horizon);
                     while let Some(owner) = self.scope_of(order, kind).and_then(evict) {
                         self.forget_entry(kind, owner);
                     }

@@ -6,7 +6,7 @@
 
 use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::order::{CountedOnce, Order, OrderState};
-use crate::domain::execution::scope::Scope;
+use crate::domain::execution::scope::ExecutionScope;
 use crate::domain::execution::tally::FillTally;
 use crate::domain::units::{Decimal, Price};
 
@@ -81,7 +81,7 @@ impl OutcomeChange {
     }
 }
 
-impl Scope {
+impl ExecutionScope {
     /// Adds the change of one order, and of its fills if there are any to look at.
     pub(super) fn count(
         &mut self,

@@ -73,7 +73,7 @@ use word_table::WordTable;
 
 pub use reason::RejectReason;
 pub use report::OrderReport;
-pub use scope::{Scope, ScopeKind};
+pub use scope::{ExecutionScope, ScopeKind};
 pub use view::{FillView, OrderView};
 
 /// Bounds of the latency histograms, in seconds.
@@ -87,8 +87,8 @@ pub const SLIPPAGE_BOUNDS: [f64; 13] =
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Execution {
     orders: Orders,
-    whole: Scope,
-    symbols: VersionedRows<Scope>,
+    whole: ExecutionScope,
+    symbols: VersionedRows<ExecutionScope>,
     open: VersionedRows<OpenOrders>,
     quotes: Vec<PriceHistory>,
     instruments: Vec<RuleIndex>,
@@ -150,7 +150,7 @@ impl Default for Execution {
     fn default() -> Self {
         Self {
             orders: Orders::default(),
-            whole: Scope::default(),
+            whole: ExecutionScope::default(),
             symbols: VersionedRows::default(),
             open: VersionedRows::default(),
             quotes: Vec::new(),
@@ -196,7 +196,7 @@ impl Execution {
         if len <= first {
             return;
         }
-        self.symbols.grow(len, Scope::default);
+        self.symbols.grow(len, ExecutionScope::default);
         self.open.grow(len, OpenOrders::default);
         self.quotes.resize_with(len, PriceHistory::default);
         self.instruments.resize(len, RuleIndex::default());
@@ -395,7 +395,7 @@ impl Execution {
     }
 
     /// The scope of an order of this kind.
-    fn scope_of(&mut self, order: &Order, kind: ScopeKind) -> Option<&mut Scope> {
+    fn scope_of(&mut self, order: &Order, kind: ScopeKind) -> Option<&mut ExecutionScope> {
         match kind {
             ScopeKind::Whole => Some(&mut self.whole),
             ScopeKind::Symbol => self.symbols.get_mut(order.symbol?.index()),

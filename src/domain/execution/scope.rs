@@ -18,7 +18,7 @@ use crate::domain::time::Timestamp;
 
 /// Counters, window and anomalies of one symbol, account, strategy or venue.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Scope {
+pub struct ExecutionScope {
     pub(super) counters: Counters,
     pub(super) window: OrderWindow,
     /// Fills in the window of fills, without busted ones.
@@ -28,7 +28,7 @@ pub struct Scope {
     pub(super) rule: RuleIndex,
 }
 
-impl Scope {
+impl ExecutionScope {
     /// Its lifetime counters.
     #[must_use]
     pub const fn counters(&self) -> &Counters {
@@ -118,7 +118,7 @@ closed_set! {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Breakdown {
     places: BTreeMap<String, u32>,
-    scopes: Vec<Scope>,
+    scopes: Vec<ExecutionScope>,
     folded: u64,
 }
 
@@ -138,21 +138,21 @@ impl Breakdown {
             return *place;
         }
         let place = u32::try_from(self.scopes.len()).unwrap_or(u32::MAX);
-        self.scopes.push(Scope::default());
+        self.scopes.push(ExecutionScope::default());
         self.places.insert(name.to_owned(), place);
         place
     }
 
-    pub(super) fn get_mut(&mut self, place: u32) -> Option<&mut Scope> {
+    pub(super) fn get_mut(&mut self, place: u32) -> Option<&mut ExecutionScope> {
         self.scopes.get_mut(place as usize)
     }
 
-    pub(super) fn scopes_mut(&mut self) -> impl Iterator<Item = &mut Scope> {
+    pub(super) fn scopes_mut(&mut self) -> impl Iterator<Item = &mut ExecutionScope> {
         self.scopes.iter_mut()
     }
 
     /// Scopes by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Scope)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &ExecutionScope)> {
         self.places
             .iter()
             .filter_map(|(name, at)| Some((name.as_str(), self.scopes.get(*at as usize)?)))

@@ -11,7 +11,7 @@ use crate::domain::execution::histogram::{Exemplar, Histogram};
 use crate::domain::execution::order::{Order, TerminalFact};
 use crate::domain::execution::orders::{OrderClass, OrderKey, Orders};
 use crate::domain::execution::reason::RejectReason;
-use crate::domain::execution::{Execution, Scope};
+use crate::domain::execution::{Execution, ExecutionScope};
 use crate::domain::ids::{Currency, FillId, OrderId, Session, Symbol};
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
@@ -112,13 +112,13 @@ pub struct FillView {
 impl Execution {
     /// The account as a whole.
     #[must_use]
-    pub const fn whole(&self) -> &Scope {
+    pub const fn whole(&self) -> &ExecutionScope {
         &self.whole
     }
 
     /// One symbol; `None` before its first event about an order or a quote.
     #[must_use]
-    pub fn symbol(&self, key: SymbolKey) -> Option<&Scope> {
+    pub fn symbol(&self, key: SymbolKey) -> Option<&ExecutionScope> {
         self.symbols.get(key.index())
     }
 
@@ -129,12 +129,12 @@ impl Execution {
     }
 
     /// Strategies by name, if broken down.
-    pub fn strategies(&self) -> impl Iterator<Item = (&str, &Scope)> {
+    pub fn strategies(&self) -> impl Iterator<Item = (&str, &ExecutionScope)> {
         self.strategies.iter()
     }
 
     /// Venues by name, if broken down.
-    pub fn venues(&self) -> impl Iterator<Item = (&str, &Scope)> {
+    pub fn venues(&self) -> impl Iterator<Item = (&str, &ExecutionScope)> {
         self.venues.iter()
     }
 

@@ -7,7 +7,7 @@ use super::windows::size;
 use crate::domain::execution::counters::Outcome;
 use crate::metrics::family::{Family, SampleSource};
 
-/// The same rows for one kind of breakdown.
+/// Declares the families of one kind of breakdown: by strategy or by venue.
 macro_rules! broken_down {
     ($by:literal, $source:path) => {
         &[

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::scalar::{Exact, Named};
 use crate::domain::execution::counters::{MissingReferenceCount, Outcome};
 use crate::domain::execution::figures::{Figures, Quantiles};
-use crate::domain::execution::{RejectReason, Scope};
+use crate::domain::execution::{ExecutionScope, RejectReason};
 use crate::domain::settings::Reference;
 use crate::domain::units::Decimal;
 
@@ -38,7 +38,7 @@ pub struct ExecutionSource<'a> {
     /// The strategy, if it is about one.
     pub strategy: Option<&'a str>,
     /// Its counters and window.
-    pub scope: &'a Scope,
+    pub scope: &'a ExecutionScope,
     /// Open orders, where they are counted.
     pub open: Option<u64>,
     /// Unacknowledged orders, where they are counted.

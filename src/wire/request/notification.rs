@@ -75,7 +75,7 @@ type AlertLabels = BTreeMap<String, String>;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct WebhookPayload {
+struct AlertmanagerPayload {
     version: String,
     #[serde(default)]
     group_key: String,
@@ -121,7 +121,7 @@ pub fn decode(body: &[u8]) -> Result<Notification, RequestError> {
     if body.trim_ascii().is_empty() {
         return Err(BodyError::Empty.into());
     }
-    let payload: WebhookPayload = serde_json::from_slice(body).map_err(|error| {
+    let payload: AlertmanagerPayload = serde_json::from_slice(body).map_err(|error| {
         // A message about data may quote a value of the body, so it is replaced.
         let what = if error.is_data() {
             format!("no notification at line {} column {}", error.line(), error.column())
@@ -177,7 +177,7 @@ pub(crate) fn schema() -> Json {
     })
 }
 
-fn read(payload: &WebhookPayload) -> Notification {
+fn read(payload: &AlertmanagerPayload) -> Notification {
     let mut notification =
         Notification { truncated: payload.truncated_alerts, ..Notification::default() };
     for alert in &payload.alerts {
@@ -200,7 +200,7 @@ fn read(payload: &WebhookPayload) -> Notification {
 /// The halt for the alerts that Alertmanager left out: the action of the group's labels, else the
 /// strictest one of the alerts shown. `commonLabels` say nothing about them: Alertmanager computes
 /// those from the alerts that it shows.
-fn left_out(payload: &WebhookPayload, truncated: u64) -> Option<RequestedHalt> {
+fn left_out(payload: &AlertmanagerPayload, truncated: u64) -> Option<RequestedHalt> {
     if truncated == 0 || payload.status == "resolved" {
         return None;
     }
