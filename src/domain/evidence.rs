@@ -133,8 +133,8 @@ pub struct EvidenceHalt {
 
 impl EvidenceLatch {
     /// The halts that are due. A kind halts when it starts to be missing, and again only after it was
-    /// there in between, or when the settings ask for a more severe state: whoever released the first
-    /// halt knew of it.
+    /// there in between, or when the settings ask for a more severe state: the operator who released
+    /// the first halt knew of it.
     ///
     /// Evidence may have arrived while the exporter was not listening, so a kind halts only once the
     /// exporter has listened for as long as the evidence may be missing.

@@ -18,7 +18,7 @@ use crate::domain::time::Timestamp;
 pub enum EventIdStatus {
     /// The id is new (or the event has none).
     New,
-    /// The same event arrived before.
+    /// This event was received before.
     Duplicate,
     /// A different event arrived before under this id.
     Conflict,

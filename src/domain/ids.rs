@@ -232,7 +232,7 @@ name_newtype! {
     Currency
 }
 name_newtype! {
-    /// The name of whoever acted: an operator, a program, a rule.
+    /// Who acted: an operator, a program, a rule.
     Actor
 }
 

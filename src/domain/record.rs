@@ -199,7 +199,7 @@ closed_set! {
     /// The reason why the fold refused a record. The code is stable: it appears in answers and on
     /// metrics.
     pub enum Refusal {
-        /// The same id came before with other content.
+        /// Another event with this id was received before.
         Conflict = "conflict",
         /// The event is older than `ingest.event_age_max`.
         TooOld = "too_old",

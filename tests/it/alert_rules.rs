@@ -19,8 +19,8 @@ const OF_TARGETS: [&str; 2] = ["job", "instance"];
 
 /// Patterns of metrics that no rule and perhaps no panel uses, each with the reason.
 const UNUSED: &[(&str, &str)] = &[
-    ("*_by_strategy*", "Off unless switched on: for panels of whoever does."),
-    ("*_by_venue*", "Off unless switched on: for panels of whoever does."),
+    ("*_by_strategy*", "Off unless switched on; for panels of users who do."),
+    ("*_by_venue*", "Off unless switched on; for panels of users who do."),
     ("process_*", "Of the process: kept because every exporter has them, read when it misbehaves."),
     ("trading_exporter_build_info", "Read by people who ask which version runs."),
     ("trading_exporter_sequence", "The position of the state, to compare two replicas by hand."),

@@ -27,7 +27,7 @@ const SHARES: usize = 4;
 const STEPS: usize = 30;
 
 /// The seeds that the environment requests.
-#[expect(clippy::disallowed_methods, reason = "for whoever looks for a mistake by hand")]
+#[expect(clippy::disallowed_methods, reason = "a developer names the seeds to run again")]
 fn asked_for(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
