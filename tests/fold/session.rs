@@ -7,7 +7,7 @@ use std::io::Read;
 use serde_json::Value;
 use trading_exporter::domain::account::AccountState;
 use trading_exporter::domain::event::{Body, Event};
-use trading_exporter::domain::execution::Scope;
+use trading_exporter::domain::execution::ExecutionScope;
 use trading_exporter::domain::execution::counters::Outcome;
 use trading_exporter::domain::ids::Symbol;
 use trading_exporter::domain::record::Verdict;
@@ -39,7 +39,7 @@ fn account(fold: &Fold) -> &AccountState {
 }
 
 /// The counters of one scope, named as in the expectation.
-fn counters(scope: &Scope, open: u64) -> BTreeMap<String, u64> {
+fn counters(scope: &ExecutionScope, open: u64) -> BTreeMap<String, u64> {
     let counters = scope.counters();
     let mut named: BTreeMap<String, u64> =
         Outcome::ALL.map(|o| (o.as_str().to_owned(), counters.outcomes[o])).into();
@@ -54,7 +54,7 @@ fn expected_counters(expected: &Value) -> BTreeMap<String, u64> {
     serde_json::from_value(expected["counters"].clone()).expect("counters")
 }
 
-fn check_window(scope: &Scope, expected: &Value, name: &str) {
+fn check_window(scope: &ExecutionScope, expected: &Value, name: &str) {
     let window = &expected["window"];
     let figures = scope.figures();
     let count = |field: &str, value: usize| {
@@ -164,7 +164,7 @@ fn each_orders_own_events_shuffled() {
     for seed in 1..=5 {
         let fold = replay(shuffled(&recorded(), seed));
         let (account, expected) = (account(&fold), expected());
-        let check = |scope: &Scope, open: u64, expected: &Value, name: &str| {
+        let check = |scope: &ExecutionScope, open: u64, expected: &Value, name: &str| {
             let mut counted = counters(scope, open);
             for outcome in Outcome::ALL {
                 let left = scope.counters().left[outcome];

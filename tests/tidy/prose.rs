@@ -5,6 +5,7 @@
 //! that made older comments hard to read; the rest is for reviewers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use crate::source::{paths, test_lines, tokens};
 use crate::tree::File;
@@ -41,7 +42,7 @@ pub(crate) fn openings(file: &File) -> Vec<String> {
 
 /// Comments that hold one of [`PHRASES`].
 pub(crate) fn phrases(file: &File) -> Vec<String> {
-    let markdown = file.name.ends_with(".md");
+    let markdown = Path::new(&file.name).extension().is_some_and(|e| e == "md");
     let found = file.text.lines().enumerate().filter_map(|(n, line)| {
         let comment = if markdown { Some(line) } else { line.find("//").map(|at| &line[at..]) }?;
         let phrase = PHRASES.iter().find(|p| comment.to_lowercase().contains(**p))?;
