@@ -7,7 +7,7 @@
 //! than any request. The kernel knows nothing of their order and lets a busy thread run for
 //! milliseconds. Three rules keep requests fast:
 //!
-//! 1. *The writer yields to request tasks before it closes a batch of one request* ([`Gather`]). The
+//! 1. *The writer yields to request tasks before it closes a batch of one request* (`Gather`). The
 //!    first request wakes the writer. If the writer ran at once, every request would pay for a batch of
 //!    its own: two thread switches, two wake-up calls to the kernel, and one sync of the disk. After one
 //!    yield the other tasks have queued their requests too, and one batch serves all of them (group
@@ -21,7 +21,7 @@
 //!    copied under the lock, so that the scrape shows one moment.
 //!
 //! Assumed: a yield returns within microseconds if the other threads are our own. If it took a
-//! millisecond and no request arrived, another process took the core; then [`Gather`] skips yields with
+//! millisecond and no request arrived, another process took the core; then `Gather` skips yields with
 //! exponential back-off, because that process may keep the core for milliseconds each time.
 //!
 //! Rejected: a linger timer before each batch (a lone request would always pay for it), and priorities of
