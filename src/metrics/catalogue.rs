@@ -2,7 +2,7 @@
 //!
 //! These families give HELP and TYPE, the encoder's walk and the table of docs/metrics.md, so these
 //! cannot disagree. To add a family, add it to its topic in [`crate::metrics::families`], or to one of
-//! the exporter's own in [`crate::metrics::runtime`]; a new topic needs a line in [`TOPICS`].
+//! the exporter's own in `crate::metrics::runtime`; a new topic needs a line in `TOPICS`.
 
 use std::fmt::Write;
 
