@@ -213,7 +213,7 @@ async fn run(
     let app = App::build(config, source, listener).await?;
     tokio::select! {
         signal = shutdown => tracing::info!(signal, "draining"),
-        () = app.handle.ended() => tracing::error!("draining: the journal failed, so no events can be recorded"),
+        () = app.handle.ended() => tracing::error!("draining: the journal failed or the writer ended; nothing is recorded"),
     }
     app.drain().await
 }

@@ -66,7 +66,7 @@ pub(super) async fn get_metrics(
         headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let accept = (!accept.is_empty()).then(|| accept.join(","));
     let format = Format::negotiate(accept.as_deref());
-    let encoding = ScrapeEncoding::of(&headers);
+    let encoding = ContentCoding::of(&headers);
     let body = if caller.may_see(Account::ALL) {
         // The copy of the last scrape is brought up to date; a row that did not change is kept.
         let mut loan = SnapshotLoan::of(&app);
@@ -91,7 +91,7 @@ pub(super) async fn get_metrics(
     headers.insert(header::CONTENT_LENGTH, length.into());
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
-    if encoding == ScrapeEncoding::Gzip {
+    if encoding == ContentCoding::Gzip {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response
@@ -188,11 +188,7 @@ async fn copy(app: &AppState, snapshot: &mut ScrapeSnapshot, visible: impl Fn(&A
 }
 
 /// Encodes the exposition. Other tasks run after every [`SCRAPE_STEP_BYTES`].
-async fn write(
-    app: &AppState,
-    mut exposition: Exposition<'_>,
-    encoding: ScrapeEncoding,
-) -> Vec<u8> {
+async fn write(app: &AppState, mut exposition: Exposition<'_>, encoding: ContentCoding) -> Vec<u8> {
     let mut text = String::with_capacity(2 * SCRAPE_STEP_BYTES);
     let mut buffer = ExpositionBuffer::new(encoding, exposition.size_bytes());
     loop {
@@ -214,11 +210,11 @@ enum ExpositionBuffer {
 
 impl ExpositionBuffer {
     /// An empty answer with room for `size_bytes` of text.
-    fn new(encoding: ScrapeEncoding, size_bytes: usize) -> Self {
+    fn new(encoding: ContentCoding, size_bytes: usize) -> Self {
         match encoding {
-            ScrapeEncoding::Identity => Self::Plain(Vec::with_capacity(size_bytes)),
+            ContentCoding::Identity => Self::Plain(Vec::with_capacity(size_bytes)),
             // Series compress to about a sixteenth.
-            ScrapeEncoding::Gzip => {
+            ContentCoding::Gzip => {
                 Self::Gzip(GzEncoder::new(Vec::with_capacity(size_bytes / 16), Compression::fast()))
             }
         }
@@ -259,14 +255,14 @@ fn in_pieces(app: AppState, bytes: Vec<u8>) -> Body {
 
 /// The content coding of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ScrapeEncoding {
+pub(super) enum ContentCoding {
     Identity,
     Gzip,
 }
 
-impl ScrapeEncoding {
-    /// gzip if the scraper accepts it (RFC 9110, section 12.5.3).
-    fn of(headers: &HeaderMap) -> Self {
+impl ContentCoding {
+    /// gzip if the client accepts it (RFC 9110, section 12.5.3).
+    pub(super) fn of(headers: &HeaderMap) -> Self {
         let values = headers.get_all(header::ACCEPT_ENCODING).iter();
         let mut values = values.filter_map(|value| value.to_str().ok());
         if values.any(|value| accepts_coding(value, "gzip")) { Self::Gzip } else { Self::Identity }
@@ -279,20 +275,20 @@ mod tests {
 
     #[test]
     fn gzip_is_sent_to_scrapers_that_accept_it() {
-        let check = |accept: Option<&'static str>, expect: ScrapeEncoding| {
+        let check = |accept: Option<&'static str>, expect: ContentCoding| {
             let mut headers = HeaderMap::new();
             if let Some(accept) = accept {
                 headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accept));
             }
-            assert_eq!(ScrapeEncoding::of(&headers), expect, "{accept:?}");
+            assert_eq!(ContentCoding::of(&headers), expect, "{accept:?}");
         };
-        check(None, ScrapeEncoding::Identity);
-        check(Some(""), ScrapeEncoding::Identity);
-        check(Some("gzip"), ScrapeEncoding::Gzip);
-        check(Some("zstd, GZIP;q=0.5"), ScrapeEncoding::Gzip);
-        check(Some("gzip;q=0, zstd"), ScrapeEncoding::Identity);
-        check(Some("gzip; q=0.001"), ScrapeEncoding::Gzip);
-        check(Some("gzip;level=9"), ScrapeEncoding::Identity);
-        check(Some("deflate, br"), ScrapeEncoding::Identity);
+        check(None, ContentCoding::Identity);
+        check(Some(""), ContentCoding::Identity);
+        check(Some("gzip"), ContentCoding::Gzip);
+        check(Some("zstd, GZIP;q=0.5"), ContentCoding::Gzip);
+        check(Some("gzip;q=0, zstd"), ContentCoding::Identity);
+        check(Some("gzip; q=0.001"), ContentCoding::Gzip);
+        check(Some("gzip;level=9"), ContentCoding::Identity);
+        check(Some("deflate, br"), ContentCoding::Identity);
     }
 }

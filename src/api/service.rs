@@ -59,6 +59,7 @@ use crate::api::auth::{Access, Caller};
 use crate::api::decompress::gunzip;
 use crate::api::events::{self, EVENTS_PATH};
 use crate::api::layers::{self, REQUEST_ID};
+use crate::api::metrics::ContentCoding;
 use crate::api::problem::{Problem, ProblemCode};
 use crate::api::routes::{self, ROUTES, Route};
 use crate::api::{AppState, auth, body, drain};
@@ -157,16 +158,28 @@ fn router(app: AppState) -> Router {
 fn layered(app: &AppState, route: &Route) -> MethodRouter<AppState> {
     let handler = route.handler();
     let handler = if route.method == Method::GET {
-        // Only GET: the layer answers 406 to a client that refuses every encoding, which is no
-        // answer to a decision that was carried out.
         let predicate = SizeAbove::new(COMPRESSED_BYTES_MIN).and(is_document);
         let compression = CompressionLayer::new().quality(CompressionLevel::Fastest);
-        handler.route_layer(compression.compress_when(predicate))
-    } else {
+        handler
+            .route_layer(compression.compress_when(predicate))
+            .route_layer(map_request(gzip_or_plain))
+    } else if route.method == Method::POST {
         // After `admit` one known encoding is left. gzip is ours, the layer does zstd.
         handler.route_layer(RequestDecompressionLayer::new()).route_layer(map_request(gunzip))
+    } else {
+        handler
     };
     handler.route_layer(from_fn_with_state((app.clone(), route.access), admission_layer))
+}
+
+/// Hides the codings that the client accepts if gzip is none of them. The layer of compression would
+/// answer 406 to a client that refuses every coding, even where it compresses nothing; a plain answer
+/// is of more use.
+async fn gzip_or_plain(mut request: Request) -> Request {
+    if ContentCoding::of(request.headers()) == ContentCoding::Identity {
+        request.headers_mut().remove(header::ACCEPT_ENCODING);
+    }
+    request
 }
 
 /// JSON and HTML. `/metrics` compresses its answer itself, piece by piece; an event stream must
@@ -262,7 +275,7 @@ mod tests {
     use std::sync::Arc;
 
     use arc_swap::ArcSwap;
-    use axum::http::{HeaderMap, StatusCode};
+    use axum::http::{HeaderMap, HeaderValue, StatusCode};
     use bytes::Bytes;
     use futures_util::{StreamExt, stream};
     use http_body_util::BodyExt;
@@ -274,7 +287,7 @@ mod tests {
     use crate::engine::Handle;
     use crate::metrics::{Build, Runtime};
 
-    /// Tokens are `password` for ingest alone, `123456` to read and scrape.
+    /// Tokens are `password` for ingest alone, `123456` to read and scrape, `letmein` to release.
     const CONFIG: &str = "
 web:
   body_bytes_max: 2KiB
@@ -283,6 +296,8 @@ tokens:
      sha256: 5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8}
   - {name: desk, scopes: [read, metrics],
      sha256: 8d969eef6ecad3c29a3a629280e686cf0c3f5d5a86aff3ca12020c923adc6c92}
+  - {name: lead, scopes: [release],
+     sha256: 1c8bfe8f801d79745c4631d09fff36c82aa37fc4cce4fc946683d7b336b63032}
 ";
 
     const ENGINE: (&str, &str) = ("authorization", "Bearer password");
@@ -452,9 +467,39 @@ tokens:
         check("/api/v1/docs", Some("zstd, gzip;q=0.5"), &["gzip"]).await;
         check("/api/v1/openapi.json", None, &[]).await;
         check("/api/v1/openapi.json", Some("br"), &[]).await;
+        check("/api/v1/openapi.json", Some("gzip;q=0"), &[]).await;
+        check("/api/v1/openapi.json", Some("identity;q=0, *;q=0"), &[]).await;
+        check("/metrics", Some("identity;q=0"), &[]).await;
         check("/metrics", Some("gzip"), &["gzip"]).await;
         check("/-/healthy", Some("gzip"), &[]).await;
         let stream = get("/api/v1/stream", Some("gzip")).await;
+        assert_eq!(stream.status(), 200);
+        assert_eq!(stream.headers()["content-type"], "text/event-stream");
         assert!(!stream.headers().contains_key("content-encoding"));
+    }
+
+    #[test]
+    fn only_json_and_html_are_compressed() {
+        let check = |kind: Option<&'static str>, expect: bool| {
+            let kind = kind.map(|kind| (header::CONTENT_TYPE, HeaderValue::from_static(kind)));
+            let headers: HeaderMap = kind.into_iter().collect();
+            let found = is_document(StatusCode::OK, Version::HTTP_11, &headers, &Extensions::new());
+            assert_eq!(found, expect, "{headers:?}");
+        };
+        check(Some("application/json"), true);
+        check(Some("text/html; charset=utf-8"), true);
+        check(Some("text/event-stream"), false);
+        check(Some("text/plain; version=0.0.4; charset=utf-8"), false);
+        check(Some("application/problem+json"), false);
+        check(None, false);
+    }
+
+    #[tokio::test]
+    async fn a_delete_has_no_body_to_decompress() {
+        let request = Request::delete("/api/v1/series?account=paper")
+            .header(ENGINE.0, "Bearer letmein")
+            .header("content-encoding", "zstd");
+        let answer = observe(service().answer(request.body(Body::empty()).unwrap())).await;
+        assert_eq!(answer.status, 400, "neither symbol nor component: {answer:?}");
     }
 }

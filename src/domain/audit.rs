@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::closed_set::closed_set;
+use crate::domain::closed_set::{by_word, closed_set};
 use crate::domain::ids::Account;
 use crate::domain::limits;
 use crate::domain::principal::Principal;
@@ -99,6 +99,7 @@ impl AuditShare {
 /// The audit trail.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct AuditTrail {
+    #[serde(with = "by_word")]
     shares: EnumMap<AuditShare, AuditLines>,
     /// Number of lines so far; it orders the lines of all shares.
     noted: u64,

@@ -69,9 +69,11 @@ impl Hasher for HashBuffer {
 
     #[inline]
     fn write(&mut self, bytes: &[u8]) {
-        if let Some(room) = self.bytes.get_mut(self.len..self.len + bytes.len()) {
+        let free = self.bytes.get_mut(self.len..);
+        if let Some(room) = free.and_then(|free| free.get_mut(..bytes.len())) {
             room.copy_from_slice(bytes);
-            self.len += bytes.len();
+            // No overflow: the bytes fitted into the buffer.
+            self.len = self.len.wrapping_add(bytes.len());
         } else {
             self.write_past(bytes);
         }

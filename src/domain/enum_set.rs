@@ -1,6 +1,7 @@
 //! A set of members of an enum, one bit each.
 //!
-//! Invariant: the enum has at most 16 members. Absent: other integer widths, set algebra beyond the
+//! Invariants: the enum has at most 16 members; a member keeps its bit, because sets are stored: the
+//! enum only gets members at the end (see `closed_set`). Absent: other integer widths, set algebra beyond the
 //! union.
 
 use std::marker::PhantomData;

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::account::AccountState;
 use crate::domain::alerts::HandledAlerts;
 use crate::domain::audit::{AuditAction, AuditEntry, AuditShare, AuditTrail};
+use crate::domain::closed_set::by_word;
 use crate::domain::control::{Controls, FoldDecision};
 use crate::domain::directive::{Directive, DirectiveKind, Outbox};
 use crate::domain::event::Event;
@@ -69,6 +70,7 @@ pub struct Monitor {
     /// Accounts whose books changed since the last comparison.
     dirty: BTreeSet<Account>,
     /// Orders in all accounts, by class.
+    #[serde(with = "by_word")]
     orders: OrdersByClass,
     /// Snapshots of positions that were older than the one before.
     out_of_order: u64,

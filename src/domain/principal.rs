@@ -13,8 +13,7 @@ pub const NO_TOKEN: &str = "none";
 pub struct Principal {
     /// The name given in the request. Nothing proves it.
     pub actor: Actor,
-    /// The name of the token; [`NO_TOKEN`] where no tokens are configured. None: no request, or a
-    /// record of a version that did not keep it.
+    /// The name of the token; [`NO_TOKEN`] where no tokens are configured. None: no request.
     pub token: Option<Box<str>>,
 }
 

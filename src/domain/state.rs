@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::closed_set::closed_set;
+use crate::domain::closed_set::{by_word, closed_set};
 use crate::domain::limits;
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
@@ -65,6 +65,7 @@ closed_set! {
 
 /// A reason for which a latch is set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Cause {
     /// Its id, unique among all latches.
     pub id: u64,
@@ -132,6 +133,7 @@ pub struct Latch {
     causes: BTreeMap<u64, Cause>,
     changes: u64,
     changed_at: Option<Timestamp>,
+    #[serde(with = "by_word")]
     halts: EnumMap<CauseKind, u64>,
     releases: u64,
 }

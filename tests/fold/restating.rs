@@ -5,8 +5,8 @@ use std::sync::Arc;
 use trading_exporter::domain::account::AccountState;
 use trading_exporter::domain::execution::FillView;
 use trading_exporter::domain::execution::counters::{Money, Outcome};
-use trading_exporter::domain::ids::Currency;
-use trading_exporter::domain::record::{Entry, Refusal, Verdict};
+use trading_exporter::domain::ids::{Account, Actor, Currency, Symbol};
+use trading_exporter::domain::record::{Decision, Entry, Refusal, Verdict};
 use trading_exporter::domain::settings::{Instrument, Settings};
 
 use crate::flow::Fold;
@@ -208,4 +208,31 @@ fn a_fee_also_reported_as_an_adjustment_is_applied_once_even_if_corrected() {
     assert_eq!(ledger(&fold), "0.49875", "the fill tells the same fee late");
     fold.lines(adjusted);
     assert_eq!(ledger(&fold), "0.4975", "a further one is another fee");
+}
+
+#[test]
+fn a_late_bust_of_a_retired_symbol_is_no_drift() {
+    let mut fold = Fold::new(Settings::default());
+    fold.lines(
+        r#"
+{"type":"order_submitted","order_id":"1","symbol":"SPY","side":"buy","quantity":10,"time":1795357800}
+{"type":"order_filled","order_id":"1","fill_id":"F1","quantity":10,"price":600,"time":1795357800}
+{"type":"order_submitted","order_id":"2","symbol":"SPY","side":"sell","quantity":10,"time":1795357800}
+{"type":"order_filled","order_id":"2","fill_id":"F2","quantity":10,"price":600,"time":1795357800}
+{"type":"positions","source":"local","complete":true,"positions":[],"time":1795357800}
+{"type":"positions","source":"broker","complete":true,"positions":[],"time":1795357800}"#
+            .trim_start(),
+    );
+    let retired = fold.apply(Entry::Decision(Decision::Retire {
+        account: Account::new("default").expect("an account"),
+        symbol: Some(Symbol::new("SPY").expect("a symbol")),
+        component: None,
+        by: Actor::new("ops").expect("an actor").into(),
+    }));
+    assert!(matches!(retired, Verdict::Decided { .. }), "{retired:?}");
+    let bust = fold.lines(r#"{"type":"fill_busted","order_id":"1","fill_id":"F1"}"#);
+    assert_eq!(bust, [Verdict::Accepted]);
+    fold.wait(70);
+    let drifts = account(&fold).books.drifts_total();
+    assert_eq!(drifts.values().flat_map(|by| by.values()).sum::<u64>(), 0);
 }

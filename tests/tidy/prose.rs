@@ -15,7 +15,7 @@ use crate::tree::File;
 const OPENINGS: &[&str] = &["What", "The same", "Whoever"];
 
 /// Phrases that no comment or document uses.
-const PHRASES: &[&str] = &["told of", "whoever "];
+const PHRASES: &[&str] = &["told of", "whoever"];
 
 /// Type names that may be declared more than once, each with its reason.
 const SHARED_NAMES: &[(&str, &str)] = &[];
@@ -45,8 +45,9 @@ pub(crate) fn phrases(file: &File) -> Vec<String> {
     let markdown = Path::new(&file.name).extension().is_some_and(|e| e == "md");
     let found = file.text.lines().enumerate().filter_map(|(n, line)| {
         let comment = if markdown { Some(line) } else { line.find("//").map(|at| &line[at..]) }?;
-        let phrase = PHRASES.iter().find(|p| comment.to_lowercase().contains(**p))?;
-        Some(format!("{}:{}: `{}`", file.name, n + 1, phrase.trim()))
+        let comment = comment.to_lowercase();
+        let phrase = PHRASES.iter().find(|phrase| holds_words(&comment, phrase))?;
+        Some(format!("{}:{}: `{phrase}`", file.name, n + 1))
     });
     found.collect()
 }
@@ -59,7 +60,16 @@ pub(crate) fn repeated_names(files: &[File]) -> Vec<String> {
         let tests = test_lines(&tokens);
         for pair in tokens.windows(2) {
             let [keyword, name] = pair else { continue };
-            let declares = matches!(keyword.text.as_str(), "struct" | "enum" | "union" | "trait");
+            let declares = match keyword.text.as_str() {
+                "struct" | "enum" | "union" | "trait" => true,
+                // Only those of a file, not the associated types of an impl.
+                "type" => file
+                    .text
+                    .lines()
+                    .nth(keyword.line - 1)
+                    .is_some_and(|line| !line.starts_with(char::is_whitespace)),
+                _ => false,
+            };
             let typed = name.text.starts_with(|c: char| c.is_ascii_uppercase());
             if declares && typed && !tests.iter().any(|range| range.contains(&name.line)) {
                 let place = format!("{}:{}", file.name, name.line);
@@ -88,6 +98,13 @@ pub(crate) fn long_subjects(subjects: &str) -> Vec<String> {
     let long = subjects.lines().filter(|subject| subject.chars().count() > 72);
     long.map(|subject| format!("the subject of a commit has at most 72 characters: {subject}"))
         .collect()
+}
+
+fn holds_words(text: &str, words: &str) -> bool {
+    let is_end = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '_');
+    text.match_indices(words).any(|(at, _)| {
+        is_end(text[..at].chars().next_back()) && is_end(text[at + words.len()..].chars().next())
+    })
 }
 
 fn begins_with_words(text: &str, words: &str) -> bool {

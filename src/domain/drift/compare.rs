@@ -100,10 +100,11 @@ impl Books {
             return;
         }
         let Some(pair) = self.pair(key) else { return };
-        let (Some(line), Some(criteria)) =
-            (self.lines.get_mut(&key), Criteria::of(step, key, market))
-        else {
-            impossible!("a symbol with two books has a line and a name");
+        // A late report of an ended order revives the line of a symbol that was retired. It has no name,
+        // and nobody watches it.
+        let Some(criteria) = Criteria::of(step, key, market) else { return };
+        let Some(line) = self.lines.get_mut(&key) else {
+            impossible!("a symbol with two books has a line");
             return;
         };
         let comparison = measure(&pair, line, line.offset, &criteria);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::confirm::Drift;
 use super::view::{DriftType, ReconcileOutcome};
+use crate::domain::closed_set::{by_two_words, by_word};
 use crate::domain::ids::Symbol;
 use crate::domain::limits::DRIFT_HISTORY_MAX;
 use crate::domain::settings::{ReconcileBudget, Severity};
@@ -22,7 +23,9 @@ use crate::domain::time::{Timestamp, nanos};
 pub(super) struct DriftHistory {
     entries: VecDeque<ConfirmedDrift>,
     last_id: u64,
+    #[serde(with = "by_two_words")]
     drifts: EnumMap<DriftType, EnumMap<Severity, u64>>,
+    #[serde(with = "by_word")]
     reconciliations: EnumMap<ReconcileOutcome, u64>,
     /// Receive times of the recent reconciliations of a symbol, oldest first; at most as many as the
     /// budget allows.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::closed_set::closed_set;
+use crate::domain::closed_set::{by_word, closed_set};
 use crate::domain::ids::Currency;
 use crate::domain::units::{Decimal, exact};
 
@@ -127,9 +127,11 @@ pub struct Counters {
     /// Orders that the venue accepted.
     pub accepted: u64,
     /// Orders that ever reached each outcome; each order counts once for an outcome.
+    #[serde(with = "by_word")]
     pub outcomes: EnumMap<Outcome, u64>,
     /// Orders that reached an outcome and have another one now (a fill after a cancel, a bust).
     /// `outcomes - left` is the number of orders that have the outcome now.
+    #[serde(with = "by_word")]
     pub left: EnumMap<Outcome, u64>,
     /// Orders that changed their outcome, each time.
     pub outcome_changes: u64,

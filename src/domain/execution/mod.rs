@@ -51,6 +51,7 @@ use std::time::Duration;
 use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::closed_set::by_word;
 use crate::domain::drift::Market;
 use crate::domain::ids::{OrderId, Symbol};
 use crate::domain::settings::{IdScope, RuleIndex, Settings};
@@ -104,7 +105,9 @@ pub struct Execution {
     ack: Histogram,
     fill: Histogram,
     slippage: [Histogram; 3],
+    #[serde(with = "by_word")]
     rejections: EnumMap<RejectReason, u64>,
+    #[serde(with = "by_word")]
     latest_rejections: EnumMap<RejectReason, Option<Exemplar>>,
     open_total: u64,
     unacknowledged_total: u64,

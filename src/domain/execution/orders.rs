@@ -11,7 +11,7 @@ use std::sync::Arc;
 use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::closed_set::closed_set;
+use crate::domain::closed_set::{by_word, closed_set};
 use crate::domain::digest::{ByDigest, digest_of, sorted};
 use crate::domain::execution::order::Order;
 use crate::domain::ids::{OrderId, Session};
@@ -90,6 +90,7 @@ pub struct Orders {
     index: ByDigest<u32>,
     /// Orders of several symbols that share an id, by the digest of the id. Mostly empty.
     twins: BTreeMap<u128, BTreeMap<SymbolKey, u32>>,
+    #[serde(with = "by_word")]
     lists: EnumMap<OrderClass, ClassList>,
     numbers: u64,
 }

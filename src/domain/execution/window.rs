@@ -12,6 +12,7 @@
 use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::closed_set::by_word;
 use crate::domain::compact::NonMaxU32;
 use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::figures::{Figures, MeanFigure, SlippageFigures};
@@ -129,6 +130,7 @@ impl From<PackedEntry> for WindowEntry {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct WindowSums {
     samples: usize,
+    #[serde(with = "by_word")]
     outcomes: EnumMap<Outcome, usize>,
     touched: usize,
     untouched_user_cancels: usize,

@@ -108,8 +108,9 @@ impl Monitor {
                 if before.is_none() && settings.accounts.is_odd(event.account.as_str()) {
                     warnings.insert(Warning::UnknownAccount);
                 }
-                for (class, count) in orders_of(account) {
-                    self.orders[class] = self.orders[class] + count - orders[class];
+                for class in OrderClass::ALL {
+                    let held = account.execution.held(class);
+                    self.orders[class] = self.orders[class] + held - orders[class];
                 }
                 if account.symbols.folded() > folded {
                     warnings.insert(Warning::NotMonitored);

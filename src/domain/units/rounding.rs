@@ -27,7 +27,8 @@ pub fn rounded(text: &str) -> Result<Decimal, NumberError> {
     let is_half = first == 5 && rest.all(|digit| digit == 0);
     let is_up = first > 5 || first == 5 && (!is_half || value % 2 != 0);
     // The value is 0 where it has lost its sign; rounding away from it then needs that of the text.
-    let value = value + if is_up { text.sign() } else { 0 };
+    let up = if is_up { text.sign() } else { 0 };
+    let value = value.checked_add(up).ok_or(NumberError::NotExact)?;
     if value == 0 {
         return Err(NumberError::NotExact);
     }
@@ -68,6 +69,9 @@ mod tests {
         check("1234567890123456789012345678901234567890.1234567890123456789", not_exact);
         check("12345678901.1234567890123456789", Ok("12345678901.123456789012345679"));
         check("123456789012.1234567890123456789", not_exact);
+        // Rounding up would pass the largest value that is kept.
+        check("170141183460469231731.6873037158841057279", not_exact);
+        check("-170141183460469231731.6873037158841057289", not_exact);
     }
 
     proptest! {

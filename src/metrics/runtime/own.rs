@@ -33,7 +33,7 @@ use crate::metrics::descriptor::MetricKind;
 #[error("the exporter's own metrics could not be set up")]
 pub struct RuntimeError(#[from] prometheus::Error);
 
-/// Declares a struct of metrics. See [`crate::metrics::runtime`].
+/// Declares a struct of metrics, as the head of this file shows.
 macro_rules! own_metrics {
     ($(#[doc = $about:literal])+ pub struct $name:ident {$(
         $(#[doc = $help:literal])+

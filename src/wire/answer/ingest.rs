@@ -3,10 +3,11 @@
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
+use crate::domain::closed_set::ClosedSet;
 use crate::domain::ids::Account;
 use crate::domain::state::TradingState;
 use crate::domain::warning::Warning;
-use crate::wire::json::write::{push_string, push_u64, push_word};
+use crate::wire::json::write::{push_string, push_u64};
 
 /// The outcome of the events of one request: `accepted` + `duplicates` + the length of `rejected` is
 /// the number of events sent.
@@ -60,7 +61,7 @@ impl IngestAnswer {
             }
             push_string(account.as_str(), &mut out);
             out.push(b':');
-            push_word(state.as_str(), &mut out);
+            out.extend_from_slice(state.quoted().as_bytes());
         }
         out.extend_from_slice(b"}}");
         out

@@ -19,7 +19,7 @@ use crate::domain::limits;
 use crate::domain::state::TradingState;
 use crate::wire::contract::intern::Interner;
 use crate::wire::contract::shape::Shape;
-use crate::wire::json::write::{push_string, push_word};
+use crate::wire::json::write::push_string;
 use crate::wire::json::{RawJson, StringError};
 use crate::wire::time::MinuteCache;
 
@@ -146,7 +146,7 @@ impl<E: ClosedSet> Value for E {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        push_word(self.word(), out);
+        out.extend_from_slice(self.quoted().as_bytes());
     }
 }
 
@@ -182,7 +182,7 @@ macro_rules! subset {
             }
 
             fn encode(&self, out: &mut Vec<u8>) {
-                push_word(self.0.word(), out);
+                out.extend_from_slice(self.0.quoted().as_bytes());
             }
         }
     };

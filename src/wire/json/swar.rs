@@ -12,6 +12,9 @@
 //! starts at a byte for which the predicate holds, so it can only corrupt bytes *after* the first
 //! hit. That is why some predicates promise nothing after their first hit, and why callers use only
 //! the first hit or ask whether there is any.
+//!
+//! Sums wrap on purpose: those of whole words need it, and the lengths and positions are bounded by
+//! the text, so that a check for overflow would cost and never fail.
 
 /// The text `00000000`.
 pub(super) const ZEROS: u64 = ONES * b'0' as u64;
@@ -125,7 +128,7 @@ const fn number(values: u64) -> u32 {
 /// The number that the first `bits / 8` digits make, of one to eight.
 const fn number_of_first(values: u64, bits: u32) -> u32 {
     // Shifting puts zeros before them.
-    number(values << (64 - bits))
+    number(values << 64_u32.wrapping_sub(bits))
 }
 
 /// The number that eight digits make; `None` if a byte is not a digit.
@@ -178,20 +181,20 @@ pub(super) const fn number_of_seven(text: [u8; 8]) -> Option<SevenBytes> {
         return None;
     }
     let (values, count, end) = if byte_at(word, whole) == b'.' {
-        let end = first_bits(others & (others - 1));
-        if end == 64 || end == whole + 8 {
+        let end = first_bits(others & others.wrapping_sub(1));
+        if end == 64 || end == whole.wrapping_add(8) {
             return None;
         }
         // Close the gap: the digits after the point move down by one byte.
-        let before = (1 << whole) - 1;
-        (values & before | values >> 8 & !before, end - 8, end)
+        let before = (1_u64 << whole).wrapping_sub(1);
+        (values & before | values >> 8 & !before, end.wrapping_sub(8), end)
     } else {
         (values, whole, whole)
     };
     if matches!(byte_at(word, end), b'e' | b'E') {
         return None;
     }
-    let (places, len) = ((count - whole) / 8, end as usize / 8);
+    let (places, len) = (count.wrapping_sub(whole) / 8, end as usize / 8);
     Some(SevenBytes { digits: number_of_first(values, count), places, len })
 }
 

@@ -9,6 +9,9 @@
 //! event are short, so a short part is built in one or two registers, appended as 16 bytes of fixed
 //! length, and the surplus is truncated: copies of a fixed length need no call to `memcpy`. Rejected:
 //! `itoa`, which writes to a buffer of its own first. Hot path: guarded by benches/instructions.
+//!
+//! Lengths and digits are bounded by the branches that reach them, so sums here wrap: a check for
+//! overflow would cost and never fail.
 
 use crate::domain::units::Decimal;
 use crate::wire::json::swar::{ZEROS, are_plain_words, is_plain_word, plain_len};
@@ -27,10 +30,10 @@ const EIGHT_DIGITS: u64 = 100_000_000;
 /// really fast").
 const fn eight_digits(value: u32) -> u64 {
     let halves = (value / 10_000) as u64 | ((value % 10_000) as u64) << 32;
-    let hundreds = ((halves * 10_486) >> 20) & 0x7f_0000_007f;
-    let pairs = hundreds | (halves - 100 * hundreds) << 16;
-    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
-    (tens | (pairs - 10 * tens) << 8) | ZEROS
+    let hundreds = (halves.wrapping_mul(10_486) >> 20) & 0x7f_0000_007f;
+    let pairs = hundreds | halves.wrapping_sub(hundreds.wrapping_mul(100)) << 16;
+    let tens = (pairs.wrapping_mul(103) >> 10) & 0x000f_000f_000f_000f;
+    (tens | pairs.wrapping_sub(tens.wrapping_mul(10)) << 8) | ZEROS
 }
 
 const QUOTE: u64 = b'"' as u64;
@@ -39,7 +42,7 @@ const QUOTE: u64 = b'"' as u64;
 #[inline]
 fn push_bytes(word: u128, len: usize, out: &mut Vec<u8>) {
     debug_assert!(len <= 16, "a word has 16 bytes");
-    let end = out.len() + len;
+    let end = out.len().wrapping_add(len);
     out.extend_from_slice(&word.to_le_bytes());
     out.truncate(end);
 }
@@ -61,35 +64,27 @@ fn push_short_string(text: &[u8], out: &mut Vec<u8>) -> bool {
     // gets the opening quote, the last one the closing quote; then one is laid over the other.
     let quoted = |first: u64, last: u64, piece: usize| {
         let end = u128::from(last) | u128::from(QUOTE) << (8 * piece);
-        u128::from(first) << 8 | u128::from(QUOTE) | end << ((8 * (len - piece + 1)) & 63)
+        let place = len.wrapping_sub(piece).wrapping_add(1);
+        u128::from(first) << 8 | u128::from(QUOTE) | end << (place.wrapping_mul(8) & 63)
     };
     if let (Some(first), Some(last), true) = (text.first_chunk(), text.last_chunk(), len <= 14) {
         let [first, last] = [first, last].map(|bytes| u64::from_le_bytes(*bytes));
         if !are_plain_words(first, last) {
             return false;
         }
-        push_bytes(quoted(first, last, 8), len + 2, out);
+        push_bytes(quoted(first, last, 8), len.wrapping_add(2), out);
     } else if let (Some(first), Some(last), true) = (text.first_chunk(), text.last_chunk(), len < 8)
     {
         let [first, last] = [first, last].map(half);
         if !is_plain_word(first | last << 32) {
             return false;
         }
-        push_bytes(quoted(first, last, 4), len + 2, out);
+        push_bytes(quoted(first, last, 4), len.wrapping_add(2), out);
     } else {
         return false;
     }
     debug_assert_eq!(out.len(), start + len + 2);
     true
-}
-
-/// Appends a JSON string that needs no escapes: a word of a closed set.
-#[inline]
-pub(crate) fn push_word(word: &str, out: &mut Vec<u8>) {
-    debug_assert_eq!(plain_len(word.as_bytes()), word.len(), "a word needs no escapes");
-    out.push(b'"');
-    out.extend_from_slice(word.as_bytes());
-    out.push(b'"');
 }
 
 /// [`push_string`] for a text that is very short, long, or needs escapes.
@@ -131,14 +126,16 @@ const fn seven_bytes(digits: u32, places: u32) -> (u64, u32) {
     let text = eight_digits(digits);
     // Drop the leading zeros, except one before the point.
     let leading = (text ^ ZEROS).trailing_zeros() / 8;
-    let zeros = if leading < 7 - places { leading } else { 7 - places };
-    let text = text >> (8 * zeros);
+    let most = 7_u32.wrapping_sub(places);
+    let zeros = if leading < most { leading } else { most };
+    let len = 8_u32.wrapping_sub(zeros);
+    let text = text >> (zeros.wrapping_mul(8) & 63);
     if places == 0 {
-        return (text, 8 - zeros);
+        return (text, len);
     }
-    let point = 8 * (8 - zeros - places);
-    let before = (1 << point) - 1;
-    (text & before | (b'.' as u64) << point | (text & !before) << 8, 9 - zeros)
+    let point = len.wrapping_sub(places).wrapping_mul(8) & 63;
+    let before = (1_u64 << point).wrapping_sub(1);
+    (text & before | (b'.' as u64) << point | (text & !before) << 8, len.wrapping_add(1))
 }
 
 /// Appends an integer.
@@ -164,7 +161,7 @@ pub(crate) fn push_u64(value: u64, out: &mut Vec<u8>) {
 fn push_first(value: u32, out: &mut Vec<u8>) {
     let text = eight_digits(value);
     let zeros = ((text ^ ZEROS).trailing_zeros() / 8).min(7);
-    push_bytes(u128::from(text >> (8 * zeros)), 8 - zeros as usize, out);
+    push_bytes(u128::from(text >> (8 * zeros)), 8_usize.wrapping_sub(zeros as usize), out);
 }
 
 /// Appends an integer.
@@ -188,9 +185,9 @@ pub(crate) fn push_decimal(value: Decimal, out: &mut Vec<u8>) {
                 && (parts.scale == 0 || !digits.is_multiple_of(10)) =>
         {
             let (text, len) = seven_bytes(digits, parts.scale);
-            let end = u128::from(QUOTE) << (8 * (len + 1));
+            let end = u128::from(QUOTE) << (len.wrapping_add(1).wrapping_mul(8) & 127);
             let word = u128::from(text) << 8 | u128::from(QUOTE) | end;
-            push_bytes(word, len as usize + 2, out);
+            push_bytes(word, (len as usize).wrapping_add(2), out);
         }
         _ => push_any_decimal(value, out),
     }
