@@ -202,7 +202,8 @@ impl Snapshots {
                 return Err(SnapshotError::Version { place, found });
             }
         };
-        if info.sequence != sequence || size_bytes != HEADER_BYTES as u64 + info.stored_bytes {
+        let expected_bytes = (HEADER_BYTES as u64).checked_add(info.stored_bytes);
+        if info.sequence != sequence || expected_bytes != Some(size_bytes) {
             return Err(damaged("its name or its length is not that of its header"));
         }
         // If the log no longer has that record, there is nothing to compare with.
