@@ -62,7 +62,7 @@ pub(super) async fn get_permit(
     let parameters = QueryParameters::parse(&uri, &["account", "wait", "epoch"])?;
     let account = parameters.account()?.unwrap_or_default();
     let wait = parameters.number("wait", 0..=WAIT_SECONDS_MAX)?.unwrap_or(0);
-    let epoch = parameters.number("epoch", 0..=u64::MAX)?;
+    let epoch = parameters.number("epoch", 0..=i64::MAX.cast_unsigned())?;
     caller.check_account(account.as_str())?;
     // Subscribe before reading the state, or a change between the two would be missed.
     let changes = app.engine.directives();

@@ -2,7 +2,7 @@
 //!
 //! `closed_set!` declares such an enum from one list. Everything that depends on the list comes
 //! from it: `ALL`, `as_str`, `parse`, serde (the word, in every format), the key of an
-//! [`EnumMap`](enum_map::EnumMap), and through [`ClosedSet`] the decoder, the encoder and the
+//! [`EnumMap`], and through [`ClosedSet`] the decoder, the encoder and the
 //! `OpenAPI` schema of `crate::wire`.
 //!
 //! Invariants: a word belongs to one member; words never change once a format with them is
@@ -10,9 +10,9 @@
 //!
 //! # Design
 //!
-//! In a binary format serde writes an [`EnumMap`](enum_map::EnumMap) as a list in the order of
+//! In a binary format serde writes an [`EnumMap`] as a list in the order of
 //! declaration, so that one more member would make every stored snapshot unreadable, or worse,
-//! shift its values. Tables that are stored therefore use [`by_word`]: a map by word, in which a
+//! shift its values. Tables that are stored therefore use `by_word`: a map by word, in which a
 //! member may be missing. The small tables and bit sets inside an order stay lists, because there are
 //! millions of them: their enums only ever get members at the end, and one more of those needs the
 //! next version of the stored state.

@@ -142,6 +142,12 @@ impl<E: ClosedSet> Value for E {
 
     #[inline]
     fn decode(raw: RawJson<'_>, _: &mut ValueContext) -> Result<Self, ErrorText> {
+        // Nearly always the word is written without escapes.
+        if let RawJson::Text(text) = raw
+            && let Some(member) = E::from_word(text)
+        {
+            return Ok(member);
+        }
         one_of(raw, E::WORDS)
     }
 
@@ -151,7 +157,7 @@ impl<E: ClosedSet> Value for E {
 }
 
 /// The member of a closed set whose word is one of `words`.
-#[inline]
+#[inline(never)]
 fn one_of<E: ClosedSet>(raw: RawJson<'_>, words: &[&str]) -> Result<E, ErrorText> {
     let text = string(raw, limits::TEXT_BYTES_MAX)?;
     E::from_word(&text)

@@ -170,7 +170,11 @@ pub(super) struct SevenBytes {
 
 /// The number at the start of eight bytes. `None`: not a number, not of this form, or it may continue
 /// after the eight bytes.
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "a call is as long as the work, for each number of an event"
+)]
+#[inline(always)]
 pub(super) const fn number_of_seven(text: [u8; 8]) -> Option<SevenBytes> {
     let word = u64::from_le_bytes(text);
     let values = word ^ ZEROS;
