@@ -7,7 +7,7 @@
 //! | writer (a thread) | `EngineThread` | when it is stopped, after it has committed the queue |
 //! | preallocator of segments (a thread) | the log | when the writer has ended |
 //! | accept loop and connections | `App` | when the drain begins, within `web.drain_timeout` |
-//! | ticks, directives, reloads, probes, webhooks, snapshots | `App` | when the connections have ended |
+//! | ticks, directives, reloads, probes, webhooks, snapshots, the supervisor | `App` | when the connections have ended |
 //!
 //! A shutdown has this order: the exporter reports "not ready"; it accepts no more connections;
 //! requests in progress are answered; the outer tasks end; the writer commits its queue and ends;
@@ -19,8 +19,12 @@ mod probes;
 mod reload;
 mod snapshots;
 mod deadlines;
+mod listen;
+mod tls;
 mod serve;
+mod systemd;
 mod tasks;
+mod web_files;
 mod webhooks;
 
 use std::future::Future;
@@ -32,7 +36,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -46,8 +49,11 @@ use crate::journal::LogError;
 use crate::metrics::{Build, Runtime, RuntimeError};
 
 use engine::EngineThread;
+use listen::Listeners;
 use reload::Reloader;
 use serve::{Drained, ServeLimits, serve};
+pub use systemd::Supervisor;
+use tls::Transport;
 
 /// The version that was built. The commit is known if the build sets `TRADING_EXPORTER_REVISION`.
 const BUILD: Build = Build {
@@ -131,13 +137,15 @@ impl ConfigSource {
     }
 }
 
-/// Serves with this configuration until SIGTERM or SIGINT, on a runtime of its own.
+/// Serves with this configuration until SIGTERM or SIGINT, on a runtime of its own. Reports to the
+/// supervisor.
 ///
 /// # Errors
 /// See [`AppError`].
-pub fn main(config: Config, source: ConfigSource) -> Result<(), AppError> {
-    on_threads(config.web.listen_address, async move |listener, shutdown| {
-        run(config, source, listener, shutdown).await
+pub fn main(config: Config, source: ConfigSource, supervisor: Supervisor) -> Result<(), AppError> {
+    let addresses = config.web.listen_addresses.clone();
+    on_threads(&addresses, async move |listeners, shutdown| {
+        run(config, source, supervisor, listeners, shutdown).await
     })
 }
 
@@ -151,11 +159,13 @@ pub fn main_beside<T>(
     source: ConfigSource,
     work: impl AsyncFnOnce(SocketAddr, Shutdown) -> T,
 ) -> Result<T, AppError> {
-    on_threads(config.web.listen_address, async move |listener, shutdown| {
-        let address = listener.local_addr();
+    let addresses = config.web.listen_addresses.clone();
+    on_threads(&addresses, async move |listeners, shutdown| {
+        let address = listeners.addresses().first().copied();
+        let address = address.ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable));
         let address = address.map_err(|source| AppError::SetUp { what: "a listener", source })?;
         let (done, over) = oneshot::channel();
-        let serving = run(config, source, listener, async move {
+        let serving = run(config, source, Supervisor::default(), listeners, async move {
             over.await.ok();
             "the work has ended"
         });
@@ -173,10 +183,10 @@ pub fn main_beside<T>(
 /// Completes on SIGTERM or SIGINT with the name of the signal.
 pub type Shutdown = Pin<Box<dyn Future<Output = &'static str>>>;
 
-/// Runs `body` on a runtime of its own, with a listener on `address` and the signals that end it.
+/// Runs `body` on a runtime of its own, with listeners on the addresses and the signals that end it.
 fn on_threads<T>(
-    address: SocketAddr,
-    body: impl AsyncFnOnce(TcpListener, Shutdown) -> Result<T, AppError>,
+    addresses: &[SocketAddr],
+    body: impl AsyncFnOnce(Listeners, Shutdown) -> Result<T, AppError>,
 ) -> Result<T, AppError> {
     let set_up = |what| move |source| AppError::SetUp { what, source };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -187,10 +197,8 @@ fn on_threads<T>(
         // Signal handlers first: without one an early signal would kill the process.
         let shutdown = tasks::shutdown().map_err(set_up("signals"))?;
         let hangup = tasks::hangup().map_err(set_up("signals"))?;
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|source| AppError::Listen { address, source })?;
-        let result = body(listener, Box::pin(shutdown)).await;
+        let listeners = Listeners::bind(addresses).await?;
+        let result = body(listeners, Box::pin(shutdown)).await;
         drop(hangup);
         result
     });
@@ -199,7 +207,7 @@ fn on_threads<T>(
     result
 }
 
-/// Serves on `listener` until `shutdown` completes (with a name for the log) or the engine ends by
+/// Serves on `listeners` until `shutdown` completes (with a name for the log) or the engine ends by
 /// itself, then drains.
 ///
 /// # Errors
@@ -207,10 +215,11 @@ fn on_threads<T>(
 async fn run(
     config: Config,
     source: ConfigSource,
-    listener: TcpListener,
+    supervisor: Supervisor,
+    listeners: Listeners,
     shutdown: impl Future<Output = &'static str>,
 ) -> Result<(), AppError> {
-    let app = App::build(config, source, listener).await?;
+    let app = App::build(config, source, supervisor, listeners).await?;
     tokio::select! {
         signal = shutdown => tracing::info!(signal, "draining"),
         () = app.handle.ended() => tracing::error!("draining: the journal failed or the writer ended; nothing is recorded"),
@@ -223,6 +232,7 @@ struct App {
     handle: Handle,
     engine: EngineThread,
     server: JoinHandle<Drained>,
+    supervisor: Arc<Supervisor>,
     /// Ends the accept loop and, once they are answered, its connections.
     stop_accepting: CancellationToken,
     /// The tasks around the engine: ticks, directives to the log, reloads, snapshots; and, spawned by
@@ -237,7 +247,8 @@ impl App {
     async fn build(
         config: Config,
         source: ConfigSource,
-        listener: TcpListener,
+        supervisor: Supervisor,
+        listeners: Listeners,
     ) -> Result<Self, AppError> {
         let set_up = |what| move |source| AppError::SetUp { what, source };
         let runtime = Arc::new(Runtime::new(&BUILD)?);
@@ -264,23 +275,32 @@ impl App {
             rim.spawn(snapshotter.run(handle.clone(), stop_rim.clone()));
         }
 
+        let (supervisor, informed) = (Arc::new(supervisor), handle.clone());
+        let (informing, stop) = (Arc::clone(&supervisor), stop_rim.clone());
+        rim.spawn(async move { informing.inform(&informed, stop).await });
+        let transport = Transport::new(Arc::clone(&config), Arc::clone(&runtime));
+
         // After a short replay the first client finds the exporter ready.
         tokio::time::timeout(START_GRACE, handle.opened()).await.ok();
         let reload: api::ReloadFn = Arc::new(move |by| Box::pin(reload.clone().reload(by)));
         let yield_thread = std::thread::yield_now;
         let state = AppState::new(handle.clone(), config, runtime, reload, yield_thread, process);
-        let service = api::ApiService::new(state);
-        if let Ok(address) = listener.local_addr() {
+        let check: api::PasswordCheckFn =
+            Arc::new(|user, password| Box::pin(tasks::check_password(user, password)));
+        let service = api::ApiService::new(state, check);
+        for address in listeners.addresses() {
             tracing::info!(%address, "listening");
         }
-        let server = rim.spawn(serve(listener, service, limits, stop_accepting.clone()));
-        Ok(Self { handle, engine, server, stop_accepting, rim, stop_rim })
+        let server = serve(listeners, transport, service, limits, stop_accepting.clone());
+        let server = rim.spawn(server);
+        Ok(Self { handle, engine, server, supervisor, stop_accepting, rim, stop_rim })
     }
 
     /// Ends the parts in order.
     async fn drain(self) -> Result<(), AppError> {
         // 1. Not ready: load balancers turn away, waiting permits and streams end.
         self.handle.drain();
+        self.supervisor.stopping();
         // 2. No new connections; those with a request get their answer. The engine must still run.
         self.stop_accepting.cancel();
         match self.server.await {

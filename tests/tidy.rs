@@ -97,6 +97,10 @@ const CONFINED: &[Confined] = &[
     Confined { path: &["utoipa"], to: &["api", "wire"] },
     Confined { path: &["hyper"], to: &["api", "app"] },
     Confined { path: &["hyper_util"], to: &["api", "app"] },
+    Confined { path: &["rustls"], to: &["app", "config"] },
+    Confined { path: &["tokio_rustls"], to: &["app"] },
+    Confined { path: &["webpki"], to: &["config"] },
+    Confined { path: &["bcrypt"], to: &["app"] },
     Confined { path: &["prometheus"], to: &["metrics"] },
     // The configuration uses it only to check URLs.
     Confined { path: &["reqwest"], to: &["config", "demo", "notify", "sources"] },

@@ -25,7 +25,7 @@ pub(super) fn groups() -> Vec<RuleGroup> {
         series_near_limit(),
     ];
     let journal = vec![journal_failing(), journal_sync_slow(), journal_not_durable()];
-    let configuration = vec![reload_failed()];
+    let configuration = vec![reload_failed(), web_config_refused()];
     let path = vec![watchdog(), alert_path_dead(), notification_refused(), action_unknown()];
     let webhooks = vec![webhook_failing(), webhook_lost()];
     let group = |name, rules| RuleGroup { name, rules };
@@ -264,6 +264,20 @@ fn reload_failed() -> Rule {
             "{{ $labels.instance }} refused its new configuration",
             "The last reload of {{ $labels.instance }} failed and the old configuration is still in \
              force; a restart would fail. trading-exporter check-config FILE lists every mistake.",
+        )
+        .into()
+}
+
+fn web_config_refused() -> Rule {
+    let successful = latest("trading_exporter_web_config_last_reload_successful");
+    alert("WebConfigRefused", Urgency::Moderate, format!("{successful} == 0"))
+        .holding("5m")
+        .saying(
+            "{{ $labels.instance }} refused a changed certificate or web configuration file",
+            "The web configuration file of {{ $labels.instance }}, or a certificate or key that it \
+             names, has changed and cannot be used. The old ones are still in force until they \
+             expire; a restart would fail. trading-exporter check-config --web.config.file=FILE lists \
+             every mistake.",
         )
         .into()
 }

@@ -2,25 +2,28 @@
 //!
 //! Input: the `Authorization` header and the tokens of the configuration. Output: a [`Caller`] for
 //! the handlers. Invariants: tokens are compared as SHA-256 digests, with every configured token and
-//! in constant time; a token never reaches a log. Without configured tokens every request is
+//! in constant time; a token never reaches a log. Without configured tokens and users every request is
 //! allowed; the server then listens on loopback only. Deliberately absent: tokens in the query,
-//! which end up in logs of proxies.
+//! which end up in logs of proxies; the passwords of users (see `passwords`).
 //!
 //! The path of events also accepts the token as the password of Basic, for senders that cannot set
-//! a header but can put `user:TOKEN@` into a URL. No other path accepts it, and no answer asks for
-//! it, so no browser sends it by itself.
+//! a header but can put `user:TOKEN@` into a URL. So does everything that a browser opens, and pages
+//! ask for it. A browser that has it sends it by itself, also where another site sends it to; so no
+//! path of a decision accepts it, and the path of events needs a media type that another site
+//! cannot send.
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, header};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::api::AppState;
+use crate::api::passwords::VerifiedUser;
 use crate::api::problem::{Problem, ProblemCode};
-use crate::config::{Scope, Token};
+use crate::config::{Config, Scope, Token, WebUser};
 use crate::domain::ids::{Account, Actor};
 use crate::domain::principal::NO_TOKEN;
 
@@ -29,6 +32,8 @@ use crate::domain::principal::NO_TOKEN;
 pub enum Access {
     /// Everybody. A token that is sent is checked all the same.
     Public,
+    /// Callers with any token, and users: a page for people.
+    Page,
     /// Callers with at least one of these scopes.
     AnyOf(&'static [Scope]),
     /// Callers with at least one of these scopes, and a token that is not confined to accounts.
@@ -40,11 +45,30 @@ impl Access {
     #[must_use]
     pub const fn scopes(self) -> &'static [Scope] {
         match self {
-            Self::Public => &[],
+            Self::Public | Self::Page => &[],
             Self::AnyOf(scopes) | Self::Unconfined(scopes) => scopes,
         }
     }
+
+    /// Whether a token is accepted as the password of Basic: where nothing is decided.
+    #[must_use]
+    pub fn takes_basic(self) -> bool {
+        self.scopes().iter().all(|scope| match scope {
+            Scope::Ingest | Scope::IngestBroker | Scope::Read | Scope::Metrics => true,
+            Scope::Halt | Scope::Release => false,
+        })
+    }
+
+    /// Whether users of the web configuration file may call it.
+    #[must_use]
+    pub fn takes_users(self) -> bool {
+        let scopes = self.scopes();
+        scopes.is_empty() || scopes.iter().any(|scope| OF_USERS.contains(scope))
+    }
 }
+
+/// The scopes of the users in the web configuration file.
+const OF_USERS: [Scope; 2] = [Scope::Read, Scope::Metrics];
 
 /// The sender of a request.
 #[derive(Clone, Debug)]
@@ -55,6 +79,8 @@ pub(super) enum Caller {
     Anonymous,
     /// The holder of a token.
     Holder(Arc<Token>),
+    /// A user of the web configuration file.
+    User(Arc<WebUser>),
 }
 
 impl Caller {
@@ -63,6 +89,7 @@ impl Caller {
             Self::Trusted => true,
             Self::Anonymous => false,
             Self::Holder(token) => token.scopes.contains(&scope),
+            Self::User(_) => OF_USERS.contains(&scope),
         }
     }
 
@@ -70,7 +97,7 @@ impl Caller {
     #[must_use]
     pub(super) fn may_see(&self, account: &str) -> bool {
         match self {
-            Self::Trusted => true,
+            Self::Trusted | Self::User(_) => true,
             Self::Anonymous => false,
             Self::Holder(token) if token.accounts.is_empty() => true,
             Self::Holder(token) if account == Account::ALL => {
@@ -84,11 +111,12 @@ impl Caller {
     /// changed it since the request came.
     #[must_use]
     pub(super) fn still_holds(&self, app: &AppState) -> bool {
-        let tokens = &app.config.load().tokens;
+        let config = app.config.load();
         match self {
-            Self::Trusted => tokens.is_empty(),
+            Self::Trusted => is_open(&config),
             Self::Anonymous => false,
-            Self::Holder(token) => tokens.iter().any(|known| known == &**token),
+            Self::Holder(token) => config.tokens.iter().any(|known| known == &**token),
+            Self::User(user) => config.web_file.users.contains(user),
         }
     }
 
@@ -108,6 +136,7 @@ impl Caller {
     pub(super) fn actor(&self) -> Result<Actor, Problem> {
         let name = match self {
             Self::Holder(token) => token.name.as_str(),
+            Self::User(user) => user.name.as_str(),
             Self::Trusted | Self::Anonymous => "anonymous",
         };
         Actor::new(name)
@@ -119,54 +148,75 @@ impl Caller {
     pub(super) fn token(&self) -> &str {
         match self {
             Self::Holder(token) => &token.name,
+            Self::User(user) => &user.name,
             Self::Trusted | Self::Anonymous => NO_TOKEN,
         }
     }
 }
 
-/// Identifies the caller and checks that they may call a path.
+/// Whether everybody who reaches the server may do everything.
+pub(super) fn is_open(config: &Config) -> bool {
+    config.tokens.is_empty() && config.web_file.users.is_empty()
+}
+
+/// Identifies the caller and checks that they may call a path. `extensions` are those of the request.
 ///
 /// # Errors
-/// `unauthorized` without a known token, `forbidden` without a required scope.
+/// `unauthorized` without a known token or user, `forbidden` without a required scope.
 pub(super) fn authorize(
     app: &AppState,
     access: Access,
     headers: &HeaderMap,
+    extensions: &Extensions,
 ) -> Result<Caller, Problem> {
     let config = app.config.load();
-    let caller = identify(&config.tokens, headers, access)?;
+    let caller = identify(&config, headers, extensions, access)?;
     check(&caller, access)?;
     Ok(caller)
 }
 
-fn identify(tokens: &[Token], headers: &HeaderMap, access: Access) -> Result<Caller, Problem> {
-    if tokens.is_empty() {
+fn identify(
+    config: &Config,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+    access: Access,
+) -> Result<Caller, Problem> {
+    if is_open(config) {
         return Ok(Caller::Trusted);
     }
     let Some(credentials) = headers.get(header::AUTHORIZATION) else {
         return match access {
             Access::Public => Ok(Caller::Anonymous),
-            Access::AnyOf(_) | Access::Unconfined(_) => {
-                Err(unauthorized("a bearer token is required", "Bearer realm=\"trading-exporter\""))
+            Access::Page | Access::AnyOf(_) | Access::Unconfined(_) => {
+                Err(challenged(config, access, "a bearer token is required", BEARER))
             }
         };
     };
     // With two headers a proxy and this server might each judge another one.
     let is_single = headers.get_all(header::AUTHORIZATION).iter().count() == 1;
     let known = if let Some(text) = bearer(credentials) {
-        find(tokens, text)
-    } else if access.scopes().contains(&Scope::IngestBroker) {
-        basic(credentials).and_then(|text| find(tokens, &text))
+        find(&config.tokens, text)
+    } else if access.takes_basic() {
+        basic_pair(credentials).and_then(|(_, text)| find(&config.tokens, &text))
     } else {
         None
     };
-    let token = known.filter(|_| is_single);
-    token.map(|token| Caller::Holder(Arc::new(token.clone()))).ok_or_else(|| {
-        unauthorized(
-            "the token is unknown",
-            "Bearer realm=\"trading-exporter\", error=\"invalid_token\"",
-        )
-    })
+    if let Some(token) = known.filter(|_| is_single) {
+        return Ok(Caller::Holder(Arc::new(token.clone())));
+    }
+    match extensions.get::<VerifiedUser>().filter(|_| is_single) {
+        Some(VerifiedUser(user)) => Ok(Caller::User(Arc::clone(user))),
+        None => Err(challenged(config, access, "the token is unknown", UNKNOWN_TOKEN)),
+    }
+}
+
+/// The token that a request carries in either form, if it is a known one.
+pub(super) fn known_token<'a>(tokens: &'a [Token], headers: &HeaderMap) -> Option<&'a Token> {
+    let credentials = headers.get(header::AUTHORIZATION)?;
+    match bearer(credentials) {
+        Some(text) => find(tokens, text),
+        None => basic_pair(credentials).and_then(|(_, text)| find(tokens, &text)),
+    }
 }
 
 /// The token of `Bearer TOKEN` (RFC 6750). The scheme is case-insensitive.
@@ -175,15 +225,18 @@ fn bearer(credentials: &HeaderValue) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
-/// The password of `Basic BASE64(USER:PASSWORD)` (RFC 7617). The user is ignored.
-fn basic(credentials: &HeaderValue) -> Option<Vec<u8>> {
+/// User and password of `Basic BASE64(USER:PASSWORD)` (RFC 7617). With a token as the password, the
+/// user is ignored.
+pub(super) fn basic_pair(credentials: &HeaderValue) -> Option<(Vec<u8>, Vec<u8>)> {
     let (scheme, text) = credentials.as_bytes().split_at_checked(6)?;
     if !scheme.eq_ignore_ascii_case(b"basic ") {
         return None;
     }
-    let pair = BASE64_STANDARD.decode(text.trim_ascii()).ok()?;
-    let colon = pair.iter().position(|byte| *byte == b':')?;
-    pair.get(colon + 1..).map(<[u8]>::to_vec)
+    let mut user = BASE64_STANDARD.decode(text.trim_ascii()).ok()?;
+    let colon = user.iter().position(|byte| *byte == b':')?;
+    let password = user.split_off(colon + 1);
+    user.truncate(colon);
+    Some((user, password))
 }
 
 /// The token with this text. It compares with every token even after a match, so that the time
@@ -210,13 +263,29 @@ fn check(caller: &Caller, access: Access) -> Result<(), Problem> {
             ProblemCode::Forbidden,
             "the token is confined to accounts, and this request concerns all of them",
         )),
-        Access::Public | Access::AnyOf(_) | Access::Unconfined(_) => Ok(()),
+        Access::Public | Access::Page | Access::AnyOf(_) | Access::Unconfined(_) => Ok(()),
     }
 }
 
-fn unauthorized(detail: &str, challenge: &'static str) -> Problem {
-    Problem::new(ProblemCode::Unauthorized, detail)
-        .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+const BEARER: &str = "Bearer realm=\"trading-exporter\"";
+const UNKNOWN_TOKEN: &str = "Bearer realm=\"trading-exporter\", error=\"invalid_token\"";
+const BASIC: &str = "Basic realm=\"trading-exporter\", charset=\"UTF-8\"";
+
+/// A refusal that says how to authenticate. A page asks for Basic, which browsers understand; so does
+/// every path for the users of the web configuration file, if there are any.
+fn challenged(config: &Config, access: Access, detail: &str, bearer: &'static str) -> Problem {
+    let problem = Problem::new(ProblemCode::Unauthorized, detail);
+    let with = |problem: Problem, text| {
+        problem.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(text))
+    };
+    if access == Access::Page {
+        return with(problem, BASIC);
+    }
+    let problem = with(problem, bearer);
+    if config.web_file.users.is_empty() || !access.takes_users() {
+        return problem;
+    }
+    with(problem, BASIC)
 }
 
 /// The refusal of RFC 6750, section 3.1. Its challenge names the scopes, one of which is required.
@@ -243,7 +312,8 @@ mod tests {
     fn the_password_of_basic_is_the_token() {
         let check = |text: &str, expect: Option<&str>| {
             let value = HeaderValue::from_str(text).unwrap();
-            assert_eq!(basic(&value).as_deref(), expect.map(str::as_bytes), "{text}");
+            let found = basic_pair(&value).map(|(_, password)| password);
+            assert_eq!(found.as_deref(), expect.map(str::as_bytes), "{text}");
         };
         check("Basic ZnJlcXRyYWRlOnNlY3JldA==", Some("secret"));
         check("basic  ZnJlcXRyYWRlOnNlY3JldA== ", Some("secret"));

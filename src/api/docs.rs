@@ -11,6 +11,7 @@ use bytes::Bytes;
 use serde_json::Value as Json;
 
 use crate::api::AppState;
+use crate::api::auth;
 use crate::api::html::{Escaped, FOOT, PAGE_HEADERS, head};
 use crate::api::problem::ProblemCode;
 
@@ -30,10 +31,21 @@ pub(super) struct PublishedDocument {
 )]
 pub(super) async fn get_document(State(app): State<AppState>) -> Response {
     let json = HeaderValue::from_static("application/json");
-    let is_open = app.config.load().tokens.is_empty();
+    let config = app.config.load();
     let PublishedDocument { document, open_document, .. } = &*app.published;
-    let document = if is_open { open_document } else { document };
-    ([(header::CONTENT_TYPE, json)], Bytes::clone(document)).into_response()
+    let document = if auth::is_open(&config) { open_document } else { document };
+    let base = config.web.external_url.as_deref().unwrap_or(&config.web.route_prefix);
+    let document = with_server(document, base.trim_end_matches('/'));
+    ([(header::CONTENT_TYPE, json)], document).into_response()
+}
+
+/// The document with the URL below which its paths are; empty: the root, which needs no mention.
+fn with_server(document: &Bytes, url: &str) -> Bytes {
+    let Some(rest) = document.strip_prefix(b"{").filter(|_| !url.is_empty()) else {
+        return document.clone();
+    };
+    let servers = serde_json::json!([{ "url": url }]);
+    [format!("{{\"servers\":{servers},").as_bytes(), rest].concat().into()
 }
 
 /// The OpenAPI document as a page
@@ -53,7 +65,7 @@ pub(super) fn render(document: &Json) -> String {
     write!(
         page,
         "<h1>trading-exporter API</h1>\n<p class=\"dim\">Version {}</p>\n<p>{}</p>\n\
-         <nav><a href=\"/\">Status</a><a href=\"/api/v1/openapi.json\">OpenAPI 3.1 document</a>\
+         <nav><a href=\"../../\">Status</a><a href=\"openapi.json\">OpenAPI 3.1 document</a>\
          <a href=\"#schemas\">Schemas</a><a href=\"#problems\">Problems</a></nav>\n",
         Escaped(text(info, "version")),
         Escaped(text(info, "description")),

@@ -84,7 +84,14 @@ fn assemble() -> Json {
             "scheme": "bearer",
             "description": "A token of the configuration. Required only if at least one is configured.",
         });
-        components.insert("securitySchemes".into(), json!({ "bearer": bearer }));
+        let basic = json!({
+            "type": "http",
+            "scheme": "basic",
+            "description": "A token as the password, with any user name; or a user of the web \
+                configuration file, who may only scrape and read.",
+        });
+        let schemes = json!({ "bearer": bearer, "basic": basic });
+        components.insert("securitySchemes".into(), schemes);
     }
     for route in ROUTES.iter() {
         if let Some(operation) = object_at(&mut document, &pointer_to(route)) {
@@ -118,15 +125,7 @@ fn object_at<'a>(document: &'a mut Json, pointer: &str) -> Option<&'a mut Map<St
 /// Adds everything that follows from the route: scopes, the body, and the refusals that any handler
 /// with this access and body can give.
 fn complete(operation: &mut Map<String, Json>, route: &Route) {
-    let scopes: Vec<&str> = route.access.scopes().iter().map(|scope| scope.as_str()).collect();
-    let security = match route.access {
-        Access::Public => json!([]),
-        // A list of alternatives: one of the scopes is enough.
-        Access::AnyOf(_) | Access::Unconfined(_) => {
-            scopes.iter().map(|scope| json!({ "bearer": [scope] })).collect()
-        }
-    };
-    operation.insert("security".into(), security);
+    operation.insert("security".into(), security(route.access));
     let parameters = operation.get_mut("parameters").and_then(Json::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
         let is_name = parameter.get("name").and_then(Json::as_str).is_some_and(is_name);
@@ -162,6 +161,21 @@ fn complete(operation: &mut Map<String, Json>, route: &Route) {
     }
 }
 
+/// The alternatives, one of which is enough.
+fn security(access: Access) -> Json {
+    let mut ways: Vec<Json> = match access {
+        Access::Public => return json!([]),
+        Access::Page => vec![json!({ "bearer": [] })],
+        Access::AnyOf(scopes) | Access::Unconfined(scopes) => {
+            scopes.iter().map(|scope| json!({ "bearer": [scope.as_str()] })).collect()
+        }
+    };
+    if access.takes_basic() {
+        ways.push(json!({ "basic": [] }));
+    }
+    ways.into()
+}
+
 /// Whether a parameter of that name is an identifier.
 fn is_name(parameter: &str) -> bool {
     ["account", "symbol", "strategy", "component", "order_id", "session", "actor"]
@@ -171,13 +185,14 @@ fn is_name(parameter: &str) -> bool {
 /// The statuses of the refusals that any handler with this access and body can give.
 fn refusals(route: &Route, has_body: bool) -> Vec<StatusCode> {
     let mut statuses = Vec::new();
-    let api = route.path.starts_with("/api/v1/") && route.access != Access::Public;
+    let is_page = matches!(route.access, Access::Public | Access::Page);
+    let api = route.path.starts_with("/api/v1/") && !is_page;
     if api {
         statuses.push(StatusCode::BAD_REQUEST);
     }
     // Public paths check a token that is sent, too.
     statuses.push(StatusCode::UNAUTHORIZED);
-    if route.access != Access::Public {
+    if !is_page {
         statuses.push(StatusCode::FORBIDDEN);
     }
     if route.method == Method::POST {

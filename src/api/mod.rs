@@ -12,6 +12,7 @@
 
 mod problem;
 mod auth;
+mod passwords;
 mod query;
 mod body;
 mod layers;
@@ -41,6 +42,7 @@ mod page;
 mod docs;
 mod routes;
 mod document;
+mod front;
 mod service;
 
 use std::future::Future;
@@ -54,6 +56,7 @@ use parking_lot::Mutex;
 
 pub use auth::Access;
 pub use document::document;
+pub(crate) use passwords::PasswordCheckFn;
 pub use problem::ProblemCode;
 pub use routes::{ROUTES, Route};
 pub(crate) use service::ApiService;

@@ -1,6 +1,7 @@
 //! `GET /`: the status page, plain HTML that loads and runs nothing.
 //!
-//! Everybody sees version and readiness. The accounts are shown only to callers who may read them.
+//! Every caller sees version and readiness. The accounts are shown only to callers who may read them.
+//! Links are relative, so that they hold behind a prefix of paths, and behind a proxy that adds one.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -64,9 +65,9 @@ fn render(status: &StatusPage) -> String {
         page,
         "<h1>trading-exporter <span class=\"tag {class}\">{word}</span></h1>\n\
          <p class=\"dim\">Version {version}, up {}, sequence {}</p>\n\
-         <nav><a href=\"/metrics\">Metrics</a><a href=\"/api/v1/docs\">API</a>\
-         <a href=\"/api/v1/openapi.json\">OpenAPI</a><a href=\"/-/ready\">Ready</a>\
-         <a href=\"/-/healthy\">Healthy</a></nav>\n<h2>Accounts</h2>\n<div class=\"card\">\n",
+         <nav><a href=\"metrics\">Metrics</a><a href=\"api/v1/docs\">API</a>\
+         <a href=\"api/v1/openapi.json\">OpenAPI</a><a href=\"runbooks\">Runbooks</a>\
+         <a href=\"-/ready\">Ready</a><a href=\"-/healthy\">Healthy</a></nav>\n<h2>Accounts</h2>\n<div class=\"card\">\n",
         uptime(status.uptime),
         status.sequence,
     )
@@ -116,7 +117,7 @@ fn push_accounts(page: &mut String, accounts: &[Account], common: TradingState) 
     page.push_str("</table>\n");
     let more = accounts.len().saturating_sub(ACCOUNTS_MAX);
     if more > 0 {
-        let link = "<a href=\"/api/v1/accounts\">/api/v1/accounts</a>";
+        let link = "<a href=\"api/v1/accounts\">/api/v1/accounts</a>";
         writeln!(page, "<p class=\"dim\">And {more} more at {link}.</p>").ok();
     }
 }

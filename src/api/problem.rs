@@ -174,6 +174,9 @@ codes! {
     /// The configuration on disk is invalid: the old one stays in force
     InvalidConfig = "invalid_config", UNPROCESSABLE_ENTITY;
 
+    /// The rate limit of the web configuration file is reached
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, RetryAdvice::After(1);
+
     /// A bug in the exporter
     Internal = "internal", INTERNAL_SERVER_ERROR;
 
@@ -325,7 +328,9 @@ impl IntoResponse for Problem {
         {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        headers.extend(self.headers);
+        for (name, value) in self.headers {
+            headers.append(name, value);
+        }
         response.extensions_mut().insert(code);
         response
     }

@@ -85,6 +85,7 @@ fn route(
 }
 
 const PUBLIC: Access = Access::Public;
+const PAGE: Access = Access::Page;
 /// Who may send events.
 pub(super) const INGEST: Access = Access::AnyOf(&[Scope::Ingest, Scope::IngestBroker]);
 const READ: Access = Access::AnyOf(&[Scope::Read]);
@@ -128,8 +129,8 @@ routes! {
     RELOAD    probes::post_reload;
 
     // Pages for people.
-    PUBLIC    page::get_page;
-    PUBLIC    runbooks::get_runbooks;
+    PAGE      page::get_page;
+    PAGE      runbooks::get_runbooks;
     PUBLIC    docs::get_document;
-    PUBLIC    docs::get_docs;
+    PAGE      docs::get_docs;
 }

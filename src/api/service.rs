@@ -2,6 +2,7 @@
 //!
 //! | step | what it does |
 //! |---|---|
+//! | 0 front | the web configuration file and the prefix of paths, where configured: `front` |
 //! | 1 sensitive header | `Authorization` is hidden in debug output |
 //! | 2 request id | the client's, if it is short and plain, or else one of ours; the answer repeats it |
 //! | 3 span | method, route and request id; one log line when the answer is ready |
@@ -33,6 +34,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -58,8 +60,10 @@ use tracing::{Instrument, Span};
 use crate::api::auth::{Access, Caller};
 use crate::api::decompress::gunzip;
 use crate::api::events::{self, EVENTS_PATH};
+use crate::api::front::{self, RequestFront};
 use crate::api::layers::{self, REQUEST_ID};
 use crate::api::metrics::ContentCoding;
+use crate::api::passwords::PasswordCheckFn;
 use crate::api::problem::{Problem, ProblemCode};
 use crate::api::routes::{self, ROUTES, Route};
 use crate::api::{AppState, auth, body, drain};
@@ -73,6 +77,7 @@ const COMPRESSED_BYTES_MIN: u64 = 1024;
 pub(crate) struct ApiService {
     app: AppState,
     router: Router,
+    front: Arc<RequestFront>,
 }
 
 impl fmt::Debug for ApiService {
@@ -84,11 +89,29 @@ impl fmt::Debug for ApiService {
 type Answer = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
 impl ApiService {
-    pub(crate) fn new(app: AppState) -> Self {
-        Self { router: router(app.clone()), app }
+    pub(crate) fn new(app: AppState, check: PasswordCheckFn) -> Self {
+        let front = Arc::new(RequestFront::new(check, &app));
+        Self { router: router(app.clone()), app, front }
     }
 
     fn answer(&self, request: Request) -> Answer {
+        let config = self.app.config.load();
+        if config.web_file.is_neutral() && config.web.route_prefix.is_empty() {
+            return self.routed(request);
+        }
+        let (service, config) = (self.clone(), Arc::clone(&config));
+        Box::pin(async move {
+            let mut response = match service.front.admit(&service.app, &config, request).await {
+                Ok(request) => service.routed(request).await?,
+                Err(refusal) => front::finish(refusal),
+            };
+            front::add_headers(&config, &mut response);
+            Ok(response)
+        })
+    }
+
+    /// The answer of a route, or of the plain way of events.
+    fn routed(&self, request: Request) -> Answer {
         if is_plain_ingest(&request) {
             return Box::pin(ingest(self.app.clone(), request).map(Ok));
         }
@@ -210,7 +233,7 @@ async fn admission_layer(
 /// # Errors
 /// See [`auth::authorize`] and [`body::bound_encoded`].
 fn admit(app: &AppState, access: Access, request: Request) -> Result<(Caller, Request), Problem> {
-    let caller = auth::authorize(app, access, request.headers())?;
+    let caller = auth::authorize(app, access, request.headers(), request.extensions())?;
     if request.method() != Method::POST {
         return Ok((caller, request));
     }
@@ -272,7 +295,6 @@ mod tests {
 
     use std::future::ready;
     use std::io::{self, Read};
-    use std::sync::Arc;
 
     use arc_swap::ArcSwap;
     use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -308,14 +330,17 @@ tokens:
         let config = Config::parse(CONFIG, &Environment::default()).unwrap();
         let build = Build { version: "0", revision: "0", rustversion: "0" };
         let engine = Handle::new(Monitor::new(Arc::new(Settings::default())));
-        ApiService::new(AppState::new(
-            engine,
-            Arc::new(ArcSwap::from_pointee(config)),
-            Arc::new(Runtime::new(&build).unwrap()),
-            Arc::new(|_| Box::pin(async { Ok(()) })),
-            || (),
-            7,
-        ))
+        ApiService::new(
+            AppState::new(
+                engine,
+                Arc::new(ArcSwap::from_pointee(config)),
+                Arc::new(Runtime::new(&build).unwrap()),
+                Arc::new(|_| Box::pin(async { Ok(()) })),
+                || (),
+                7,
+            ),
+            Arc::new(|_, _| Box::pin(ready(false))),
+        )
     }
 
     /// The parts of an answer that a client or the log sees.

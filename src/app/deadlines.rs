@@ -157,13 +157,22 @@ impl<T> GuardedIo<T> {
         context: &mut Context<'_>,
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        if written.is_ready() {
+        // While the peer reads an answer, the connection is not idle: the idle time starts again.
+        if written.is_ready() && self.set_for == Some(IDLE) {
+            self.set_for = None;
+        }
+        self.poll_sending(context, written)
+    }
+
+    /// The result of sending, or a failure if it has waited too long.
+    fn poll_sending<R>(
+        &mut self,
+        context: &mut Context<'_>,
+        sent: Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
+        if sent.is_ready() {
             self.writing = None;
-            // While the peer reads an answer, the connection is not idle: the idle time starts again.
-            if self.set_for == Some(IDLE) {
-                self.set_for = None;
-            }
-            return written;
+            return sent;
         }
         let idle_timeout = self.idle_timeout;
         let deadline =
@@ -216,10 +225,13 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for GuardedIo<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
+        // TLS holds written bytes back until a flush.
+        let flushed = Pin::new(&mut self.io).poll_flush(context);
+        self.poll_sending(context, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
+        let closed = Pin::new(&mut self.io).poll_shutdown(context);
+        self.poll_sending(context, closed)
     }
 }

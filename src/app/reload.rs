@@ -1,8 +1,9 @@
-//! Reloads of the configuration: on SIGHUP, and on request of the API.
+//! Reloads of the configuration: on SIGHUP, and on request of the API. The web configuration file and
+//! its certificates are also read again when they change.
 //!
 //! Invariants: one reload at a time; a file with a mistake changes nothing; the settings are in the
 //! journal before the rest of the configuration is replaced; values that need a restart keep their
-//! old value, with a warning.
+//! old value, with a warning; a change of the web configuration file replaces nothing else.
 
 use std::io;
 use std::sync::Arc;
@@ -15,10 +16,11 @@ use tokio_util::task::TaskTracker;
 
 use super::probes::ProbeTasks;
 use super::tasks::hangup;
+use super::web_files::FileWatch;
 use super::webhooks::WebhookTasks;
 use super::{ConfigSource, chain};
 use crate::clock;
-use crate::config::{Config, ConfigError, changes};
+use crate::config::{Config, ConfigError, WebFile, changes};
 use crate::domain::limits;
 use crate::domain::principal::Principal;
 use crate::domain::record::{Decision, Entry};
@@ -71,6 +73,7 @@ pub(super) struct Reloader {
     requests: mpsc::Receiver<ReloadRequest>,
     probes: ProbeTasks,
     webhooks: WebhookTasks,
+    web_files: FileWatch,
 }
 
 impl Reloader {
@@ -85,7 +88,9 @@ impl Reloader {
         let (sender, requests) = mpsc::channel(1);
         let probes = ProbeTasks::new(handle.clone());
         let webhooks = WebhookTasks::new(handle.clone(), &runtime, &config.load());
-        let reloader = Self { source, config, handle, runtime, hangup, requests, probes, webhooks };
+        let web_files = FileWatch::new(config.load().web_file.files.clone());
+        let reloader =
+            Self { source, config, handle, runtime, hangup, requests, probes, webhooks, web_files };
         Ok((reloader, ReloadSender(sender)))
     }
 
@@ -101,12 +106,18 @@ impl Reloader {
                     None => return,
                 },
                 _ = self.hangup.recv() => ReloadRequest { by: Principal::signal(), answer: None },
+                () = self.web_files.changed() => {
+                    self.reload_web_file();
+                    continue;
+                }
             };
             let result = self.reload(&request.by).await.map_err(|error| chain(&error));
             match &result {
                 Ok(()) => {
                     self.carry_out(&tasks).await;
                     self.runtime.service.config_loaded(clock::now());
+                    self.runtime.web.file_reload_successful.set(1);
+                    self.web_files.follow(&self.config.load().web_file.files);
                     tracing::info!(
                         by = request.by.actor.as_str(),
                         "the configuration was reloaded"
@@ -131,6 +142,35 @@ impl Reloader {
         self.probes.run(&config.probes, tasks);
         self.probes.retire_others(&config.probes).await;
         self.webhooks.run(&config.webhooks, tasks).await;
+    }
+
+    /// Reads the web configuration file and the files that it names. With a mistake in one of them the
+    /// old ones stay in force.
+    fn reload_web_file(&mut self) {
+        let Some(path) = &self.source.overrides.web_config_file else { return };
+        let running = self.config.load_full();
+        let fresh = WebFile::load(path).map_err(ConfigError::Mistakes);
+        let fresh = fresh.and_then(|file| running.with_web_file(file, &self.source.overrides));
+        match fresh {
+            Ok(fresh) => {
+                self.web_files.follow(&fresh.web_file.files);
+                let was_refused = self.runtime.web.file_reload_successful.get() == 0;
+                self.runtime.web.file_reload_successful.set(1);
+                if fresh.web_file != running.web_file || was_refused {
+                    self.config.store(Arc::new(fresh));
+                    tracing::info!("the web configuration file and its certificates were reloaded");
+                }
+            }
+            Err(error) => {
+                self.runtime.web.file_reload_successful.set(0);
+                self.runtime.web.file_reloads_failed.inc();
+                tracing::error!(
+                    error = chain(&error),
+                    "the web configuration file was refused; the old one and its certificates stay \
+                     in force"
+                );
+            }
+        }
     }
 
     async fn reload(&self, by: &Principal) -> Result<(), ReloadError> {
@@ -163,11 +203,12 @@ impl Reloader {
     fn load(&self, running: &Config) -> Result<Config, ConfigError> {
         let asked = self.source.load()?;
         let mut source = self.source.clone();
-        source.overrides.listen_address = Some(running.web.listen_address);
+        source.overrides.listen_addresses.clone_from(&running.web.listen_addresses);
         let mut fresh = source.load()?;
         let (now, then) = (&running.web, &asked.web);
         let restart = [
-            ("web.listen_address", now.listen_address != then.listen_address),
+            ("web.listen_address", now.listen_addresses != then.listen_addresses),
+            ("tls_server_config", has_tls(running) != has_tls(&asked)),
             ("web.header_timeout", now.header_timeout != then.header_timeout),
             ("web.idle_timeout", now.idle_timeout != then.idle_timeout),
             ("web.connections_max", now.connections_max != then.connections_max),
@@ -178,6 +219,9 @@ impl Reloader {
         for (field, _) in restart.iter().filter(|(_, changed)| *changed) {
             tracing::warn!(field, "this change needs a restart");
         }
+        if has_tls(running) != has_tls(&fresh) {
+            fresh.web_file = Arc::clone(&running.web_file);
+        }
         fresh.web.header_timeout = now.header_timeout;
         fresh.web.idle_timeout = now.idle_timeout;
         fresh.web.connections_max = now.connections_max;
@@ -186,6 +230,10 @@ impl Reloader {
         fresh.storage = running.storage.clone();
         Ok(fresh)
     }
+}
+
+fn has_tls(config: &Config) -> bool {
+    config.web_file.tls.is_some()
 }
 
 /// The result of a reload, for the audit trail.

@@ -1,6 +1,6 @@
 //! The accept loop: one task for each connection, and an orderly shutdown.
 //!
-//! Input: a listener, a service, limits, and a cancellation token. Invariants: at most
+//! Input: listeners, a service, limits, and a cancellation token. Invariants: at most
 //! `connections_max` connections are served, further ones wait in the kernel's queue; a slow head, an
 //! idle connection and a peer that reads nothing of its answer are disconnected (see
 //! `deadlines.rs`); after the token is cancelled no connection is accepted, requests in progress are
@@ -16,12 +16,14 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::deadlines::{ConnectionPhase, GuardedIo, TrackedBody};
+use super::listen::Listeners;
+use super::tls::Transport;
 use crate::config::WebConfig;
 
 /// The limits on connections.
@@ -50,7 +52,8 @@ impl From<&WebConfig> for ServeLimits {
 
 /// Serves until `stop` is cancelled, then drains the connections.
 pub(super) async fn serve<S, B>(
-    listener: TcpListener,
+    mut listeners: Listeners,
+    transport: Transport,
     service: S,
     limits: ServeLimits,
     stop: CancellationToken,
@@ -73,7 +76,7 @@ where
             // The slot first: without a free slot the connection stays in the kernel's queue. The
             // semaphore is never closed, so there is always a slot in the end.
             let slot = Arc::clone(&slots).acquire_owned().await.ok();
-            (slot, listener.accept().await)
+            (slot, listeners.accept().await)
         };
         let (slot, accepted) = tokio::select! {
             () = stop.cancelled() => break,
@@ -82,6 +85,7 @@ where
         match accepted {
             Ok((stream, _peer)) => {
                 failures = failures.saturating_sub(1);
+                let stream = (stream, transport.clone());
                 let connection = connection(stream, service.clone(), limits.clone(), stop.clone());
                 let abort = abort.clone();
                 connections.spawn(async move {
@@ -99,7 +103,7 @@ where
             }
         }
     }
-    drop(listener);
+    drop(listeners);
     drain(&connections, &abort, limits.drain_timeout).await
 }
 
@@ -128,9 +132,9 @@ async fn drain(
     Drained::Dropped(left)
 }
 
-/// Serves one connection to its end.
+/// Serves one connection to its end, beginning with its handshake if it has one.
 async fn connection<S, B>(
-    stream: TcpStream,
+    (stream, transport): (TcpStream, Transport),
     service: S,
     limits: ServeLimits,
     stop: CancellationToken,
@@ -143,8 +147,10 @@ async fn connection<S, B>(
         tracing::debug!(%error, "a connection was closed before it was served");
         return;
     }
-    let phase = Arc::new(ConnectionPhase::default());
     let ServeLimits { header_timeout, idle_timeout, .. } = limits;
+    let opened = stop.run_until_cancelled(transport.open(stream, header_timeout)).await;
+    let Some(stream) = opened.flatten() else { return };
+    let phase = Arc::new(ConnectionPhase::default());
     let io = GuardedIo::new(stream, Arc::clone(&phase), header_timeout, idle_timeout);
     let service = service_fn(move |request| {
         phase.begin_request();
@@ -199,11 +205,16 @@ mod tests {
     use std::convert::Infallible;
     use std::net::SocketAddr;
 
+    use arc_swap::ArcSwap;
     use bytes::Bytes;
     use http_body_util::{BodyExt, Full};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
     use tokio::sync::Notify;
     use tokio::task::JoinHandle;
+
+    use crate::config::Config;
+    use crate::metrics::{Build, Runtime};
 
     const SOON: Duration = Duration::from_secs(10);
 
@@ -251,7 +262,11 @@ mod tests {
             // `service_fn` is Clone when its closure is.
             service_fn(move |r| answer(r, Arc::clone(&entered), Arc::clone(&go)))
         };
-        let served = tokio::spawn(serve(listener, service, limits, stop.clone()));
+        let build = Build { version: "0", revision: "0", rustversion: "0" };
+        let config = Arc::new(ArcSwap::from_pointee(Config::default()));
+        let transport = Transport::new(config, Arc::new(Runtime::new(&build).unwrap()));
+        let listeners = Listeners::from(listener);
+        let served = tokio::spawn(serve(listeners, transport, service, limits, stop.clone()));
         Server { address, stop, entered, go, served }
     }
 

@@ -39,6 +39,16 @@ pub(super) fn shutdown() -> io::Result<impl Future<Output = &'static str>> {
     })
 }
 
+/// Whether the password has this bcrypt hash. Takes a core for as long as the cost of the hash says.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it ends by itself, and its caller limits how many run"
+)]
+pub(super) async fn check_password(hash: String, password: Vec<u8>) -> bool {
+    let check = move || bcrypt::verify(password, &hash).unwrap_or(false);
+    tokio::task::spawn_blocking(check).await.unwrap_or(false)
+}
+
 /// Submits a tick every second.
 pub(super) async fn tick(handle: Handle, stop: CancellationToken) {
     let mut every = tokio::time::interval(TICK);

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{Overrides, StorageMode, parse_duration};
+use crate::config::{
+    Overrides, StorageMode, parse_duration, parse_listen_address, parse_route_prefix,
+};
 use crate::demo;
 use crate::domain::time::Timestamp;
 use crate::wire::time::parse_rfc3339;
@@ -74,9 +76,21 @@ pub(super) struct ServeArguments {
     /// Configuration file (YAML); without it, all defaults apply
     #[arg(long = "config.file", value_name = "FILE")]
     pub(super) config_file: Option<PathBuf>,
-    /// Address and port to listen on; overrides `web.listen_address`; port 0 picks a free port
-    #[arg(long = "web.listen-address", value_name = "IP:PORT")]
-    listen_address: Option<SocketAddr>,
+    /// Address and port to listen on; may be repeated; overrides `web.listen_address`
+    ///
+    /// An IP address and a port, localhost:PORT, or :PORT for all addresses. Port 0 picks a free port.
+    /// An address that other hosts can reach needs TLS and tokens, or --insecure.
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", value_parser = parse_listen_address)]
+    listen_addresses: Vec<SocketAddr>,
+    /// Web configuration file: TLS, Basic users, headers, rate limit
+    ///
+    /// In the format of Prometheus exporters (exporter-toolkit). It is read again when it or a file
+    /// that it names changes.
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    web_config_file: Option<PathBuf>,
+    /// Path below which everything is served, such as /exporter; overrides `web.route_prefix`
+    #[arg(long = "web.route-prefix", value_name = "PATH", value_parser = parse_route_prefix)]
+    route_prefix: Option<String>,
     /// URL at which users reach the exporter, for links; overrides `web.external_url`
     #[arg(long = "web.external-url", value_name = "URL")]
     external_url: Option<String>,
@@ -97,7 +111,9 @@ impl ServeArguments {
     /// The arguments that override the configuration file.
     pub(super) fn overrides(&self) -> Overrides {
         Overrides {
-            listen_address: self.listen_address,
+            listen_addresses: self.listen_addresses.clone(),
+            route_prefix: self.route_prefix.clone(),
+            web_config_file: self.web_config_file.clone(),
             external_url: self.external_url.clone(),
             storage_mode: self.storage_mode.map(|mode| match mode {
                 StorageModeArgument::Journal => StorageMode::Journal,
@@ -117,7 +133,7 @@ pub(super) struct DemoArguments {
     #[arg(long = "for", value_name = "DURATION", value_parser = demo_duration)]
     pub(super) duration: Option<Duration>,
     /// Address and port to listen on; port 0 picks a free port
-    #[arg(long = "web.listen-address", value_name = "IP:PORT")]
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", value_parser = parse_listen_address)]
     pub(super) listen_address: Option<SocketAddr>,
     #[command(flatten)]
     pub(super) log: LogArguments,
@@ -239,8 +255,11 @@ fn record_position(text: &str) -> Result<RecordPosition, String> {
 #[derive(Debug, Args)]
 pub(super) struct CheckConfigArguments {
     /// Files to check
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "web_config_file")]
     pub(super) files: Vec<PathBuf>,
+    /// Web configuration file to check, alone or together with each of the files
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub(super) web_config_file: Option<PathBuf>,
     /// Accept a non-loopback address without tokens or TLS
     #[arg(long)]
     pub(super) insecure: bool,
@@ -323,7 +342,12 @@ mod tests {
             };
             assert_eq!(serve.config_file.as_deref(), Some("x.yml".as_ref()), "{line}");
             let expect = Overrides {
-                listen_address: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+                listen_addresses: vec![
+                    SocketAddr::from(([127, 0, 0, 1], 0)),
+                    SocketAddr::from(([0; 8], 10_471)),
+                ],
+                route_prefix: Some("/x".to_owned()),
+                web_config_file: Some("web.yml".into()),
                 storage_mode: Some(StorageMode::Memory),
                 insecure: true,
                 ..Overrides::default()
@@ -331,6 +355,7 @@ mod tests {
             assert_eq!(serve.overrides(), expect, "{line}");
         };
         let flags = "--config.file=x.yml --web.listen-address 127.0.0.1:0 \
+                     --web.listen-address=:10471 --web.config.file=web.yml --web.route-prefix=/x/ \
                      --storage.mode=memory --insecure";
         check(&format!("trading-exporter {flags}"));
         check(&format!("trading-exporter serve {flags}"));
@@ -344,6 +369,8 @@ mod tests {
         };
         check("trading-exporter --web.listen_address=127.0.0.1:0");
         check("trading-exporter --web.listen-address=10471");
+        check("trading-exporter --web.listen-address=example.org:10471");
+        check("trading-exporter --web.route-prefix=/a?b");
         check("trading-exporter --storage.mode=disk");
         check("trading-exporter --log.level=loud");
         check("trading-exporter --insecure version");

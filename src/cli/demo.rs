@@ -20,7 +20,7 @@ use crate::demo::{self, DemoEnding, DemoError};
 pub(super) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
     log::init(arguments.log);
     let overrides = Overrides {
-        listen_address: arguments.listen_address,
+        listen_addresses: arguments.listen_address.into_iter().collect(),
         storage_mode: Some(StorageMode::Memory),
         ..Overrides::default()
     };

@@ -30,15 +30,15 @@ pub(super) fn run(arguments: &RulesArguments) -> Result<(), Failure> {
 fn style(arguments: &RulesArguments, config: &Config) -> RuleStyle {
     let default = RuleStyle::default();
     let trimmed = |url: &str| url.trim_end_matches('/').to_owned();
-    let own = || config.web.external_url.as_deref().map(|url| format!("{}/runbooks", trimmed(url)));
+    let own = || {
+        if let Some(url) = config.web.external_url.as_deref() {
+            return format!("{}/runbooks", trimmed(url));
+        }
+        default.runbook_url.replace("/runbooks", &format!("{}/runbooks", config.web.route_prefix))
+    };
     RuleStyle {
         thresholds: if arguments.literal { Thresholds::Literal } else { Thresholds::Joined },
-        runbook_url: arguments
-            .runbook_url
-            .as_deref()
-            .map(trimmed)
-            .or_else(own)
-            .unwrap_or(default.runbook_url),
+        runbook_url: arguments.runbook_url.as_deref().map_or_else(own, trimmed),
         grafana_url: trimmed(&arguments.grafana_url),
         halt_on: config.alerting.halt_on.clone(),
     }

@@ -16,6 +16,7 @@ pub fn between(before: &Config, after: &Config) -> String {
     let mut changes = settings(&before.settings, &after.settings);
     for (name, differs) in [
         ("web", before.web != after.web),
+        ("web configuration file", before.web_file != after.web_file),
         ("storage", before.storage != after.storage),
         ("probes", before.probes != after.probes),
         ("webhooks", before.webhooks != after.webhooks),

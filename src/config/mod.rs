@@ -1,7 +1,8 @@
 //! The configuration: a YAML file, checked once, typed from then on.
 //!
-//! Input: YAML text. Output: [`Config`], or every mistake with its place. Invariants: unknown
-//! fields are refused; `trading-exporter.example.yml` shows every default; no secret is shown.
+//! Input: YAML text, and the web configuration file of Prometheus exporters (see [`WebFile`]). Output:
+//! [`Config`], or every mistake with its place. Invariants: unknown fields are refused;
+//! `trading-exporter.example.yml` shows every default; no secret is shown.
 //! Deliberately absent: environment variables and arguments (see `crate::cli`), which are passed as
 //! [`Overrides`].
 
@@ -12,6 +13,8 @@ mod scalar;
 mod section;
 mod secret_url;
 mod webhook;
+mod tls_server;
+mod web_file;
 mod read;
 #[cfg(test)]
 mod example;
@@ -28,6 +31,8 @@ use std::time::Duration;
 pub use error::{ConfigError, Mistake};
 pub use scalar::parse_duration;
 pub use secret_url::SecretUrl;
+pub use tls_server::TlsServer;
+pub use web_file::{RateLimit, WebFile, WebUser};
 pub use webhook::{Reach, Webhook, WebhookSecret, is_public};
 
 use crate::domain::closed_set::closed_set;
@@ -44,6 +49,8 @@ const FILE_BYTES_MAX: u64 = 8 << 20;
 pub struct Config {
     /// The HTTP server.
     pub web: WebConfig,
+    /// The web configuration file; the default if there is none.
+    pub web_file: Arc<WebFile>,
     /// The storage of records.
     pub storage: StorageConfig,
     /// Bearer tokens; empty: everybody may do everything, and the server listens on loopback only.
@@ -74,8 +81,12 @@ impl Default for AlertingConfig {
 /// Arguments of the command line that take precedence over the text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
-    /// Instead of `web.listen_address`.
-    pub listen_address: Option<SocketAddr>,
+    /// Instead of `web.listen_address`; empty: what the text says.
+    pub listen_addresses: Vec<SocketAddr>,
+    /// Instead of `web.route_prefix`.
+    pub route_prefix: Option<String>,
+    /// The web configuration file.
+    pub web_config_file: Option<PathBuf>,
     /// Instead of `web.external_url`.
     pub external_url: Option<String>,
     /// Instead of `storage.mode`.
@@ -111,6 +122,22 @@ impl Config {
         Self::parse(&text, &Environment { directory, overrides })
     }
 
+    /// This configuration with another web configuration file, for a running server.
+    ///
+    /// # Errors
+    /// [`ConfigError::Mistakes`]: the file switches TLS on or off, which needs a restart, or leaves a
+    /// public address open.
+    pub fn with_web_file(&self, file: WebFile, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let report = section::MistakeReport::default();
+        if file.tls.is_some() != self.web_file.tls.is_some() {
+            report.add("tls_server_config", None, "needs a restart to be added or removed");
+        }
+        let config = Self { web_file: Arc::new(file), ..self.clone() };
+        check_exposure(&config, overrides, &report);
+        let mistakes = report.into_mistakes();
+        if mistakes.is_empty() { Ok(config) } else { Err(ConfigError::Mistakes(mistakes)) }
+    }
+
     /// Checks a text; an empty one gives every default.
     ///
     /// # Errors
@@ -132,6 +159,12 @@ fn read_checked(text: &str, environment: &Environment, report: &section::Mistake
         }
     };
     let mut config = read::read(&root, environment, report);
+    if let Some(path) = &environment.overrides.web_config_file {
+        match WebFile::load(path) {
+            Ok(file) => config.web_file = Arc::new(file),
+            Err(mistakes) => mistakes.into_iter().for_each(|mistake| report.add_foreign(mistake)),
+        }
+    }
     config.web.override_by(&environment.overrides, report);
     config.storage.override_by(&environment.overrides);
     check_exposure(&config, &environment.overrides, report);
@@ -139,18 +172,26 @@ fn read_checked(text: &str, environment: &Environment, report: &section::Mistake
 }
 
 /// Refuses an address that other hosts can reach: without tokens everybody there could do everything,
-/// and without TLS everybody on the path could read the tokens.
+/// and without TLS everybody on the path could read the tokens. Basic users count as tokens: with them,
+/// nobody may do anything without credentials.
 fn check_exposure(config: &Config, overrides: &Overrides, report: &section::MistakeReport) {
-    let address = config.web.listen_address;
-    if address.ip().is_loopback() || overrides.insecure {
+    if overrides.insecure {
         return;
     }
-    let lacks = if config.tokens.is_empty() { "tokens" } else { "TLS" };
-    let message = format!(
-        "{address} can be reached from other hosts, which needs {lacks}: listen on \
-        loopback, or pass --insecure"
-    );
-    report.add("web.listen_address", None, message);
+    let is_open = config.tokens.is_empty() && config.web_file.users.is_empty();
+    let lacks = match (is_open, config.web_file.tls.is_none()) {
+        (true, true) => "tokens and TLS",
+        (true, false) => "tokens",
+        (false, true) => "TLS",
+        (false, false) => return,
+    };
+    for address in config.web.listen_addresses.iter().filter(|a| !a.ip().is_loopback()) {
+        let message = format!(
+            "{address} can be reached from other hosts, which needs {lacks}: configure it (TLS with \
+             --web.config.file), listen on loopback, or pass --insecure"
+        );
+        report.add("web.listen_address", None, message);
+    }
 }
 
 /// Reads a text file of at most `bytes_max` bytes.
@@ -167,8 +208,10 @@ fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<String> {
 /// The HTTP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebConfig {
-    /// The address and port that the server binds.
-    pub listen_address: SocketAddr,
+    /// The addresses and ports that the server binds; at least one.
+    pub listen_addresses: Vec<SocketAddr>,
+    /// The path below which everything is served: empty, or `/name` without a slash at its end.
+    pub route_prefix: String,
     /// The URL of the exporter as people see it, for links.
     pub external_url: Option<String>,
     /// Bytes of a body after decompression.
@@ -196,7 +239,8 @@ pub struct WebConfig {
 impl Default for WebConfig {
     fn default() -> Self {
         Self {
-            listen_address: SocketAddr::from(([127, 0, 0, 1], 10_471)),
+            listen_addresses: vec![SocketAddr::from(([127, 0, 0, 1], 10_471))],
+            route_prefix: String::new(),
             external_url: None,
             body_bytes_max: limits::BODY_BYTES_MAX,
             events_max: limits::EVENTS_MAX,
@@ -214,7 +258,12 @@ impl Default for WebConfig {
 
 impl WebConfig {
     fn override_by(&mut self, overrides: &Overrides, report: &section::MistakeReport) {
-        self.listen_address = overrides.listen_address.unwrap_or(self.listen_address);
+        if !overrides.listen_addresses.is_empty() {
+            self.listen_addresses.clone_from(&overrides.listen_addresses);
+        }
+        if let Some(prefix) = &overrides.route_prefix {
+            self.route_prefix.clone_from(prefix);
+        }
         if let Some(url) = &overrides.external_url {
             match scalar::check_url(url) {
                 Ok(()) => self.external_url = Some(url.clone()),
@@ -222,6 +271,23 @@ impl WebConfig {
             }
         }
     }
+}
+
+/// Parses an address to listen on, as `--web.listen-address` takes it: `127.0.0.1:10471`,
+/// `[::1]:10471`, `localhost:10471`, or `:10471` for all addresses.
+///
+/// # Errors
+/// The accepted forms, as the end of a sentence.
+pub fn parse_listen_address(text: &str) -> Result<SocketAddr, String> {
+    scalar::parse_listen_address(text).map_err(|fault| fault.0)
+}
+
+/// Parses a prefix of paths, as `--web.route-prefix` takes it: `/exporter`, or `/` for none.
+///
+/// # Errors
+/// The accepted form, as the end of a sentence.
+pub fn parse_route_prefix(text: &str) -> Result<String, String> {
+    scalar::parse_route_prefix(text).map_err(|fault| fault.0)
 }
 
 /// The storage of records.

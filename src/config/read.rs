@@ -30,6 +30,9 @@ use crate::domain::settings::{Override, Settings};
 /// Overrides in one list, at most.
 const OVERRIDES_MAX: usize = 256;
 
+/// Addresses to listen on, at most.
+const LISTEN_ADDRESSES_MAX: usize = 16;
+
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -96,7 +99,9 @@ fn named_accounts(config: &Config, settings: &Settings) -> BTreeSet<String> {
 
 fn web(s: &mut Section<'_>, config: &mut Config) {
     let web = &mut config.web;
-    s.set("listen_address", &mut web.listen_address, scalar::socket_address);
+    let addresses = scalar::listen_addresses(LISTEN_ADDRESSES_MAX);
+    s.set("listen_address", &mut web.listen_addresses, addresses);
+    s.set("route_prefix", &mut web.route_prefix, scalar::route_prefix);
     s.set("external_url", &mut web.external_url, |node| scalar::url(node).map(Some));
     s.set("body_bytes_max", &mut web.body_bytes_max, size_in_memory(1 << 10..=1 << 30));
     s.set("events_max", &mut web.events_max, count(1..=1_000_000));

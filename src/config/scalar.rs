@@ -8,7 +8,7 @@
 mod tests;
 
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -218,11 +218,58 @@ pub(super) fn path(node: &YamlNode) -> Result<std::path::PathBuf, ValueError> {
     Ok(text.into())
 }
 
-/// An IP address and a port.
-pub(super) fn socket_address(node: &YamlNode) -> Result<SocketAddr, ValueError> {
-    text(node)?.parse().map_err(|_| {
-        ValueError::must("an IP address and a port, like 127.0.0.1:10471 or [::1]:10471")
+/// An address to listen on, or a list of at most `max` of them.
+pub(super) fn listen_addresses(
+    max: usize,
+) -> impl FnOnce(&YamlNode) -> Result<Vec<SocketAddr>, ValueError> {
+    move |node| match &node.value {
+        YamlValue::List(items) if items.is_empty() => {
+            Err(ValueError(String::from("must not be empty")))
+        }
+        YamlValue::List(_) => list_of(max, |node| parse_listen_address(text(node)?))(node),
+        YamlValue::Null | YamlValue::Scalar(_) | YamlValue::Map(_) => {
+            Ok(vec![parse_listen_address(text(node)?)?])
+        }
+    }
+}
+
+/// Parses an address to listen on, in the forms that exporters take: an IP address and a port,
+/// `localhost:PORT`, which is IPv4, or `:PORT`, which is every address of IPv6 and IPv4.
+pub(super) fn parse_listen_address(text: &str) -> Result<SocketAddr, ValueError> {
+    let port_of = |prefix: &str| text.strip_prefix(prefix)?.parse::<u16>().ok();
+    let found = text
+        .parse()
+        .ok()
+        .or_else(|| port_of("localhost:").map(|port| (Ipv4Addr::LOCALHOST, port).into()))
+        .or_else(|| port_of(":").map(|port| (Ipv6Addr::UNSPECIFIED, port).into()));
+    found.ok_or_else(|| {
+        ValueError::must(
+            "an IP address and a port, like 127.0.0.1:10471, [::1]:10471, localhost:10471, or \
+             :10471 for all addresses",
+        )
     })
+}
+
+/// A prefix of paths: `/name`, or `/name/name`; `/` and nothing are no prefix.
+pub(super) fn route_prefix(node: &YamlNode) -> Result<String, ValueError> {
+    parse_route_prefix(text(node)?)
+}
+
+/// Parses a prefix of paths. The result is empty or begins with a slash, and does not end with one.
+pub(super) fn parse_route_prefix(text: &str) -> Result<String, ValueError> {
+    let trimmed = text.trim_matches('/');
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    let is_name =
+        |name: &str| !name.is_empty() && !matches!(name, "." | "..") && name.bytes().all(plain);
+    if trimmed.is_empty() {
+        return Ok(String::new());
+    }
+    if trimmed.len() > 256 || !trimmed.split('/').all(is_name) {
+        return Err(ValueError::must(
+            "a path like /exporter, of letters, digits, and the characters - . _ ~",
+        ));
+    }
+    Ok(format!("/{trimmed}"))
 }
 
 /// A host and a port, for a connection.

@@ -14,6 +14,7 @@ use super::yaml::{MapEntry, YamlNode, YamlValue};
 #[derive(Debug, Default)]
 pub(super) struct MistakeReport {
     mistakes: RefCell<Vec<Mistake>>,
+    foreign: RefCell<Vec<Mistake>>,
     /// Every field that was read, with `[]` for positions in lists, and whether the text has it. A test
     /// compares the example with this list.
     #[cfg(test)]
@@ -26,10 +27,16 @@ impl MistakeReport {
         self.mistakes.borrow_mut().push(mistake);
     }
 
+    /// Adds a mistake in another file. It comes after those of the text.
+    pub(super) fn add_foreign(&self, mistake: Mistake) {
+        self.foreign.borrow_mut().push(mistake);
+    }
+
     /// The mistakes in the order of the text; those without a line come last.
     pub(super) fn into_mistakes(self) -> Vec<Mistake> {
         let mut mistakes = self.mistakes.into_inner();
         mistakes.sort_by_key(|m| m.line.unwrap_or(u64::MAX));
+        mistakes.extend(self.foreign.into_inner());
         mistakes
     }
 
@@ -189,6 +196,41 @@ impl<'d> Section<'d> {
     ) -> Vec<T> {
         let Some(entry) = self.take(name) else { return Vec::new() };
         read_list(&entry.node, &self.path_of(name), max, self.report, fields)
+    }
+
+    /// Reads a map of at most `max` fields whose names are the user's own. A name may appear once.
+    pub(super) fn named<T>(
+        &mut self,
+        name: &'static str,
+        max: usize,
+        read: impl Fn(&str, &YamlNode) -> Result<T, ValueError>,
+    ) -> Vec<T> {
+        let Some(entry) = self.take(name) else { return Vec::new() };
+        let entries = match &entry.node.value {
+            YamlValue::Map(entries) => entries.as_slice(),
+            YamlValue::Null => &[],
+            YamlValue::Scalar(_) | YamlValue::List(_) => {
+                self.wrong_at(name, entry.node.line, String::from("must be a map of fields"));
+                return Vec::new();
+            }
+        };
+        if entries.len() > max {
+            let message = format!("must not have more than {max} entries");
+            self.wrong_at(name, entry.node.line, message);
+            return Vec::new();
+        }
+        let mut values = Vec::new();
+        for (place, MapEntry { name: own, line, node }) in entries.iter().enumerate() {
+            let is_repeated = entries.iter().take(place).any(|earlier| earlier.name == *own);
+            match read(own, node) {
+                Ok(_) if is_repeated => {
+                    self.wrong_at(&format!("{name}.{own}"), *line, String::from("appears twice"));
+                }
+                Ok(value) => values.push(value),
+                Err(fault) => self.wrong_at(&format!("{name}.{own}"), *line, fault.0),
+            }
+        }
+        values
     }
 
     /// Reports a mistake in a field (or below it), at its line or else at that of the section.

@@ -57,7 +57,7 @@ breakdowns: {strategy: true}
 health: {critical: [engine], halt_on_unhealthy: [broker]}
 ";
     let config = parse(text).expect("right");
-    assert_eq!(config.web.listen_address.port(), 0);
+    assert_eq!(config.web.listen_addresses, [SocketAddr::from(([127, 0, 0, 1], 0))]);
     assert_eq!(config.web.external_url.as_deref(), Some("https://x.example/t"));
     assert_eq!(config.web.body_bytes_max, 1 << 20);
     let storage = StorageConfig {
@@ -133,6 +133,12 @@ fn bounds_and_orders_are_checked() {
     let check = |text: &str, path: &str| assert_eq!(paths(text), [path], "{text}");
     check("web: {listen_address: localhost}", "web.listen_address");
     check("web: {listen_address: '0.0.0.0:80'}", "web.listen_address");
+    check("web: {listen_address: ':80'}", "web.listen_address");
+    check("web: {listen_address: ['127.0.0.1:80', '127.0.0.1:80']}", "web.listen_address");
+    check("web: {listen_address: []}", "web.listen_address");
+    check("web: {listen_address: 'example.org:80'}", "web.listen_address");
+    check("web: {route_prefix: /a//b}", "web.route_prefix");
+    check("web: {route_prefix: '/a?b'}", "web.route_prefix");
     check("web: {external_url: 'ftp://x'}", "web.external_url");
     check("web: {body_bytes_max: 8MB}", "web.body_bytes_max");
     check("web: {depth_max: 1000}", "web.depth_max");
@@ -374,7 +380,9 @@ fn files_named_in_the_configuration_are_read() {
 #[test]
 fn the_command_line_takes_precedence_over_the_text() {
     let overrides = Overrides {
-        listen_address: Some(SocketAddr::from(([127, 0, 0, 1], 1))),
+        listen_addresses: vec![SocketAddr::from(([127, 0, 0, 1], 1))],
+        route_prefix: Some("/x".to_owned()),
+        web_config_file: None,
         external_url: Some("https://x.example".to_owned()),
         storage_mode: Some(StorageMode::Memory),
         storage_path: Some(PathBuf::from("/d")),
@@ -382,9 +390,42 @@ fn the_command_line_takes_precedence_over_the_text() {
     };
     let environment = Environment { directory: PathBuf::new(), overrides };
     let config = Config::parse("web: {listen_address: '0.0.0.0:80'}", &environment).expect("right");
-    assert_eq!(config.web.listen_address.port(), 1);
+    assert_eq!(config.web.listen_addresses, [SocketAddr::from(([127, 0, 0, 1], 1))]);
+    assert_eq!(config.web.route_prefix, "/x");
     assert_eq!(config.web.external_url.as_deref(), Some("https://x.example"));
     assert_eq!((config.storage.mode, config.storage.path), (StorageMode::Memory, "/d".into()));
+}
+
+#[test]
+fn addresses_to_listen_on_have_the_forms_of_exporters() {
+    let check = |text: &str, expect: &str| {
+        assert_eq!(parse_listen_address(text).map(|a| a.to_string()).as_deref(), Ok(expect));
+        let config = format!("web: {{listen_address: ['{text}', '127.0.0.1:9']}}");
+        let overrides = Overrides { insecure: true, ..Overrides::default() };
+        let environment = Environment { directory: PathBuf::new(), overrides };
+        let found = Config::parse(&config, &environment).expect("right").web.listen_addresses;
+        assert_eq!(found.len(), 2, "{text}");
+        assert_eq!(found[0].to_string(), expect);
+    };
+    check("127.0.0.1:80", "127.0.0.1:80");
+    check("localhost:80", "127.0.0.1:80");
+    check("[::1]:80", "[::1]:80");
+    check(":80", "[::]:80");
+    check("[::]:0", "[::]:0");
+}
+
+#[test]
+fn a_public_address_needs_both_tls_and_tokens() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("web.yml");
+    let hash = "$2y$04$7wSYOeHfEWrGxkDKfPNzLetm7mfmd1mOTU5Dq0SYV0HOI5ozBFSge";
+    std::fs::write(&file, format!("basic_auth_users: {{a: {hash}}}")).expect("written");
+    let overrides = Overrides { web_config_file: Some(file), ..Overrides::default() };
+    let environment = Environment { directory: PathBuf::new(), overrides };
+    let error = Config::parse("web: {listen_address: ':80'}", &environment).expect_err("open");
+    assert!(error.to_string().contains("which needs TLS: "), "{error}");
+    let error = Config::parse("web: {listen_address: ':80'}", &Environment::default());
+    assert!(error.expect_err("open").to_string().contains("which needs tokens and TLS: "));
 }
 
 #[test]

@@ -36,6 +36,7 @@ const TOPICS: &[&[Family]] = &[
     &runtime::JournalMetrics::FAMILIES,
     &runtime::SnapshotMetrics::FAMILIES,
     &runtime::ServiceMetrics::FAMILIES,
+    &runtime::WebMetrics::FAMILIES,
     process::FAMILIES,
 ];
 

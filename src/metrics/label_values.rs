@@ -22,6 +22,26 @@ closed_set! {
 }
 
 closed_set! {
+    /// The reason for which a TLS handshake failed.
+    pub enum HandshakeFailure {
+        /// It was not complete in time.
+        Timeout = "timeout",
+        /// The client spoke HTTP without TLS.
+        Plaintext = "plaintext",
+        /// The client's certificate is missing, unknown, expired or not allowed.
+        ClientCertificate = "certificate",
+        /// The client refused: it does not trust the exporter's certificate, for example.
+        RefusedByClient = "refused",
+        /// No version, suite or curve in common.
+        Incompatible = "incompatible",
+        /// The client disconnected, as checks of a port do.
+        Disconnected = "disconnected",
+        /// Anything else that is not TLS.
+        Invalid = "invalid",
+    }
+}
+
+closed_set! {
     /// The kind of a long-lived request.
     pub enum ListenerKind {
         /// An event stream.

@@ -14,6 +14,7 @@ mod webhooks;
 mod service;
 mod journal;
 mod snapshots;
+mod web;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,6 +30,7 @@ pub use journal::JournalMetrics;
 pub use own::RuntimeError;
 pub use service::{ListenerMetrics, ServiceMetrics};
 pub use snapshots::SnapshotMetrics;
+pub use web::WebMetrics;
 pub use webhooks::WebhookMetrics;
 
 use crate::domain::clock::ClockReading;
@@ -60,6 +62,7 @@ pub struct Runtime {
     pub(crate) journal: JournalMetrics,
     pub(crate) snapshots: SnapshotMetrics,
     pub(crate) service: ServiceMetrics,
+    pub(crate) web: WebMetrics,
 }
 
 impl Runtime {
@@ -79,6 +82,7 @@ impl Runtime {
             journal: JournalMetrics::register(&registry)?,
             snapshots: SnapshotMetrics::register(&registry)?,
             service: ServiceMetrics::register(&registry)?,
+            web: WebMetrics::register(&registry)?,
             registry,
         };
         let IngestMetrics {
@@ -96,6 +100,7 @@ impl Runtime {
         for warning in Warning::ALL {
             ingest_warnings.with_label_values(&[warning.as_str()]);
         }
+        runtime.web.file_reload_successful.set(1);
         let info = [build.version, build.revision, build.rustversion];
         runtime.service.build_info.with_label_values(&info).set(1);
         Ok(runtime)

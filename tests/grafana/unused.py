@@ -19,6 +19,11 @@ NOT_ON_PANELS = {
     "wrong with replaying one",
     "trading_exporter_replay_progress_ratio": "it is 1 but for the minutes of a replay, in which "
     "/-/ready is refused and the log tells it",
+    "trading_exporter_tls_handshake_failures_total": "scans of the port fail handshakes all day; a "
+    "client that cannot connect is missing elsewhere, and this says why",
+    "trading_exporter_rate_limited_requests_total": "the limit is the operator's own, and the client "
+    "sees its 429",
+    "trading_exporter_web_config_reload_failures_total": "the alert follows the gauge of the state",
     "process_virtual_memory_bytes": "it says nothing of what is used; resident memory does",
 }
 

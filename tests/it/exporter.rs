@@ -156,9 +156,14 @@ impl Answer {
     }
 }
 
+/// A stream of either transport.
+pub(crate) trait Transport: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Transport for T {}
+
 /// One connection that is kept alive.
 pub(crate) struct Client {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Transport>>,
     token: Option<String>,
 }
 
@@ -168,7 +173,12 @@ impl Client {
         let stream = TcpStream::connect_timeout(&address, SOON).unwrap();
         stream.set_read_timeout(Some(SOON)).unwrap();
         stream.set_write_timeout(Some(SOON)).unwrap();
-        Self { stream: BufReader::new(stream), token: None }
+        Self::over(stream)
+    }
+
+    /// Uses a connection that is open.
+    pub(crate) fn over(stream: impl Transport + 'static) -> Self {
+        Self { stream: BufReader::new(Box::new(stream)), token: None }
     }
 
     /// Uses this bearer token from now on.

@@ -11,6 +11,7 @@
 #[path = "../support/child.rs"]
 mod child;
 mod exporter;
+mod pki;
 mod accounts;
 mod events;
 mod alertmanager;
@@ -20,6 +21,11 @@ mod journal;
 mod recovery;
 mod directory;
 mod process;
+mod web_file;
+mod tls;
+mod access;
+mod supervisor;
+mod prometheus;
 mod receiver;
 mod reconcile;
 mod evidence;

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -53,6 +54,8 @@ class Exporter:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
+        #: For an https :attr:`url`.
+        self.context: Optional[ssl.SSLContext] = None
 
     def start(self) -> Exporter:
         """Starts it, and waits until it accepts requests."""
@@ -77,7 +80,9 @@ class Exporter:
         assert self._process is not None
         assert self._process.poll() is None, (self._folder / "exporter.log").read_text()
         try:
-            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=5) as answer:  # noqa: S310
+            with urllib.request.urlopen(  # noqa: S310
+                f"{self.url}/-/ready", timeout=5, context=self.context
+            ) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False

@@ -74,18 +74,33 @@ def raise_for(answer: Answer) -> None:
 
 
 class Endpoint:
-    """The address of the exporter: scheme, host, port and path prefix."""
+    """The address of the exporter: scheme, host, port and path prefix.
 
-    def __init__(self, url: str, context: Optional[ssl.SSLContext] = None) -> None:
+    With https the exporter's certificate is verified against `ca_file`, or as `context` says, or
+    against the authorities of the system.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        ca_file: Optional[str] = None,
+        context: Optional[ssl.SSLContext] = None,
+    ) -> None:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ExporterError(f"{url!r} is not an http or https URL")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ExporterError("the URL has more than a host and a path: pass token= instead")
+        if ca_file is not None and context is not None:
+            raise ExporterError("pass ca_file or ssl_context, not both")
+        if parts.scheme != "https" and (ca_file is not None or context is not None):
+            raise ExporterError(f"{url!r} is not an https URL, so nothing would be verified")
         self.host = parts.hostname
         self.port = parts.port or (443 if parts.scheme == "https" else 80)
         self.path = parts.path.rstrip("/")
-        self.context = context or ssl.create_default_context() if parts.scheme == "https" else None
+        self.context: Optional[ssl.SSLContext] = None
+        if parts.scheme == "https":
+            self.context = context or _context(ca_file)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -98,6 +113,13 @@ class Endpoint:
                 self.host, self.port, timeout=timeout, context=self.context
             )
         return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+
+
+def _context(ca_file: Optional[str]) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ValueError) as error:
+        raise ExporterError(f"ca_file {ca_file!r} cannot be used: {error}") from error
 
 
 class Channel:

@@ -17,6 +17,7 @@ import json
 import logging
 import os
 import secrets
+import ssl
 import sys
 import threading
 import time
@@ -94,6 +95,10 @@ class Client:
     judged between two independent sources. `session` names a run of an engine that reuses order
     ids. `on_rejected` is called in the background with each event that the exporter rejected.
     Events wait in `spill_folder` while the exporter is unavailable; None keeps them in memory.
+
+    With an https URL, `ca_file` is the PEM file of the authority that signed the exporter's
+    certificate, by default those of the system. `ssl_context` is for everything else, such as a
+    certificate of this client.
     """
 
     def __init__(
@@ -103,6 +108,8 @@ class Client:
         account: str = "default",
         broker_token: Optional[str] = None,
         *,
+        ca_file: Optional[str] = None,
+        ssl_context: Optional[ssl.SSLContext] = None,
         session: Optional[str] = None,
         strategy: Optional[str] = None,
         venue: Optional[str] = None,
@@ -116,7 +123,7 @@ class Client:
     ) -> None:
         from . import __version__
 
-        self.endpoint = Endpoint(url)
+        self.endpoint = Endpoint(url, ca_file, ssl_context)
         self.token = token
         self.broker_token = broker_token
         self.account = account

@@ -84,6 +84,7 @@ class Reporter:
             str(settings.get("url") or DEFAULT_URL),
             token=settings.get("token"),
             account=str(settings.get("account") or "freqtrade"),
+            ca_file=settings.get("ca_file"),
             strategy=strategy,
         )
         self.monitor = ExecutionMonitor(client=self.client)

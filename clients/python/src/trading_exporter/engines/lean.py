@@ -121,11 +121,16 @@ class ExporterAlgorithm(QCAlgorithm):
     exporter: Optional[LeanReporter] = None
 
     def start_exporter(
-        self, url: str = DEFAULT_URL, token: Optional[str] = None, account: str = "lean"
+        self,
+        url: str = DEFAULT_URL,
+        token: Optional[str] = None,
+        account: str = "lean",
+        ca_file: Optional[str] = None,
     ) -> None:
         """Starts reporting. Call it in `initialize`. A backtest reports nothing."""
         if self.live_mode:
-            self.exporter = LeanReporter(self, Client(url, token=token, account=account))
+            client = Client(url, token=token, account=account, ca_file=ca_file)
+            self.exporter = LeanReporter(self, client)
 
     def trading_allowed(self, *, reduces: bool = False) -> bool:
         """Whether an order may be sent now. Always True in a backtest."""

@@ -50,6 +50,8 @@ class ExporterActorConfig(ActorConfig, frozen=True):
 
     url: str = DEFAULT_URL
     account: str = "default"
+    #: PEM file of the authority of an https URL. None: those of the system.
+    ca_file: Optional[str] = None
     token_variable: str = "TRADING_EXPORTER_TOKEN"  # noqa: S105
     #: Whether to keep a permit, for :func:`obey`.
     permit: bool = True
@@ -68,7 +70,10 @@ class ExporterActor(Actor):
         super().__init__(config)
         self._owns_client = client is None
         self.client = client or Client(
-            config.url, token=os.environ.get(config.token_variable), account=config.account
+            config.url,
+            token=os.environ.get(config.token_variable),
+            account=config.account,
+            ca_file=config.ca_file,
         )
         self.monitor = ExecutionMonitor(client=self.client)
         self.gate = _gate.TradingGate(client=self.client) if config.permit else None

@@ -1,0 +1,132 @@
+//! The supervisor of the process: readiness, status and watchdog, by the protocol of `sd_notify`.
+//!
+//! Input: the variables that systemd sets, and the engine. Output: datagrams. Invariants: READY is sent
+//! when the journal is replayed; WATCHDOG is sent only after the writer has answered, so a writer that
+//! hangs is restarted; without a supervisor nothing is sent, and a datagram that cannot be sent
+//! delays nothing.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::{Handle, NotReady};
+
+/// The longest interval of datagrams: a new status is shown after at most this time.
+const INTERVAL_MAX: Duration = Duration::from_secs(1);
+/// The extension of the start, which each second of a replay asks for.
+const EXTENSION: Duration = Duration::from_secs(30);
+
+/// The supervisor that started the process, if there is one.
+#[derive(Debug, Default)]
+pub struct Supervisor {
+    socket: Option<(UnixDatagram, SocketAddr)>,
+    /// The supervisor restarts a process that is silent for this long; None: it does not watch.
+    watchdog: Option<Duration>,
+}
+
+impl Supervisor {
+    /// Reads `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID` through `get`. An address that cannot
+    /// be used counts as none.
+    #[must_use]
+    pub fn from_variables(get: impl Fn(&str) -> Option<OsString>) -> Self {
+        let number = |name: &str| get(name)?.to_str()?.parse::<u64>().ok();
+        let is_mine = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
+        let watchdog = number("WATCHDOG_USEC").filter(|micros| *micros > 0 && is_mine);
+        Self {
+            socket: get("NOTIFY_SOCKET").and_then(|path| connect(&path).ok()),
+            watchdog: watchdog.map(Duration::from_micros),
+        }
+    }
+
+    fn notify(&self, text: &str) {
+        let Some((socket, address)) = &self.socket else { return };
+        if let Err(error) = socket.send_to_addr(text.as_bytes(), address) {
+            tracing::debug!(%error, "the supervisor was not notified");
+        }
+    }
+
+    /// Reports that the process is shutting down.
+    pub(super) fn stopping(&self) {
+        self.notify("STOPPING=1\nSTATUS=draining");
+    }
+
+    /// Half of the watchdog's time at most, so that one late datagram is no failure.
+    fn interval(&self) -> Duration {
+        self.watchdog.map_or(INTERVAL_MAX, |time| (time / 3).min(INTERVAL_MAX))
+    }
+
+    /// Sends what the supervisor waits for, until `stop` is cancelled.
+    pub(super) async fn inform(&self, handle: &Handle, stop: CancellationToken) {
+        if self.socket.is_none() {
+            return;
+        }
+        let mut every = tokio::time::interval(self.interval());
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut is_ready, mut status) = (false, String::new());
+        while stop.run_until_cancelled(every.tick()).await.is_some() {
+            let readiness = handle.readiness();
+            if readiness == Err(NotReady::Starting) {
+                let micros = EXTENSION.as_micros();
+                self.notify(&format!("EXTEND_TIMEOUT_USEC={micros}\nSTATUS=replaying the journal"));
+                continue;
+            }
+            if !is_ready {
+                self.notify("READY=1");
+                is_ready = true;
+            }
+            let now = readiness.map_or_else(|why| format!("not ready: {why}"), |()| "ready".into());
+            if now != status {
+                self.notify(&format!("STATUS={now}"));
+                status = now;
+            }
+            if self.watchdog.is_some() {
+                let answered = handle.with_log(|_| Ok(()));
+                if stop.run_until_cancelled(answered).await.is_some_and(|result| result.is_ok()) {
+                    self.notify("WATCHDOG=1");
+                }
+            }
+        }
+    }
+}
+
+/// A socket and the address of the supervisor: a path, or `@` and an abstract name.
+fn connect(path: &OsString) -> io::Result<(UnixDatagram, SocketAddr)> {
+    let address = match path.as_bytes().split_first() {
+        Some((b'@', name)) => SocketAddr::from_abstract_name(name)?,
+        _ => SocketAddr::from_pathname(path)?,
+    };
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    Ok((socket, address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variables_of_systemd_are_read() {
+        let check = |variables: &[(&str, &str)], is_told: bool, watchdog: Option<Duration>| {
+            let found = Supervisor::from_variables(|name| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| OsString::from(value))
+            });
+            assert_eq!((found.socket.is_some(), found.watchdog), (is_told, watchdog));
+        };
+        check(&[], false, None);
+        check(&[("NOTIFY_SOCKET", "/run/x"), ("WATCHDOG_USEC", "0")], true, None);
+        check(&[("NOTIFY_SOCKET", "@x")], true, None);
+        check(&[("NOTIFY_SOCKET", "")], true, None);
+        let pid = std::process::id().to_string();
+        let thirty = ("WATCHDOG_USEC", "30000000");
+        check(&[thirty], false, Some(Duration::from_secs(30)));
+        check(&[thirty, ("WATCHDOG_PID", &pid)], false, Some(Duration::from_secs(30)));
+        check(&[thirty, ("WATCHDOG_PID", "1")], false, None);
+    }
+}
