@@ -161,7 +161,7 @@ codes! {
 
     /// The event is too old
     TooOld = "too_old", UNPROCESSABLE_ENTITY;
-    /// The order has the maximum number of facts
+    /// The order has the maximum number of facts, or its expected price changed too often
     OrderTooLong = "order_too_long", UNPROCESSABLE_ENTITY;
     /// The maximum number of accounts is reached
     TooManyAccounts = "too_many_accounts", UNPROCESSABLE_ENTITY;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::digest::digest_of;
 use crate::domain::limits;
+use crate::domain::visits;
 
 /// The ids of alerts that were acted on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,7 @@ impl HandledAlerts {
 
     /// Remembers the id of an alert.
     pub fn remember(&mut self, id: &str) {
+        visits::search(self.known.len());
         let digest = digest_of(&id);
         if self.known.insert(digest) {
             self.queue.push_back(digest);

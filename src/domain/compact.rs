@@ -39,6 +39,15 @@ impl<T> ThinVec<T> {
     }
 }
 
+impl<T> IntoIterator for ThinVec<T> {
+    type Item = T;
+    type IntoIter = vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.map_or_else(Vec::new, |list| *list).into_iter()
+    }
+}
+
 impl<T> Default for ThinVec<T> {
     fn default() -> Self {
         Self(None)

@@ -47,6 +47,9 @@ pub const ENDED_ORDERS_MAX: usize = 1_000_000;
 pub const UNKNOWN_ORDERS_MAX: usize = 100_000;
 /// Executions, replaces and ends kept of one order; a further one is refused (`order_too_long`).
 pub const FACTS_PER_ORDER_MAX: usize = 10_000;
+/// Times that the reference of an order with many fills may change, by submissions under further ids
+/// of its chain. Each time all of its fills are counted again; one more is refused (`order_too_long`).
+pub const RESTATED_MAX: usize = 64;
 /// Event ids remembered for one account.
 pub const HORIZON_IDS_MAX: usize = 1_000_000;
 /// Changes of position kept of one symbol, for the alignment of snapshots in time.

@@ -13,6 +13,7 @@ pub mod digest;
 pub mod horizon;
 pub mod symbols;
 pub mod compact;
+pub mod visits;
 pub mod versions;
 pub mod pattern;
 pub mod settings;

@@ -14,6 +14,7 @@ use crate::domain::closed_set::{by_word, closed_set};
 use crate::domain::limits;
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
+use crate::domain::visits;
 
 closed_set! {
     /// The orders that an account may send: all (`active`), only those that reduce a position
@@ -184,6 +185,7 @@ impl Latch {
     /// Past [`limits::CAUSES_MAX`] it joins the newest cause of its kind; the first cause of a kind
     /// still gets its own place.
     pub fn set(&mut self, cause: Cause) -> CausePlacement {
+        visits::count(self.causes.len());
         if let Some(covering) = self.causes.values().find(|c| c.covers(&cause)) {
             return CausePlacement::Covered(covering.id);
         }

@@ -9,9 +9,11 @@ mod text;
 mod rounding;
 mod short;
 mod dust;
+mod exact_total;
 pub(crate) mod exact;
 
 pub use dust::{agree, is_flat};
+pub use exact_total::ExactTotal;
 pub use rust_decimal::Decimal;
 pub use short::{POWERS_OF_TEN, ShortDecimal};
 pub use text::{from_digits, parse_decimal, truncated};

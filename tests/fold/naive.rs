@@ -95,6 +95,15 @@ pub(crate) struct Naive {
     sums: Sums,
 }
 
+impl Naive {
+    /// Whether the order belongs into a window.
+    pub(crate) fn is_in_window(&self) -> bool {
+        let waits = self.has_fills && self.quantity.is_none();
+        let ended = self.outcome.is_some_and(|outcome| outcome != Outcome::Denied);
+        self.reached && !waits && ended
+    }
+}
+
 /// Computes the figures of one order from its facts, as the fold accepts them: one submission, and of
 /// several reports of a fill the first one, with the first fee reported.
 pub(crate) fn judge(facts: &[Step]) -> Naive {
@@ -240,7 +249,7 @@ fn amended(facts: &[Step], fill: u8) -> Option<(i64, i64)> {
     latest.map(|(_, amended)| amended)
 }
 
-pub(crate) fn any_fact() -> impl Strategy<Value = Fact> {
+pub(crate) fn any_fact(fills: u8) -> impl Strategy<Value = Fact> {
     let quantity = || prop::sample::select(vec![10i64, 20, 50, 100]);
     let price = || prop::sample::select(vec![-50i64, 99, 100, 101, 120]);
     let fee = || prop::option::of(-2i64..4);
@@ -248,7 +257,7 @@ pub(crate) fn any_fact() -> impl Strategy<Value = Fact> {
         4 => (quantity(), prop::option::of(price()))
             .prop_map(|(quantity, expected)| Fact::Submitted { quantity, expected }),
         2 => Just(Fact::Accepted),
-        6 => (0u8..3, quantity(), price(), fee(), prop::bool::weighted(0.1)).prop_map(
+        6 => (0..fills, quantity(), price(), fee(), prop::bool::weighted(0.1)).prop_map(
             |(fill, quantity, price, fee, last)| Fact::Filled { fill, quantity, price, fee, last }
         ),
         1 => price().prop_map(|price| Fact::FilledRest { price }),
@@ -256,15 +265,15 @@ pub(crate) fn any_fact() -> impl Strategy<Value = Fact> {
                 Outcome::Rejected, Outcome::Cancelled, Outcome::Expired, Outcome::Denied,
             ]).prop_map(Fact::Ended),
         1 => quantity().prop_map(|quantity| Fact::Replaced { quantity }),
-        1 => (0u8..3).prop_map(|fill| Fact::Busted { fill }),
-        1 => (0u8..3, quantity(), price(), fee()).prop_map(|(fill, quantity, price, fee)| {
+        1 => (0..fills).prop_map(|fill| Fact::Busted { fill }),
+        1 => (0..fills, quantity(), price(), fee()).prop_map(|(fill, quantity, price, fee)| {
             Fact::Corrected { fill, quantity, price, fee }
         }),
     ]
 }
 
 pub(crate) fn any_step(orders: u8) -> impl Strategy<Value = Step> {
-    (0..orders, 0i64..20, any_fact()).prop_map(|(order, at, fact)| Step { order, at, fact })
+    (0..orders, 0i64..20, any_fact(3)).prop_map(|(order, at, fact)| Step { order, at, fact })
 }
 
 /// The key of facts that can be reported only once.
@@ -286,7 +295,7 @@ pub(crate) fn consistent(steps: Vec<Step>) -> Vec<Step> {
 }
 
 /// As above, but keeps a second report of a fill, made to agree with the first. It may add the fee.
-fn repeating(steps: Vec<Step>) -> Vec<Step> {
+pub(crate) fn repeating(steps: Vec<Step>) -> Vec<Step> {
     let mut reported = std::collections::BTreeMap::new();
     let mut seen = std::collections::BTreeSet::new();
     let kept = steps.into_iter().filter_map(|mut step| {
@@ -309,10 +318,7 @@ struct Window {
 
 impl Window {
     fn follow(&mut self, order: u8, naive: &Naive) {
-        let waits = naive.has_fills && naive.quantity.is_none();
-        let belongs = naive.reached
-            && !waits
-            && naive.outcome.is_some_and(|outcome| outcome != Outcome::Denied);
+        let belongs = naive.is_in_window();
         let inside = self.entered.contains(&order);
         if belongs && !inside && !self.evicted.contains(&order) {
             self.entered.push(order);
@@ -334,7 +340,7 @@ fn near(a: Option<f64>, b: Option<f64>) -> bool {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-fn check(fold: &Fold, orders: &[Naive]) {
+pub(crate) fn check(fold: &Fold, orders: &[Naive]) {
     let figures = fold.monitor.account("default").expect("an account").execution.whole().figures();
     let count = |outcome| orders.iter().filter(|o| o.outcome == Some(outcome)).count();
     assert_eq!(figures.samples, orders.len());
@@ -381,7 +387,7 @@ fn check(fold: &Fold, orders: &[Naive]) {
 }
 
 /// Totals are the sums of all facts, and no total was ever larger.
-fn check_totals(fold: &Fold, orders: &[Naive], before: &[Total]) -> Vec<Total> {
+pub(crate) fn check_totals(fold: &Fold, orders: &[Naive], before: &[Total]) -> Vec<Total> {
     let account = fold.monitor.account("default").expect("an account");
     let counters = account.execution.whole().counters();
     let money = counters.money.values().next().copied().unwrap_or_default();

@@ -31,13 +31,13 @@ impl Happening {
     }
 }
 
-fn bytes(monitor: &Monitor) -> Vec<u8> {
+pub(crate) fn bytes(monitor: &Monitor) -> Vec<u8> {
     let mut bytes = Vec::new();
     encode_state(monitor, &mut bytes).expect("a state is written");
     bytes
 }
 
-fn restored(bytes: &[u8]) -> Monitor {
+pub(crate) fn restored(bytes: &[u8]) -> Monitor {
     decode_state(&mut &bytes[..]).expect("a state is read back")
 }
 

@@ -94,6 +94,7 @@ impl Books {
         let is_own_truth = pair.ledger_stands_in && adoption.adopt == Adopt::Local;
         if !is_own_truth {
             line.ledger.anchor(pair.broker.quantity, pair.broker.at.time, &line.flows);
+            self.in_doubt.insert(key);
         }
         self.watched.remove(&key);
         Ok(id)

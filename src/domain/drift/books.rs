@@ -27,6 +27,7 @@ use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, exact, is_flat};
 use crate::domain::versions::VersionedMap;
+use crate::domain::visits;
 
 /// The books of one account.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -42,6 +43,8 @@ pub struct Books {
     pub(super) watched: BTreeSet<SymbolKey>,
     /// Symbols that late flows touched, and that are too costly to compare with every event.
     pub(super) dirty_at_tick: BTreeSet<SymbolKey>,
+    /// Symbols whose ledger waits for a later list of the broker to decide about its anchor.
+    pub(super) in_doubt: BTreeSet<SymbolKey>,
     /// The latest event time of the engine.
     pub(super) heard: Option<Timestamp>,
     /// Differences that wait for the engine to report, by the event time that it has to reach.
@@ -122,7 +125,11 @@ impl Books {
             }
         }
         for key in totals.keys() {
-            self.lines.or_insert_with(*key, || SymbolBooks::new(self.anchor));
+            visits::count(1);
+            let line = self.lines.or_insert_with(*key, || SymbolBooks::new(self.anchor));
+            if line.ledger.is_in_doubt() {
+                self.in_doubt.insert(*key);
+            }
         }
         if snapshot.complete {
             self.side_mut(snapshot.source).take_complete(totals, at);
@@ -149,6 +156,9 @@ impl Books {
         let received = self.now.unwrap_or(flow.time);
         let line = self.lines.or_insert_with(key, || SymbolBooks::new(self.anchor));
         let is_set_aside = line.ledger.apply(&flow);
+        if line.ledger.is_in_doubt() {
+            self.in_doubt.insert(key);
+        }
         if line.flows.insert(flow, received) {
             self.flows_dropped = self.flows_dropped.saturating_add(1);
         }
@@ -164,8 +174,8 @@ impl Books {
         if !may_explain {
             return is_set_aside;
         }
-        let around = line.flows.count_since(local.min(broker).minus(rules.reach()));
-        if around > FLOWS_AT_ONCE_MAX {
+        let first = local.min(broker).minus(rules.reach());
+        if line.flows.has_more_since(first, FLOWS_AT_ONCE_MAX) {
             self.dirty_at_tick.insert(key);
         } else {
             self.dirty.insert(key);
@@ -203,6 +213,7 @@ impl Books {
         self.dirty.remove(&key);
         self.dirty_at_tick.remove(&key);
         self.watched.remove(&key);
+        self.in_doubt.remove(&key);
         self.settling.retain(|(_, waits)| *waits != key);
         self.history.retire(key);
         Ok(())
@@ -240,16 +251,23 @@ impl Books {
     fn anchor_ledgers(&mut self, time: Timestamp) {
         self.anchor = Some(time);
         for (key, line) in self.lines.iter_mut() {
+            visits::count(1);
             let quantity = self.broker.book(*key).map_or(Decimal::ZERO, |book| book.quantity);
             line.ledger.anchor(quantity, time, &line.flows);
         }
+        self.in_doubt = self.lines.keys().copied().collect();
     }
 
     /// Decides, by the newest complete snapshot of the broker, which doubtful fills the anchors had.
     fn decide_anchors(&mut self, time: Timestamp) {
-        for (key, line) in self.lines.iter_mut() {
-            let quantity = self.broker.book(*key).map_or(Decimal::ZERO, |book| book.quantity);
+        for key in std::mem::take(&mut self.in_doubt) {
+            visits::count(1);
+            let Some(line) = self.lines.get_mut(&key) else { continue };
+            let quantity = self.broker.book(key).map_or(Decimal::ZERO, |book| book.quantity);
             line.ledger.decide(quantity, time, &line.flows);
+            if line.ledger.is_in_doubt() {
+                self.in_doubt.insert(key);
+            }
         }
     }
 

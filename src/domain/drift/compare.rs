@@ -18,6 +18,7 @@ use crate::domain::settings::DriftSettings;
 use crate::domain::step::Step;
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::{Timestamp, nanos};
+use crate::domain::visits;
 
 impl Books {
     /// Compares the symbols that snapshots or late flows touched since the last comparison. Call it
@@ -83,6 +84,7 @@ impl Books {
     ) -> Vec<DriftHalt> {
         let mut halts = Vec::new();
         for key in keys {
+            visits::count(1);
             self.compare(*key, step, market, &mut halts);
         }
         self.hint_at_two_names(keys, step);
@@ -154,6 +156,7 @@ impl Books {
                 response.clear(line, is_reconciled.then_some(ReconcileOutcome::Confirmed));
                 if is_reconciled {
                     line.ledger.anchor(pair.broker.quantity, pair.broker.at.time, &line.flows);
+                    self.in_doubt.insert(key);
                 }
             }
         }

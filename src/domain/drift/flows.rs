@@ -2,41 +2,26 @@
 //!
 //! Input: fills, busts and adjustments in any order of arrival. Output: sums over spans of event
 //! time. Invariants: at most [`FLOWS_PER_SYMBOL_MAX`] are held, and a span that would need a dropped
-//! flow is known to be incomplete. A flow in order costs O(1), a span O(its flows). A bust or a
-//! correction downward reduces the flow of its fill. Deliberately absent: positions (see `ledger`,
-//! `snapshot`).
+//! flow is known to be incomplete. A bust or a correction downward reduces the flow of its fill. The
+//! cost is that of a `FlowList`. Deliberately absent: positions (see `ledger`, `snapshot`).
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::flow_list::{FlowList, FlowSum, ReceivedFlow};
 use crate::domain::flow::Flow;
 use crate::domain::limits::FLOWS_PER_SYMBOL_MAX;
 use crate::domain::time::Timestamp;
 use crate::domain::units::Decimal;
+use crate::domain::visits;
 
 /// The flows of one symbol.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Flows {
-    entries: VecDeque<ReceivedFlow>,
+    entries: FlowList,
     /// The latest event time among the dropped flows.
     dropped_to: Option<Timestamp>,
-}
-
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct ReceivedFlow {
-    flow: Flow,
-    received: Timestamp,
-}
-
-/// The flows within a span.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct FlowSum {
-    /// The signed sum.
-    pub(super) change: Decimal,
-    /// Number of flows.
-    pub(super) count: usize,
 }
 
 /// A running sum of flows: its value after one of them.
@@ -48,35 +33,16 @@ pub(super) struct RunningSum {
     pub(super) sum: Decimal,
 }
 
-impl FlowSum {
-    fn of(flows: impl Iterator<Item = Flow>) -> Self {
-        flows.fold(Self::default(), |span, flow| Self {
-            change: span.change.saturating_add(flow.change),
-            count: span.count + 1,
-        })
-    }
-}
-
 impl Flows {
     /// Inserts a flow at its place in event time, after those of the same time. Returns whether the
     /// oldest one was dropped because of the bound. A flow from a time whose flows were dropped already
     /// is ignored. A reversal reduces its execution instead: no list was ever true with the reversal and
     /// without the execution.
     pub(super) fn insert(&mut self, flow: Flow, received: Timestamp) -> bool {
-        if !self.is_complete_from(flow.time) || (flow.is_reversal() && self.reverse(flow)) {
+        if !self.is_complete_from(flow.time) || (flow.is_reversal() && self.entries.reverse(flow)) {
             return false;
         }
-        if self.entries.len() == self.entries.capacity() {
-            // Grow by half: there is a list for each symbol, and lists that double are half empty.
-            self.entries.reserve_exact((self.entries.len() / 2).max(4));
-        }
-        let entry = ReceivedFlow { flow, received };
-        if self.entries.back().is_some_and(|last| last.flow.time > flow.time) {
-            let place = self.entries.partition_point(|e| e.flow.time <= flow.time);
-            self.entries.insert(place, entry);
-        } else {
-            self.entries.push_back(entry);
-        }
+        self.entries.insert(ReceivedFlow { flow, received });
         let is_full = self.entries.len() > FLOWS_PER_SYMBOL_MAX;
         if is_full {
             self.drop_oldest();
@@ -91,19 +57,19 @@ impl Flows {
             needed_from.is_some_and(|from| flow.time < from)
                 || flow.time.max(*received) < old_before
         };
-        while self.entries.front().is_some_and(is_done) {
+        while self.entries.first().is_some_and(is_done) {
             self.drop_oldest();
         }
     }
 
     /// The flows after `after` and up to `to`, inclusive.
     pub(super) fn between(&self, after: Timestamp, to: Timestamp) -> FlowSum {
-        FlowSum::of(self.from(after).take_while(|flow| flow.time <= to))
+        self.entries.sum(after, to)
     }
 
     /// The flows after `after`.
     pub(super) fn since(&self, after: Timestamp) -> FlowSum {
-        FlowSum::of(self.from(after))
+        self.entries.sum(after, Timestamp::MAX)
     }
 
     /// The running sums after `after` and up to `to`, inclusive: first 0 at `after`, then one after each
@@ -118,9 +84,9 @@ impl Flows {
         std::iter::once(first).chain(sums).collect()
     }
 
-    /// Number of flows after `after`. O(log n).
-    pub(super) fn count_since(&self, after: Timestamp) -> usize {
-        self.entries.len() - self.entries.partition_point(|e| e.flow.time <= after)
+    /// Whether more than `max` flows are later than `after`.
+    pub(super) fn has_more_since(&self, after: Timestamp, max: usize) -> bool {
+        self.entries.has_more_since(after, max)
     }
 
     /// The flows within `window` of `time`, in order.
@@ -129,8 +95,7 @@ impl Flows {
         time: Timestamp,
         window: Duration,
     ) -> impl Iterator<Item = Flow> + '_ {
-        let start = self.entries.partition_point(|e| e.flow.time < time.minus(window));
-        let from = self.entries.iter().skip(start).map(|e| e.flow);
+        let from = self.entries.from(move |at| at < time.minus(window)).map(|e| e.flow);
         from.take_while(move |flow| flow.time <= time.plus(window))
     }
 
@@ -140,30 +105,14 @@ impl Flows {
     }
 
     fn from(&self, after: Timestamp) -> impl Iterator<Item = Flow> + '_ {
-        let start = self.entries.partition_point(|e| e.flow.time <= after);
-        self.entries.iter().skip(start).map(|e| e.flow)
-    }
-
-    /// Reduces an execution by its bust or correction downward. Returns whether the execution was found.
-    fn reverse(&mut self, reversal: Flow) -> bool {
-        let first = self.entries.partition_point(|e| e.flow.time < reversal.time);
-        let same_time = self.entries.iter_mut().enumerate().skip(first);
-        let mut same_time = same_time.take_while(|(_, e)| e.flow.time == reversal.time);
-        let is_of = |flow: &Flow| {
-            flow.kind == reversal.kind
-                && !flow.is_reversal()
-                && flow.change.abs() >= reversal.change.abs()
-        };
-        let Some((place, entry)) = same_time.find(|(_, e)| is_of(&e.flow)) else { return false };
-        entry.flow.change = entry.flow.change.saturating_add(reversal.change);
-        if entry.flow.change.is_zero() {
-            self.entries.remove(place);
-        }
-        true
+        self.entries.from(move |at| at <= after).map(|e| {
+            visits::count(1);
+            e.flow
+        })
     }
 
     fn drop_oldest(&mut self) {
-        if let Some(entry) = self.entries.pop_front() {
+        if let Some(entry) = self.entries.pop_first() {
             self.dropped_to = self.dropped_to.max(Some(entry.flow.time));
         }
     }
@@ -198,6 +147,10 @@ mod tests {
     fn sums(held: &Flows, after: u64, to: u64) -> Vec<i64> {
         let running = held.running(at(after), at(to));
         running.iter().map(|running| i64::try_from(running.sum).expect("small")).collect()
+    }
+
+    fn any_change() -> impl Strategy<Value = i64> {
+        prop_oneof![-9_i64..0, 1_i64..10]
     }
 
     #[test]
@@ -248,7 +201,7 @@ mod tests {
         /// Any order of arrival gives the sums that a plain list gives.
         #[test]
         fn spans_are_those_of_a_plain_list(
-            list in prop::collection::vec((0_u64..60, -9_i64..9), 0..40),
+            list in prop::collection::vec((0_u64..60, -9_i64..9), 0..600),
             (a, b) in (0_u64..60, 0_u64..60),
         ) {
             let list: Vec<Flow> = list.iter().map(|(time, change)| flow(*time, *change)).collect();
@@ -264,7 +217,48 @@ mod tests {
             let running = held.running(at(a), at(b));
             let last = running.last().map(|running| running.sum);
             prop_assert_eq!(last, Some(sum(&|f| f.time > at(a) && f.time <= at(b))));
-            prop_assert_eq!(held.count_since(at(a)), list.iter().filter(|f| f.time > at(a)).count());
+            let count = list.iter().filter(|f| f.time > at(a)).count();
+            prop_assert_eq!(held.since(at(a)).count, count);
+            prop_assert!(held.has_more_since(at(a), count.saturating_sub(1)) == (count > 0));
+            prop_assert!(!held.has_more_since(at(a), count));
+            let around = held.around(at(a), Duration::from_secs(2)).count();
+            let near = list.iter().filter(|f| f.time.is_within(at(a), Duration::from_secs(2)));
+            prop_assert_eq!(around, near.count());
+        }
+
+        /// A reversal reduces the flow that it would reduce in a plain list.
+        #[test]
+        fn reversals_reduce_the_first_flow_that_is_large_enough(
+            list in prop::collection::vec((0_u64..3, any_change()), 0..600),
+            reversals in prop::collection::vec((0_u64..3, any_change()), 0..300),
+        ) {
+            let mut plain: Vec<Flow> = Vec::new();
+            for (time, change) in list {
+                plain.push(flow(time, change));
+            }
+            let mut held = flows(&plain);
+            plain.sort_by_key(|flow| flow.time);
+            for (time, change) in reversals {
+                let kind = if change < 0 { FlowKind::Buy } else { FlowKind::Sell };
+                let reversal = Flow { kind, ..flow(time, change) };
+                held.insert(reversal, at(0));
+                let found = plain.iter().position(|f| {
+                    f.time == reversal.time
+                        && f.kind == kind
+                        && !f.is_reversal()
+                        && f.change.abs() >= reversal.change.abs()
+                });
+                if let Some(place) = found.filter(|_| reversal.is_reversal()) {
+                    plain[place].change += reversal.change;
+                    plain.retain(|flow| !flow.change.is_zero());
+                } else {
+                    let place = plain.partition_point(|flow| flow.time <= reversal.time);
+                    plain.insert(place, reversal);
+                }
+            }
+            let changes = |flows: &[Flow]| -> Vec<Decimal> { flows.iter().map(|f| f.change).collect() };
+            let all: Vec<Flow> = held.from(Timestamp::MIN).collect();
+            prop_assert_eq!(changes(&all), changes(&plain));
         }
     }
 }

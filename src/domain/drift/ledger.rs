@@ -104,6 +104,11 @@ impl Ledger {
         }
     }
 
+    /// Whether a later complete list of the broker may change it.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.doubtful.is_some() || !self.late.is_zero()
+    }
+
     /// Applies a later complete list of the broker: if one moment of the anchor explains it, that moment
     /// becomes the anchor.
     pub(super) fn decide(&mut self, quantity: Decimal, time: Timestamp, flows: &Flows) {

@@ -10,6 +10,7 @@
 
 pub mod view;
 mod snapshot;
+mod flow_list;
 mod flows;
 mod ledger;
 mod moments;

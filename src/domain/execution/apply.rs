@@ -78,6 +78,7 @@ impl Execution {
         let is_whole = order.fills.is_plain() && order.side.is_some();
         let counted = if is_whole { order.fills.len() } else { 0 };
         order.counted.fills = u32::try_from(counted).unwrap_or_default();
+        order.fills.counted();
     }
 
     /// Keeps the price of the last fill of a symbol: it values a difference between the books.

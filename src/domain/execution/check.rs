@@ -7,8 +7,8 @@ use crate::domain::digest::digest_of;
 use crate::domain::event::{OrderFact, OrderFilled, OrderRef, OrderSubmitted};
 use crate::domain::execution::OrderReport;
 use crate::domain::execution::facts::{correction_of, fill_of};
-use crate::domain::execution::fills::Amendment;
-use crate::domain::execution::order::{Order, SubmissionDigest};
+use crate::domain::execution::fills::FEW_MAX;
+use crate::domain::execution::order::{Order, OrderSubmission, SubmissionDigest, SubmissionRank};
 use crate::domain::limits;
 use crate::domain::record::Refusal;
 use crate::domain::step::Step;
@@ -43,6 +43,10 @@ pub(super) fn check_merge(
     if one.facts() + other.facts() >= limits::FACTS_PER_ORDER_MAX {
         return Err(Refusal::OrderTooLong);
     }
+    let (first, second) = (one.submission.as_ref(), other.submission.as_ref());
+    if first.zip(second).is_some_and(|(a, b)| a.expected() != b.expected()) {
+        check_restated(one, &[other])?;
+    }
     Ok(())
 }
 
@@ -63,17 +67,16 @@ pub(super) fn check_names(
 
 /// Compares the event with the facts of its order. Refuses a contradiction, and one fact too many.
 pub(super) fn check_fact(order: &Order, report: &OrderReport<'_>) -> Result<Novelty, Refusal> {
-    let amendments = order.fills.amendments();
     let known_if = |is_known| if is_known { Novelty::Known } else { Novelty::New };
     let novelty = if let OrderFact::Submitted(submitted) = report.fact {
-        check_submission(order, content_of(submitted, report), report)?
+        check_submission(order, (submitted, content_of(submitted, report)), report)?
     } else if let OrderFact::Filled(filled) = report.fact {
         check_fill(order, filled, report)?
     } else if let OrderFact::FillBusted(bust) = report.fact {
-        let is_bust = |a: &Amendment| a.fill_id == bust.fill_id && a.corrected.is_none();
-        known_if(amendments.iter().any(is_bust))
+        known_if(order.fills.amended(Some(&bust.fill_id)).is_busted)
     } else if let OrderFact::FillCorrected(corrected) = report.fact {
-        let latest = amendments.iter().rfind(|a| a.fill_id == corrected.fill_id);
+        let amended = order.fills.amended(Some(&corrected.fill_id));
+        let latest = order.fills.amendments().last(amended);
         known_if(latest.is_some_and(|a| a.corrected == Some(correction_of(corrected))))
     } else {
         Novelty::New
@@ -88,17 +91,39 @@ pub(super) fn check_fact(order: &Order, report: &OrderReport<'_>) -> Result<Nove
 /// replace chain is a new fact.
 fn check_submission(
     order: &Order,
-    content: SubmissionDigest,
+    (submitted, content): (&OrderSubmitted, SubmissionDigest),
     report: &OrderReport<'_>,
 ) -> Result<Novelty, Refusal> {
     let is_first_id = order.order_id == report.order.order_id;
-    let known = order.submission.as_ref().filter(|s| s.of_first_id && is_first_id);
-    let Some(known) = known.map(|s| s.content) else { return Ok(Novelty::New) };
+    let first = order.submission.as_ref().filter(|s| s.of_first_id && is_first_id);
+    let Some(known) = first.map(|s| s.content) else {
+        let rank =
+            SubmissionRank { of_later_id: !is_first_id, at: report.at, digest: content.digest };
+        let replaces = |known: &&OrderSubmission| {
+            rank < known.rank() && known.expected() != submitted.expected_price
+        };
+        if order.submission.as_ref().is_some_and(|known| replaces(&known)) {
+            check_restated(order, &[])?;
+        }
+        return Ok(Novelty::New);
+    };
     let same_time = known.given_time.zip(content.given_time).is_none_or(|(a, b)| a == b);
     if known.digest == content.digest && same_time {
         return Ok(Novelty::Known);
     }
     Err(Refusal::Conflict)
+}
+
+/// Refuses to change the reference of many counted fills once too often: each time, all of them are
+/// counted again. `joined` are the orders that are merged into the `order`.
+pub(super) fn check_restated(order: &Order, joined: &[&Order]) -> Result<(), Refusal> {
+    let all = || std::iter::once(order).chain(joined.iter().copied());
+    let restated: usize = all().map(|order| usize::from(order.counted.restated)).sum();
+    let is_large = all().any(|order| order.fills.len() > FEW_MAX);
+    if is_large && restated >= limits::RESTATED_MAX {
+        return Err(Refusal::OrderTooLong);
+    }
+    Ok(())
 }
 
 /// Two reports of one fill id agree if side, quantity and price agree. The first one is kept, and the

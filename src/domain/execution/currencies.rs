@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::execution::order::Order;
 use crate::domain::execution::{Execution, OrderReport};
-use crate::domain::ids::Currency;
 use crate::domain::limits;
 use crate::domain::record::Refusal;
 use crate::domain::symbols::SymbolKey;
+use crate::domain::visits;
 
 impl Execution {
     /// Refuses an event that would add one currency too many to `symbol`. `named` are the orders whose
@@ -25,20 +25,19 @@ impl Execution {
     ) -> Result<(), Refusal> {
         let scope = symbol.and_then(|at| self.symbols.get(at.index()));
         let money = scope.map(|scope| &scope.counters.money);
-        let fees = named.flat_map(|order| {
-            let corrected = order.fills.amendments().iter().filter_map(|a| a.corrected.as_ref());
-            let corrected = corrected.filter_map(|c| c.fee.as_ref());
-            order.fills.all().iter().filter_map(|fill| fill.fee.as_ref()).chain(corrected)
-        });
-        let fees = fees.filter_map(|(_, currency)| currency.as_ref()).chain(report.fee_currency());
-        let mut new = fees.filter(|c| money.is_none_or(|money| !money.contains_key(*c)));
-        // Usually all currencies are known: do not build a set then.
-        let Some(first) = new.next() else { return Ok(()) };
-        let new: BTreeSet<&Currency> = std::iter::once(first).chain(new).collect();
+        let fees = named.flat_map(|order| order.fills.fee_currencies());
+        let fees = fees.chain(report.fee_currency());
+        let new = fees.filter(|c| money.is_none_or(|money| !money.contains_key(*c)));
         // The currency of the instrument counts too, also before the first fill.
         let held = money.map_or(0, BTreeMap::len).max(1);
-        if held + new.len() > limits::CURRENCIES_MAX {
-            return Err(Refusal::TooManyCurrencies);
+        // Usually all currencies are known, and the set stays empty.
+        let mut distinct = BTreeSet::new();
+        for currency in new {
+            visits::count(1);
+            distinct.insert(currency);
+            if held + distinct.len() > limits::CURRENCIES_MAX {
+                return Err(Refusal::TooManyCurrencies);
+            }
         }
         Ok(())
     }

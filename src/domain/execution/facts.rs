@@ -9,19 +9,19 @@ use std::sync::Arc;
 use crate::domain::event::{
     self as event, FillBusted, FillCorrected, OrderFact, OrderFilled, OrderSubmitted,
 };
+use crate::domain::execution::amendments::{Amendment, Correction};
 use crate::domain::execution::check::{Novelty, check_fact, check_merge, check_names, content_of};
 use crate::domain::execution::counters::Outcome;
-use crate::domain::execution::delta::OrderDelta;
-use crate::domain::execution::fills::{Amendment, Correction, CountedFill, Fill};
+use crate::domain::execution::fills::{CountedFill, FEW_MAX, Fill};
 use crate::domain::execution::lookup::ReportedSymbol;
 use crate::domain::execution::order::{
-    AcceptedReplace, NotionalSize, Order, OrderSubmission, OrderedSize, TerminalFact,
+    NotionalSize, Order, OrderSubmission, OrderedSize, TerminalFact,
 };
 use crate::domain::execution::orders::OrderKey;
 use crate::domain::execution::reason;
-use crate::domain::execution::tally::{FillTally, flow, freeze};
+use crate::domain::execution::replaces::AcceptedReplace;
+use crate::domain::execution::tally::{flow, freeze_all, freeze_one};
 use crate::domain::execution::{Execution, OrderReport};
-use crate::domain::ids::OrderId;
 use crate::domain::record::Refusal;
 use crate::domain::step::Step;
 use crate::domain::symbols::SymbolKey;
@@ -45,7 +45,8 @@ impl Execution {
     ///
     /// # Errors
     /// [`Refusal::Conflict`] when it contradicts what is known, [`Refusal::OrderTooLong`] when the
-    /// order has as many facts as are kept, [`Refusal::OutOfRange`] when the notional cannot be
+    /// order has as many facts as are kept, or its reference changed too often after many fills,
+    /// [`Refusal::OutOfRange`] when the notional cannot be
     /// held, [`Refusal::TooManyCurrencies`] when the symbol has as many as are kept.
     pub fn take(
         &mut self,
@@ -70,7 +71,7 @@ impl Execution {
         let joined = other.and_then(|other| self.orders.get(other));
         check_merge(order, joined, reported, step)?;
         self.check_fees((order, joined), report, step)?;
-        let key = known.unwrap_or_else(|| self.insert(digest, report, step));
+        let mut key = known.unwrap_or_else(|| self.insert(digest, report, step));
         let Some(mut order) = self.orders.take(key) else {
             impossible!("an order that was just found or inserted is missing");
             return Ok(FactEffect::Changed);
@@ -79,7 +80,7 @@ impl Execution {
         // The new id is joined before the fact is added: the replace is a fact of the joined order.
         if let Some(id) = report.new_order_id() {
             self.orders.put_back(key, order);
-            self.merge(key, (other, id), step);
+            key = self.merge(key, (other, id), step);
             let Some(merged) = self.orders.take(key) else {
                 impossible!("an order is missing after a merge");
                 return Ok(FactEffect::Changed);
@@ -164,8 +165,14 @@ impl Execution {
         let strategy = strategy.map(|name| self.strategies.place(name.as_str()).into());
         let venue = report.venue.filter(|_| breakdowns.venue);
         let venue = venue.map(|name| self.venues.place(name.as_str()).into());
+        let side = report.order.side;
+        if (order.symbol.is_none() && symbol.is_some()) || (order.side.is_none() && side.is_some())
+        {
+            // Positions and figures of the fills so far waited for it.
+            order.count_all_again();
+        }
         order.symbol = order.symbol.or(symbol);
-        order.side = order.side.or(report.order.side);
+        order.side = order.side.or(side);
         order.strategy = order.strategy.or(strategy);
         order.venue = order.venue.or(venue);
         if let Some(name) = report.strategy.filter(|_| order.strategy_name.is_none()) {
@@ -176,57 +183,19 @@ impl Execution {
         }
     }
 
-    /// Files the order under `id` too, and merges the facts of the `other` order into it.
-    fn merge(
-        &mut self,
-        key: OrderKey,
-        (other, id): (Option<OrderKey>, &OrderId),
-        step: &mut Step<'_, '_>,
-    ) {
-        if let Some(mut gone) = other.and_then(|other| self.take_out(other))
-            && let Some(order) = self.orders.get_mut(key)
-        {
-            let both = order.counted.outcome.and(gone.counted.outcome);
-            // From here on, one submission and its references apply to both.
-            freeze(order, &self.terms);
-            freeze(&mut gone, &self.terms);
-            let doubles = absorb(order, &mut gone);
-            // A fill id that both orders had moved positions and counters twice.
-            for double in doubles {
-                let back = -double.counted.moved;
-                if let Some((symbol, side)) = gone.symbol.zip(gone.side).filter(|_| !back.is_zero())
-                {
-                    step.flows.push((symbol, flow(side, &double, back)));
-                }
-                let twice = FillTally::without(&double, &self.terms);
-                self.count(&gone, &OrderDelta::default(), Some(&twice), step.settings.window.fills);
-            }
-            if let Some(outcome) = both {
-                self.leave(key, outcome);
-            }
-            let ids: Vec<OrderId> =
-                std::iter::once(&gone.order_id).chain(&*gone.aliases).cloned().collect();
-            for id in &ids {
-                self.orders.alias(key, id);
-            }
-        }
-        self.orders.alias(key, id);
-    }
-
     /// Adds the fact of a checked event.
     fn add(&mut self, order: &mut Order, report: &OrderReport<'_>, step: &mut Step<'_, '_>) {
         let at = report.at;
         match report.fact {
             OrderFact::Submitted(e) => {
                 let submission = self.submission(order, e, report, step);
-                let known = order.submission.as_ref();
-                if known.is_none_or(|known| precedes(&submission, known)) {
-                    if known.is_some() {
-                        freeze(order, &self.terms);
-                    }
-                    order.submission = Some(submission);
-                    order.counted.fills = 0;
+                match &order.submission {
+                    None => order.count_all_again(),
+                    Some(known) if known.rank() <= submission.rank() => return,
+                    Some(known) if known.expected() == submission.expected() => {}
+                    Some(_) => self.restate(order),
                 }
+                order.submission = Some(submission);
             }
             OrderFact::Accepted(e) => {
                 order.accepted_at = Some(order.accepted_at.map_or(at, |known| known.min(at)));
@@ -262,21 +231,26 @@ impl Execution {
             }
             OrderFact::Expired(_) => end(order, TerminalFact::new(Outcome::Expired, at)),
             OrderFact::Replaced(e) => {
-                let replace =
-                    AcceptedReplace { at, quantity: e.quantity, limit_price: e.limit_price };
-                if !order.replaces.contains(&replace) {
-                    order.replaces.push(replace);
-                }
+                let (quantity, limit_price) = (e.quantity, e.limit_price);
+                order.add_replace(AcceptedReplace { at, quantity, limit_price });
             }
             OrderFact::FillBusted(FillBusted { fill_id }) => {
-                order.fills.amend(Amendment { fill_id: fill_id.clone(), at, corrected: None });
+                order.amend_fill(Amendment { fill_id: fill_id.clone(), at, corrected: None });
             }
-            OrderFact::FillCorrected(e) => order.fills.amend(Amendment {
+            OrderFact::FillCorrected(e) => order.amend_fill(Amendment {
                 fill_id: e.fill_id.clone(),
                 at,
                 corrected: Some(correction_of(e)),
             }),
         }
+    }
+
+    /// Prepares the executions of an order for another reference.
+    pub(super) fn restate(&self, order: &mut Order) {
+        if order.fills.len() > FEW_MAX {
+            order.counted.restated = order.counted.restated.saturating_add(1);
+        }
+        freeze_all(order, &self.terms);
     }
 
     /// The submission that an event reports.
@@ -334,8 +308,8 @@ impl Execution {
             fill.share_currency(&instrument.currency);
         }
         let known = fill.id.as_ref().and_then(|id| order.fills.place(id));
-        let Some(place) = known else { return order.fills.push(fill) };
-        freeze(order, &self.terms);
+        let Some(place) = known else { return order.add_fill(fill) };
+        freeze_one(order, place, &self.terms);
         let names = order.symbol.zip(order.side);
         let known = order.fills.all_mut().get_mut(place);
         if let Some(known) = known.filter(|known| !known.is_dated && fill.is_dated) {
@@ -349,15 +323,8 @@ impl Execution {
     }
 }
 
-/// Of two submissions in one chain, that of the first id wins, then the earlier one, then the one with
-/// the lower digest. The order of arrival does not matter.
-fn precedes(new: &OrderSubmission, known: &OrderSubmission) -> bool {
-    let rank = |s: &OrderSubmission| (!s.of_first_id, s.at, s.content.digest);
-    rank(new) < rank(known)
-}
-
 /// Adds a terminal fact. Of equal ones, the earliest time and the first reason are kept.
-fn end(order: &mut Order, end: TerminalFact) {
+pub(super) fn end(order: &mut Order, end: TerminalFact) {
     let same = |e: &&mut TerminalFact| e.outcome == end.outcome && e.initiator == end.initiator;
     match order.ends.iter_mut().find(same) {
         Some(known) => {
@@ -367,34 +334,6 @@ fn end(order: &mut Order, end: TerminalFact) {
         }
         None => order.ends.push(end),
     }
-}
-
-/// Moves the facts of `gone` into `order`. If both have a fill under one id, that of `order` stays and
-/// the other is returned.
-fn absorb(order: &mut Order, gone: &mut Order) -> Vec<Fill> {
-    if let Some(mut submission) = gone.submission.take() {
-        submission.of_first_id = false;
-        if order.submission.as_ref().is_none_or(|known| precedes(&submission, known)) {
-            order.submission = Some(submission);
-        }
-    }
-    order.accepted_at = [order.accepted_at, gone.accepted_at].into_iter().flatten().min();
-    let doubles = order.fills.absorb(&mut gone.fills);
-    order.replaces.append(&mut gone.replaces);
-    for fact in &*gone.ends {
-        end(order, fact.clone());
-    }
-    order.strategy_name = order.strategy_name.or(gone.strategy_name);
-    order.venue_name = order.venue_name.or(gone.venue_name);
-    order.venue_order_id = order.venue_order_id.take().or(gone.venue_order_id.take());
-    order.symbol = order.symbol.or(gone.symbol);
-    order.side = order.side.or(gone.side);
-    order.strategy = order.strategy.or(gone.strategy);
-    order.venue = order.venue.or(gone.venue);
-    order.reject_reason = order.reject_reason.or(gone.reject_reason);
-    order.is_disputed |= gone.is_disputed;
-    order.counted.absorb(&gone.counted);
-    doubles
 }
 
 /// The execution that an event reports.

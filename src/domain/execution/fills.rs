@@ -1,35 +1,38 @@
 //! The executions of one order, with busts and corrections, and their sums.
 //!
 //! Input: executions and amendments in any order of arrival. Output: executions after their
-//! amendments, and their sums. Invariant: while every execution has a quantity of its own and none
-//! was amended, adding one and summing all is O(1). Deliberately absent: the order's quantity.
+//! amendments, and their sums. Invariants: while every execution has a quantity of its own and none
+//! was amended, adding one and summing all is O(1); with more facts than [`FEW_MAX`] every change is
+//! O(log n). Deliberately absent: the order's quantity.
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::compact::ThinVec;
-use crate::domain::digest::{ByDigest, digest_of};
+use crate::domain::digest::digest_of;
 use crate::domain::enum_set::EnumSet;
 use crate::domain::event::Liquidity;
+use crate::domain::execution::amendments::{AmendedFill, Amendment, Amendments};
+use crate::domain::execution::fill_index::FillIndex;
 use crate::domain::execution::terms::TermsKey;
 use crate::domain::ids::{Currency, FillId};
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, Price, Quantity, Side, exact};
+use crate::domain::visits;
 
-/// Up to this many executions are searched one by one; further ones are indexed by their ids.
-const SEARCHED_MAX: usize = 16;
+/// Up to this many facts are looked at one by one; more are indexed.
+pub(super) const FEW_MAX: usize = 16;
 
 /// The executions of one order in the order of arrival, busted ones too.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Fills {
     all: Vec<Fill>,
-    amendments: ThinVec<Amendment>,
+    amendments: Amendments,
     /// Executions without a quantity of their own.
     rests: u32,
-    /// Sums over all, as reported.
+    /// Sums over all, as reported, while there is no index.
     reported: FillSums,
-    /// Digest of the id -> place, for executions beyond [`SEARCHED_MAX`]; `None` without any.
-    #[serde(with = "boxed")]
-    places: Option<Box<ByDigest<usize>>>,
+    /// `None` up to [`FEW_MAX`] facts. Not stored: it follows from the facts.
+    #[serde(skip)]
+    index: Option<Box<FillIndex>>,
 }
 
 /// A fee, and its reported currency; `None` for that of the instrument.
@@ -114,29 +117,6 @@ pub struct FillAmounts {
     pub fee: Option<Fee>,
 }
 
-/// A bust or a correction of one execution.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Amendment {
-    /// The execution.
-    pub fill_id: FillId,
-    /// Event time.
-    pub at: Timestamp,
-    /// Its new terms; `None` for a bust.
-    pub corrected: Option<Correction>,
-}
-
-/// The terms that a correction puts in place of the reported ones.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Correction {
-    /// Quantity.
-    pub quantity: Quantity,
-    /// Price.
-    pub price: Price,
-    /// Fee; `None` if it is unchanged.
-    #[serde(with = "exact")]
-    pub fee: Option<Fee>,
-}
-
 /// An execution after its busts and corrections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EffectiveFill {
@@ -201,10 +181,10 @@ impl Fills {
     /// Adds an execution.
     pub fn push(&mut self, fill: Fill) {
         self.rests += u32::from(fill.quantity.is_none());
-        self.reported.add(&fill, fill.reported());
-        if let Some(id) = fill.id.as_ref().filter(|_| self.all.len() >= SEARCHED_MAX) {
-            let places = self.places.get_or_insert_default();
-            places.entry(digest_of(id)).or_insert(self.all.len());
+        if self.index.is_some() {
+            self.enter(&fill);
+        } else {
+            self.reported.add(&fill, fill.reported());
         }
         if self.all.is_empty() {
             // Most orders have one execution, and a vector would begin with four.
@@ -213,26 +193,96 @@ impl Fills {
         self.all.push(fill);
     }
 
+    /// Adds an execution, which is pushed next, to the index.
+    fn enter(&mut self, fill: &Fill) {
+        let effective = self.effective(fill);
+        let place = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
+        if let Some(index) = &mut self.index {
+            index.name(place, fill);
+            index.enter(place, fill, effective);
+            index.change(place);
+        }
+    }
+
     /// Adds a bust or a correction; its execution may arrive later.
     pub fn amend(&mut self, amendment: Amendment) {
-        self.amendments.push(amendment);
+        if self.index.is_none() {
+            self.amendments.push(amendment);
+            return;
+        }
+        let place = self.place(&amendment.fill_id);
+        self.restate(place, |fills| {
+            let corrected = amendment.corrected.as_ref();
+            let fee = corrected.and_then(|corrected| corrected.fee.clone());
+            let digest = digest_of(&amendment.fill_id);
+            let added = fills.amendments.push(amendment);
+            if let Some(index) = &mut fills.index {
+                index.add_currency(fee.and_then(|(_, currency)| currency).as_ref());
+                index.amended.entry(digest).or_default().add(added, &fills.amendments);
+            }
+        });
+    }
+
+    /// Makes a change that may restate the execution at a place, and keeps sums and index true.
+    fn restate(&mut self, place: Option<usize>, change: impl FnOnce(&mut Self)) {
+        if self.index.is_none() {
+            change(self);
+            self.reported = FillSums::default();
+            for fill in &self.all {
+                self.reported.add(fill, fill.reported());
+            }
+            return;
+        }
+        let known = place.and_then(|at| self.all.get(at));
+        let known = known.map(|fill| (fill, self.effective(fill)));
+        let at = place.and_then(|at| u32::try_from(at).ok());
+        if let (Some(index), Some((fill, effective)), Some(at)) = (&mut self.index, known, at) {
+            index.leave(at, fill, effective);
+        }
+        change(self);
+        let known = place.and_then(|at| self.all.get(at));
+        let known = known.map(|fill| (fill, self.effective(fill)));
+        if let (Some(index), Some((fill, effective)), Some(at)) = (&mut self.index, known, at) {
+            index.name(at, fill);
+            index.enter(at, fill, effective);
+            index.change(at);
+        }
     }
 
     /// Moves the executions and amendments of a merged order into this one. If both have an execution
-    /// under one id, the one here stays, and the other is returned.
-    pub fn absorb(&mut self, gone: &mut Self) -> Vec<Fill> {
-        let known =
-            |fills: &Self, fill: &Fill| fill.id.as_ref().is_some_and(|id| fills.find(id).is_some());
+    /// under one id, the one here stays, and the other is returned. Costs what the smaller one holds.
+    pub(super) fn absorb(&mut self, gone: &mut Self) -> Vec<Fill> {
+        let is_smaller = self.facts() < gone.facts() && self.facts() + gone.facts() > FEW_MAX;
+        if is_smaller {
+            std::mem::swap(self, gone);
+        }
+        let smaller = std::mem::take(gone);
+        visits::count(smaller.facts());
         let mut doubles = Vec::new();
-        for fill in std::mem::take(&mut gone.all) {
-            if known(self, &fill) {
-                doubles.push(fill);
-            } else {
-                self.push(fill);
+        for fill in smaller.all {
+            let known = fill.id.as_ref().and_then(|id| self.place(id));
+            match known {
+                Some(place) if is_smaller => doubles.extend(self.replace(place, fill)),
+                Some(_) => doubles.push(fill),
+                None => self.push(fill),
             }
         }
-        self.amendments.append(&mut gone.amendments);
+        for amendment in { smaller.amendments }.drain() {
+            self.amend(amendment);
+        }
         doubles
+    }
+
+    /// Puts another execution in the place of one. Returns the one that was there.
+    fn replace(&mut self, place: usize, fill: Fill) -> Option<Fill> {
+        let mut before = None;
+        self.restate(Some(place), |fills| {
+            let known = fills.all.get_mut(place);
+            before = known.map(|known| std::mem::replace(known, fill));
+        });
+        let rests = |fill: Option<&Fill>| fill.map_or(0, |fill| u32::from(fill.quantity.is_none()));
+        self.rests = self.rests + rests(self.all.get(place)) - rests(before.as_ref());
+        before
     }
 
     /// The execution of that id.
@@ -244,22 +294,81 @@ impl Fills {
     /// The place of the execution of that id.
     #[must_use]
     pub fn place(&self, id: &FillId) -> Option<usize> {
-        let first = self.all.iter().take(SEARCHED_MAX);
-        let first = first.enumerate().find(|(_, fill)| fill.id.as_ref() == Some(id));
-        first.map(|(at, _)| at).or_else(|| self.places.as_ref()?.get(&digest_of(id)).copied())
+        if let Some(index) = &self.index {
+            return index.places.get(&digest_of(id)).map(|place| *place as usize);
+        }
+        visits::count(self.all.len());
+        self.all.iter().position(|fill| fill.id.as_ref() == Some(id))
     }
 
     /// Completes the execution at a place with the details that only a second report of it has.
     pub fn complete(&mut self, at: usize, report: Fill) {
-        let Some(fill) = self.all.get_mut(at) else {
-            impossible!("the place of a known fill is outside of the fills");
+        self.restate(Some(at), |fills| {
+            let Some(fill) = fills.all.get_mut(at) else {
+                impossible!("the place of a known fill is outside of the fills");
+                return;
+            };
+            fill.complete(report);
+        });
+    }
+
+    /// Indexes the facts once they are many. `replaced_at` is the time of the last replace with a
+    /// quantity. Nothing of the order counts as counted then.
+    pub(super) fn index(&mut self, replaced_at: Option<Timestamp>) {
+        if self.facts() <= FEW_MAX || self.index.is_some() {
             return;
-        };
-        fill.complete(report);
-        self.reported = FillSums::default();
-        for fill in &self.all {
-            self.reported.add(fill, fill.reported());
         }
+        let mut index = FillIndex::of(self.amendments.sums());
+        for amendment in self.amendments.all() {
+            let fee = amendment.corrected.as_ref().and_then(|corrected| corrected.fee.as_ref());
+            index.add_currency(fee.and_then(|(_, currency)| currency.as_ref()));
+        }
+        self.index = Some(Box::new(index));
+        self.reported = FillSums::default();
+        for fill in std::mem::take(&mut self.all) {
+            self.enter(&fill);
+            self.all.push(fill);
+        }
+        if let Some(index) = &mut self.index {
+            index.change_all();
+        }
+        self.replaced(replaced_at);
+    }
+
+    /// Notes the last replace with a quantity.
+    pub(super) fn replaced(&mut self, at: Option<Timestamp>) {
+        if let (Some(index), Some(at)) = (&mut self.index, at) {
+            index.replaced(at);
+        }
+    }
+
+    /// The index, if there are many facts.
+    pub(super) fn indexed(&self) -> Option<&FillIndex> {
+        self.index.as_deref()
+    }
+
+    /// Notes that every execution has to be counted again.
+    pub(super) fn change_all(&mut self) {
+        if let Some(index) = &mut self.index {
+            index.change_all();
+        }
+    }
+
+    /// Notes that every execution is counted.
+    pub(super) fn counted(&mut self) {
+        if let Some(index) = &mut self.index {
+            index.counted();
+        }
+    }
+
+    /// The currencies of all fees, of corrections too. Of many facts, each currency once.
+    pub(super) fn fee_currencies(&self) -> impl Iterator<Item = &Currency> {
+        let few = self.index.is_none();
+        let corrected = self.amendments.all().iter().filter_map(|a| a.corrected.as_ref());
+        let fees = self.all.iter().filter_map(|fill| fill.fee.as_ref());
+        let fees = fees.chain(corrected.filter_map(|corrected| corrected.fee.as_ref()));
+        let of_few = fees.filter_map(|(_, currency)| currency.as_ref()).take_while(move |_| few);
+        self.index.iter().flat_map(|index| index.currencies()).chain(of_few)
     }
 
     /// The executions, in the order of arrival.
@@ -285,61 +394,50 @@ impl Fills {
         self.all.is_empty()
     }
 
-    /// Busts and corrections, in the order of arrival.
+    /// Executions and amendments.
     #[must_use]
-    pub fn amendments(&self) -> &[Amendment] {
+    pub fn facts(&self) -> usize {
+        self.all.len() + self.amendments.all().len()
+    }
+
+    /// Busts and corrections.
+    #[must_use]
+    pub const fn amendments(&self) -> &Amendments {
         &self.amendments
     }
 
     /// Whether no execution was amended and each one reported its own quantity.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        self.amendments.is_empty() && self.rests == 0
+        self.amendments.all().is_empty() && self.rests == 0
     }
 
-    /// The sums over all executions as reported. Right while the executions are plain.
+    /// The sums over all executions as reported. Right while the executions are few and plain.
     #[must_use]
     pub const fn reported(&self) -> FillSums {
         self.reported
     }
 
-    /// An execution after its amendments: any bust undoes it, otherwise the latest correction applies
-    /// (by event time, then by arrival).
+    /// The amendments of the execution of that id.
+    #[must_use]
+    pub fn amended(&self, id: Option<&FillId>) -> AmendedFill {
+        let Some(id) = id.filter(|_| !self.amendments.all().is_empty()) else {
+            return AmendedFill::default();
+        };
+        self.index.as_ref().map_or_else(|| self.amendments.sum_of(id), |index| index.amended(id))
+    }
+
+    /// An execution after its amendments.
     #[must_use]
     pub fn effective(&self, fill: &Fill) -> EffectiveFill {
-        let Some(id) = fill.id.as_ref().filter(|_| !self.amendments.is_empty()) else {
-            return fill.reported();
-        };
-        let mut latest: Option<(Timestamp, EffectiveFill)> = None;
-        for amendment in self.amendments.iter().filter(|a| a.fill_id == *id) {
-            let Some(Correction { quantity, price, .. }) = amendment.corrected else {
-                return EffectiveFill { quantity: Some(Decimal::ZERO), ..fill.reported() };
-            };
-            if latest.is_none_or(|(at, _)| at <= amendment.at) {
-                let corrected =
-                    EffectiveFill { quantity: Some(quantity.get()), price: price.get() };
-                latest = Some((amendment.at, corrected));
-            }
-        }
-        latest.map_or_else(|| fill.reported(), |(_, corrected)| corrected)
+        fill.effective(self.amended(fill.id.as_ref()), &self.amendments)
     }
-}
 
-/// The fee of an execution after its amendments: none after a bust, otherwise that of the latest
-/// correction with a fee, otherwise the reported one.
-#[must_use]
-pub fn amended_fee<'a>(fill: &'a Fill, amendments: &'a [Amendment]) -> Option<&'a Fee> {
-    let Some(id) = fill.id.as_ref().filter(|_| !amendments.is_empty()) else {
-        return fill.fee.as_ref();
-    };
-    let mut latest: Option<(Timestamp, &Fee)> = None;
-    for amendment in amendments.iter().filter(|a| a.fill_id == *id) {
-        let fee = amendment.corrected.as_ref()?.fee.as_ref();
-        if let Some(fee) = fee.filter(|_| latest.is_none_or(|(at, _)| at <= amendment.at)) {
-            latest = Some((amendment.at, fee));
-        }
+    /// The fee of an execution after its amendments.
+    #[must_use]
+    pub fn fee<'a>(&'a self, fill: &'a Fill) -> Option<&'a Fee> {
+        self.amendments.fee(fill.fee.as_ref(), self.amended(fill.id.as_ref()))
     }
-    latest.map(|(_, fee)| fee).or(fill.fee.as_ref())
 }
 
 impl Fill {
@@ -383,33 +481,23 @@ impl Fill {
         self.is_final |= report.is_final;
     }
 
+    /// After its amendments: any bust undoes it, otherwise the latest correction applies.
+    fn effective(&self, amended: AmendedFill, amendments: &Amendments) -> EffectiveFill {
+        if amended.is_busted {
+            return EffectiveFill { quantity: Some(Decimal::ZERO), ..self.reported() };
+        }
+        amendments.terms(amended).map_or_else(
+            || self.reported(),
+            |corrected| EffectiveFill {
+                quantity: Some(corrected.quantity.get()),
+                price: corrected.price.get(),
+            },
+        )
+    }
+
     /// As it was reported.
     #[must_use]
     pub fn reported(&self) -> EffectiveFill {
         EffectiveFill { quantity: self.quantity.map(Quantity::get), price: self.price.get() }
-    }
-}
-
-/// Stores a missing map like an empty one.
-mod boxed {
-    use serde::{Deserializer, Serializer};
-
-    use crate::domain::digest::{ByDigest, sorted};
-
-    type BoxedPlaces = Option<Box<ByDigest<usize>>>;
-
-    pub(super) fn serialize<S: Serializer>(
-        map: &BoxedPlaces,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match map {
-            Some(map) => sorted::serialize(map, serializer),
-            None => sorted::serialize(&ByDigest::<usize>::default(), serializer),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BoxedPlaces, D::Error> {
-        let map: ByDigest<usize> = sorted::deserialize(from)?;
-        Ok((!map.is_empty()).then(|| Box::new(map)))
     }
 }

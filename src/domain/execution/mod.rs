@@ -8,8 +8,9 @@
 //! The modules below are in the order in which an event passes them:
 //! 1. `report` joins an order event with its envelope, `lookup` finds its order in `orders`, `check`
 //!    and `currencies` accept or refuse it.
-//! 2. `facts` adds the fact to the `order` and its `fills`. An order knows its facts, the state that
-//!    they add up to, and the part of them that is counted.
+//! 2. `facts` adds the fact to the `order` and its `fills`, and `merge` joins the orders of a replace
+//!    chain. An order knows its facts, the state that they add up to, and the part of them that is
+//!    counted.
 //! 3. `apply` works out the difference between the state and the counted part: `tally` for fills,
 //!    money and positions, `delta` for the order.
 //! 4. `scope` adds the difference to the `counters` and the `window` of each scope; a window gives
@@ -25,10 +26,15 @@ mod check;
 mod currencies;
 pub mod facts;
 pub mod order;
+pub mod replaces;
 pub mod fills;
+pub mod amendments;
+mod fill_index;
+mod resolve;
 pub mod reason;
 mod word_table;
 mod price_history;
+mod merge;
 mod apply;
 pub mod terms;
 mod coin_fees;
@@ -44,7 +50,7 @@ pub mod figures;
 pub mod anomaly;
 mod view;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +66,7 @@ use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, Price, Side, exact};
 use crate::domain::versions::VersionedRows;
+use crate::domain::visits;
 
 use anomaly::{Figure, Observation};
 use coin_fees::CoinFees;
@@ -114,7 +121,7 @@ pub struct Execution {
     /// Submissions in the order of receipt, until they are old enough to be unacknowledged.
     pending_acks: VecDeque<PendingAck>,
     /// Overfills, conflicts and clock skews: one of each kind and symbol.
-    incidents: Vec<Incident>,
+    incidents: BTreeMap<IncidentKey, Incident>,
     dropped_open: u64,
     dropped_unknown: u64,
     /// The settings changed, and the next tick judges every scope by them.
@@ -140,11 +147,12 @@ struct PendingAck {
     since: Timestamp,
 }
 
+/// The symbol of an incident, none for the account as a whole; and its kind.
+type IncidentKey = (Option<SymbolKey>, Figure);
+
 /// Events of a kind that must not happen at all.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Incident {
-    figure: Figure,
-    symbol: Option<SymbolKey>,
     count: u32,
     last: Timestamp,
 }
@@ -173,7 +181,7 @@ impl Default for Execution {
             open_total: 0,
             unacknowledged_total: 0,
             pending_acks: VecDeque::new(),
-            incidents: Vec::new(),
+            incidents: BTreeMap::new(),
             dropped_open: 0,
             dropped_unknown: 0,
             reconfigured: false,
@@ -359,7 +367,8 @@ impl Execution {
         self.orders.put_back(key, order);
     }
 
-    /// Removes an order that is merged into another one, from windows and open orders too.
+    /// Takes out an order that is merged into another one, and removes it from windows and open orders.
+    /// Its ids still name its place, until [`Orders::join`].
     fn take_out(&mut self, key: OrderKey) -> Option<Order> {
         let mut order = self.orders.take(key)?;
         let entries = std::mem::take(&mut Arc::make_mut(&mut order).counted.entries);
@@ -370,7 +379,7 @@ impl Execution {
         }
         self.orders.put_back(key, order);
         self.close(key);
-        self.orders.remove(key).map(Arc::unwrap_or_clone)
+        self.orders.take(key).map(Arc::unwrap_or_clone)
     }
 
     /// Removes an order from the open orders of its symbol.
@@ -446,7 +455,7 @@ impl Execution {
         for owner in window.iter().flat_map(OrderWindow::owners) {
             self.forget_entry(ScopeKind::Symbol, owner);
         }
-        self.incidents.retain(|incident| incident.symbol != Some(symbol));
+        self.incidents.retain(|(of, _), _| *of != Some(symbol));
         self.coin_fees.retire(symbol);
     }
 
@@ -478,44 +487,50 @@ impl Execution {
         symbol: Option<SymbolKey>,
         step: &mut Step<'_, '_>,
     ) {
-        let known = self.incidents.iter_mut().find(|i| i.figure == figure && i.symbol == symbol);
-        match known {
-            Some(incident) => {
-                incident.count = incident.count.saturating_add(1);
-                incident.last = step.now;
-            }
-            None => self.incidents.push(Incident { figure, symbol, count: 1, last: step.now }),
-        }
-        self.judge_incidents(step);
+        visits::search(self.incidents.len());
+        let key = (symbol, figure);
+        let new = Incident { count: 0, last: step.now };
+        let incident = self.incidents.entry(key).or_insert(new);
+        incident.count = incident.count.saturating_add(1);
+        incident.last = step.now;
+        let incident = *incident;
+        self.judge_incident((key, incident), step);
     }
 
-    /// Judges the incidents. One ends when it did not happen again for `event_hold`.
+    /// Judges all incidents. One ends when it did not happen again for `event_hold`.
     fn judge_incidents(&mut self, step: &mut Step<'_, '_>) {
-        let mut changes = Vec::new();
-        let (whole, symbols, now) = (&mut self.whole, &mut self.symbols, step.now);
-        self.incidents.retain(|incident| {
-            let scope = match incident.symbol {
-                None => Some(&mut *whole),
-                Some(at) => symbols.get_mut(at.index()),
-            };
-            let Some(scope) = scope else {
-                impossible!("the symbol of an incident has no scope");
-                return false;
-            };
-            let rules = step.settings.anomaly.at(scope.rule);
-            let is_active = !now.is_past(incident.last, rules.event_hold);
-            let observation = Observation {
-                figure: incident.figure,
-                value: is_active.then(|| f64::from(incident.count)),
-                samples: incident.count as usize,
-            };
-            let change = scope.anomalies.judge(observation, rules, now);
-            changes.extend(change.map(|change| (incident.symbol, change)));
-            is_active
-        });
-        for (symbol, change) in changes {
+        for (key, incident) in std::mem::take(&mut self.incidents) {
+            if self.judge_incident((key, incident), step) {
+                self.incidents.insert(key, incident);
+            }
+        }
+    }
+
+    /// Judges one incident. Returns whether it is still active.
+    fn judge_incident(
+        &mut self,
+        ((symbol, figure), incident): (IncidentKey, Incident),
+        step: &mut Step<'_, '_>,
+    ) -> bool {
+        let scope = match symbol {
+            None => Some(&mut self.whole),
+            Some(at) => self.symbols.get_mut(at.index()),
+        };
+        let Some(scope) = scope else {
+            impossible!("the symbol of an incident has no scope");
+            return false;
+        };
+        let rules = step.settings.anomaly.at(scope.rule);
+        let is_active = !step.now.is_past(incident.last, rules.event_hold);
+        let observation = Observation {
+            figure,
+            value: is_active.then(|| f64::from(incident.count)),
+            samples: incident.count as usize,
+        };
+        if let Some(change) = scope.anomalies.judge(observation, rules, step.now) {
             change.emit(symbol, step);
         }
+        is_active
     }
 
     /// Leaves of the open buy and sell orders of a symbol.

@@ -9,12 +9,14 @@ use std::cmp::Ordering;
 use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::compact::{NonMaxU32, OneOrMany, ThinVec};
+use crate::domain::compact::{NonMaxU32, ThinVec};
 use crate::domain::enum_set::EnumSet;
 use crate::domain::event::Initiator;
+use crate::domain::execution::amendments::Amendment;
 use crate::domain::execution::counters::Outcome;
-use crate::domain::execution::fills::{EffectiveFill, FillSums, Fills};
+use crate::domain::execution::fills::{Fill, Fills};
 use crate::domain::execution::reason::RejectReason;
+use crate::domain::execution::replaces::{AcceptedReplace, Replaces};
 use crate::domain::execution::scope::ScopeKind;
 use crate::domain::execution::slippage::slippage_bps;
 use crate::domain::execution::window::EntryKey;
@@ -53,7 +55,7 @@ pub struct Order {
     /// Executions, busts and corrections.
     pub fills: Fills,
     /// Accepted changes.
-    pub replaces: ThinVec<AcceptedReplace>,
+    pub replaces: Replaces,
     /// Terminal facts.
     pub ends: ThinVec<TerminalFact>,
     /// Why it was rejected.
@@ -117,17 +119,6 @@ pub struct SubmissionDigest {
     pub given_time: Option<Timestamp>,
 }
 
-/// An accepted change of the order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AcceptedReplace {
-    /// Event time.
-    pub at: Timestamp,
-    /// The new total quantity; `None` if it is unchanged.
-    pub quantity: Option<Quantity>,
-    /// The new limit price; `None` if it is unchanged.
-    pub limit_price: Option<Price>,
-}
-
 /// A terminal fact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TerminalFact {
@@ -146,8 +137,12 @@ pub struct TerminalFact {
 /// The part of an order that counters, histograms and windows already contain.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct CountedFacts {
-    /// Fills, from the first, that are counted completely. 0 as soon as one must be looked at again.
+    /// Fills, from the first, that are counted completely. 0 as soon as one must be looked at again,
+    /// and for an order with an index of its fills.
     pub fills: u32,
+    /// How often a submission under a further id changed the reference of many counted fills.
+    #[serde(default)]
+    pub restated: u8,
     /// The steps that are counted, each once in the life of an order.
     pub once: EnumSet<CountedOnce>,
     /// Outcomes that the order ever reached.
@@ -217,6 +212,33 @@ pub struct OrderState {
     pub ended_at: Option<Timestamp>,
 }
 
+/// Of two submissions in one chain, the one of the lower rank wins: that of the first id, then the
+/// earlier one, then the one with the lower digest. The order of arrival does not matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SubmissionRank {
+    /// Whether it was sent under a later id of the chain.
+    pub(super) of_later_id: bool,
+    /// Event time.
+    pub(super) at: Timestamp,
+    /// Digest of its fields.
+    pub(super) digest: u128,
+}
+
+impl OrderSubmission {
+    /// Its rank among the submissions of one chain.
+    pub(super) const fn rank(&self) -> SubmissionRank {
+        let digest = self.content.digest;
+        SubmissionRank { of_later_id: !self.of_first_id, at: self.at, digest }
+    }
+
+    /// The reference `expected`.
+    #[must_use]
+    pub const fn expected(&self) -> Option<Price> {
+        let [expected, _, _] = self.references;
+        expected
+    }
+}
+
 impl Order {
     /// An order of which nothing but its id is known.
     #[must_use]
@@ -235,7 +257,7 @@ impl Order {
             submission: None,
             accepted_at: None,
             fills: Fills::default(),
-            replaces: ThinVec::default(),
+            replaces: Replaces::default(),
             ends: ThinVec::default(),
             reject_reason: None,
             is_disputed: false,
@@ -246,7 +268,7 @@ impl Order {
     /// Facts held, submission and acceptance left out.
     #[must_use]
     pub fn facts(&self) -> usize {
-        let fills = self.fills.len() + self.fills.amendments().len();
+        let fills = self.fills.facts();
         // A replace may bring an id and nothing else that is new.
         let replaces = self.replaces.len().max(self.aliases.len());
         fills + replaces + self.ends.len()
@@ -270,76 +292,47 @@ impl Order {
             || !self.replaces.is_empty()
     }
 
-    /// The executions with their quantities resolved, in the order of arrival: those without a
-    /// quantity of their own take what the explicit ones leave, the earliest takes all.
-    #[must_use]
-    pub fn resolved(&self) -> Vec<EffectiveFill> {
-        let all = self.fills.all();
-        let mut fills: Vec<EffectiveFill> = all.iter().map(|f| self.fills.effective(f)).collect();
-        let open = |fill: &EffectiveFill| fill.quantity.is_none();
-        if !fills.iter().any(open) {
-            return fills;
-        }
-        let explicit = sum(fills.iter().filter_map(|f| f.quantity));
-        let left = self.quantity(&fills).map(|q| q.saturating_sub(explicit).max(Decimal::ZERO));
-        let times = all.iter().map(|f| f.at);
-        let waiting = times.zip(&fills).enumerate().filter(|(_, (_, fill))| open(fill));
-        let earliest = waiting.min_by_key(|(index, (at, _))| (*at, *index)).map(|(index, _)| index);
-        for (index, fill) in fills.iter_mut().enumerate().filter(|(_, fill)| open(fill)) {
-            fill.quantity = match left {
-                Some(left) if Some(index) == earliest => Some(left),
-                Some(_) => Some(Decimal::ZERO),
-                None => None,
-            };
-        }
-        fills
+    /// Adds an execution.
+    pub fn add_fill(&mut self, fill: Fill) {
+        self.fills.push(fill);
+        self.fills.index(self.replaced_at());
     }
 
-    /// The fills that may change a counter, with their places. While all fills are plain, those are
-    /// the ones that arrived since the order was last counted completely; otherwise all.
-    #[must_use]
-    #[inline]
-    pub fn uncounted_fills(&self) -> OneOrMany<(usize, EffectiveFill)> {
-        if self.fills.is_empty() {
-            return OneOrMany::default();
-        }
-        if self.fills.is_plain() {
-            let fills = self.fills.all().iter().enumerate().skip(self.counted.fills as usize);
-            return fills.map(|(at, fill)| (at, fill.reported())).collect();
-        }
-        self.resolved().into_iter().enumerate().collect()
+    /// Adds a bust or a correction.
+    pub fn amend_fill(&mut self, amendment: Amendment) {
+        self.fills.amend(amendment);
+        self.fills.index(self.replaced_at());
     }
 
-    /// Q: the quantity of the last accepted replace (of several at one instant the largest), raised
-    /// to what explicit executions had filled by that time; without one, that of the submission.
-    fn quantity(&self, fills: &[EffectiveFill]) -> Option<Decimal> {
-        let Some((at, quantity)) = self.last_quantity() else {
-            return match &self.submission.as_ref()?.ordered {
-                OrderedSize::Quantity(quantity) => Some(quantity.get()),
-                OrderedSize::Notional(_) => None,
-            };
-        };
-        let by_then = self.fills.all().iter().zip(fills).filter(|(fill, _)| fill.at <= at);
-        let filled = sum(by_then.filter_map(|(_, effective)| effective.quantity));
-        Some(quantity.get().max(filled))
+    /// Adds an accepted change.
+    pub fn add_replace(&mut self, replace: AcceptedReplace) {
+        self.replaces.insert(replace);
+        self.fills.replaced(self.replaced_at());
     }
 
-    /// The quantity of the last accepted replace that gave one, and its time.
-    fn last_quantity(&self) -> Option<(Timestamp, Quantity)> {
-        self.replaces.iter().filter_map(|r| Some((r.at, r.quantity?))).max()
+    /// Moves the executions, amendments and replaces of a merged order into this one. If both have an
+    /// execution under one id, the one here stays, and the other is returned.
+    pub(super) fn absorb_fills(&mut self, gone: &mut Self) -> Vec<Fill> {
+        let doubles = self.fills.absorb(&mut gone.fills);
+        self.replaces.absorb(&mut gone.replaces);
+        self.fills.index(self.replaced_at());
+        self.fills.replaced(self.replaced_at());
+        self.counted.fills = 0;
+        doubles
     }
 
-    /// Q, and what the executions add up to.
-    fn executed(&self) -> (Option<Decimal>, FillSums) {
-        if self.fills.is_plain() && self.last_quantity().is_none() {
-            return (self.quantity(&[]), self.fills.reported());
+    /// Builds the index that a stored order leaves out. All of its facts are counted.
+    pub fn restore_index(&mut self) {
+        self.fills.index(self.replaced_at());
+        if self.symbol.is_some() {
+            self.fills.counted();
         }
-        let fills = self.resolved();
-        let mut executed = FillSums::default();
-        for (fill, effective) in self.fills.all().iter().zip(&fills) {
-            executed.add(fill, *effective);
-        }
-        (self.quantity(&fills), executed)
+    }
+
+    /// Marks every execution as not counted completely.
+    pub fn count_all_again(&mut self) {
+        self.counted.fills = 0;
+        self.fills.change_all();
     }
 
     /// The strongest terminal fact: it ends an order that is not filled.
@@ -355,16 +348,6 @@ impl Order {
             OrderedSize::Notional(by) => Some(by),
             OrderedSize::Quantity(_) => None,
         }
-    }
-
-    /// Whether a final fill still ends the order: the venue accepted no new quantity after it.
-    fn is_final(&self) -> bool {
-        let Some((replaced_at, _)) = self.last_quantity() else { return true };
-        let fills = self.fills.all().iter().filter(|fill| fill.is_final);
-        let mut not_busted = fills.filter(|fill| {
-            self.fills.effective(fill).quantity.is_none_or(|quantity| !quantity.is_zero())
-        });
-        not_busted.any(|fill| fill.at >= replaced_at)
     }
 
     /// The state that the facts add up to.
@@ -403,8 +386,8 @@ impl Order {
     pub fn references(&self) -> [Option<Price>; 3] {
         let [expected, arrival, limit] =
             self.submission.as_ref().map(|s| s.references).unwrap_or_default();
-        let changes = self.replaces.iter().filter_map(|r| Some((r.at, r.limit_price?.known()?)));
-        [expected, arrival, changes.max().map(|(_, price)| price).or(limit)]
+        let last = self.replaces.last_limit().map(|(_, price)| price);
+        [expected, arrival, last.or(limit)]
     }
 
     /// Slippage of the order in basis points against each reference, positive = worse:
@@ -434,6 +417,7 @@ impl CountedFacts {
         self.reached.extend(gone.reached);
         self.outcome = self.outcome.or(gone.outcome);
         self.ordered = self.ordered.saturating_add(gone.ordered);
+        self.restated = self.restated.saturating_add(gone.restated);
     }
 }
 
@@ -450,8 +434,4 @@ fn compare(filled: Decimal, ordered: Decimal) -> Ordering {
     let exactly = filled.cmp(&ordered);
     let is_dust = exactly.is_ne() && !filled.is_zero() && agree(filled, ordered);
     if is_dust { Ordering::Equal } else { exactly }
-}
-
-fn sum(values: impl Iterator<Item = Decimal>) -> Decimal {
-    values.fold(Decimal::ZERO, Decimal::saturating_add)
 }

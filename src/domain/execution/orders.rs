@@ -1,11 +1,15 @@
 //! The orders of one account: found by any id of their chain, listed by age in their class.
 //!
 //! Input: ids and orders. Output: [`OrderKey`]s that stay valid while the order is held.
-//! Invariants: an order is in exactly one list; every operation is O(1) in the number of orders, and
-//! O(log) in that of the symbols whose orders share an id. Deliberately absent: what an order means,
+//! Invariants: an order is in exactly one list; every operation is O(1) in the number of orders, apart
+//! from the listing by age, which is O(log n), and O(log n) in that of the symbols whose orders share
+//! an id. Deliberately absent: what an order means,
 //! and which of several orders an event is about (see `lookup`).
 
+mod chain;
+
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use enum_map::EnumMap;
@@ -13,10 +17,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::closed_set::{by_word, closed_set};
 use crate::domain::digest::{ByDigest, digest_of, sorted};
+use crate::domain::execution::fills::FEW_MAX;
 use crate::domain::execution::order::Order;
 use crate::domain::ids::{OrderId, Session};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
+use crate::domain::visits;
+
+pub(super) use chain::ChainIds;
 
 /// The place of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +91,7 @@ struct ClassList {
 
 /// The orders of one account.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "StoredOrders")]
 pub struct Orders {
     slots: Vec<Option<OrderSlot>>,
     free: Vec<u32>,
@@ -93,6 +102,36 @@ pub struct Orders {
     #[serde(with = "by_word")]
     lists: EnumMap<OrderClass, ClassList>,
     numbers: u64,
+    /// The places by the numbers of first facts.
+    #[serde(skip_serializing)]
+    by_number: BTreeMap<u64, u32>,
+}
+
+/// The stored form: listings and indexes follow from the rest.
+#[derive(Deserialize)]
+struct StoredOrders {
+    slots: Vec<Option<OrderSlot>>,
+    free: Vec<u32>,
+    #[serde(with = "sorted")]
+    index: ByDigest<u32>,
+    twins: BTreeMap<u128, BTreeMap<SymbolKey, u32>>,
+    #[serde(with = "by_word")]
+    lists: EnumMap<OrderClass, ClassList>,
+    numbers: u64,
+}
+
+impl From<StoredOrders> for Orders {
+    fn from(stored: StoredOrders) -> Self {
+        let StoredOrders { mut slots, free, index, twins, lists, numbers } = stored;
+        let orders = slots.iter_mut().flatten().filter_map(|slot| slot.order.as_mut());
+        for order in orders.filter(|order| order.fills.facts() > FEW_MAX) {
+            Arc::make_mut(order).restore_index();
+        }
+        let places = (0..).zip(&slots);
+        let places = places.filter_map(|(at, slot)| Some((slot.as_ref()?.number, at)));
+        let by_number = places.collect();
+        Self { slots, free, index, twins, lists, numbers, by_number }
+    }
 }
 
 impl Default for ClassList {
@@ -200,6 +239,7 @@ impl Orders {
             invariant!(self.slots.len() <= NONE as usize, "more orders than a key can name");
             u32::try_from(self.slots.len() - 1).unwrap_or(NONE)
         };
+        self.by_number.insert(self.numbers, at);
         self.enter(digest, at);
         self.link(at, OrderClass::Unknown);
         OrderKey(at)
@@ -258,12 +298,21 @@ impl Orders {
 
     /// Files an order under a further id. An order that had the id is no longer found by it.
     pub fn alias(&mut self, key: OrderKey, order_id: &OrderId) {
-        let Some(order) = self.get_mut(key) else { return };
-        if order.order_id == *order_id || order.aliases.contains(order_id) {
+        let Some(order) = self.get(key) else { return };
+        let digest = Self::digest(order.session.as_ref().map(Session::as_str), order_id.as_str());
+        let is_known = if order.aliases.len() > FEW_MAX {
+            let twin = order.symbol.and_then(|symbol| self.twin(digest, symbol));
+            twin.or_else(|| self.find_digest(digest)) == Some(key)
+        } else {
+            visits::count(order.aliases.len());
+            order.order_id == *order_id || order.aliases.contains(order_id)
+        };
+        if is_known {
             return;
         }
-        order.aliases.push(order_id.clone());
-        let digest = Self::digest(order.session.as_ref().map(Session::as_str), order_id.as_str());
+        if let Some(order) = self.get_mut(key) {
+            order.aliases.push(order_id.clone());
+        }
         self.enter(digest, key.0);
     }
 
@@ -282,9 +331,8 @@ impl Orders {
     /// Takes an order out, with all its ids.
     pub fn remove(&mut self, key: OrderKey) -> Option<Arc<Order>> {
         self.unlink(key.0);
-        let slot = self.slots.get_mut(key.0 as usize)?.take()?;
+        let order = self.vacate(key.0)?.order?;
         self.free.push(key.0);
-        let order = slot.order?;
         let session = order.session.as_ref().map(Session::as_str);
         for id in std::iter::once(&order.order_id).chain(&*order.aliases) {
             self.leave(Self::digest(session, id.as_str()), key.0, order.symbol);
@@ -306,16 +354,22 @@ impl Orders {
     }
 
     /// All orders with the numbers of their first facts, in that order, after the one numbered
-    /// `after`. Sorts keys: for people, not for the fold.
+    /// `after`. The first one is found in O(log n).
     pub fn listing(&self, after: u64) -> impl Iterator<Item = (u64, OrderKey)> {
-        let mut all: Vec<(u64, OrderKey)> = (0..)
-            .map(OrderKey)
-            .zip(&self.slots)
-            .filter_map(|(key, slot)| slot.as_ref().map(|slot| (slot.number, key)))
-            .filter(|(number, _)| *number > after)
-            .collect();
-        all.sort_unstable_by_key(|(number, _)| *number);
-        all.into_iter()
+        visits::search(self.by_number.len());
+        let after = (Bound::Excluded(after), Bound::Unbounded);
+        let places = self.by_number.range(after);
+        places.map(|(number, at)| {
+            visits::count(1);
+            (*number, OrderKey(*at))
+        })
+    }
+
+    /// Empties a slot.
+    fn vacate(&mut self, at: u32) -> Option<OrderSlot> {
+        let slot = self.slots.get_mut(at as usize)?.take()?;
+        self.by_number.remove(&slot.number);
+        Some(slot)
     }
 
     fn slot(&self, at: u32) -> Option<&OrderSlot> {
@@ -340,6 +394,22 @@ impl Orders {
             slot.class = class;
             slot.older = newest;
             slot.newer = NONE;
+        }
+    }
+
+    /// Lets the neighbours in a list, and its ends, name another place.
+    fn relink(&mut self, (from, to): (u32, u32), class: OrderClass, (older, newer): (u32, u32)) {
+        if let Some(slot) = self.slot_mut(older) {
+            slot.newer = to;
+        }
+        if let Some(slot) = self.slot_mut(newer) {
+            slot.older = to;
+        }
+        let list = &mut self.lists[class];
+        for end in [&mut list.oldest, &mut list.newest] {
+            if *end == from {
+                *end = to;
+            }
         }
     }
 

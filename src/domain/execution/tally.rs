@@ -8,15 +8,14 @@
 //! # Design
 //! An execution does not store the amounts that it added: there may be a million executions, and
 //! while nothing was amended the amounts follow from its report. An amended execution stores them
-//! (`CountedFill::amounts`). [`freeze`] stores them before a report or the references of the order
+//! (`CountedFill::amounts`). [`freeze_all`] stores them before a report or the references of the order
 //! change, because they could not be derived afterwards. `tests/fold/restating.rs` holds this.
 
 use crate::domain::compact::OneOrMany;
+use crate::domain::execution::amendments::AmendedFill;
 use crate::domain::execution::coin_fees::CoinFees;
 use crate::domain::execution::counters::MoneyChange;
-use crate::domain::execution::fills::{
-    Amendment, EffectiveFill, Fee, Fill, FillAmounts, FillStep, amended_fee,
-};
+use crate::domain::execution::fills::{EffectiveFill, Fee, Fill, FillAmounts, FillStep};
 use crate::domain::execution::order::{Order, OrderState};
 use crate::domain::execution::slippage::slippage_bps;
 use crate::domain::execution::terms::{FillTerms, TermsKey, TermsTable};
@@ -26,6 +25,21 @@ use crate::domain::settings::{Instrument, Reference};
 use crate::domain::step::Step;
 use crate::domain::symbols::SymbolKey;
 use crate::domain::units::{Decimal, Price, Side};
+use crate::domain::visits;
+
+/// The amendments of one execution, and its fee after them.
+struct AmendedTerms {
+    sum: AmendedFill,
+    fee: Option<Fee>,
+}
+
+impl AmendedTerms {
+    fn of(order: &Order, place: usize) -> Option<Self> {
+        let fill = order.fills.all().get(place)?;
+        let sum = order.fills.amended(fill.id.as_ref());
+        Some(Self { sum, fee: order.fills.amendments().fee(fill.fee.as_ref(), sum).cloned() })
+    }
+}
 
 /// Additions of the executions of one order to the counters; negative amounts are reversals.
 #[derive(Debug, Default)]
@@ -53,7 +67,7 @@ pub(super) struct MeasuredSlippage {
 }
 
 /// The basis that slippage is measured against: the side, and the references by `Reference::ALL`.
-type SlippageBasis = (Side, [Option<Price>; 3]);
+pub(super) type SlippageBasis = (Side, [Option<Price>; 3]);
 
 /// Moves the position from the counted state of these executions to their present one. A fee in the
 /// base currency of the instrument reduces the quantity that arrived, unless an adjustment of the
@@ -68,8 +82,7 @@ pub(super) fn move_position(
     let Some(side) = order.side else { return };
     for (at, effective) in fills.iter() {
         let Some(quantity) = effective.quantity else { continue };
-        let amendments = order.fills.amendments();
-        let fee = order.fills.all().get(*at).and_then(|fill| amended_fee(fill, amendments));
+        let fee = order.fills.all().get(*at).and_then(|fill| order.fills.fee(fill));
         let fee = fee.and_then(|(fee, currency)| Some((*fee, currency.as_ref()?)));
         let taken = fee.filter(|(_, currency)| {
             // Usually the fee is in the currency of the price: check that first.
@@ -107,22 +120,39 @@ pub(super) fn flow(side: Side, fill: &Fill, change: Decimal) -> Flow {
     Flow { time: fill.at, change, kind }
 }
 
-/// Stores the amounts of each execution in the totals, before the references of the order or the
-/// report of an execution change: afterwards they could not be derived. Every execution is looked at
-/// again.
-pub(super) fn freeze(order: &mut Order, table: &TermsTable) {
+/// Stores the amounts of each execution in the totals, before the references of the order change:
+/// afterwards they could not be derived. Every execution is looked at again.
+pub(super) fn freeze_all(order: &mut Order, table: &TermsTable) {
     let measure = measure_of(order);
+    visits::count(order.fills.len());
     for fill in order.fills.all_mut() {
-        if fill.counted.steps.contains(FillStep::Counted) && fill.counted.amounts.is_none() {
-            let amounts = table.get(fill.counted.terms);
-            let amounts = amounts.map(|terms| counted_amounts(fill, measure, terms));
-            fill.counted.amounts = amounts.map(Box::new);
-        }
+        freeze(fill, measure, table);
+    }
+    order.count_all_again();
+}
+
+/// Stores the amounts of the execution at a place in the totals, before its report changes. It is
+/// looked at again.
+pub(super) fn freeze_one(order: &mut Order, place: usize, table: &TermsTable) {
+    let measure = measure_of(order);
+    if let Some(fill) = order.fills.all_mut().get_mut(place) {
+        freeze(fill, measure, table);
     }
     order.counted.fills = 0;
 }
 
-fn measure_of(order: &Order) -> Option<SlippageBasis> {
+/// Stores the amounts of an execution in the totals.
+pub(super) fn freeze(fill: &mut Fill, measure: Option<SlippageBasis>, table: &TermsTable) {
+    if fill.counted.steps.contains(FillStep::Counted) && fill.counted.amounts.is_none() {
+        let amounts = table.get(fill.counted.terms);
+        let amounts = amounts.map(|terms| counted_amounts(fill, measure, terms));
+        fill.counted.amounts = amounts.map(Box::new);
+    }
+}
+
+/// The basis that the slippage of an order's executions is measured against; `None` before its
+/// submission, and without a side.
+pub(super) fn measure_of(order: &Order) -> Option<SlippageBasis> {
     order.side.zip(order.submission.as_ref().map(|_| order.references()))
 }
 
@@ -183,9 +213,10 @@ impl FillTally {
     ) -> Self {
         let mut tally = Self::default();
         let measure = measure_of(order);
-        // Copied, because the fills are borrowed mutably below. Most orders have no amendments.
-        let amendments = order.fills.amendments().to_vec();
+        let is_amended = !order.fills.amendments().all().is_empty();
         for (at, effective) in fills.iter() {
+            // Copied, because the fills are borrowed mutably below. Most orders have no amendments.
+            let amended = if is_amended { AmendedTerms::of(order, *at) } else { None };
             let Some(fill) = order.fills.all_mut().get_mut(*at) else {
                 impossible!("a fill that was just listed is missing");
                 continue;
@@ -202,13 +233,15 @@ impl FillTally {
                 impossible!("the terms of a fill are missing");
                 continue;
             };
-            if !is_new && amendments.is_empty() && is_counted(fill, *effective, measure) {
+            if !is_new && !is_amended && is_counted(fill, *effective, measure) {
                 continue;
             }
-            tally.count_amendments(fill, &amendments);
+            if let Some(amended) = &amended {
+                tally.count_amendments(fill, amended.sum);
+            }
             let before = if is_new { None } else { Some(counted_amounts(fill, measure, terms)) };
             tally.measure(fill, *effective, measure);
-            tally.restate(fill, (*effective, &amendments), before, (measure, terms));
+            tally.restate(fill, (*effective, amended), before, (measure, terms));
         }
         tally
     }
@@ -232,26 +265,23 @@ impl FillTally {
             && self.money.is_empty()
     }
 
-    fn count_amendments(&mut self, fill: &mut Fill, amendments: &[Amendment]) {
-        let Some(id) = fill.id.as_ref().filter(|_| !amendments.is_empty()) else { return };
-        let of_fill = || amendments.iter().filter(|a| a.fill_id == *id);
-        let busted = of_fill().any(|a| a.corrected.is_none());
+    fn count_amendments(&mut self, fill: &mut Fill, amended: AmendedFill) {
+        let busted = amended.is_busted;
         self.busted += u64::from(busted && fill.counted.steps.insert(FillStep::BustCounted));
-        let corrected = of_fill().filter(|a| a.corrected.is_some()).count();
-        let corrected = u32::try_from(corrected).unwrap_or(u32::MAX);
-        self.corrected += u64::from(corrected.saturating_sub(fill.counted.corrected));
-        fill.counted.corrected = corrected;
+        self.corrected += u64::from(amended.corrections.saturating_sub(fill.counted.corrected));
+        fill.counted.corrected = amended.corrections;
     }
 
     /// Replaces the amounts of an execution in the totals by the present ones.
     fn restate(
         &mut self,
         fill: &mut Fill,
-        (effective, amendments): (EffectiveFill, &[Amendment]),
+        (effective, amended): (EffectiveFill, Option<AmendedTerms>),
         before: Option<FillAmounts>,
         (measure, terms): (Option<SlippageBasis>, &FillTerms),
     ) {
-        let fee = amended_fee(fill, amendments).cloned();
+        let is_amended = amended.is_some();
+        let fee = amended.map_or_else(|| fill.fee.clone(), |amended| amended.fee);
         let now = present_amounts(effective, fee, measure, terms);
         if let Some(before) = before {
             if before == now {
@@ -267,7 +297,7 @@ impl FillTally {
             fill.counted.steps.remove(FillStep::FeeCounted);
         }
         let is_as_reported = effective.price == fill.price.get()
-            && (amendments.is_empty() || now.fee.is_none() || now.fee == fill.fee);
+            && (!is_amended || now.fee.is_none() || now.fee == fill.fee);
         fill.counted.amounts = if is_as_reported { None } else { Some(Box::new(now)) };
     }
 

@@ -6,7 +6,7 @@ use crate::domain::compact::NonMaxU32;
 use crate::domain::event::Liquidity;
 use crate::domain::execution::anomaly::AnomalyView;
 use crate::domain::execution::counters::Outcome;
-use crate::domain::execution::fills::{EffectiveFill, Fill, FillStep, amended_fee};
+use crate::domain::execution::fills::{EffectiveFill, Fill, FillStep};
 use crate::domain::execution::histogram::{Exemplar, Histogram};
 use crate::domain::execution::order::{Order, TerminalFact};
 use crate::domain::execution::orders::{OrderClass, OrderKey, Orders};
@@ -315,8 +315,8 @@ impl Execution {
     fn fills_of(&self, order: &Order) -> Vec<FillView> {
         let amendments = order.fills.amendments();
         let view = |(fill, effective): (&Fill, EffectiveFill)| {
-            let of_fill = || amendments.iter().filter(|a| fill.id.as_ref() == Some(&a.fill_id));
-            let fee = amended_fee(fill, amendments);
+            let amended = order.fills.amended(fill.id.as_ref());
+            let fee = amendments.fee(fill.fee.as_ref(), amended);
             let is_counted = fill.counted.steps.contains(FillStep::Counted);
             let terms = self.terms.get(fill.counted.terms).filter(|_| is_counted);
             let currency = fee.and_then(|(_, currency)| currency.as_ref());
@@ -332,8 +332,8 @@ impl Execution {
                 fee_currency: currency.cloned(),
                 liquidity: fill.liquidity,
                 is_final: fill.is_final,
-                busted: of_fill().any(|a| a.corrected.is_none()),
-                corrected: of_fill().any(|a| a.corrected.is_some()),
+                busted: amended.is_busted,
+                corrected: amended.corrections > 0,
                 synthetic: fill.synthetic,
             }
         };
