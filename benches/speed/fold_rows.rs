@@ -1,5 +1,6 @@
 //! Rows of the fold alone: the cost of an event must not depend on the size of the state.
 
+use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use crate::fold::Fold;
@@ -73,4 +74,48 @@ pub(crate) fn apply() -> Vec<Row> {
         row("10,000 symbols, all traded in turn", &cold, "1 symbol", &one, Goal::None),
         row("window of 100,000 orders", &long, "window of 1 order", &short, Goal::AtMost(1.5)),
     ]
+}
+
+/// Fills of one order: as many amendments fit beside them.
+const FILLS: u32 = 4_990;
+
+/// A body with `line` for each fill of two orders.
+fn of_each_fill(line: impl Fn(u32, u32) -> String) -> String {
+    let mut body = String::new();
+    for (order, fill) in (0..2).flat_map(|order| (0..FILLS).map(move |fill| (order, fill))) {
+        writeln!(body, "{}", line(order, fill)).expect("a string");
+    }
+    body
+}
+
+/// `apply` of about 10,000 busts of two orders, against that of their fills.
+pub(crate) fn busts() -> Vec<Row> {
+    let fills = of_each_fill(|order, fill| {
+        format!(
+            r#"{{"type":"order_filled","order_id":"{order}","fill_id":"{fill}","symbol":"X","side":"buy","quantity":1,"price":10}}"#
+        )
+    });
+    let busts = of_each_fill(|order, fill| {
+        format!(r#"{{"type":"fill_busted","order_id":"{order}","fill_id":"{fill}"}}"#)
+    });
+    let (mut of_fills, mut of_busts) = (Vec::new(), Vec::new());
+    for _ in 0..9 {
+        let mut fold = Fold::new(1, LONG);
+        for (body, times) in [(&fills, &mut of_fills), (&busts, &mut of_busts)] {
+            let records = fold.records(body.as_bytes());
+            let started = Instant::now();
+            fold.apply(&records);
+            times.push(started.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    let millis = |times: &[f64]| format!("{:.1} ms", median(times.iter().copied()));
+    vec![Row {
+        what: format!("`apply` of {} busts of 2 orders", 2 * FILLS),
+        ours: millis(&of_busts),
+        against: "their fills".to_owned(),
+        theirs: millis(&of_fills),
+        ratio: median_ratio(&of_busts, &of_fills),
+        goal: Goal::AtMost(2.0),
+        note: String::new(),
+    }]
 }

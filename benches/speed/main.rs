@@ -57,6 +57,7 @@ const TOPICS: &[Topic] = &[
     Topic { name: "journal", measure: journal_rows::journal },
     Topic { name: "recovery", measure: durable_rows::recovery },
     Topic { name: "apply", measure: fold_rows::apply },
+    Topic { name: "busts", measure: fold_rows::busts },
     Topic { name: "scrape", measure: scrape_rows::scrape },
     Topic { name: "latency", measure: latency_rows::latency },
     Topic { name: "webhooks", measure: webhook_rows::webhooks },

@@ -34,6 +34,7 @@ mod stream;
 mod webhooks;
 mod demo;
 mod bodies;
+mod busts;
 mod contract;
 mod session;
 #[path = "../fold/delivery.rs"]
