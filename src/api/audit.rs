@@ -9,20 +9,21 @@ use crate::api::accounts::AccountSelection;
 use crate::api::auth::Caller;
 use crate::api::problem::Problem;
 use crate::api::query::QueryParameters;
-use crate::domain::limits;
 use crate::wire::answer::AuditLine;
 
 /// Lines of an answer, by default.
 const LIMIT_DEFAULT: usize = 1_000;
+/// Lines of an answer, at most.
+const LIMIT_MAX: usize = 10_000;
 
 /// The audit trail
 ///
 /// Every halt, release, reconciliation and change of the configuration, including refused ones, each
 /// with the name of the token that decided. The answer has the newest `limit` lines, oldest first.
 ///
-/// Three kinds are kept apart, 10,000 lines each, so that none displaces the others: decisions of
-/// people; changes of a latch by the exporter itself; and attempts that were refused or that an
-/// engine can cause. The journal has them all.
+/// Of each account, the newest 2,000 lines of three kinds are kept, so that no account and no kind
+/// displaces another: decisions of people; changes of a latch by the exporter itself; and attempts
+/// that were refused or that an engine can cause. The journal has them all.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -41,11 +42,11 @@ pub(super) async fn get_audit(
 ) -> Result<Json<Vec<AuditLine>>, Problem> {
     let parameters = QueryParameters::parse(&uri, &["account", "limit"])?;
     let account = parameters.account()?;
-    let limit = parameters.number("limit", 1..=limits::AUDIT_MAX)?.unwrap_or(LIMIT_DEFAULT);
+    let limit = parameters.number("limit", 1..=LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT);
     let selection = AccountSelection::new(&app, &caller, account.as_ref())?;
     let mut lines: Vec<AuditLine> = app.engine.read(|monitor| {
         let newest = monitor.audit().newest(|account| selection.contains(account.as_str()));
-        newest.into_iter().take(limit).map(AuditLine::new).collect()
+        newest.take(limit).map(AuditLine::new).collect()
     });
     lines.reverse();
     Ok(Json(lines))

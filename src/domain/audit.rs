@@ -1,11 +1,12 @@
 //! The audit trail for reading: who decided what, with which token, when and why.
 //!
-//! Input: lines, each with its [`AuditShare`]. Output: the lines, newest first. Invariants: each share
-//! has its own bound, so that lines made with an engine's token cannot displace the decisions of
-//! people; a full share drops the oldest line of the account with the most lines, so that no account
-//! displaces the newest lines of another. Deliberately absent: the whole trail, which is the journal.
+//! Input: lines, each with its [`AuditShare`]. Output: the lines, newest first. Invariants: the newest
+//! [`limits::AUDIT_MAX`] lines of each share of each account are kept, so that no account displaces a
+//! line of another, and lines made with an engine's token displace no decision of a person; of
+//! accounts that are not kept, as many for each token. Deliberately absent: the whole trail, which is
+//! the journal.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
@@ -99,64 +100,95 @@ impl AuditShare {
 /// The audit trail.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct AuditTrail {
-    #[serde(with = "by_word")]
-    shares: EnumMap<AuditShare, AuditLines>,
+    by_account: BTreeMap<Account, AccountLines>,
+    /// Lines of [`AuditShare::Stray`], by the name of the token.
+    strays: BTreeMap<Box<str>, AuditLines>,
     /// Number of lines so far; it orders the lines of all shares.
     noted: u64,
 }
 
-/// The lines of one share.
+/// The lines of one account, by share.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct AccountLines(#[serde(with = "by_word")] EnumMap<AuditShare, AuditLines>);
+
+/// Lines, oldest first, each with its number in the whole trail.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct AuditLines {
-    /// Each line with its number in the whole trail.
-    by_account: BTreeMap<Account, VecDeque<(u64, AuditEntry)>>,
-    held: usize,
+    lines: VecDeque<(u64, AuditEntry)>,
+    /// Bytes of their texts.
+    text_bytes: usize,
 }
 
 impl AuditTrail {
     /// Adds a line.
     pub fn note(&mut self, share: AuditShare, entry: AuditEntry) {
         self.noted += 1;
-        self.shares[share].push(self.noted, entry);
+        let lines = if share == AuditShare::Stray {
+            let token = entry.by.token.clone().unwrap_or_default();
+            self.strays.entry(token).or_default()
+        } else {
+            &mut self.by_account.entry(entry.account.clone()).or_default().0[share]
+        };
+        lines.push(self.noted, entry);
     }
 
-    /// The lines of these accounts, newest first.
+    /// The lines of these accounts, newest first. Each costs O(log n) in the number of accounts.
+    pub fn newest(
+        &self,
+        is_asked_for: impl Fn(&Account) -> bool,
+    ) -> impl Iterator<Item = &AuditEntry> {
+        let of = self.by_account.iter().filter(|(account, _)| is_asked_for(account));
+        let kept = of.flat_map(|(_, lines)| lines.0.values()).map(|lines| &lines.lines);
+        let strays = self.strays.values().map(|lines| &lines.lines);
+        let mut unread: BinaryHeap<(u64, usize)> = BinaryHeap::new();
+        let mut lists = Vec::new();
+        for list in kept.chain(strays) {
+            let mut list = list.iter();
+            if let Some(last) = list.next_back() {
+                unread.push((last.0, lists.len()));
+                lists.push((last, list));
+            }
+        }
+        let all = std::iter::from_fn(move || {
+            let (_, at) = unread.pop()?;
+            let (newest, older) = lists.get_mut(at)?;
+            let line = *newest;
+            if let Some(next) = older.next_back() {
+                *newest = next;
+                unread.push((next.0, at));
+            }
+            Some(&line.1)
+        });
+        all.filter(move |line| is_asked_for(&line.account))
+    }
+
+    /// Number of lines that are held of an account, and the bytes of their texts.
     #[must_use]
-    pub fn newest(&self, is_asked_for: impl Fn(&Account) -> bool) -> Vec<&AuditEntry> {
-        let of = self.shares.values().flat_map(|lines| &lines.by_account);
-        let mut lines: Vec<&(u64, AuditEntry)> =
-            of.filter(|(account, _)| is_asked_for(account)).flat_map(|(_, lines)| lines).collect();
-        lines.sort_unstable_by_key(|(number, _)| std::cmp::Reverse(*number));
-        lines.into_iter().map(|(_, entry)| entry).collect()
+    pub fn size_of(&self, account: &Account) -> (usize, usize) {
+        let of = self.by_account.get(account).into_iter().flat_map(|lines| lines.0.values());
+        of.fold((0, 0), |(count, bytes), lines| {
+            (count + lines.lines.len(), bytes + lines.text_bytes)
+        })
     }
 }
 
 impl AuditLines {
     fn push(&mut self, number: u64, entry: AuditEntry) {
-        let own = self.by_account.entry(entry.account.clone()).or_default();
-        own.push_back((number, entry));
-        self.held += 1;
-        if self.held > limits::AUDIT_MAX {
-            self.drop_one();
+        self.text_bytes += entry.text_bytes();
+        self.lines.push_back((number, entry));
+        if self.lines.len() > limits::AUDIT_MAX
+            && let Some((_, oldest)) = self.lines.pop_front()
+        {
+            self.text_bytes -= oldest.text_bytes();
         }
     }
+}
 
-    /// Drops the oldest line of the account with the most lines.
-    fn drop_one(&mut self) {
-        let most = self.by_account.iter().max_by_key(|(_, lines)| lines.len());
-        let Some(account) = most.map(|(account, _)| account.clone()) else {
-            impossible!("a share past its bound has lines");
-            return;
-        };
-        let Some(lines) = self.by_account.get_mut(&account) else {
-            impossible!("the account was just found");
-            return;
-        };
-        lines.pop_front();
-        self.held -= 1;
-        if lines.is_empty() {
-            self.by_account.remove(&account);
-        }
+impl AuditEntry {
+    /// Bytes of its texts.
+    fn text_bytes(&self) -> usize {
+        let token = self.by.token.as_ref().map_or(0, |token| token.len());
+        self.reason.len() + self.by.actor.as_str().len() + token + size_of_val(&*self.causes)
     }
 }
 
@@ -180,7 +212,7 @@ mod tests {
     }
 
     fn sequences(audit: &AuditTrail, account: &str) -> Vec<u64> {
-        audit.newest(|name| name.as_str() == account).iter().map(|line| line.sequence).collect()
+        audit.newest(|name| name.as_str() == account).map(|line| line.sequence).collect()
     }
 
     #[test]
@@ -200,11 +232,37 @@ mod tests {
     #[test]
     fn an_account_displaces_only_its_own_lines() {
         let mut audit = AuditTrail::default();
-        audit.note(AuditShare::Attempted, line("b", 1));
-        for sequence in 2..limits::AUDIT_MAX as u64 + 500 {
+        let max = limits::AUDIT_MAX as u64;
+        for sequence in 0..max {
+            audit.note(AuditShare::Attempted, line("b", sequence));
+        }
+        for sequence in max..5 * max {
             audit.note(AuditShare::Attempted, line("a", sequence));
         }
-        assert_eq!(sequences(&audit, "b"), [1]);
-        assert_eq!(sequences(&audit, "a").len(), limits::AUDIT_MAX - 1);
+        let newest_first = |lines: std::ops::Range<u64>| lines.rev().collect::<Vec<u64>>();
+        assert_eq!(sequences(&audit, "b"), newest_first(0..max));
+        assert_eq!(sequences(&audit, "a"), newest_first(4 * max..5 * max));
+        let all: Vec<u64> = audit.newest(|_| true).map(|line| line.sequence).collect();
+        assert_eq!(all, [newest_first(4 * max..5 * max), newest_first(0..max)].concat());
+        let account = Account::new("a").expect("an account");
+        assert_eq!(
+            audit.size_of(&account),
+            (limits::AUDIT_MAX, limits::AUDIT_MAX * "trading-exporter".len())
+        );
+    }
+
+    #[test]
+    fn a_token_displaces_only_its_own_lines_about_unknown_accounts() {
+        let mut audit = AuditTrail::default();
+        let by = |token: &str, account: &str, sequence| {
+            let actor = crate::domain::ids::Actor::new("x").expect("an actor");
+            AuditEntry { by: Principal::with_token(actor, token), ..line(account, sequence) }
+        };
+        audit.note(AuditShare::Stray, by("person", "papr", 1));
+        for sequence in 2..limits::AUDIT_MAX as u64 + 500 {
+            audit.note(AuditShare::Stray, by("dev", &format!("dev-{sequence}"), sequence));
+        }
+        assert_eq!(sequences(&audit, "papr"), [1]);
+        assert_eq!(audit.newest(|_| true).count(), limits::AUDIT_MAX + 1);
     }
 }

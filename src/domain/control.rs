@@ -2,10 +2,10 @@
 //!
 //! Input: causes that were set or released, and reconciliations that were requested. Output:
 //! [`Control`]s for the log; during a replay, whether the fold made a recorded decision again.
-//! Invariants: the same version makes all of them again; at most [`limits::CONTROLS_MAX`] wait to be
-//! written. Deliberately absent: how a decision that was not made again is kept (see `monitor`).
+//! Invariants: the same version makes all of them again; at most [`limits::CONTROLS_MAX`] of an account
+//! wait to be written. Deliberately absent: how a decision that was not made again is kept (see `monitor`).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -87,33 +87,41 @@ impl Control {
 /// Decisions that are not in the log yet, and the number of recorded ones that were not made again.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Controls {
-    reached: VecDeque<Control>,
+    /// By account, so that none displaces a decision about another. Oldest first; never empty.
+    reached: BTreeMap<Account, VecDeque<Control>>,
     missed: u64,
 }
 
 impl Controls {
-    /// Adds a decision. Past the bound the oldest is dropped here; its effect remains.
+    /// Adds a decision. Past the bound the oldest of its account is dropped here; its effect remains.
     pub fn reach(&mut self, control: Control) {
-        if self.reached.len() >= limits::CONTROLS_MAX {
-            self.reached.pop_front();
+        let reached = self.reached.entry(control.account.clone()).or_default();
+        if reached.len() >= limits::CONTROLS_MAX {
+            reached.pop_front();
         }
-        self.reached.push_back(control);
+        reached.push_back(control);
     }
 
     /// Confirms a decision of the log. Returns whether the fold made it too; if not, counts it as missed.
     pub fn confirm(&mut self, control: &Control) -> bool {
-        let at = self.reached.iter().position(|reached| reached.is_same(control));
-        match at {
-            Some(at) => drop(self.reached.remove(at)),
-            None => self.missed += 1,
+        let reached = self.reached.get_mut(&control.account);
+        let is_confirmed = reached.is_some_and(|reached| {
+            let at = reached.iter().position(|reached| reached.is_same(control));
+            at.is_some_and(|at| reached.remove(at).is_some())
+        });
+        if self.reached.get(&control.account).is_some_and(VecDeque::is_empty) {
+            self.reached.remove(&control.account);
         }
-        at.is_some()
+        self.missed += u64::from(!is_confirmed);
+        is_confirmed
     }
 
     /// Decisions to be written, oldest first.
     #[must_use]
     pub fn unrecorded(&self) -> impl ExactSizeIterator<Item = &Control> {
-        self.reached.iter()
+        let mut all: Vec<&Control> = self.reached.values().flatten().collect();
+        all.sort_by_key(|control| control.sequence);
+        all.into_iter()
     }
 
     /// Decisions of the log that the fold did not make again.

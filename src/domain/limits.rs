@@ -39,11 +39,11 @@ pub const STREAMS_MAX: usize = 256;
 pub const WINDOW_ORDERS: usize = 1_000;
 /// Fills in a window.
 pub const WINDOW_FILLS: usize = 1_000;
-/// Open orders held in all.
+/// Open orders held of one account.
 pub const OPEN_ORDERS_MAX: usize = 1_000_000;
-/// Ended orders held in all for late facts, duplicates and reading.
+/// Ended orders held of one account for late facts, duplicates and reading.
 pub const ENDED_ORDERS_MAX: usize = 1_000_000;
-/// Orders known only from fills, busts or ends, held in all until their submission arrives.
+/// Orders of one account known only from fills, busts or ends, held until their submission arrives.
 pub const UNKNOWN_ORDERS_MAX: usize = 100_000;
 /// Executions, replaces and ends kept of one order; a further one is refused (`order_too_long`).
 pub const FACTS_PER_ORDER_MAX: usize = 10_000;
@@ -69,11 +69,12 @@ pub const ANCHOR_FLOWS_MAX: usize = 64;
 pub const DRIFT_HISTORY_MAX: usize = 1_000;
 /// Results kept of one component.
 pub const HEALTH_HISTORY_MAX: usize = 1_000;
-/// Audit records held for reading in each share of the trail.
-pub const AUDIT_MAX: usize = 10_000;
-/// Ids of Alertmanager alerts that are remembered, so that a repeated alert changes nothing.
-pub const ALERTS_MAX: usize = 10_000;
-/// Decisions of the fold that wait to be written as records.
+/// Lines of the audit trail held for reading in each share of each account.
+pub const AUDIT_MAX: usize = 2_000;
+/// Ids of Alertmanager alerts that are remembered of one account, so that a repeated alert changes
+/// nothing.
+pub const ALERTS_MAX: usize = 1_000;
+/// Decisions of the fold about one account that wait to be written as records.
 pub const CONTROLS_MAX: usize = 1_000;
 /// Causes side by side on one latch. A further one joins the newest of its kind.
 pub const CAUSES_MAX: usize = 256;

@@ -13,17 +13,14 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::account::AccountState;
 use crate::domain::alerts::HandledAlerts;
 use crate::domain::audit::{AuditAction, AuditEntry, AuditShare, AuditTrail};
-use crate::domain::closed_set::by_word;
 use crate::domain::control::{Controls, FoldDecision};
 use crate::domain::directive::{Directive, DirectiveKind, Outbox};
 use crate::domain::event::Event;
-use crate::domain::execution::orders::OrderClass;
 use crate::domain::health::Components;
 use crate::domain::horizon::EventIdStatus;
 use crate::domain::ids::Account;
@@ -69,18 +66,12 @@ pub struct Monitor {
     controls: Controls,
     /// Accounts whose books changed since the last comparison.
     dirty: BTreeSet<Account>,
-    /// Orders in all accounts, by class.
-    #[serde(with = "by_word")]
-    orders: OrdersByClass,
     /// Snapshots of positions that were older than the one before.
     out_of_order: u64,
     /// The request under way holds a snapshot of positions that is not compared yet.
     #[serde(skip)]
     has_uncompared_snapshot: bool,
 }
-
-/// Numbers of orders by class.
-type OrdersByClass = EnumMap<OrderClass, usize>;
 
 /// The trading state as an engine reads it.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,7 +110,6 @@ impl Monitor {
             causes: 0,
             controls: Controls::default(),
             dirty: BTreeSet::new(),
-            orders: OrdersByClass::default(),
             out_of_order: 0,
             has_uncompared_snapshot: false,
         }
@@ -188,7 +178,7 @@ impl Monitor {
     #[must_use]
     pub fn is_decided(&self, decision: &Decision) -> bool {
         match decision {
-            Decision::Alert { id, .. } => self.alerts.is_known(id),
+            Decision::Alert { id, account, .. } => self.alerts.is_known(account, id),
             Decision::Halt { .. }
             | Decision::Release { .. }
             | Decision::Reconcile { .. }

@@ -160,11 +160,11 @@ impl Default for WindowSettings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OrderSettings {
-    /// Open orders held in all accounts together; past this the oldest is dropped and counted.
+    /// Open orders held of each account; past this its oldest is dropped and counted.
     pub open_max: usize,
-    /// Ended orders held in all accounts for late events; past this the oldest is dropped.
+    /// Ended orders held of each account for late events; past this its oldest is dropped.
     pub ended_max: usize,
-    /// Orders without a submission held in all accounts; past this the oldest is dropped and counted.
+    /// Orders without a submission held of each account; past this its oldest is dropped and counted.
     pub unknown_max: usize,
     /// How long an order waits for its submission event (receive time).
     pub unknown_age_max: Duration,

@@ -50,7 +50,7 @@ impl Version {
 
 /// The audit trail, newest first.
 fn lines(fold: &Fold) -> Vec<AuditEntry> {
-    fold.monitor.audit().newest(|_| true).into_iter().cloned().collect()
+    fold.monitor.audit().newest(|_| true).cloned().collect()
 }
 
 /// A version for which a thousand shares are no drift.

@@ -113,7 +113,7 @@ fn merged_drift_causes_are_open_while_one_drift_is() {
     }
     assert!(matches!(release(&mut fold, false), Verdict::Decided { .. }));
     // Merged causes make one line of the audit trail each time the latch is full.
-    let lines = fold.monitor.audit().newest(|_| true);
+    let lines = fold.monitor.audit().newest(|_| true).collect::<Vec<_>>();
     let halts = lines.iter().filter(|line| line.action == AuditAction::Halt).count();
     assert_eq!(halts, limits::CAUSES_MAX + 1);
 }
@@ -192,8 +192,8 @@ fn reconciliations_are_audited_and_displace_no_decision() {
         }
     }
     let actions: Vec<AuditAction> =
-        fold.monitor.audit().newest(|_| true).iter().rev().map(|line| line.action).collect();
-    assert_eq!(actions.first(), Some(&AuditAction::Halt));
+        fold.monitor.audit().newest(|_| true).map(|line| line.action).collect();
+    assert_eq!(actions.last(), Some(&AuditAction::Halt));
     assert!(actions.contains(&AuditAction::ReconcileSent), "{actions:?}");
     let reconcile = |fold: &mut Fold, name: &str| {
         fold.apply(Entry::Decision(Decision::Reconcile {
@@ -208,7 +208,7 @@ fn reconciliations_are_audited_and_displace_no_decision() {
     for _ in 0..limits::AUDIT_MAX + 400 {
         assert_eq!(reconcile(&mut fold, "paper"), Verdict::Refused(Refusal::NotFound));
     }
-    let audit = fold.monitor.audit().newest(|_| true);
+    let audit = fold.monitor.audit().newest(|_| true).collect::<Vec<_>>();
     assert_eq!(audit.last().map(|line| line.action), Some(AuditAction::Halt));
     assert_eq!(audit.len(), limits::AUDIT_MAX + 1);
 }

@@ -18,6 +18,7 @@ mod permutations;
 mod scrape_snapshots;
 mod restating;
 mod session;
+mod shares;
 mod snapshots;
 mod state;
 mod steps;

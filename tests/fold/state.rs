@@ -103,7 +103,7 @@ fn a_release_needs_the_epoch_and_a_cause_that_has_cleared() {
     assert_eq!(release(&mut fold, "paper", named), released(2));
     assert_eq!(permit(&fold, "paper"), (TradingState::Active, 2));
     // Every attempt is in the audit trail, rejected or not.
-    let lines = fold.monitor.audit().newest(|_| true);
+    let lines = fold.monitor.audit().newest(|_| true).collect::<Vec<_>>();
     let refusals = lines.iter().filter(|line| line.refused.is_some()).count();
     assert_eq!((lines.len(), refusals), (8, 6));
 }

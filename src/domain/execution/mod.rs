@@ -60,7 +60,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::closed_set::by_word;
 use crate::domain::drift::Market;
 use crate::domain::ids::{OrderId, Symbol};
-use crate::domain::settings::{IdScope, RuleIndex, Settings};
+use crate::domain::settings::{IdScope, OrderSettings, RuleIndex, Settings};
 use crate::domain::step::Step;
 use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
@@ -329,10 +329,18 @@ impl Execution {
         self.orders.len(class)
     }
 
-    /// Since when the oldest order of a class is in it (receive time).
-    #[must_use]
-    pub fn oldest(&self, class: OrderClass) -> Option<Timestamp> {
-        self.orders.oldest(class).map(|(_, since)| since)
+    /// Drops the oldest orders of each class while the account has more than the settings allow.
+    pub fn enforce_bounds(&mut self, settings: &OrderSettings) {
+        let bounds = [
+            (OrderClass::Open, settings.open_max),
+            (OrderClass::Unknown, settings.unknown_max),
+            (OrderClass::Ended, settings.ended_max),
+        ];
+        for (class, max) in bounds {
+            while self.orders.len(class) > max {
+                self.drop_oldest(class);
+            }
+        }
     }
 
     /// Drops the oldest order of a class. Later facts about it start an unknown order.

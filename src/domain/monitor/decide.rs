@@ -124,13 +124,13 @@ impl Monitor {
     /// Sets the cause of an alert, once. It applies to the account that the alert names or to none: if
     /// there is no room for the account, the alert is refused, never widened to all accounts.
     fn alert(&mut self, id: &str, halt: Halt, outbox: &mut Outbox<'_>) -> Verdict {
-        if self.alerts.is_known(id) {
+        if self.alerts.is_known(&halt.account, id) {
             return Verdict::Duplicate;
         }
         if !self.has_room_for_halt(&halt.account) {
             return Verdict::Refused(Refusal::TooManyAccounts);
         }
-        self.alerts.remember(id);
+        self.alerts.remember(&halt.account, id);
         let account = halt.account.clone();
         let id = self.halt(halt, outbox);
         Verdict::Decided { id, epoch: self.permit(account.as_str()).epoch }
@@ -195,7 +195,9 @@ impl Monitor {
         (by, reason): (&Principal, &str),
         decided: &DecisionResult,
     ) {
-        let is_kept = account.is_all() || self.accounts.contains_key(account);
+        let is_kept = account.is_all()
+            || self.accounts.contains_key(account)
+            || self.settings.accounts.is_named(account.as_str());
         let entry = AuditEntry {
             refused: decided.as_ref().err().copied(),
             causes: decided.as_ref().cloned().unwrap_or_default(),

@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-use enum_map::EnumMap;
-
-use crate::domain::account::{AccountState, EventEffect, TickEffects};
+use crate::domain::account::{EventEffect, TickEffects};
 use crate::domain::directive::{DirectiveKind, Outbox};
 use crate::domain::drift::DriftHalt;
 use crate::domain::event::{Event, Source};
 use crate::domain::evidence::EvidenceHalt;
 use crate::domain::execution::anomaly::Figure;
-use crate::domain::execution::orders::OrderClass;
 use crate::domain::health::{ComponentStatus, Health, HealthChange};
 use crate::domain::horizon::EventIdStatus;
 use crate::domain::ids::Account;
-use crate::domain::monitor::{Halt, Monitor, OrdersByClass, account_of};
+use crate::domain::monitor::{Halt, Monitor, account_of};
 use crate::domain::principal::Principal;
 use crate::domain::record::{CheckResult, Refusal, Verdict};
 use crate::domain::state::{Cause, CauseKind, TradingState};
@@ -89,7 +86,7 @@ impl Monitor {
         let (now, clock_behind, settings) = (self.now, self.clock_behind, &*self.settings);
         let moment = Moment { now, clock_behind, settings };
         let account = self.accounts.get_mut(&event.account)?;
-        let (orders, folded) = (orders_of(account), account.symbols.folded());
+        let folded = account.symbols.folded();
         let mut taken = match account.horizon.look_up(event) {
             EventIdStatus::Duplicate => Ok((EventEffect::Duplicate, Warnings::default())),
             EventIdStatus::Conflict => Err(Refusal::Conflict),
@@ -108,15 +105,11 @@ impl Monitor {
                 if before.is_none() && settings.accounts.is_odd(event.account.as_str()) {
                     warnings.insert(Warning::UnknownAccount);
                 }
-                for class in OrderClass::ALL {
-                    let held = account.execution.held(class);
-                    self.orders[class] = self.orders[class] + held - orders[class];
-                }
                 if account.symbols.folded() > folded {
                     warnings.insert(Warning::NotMonitored);
                 }
                 // Last, because the event may have added an order.
-                self.enforce_bounds();
+                account.execution.enforce_bounds(&settings.orders);
             }
         }
         Some(taken)
@@ -214,12 +207,6 @@ impl Monitor {
         for (account, halt) in missing {
             self.latch_for_evidence(account, halt, outbox);
         }
-        self.orders = OrdersByClass::default();
-        for account in self.accounts.values() {
-            for (class, count) in orders_of(account) {
-                self.orders[class] += count;
-            }
-        }
     }
 
     /// Emits the change of a component, and halts if the component must not be unhealthy.
@@ -286,36 +273,4 @@ impl Monitor {
             self.halt(halt, outbox);
         }
     }
-
-    /// Drops the oldest orders of each class while there are more than the settings allow. Searches
-    /// all accounts for the oldest order: accounts are few, and the bound is rarely reached.
-    fn enforce_bounds(&mut self) {
-        let orders = &self.settings.orders;
-        let bounds = [
-            (OrderClass::Open, orders.open_max),
-            (OrderClass::Unknown, orders.unknown_max),
-            (OrderClass::Ended, orders.ended_max),
-        ];
-        for (class, max) in bounds {
-            while self.orders[class] > max {
-                let held = self.accounts.values();
-                let oldest = held
-                    .filter_map(|account| Some((account.execution.oldest(class)?, &account.name)))
-                    .min_by_key(|(since, _)| *since);
-                let name = oldest.map(|(_, name)| name.clone());
-                let account = name.and_then(|name| self.accounts.get_mut(&name));
-                let Some(account) = account else {
-                    impossible!("orders are counted that no account has");
-                    break;
-                };
-                account.execution.drop_oldest(class);
-                self.orders[class] -= 1;
-            }
-        }
-    }
-}
-
-/// The orders of one account, by class.
-fn orders_of(account: &AccountState) -> OrdersByClass {
-    EnumMap::from_fn(|class| account.execution.held(class))
 }

@@ -65,6 +65,9 @@ impl Whole {
         let common = monitor.permit(all);
         let probes = monitor.probes().views(&monitor.settings().health);
         let accounts = monitor.accounts();
+        let mut audit: Vec<AuditLine> =
+            monitor.audit().newest(|_| true).map(AuditLine::new).collect();
+        audit.reverse();
         Self {
             sequence: monitor.sequence(),
             received_at: Rfc3339(monitor.now()),
@@ -74,7 +77,7 @@ impl Whole {
             standing_causes: Cause::all(all, &common),
             probes: probes.map(|view| Component::new(all, view, monitor.now())).collect(),
             accounts: accounts.map(|account| WholeAccount::new(monitor, account)).collect(),
-            audit: monitor.audit().newest(|_| true).into_iter().rev().map(AuditLine::new).collect(),
+            audit,
         }
     }
 }
