@@ -135,12 +135,21 @@ impl Caller {
     /// `invalid_parameter` when the name of the token is not a valid actor.
     pub(super) fn actor(&self) -> Result<Actor, Problem> {
         let name = match self {
-            Self::Holder(token) => token.name.as_str(),
+            Self::Holder(token) => &*token.name,
             Self::User(user) => user.name.as_str(),
             Self::Trusted | Self::Anonymous => "anonymous",
         };
         Actor::new(name)
             .map_err(|error| Problem::new(ProblemCode::InvalidParameter, error.to_string()))
+    }
+
+    /// The name of the token, whose share the accounts use that the caller opens. None without one.
+    #[must_use]
+    pub(super) fn share(&self) -> Option<Arc<str>> {
+        match self {
+            Self::Holder(token) => Some(Arc::clone(&token.name)),
+            Self::Trusted | Self::Anonymous => None,
+        }
     }
 
     /// The name of the token, for the audit trail and logs. `none` without one.

@@ -115,7 +115,7 @@ async fn take(app: &AppState, caller: &Caller, request: Request) -> Result<Inges
     drop(bytes);
     // The sender is checked once the account and the kind of an event are known.
     let batch = IngestBatch::new(app, caller, decoded)?;
-    let answer = batch.commit(app).await;
+    let answer = batch.commit(app, caller).await;
     // The share is returned only now: decoded events take more memory than their bytes did.
     drop(share);
     answer
@@ -199,14 +199,14 @@ impl IngestBatch {
         self.rejected.push(Rejection { index, code, field, message });
     }
 
-    async fn commit(mut self, app: &AppState) -> Result<IngestAnswer, Problem> {
+    async fn commit(mut self, app: &AppState, caller: &Caller) -> Result<IngestAnswer, Problem> {
         let receipt = if self.entries.is_empty() {
             let sequence = app.engine.read(crate::domain::monitor::Monitor::sequence);
             Receipt { verdicts: Vec::new(), sequence, states: Vec::new() }
         } else {
             let entries = std::mem::take(&mut self.entries);
             let accounts = std::mem::take(&mut self.accounts);
-            app.engine.submit(entries, accounts).await?
+            app.engine.submit_from(caller.share(), entries, accounts).await?
         };
         // Verdicts are in the order of the entries.
         let (mut accepted, mut duplicates) = (0, 0);

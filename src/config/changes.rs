@@ -33,7 +33,7 @@ pub fn between(before: &Config, after: &Config) -> String {
             Some(_) => {}
         }
     }
-    let is_gone = |name: &str| after.tokens.iter().all(|token| token.name != name);
+    let is_gone = |name: &str| after.tokens.iter().all(|token| *token.name != *name);
     let gone = before.tokens.iter().filter(|token| is_gone(&token.name));
     changes.extend(gone.map(|token| format!("token {} removed", token.name)));
     join(&changes)

@@ -380,7 +380,7 @@ closed_set! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     /// Its name in logs and in the audit trail.
-    pub name: String,
+    pub name: Arc<str>,
     /// SHA-256 of the token.
     pub sha256: [u8; 32],
     /// The permissions of its holder.

@@ -23,7 +23,7 @@ use super::yaml::YamlNode;
 use super::{Config, Environment, ProbeKind};
 use crate::alerting::may_halt;
 use crate::domain::ids::Component;
-use crate::domain::limits;
+use crate::domain::limits as bounds;
 use crate::domain::pattern::Pattern;
 use crate::domain::settings::{Override, Settings};
 
@@ -62,6 +62,7 @@ pub(super) fn read(root: &YamlNode, environment: &Environment, report: &MistakeR
             s.set("strategy", &mut settings.breakdowns.strategy, flag);
             s.set("venue", &mut settings.breakdowns.venue, flag);
         });
+        root.section("limits", |s| limits(s, &mut settings));
         root.section("symbols", |s| symbols(s, &mut settings));
         root.section("series", |s| {
             s.set("max", &mut settings.series.max, count(1..=10_000_000));
@@ -172,7 +173,7 @@ fn health(s: &mut Section<'_>, settings: &mut Settings) {
     s.set("silent_intervals", &mut health.silent_intervals, count(times()));
     s.set("silent_min", &mut health.silent_min, duration(Duration::ZERO..=HOUR));
     let component = |node: &YamlNode| name(Component::new)(node).map(|c| c.as_str().to_owned());
-    let components = || list_of(limits::COMPONENTS_MAX, component);
+    let components = || list_of(bounds::COMPONENTS_MAX, component);
     s.set("critical", &mut health.critical, components());
     s.set("halt_on_unhealthy", &mut health.halt_on_unhealthy, components());
     s.set("halt_on_silence", &mut health.halt_on_silence, flag);
@@ -191,6 +192,10 @@ fn symbols(s: &mut Section<'_>, settings: &mut Settings) {
     let symbols = &mut settings.symbols;
     s.set("max", &mut symbols.max, count(1..=1_000_000));
     s.set("on_not_monitored", &mut symbols.on_not_monitored, choice);
+}
+
+fn limits(s: &mut Section<'_>, settings: &mut Settings) {
+    s.set("accounts_per_token", &mut settings.accounts.per_token, count(1..=100_000));
 }
 
 fn clock(s: &mut Section<'_>, settings: &mut Settings) {

@@ -337,13 +337,13 @@ fn files_named_in_the_configuration_are_read() {
     let tokens = Config::load(Some(&main), Overrides::default()).expect("right").tokens;
     let expect = [
         Token {
-            name: "a".to_owned(),
+            name: "a".into(),
             sha256: [0xaa; 32],
             scopes: vec![Scope::Read],
             accounts: vec![Pattern::new("eu-*")],
         },
         Token {
-            name: "b".to_owned(),
+            name: "b".into(),
             sha256: [0xbb; 32],
             scopes: vec![Scope::Metrics],
             accounts: vec![],

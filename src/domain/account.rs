@@ -50,6 +50,9 @@ pub struct AccountState {
     pub engine_at: Option<Timestamp>,
     /// Causes that were latched because evidence is missing.
     pub latched: EvidenceLatch,
+    /// The token of its first event, or of the halt before that; [`crate::domain::principal::NO_TOKEN`]
+    /// without one. None: the exporter itself.
+    pub opened_by: Option<Box<str>>,
     /// An alert halted it before a configuration, token or event named it, and it is still halted.
     pub is_halted_unknown: bool,
     /// Bumped by every mutable access.
@@ -99,6 +102,7 @@ impl AccountState {
             last_quote_at: None,
             engine_at: None,
             latched: EvidenceLatch::default(),
+            opened_by: None,
             is_halted_unknown: false,
             version: Version::default(),
         }

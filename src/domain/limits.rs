@@ -78,12 +78,14 @@ pub const ALERTS_MAX: usize = 1_000;
 pub const CONTROLS_MAX: usize = 1_000;
 /// Causes side by side on one latch. A further one joins the newest of its kind.
 pub const CAUSES_MAX: usize = 256;
-/// Accounts; events of a further one are refused (`too_many_accounts`), unless the configuration
-/// names it.
+/// Accounts that senders without a token may open; events of a further one are refused
+/// (`too_many_accounts`), unless the configuration names it.
 pub const ACCOUNTS_MAX: usize = 1_000;
-/// Further accounts that were halted before any event named them: a halt has room where events have
-/// none. A halt of one more is refused (`too_many_accounts`).
+/// Further accounts that senders without a token may halt before any event named them: a halt has
+/// room where events have none. A halt of one more is refused (`too_many_accounts`).
 pub const ACCOUNTS_RESERVE: usize = 1_000;
+/// Accounts that one token may open by events, and as many again by halts.
+pub const ACCOUNTS_PER_TOKEN: usize = 250;
 /// Components of one account; heartbeats of a further one are refused (`too_many_components`).
 pub const COMPONENTS_MAX: usize = 100;
 /// Strategies (and venues) broken down for one account; further ones fold into `__other__`.

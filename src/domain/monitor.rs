@@ -25,7 +25,7 @@ use crate::domain::health::Components;
 use crate::domain::horizon::EventIdStatus;
 use crate::domain::ids::Account;
 use crate::domain::limits;
-use crate::domain::principal::Principal;
+use crate::domain::principal::{NO_TOKEN, Principal};
 use crate::domain::record::{Decision, Entry, Record, Verdict};
 use crate::domain::settings::Settings;
 use crate::domain::state::{Cause, CauseKind, CausePlacement, Latch, TradingState};
@@ -119,7 +119,9 @@ impl Monitor {
     /// separately.
     #[must_use]
     pub fn resumed(self, settings: Arc<Settings>) -> Self {
-        Self { settings, ..self }
+        let mut resumed = Self { settings, ..self };
+        resumed.accounts.recount(&resumed.settings.accounts);
+        resumed
     }
 
     /// Applies one record. Directives are added to `out`.
@@ -133,7 +135,8 @@ impl Monitor {
         let first_new = out.len();
         let mut outbox = Outbox::new(record.sequence, self.now, out);
         let verdict = match &record.entry {
-            Entry::Event(event) => self.event(event, &mut outbox),
+            Entry::Event(event) => self.event(event, NO_TOKEN, &mut outbox),
+            Entry::Opening(opening) => self.event(&opening.event, &opening.token, &mut outbox),
             Entry::Tick => {
                 self.tick_accounts(&mut outbox);
                 Verdict::Accepted
@@ -237,6 +240,12 @@ impl Monitor {
         self.accounts.get(account)
     }
 
+    /// Whether no event named an account yet: the first one that does opens it.
+    #[must_use]
+    pub fn is_unopened(&self, account: &Account) -> bool {
+        self.accounts.get(account).is_none_or(|state| state.last_event_at.is_none())
+    }
+
     /// Whether the configuration, a token or an event names an account. `*` is known.
     #[must_use]
     pub fn is_known(&self, account: &str) -> bool {
@@ -294,6 +303,7 @@ impl Monitor {
     /// Puts new settings into force.
     fn configure(&mut self, settings: &Arc<Settings>) -> Verdict {
         self.settings = Arc::clone(settings);
+        self.accounts.recount(&settings.accounts);
         for account in self.accounts.values_mut() {
             account.execution.configure(account.name.as_str(), &account.symbols, settings);
         }
@@ -306,6 +316,7 @@ impl Monitor {
         let Halt { account, kind, state, subject, reason, by } = halt;
         let (id, set_at) = (self.causes + 1, self.now);
         let cause = Cause { id, kind, state, subject, reason, by, set_at, count: 1 };
+        self.open_by_halt(&account, cause.by.token());
         let latch = self.latch_of(&account);
         let placed = latch.set(cause.clone());
         let count = latch.cause(placed.id()).map_or(1, |on_latch| on_latch.count);
@@ -326,6 +337,14 @@ impl Monitor {
             self.audit.note(AuditShare::of_cause(kind), entry);
         }
         placed.id()
+    }
+
+    /// Adds the account of a halt, if nothing named it before.
+    fn open_by_halt(&mut self, account: &Account, token: &str) {
+        if !account.is_all() && !self.accounts.contains_key(account) {
+            account_of(&mut self.accounts, account, &self.settings);
+            self.accounts.open(account, token, &self.settings.accounts);
+        }
     }
 
     /// A line of the audit trail about an account, as of this record.

@@ -24,6 +24,12 @@ impl Principal {
         Self { actor, token: Some(token.into()) }
     }
 
+    /// The name of the token; [`NO_TOKEN`] without one.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        self.token.as_deref().unwrap_or(NO_TOKEN)
+    }
+
     /// The exporter itself.
     #[must_use]
     pub fn exporter() -> Self {

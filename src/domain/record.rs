@@ -38,6 +38,8 @@ pub struct Record {
 pub enum Entry {
     /// An event of an engine or a broker.
     Event(Event),
+    /// An event of an account that no event named before, with its sender.
+    Opening(Box<Opening>),
     /// A second passed.
     Tick,
     /// A change of how far the wall clock is behind receive time.
@@ -58,9 +60,34 @@ pub enum Entry {
 impl Entry {
     /// Whether this is a snapshot of positions, which is compared after the last record of its request.
     #[must_use]
-    pub const fn is_snapshot(&self) -> bool {
-        matches!(self, Self::Event(Event { body: Body::Positions(_), .. }))
+    pub fn is_snapshot(&self) -> bool {
+        self.event().is_some_and(|event| matches!(event.body, Body::Positions(_)))
     }
+
+    /// The event of the entry, if it is one.
+    #[must_use]
+    pub const fn event(&self) -> Option<&Event> {
+        match self {
+            Self::Event(event) => Some(event),
+            Self::Opening(opening) => Some(&opening.event),
+            Self::Tick
+            | Self::Clock { .. }
+            | Self::Check(_)
+            | Self::Decision(_)
+            | Self::Settings(_)
+            | Self::Control(_) => None,
+        }
+    }
+}
+
+/// An event of an account that no event named before. Accounts are counted by the token that opened
+/// them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opening {
+    /// The event.
+    pub event: Event,
+    /// The name of the token that it was sent with.
+    pub token: Box<str>,
 }
 
 /// The result of one probe of the exporter; its account is `*`.

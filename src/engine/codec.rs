@@ -1,7 +1,8 @@
 //! Records as bytes, as the log keeps them.
 //!
 //! A record is a version byte, a flags byte (bit 0: more records of the same request follow), a tag
-//! byte and the content. An event is its canonical wire JSON. A check, a decision of a person, a
+//! byte and the content. An event is its canonical wire JSON; the first one of an account follows the
+//! name of the token that sent it, with a byte for its length. A check, a decision of a person, a
 //! decision of the fold, the delay of the clock and the settings are the JSON that serde derives for
 //! their domain types. A tick has no content. Sequence and receive time belong to the batch.
 //! Invariant: a record that was written is read back equal; an unknown version, flag, tag or field is
@@ -13,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::domain::event::Event;
-use crate::domain::record::Entry;
+use crate::domain::record::{Entry, Opening};
 use crate::wire::decode::{DecodeLimits, EventReader, decode_json};
 use crate::wire::encode::encode_into;
 
@@ -23,6 +24,7 @@ const VERSION: u8 = 1;
 const FLAG_MORE: u8 = 1;
 
 pub(super) const TAG_EVENT: u8 = b'E';
+pub(super) const TAG_OPENING: u8 = b'O';
 pub(super) const TAG_TICK: u8 = b'T';
 pub(super) const TAG_CLOCK: u8 = b'W';
 pub(super) const TAG_CHECK: u8 = b'C';
@@ -59,6 +61,10 @@ pub(super) fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
             out.push(TAG_EVENT);
             encode_into(event, out);
         }
+        Entry::Opening(opening) => {
+            write_opening(&opening.token, out);
+            encode_into(&opening.event, out);
+        }
         Entry::Tick => out.push(TAG_TICK),
         Entry::Clock { behind } => write_json(TAG_CLOCK, behind, out),
         Entry::Check(check) => write_json(TAG_CHECK, check, out),
@@ -72,6 +78,32 @@ pub(super) fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
 pub(super) fn frame(more: bool, encoded: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&[VERSION, if more { FLAG_MORE } else { 0 }]);
     out.extend_from_slice(encoded);
+}
+
+/// Appends a whole record of an event that opens an account, from an event that was encoded before.
+pub(super) fn frame_opening(more: bool, token: &str, encoded: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&[VERSION, if more { FLAG_MORE } else { 0 }]);
+    write_opening(token, out);
+    // Without its own tag.
+    out.extend_from_slice(encoded.get(1..).unwrap_or_default());
+}
+
+/// Appends the tag of an opening, and its token. A name has at most 128 bytes.
+fn write_opening(token: &str, out: &mut Vec<u8>) {
+    let length = u8::try_from(token.len());
+    invariant!(length.is_ok(), "the name of a token is an identifier");
+    let length = length.unwrap_or_default();
+    out.extend_from_slice(&[TAG_OPENING, length]);
+    out.extend_from_slice(token.as_bytes().get(..usize::from(length)).unwrap_or_default());
+}
+
+/// Splits the content of an opening: the token, and the JSON of the event.
+pub(super) fn split_opening(content: &[u8]) -> Result<(&str, &[u8]), CodecError> {
+    let (length, rest) = content.split_first().ok_or(CodecError::Short)?;
+    let split = rest.split_at_checked(usize::from(*length));
+    let (token, event) = split.ok_or(CodecError::Short)?;
+    let token = std::str::from_utf8(token).map_err(|e| content_error("token", &e))?;
+    Ok((token, event))
 }
 
 /// The kind and the JSON of a record that holds a decision; None for other records.
@@ -100,6 +132,11 @@ pub(super) fn decode_next(
     let (more, tag, content) = split_head(bytes)?;
     let entry = match tag {
         TAG_EVENT => Entry::Event(events.read(content).map_or_else(|| event(content), Ok)?),
+        TAG_OPENING => {
+            let (token, content) = split_opening(content)?;
+            let event = events.read(content).map_or_else(|| event(content), Ok)?;
+            Entry::Opening(Box::new(Opening { event, token: token.into() }))
+        }
         TAG_TICK if content.is_empty() => Entry::Tick,
         TAG_CLOCK => Entry::Clock { behind: read_json("clock", content)? },
         TAG_CHECK => Entry::Check(read_json("check", content)?),

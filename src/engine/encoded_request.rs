@@ -3,6 +3,8 @@
 //! Encoding costs about as much as decoding. Done before the queue it runs in parallel, the writer only
 //! copies bytes, and the queue knows how many bytes it holds.
 
+use std::sync::Arc;
+
 use crate::domain::compact::OneOrMany;
 use crate::domain::ids::Account;
 use crate::domain::record::Entry;
@@ -20,6 +22,8 @@ pub struct EncodedRequest {
     ends: OneOrMany<usize>,
     bytes: Vec<u8>,
     accounts: Vec<Account>,
+    /// The name of the sender's token. None: the exporter itself, or no tokens are configured.
+    token: Option<Arc<str>>,
     room: Room,
 }
 
@@ -35,7 +39,24 @@ impl EncodedRequest {
             bytes.len()
         };
         let ends = entries.iter().map(&mut end).collect();
-        Self { entries, ends, bytes, accounts, room }
+        Self { entries, ends, bytes, accounts, token: None, room }
+    }
+
+    /// The request, sent with the token of that name. `accounts` must be those of all its events.
+    #[must_use]
+    pub fn from_token(mut self, token: Option<Arc<str>>) -> Self {
+        self.token = token;
+        self
+    }
+
+    /// The name of the sender's token, if it has one.
+    pub(super) fn token(&self) -> Option<&Arc<str>> {
+        self.token.as_ref()
+    }
+
+    /// The accounts that the receipt is asked for.
+    pub(super) fn accounts(&self) -> &[Account] {
+        &self.accounts
     }
 
     /// Number of entries.
@@ -76,7 +97,7 @@ impl EncodedRequest {
         })
     }
 
-    pub(super) fn into_parts(self) -> (Vec<Entry>, Vec<Account>) {
-        (self.entries, self.accounts)
+    pub(super) fn into_parts(self) -> (Vec<Entry>, Vec<Account>, Option<Arc<str>>) {
+        (self.entries, self.accounts, self.token)
     }
 }

@@ -81,8 +81,22 @@ impl Handle {
         entries: Vec<Entry>,
         accounts: Vec<Account>,
     ) -> Result<Receipt, EngineError> {
+        self.submit_from(None, entries, accounts).await
+    }
+
+    /// Like [`Self::submit`], for a sender with the token of that name. `accounts` must be those of all
+    /// events: each token has a share of accounts that it may open.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn submit_from(
+        &self,
+        token: Option<Arc<str>>,
+        entries: Vec<Entry>,
+        accounts: Vec<Account>,
+    ) -> Result<Receipt, EngineError> {
         self.check_open()?;
-        let submission = EncodedRequest::new(entries, accounts);
+        let submission = EncodedRequest::new(entries, accounts).from_token(token);
         let size = submission.size_bytes().min(self.shared.bytes_max);
         let budget = Arc::clone(&self.shared.budget);
         let share = budget

@@ -35,13 +35,17 @@ impl<'b> RecordParts<'b> {
     /// [`CodecError`] when the record has another version or an unknown tag, or is not JSON where it
     /// should be.
     pub fn of(bytes: &'b [u8]) -> Result<Self, CodecError> {
-        let (_, tag, json) = codec::split_head(bytes)?;
+        let (_, tag, content) = codec::split_head(bytes)?;
+        let json = match tag {
+            codec::TAG_OPENING => codec::split_opening(content)?.1,
+            _ => content,
+        };
         let labels = || {
             let labels = serde_json::from_slice::<RecordLabels>(json);
             labels.map_err(|e| CodecError::Content { kind: "record", reason: e.to_string() })
         };
         let (kind, account) = match tag {
-            codec::TAG_EVENT => {
+            codec::TAG_EVENT | codec::TAG_OPENING => {
                 let labels = labels()?;
                 let account = labels.account.unwrap_or_else(|| Account::DEFAULT.into());
                 (labels.kind.unwrap_or_default(), Some(account))
@@ -73,6 +77,7 @@ mod tests {
         check(b"\x01\x00T", "tick", None, b"");
         let event = br#"{"type":"quote","account":"paper","price":1}"#;
         check(&[b"\x01\x01E", event.as_slice()].concat(), "quote", Some("paper"), event);
+        check(&[b"\x01\x00O\x03abc", event.as_slice()].concat(), "quote", Some("paper"), event);
         let decision = br#"{"kind":"halt","account":"*"}"#;
         check(&[b"\x01\x00D", decision.as_slice()].concat(), "decision", Some("*"), decision);
         check(b"\x01\x00E{\"type\":\"quote\"}", "quote", Some("default"), br#"{"type":"quote"}"#);
@@ -81,7 +86,14 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_record_are_refused() {
-        for bytes in [b"".as_slice(), b"\x01\x00", b"\x02\x00T", b"\x01\x00X", b"\x01\x00E{"] {
+        for bytes in [
+            b"".as_slice(),
+            b"\x01\x00",
+            b"\x02\x00T",
+            b"\x01\x00X",
+            b"\x01\x00E{",
+            b"\x01\x00O\x09{}",
+        ] {
             assert!(RecordParts::of(bytes).is_err(), "{bytes:?}");
         }
     }

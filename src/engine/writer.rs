@@ -20,7 +20,7 @@ use crate::domain::directive::Directive;
 use crate::domain::ids::Account;
 use crate::domain::limits;
 use crate::domain::monitor::Monitor;
-use crate::domain::record::{Entry, Record, Verdict};
+use crate::domain::record::{Entry, Opening, Record, Verdict};
 use crate::domain::settings::Settings;
 use crate::domain::time::Timestamp;
 use crate::engine::codec;
@@ -61,6 +61,7 @@ struct PlannedRequest {
     /// The stamp of each entry; None: a duplicate, which is not written.
     stamps: RecordStamps,
     accounts: Vec<Account>,
+    token: Option<Arc<str>>,
 }
 
 /// Most requests have one entry.
@@ -71,6 +72,8 @@ type RecordStamps = OneOrMany<Option<RecordStamp>>;
 struct RecordStamp {
     sequence: u64,
     more: bool,
+    /// Whether no event named the account before this batch.
+    is_opening: bool,
 }
 
 impl Writer {
@@ -238,6 +241,9 @@ impl Writer {
         for submission in submissions {
             let entries = submission.entries();
             let last = entries.iter().rposition(|entry| !is_known(&monitor, entry));
+            // Nearly always all accounts are known, and no single event has to be looked up.
+            let opens = |account: &Account| monitor.is_unopened(account);
+            let opener = submission.token().filter(|_| submission.accounts().iter().any(opens));
             let mut stamps = RecordStamps::default();
             for ((at, entry), encoded) in entries.iter().enumerate().zip(submission.encoded()) {
                 // `last` is the last new entry: all after it are duplicates, so only those before it
@@ -247,11 +253,18 @@ impl Writer {
                     stamps.push(None);
                     continue;
                 }
-                stamps.push(Some(RecordStamp { sequence: batch.next_sequence(), more }));
-                batch.push(|out| codec::frame(more, encoded, out));
+                let is_opening = opener.is_some() && is_opening(&monitor, entry);
+                let sequence = batch.next_sequence();
+                stamps.push(Some(RecordStamp { sequence, more, is_opening }));
+                match opener.filter(|_| is_opening) {
+                    None => batch.push(|out| codec::frame(more, encoded, out)),
+                    Some(token) => {
+                        batch.push(|out| codec::frame_opening(more, token, encoded, out));
+                    }
+                }
             }
-            let (entries, accounts) = submission.into_parts();
-            planned.push(PlannedRequest { entries, stamps, accounts });
+            let (entries, accounts, token) = submission.into_parts();
+            planned.push(PlannedRequest { entries, stamps, accounts, token });
         }
         (batch, planned)
     }
@@ -292,6 +305,7 @@ fn log_clock(wall: Timestamp, received_at: Timestamp, behind: Duration) {
 fn is_known(monitor: &Monitor, entry: &Entry) -> bool {
     match entry {
         Entry::Event(event) => monitor.is_duplicate(event),
+        Entry::Opening(opening) => monitor.is_duplicate(&opening.event),
         Entry::Decision(decision) => monitor.is_decided(decision),
         Entry::Tick
         | Entry::Clock { .. }
@@ -299,6 +313,11 @@ fn is_known(monitor: &Monitor, entry: &Entry) -> bool {
         | Entry::Settings(_)
         | Entry::Control(_) => false,
     }
+}
+
+/// Whether an entry is an event of an account that no event named before.
+fn is_opening(monitor: &Monitor, entry: &Entry) -> bool {
+    matches!(entry, Entry::Event(event) if monitor.is_unopened(&event.account))
 }
 
 /// Applies the records and reads the trading states afterwards. The lock is yielded to readers every
@@ -311,12 +330,18 @@ fn apply(
     let mut directives = Vec::new();
     let mut answers = Vec::with_capacity(planned.len());
     let mut since_yield = 0;
-    for PlannedRequest { entries, stamps, accounts } in planned {
+    for PlannedRequest { entries, stamps, accounts, token } in planned {
         let mut verdicts = Vec::with_capacity(entries.len());
         for (entry, stamp) in entries.into_iter().zip(stamps) {
-            let Some(RecordStamp { sequence, more }) = stamp else {
+            let Some(RecordStamp { sequence, more, is_opening }) = stamp else {
                 verdicts.push(Verdict::Duplicate);
                 continue;
+            };
+            let entry = match (entry, &token) {
+                (Entry::Event(event), Some(token)) if is_opening => {
+                    Entry::Opening(Box::new(Opening { event, token: (&**token).into() }))
+                }
+                (entry, _) => entry,
             };
             let record = Record { sequence, received_at, more, entry };
             verdicts.push(monitor.apply(&record, &mut directives));

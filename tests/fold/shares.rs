@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use trading_exporter::domain::account::AccountState;
 use trading_exporter::domain::ids::{Account, Actor, Symbol};
 use trading_exporter::domain::principal::Principal;
-use trading_exporter::domain::record::{Adopt, Decision, Entry, Verdict};
+use trading_exporter::domain::record::{Adopt, Decision, Entry, Opening, Refusal, Verdict};
 use trading_exporter::domain::settings::Settings;
 use trading_exporter::domain::state::{Latch, TradingState};
 
@@ -196,4 +196,89 @@ fn a_million_orders_of_one_account_evict_none_of_another() {
     let positions: Vec<String> =
         account.books.positions(&account.symbols).map(|p| p.ledger.to_string()).collect();
     assert_eq!(positions, ["100"]);
+}
+
+const NO_ROOM: Verdict = Verdict::Refused(Refusal::TooManyAccounts);
+
+/// An event with a token, as the writer records it. Warnings are not of interest.
+fn open(fold: &mut Fold, token: &str, account: &str) -> Verdict {
+    let line = format!(r#"{{"type":"heartbeat","account":"{account}","component":"engine"}}"#);
+    let event = decode(&line).remove(0);
+    let opening = Opening { event, token: token.into() };
+    let verdict = fold.apply(Entry::Opening(Box::new(opening)));
+    if matches!(verdict, Verdict::Warned(_)) { Verdict::Accepted } else { verdict }
+}
+
+fn halt(fold: &mut Fold, token: &str, account: &str) -> Verdict {
+    let account = Account::new(account).expect("an account");
+    let by = Principal::with_token(Actor::new("someone").expect("an actor"), token);
+    let (state, reason) = (TradingState::Halted, "test".to_owned());
+    fold.apply(Entry::Decision(Decision::Halt { account, state, reason, by }))
+}
+
+fn with_three_for_each_token() -> Settings {
+    let mut settings = Settings::default();
+    settings.accounts.per_token = 3;
+    settings.accounts.named.insert("live".to_owned());
+    settings
+}
+
+#[test]
+fn each_token_opens_accounts_within_a_share_of_its_own() {
+    let mut fold = Fold::new(with_three_for_each_token());
+    for n in 0..3 {
+        assert_eq!(open(&mut fold, "dev", &format!("dev-{n}")), Verdict::Accepted);
+    }
+    assert_eq!(open(&mut fold, "dev", "dev-3"), NO_ROOM);
+    assert!(fold.monitor.account("dev-3").is_none());
+    assert_eq!(open(&mut fold, "dev", "dev-2"), Verdict::Accepted, "a known account");
+    for n in 0..3 {
+        assert_eq!(open(&mut fold, "prod", &format!("prod-{n}")), Verdict::Accepted);
+    }
+    assert_eq!(open(&mut fold, "prod", "prod-3"), NO_ROOM);
+    assert_eq!(open(&mut fold, "prod", "live"), Verdict::Accepted, "the configuration names it");
+    // Senders without a token have a share too.
+    let no_token = r#"{"type":"heartbeat","account":"plain","component":"engine"}"#;
+    assert!(matches!(fold.lines(no_token)[..], [Verdict::Warned(_)]));
+}
+
+#[test]
+fn each_token_halts_unknown_accounts_within_a_share_of_its_own() {
+    let mut fold = Fold::new(with_three_for_each_token());
+    for n in 0..3 {
+        assert_eq!(open(&mut fold, "dev", &format!("dev-{n}")), Verdict::Accepted);
+        assert!(matches!(halt(&mut fold, "dev", &format!("halted-{n}")), Verdict::Decided { .. }));
+    }
+    assert_eq!(halt(&mut fold, "dev", "halted-3"), NO_ROOM);
+    // A person can halt any account.
+    for account in ["paper", "prod", "live", "dev-0", "halted-0", "halted-3"] {
+        let halted = halt(&mut fold, "person", account);
+        assert!(matches!(halted, Verdict::Decided { .. }), "{account}: {halted:?}");
+    }
+    // Events of halted accounts use the share of events: a halt is no way around it.
+    assert_eq!(open(&mut fold, "dev", "halted-0"), NO_ROOM);
+    assert_eq!(fold.monitor.permit("halted-0").state, TradingState::Halted);
+    assert_eq!(open(&mut fold, "prod", "halted-0"), Verdict::Accepted);
+    assert!(matches!(halt(&mut fold, "dev", "halted-4"), Verdict::Decided { .. }), "one is free");
+    assert_eq!(halt(&mut fold, "dev", "halted-5"), NO_ROOM);
+}
+
+#[test]
+fn a_refused_first_event_uses_no_share() {
+    let mut settings = with_three_for_each_token();
+    settings.ingest.event_age_max = Some(Duration::from_mins(1));
+    let mut fold = Fold::new(settings);
+    halt(&mut fold, "dev", "halted");
+    for n in 0..9 {
+        for account in [format!("dev-{n}"), "halted".to_owned()] {
+            let line = format!(
+                r#"{{"type":"order_filled","account":"{account}","order_id":"1","symbol":"X","side":"buy","quantity":1,"price":1,"fee":1,"fee_currency":"USD","time":"1999-01-01T00:00:00Z"}}"#
+            );
+            let event = decode(&line).remove(0);
+            let opening = Entry::Opening(Box::new(Opening { event, token: "dev".into() }));
+            assert_eq!(fold.apply(opening), Verdict::Refused(Refusal::TooOld));
+        }
+    }
+    assert_eq!(fold.monitor.permit("halted").state, TradingState::Halted);
+    assert_eq!(open(&mut fold, "dev", "dev-0"), Verdict::Accepted);
 }

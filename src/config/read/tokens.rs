@@ -79,7 +79,7 @@ fn token(s: &mut Section<'_>, environment: &Environment) -> Option<(Token, Secti
     if let Some(scopes) = &scopes {
         check_scopes(s, scopes);
     }
-    let name = token_name?.as_str().to_owned();
+    let name = token_name?.as_str().into();
     Some((Token { name, sha256: hash?, scopes: scopes?, accounts }, s.place()))
 }
 

@@ -102,6 +102,7 @@ impl Monitor {
     fn keep_halt(&mut self, control: &Control, cause: &Cause) {
         let id = if cause.id > self.causes { cause.id } else { self.causes + 1 };
         self.causes = id;
+        self.open_by_halt(&control.account, cause.by.token());
         let kept = self.latch_of(&control.account).set(Cause { id, ..cause.clone() }).id();
         let by = (&cause.by, cause.reason.as_str());
         self.note_kept(

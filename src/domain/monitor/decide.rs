@@ -9,7 +9,6 @@ use crate::domain::evidence::EvidenceGap;
 use crate::domain::execution::anomaly::Figure;
 use crate::domain::health::Health;
 use crate::domain::ids::{Account, Component, Symbol};
-use crate::domain::limits;
 use crate::domain::monitor::{Halt, Monitor, Permit};
 use crate::domain::principal::Principal;
 use crate::domain::record::{Decision, Refusal, Verdict};
@@ -42,7 +41,7 @@ impl Monitor {
                 if self.settings.accounts.strict && !self.is_known(account.as_str()) {
                     return Verdict::Refused(Refusal::UnknownAccount);
                 }
-                if !self.has_room_for_halt(account) {
+                if !self.has_room_for_halt(account, by) {
                     return Verdict::Refused(Refusal::TooManyAccounts);
                 }
                 let halt = Halt {
@@ -127,7 +126,7 @@ impl Monitor {
         if self.alerts.is_known(&halt.account, id) {
             return Verdict::Duplicate;
         }
-        if !self.has_room_for_halt(&halt.account) {
+        if !self.has_room_for_halt(&halt.account, &halt.by) {
             return Verdict::Refused(Refusal::TooManyAccounts);
         }
         self.alerts.remember(&halt.account, id);
@@ -146,24 +145,20 @@ impl Monitor {
         state.record_incident(Figure::HaltOfUnknownAccount, moment, outbox);
     }
 
-    /// Whether the account exists or may be added. Accounts of the configuration may always.
-    pub(super) fn has_room_for(&self, account: &Account) -> bool {
-        self.accounts.contains_key(account)
-            || self.settings.accounts.is_named(account.as_str())
-            || self.accounts_seen() < limits::ACCOUNTS_MAX
+    /// Whether an event with that token may open the account. Accounts of the configuration may always be
+    /// opened.
+    pub(super) fn has_room_for(&self, account: &Account, token: &str) -> bool {
+        self.settings.accounts.is_named(account.as_str())
+            || self.accounts.has_room(token, &self.settings.accounts)
     }
 
-    /// Whether an account may be added for a halt. Accounts without any event have a bound of their own.
-    fn has_room_for_halt(&self, account: &Account) -> bool {
-        let unseen = || self.accounts.len() - self.accounts_seen();
+    /// Whether an account exists, or may be added for a halt. Accounts without any event have a share of
+    /// their own.
+    fn has_room_for_halt(&self, account: &Account, by: &Principal) -> bool {
         account.is_all()
             || self.accounts.contains_key(account)
             || self.settings.accounts.is_named(account.as_str())
-            || unseen() < limits::ACCOUNTS_RESERVE
-    }
-
-    fn accounts_seen(&self) -> usize {
-        self.accounts.values().filter(|account| account.last_event_at.is_some()).count()
+            || self.accounts.has_room_for_halt(by.token(), &self.settings.accounts)
     }
 
     /// Writes the audit line of a decision, and answers it.

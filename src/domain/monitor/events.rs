@@ -18,12 +18,24 @@ use crate::domain::state::{Cause, CauseKind, TradingState};
 use crate::domain::step::Moment;
 use crate::domain::warning::{Warning, Warnings};
 
+/// Whether an event is the first one of its account.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IsOpening {
+    No,
+    Yes,
+}
+
 /// The result of an event of a known account.
 type AppliedEvent = (EventEffect, Warnings);
 
 impl Monitor {
     /// Applies an event to its account.
-    pub(super) fn event(&mut self, event: &Event, outbox: &mut Outbox<'_>) -> Verdict {
+    pub(super) fn event(
+        &mut self,
+        event: &Event,
+        opener: &str,
+        outbox: &mut Outbox<'_>,
+    ) -> Verdict {
         let is_old = |age| {
             event.time.is_some_and(|time| self.now.is_past(time.plus(self.clock_behind), age))
         };
@@ -33,9 +45,11 @@ impl Monitor {
         if self.settings.accounts.strict && !self.is_known(event.account.as_str()) {
             return Verdict::Refused(Refusal::UnknownAccount);
         }
-        let taken = match self.take(event, outbox) {
+        let taken = match self.take(event, IsOpening::No, outbox) {
             Some(taken) => taken,
-            None if self.has_room_for(&event.account) => self.take_first(event, outbox),
+            None if self.has_room_for(&event.account, opener) => {
+                self.take_first(event, opener, outbox)
+            }
             None => Err(Refusal::TooManyAccounts),
         };
         match taken {
@@ -60,32 +74,42 @@ impl Monitor {
         why.map_or(Verdict::Refused(refusal), |why| Verdict::Contradicts(why.into()))
     }
 
-    /// Applies the first event of an account. If it is refused, the account is removed again.
+    /// Applies the first event of an account. If it is refused, an account that it added is removed
+    /// again.
     fn take_first(
         &mut self,
         event: &Event,
+        opener: &str,
         outbox: &mut Outbox<'_>,
     ) -> Result<AppliedEvent, Refusal> {
+        let is_halted = self.accounts.contains_key(&event.account);
         account_of(&mut self.accounts, &event.account, &self.settings);
-        let Some(taken) = self.take(event, outbox) else {
+        let Some(taken) = self.take(event, IsOpening::Yes, outbox) else {
             impossible!("an account that was just added is missing");
             return Ok((EventEffect::Nothing, Warnings::default()));
         };
-        if taken.is_err() {
-            self.accounts.remove(&event.account);
+        match &taken {
+            Ok(_) => self.accounts.open(&event.account, opener, &self.settings.accounts),
+            Err(_) if is_halted => {}
+            Err(_) => self.accounts.remove(&event.account),
         }
         taken
     }
 
-    /// Applies an event of a known account; `None` if the account is not known.
+    /// Applies an event of a known account; `None` if no event named the account before, and this one
+    /// is not to open it.
     fn take(
         &mut self,
         event: &Event,
+        is_opening: IsOpening,
         outbox: &mut Outbox<'_>,
     ) -> Option<Result<AppliedEvent, Refusal>> {
         let (now, clock_behind, settings) = (self.now, self.clock_behind, &*self.settings);
         let moment = Moment { now, clock_behind, settings };
         let account = self.accounts.get_mut(&event.account)?;
+        if account.last_event_at.is_none() && is_opening == IsOpening::No {
+            return None;
+        }
         let folded = account.symbols.folded();
         let mut taken = match account.horizon.look_up(event) {
             EventIdStatus::Duplicate => Ok((EventEffect::Duplicate, Warnings::default())),

@@ -181,6 +181,7 @@ fn settings() -> impl Strategy<Value = Settings> {
             accounts: AccountSettings {
                 named: n.iter().map(ToString::to_string).collect(),
                 strict: b[4],
+                per_token: n[5],
             },
             symbols: SymbolSettings { max: n[6], on_not_monitored: OnNotMonitored::ALL[n[6] % 3] },
             permit: PermitSettings {

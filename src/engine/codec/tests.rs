@@ -136,6 +136,28 @@ fn decisions_are_read_back_equal() {
 }
 
 #[test]
+fn an_event_that_opens_an_account_is_read_back_with_its_token() {
+    let quote =
+        Body::Quote(Quote { symbol: Symbol::new("X").unwrap(), mid: Price::new(Decimal::ONE) });
+    let Entry::Event(plain) = event(quote) else { panic!("an event") };
+    for token in ["", "engine", &"ß".repeat(64)] {
+        let opening = Opening { event: plain.clone(), token: token.into() };
+        let entry = Entry::Opening(Box::new(opening));
+        check(&entry);
+        let mut encoded_event = Vec::new();
+        encode_entry(&Entry::Event(plain.clone()), &mut encoded_event);
+        let mut framed = Vec::new();
+        frame_opening(true, token, &encoded_event, &mut framed);
+        assert_eq!(framed, encoded(true, &entry));
+    }
+    for bytes in
+        [b"\x01\x00O".as_slice(), b"\x01\x00O\x01", b"\x01\x00O\x01a", b"\x01\x00O\x01\xff{}"]
+    {
+        assert!(decode_record(bytes).is_err(), "{bytes:?}");
+    }
+}
+
+#[test]
 fn an_unknown_record_is_refused() {
     let check = |bytes: &[u8], expect: &str| {
         let error = decode_record(bytes).unwrap_err().to_string();

@@ -101,6 +101,7 @@ mod tests {
                     FoldDecision::Reconcile { .. } => 'C',
                 },
                 Entry::Event(_)
+                | Entry::Opening(_)
                 | Entry::Tick
                 | Entry::Clock { .. }
                 | Entry::Check(_)

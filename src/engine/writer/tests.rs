@@ -227,6 +227,7 @@ fn a_delayed_clock_is_recorded_before_the_events_it_dates() {
             |bytes| match decode_record(bytes).unwrap().1 {
                 Entry::Clock { behind } => Some(behind.as_secs()),
                 Entry::Event(_)
+                | Entry::Opening(_)
                 | Entry::Tick
                 | Entry::Check(_)
                 | Entry::Decision(_)
@@ -238,6 +239,45 @@ fn a_delayed_clock_is_recorded_before_the_events_it_dates() {
     };
     log.replay(1, &mut visit).unwrap();
     assert_eq!(recorded, [600, 593, 0]);
+}
+
+#[test]
+fn the_share_of_a_token_survives_a_restart() {
+    let log = TestLog::new();
+    let mut settings = Settings::default();
+    settings.accounts.per_token = 2;
+    let settings = Arc::new(settings);
+    let under_settings = || {
+        let monitor = Monitor::new(Arc::clone(&settings));
+        Writer::new(Arc::new(RwLock::new(monitor)), Box::new(log.clone()))
+    };
+    let commit = |writer: &mut Writer, token: &str, accounts: &[&str]| {
+        let accounts: Vec<Account> =
+            accounts.iter().map(|name| Account::new(name).unwrap()).collect();
+        let entries = accounts.iter().map(|account| {
+            let Entry::Event(event) = event("") else { panic!("an event") };
+            Entry::Event(Event { account: account.clone(), ..event })
+        });
+        let request = EncodedRequest::new(entries.collect(), accounts.clone());
+        let request = request.from_token(Some(token.into()));
+        let committed = writer.commit(vec![request], START).unwrap();
+        committed.receipts[0].verdicts.iter().map(|v| *v == Verdict::Accepted).collect::<Vec<_>>()
+    };
+    let mut first = under_settings();
+    let none = EncodedRequest::new(vec![Entry::Settings(Arc::clone(&settings))], Vec::new());
+    first.commit(vec![none], START).unwrap();
+    assert_eq!(
+        commit(&mut first, "dev", &["a", "a", "b", "c", "a"]),
+        [true, true, true, false, true]
+    );
+    assert_eq!(commit(&mut first, "prod", &["c", "a", "d"]), [true, true, true]);
+    let mut second = under_settings();
+    second.recover(&mut |_, _| ()).unwrap();
+    let states = [&first, &second].map(|writer| format!("{:?}", writer.monitor.read()));
+    assert_eq!(states[0], states[1]);
+    assert_eq!(commit(&mut second, "dev", &["e", "b", "c"]), [false, true, true]);
+    assert_eq!(commit(&mut second, "prod", &["e", "d"]), [false, true]);
+    assert_eq!(commit(&mut second, "other", &["e"]), [true]);
 }
 
 #[test]
