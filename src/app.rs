@@ -15,6 +15,7 @@
 
 mod engine;
 mod log;
+mod memory;
 mod probes;
 mod reload;
 mod snapshots;

@@ -23,6 +23,7 @@ pub(super) fn groups() -> Vec<RuleGroup> {
         not_monitored(),
         series_folded(),
         series_near_limit(),
+        state_near_limit(),
     ];
     let journal = vec![journal_failing(), journal_sync_slow(), journal_not_durable()];
     let configuration = vec![reload_failed(), web_config_refused()];
@@ -208,6 +209,20 @@ fn series_near_limit() -> Rule {
             "When the budget of {{ $labels.instance }} is used up, the quietest symbols are shown \
              together as __other__; all stay monitored. GET /api/v1/status/cardinality shows what \
              uses it.",
+        )
+        .into()
+}
+
+fn state_near_limit() -> Rule {
+    let [bytes, limit] =
+        ["trading_exporter_state_bytes", "trading_exporter_state_bytes_limit"].map(latest);
+    alert("StateNearLimit", Urgency::Moderate, format!("{bytes} / {limit} > 0.8"))
+        .holding("1m")
+        .saying(
+            "The state of {{ $labels.instance }} uses {{ $value | humanizePercentage }} of its room",
+            "Beyond its limit, {{ $labels.instance }} refuses events of those who use most of the \
+             state (503 state_full); halts and releases are never refused. Look for an account with \
+             very many orders, symbols or ids, or raise limits.state_bytes.",
         )
         .into()
 }

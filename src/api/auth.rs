@@ -148,7 +148,8 @@ impl Caller {
     pub(super) fn share(&self) -> Option<Arc<str>> {
         match self {
             Self::Holder(token) => Some(Arc::clone(&token.name)),
-            Self::Trusted | Self::Anonymous => None,
+            // Users of the web file only read.
+            Self::User(_) | Self::Trusted | Self::Anonymous => None,
         }
     }
 

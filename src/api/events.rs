@@ -26,6 +26,9 @@ use crate::wire::answer::{IngestAnswer, IngestWarning, Rejection};
 use crate::wire::contract::field::Field;
 use crate::wire::decode::{DecodeLimits, Decoded, decode_json, decode_ndjson};
 
+/// The state has no room for the event.
+const NO_ROOM: Verdict = Verdict::Refused(Refusal::StateFull);
+
 pub(super) const EVENTS_PATH: &str = "/api/v1/events";
 
 /// Accepts events
@@ -236,6 +239,9 @@ impl IngestBatch {
                 }
             }
         }
+        if !self.rejected.is_empty() {
+            self.check_room(app, &receipt.verdicts)?;
+        }
         self.rejected.sort_by_key(|rejection| rejection.index);
         let Receipt { sequence, states, .. } = receipt;
         let warnings = self.warnings_of_accepted(app);
@@ -247,6 +253,19 @@ impl IngestBatch {
             states,
             warnings,
         })
+    }
+
+    /// Counts the events for which the state had no room.
+    ///
+    /// # Errors
+    /// `state_full` if there was room for none: the request as a whole may be sent again.
+    fn check_room(&self, app: &AppState, verdicts: &[Verdict]) -> Result<(), Problem> {
+        let full = verdicts.iter().filter(|verdict| **verdict == NO_ROOM).count();
+        app.runtime.ingest.state_full.inc_by(full as u64);
+        if full > 0 && full == verdicts.len() && full == self.rejected.len() {
+            return Err(Refusal::StateFull.into());
+        }
+        Ok(())
     }
 
     /// The warnings about events that were not refused after all, counted as metrics.

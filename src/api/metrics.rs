@@ -75,6 +75,9 @@ pub(super) async fn get_metrics(
         let (depth, limit) = app.engine.queue();
         app.runtime.service.queue_depth.set(depth);
         app.runtime.service.queue_limit.set(limit);
+        let (bytes, bytes_max) = app.engine.state_bytes();
+        app.runtime.service.state_bytes.set(clamped(bytes));
+        app.runtime.service.state_bytes_limit.set(clamped(bytes_max));
         let exposition = loan.snapshot.exposition(Some(&app.runtime), format);
         let body = write(&app, exposition, encoding).await;
         let took = clock::monotonic().saturating_duration_since(started);
@@ -95,6 +98,11 @@ pub(super) async fn get_metrics(
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response
+}
+
+/// A number of bytes as a gauge holds it.
+fn clamped(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 /// Bytes of an answer that are handed to the kernel in one call, which copies them.

@@ -186,6 +186,8 @@ codes! {
     JournalFailed = "journal_failed", SERVICE_UNAVAILABLE, RetryAdvice::AfterRestart(30);
     /// The disk is full
     DiskFull = "disk_full", SERVICE_UNAVAILABLE, RetryAdvice::After(30);
+    /// The state has its maximum size, and the sender uses most of it
+    StateFull = "state_full", SERVICE_UNAVAILABLE, RetryAdvice::After(30);
     /// The exporter is starting, shutting down, or cannot write its journal
     NotReady = "not_ready", SERVICE_UNAVAILABLE, RetryAdvice::After(2);
 }
@@ -367,6 +369,7 @@ impl From<Refusal> for Problem {
             Refusal::NeedsRelease => ProblemCode::NeedsRelease,
             Refusal::InUse => ProblemCode::InUse,
             Refusal::InvalidConfig => ProblemCode::InvalidConfig,
+            Refusal::StateFull => ProblemCode::StateFull,
         };
         Self::new(code, refusal.to_string())
     }
@@ -449,6 +452,7 @@ mod tests {
             Refusal::NeedsRelease,
             Refusal::InUse,
             Refusal::InvalidConfig,
+            Refusal::StateFull,
         ] {
             assert_eq!(Problem::from(refusal).code().as_str(), refusal.as_str());
         }

@@ -38,7 +38,8 @@ impl EngineThread {
         let settings = Arc::clone(&config.settings);
         let monitor = Monitor::new(Arc::clone(&settings));
         let (handle, inbox) = channel(monitor, config.web.queue_requests_max);
-        let writer = Writer::new(inbox.monitor(), log);
+        let state_bytes_max = config.state_bytes_max.unwrap_or_else(super::memory::half);
+        let writer = inbox.writer(log, state_bytes_max);
         let (done, ended) = oneshot::channel();
         let own = snapshotter.clone();
         std::thread::Builder::new()

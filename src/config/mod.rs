@@ -61,6 +61,9 @@ pub struct Config {
     pub webhooks: Vec<Webhook>,
     /// Alerts that may halt trading.
     pub alerting: AlertingConfig,
+    /// Bytes of the state, past which events are refused. None: half of the memory that the process may
+    /// use.
+    pub state_bytes_max: Option<u64>,
     /// The part that the fold uses, which is also a record of the journal.
     pub settings: Arc<Settings>,
 }

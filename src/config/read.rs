@@ -62,7 +62,7 @@ pub(super) fn read(root: &YamlNode, environment: &Environment, report: &MistakeR
             s.set("strategy", &mut settings.breakdowns.strategy, flag);
             s.set("venue", &mut settings.breakdowns.venue, flag);
         });
-        root.section("limits", |s| limits(s, &mut settings));
+        root.section("limits", |s| limits(s, &mut config, &mut settings));
         root.section("symbols", |s| symbols(s, &mut settings));
         root.section("series", |s| {
             s.set("max", &mut settings.series.max, count(1..=10_000_000));
@@ -194,7 +194,13 @@ fn symbols(s: &mut Section<'_>, settings: &mut Settings) {
     s.set("on_not_monitored", &mut symbols.on_not_monitored, choice);
 }
 
-fn limits(s: &mut Section<'_>, settings: &mut Settings) {
+fn limits(s: &mut Section<'_>, config: &mut Config, settings: &mut Settings) {
+    s.set("state_bytes", &mut config.state_bytes_max, |node| {
+        if scalar::text(node).is_ok_and(|text| text == "auto") {
+            return Ok(None);
+        }
+        size(1 << 20..=1 << 50)(node).map(Some)
+    });
     s.set("accounts_per_token", &mut settings.accounts.per_token, count(1..=100_000));
 }
 

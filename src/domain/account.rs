@@ -24,6 +24,7 @@ use crate::domain::symbols::{SymbolKey, SymbolTable};
 use crate::domain::time::Timestamp;
 use crate::domain::versions::Version;
 use crate::domain::warning::{Warning, Warnings};
+use crate::domain::weight;
 
 /// The state of one account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -118,6 +119,18 @@ impl AccountState {
     #[must_use]
     pub const fn version(&self) -> u64 {
         self.version.get()
+    }
+
+    /// About the bytes of it. O(components).
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        weight::ACCOUNT
+            + self.symbols.len() * weight::SYMBOL
+            + self.execution.bytes()
+            + self.books.bytes()
+            + self.components.bytes()
+            + self.horizon.len() * weight::EVENT_ID
+            + self.latch.causes().count() * weight::CAUSE
     }
 
     /// Applies an event with a new id. Returns the effect beyond the account, and warnings for the

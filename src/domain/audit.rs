@@ -18,6 +18,7 @@ use crate::domain::principal::Principal;
 use crate::domain::record::Refusal;
 use crate::domain::state::{CauseKind, TradingState};
 use crate::domain::time::Timestamp;
+use crate::domain::weight;
 
 /// One line of the audit trail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,6 +161,13 @@ impl AuditTrail {
             Some(&line.1)
         });
         all.filter(move |line| is_asked_for(&line.account))
+    }
+
+    /// Bytes of the lines of [`AuditShare::Stray`].
+    #[must_use]
+    pub fn strays_bytes(&self) -> usize {
+        let bytes = |lines: &AuditLines| lines.text_bytes + lines.lines.len() * weight::AUDIT_LINE;
+        self.strays.values().map(bytes).sum()
     }
 
     /// Number of lines that are held of an account, and the bytes of their texts.

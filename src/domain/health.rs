@@ -103,6 +103,12 @@ impl Components {
         self.reported.remove(component).map(drop).ok_or(Refusal::NotFound)
     }
 
+    /// About the bytes of all of it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.reported.values().map(ComponentReports::bytes).sum()
+    }
+
     /// The health of a component; none: it never reported.
     #[must_use]
     pub fn health(&self, component: &str) -> Option<Health> {

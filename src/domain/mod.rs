@@ -9,6 +9,7 @@ pub mod units;
 pub mod time;
 pub mod ids;
 pub mod limits;
+pub mod weight;
 pub mod digest;
 pub mod horizon;
 pub mod symbols;

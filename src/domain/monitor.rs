@@ -5,6 +5,7 @@
 //! Deliberately absent: clocks, I/O, randomness.
 
 mod accounts;
+mod admission;
 mod control;
 mod decide;
 mod events;

@@ -258,6 +258,9 @@ closed_set! {
         InUse = "in_use",
         /// The configuration that was read again has mistakes.
         InvalidConfig = "invalid_config",
+        /// The state has reached `limits.state_bytes`, and the sender uses most of it. Refused before
+        /// it is recorded: the fold never answers this.
+        StateFull = "state_full",
     }
 }
 
@@ -282,6 +285,7 @@ impl fmt::Display for Refusal {
             Self::NeedsRelease => "needs the release scope",
             Self::InUse => "still in use",
             Self::InvalidConfig => "the configuration is not valid",
+            Self::StateFull => "the state has reached limits.state_bytes",
         })
     }
 }

@@ -152,6 +152,18 @@ impl<T> Default for VersionedMap<T> {
 }
 
 impl<T> VersionedMap<T> {
+    /// Number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are no rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// The row of a key.
     #[must_use]
     pub fn get(&self, key: &SymbolKey) -> Option<&T> {

@@ -174,6 +174,13 @@ impl Handle {
         (max - self.shared.sender.capacity(), max)
     }
 
+    /// About the bytes of the state as of the last second, and their ceiling.
+    #[must_use]
+    pub fn state_bytes(&self) -> (u64, u64) {
+        let size = &self.shared.state_size;
+        (size.bytes.load(Ordering::Relaxed), size.bytes_max.load(Ordering::Relaxed))
+    }
+
     /// Whether a request waits for the writer. See [`super::fairness`].
     #[must_use]
     pub fn is_waited_for(&self) -> bool {

@@ -24,7 +24,7 @@ use crate::engine::handle::Handle;
 use crate::engine::shared::{EnginePhase, EngineState, EngineStatus, QueuedRequest, WriterMessage};
 use crate::engine::writer::{CommittedBatch, Writer};
 use crate::engine::{EngineError, Receipt};
-use crate::journal::Room;
+use crate::journal::{EventLog, Room};
 
 /// Creates the two ends of the queue around a monitor: a handle for request tasks, and the inbox of the
 /// one writer. At most `requests_max` requests wait; zero counts as one.
@@ -44,6 +44,7 @@ fn bounded(monitor: Monitor, requests_max: usize, bytes_max: usize) -> (Handle, 
         feed: Arc::new(DirectiveFeed::new()),
         tick_due: AtomicBool::new(false),
         committed_at: Mutex::new(None),
+        state_size: Arc::default(),
     });
     let gather = Gather::new(|| Duration::ZERO);
     (Handle::new_with(Arc::clone(&shared)), Inbox { receiver, held_back: None, gather, shared })
@@ -70,6 +71,14 @@ impl Inbox {
     #[must_use]
     pub fn monitor(&self) -> Arc<RwLock<Monitor>> {
         Arc::clone(&self.shared.monitor)
+    }
+
+    /// The writer of this queue's monitor, which records to `log` and refuses events once the state
+    /// takes about `state_bytes_max` bytes.
+    #[must_use]
+    pub fn writer(&self, log: Box<dyn EventLog>, state_bytes_max: u64) -> Writer {
+        let size = Arc::clone(&self.shared.state_size);
+        Writer::new(self.monitor(), log).within(state_bytes_max, size)
     }
 
     /// An inbox whose writer yields its thread when a single request is queued. `yield_thread` returns
@@ -224,7 +233,7 @@ mod tests {
     use crate::domain::state::TradingState;
     use crate::domain::time::Timestamp;
     use crate::engine::handle::NotReady;
-    use crate::journal::{Batch, Durability, EventLog, LogError, MemoryLog, Retention};
+    use crate::journal::{Batch, Durability, LogError, MemoryLog, Retention};
 
     /// An engine whose writer runs one step at a time.
     struct Bench {

@@ -1,7 +1,7 @@
 //! The state that the handles and the writer's inbox share, and the messages between them.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -30,6 +30,14 @@ pub(super) struct EngineState {
     pub(super) tick_due: AtomicBool,
     /// When the newest batch was committed, by the monotonic clock.
     pub(super) committed_at: Mutex<Option<Duration>>,
+    pub(super) state_size: Arc<StateSize>,
+}
+
+/// The size of the state and its ceiling. Set by the writer.
+#[derive(Debug, Default)]
+pub(super) struct StateSize {
+    pub(super) bytes: AtomicU64,
+    pub(super) bytes_max: AtomicU64,
 }
 
 impl EngineState {

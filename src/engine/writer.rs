@@ -6,6 +6,7 @@
 //! refused. Free of threads, timers and clocks, so that a test can drive it step by step.
 
 mod decisions;
+mod ceiling;
 #[cfg(test)]
 mod tests;
 
@@ -20,15 +21,18 @@ use crate::domain::directive::Directive;
 use crate::domain::ids::Account;
 use crate::domain::limits;
 use crate::domain::monitor::Monitor;
-use crate::domain::record::{Entry, Opening, Record, Verdict};
+use crate::domain::record::{Entry, Opening, Record, Refusal, Verdict};
 use crate::domain::settings::Settings;
 use crate::domain::time::Timestamp;
 use crate::engine::codec;
 use crate::engine::encoded_request::EncodedRequest;
 use crate::engine::replay::{RecoverError, Replay, ReplaySettings};
+use crate::engine::shared::StateSize;
 use crate::engine::{EngineError, Receipt};
 use crate::journal::{Batch, EventLog, LogError, Room};
 use crate::wire::time::Rfc3339;
+
+use ceiling::StateCeiling;
 
 /// The single writer: it owns the log, and no other code locks the state for writing.
 pub struct Writer {
@@ -36,6 +40,7 @@ pub struct Writer {
     log: Box<dyn EventLog>,
     /// Set to the receive time of the newest record, so that the next one is not earlier.
     clock: OwnClock,
+    ceiling: StateCeiling,
     has_failed: bool,
 }
 
@@ -58,14 +63,24 @@ pub struct CommittedBatch {
 /// moving a thousand of them to another vector costs as much as encoding them.
 struct PlannedRequest {
     entries: Vec<Entry>,
-    /// The stamp of each entry; None: a duplicate, which is not written.
+    /// The plan of each entry.
     stamps: RecordStamps,
     accounts: Vec<Account>,
     token: Option<Arc<str>>,
 }
 
 /// Most requests have one entry.
-type RecordStamps = OneOrMany<Option<RecordStamp>>;
+type RecordStamps = OneOrMany<EntryPlan>;
+
+/// Whether an entry is written.
+#[derive(Clone, Copy)]
+enum EntryPlan {
+    Write(RecordStamp),
+    /// A duplicate is not written.
+    Duplicate,
+    /// Nor is an entry for which the state has no room.
+    NoRoom,
+}
 
 /// The fields that turn an entry into a record, except the receive time, which its batch has.
 #[derive(Clone, Copy)]
@@ -81,7 +96,13 @@ impl Writer {
     #[must_use]
     pub fn new(monitor: Arc<RwLock<Monitor>>, log: Box<dyn EventLog>) -> Self {
         let clock = OwnClock::going_on_from(monitor.read().now());
-        Self { monitor, log, clock, has_failed: false }
+        Self { monitor, log, clock, ceiling: StateCeiling::none(), has_failed: false }
+    }
+
+    /// The writer, refusing events while the state takes more than about `bytes_max` bytes.
+    pub(super) fn within(mut self, bytes_max: u64, size: Arc<StateSize>) -> Self {
+        self.ceiling = StateCeiling::new(bytes_max, size);
+        self
     }
 
     /// Replaces the state by one from a snapshot.
@@ -177,7 +198,9 @@ impl Writer {
             // Before the events that it dates.
             submissions.insert(0, clock_record);
         }
+        self.ceiling.weigh_if_due(&self.monitor, at);
         let (batch, planned) = self.plan(submissions, at);
+        self.ceiling.grow(batch.size_bytes());
         // Durable first, applied second: a record that is not in the log never changes the state.
         if !batch.is_empty() {
             self.append(&batch)?;
@@ -240,7 +263,12 @@ impl Writer {
         let mut planned = Vec::with_capacity(submissions.len());
         for submission in submissions {
             let entries = submission.entries();
-            let last = entries.iter().rposition(|entry| !is_known(&monitor, entry));
+            let has_room = |entry: &Entry| {
+                let admits = |p| monitor.admits(entry, submission.token().map(|t| &**t), p);
+                self.ceiling.pressure().is_none_or(admits)
+            };
+            let is_new = |entry: &Entry| !is_known(&monitor, entry) && has_room(entry);
+            let last = entries.iter().rposition(is_new);
             // Nearly always all accounts are known, and no single event has to be looked up.
             let opens = |account: &Account| monitor.is_unopened(account);
             let opener = submission.token().filter(|_| submission.accounts().iter().any(opens));
@@ -249,13 +277,15 @@ impl Writer {
                 // `last` is the last new entry: all after it are duplicates, so only those before it
                 // need a look-up.
                 let more = last.is_some_and(|last| at < last);
-                if last.is_none_or(|last| at > last) || (more && is_known(&monitor, entry)) {
-                    stamps.push(None);
+                if last.is_none_or(|last| at > last) || (more && !is_new(entry)) {
+                    let is_refused =
+                        self.ceiling.pressure().is_some() && !is_known(&monitor, entry);
+                    stamps.push(if is_refused { EntryPlan::NoRoom } else { EntryPlan::Duplicate });
                     continue;
                 }
                 let is_opening = opener.is_some() && is_opening(&monitor, entry);
                 let sequence = batch.next_sequence();
-                stamps.push(Some(RecordStamp { sequence, more, is_opening }));
+                stamps.push(EntryPlan::Write(RecordStamp { sequence, more, is_opening }));
                 match opener.filter(|_| is_opening) {
                     None => batch.push(|out| codec::frame(more, encoded, out)),
                     Some(token) => {
@@ -333,9 +363,16 @@ fn apply(
     for PlannedRequest { entries, stamps, accounts, token } in planned {
         let mut verdicts = Vec::with_capacity(entries.len());
         for (entry, stamp) in entries.into_iter().zip(stamps) {
-            let Some(RecordStamp { sequence, more, is_opening }) = stamp else {
-                verdicts.push(Verdict::Duplicate);
-                continue;
+            let RecordStamp { sequence, more, is_opening } = match stamp {
+                EntryPlan::Write(stamp) => stamp,
+                EntryPlan::Duplicate => {
+                    verdicts.push(Verdict::Duplicate);
+                    continue;
+                }
+                EntryPlan::NoRoom => {
+                    verdicts.push(Verdict::Refused(Refusal::StateFull));
+                    continue;
+                }
             };
             let entry = match (entry, &token) {
                 (Entry::Event(event), Some(token)) if is_opening => {

@@ -23,3 +23,4 @@ mod snapshots;
 mod state;
 mod steps;
 mod vectors;
+mod weight;

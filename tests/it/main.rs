@@ -31,6 +31,7 @@ mod reconcile;
 mod evidence;
 mod case_value;
 mod stream;
+mod tenants;
 mod webhooks;
 mod demo;
 mod bodies;

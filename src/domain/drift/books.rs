@@ -28,6 +28,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, exact, is_flat};
 use crate::domain::versions::VersionedMap;
 use crate::domain::visits;
+use crate::domain::weight;
 
 /// The books of one account.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -58,6 +59,8 @@ pub struct Books {
     pub(super) history: DriftHistory,
     pub(super) untracked_rows: u64,
     pub(super) flows_dropped: u64,
+    /// Flows that are held of all symbols.
+    pub(super) flows_held: usize,
 }
 
 /// The state of one symbol, apart from the rows of snapshots.
@@ -159,9 +162,11 @@ impl Books {
         if line.ledger.is_in_doubt() {
             self.in_doubt.insert(key);
         }
+        let before = line.flows.len();
         if line.flows.insert(flow, received) {
             self.flows_dropped = self.flows_dropped.saturating_add(1);
         }
+        self.flows_held = self.flows_held + line.flows.len() - before;
         let Some((local, broker)) = times else { return is_set_aside };
         let is_late = flow.time <= local.max(broker);
         if is_late {
@@ -207,7 +212,7 @@ impl Books {
         if !is_flat(broker) || !is_flat(local) || self.is_drift_open(key) {
             return Err(Refusal::InUse);
         }
-        self.lines.remove(&key);
+        self.flows_held -= self.lines.remove(&key).map_or(0, |line| line.flows.len());
         self.local.retire(key);
         self.broker.retire(key);
         self.dirty.remove(&key);
@@ -217,6 +222,15 @@ impl Books {
         self.settling.retain(|(_, waits)| *waits != key);
         self.history.retire(key);
         Ok(())
+    }
+
+    /// About the bytes of all of it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.flows_held * weight::FLOW
+            + self.lines.len() * weight::BOOKS
+            + (self.local.len() + self.broker.len()) * weight::ROW
+            + self.history.entries().len() * weight::DRIFT
     }
 
     /// Number of snapshot rows that were not tracked because their symbol is folded.

@@ -191,7 +191,9 @@ impl Books {
             let times = self.pair_times(key);
             let needed = times.map(|(a, b)| a.min(b).minus(reach));
             if let Some(line) = self.lines.get_mut(&key) {
+                let before = line.flows.len();
                 line.flows.prune(needed, now.minus(kept));
+                self.flows_held -= before - line.flows.len();
             }
         }
     }

@@ -84,6 +84,11 @@ impl Flows {
         std::iter::once(first).chain(sums).collect()
     }
 
+    /// Number of flows that are held.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Whether more than `max` flows are later than `after`.
     pub(super) fn has_more_since(&self, after: Timestamp, max: usize) -> bool {
         self.entries.has_more_since(after, max)

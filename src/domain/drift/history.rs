@@ -67,7 +67,7 @@ impl DriftHistory {
     }
 
     /// The drifts that were confirmed, oldest first.
-    pub(super) fn entries(&self) -> impl Iterator<Item = &ConfirmedDrift> {
+    pub(super) fn entries(&self) -> impl ExactSizeIterator<Item = &ConfirmedDrift> {
         self.entries.iter()
     }
 

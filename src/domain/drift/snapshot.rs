@@ -98,6 +98,11 @@ pub struct FetchFailures {
 }
 
 impl SideBooks {
+    /// Number of rows.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     /// The newest snapshot that was not ignored.
     pub(super) const fn newest(&self) -> Option<SnapshotTime> {
         self.newest

@@ -255,14 +255,17 @@ impl Execution {
                 (Some(entry), Some(known)) => scope.window.amend(known, *entry),
                 (Some(entry), None) if !had => {
                     *at = Some(scope.window.push(*entry, key.get()));
+                    self.window_entries += 1;
                     let evict =
                         |scope: &mut ExecutionScope| scope.window.evict(settings.orders, horizon);
                     while let Some(owner) = self.scope_of(order, kind).and_then(evict) {
                         self.forget_entry(kind, owner);
+                        self.window_entries -= 1;
                     }
                 }
                 (None, Some(known)) => {
                     scope.window.remove(known);
+                    self.window_entries -= 1;
                     *at = None;
                 }
                 // Pushed out of the window before: it does not come back.

@@ -20,7 +20,11 @@ const KEPT_MAX: usize = 64;
 
 /// Fees of an account that were reported once so far.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct CoinFees(BTreeMap<SymbolKey, UnpairedFees>);
+pub(super) struct CoinFees {
+    by_symbol: BTreeMap<SymbolKey, UnpairedFees>,
+    /// Number of reports that wait.
+    waiting: usize,
+}
 
 /// Fees of one symbol that were reported once so far.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -29,22 +33,48 @@ struct UnpairedFees {
     by_adjustments: VecDeque<(Timestamp, Amount)>,
 }
 
+impl UnpairedFees {
+    fn len(&self) -> usize {
+        self.by_fills.len() + self.by_adjustments.len()
+    }
+}
+
 impl CoinFees {
     /// Adds the fee of a fill. Returns whether an adjustment reported it before.
     pub(super) fn fill(&mut self, symbol: SymbolKey, at: Timestamp, fee: Decimal) -> bool {
-        let UnpairedFees { by_fills, by_adjustments } = self.0.entry(symbol).or_default();
-        pair((at, fee), by_fills, by_adjustments)
+        self.change(symbol, |UnpairedFees { by_fills, by_adjustments }| {
+            pair((at, fee), by_fills, by_adjustments)
+        })
     }
 
     /// Adds a fee from an adjustment. Returns whether a fill reported it before.
     pub(super) fn adjustment(&mut self, symbol: SymbolKey, at: Timestamp, fee: Decimal) -> bool {
-        let UnpairedFees { by_fills, by_adjustments } = self.0.entry(symbol).or_default();
-        pair((at, fee), by_adjustments, by_fills)
+        self.change(symbol, |UnpairedFees { by_fills, by_adjustments }| {
+            pair((at, fee), by_adjustments, by_fills)
+        })
+    }
+
+    fn change(
+        &mut self,
+        symbol: SymbolKey,
+        change: impl FnOnce(&mut UnpairedFees) -> bool,
+    ) -> bool {
+        let fees = self.by_symbol.entry(symbol).or_default();
+        let before = fees.len();
+        let is_paired = change(fees);
+        self.waiting = self.waiting + fees.len() - before;
+        is_paired
     }
 
     /// Forgets a symbol.
     pub(super) fn retire(&mut self, symbol: SymbolKey) {
-        self.0.remove(&symbol);
+        self.waiting -= self.by_symbol.remove(&symbol).map_or(0, |fees| fees.len());
+    }
+
+    /// About the bytes of all of it.
+    pub(super) fn bytes(&self) -> usize {
+        self.waiting * size_of::<(Timestamp, Amount)>()
+            + self.by_symbol.len() * size_of::<(SymbolKey, UnpairedFees)>()
     }
 }
 
@@ -91,6 +121,6 @@ mod tests {
         for number in 0..200 {
             assert!(!fees.fill(symbol, at(100), fee(1_000 + number)));
         }
-        assert!(fees.0.values().all(|unpaired| unpaired.by_fills.len() == KEPT_MAX));
+        assert!(fees.by_symbol.values().all(|unpaired| unpaired.by_fills.len() == KEPT_MAX));
     }
 }

@@ -17,6 +17,7 @@ use crate::domain::ids::{Currency, FillId};
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, Price, Quantity, Side, exact};
 use crate::domain::visits;
+use crate::domain::weight;
 
 /// Up to this many facts are looked at one by one; more are indexed.
 pub(super) const FEW_MAX: usize = 16;
@@ -283,6 +284,12 @@ impl Fills {
         let rests = |fill: Option<&Fill>| fill.map_or(0, |fill| u32::from(fill.quantity.is_none()));
         self.rests = self.rests + rests(self.all.get(place)) - rests(before.as_ref());
         before
+    }
+
+    /// About the bytes of the facts.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.all.len() * weight::FILL + self.amendments.all().len() * weight::AMENDMENT
     }
 
     /// The execution of that id.

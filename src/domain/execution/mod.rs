@@ -59,7 +59,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::closed_set::by_word;
 use crate::domain::drift::Market;
-use crate::domain::ids::{OrderId, Symbol};
+use crate::domain::event::{Body, Event};
+use crate::domain::ids::{OrderId, Session, Symbol};
 use crate::domain::settings::{IdScope, OrderSettings, RuleIndex, Settings};
 use crate::domain::step::Step;
 use crate::domain::symbols::{SymbolKey, SymbolTable};
@@ -67,6 +68,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, Price, Side, exact};
 use crate::domain::versions::VersionedRows;
 use crate::domain::visits;
+use crate::domain::weight;
 
 use anomaly::{Figure, Observation};
 use coin_fees::CoinFees;
@@ -126,6 +128,10 @@ pub struct Execution {
     dropped_unknown: u64,
     /// The settings changed, and the next tick judges every scope by them.
     reconfigured: bool,
+    /// Entries in all windows.
+    window_entries: usize,
+    /// Mids in the histories of all symbols.
+    mids: usize,
 }
 
 /// Open orders of one symbol.
@@ -185,6 +191,8 @@ impl Default for Execution {
             dropped_open: 0,
             dropped_unknown: 0,
             reconfigured: false,
+            window_entries: 0,
+            mids: 0,
         }
     }
 }
@@ -197,7 +205,9 @@ impl Execution {
             impossible!("a symbol that was just opened has no quotes");
             return;
         };
+        let before = quotes.len();
         quotes.push(at, mid);
+        self.mids = self.mids + quotes.len() - before;
     }
 
     /// Makes room for a symbol, and for all symbols before it.
@@ -383,6 +393,7 @@ impl Execution {
         for (kind, entry) in entries {
             if let (Some(entry), Some(scope)) = (entry, self.scope_of(&order, kind)) {
                 scope.window.remove(entry);
+                self.window_entries -= 1;
             }
         }
         self.orders.put_back(key, order);
@@ -447,6 +458,7 @@ impl Execution {
             scope.window_fills = scope.window_fills.min(settings.window.fills);
         }
         let any = !evicted.is_empty();
+        self.window_entries -= evicted.len();
         for (kind, owner) in evicted {
             self.forget_entry(kind, owner);
         }
@@ -458,8 +470,9 @@ impl Execution {
         let scope = self.symbols.get_mut(symbol.index());
         let window = scope.map(|scope| std::mem::take(&mut scope.window));
         if let Some(quotes) = self.quotes.get_mut(symbol.index()) {
-            *quotes = PriceHistory::default();
+            self.mids -= std::mem::take(quotes).len();
         }
+        self.window_entries -= window.as_ref().map_or(0, OrderWindow::len);
         for owner in window.iter().flat_map(OrderWindow::owners) {
             self.forget_entry(ScopeKind::Symbol, owner);
         }
@@ -546,6 +559,28 @@ impl Execution {
     pub fn open_leaves(&self, symbol: SymbolKey) -> (Decimal, Decimal) {
         let open = self.open.get(symbol.index()).copied().unwrap_or_default();
         (open.buy, open.sell)
+    }
+
+    /// Whether an event is a fact of an order that is held.
+    #[must_use]
+    pub fn knows_order(&self, event: &Event) -> bool {
+        let Body::Order(about) = &event.body else { return false };
+        let session = event.session.as_ref().map(Session::as_str);
+        self.orders.find(session, about.order.order_id.as_str()).is_some()
+    }
+
+    /// About the bytes of all of it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let broken_down = self.strategies.len() + self.venues.len();
+        self.orders.bytes()
+            + self.window_entries * weight::WINDOW_ENTRY
+            + self.mids * size_of::<(Timestamp, Price)>()
+            + (self.symbols.len() + broken_down) * weight::SCOPE
+            + self.words.len() * weight::WORD
+            + self.coin_fees.bytes()
+            + self.pending_acks.len() * size_of::<PendingAck>()
+            + self.incidents.len() * size_of::<Incident>()
     }
 
     /// The market data of one symbol that a comparison of positions needs. A mid older than

@@ -24,6 +24,7 @@ use crate::domain::ids::{OrderId, Session};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
 use crate::domain::units::{Decimal, Notional, Price, Quantity, Side, agree, exact};
+use crate::domain::weight;
 
 /// One order: its facts, and which part of them is counted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -240,6 +241,17 @@ impl OrderSubmission {
 }
 
 impl Order {
+    /// About the bytes of it, with its place, its ids and its facts. Parts that few orders have are not
+    /// looked at.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        weight::ORDER
+            + self.fills.bytes()
+            + self.aliases.len() * weight::ORDER_ID
+            + self.replaces.len() * size_of::<AcceptedReplace>()
+            + self.ends.len() * weight::ORDER_END
+    }
+
     /// An order of which nothing but its id is known.
     #[must_use]
     pub fn new(order_id: OrderId, session: Option<Session>) -> Self {

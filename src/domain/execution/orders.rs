@@ -79,6 +79,8 @@ struct OrderSlot {
     number: u64,
     older: u32,
     newer: u32,
+    /// Bytes of it that are counted in those of all orders.
+    bytes: usize,
 }
 
 /// A list of one class, oldest first.
@@ -105,6 +107,8 @@ pub struct Orders {
     /// The places by the numbers of first facts.
     #[serde(skip_serializing)]
     by_number: BTreeMap<u64, u32>,
+    /// About the bytes of all orders.
+    bytes: usize,
 }
 
 /// The stored form: listings and indexes follow from the rest.
@@ -118,11 +122,12 @@ struct StoredOrders {
     #[serde(with = "by_word")]
     lists: EnumMap<OrderClass, ClassList>,
     numbers: u64,
+    bytes: usize,
 }
 
 impl From<StoredOrders> for Orders {
     fn from(stored: StoredOrders) -> Self {
-        let StoredOrders { mut slots, free, index, twins, lists, numbers } = stored;
+        let StoredOrders { mut slots, free, index, twins, lists, numbers, bytes } = stored;
         let orders = slots.iter_mut().flatten().filter_map(|slot| slot.order.as_mut());
         for order in orders.filter(|order| order.fills.facts() > FEW_MAX) {
             Arc::make_mut(order).restore_index();
@@ -130,7 +135,7 @@ impl From<StoredOrders> for Orders {
         let places = (0..).zip(&slots);
         let places = places.filter_map(|(at, slot)| Some((slot.as_ref()?.number, at)));
         let by_number = places.collect();
-        Self { slots, free, index, twins, lists, numbers, by_number }
+        Self { slots, free, index, twins, lists, numbers, by_number, bytes }
     }
 }
 
@@ -183,7 +188,16 @@ impl Orders {
             impossible!("the slot of an order that was taken is gone");
             return;
         };
+        let bytes = order.bytes();
+        let before = std::mem::replace(&mut slot.bytes, bytes);
         slot.order = Some(order);
+        self.bytes = (self.bytes + bytes).saturating_sub(before);
+    }
+
+    /// About the bytes of all orders and their ids.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The number of an order's first fact: another order in the same place has another.
@@ -226,6 +240,7 @@ impl Orders {
             number: self.numbers,
             older: NONE,
             newer: NONE,
+            bytes: 0,
         };
         let at = if let Some(at) = self.free.pop() {
             if let Some(place) = self.slots.get_mut(at as usize) {
@@ -369,6 +384,7 @@ impl Orders {
     fn vacate(&mut self, at: u32) -> Option<OrderSlot> {
         let slot = self.slots.get_mut(at as usize)?.take()?;
         self.by_number.remove(&slot.number);
+        self.bytes = self.bytes.saturating_sub(slot.bytes);
         Some(slot)
     }
 

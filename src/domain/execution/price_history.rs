@@ -35,6 +35,11 @@ impl PriceHistory {
         }
     }
 
+    /// Number of mids.
+    pub(super) fn len(&self) -> usize {
+        self.mids.len()
+    }
+
     /// Sets the price of the last fill, unless a later fill (by event time) is known.
     pub(super) fn fill(&mut self, at: Timestamp, price: Price) {
         let is_newer = self.last_fill.is_none_or(|(last, _)| last <= at);

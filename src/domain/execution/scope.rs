@@ -123,6 +123,11 @@ pub struct Breakdown {
 }
 
 impl Breakdown {
+    /// Number of scopes.
+    pub(super) fn len(&self) -> usize {
+        self.scopes.len()
+    }
+
     /// The place of a name; a new name gets one.
     pub(super) fn place(&mut self, name: &str) -> u32 {
         if let Some(place) = self.places.get(name) {

@@ -22,6 +22,11 @@ pub(super) struct WordTable {
 }
 
 impl WordTable {
+    /// Number of words.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     /// The place of a word; a new word gets one.
     pub(super) fn place(&mut self, word: &str) -> NonMaxU32 {
         if let Some(place) = self.places.get(word) {

@@ -14,6 +14,7 @@ use crate::domain::ids::Component;
 use crate::domain::limits;
 use crate::domain::settings::HealthSettings;
 use crate::domain::time::Timestamp;
+use crate::domain::weight;
 
 /// The reports on one component.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -62,6 +63,11 @@ impl ComponentReports {
         }
         let message = self.worst().map_or("", |(_, report)| report.message()).to_owned();
         Some(HealthChange { component: component.clone(), status, message })
+    }
+
+    /// About the bytes of it.
+    pub(super) fn bytes(&self) -> usize {
+        weight::COMPONENT + self.by_witness.values().map(WitnessReport::bytes).sum::<usize>()
     }
 
     pub(super) const fn health(&self) -> Health {

@@ -12,6 +12,7 @@ use super::view::{CheckView, ComponentStatus, Health, Witness, WitnessView};
 use crate::domain::limits;
 use crate::domain::settings::HealthSettings;
 use crate::domain::time::{Timestamp, seconds};
+use crate::domain::weight;
 
 /// The outcome of one check or heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub(super) struct WitnessReport {
     failures: u32,
     failures_total: u64,
     history: VecDeque<CheckView>,
+    /// Bytes of the messages of the history.
+    message_bytes: usize,
 }
 
 impl WitnessReport {
@@ -55,6 +58,7 @@ impl WitnessReport {
             failures: 0,
             failures_total: 0,
             history: VecDeque::new(),
+            message_bytes: 0,
         }
     }
 
@@ -215,9 +219,17 @@ impl WitnessReport {
     }
 
     fn keep(&mut self, check: CheckView) {
-        if self.history.len() >= limits::HEALTH_HISTORY_MAX {
-            self.history.pop_front();
+        if self.history.len() >= limits::HEALTH_HISTORY_MAX
+            && let Some(oldest) = self.history.pop_front()
+        {
+            self.message_bytes -= oldest.message.len();
         }
+        self.message_bytes += check.message.len();
         self.history.push_back(check);
+    }
+
+    /// About the bytes of the results.
+    pub(super) fn bytes(&self) -> usize {
+        self.message_bytes + self.history.len() * weight::RESULT
     }
 }

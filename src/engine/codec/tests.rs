@@ -176,7 +176,9 @@ fn an_unknown_record_is_refused() {
     check(b"\x01\x00C{\"component\":\"a\"}", "the check cannot be read: missing field");
     check(b"\x01\x00D{\"kind\":\"sing\"}", "the decision cannot be read: unknown variant");
     let cause = r#"{"id":1,"kind":"drift","state":"halted","odd":1}"#;
-    let halt = format!(r#"{{"sequence":1,"at":1795357800000000000,"account":"a","decided":{{"halt":{cause}}}}}"#);
+    let halt = format!(
+        r#"{{"sequence":1,"at":1795357800000000000,"account":"a","decided":{{"halt":{cause}}}}}"#
+    );
     let record = format!("\x01\x00K{halt}");
     check(record.as_bytes(), "the decision of the fold cannot be read: unknown field `odd`");
 }

@@ -15,6 +15,8 @@ own_metrics! {
         events_received: IntCounterVec["type"] = "trading_exporter_events_received_total",
         /// Number of events and requests refused, by error code.
         events_rejected: IntCounterVec["code"] = "trading_exporter_events_rejected_total",
+        /// Number of events refused because the monitored state has its maximum size.
+        state_full: IntCounter = "trading_exporter_state_full_total",
         /// Number of warnings in answers to accepted events, by code.
         ingest_warnings: IntCounterVec["code"] = "trading_exporter_ingest_warnings_total",
         /// Number of events that had been received before, by type.

@@ -29,6 +29,10 @@ own_metrics! {
         queue_depth: CountGauge = "trading_exporter_queue_depth",
         /// Maximum number of requests that wait for the writer; further ones are answered overloaded.
         queue_limit: CountGauge = "trading_exporter_queue_limit",
+        /// About the number of bytes that the monitored state takes.
+        state_bytes: IntGauge = "trading_exporter_state_bytes",
+        /// Number of bytes of the monitored state beyond which events of those who use most are refused.
+        state_bytes_limit: IntGauge = "trading_exporter_state_bytes_limit",
         /// Time in seconds that the previous scrape took to project and encode.
         scrape_duration: Gauge = "trading_exporter_scrape_duration_seconds",
         /// Whether the last load of the configuration succeeded: 1 yes, 0 no.

@@ -96,6 +96,9 @@ impl Orders {
         order.aliases = std::mem::take(&mut ids.aliases);
         order.aliases.push(ids.order_id.clone());
         own.iter().skip(1).for_each(|id| order.aliases.push(id.clone()));
+        let bytes = order.bytes();
+        slot.bytes = bytes;
+        self.bytes += bytes;
         if let Some(place) = self.slots.get_mut(other.0 as usize) {
             *place = Some(slot);
         }
