@@ -141,7 +141,10 @@ impl DirectiveStream {
         // Subscribe before reading the state, or a change between the two would be missed.
         let directives = match last.filter(|id| !id.is_empty()) {
             None => app.engine.directives(),
-            Some(id) => resume(&app, id, &suffix, &mut chunk),
+            Some(id) => {
+                let concerns = |of: &Account| concerns(&caller, account.as_ref(), of);
+                resume(&app, id, &suffix, &mut chunk, concerns)
+            }
         };
         let valid_for = app.engine.read(|monitor| monitor.settings().permit.valid_for);
         let period = (valid_for / 3).min(HEARTBEAT_MAX);
@@ -191,10 +194,16 @@ impl DirectiveStream {
         let mut next = Some(first);
         let mut changed = false;
         while let Some(directive) = next {
-            let Ok(directive) = directive else { return self.end(StreamEnd::Slow) };
-            if self.concerns(&directive) {
-                self.chunk.push_directive(&directive, &self.suffix);
-                changed |= directive.kind.is_of_latch();
+            match directive {
+                Ok(directive) if self.concerns(&directive.account) => {
+                    self.chunk.push_directive(&directive, &self.suffix);
+                    changed |= directive.kind.is_of_latch();
+                }
+                // What other accounts lost is not missing here.
+                Err(lost) if lost.may_concern(|account| self.concerns(account)) => {
+                    return self.end(StreamEnd::Slow);
+                }
+                Ok(_) | Err(_) => {}
             }
             next = if self.chunk.len() < CHUNK_BYTES_MAX { self.directives.ready() } else { None };
         }
@@ -203,14 +212,9 @@ impl DirectiveStream {
         }
     }
 
-    /// Whether a directive belongs in this stream. A directive of `*` belongs in every stream.
-    fn concerns(&self, directive: &Directive) -> bool {
-        let of = &directive.account;
-        of.is_all()
-            || match &self.account {
-                Some(account) => account == of,
-                None => self.caller.may_see(of.as_str()),
-            }
+    /// Whether directives of an account belong in this stream. Those of `*` belong in every stream.
+    fn concerns(&self, of: &Account) -> bool {
+        concerns(&self.caller, self.account.as_ref(), of)
     }
 
     /// Writes a heartbeat and a fresh permit, or ends the stream.
@@ -258,8 +262,24 @@ impl Drop for DirectiveStream {
     }
 }
 
+/// Whether directives of the account `of` belong in a stream of `account`, or of all that the caller
+/// may see.
+fn concerns(caller: &Caller, account: Option<&Account>, of: &Account) -> bool {
+    of.is_all()
+        || match account {
+            Some(account) => account == of,
+            None => caller.may_see(of.as_str()),
+        }
+}
+
 /// Subscribes after the event with this id. Writes a `reset` event if directives are missing.
-fn resume(app: &AppState, id: &[u8], suffix: &str, chunk: &mut StreamChunk) -> Subscription {
+fn resume(
+    app: &AppState,
+    id: &[u8],
+    suffix: &str,
+    chunk: &mut StreamChunk,
+    is_concerned: impl Fn(&Account) -> bool,
+) -> Subscription {
     let text = std::str::from_utf8(id).ok().and_then(|text| text.strip_suffix(suffix));
     let id = text.and_then(DirectiveId::parse);
     // An id after the newest record belongs to another journal.
@@ -269,7 +289,7 @@ fn resume(app: &AppState, id: &[u8], suffix: &str, chunk: &mut StreamChunk) -> S
         return app.engine.directives();
     };
     let (directives, resumed) = app.engine.directives_after(id);
-    if resumed == Resumed::Truncated {
+    if matches!(resumed, Resumed::Truncated(lost) if lost.may_concern(is_concerned)) {
         chunk.push_reset(ResetReason::TooOld);
     }
     directives

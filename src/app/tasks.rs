@@ -99,7 +99,7 @@ pub(super) async fn log_directives(mut directives: Subscription, stop: Cancellat
     while let Some(received) = stop.run_until_cancelled(directives.next()).await {
         match received {
             Ok(directive) => log_directive(&directive),
-            Err(LostDirectives(lost)) => {
+            Err(LostDirectives { count: lost, .. }) => {
                 tracing::warn!(lost, "directives were emitted faster than they could be logged");
             }
         }

@@ -200,7 +200,7 @@ impl WebhookDelivery {
         let (directives, resumed) = self.handle.directives_after(id);
         let lost = match resumed {
             Resumed::Complete => None,
-            Resumed::Truncated => Some(LostDirectives(1)),
+            Resumed::Truncated(lost) => Some(lost),
         };
         Some(OpenedCourier { courier, directives, lost })
     }
@@ -214,7 +214,7 @@ async fn feed(
     sender: mpsc::Sender<CourierInput>,
     stop: &CancellationToken,
 ) -> Subscription {
-    let mut missed = lost.map(|LostDirectives(count)| CourierInput::Lost(count));
+    let mut missed = lost.map(lost_input);
     loop {
         // Reserve a place first: a directive that was taken from the feed must not be dropped.
         let Some(Ok(place)) = stop.run_until_cancelled(sender.reserve()).await else {
@@ -224,12 +224,16 @@ async fn feed(
             Some(message) => message,
             None => match stop.run_until_cancelled(directives.next()).await {
                 Some(Ok(directive)) => CourierInput::Directive(directive),
-                Some(Err(LostDirectives(count))) => CourierInput::Lost(count),
+                Some(Err(lost)) => lost_input(lost),
                 None => return directives,
             },
         };
         place.send(message);
     }
+}
+
+fn lost_input(lost: LostDirectives) -> CourierInput {
+    CourierInput::Lost { count: lost.count, accounts: lost.accounts }
 }
 
 /// The clocks and metrics that couriers use.

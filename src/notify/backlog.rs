@@ -2,14 +2,16 @@
 //!
 //! Input: messages, results of attempts, the time since the start, a random fraction. Output: the
 //! message to send now, or the time to wait. Invariants: messages and bytes are bounded; halts and
-//! releases are sent first and dropped last; within these two classes the oldest is sent first.
-//! Pure: no clock, no randomness, no I/O.
+//! releases are sent first and dropped last; within these two classes accounts take turns, and the
+//! oldest message of an account is sent first; room is made by dropping the oldest message of the
+//! account that fills the most. So an account that floods a target neither delays nor displaces the
+//! messages of others. Pure: no clock, no randomness, no I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::message::WebhookMessage;
-use crate::domain::ids::DirectiveId;
+use crate::domain::ids::{Account, DirectiveId};
 use crate::domain::time::Timestamp;
 
 /// Pending messages of one target.
@@ -35,6 +37,10 @@ const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     pending: BTreeMap<DirectiveId, PendingMessage>,
+    /// The ids of the pending messages, by account. No account is empty.
+    accounts: BTreeMap<Account, AccountBacklog>,
+    /// The number of attempts so far: the account whose last one is the longest ago is next.
+    turns: u64,
     /// Bytes of all bodies.
     bytes: usize,
     /// Consecutive failures.
@@ -50,6 +56,28 @@ struct PendingMessage {
     due: Duration,
 }
 
+/// The pending messages of one account.
+#[derive(Debug, Default)]
+struct AccountBacklog {
+    of_latch: PendingClass,
+    minor: PendingClass,
+    /// The turn of its last attempt.
+    turn: u64,
+}
+
+/// Halts and releases, or all other messages.
+#[derive(Debug, Default)]
+struct PendingClass {
+    ids: BTreeSet<DirectiveId>,
+    bytes: usize,
+}
+
+impl AccountBacklog {
+    const fn class_of(&mut self, message: &WebhookMessage) -> &mut PendingClass {
+        if message.of_latch { &mut self.of_latch } else { &mut self.minor }
+    }
+}
+
 /// The change of the circuit breaker by an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BreakerChange {
@@ -62,15 +90,21 @@ impl Backlog {
     /// Adds a message. Returns the messages that were dropped to make room.
     pub(super) fn push(&mut self, message: WebhookMessage) -> Vec<DirectiveId> {
         let mut dropped = Vec::new();
-        self.bytes += message.body.len();
         let id = message.id;
-        let pending = PendingMessage { message, attempts: 0, due: Duration::ZERO };
-        if let Some(same) = self.pending.insert(id, pending) {
-            self.bytes -= same.message.body.len();
-        }
+        self.remove(id);
+        self.bytes += message.body.len();
+        let turns = self.turns;
+        let account = self.accounts.entry(message.account.clone());
+        // A new account waits until those that wait already have had their turn.
+        let account =
+            account.or_insert_with(|| AccountBacklog { turn: turns, ..Default::default() });
+        let class = account.class_of(&message);
+        class.ids.insert(id);
+        class.bytes += message.body.len();
+        self.pending.insert(id, PendingMessage { message, attempts: 0, due: Duration::ZERO });
         while self.pending.len() > MESSAGES_MAX || self.bytes > BYTES_MAX {
-            let minor = self.pending.iter().find(|(_, p)| !p.message.of_latch).map(|(id, _)| *id);
-            let Some(id) = minor.or_else(|| self.pending.keys().next().copied()) else {
+            let minor = self.most(|account| &account.minor);
+            let Some(id) = minor.or_else(|| self.most(|account| &account.of_latch)) else {
                 impossible!("an empty backlog is within its bounds");
                 break;
             };
@@ -80,14 +114,27 @@ impl Backlog {
         dropped
     }
 
+    /// The oldest message in a class of the account that has the most bytes in it.
+    fn most(&self, class: impl Fn(&AccountBacklog) -> &PendingClass) -> Option<DirectiveId> {
+        let classes = self.accounts.values().map(class).filter(|class| !class.ids.is_empty());
+        classes.max_by_key(|class| class.bytes)?.ids.first().copied()
+    }
+
     /// The message to send at `elapsed`, if one is due.
     pub(super) fn due(&self, elapsed: Duration) -> Option<&WebhookMessage> {
         if elapsed < self.paused_until {
             return None;
         }
-        let due = || self.pending.values().filter(|p| p.due <= elapsed);
-        let next = due().find(|p| p.message.of_latch).or_else(|| due().next());
-        next.map(|p| &p.message)
+        let first = |class: &PendingClass| {
+            let mut messages = class.ids.iter().filter_map(|id| self.pending.get(id));
+            messages.find(|p| p.due <= elapsed).map(|p| &p.message)
+        };
+        let of_accounts = self.accounts.values().filter_map(|account| {
+            let message = first(&account.of_latch).or_else(|| first(&account.minor))?;
+            Some((!message.of_latch, account.turn, message))
+        });
+        let next = of_accounts.min_by_key(|(minor, turn, message)| (*minor, *turn, message.id));
+        next.map(|(_, _, message)| message)
     }
 
     /// The time until the next attempt. `None` if no message is pending.
@@ -98,6 +145,7 @@ impl Backlog {
 
     /// Records a delivery. If the breaker was open, all other messages become due: the target works.
     pub(super) fn delivered(&mut self, id: DirectiveId) -> BreakerChange {
+        self.end_turn(id);
         self.remove(id);
         let had_opened = self.failures >= FAILURES_MAX;
         if had_opened {
@@ -117,6 +165,7 @@ impl Backlog {
         retry_after: Option<Duration>,
         random: f64,
     ) -> BreakerChange {
+        self.end_turn(id);
         self.failures = self.failures.saturating_add(1);
         let jitter = 0.5 + random.clamp(0.0, 1.0) / 2.0;
         if let Some(pending) = self.pending.get_mut(&id) {
@@ -169,9 +218,27 @@ impl Backlog {
         self.pending.len()
     }
 
+    /// The account of the message has had its turn.
+    fn end_turn(&mut self, id: DirectiveId) {
+        self.turns += 1;
+        let account = self.pending.get(&id).map(|pending| &pending.message.account);
+        if let Some(account) = account.and_then(|name| self.accounts.get_mut(name)) {
+            account.turn = self.turns;
+        }
+    }
+
     fn remove(&mut self, id: DirectiveId) {
-        if let Some(pending) = self.pending.remove(&id) {
-            self.bytes -= pending.message.body.len();
+        let Some(PendingMessage { message, .. }) = self.pending.remove(&id) else { return };
+        self.bytes -= message.body.len();
+        let Some(account) = self.accounts.get_mut(&message.account) else {
+            impossible!("every pending message is listed with its account");
+            return;
+        };
+        let class = account.class_of(&message);
+        class.ids.remove(&id);
+        class.bytes -= message.body.len();
+        if account.of_latch.ids.is_empty() && account.minor.ids.is_empty() {
+            self.accounts.remove(&message.account);
         }
     }
 }
@@ -189,7 +256,18 @@ mod tests {
     }
 
     fn message(sequence: u64, of_latch: bool) -> WebhookMessage {
-        WebhookMessage { id: id(sequence), at: Timestamp::MIN, of_latch, body: "{}".into() }
+        of("paper", sequence, of_latch)
+    }
+
+    fn of(account: &str, sequence: u64, of_latch: bool) -> WebhookMessage {
+        let account = Account::new(account).unwrap();
+        WebhookMessage {
+            id: id(sequence),
+            at: Timestamp::MIN,
+            account,
+            of_latch,
+            body: "{}".into(),
+        }
     }
 
     const fn seconds(seconds: u64) -> Duration {
@@ -212,6 +290,28 @@ mod tests {
         }
         assert_eq!(due(&backlog, Duration::ZERO), None);
         assert_eq!(backlog.wait(Duration::ZERO), None);
+    }
+
+    #[test]
+    fn accounts_take_turns_and_a_flood_displaces_only_its_own() {
+        let mut backlog = Backlog::default();
+        let max = MESSAGES_MAX as u64;
+        backlog.push(of("quiet", 1, false));
+        for sequence in 2..=max {
+            assert_eq!(backlog.push(of("noisy", sequence, false)), []);
+        }
+        assert_eq!(backlog.push(of("quiet", max + 1, false)), [id(2)]);
+        assert_eq!(backlog.push(of("noisy", max + 2, true)), [id(3)]);
+        assert_eq!(backlog.push(of("other", max + 3, true)), [id(4)]);
+        let order = std::iter::from_fn(|| {
+            let next = backlog.due(Duration::ZERO)?.id;
+            backlog.delivered(next);
+            Some(next.sequence)
+        });
+        let order: Vec<u64> = order.collect();
+        assert_eq!(order.len(), MESSAGES_MAX);
+        assert_eq!(order[..6], [max + 2, max + 3, 1, 5, max + 1, 6]);
+        assert!(backlog.accounts.is_empty() && backlog.bytes == 0, "{backlog:?}");
     }
 
     #[test]

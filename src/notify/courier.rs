@@ -19,7 +19,7 @@ use super::outbox::{OutboxError, OutboxFile};
 use super::{CourierHooks, CourierInput, DeliveryEvent};
 use crate::config::Webhook;
 use crate::domain::directive::Directive;
-use crate::domain::ids::DirectiveId;
+use crate::domain::ids::{Account, DirectiveId};
 
 /// Directives that are received in one step.
 const RECEIVED_MAX: usize = 256;
@@ -159,7 +159,10 @@ impl Courier {
                     added.push(message);
                 }
                 CourierInput::Directive(_) => {}
-                CourierInput::Lost(count) => {
+                CourierInput::Lost { count, accounts } => {
+                    if !accounts.is_none_or(|names| names.iter().any(|name| self.covers(name))) {
+                        continue;
+                    }
                     tracing::error!(sink = self.webhook.name, count, "directives were lost");
                     self.observe(DeliveryEvent::Dropped(count));
                 }
@@ -173,12 +176,14 @@ impl Courier {
 
     /// Whether a directive is for this target. A directive of `*` concerns all accounts.
     fn wants(&self, directive: &Directive) -> bool {
-        let Webhook { events, accounts, .. } = &*self.webhook;
-        let account = &directive.account;
-        events.contains(&directive.kind.as_str())
-            && (accounts.is_empty()
-                || account.is_all()
-                || accounts.iter().any(|pattern| pattern.matches(account.as_str())))
+        self.webhook.events.contains(&directive.kind.as_str()) && self.covers(&directive.account)
+    }
+
+    fn covers(&self, account: &Account) -> bool {
+        let accounts = &self.webhook.accounts;
+        accounts.is_empty()
+            || account.is_all()
+            || accounts.iter().any(|pattern| pattern.matches(account.as_str()))
     }
 
     /// Starts an attempt at the message that is due.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::directive::Directive;
-use crate::domain::ids::DirectiveId;
+use crate::domain::ids::{Account, DirectiveId};
 use crate::domain::time::Timestamp;
 use crate::wire::answer;
 use crate::wire::time::Rfc3339;
@@ -15,6 +15,8 @@ pub(super) struct WebhookMessage {
     pub(super) id: DirectiveId,
     /// When it was decided.
     pub(super) at: Timestamp,
+    /// The account, or `*`. Accounts take turns.
+    pub(super) account: Account,
     /// Whether it is a halt or a release. Those are sent first.
     pub(super) of_latch: bool,
     /// The body. Every attempt sends the same bytes.
@@ -41,6 +43,7 @@ impl WebhookMessage {
         Self {
             id: directive.id,
             at: directive.at,
+            account: directive.account.clone(),
             of_latch: directive.kind.is_of_latch(),
             body: serde_json::to_string(&payload).unwrap_or_else(|_| {
                 impossible!("strings and numbers always serialize");

@@ -2,8 +2,8 @@
 //!
 //! Input: directives, in order. Output: POSTs, and a file for each target with the messages that are
 //! not delivered yet. Invariants: the engine never waits for a delivery; a message is retried until
-//! it is delivered, is three days old, or is displaced by `backlog::MESSAGES_MAX` newer ones (halts
-//! and releases last); a failing target has one attempt in progress, with growing pauses, and does
+//! it is delivered, is three days old, or is displaced because the account has the most of
+//! `backlog::MESSAGES_MAX` pending ones (halts and releases last); a failing target has one attempt in progress, with growing pauses, and does
 //! not affect other targets; no redirect is followed, no proxy from the environment is used, and no
 //! private address is contacted unless the target allows it. Deliberately absent: clocks and tasks,
 //! which `app` provides; the event stream (see `api`).
@@ -17,10 +17,12 @@ mod outbox;
 mod client;
 mod courier;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::directive::Directive;
+use crate::domain::ids::Account;
 use crate::domain::time::Timestamp;
 
 pub use courier::{Courier, PendingDeliveries};
@@ -31,8 +33,13 @@ pub use outbox::OutboxError;
 pub enum CourierInput {
     /// A directive, newer than all before it.
     Directive(Arc<Directive>),
-    /// The number of directives that were lost before the courier could receive them.
-    Lost(u64),
+    /// Directives were lost before the courier could receive them.
+    Lost {
+        /// The number of directives.
+        count: u64,
+        /// The accounts that may have lost one. `None`: any account may.
+        accounts: Option<BTreeSet<Account>>,
+    },
 }
 
 /// Called with the name of a target and an event at it.

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,7 @@ impl OutboxFile {
         let path = directory.join(format!("{name}.ndjson"));
         let opened = async {
             fs::create_dir_all(directory).await?;
+            make_private(directory, 0o700).await?;
             let content = read(&path).await?;
             if content.is_torn {
                 tracing::warn!(
@@ -166,13 +168,24 @@ async fn rewrite(
     let newest = newest.into_iter().map(OutboxLine::Taken);
     let lines: Vec<OutboxLine> = newest.chain(pending.cloned().map(OutboxLine::Waits)).collect();
     let text = text(&lines)?;
-    let mut file = File::create(&fresh).await?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(&fresh).await?;
+    // A file that was there keeps its mode when it is opened.
+    make_private(&fresh, 0o600).await?;
     file.write_all(&text).await?;
     file.sync_data().await?;
     drop(file);
     fs::rename(&fresh, path).await?;
     let file = OpenOptions::new().append(true).open(path).await?;
     Ok((file, text.len() as u64))
+}
+
+/// Gives a file or directory this mode. Only the owner may read it: messages name accounts and reasons.
+async fn make_private(path: &Path, mode: u32) -> io::Result<()> {
+    let mut permissions = fs::metadata(path).await?.permissions();
+    permissions.set_mode(mode);
+    fs::set_permissions(path, permissions).await
 }
 
 /// Reads a file. A missing file is empty.
@@ -224,6 +237,8 @@ fn parse(bytes: &[u8]) -> OutboxContent {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use crate::domain::ids::Account;
     use crate::domain::time::Timestamp;
 
     fn id(sequence: u64) -> DirectiveId {
@@ -232,7 +247,8 @@ mod tests {
 
     fn message(sequence: u64) -> WebhookMessage {
         let body = format!("{{\"n\":{sequence},\"text\":\"\\n\"}}");
-        WebhookMessage { id: id(sequence), at: Timestamp::MIN, of_latch: false, body }
+        let account = Account::default();
+        WebhookMessage { id: id(sequence), at: Timestamp::MIN, account, of_latch: false, body }
     }
 
     fn ids(messages: &[WebhookMessage]) -> Vec<u64> {

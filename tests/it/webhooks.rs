@@ -3,8 +3,11 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use serde_json::{Value, json};
 use trading_exporter::clock::monotonic;
@@ -267,6 +270,59 @@ fn a_crash_before_the_outbox_is_written_loses_nothing() {
     site.exporter = Site::begin(site.directory.path(), site.storage);
     let again = receiver.wait_for(count + 1).pop().unwrap();
     assert!(again.body.contains("second"), "{again:?}");
+}
+
+/// One account changes the health of 4,200 components in each request, while another one is halted: every
+/// halt reaches the target, and the log.
+#[test]
+fn a_flood_of_one_account_loses_no_halt_of_another() {
+    const HALTS: usize = 30;
+    let receiver = Receiver::start();
+    let site = Site::start("memory", &target("all", &receiver, ""));
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for client in 0..3 {
+            let (site, stop) = (&site, &stop);
+            scope.spawn(move || {
+                let mut engine = Client::connect(site.exporter.address);
+                while !stop.load(Ordering::Relaxed) {
+                    let body = flapping(&format!("noisy-{client}"));
+                    assert_eq!(engine.send("POST", "/api/v1/events", &body).status, 200);
+                }
+            });
+        }
+        for halt in 0..HALTS {
+            site.halt("quiet", &format!("number {halt:02}"));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    for halt in 0..HALTS {
+        receiver.wait_for_body(&format!("number {halt:02}"));
+        site.exporter.wait_for_log(&[" halt id=", &format!("number {halt:02}")]);
+    }
+}
+
+/// Heartbeats that change the health of components 4,200 times.
+fn flapping(account: &str) -> String {
+    let beat = |n: usize| {
+        let status = if (n / 100).is_multiple_of(2) { "unhealthy" } else { "healthy" };
+        json!({"type": "heartbeat", "account": account, "component": format!("c{}", n % 100),
+            "status": status})
+    };
+    Value::Array((0..4_200).map(beat).collect()).to_string()
+}
+
+#[test]
+fn the_outbox_is_private() {
+    let receiver = Receiver::start();
+    let site = Site::start("journal", &target("engine", &receiver, ""));
+    site.halt("paper", "by hand");
+    receiver.wait_for(1);
+    let mode = |path: &str| {
+        let path = site.directory.path().join("data").join(path);
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    };
+    assert_eq!((mode("outbox"), mode("outbox/engine.ndjson")), (0o700, 0o600));
 }
 
 #[test]
