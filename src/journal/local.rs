@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::end::{find_end, first_received_at, first_segment, remove_temporaries, take_lock};
 use super::frame::{self, Digest, FRAME_BYTES_MIN, FrameContext, SECTOR_BYTES};
-use super::preallocate::{PreallocatedKind, Preallocation, Preallocator};
+use super::preallocate::{PreallocatedKind, Preallocation, Preallocator, ReadySegment};
 use super::quarantine::{self, ByteSpan, TornTail};
 use super::segment::{self, Segment, SegmentName};
 use super::storage::{Lock, Storage, StoredFile, create_durably, is_full};
@@ -184,7 +184,7 @@ impl LocalLog {
             Err(LogError::Full) if self.preallocated.ready(PreallocatedKind::Spare).is_some() => {
                 let spare = PreallocatedKind::Spare.name();
                 self.storage.remove(spare).map_err(failed("removing the spare segment"))?;
-                self.preallocated.mark_used(PreallocatedKind::Spare);
+                drop(self.preallocated.take(PreallocatedKind::Spare));
                 quarantine::quarantine_torn_tail(&*self.storage, segment, span).map(Some)
             }
             result => result.map(Some),
@@ -262,34 +262,40 @@ impl LocalLog {
             return self.request_missing(batch.received_at_nanos());
         }
         match self.next_segment(bytes, batch.received_at_nanos()) {
-            Ok((name, size_bytes)) => self.roll(name, size_bytes, PreallocatedKind::Spare),
+            Ok(next) => self.roll(next),
             Err(error) if is_full(&error) => {
                 let reserve_bytes = self.preallocated.bytes_of(PreallocatedKind::Reserve);
-                match self.preallocated.ready(PreallocatedKind::Reserve) {
-                    Some(name) if batch.room() == Room::Reserve && bytes <= reserve_bytes => {
-                        self.roll(name, reserve_bytes, PreallocatedKind::Reserve)
-                    }
-                    _ => Err(LogError::Full),
-                }
+                let may_use = batch.room() == Room::Reserve && bytes <= reserve_bytes;
+                let reserve =
+                    may_use.then(|| self.preallocated.take(PreallocatedKind::Reserve)).flatten();
+                reserve.map_or(Err(LogError::Full), |reserve| self.roll(reserve))
             }
             Err(error) => Err(failed("making a segment")(error)),
         }
     }
 
-    /// A file for the next segment, of at least that many bytes. Returns its temporary name and its
-    /// bytes.
-    fn next_segment(&mut self, bytes: u64, now_nanos: i64) -> io::Result<(&'static str, u64)> {
+    /// A file for the next segment, of at least that many bytes.
+    fn next_segment(&mut self, bytes: u64, now_nanos: i64) -> io::Result<ReadySegment> {
         if self.preallocated.ready(PreallocatedKind::Spare).is_none()
             && is_recent(self.missed_at_nanos, now_nanos)
         {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let made = if bytes <= self.options.segment_bytes {
-            let segment_bytes = self.options.segment_bytes;
-            self.preallocated.get(PreallocatedKind::Spare).map(|name| (name, segment_bytes))
+            let got = self.preallocated.get(PreallocatedKind::Spare);
+            got.and_then(|_| {
+                let spare = self.preallocated.take(PreallocatedKind::Spare);
+                spare.ok_or_else(|| io::Error::other("the spare segment is not ready"))
+            })
         } else {
             // The batch is larger than a spare.
-            create_durably(&*self.storage, "large.tmp", "large", bytes).map(|()| ("large", bytes))
+            let (name, size_bytes, is_reserve) = ("large", bytes, false);
+            create_durably(&*self.storage, "large.tmp", name, bytes).map(|file| ReadySegment {
+                name,
+                size_bytes,
+                is_reserve,
+                file,
+            })
         };
         if made.is_err() {
             self.missed_at_nanos = Some(now_nanos);
@@ -312,14 +318,9 @@ impl LocalLog {
 
     /// Makes a file the active segment. The segment before it is synced first, so that only the last
     /// segment can have a torn tail.
-    fn roll(
-        &mut self,
-        name: &str,
-        size_bytes: u64,
-        kind: PreallocatedKind,
-    ) -> Result<(), LogError> {
+    fn roll(&mut self, ready: ReadySegment) -> Result<(), LogError> {
+        let ReadySegment { name, size_bytes, is_reserve: reserve, file } = ready;
         self.sync_batches()?;
-        let reserve = kind == PreallocatedKind::Reserve;
         let next = SegmentName { first_sequence: self.last_sequence + 1, reserve };
         let doing = "beginning a segment";
         if self.active().name.first_sequence == next.first_sequence {
@@ -328,10 +329,9 @@ impl LocalLog {
         }
         self.storage.rename(name, &next.to_string()).map_err(failed(doing))?;
         self.storage.sync_names().map_err(failed(doing))?;
-        self.file = self.storage.open(&next.to_string()).map_err(failed(doing))?;
+        self.file = file;
         self.segments.push(Segment { name: next, size_bytes });
         self.end = 0;
-        self.preallocated.mark_used(kind);
         self.missed_at_nanos = None;
         self.preallocated.request(PreallocatedKind::Spare);
         Ok(())

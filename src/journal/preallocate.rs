@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use enum_map::{Enum, EnumMap};
 
-use super::storage::{Storage, create_durably, is_full};
+use super::storage::{Storage, StoredFile, create_durably, is_full};
 
 /// Suffix of a file that is not ready. A crash may leave such files; the next start removes them.
 pub(super) const TEMPORARY_SUFFIX: &str = ".tmp";
@@ -35,16 +35,34 @@ impl PreallocatedKind {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PreallocationState {
     Missing,
     Requested,
-    Ready,
+    /// Open already: when it is needed, the process may have no descriptor left.
+    Ready(Arc<dyn StoredFile>),
 }
 
 struct PreallocatedFile {
     size_bytes: u64,
     state: PreallocationState,
+}
+
+impl PreallocatedFile {
+    const fn is_ready(&self) -> bool {
+        matches!(self.state, PreallocationState::Ready(_))
+    }
+
+    const fn is_missing(&self) -> bool {
+        matches!(self.state, PreallocationState::Missing)
+    }
+}
+
+/// A durable file of zeros, open, that becomes a segment.
+pub(super) struct ReadySegment {
+    pub(super) name: &'static str,
+    pub(super) size_bytes: u64,
+    pub(super) is_reserve: bool,
+    pub(super) file: Arc<dyn StoredFile>,
 }
 
 struct PreallocationJob {
@@ -54,7 +72,7 @@ struct PreallocationJob {
 
 struct PreallocationResult {
     kind: PreallocatedKind,
-    result: io::Result<()>,
+    result: io::Result<Arc<dyn StoredFile>>,
 }
 
 /// Makes segments in the background: run it on a thread of its own.
@@ -82,7 +100,11 @@ impl Preallocator {
     }
 }
 
-fn make(storage: &dyn Storage, kind: PreallocatedKind, size_bytes: u64) -> io::Result<()> {
+fn make(
+    storage: &dyn Storage,
+    kind: PreallocatedKind,
+    size_bytes: u64,
+) -> io::Result<Arc<dyn StoredFile>> {
     let name = kind.name();
     create_durably(storage, &format!("{name}{TEMPORARY_SUFFIX}"), name, size_bytes)
 }
@@ -106,8 +128,9 @@ impl Preallocation {
             let name = kind.name();
             let mut file = PreallocatedFile { size_bytes, state: PreallocationState::Missing };
             if names.iter().any(|n| n == name) {
-                if storage.open(name)?.size_bytes()? == size_bytes {
-                    file.state = PreallocationState::Ready;
+                let found = storage.open(name)?;
+                if found.size_bytes()? == size_bytes {
+                    file.state = PreallocationState::Ready(found);
                 } else {
                     storage.remove(name)?;
                 }
@@ -130,7 +153,7 @@ impl Preallocation {
 
     /// Bytes of the files that are ready.
     pub(super) fn size_bytes(&self) -> u64 {
-        let ready = self.files.values().filter(|file| file.state == PreallocationState::Ready);
+        let ready = self.files.values().filter(|file| file.is_ready());
         ready.map(|file| file.size_bytes).sum()
     }
 
@@ -143,18 +166,17 @@ impl Preallocation {
     pub(super) fn missing(&mut self) -> io::Result<Vec<PreallocatedKind>> {
         self.receive_results()?;
         let mut kinds = vec![PreallocatedKind::Reserve, PreallocatedKind::Spare];
-        kinds.retain(|kind| self.files[*kind].state == PreallocationState::Missing);
+        kinds.retain(|kind| self.files[*kind].is_missing());
         Ok(kinds)
     }
 
     /// Requests a missing file from the background thread. Does nothing if there is no such thread.
     pub(super) fn request(&mut self, kind: PreallocatedKind) {
         let Some((jobs, _)) = &self.background else { return };
-        let PreallocatedFile { size_bytes, state } = &mut self.files[kind];
-        if *state == PreallocationState::Missing
-            && jobs.send(PreallocationJob { kind, size_bytes: *size_bytes }).is_ok()
-        {
-            *state = PreallocationState::Requested;
+        let file = &mut self.files[kind];
+        let size_bytes = file.size_bytes;
+        if file.is_missing() && jobs.send(PreallocationJob { kind, size_bytes }).is_ok() {
+            file.state = PreallocationState::Requested;
         }
     }
 
@@ -164,7 +186,7 @@ impl Preallocation {
     /// The error of the operating system: the file is then missing.
     pub(super) fn get(&mut self, kind: PreallocatedKind) -> io::Result<&'static str> {
         self.request(kind);
-        while self.files[kind].state == PreallocationState::Requested {
+        while matches!(self.files[kind].state, PreallocationState::Requested) {
             let received = self.background.as_ref().and_then(|(_, results)| results.recv().ok());
             match received {
                 Some(result) if result.kind == kind => self.record(result)?,
@@ -173,21 +195,33 @@ impl Preallocation {
                 None => self.files[kind].state = PreallocationState::Missing,
             }
         }
-        if self.files[kind].state == PreallocationState::Missing {
-            make(&*self.storage, kind, self.bytes_of(kind))?;
-            self.files[kind].state = PreallocationState::Ready;
+        if self.files[kind].is_missing() {
+            let file = make(&*self.storage, kind, self.bytes_of(kind))?;
+            self.files[kind].state = PreallocationState::Ready(file);
         }
         Ok(kind.name())
     }
 
     /// The name of the file if it is ready now.
     pub(super) fn ready(&self, kind: PreallocatedKind) -> Option<&'static str> {
-        (self.files[kind].state == PreallocationState::Ready).then_some(kind.name())
+        self.files[kind].is_ready().then_some(kind.name())
     }
 
-    /// Records that the file has become a segment, or was removed.
-    pub(super) fn mark_used(&mut self, kind: PreallocatedKind) {
-        self.files[kind].state = PreallocationState::Missing;
+    /// Takes the file if it is ready. The caller makes it a segment, or removes it.
+    pub(super) fn take(&mut self, kind: PreallocatedKind) -> Option<ReadySegment> {
+        let file = &mut self.files[kind];
+        match std::mem::replace(&mut file.state, PreallocationState::Missing) {
+            PreallocationState::Ready(open) => Some(ReadySegment {
+                name: kind.name(),
+                size_bytes: file.size_bytes,
+                is_reserve: kind == PreallocatedKind::Reserve,
+                file: open,
+            }),
+            other @ (PreallocationState::Missing | PreallocationState::Requested) => {
+                file.state = other;
+                None
+            }
+        }
     }
 
     fn receive_results(&mut self) -> io::Result<()> {
@@ -207,9 +241,11 @@ impl Preallocation {
         &mut self,
         PreallocationResult { kind, result }: PreallocationResult,
     ) -> io::Result<()> {
-        let ready = result.is_ok();
-        self.files[kind].state =
-            if ready { PreallocationState::Ready } else { PreallocationState::Missing };
+        let (state, result) = match result {
+            Ok(file) => (PreallocationState::Ready(file), Ok(())),
+            Err(error) => (PreallocationState::Missing, Err(error)),
+        };
+        self.files[kind].state = state;
         result
     }
 }

@@ -8,6 +8,8 @@ use std::any::Any;
 use std::io;
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
 /// A lock on a directory; dropping it releases the lock.
 pub type Lock = Box<dyn Any + Send + Sync>;
 
@@ -109,25 +111,35 @@ pub struct FileId {
     pub inode: u64,
 }
 
-/// Whether an operation failed because the disk or the quota is full.
+/// Whether an operation failed for want of room: the disk or the quota is full, or the process or the
+/// system has no file descriptor left. All of these end by themselves, and nothing was written.
 pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    let has_no_descriptor = [Errno::MFILE, Errno::NFILE]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()));
+    has_no_descriptor
+        || matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Creates a file of `size_bytes` zeros that is durable under its name, or does not exist: created as
-/// `temporary`, synced, renamed, then the directory is synced.
+/// `temporary`, synced, renamed, then the directory is synced. Returns the file.
 pub(super) fn create_durably(
     storage: &dyn Storage,
     temporary: &str,
     name: &str,
     size_bytes: u64,
-) -> io::Result<()> {
-    let made = storage.create(temporary, size_bytes).and_then(|file| file.sync());
-    if let Err(error) = made {
-        // If this fails too, the next start removes the file.
-        storage.remove(temporary).ok();
-        return Err(error);
-    }
+) -> io::Result<Arc<dyn StoredFile>> {
+    let made = storage.create(temporary, size_bytes);
+    let made = made.and_then(|file| file.sync().map(|()| file));
+    let file = match made {
+        Ok(file) => file,
+        Err(error) => {
+            // If this fails too, the next start removes the file.
+            storage.remove(temporary).ok();
+            return Err(error);
+        }
+    };
     storage.rename(temporary, name)?;
-    storage.sync_names()
+    storage.sync_names()?;
+    Ok(file)
 }
