@@ -39,7 +39,7 @@ impl EngineThread {
         let monitor = Monitor::new(Arc::clone(&settings));
         let (handle, inbox) = channel(monitor, config.web.queue_requests_max);
         let state_bytes_max = config.state_bytes_max.unwrap_or_else(super::memory::half);
-        let writer = inbox.writer(log, state_bytes_max);
+        let writer = inbox.writer(log, state_bytes_max).measured_by(elapsed);
         let (done, ended) = oneshot::channel();
         let own = snapshotter.clone();
         std::thread::Builder::new()
@@ -87,11 +87,15 @@ impl EngineThread {
 }
 
 /// Records a tick, so that the state has the current time. Without it the first permits after a long
-/// pause would be refused. A full disk does not prevent the start.
-fn catch_up(writer: &mut Writer) -> Result<(), EngineError> {
+/// pause would be refused. A full disk does not prevent the start, but then the exporter is not ready.
+fn catch_up(writer: &mut Writer, inbox: &Inbox) -> Result<(), EngineError> {
     let tick = EncodedRequest::new(vec![Entry::Tick], Vec::new());
     match writer.commit(vec![tick], clock::reading()) {
-        Ok(_) | Err(EngineError::DiskFull) => Ok(()),
+        Ok(_) => Ok(()),
+        Err(EngineError::DiskFull) => {
+            inbox.disk_is_full();
+            Ok(())
+        }
         Err(error) => Err(error),
     }
 }
@@ -117,13 +121,17 @@ fn write(
         entries.push(Entry::Settings(settings));
     }
     writer.commit(vec![EncodedRequest::new(entries, Vec::new())], clock::reading())?;
-    if is_under {
-        catch_up(&mut writer)?;
-    }
+    // The settings may have used the reserve; a tick shows whether there is room for events.
+    catch_up(&mut writer, &inbox)?;
     // Ready only now: until here a request would have been judged by an old state.
     inbox.open();
-    inbox.with_yield(yield_core).run(&mut writer, clock::reading);
+    inbox.with_yield(yield_core).with_pace().run(&mut writer, clock::reading);
     Ok(writer.into_log())
+}
+
+/// The monotonic time since the first reading of the process.
+fn elapsed() -> Duration {
+    clock::reading().monotonic.unwrap_or_default()
 }
 
 /// The audit entry for settings that changed while the exporter was down.

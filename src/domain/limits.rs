@@ -22,6 +22,10 @@ pub const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of encoded records that wait for the writer; past them a request is answered
 /// `overloaded`. A request larger than this waits alone.
 pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Halts, alerts and releases that wait for the writer, apart from other requests.
+pub const URGENT_REQUESTS_MAX: usize = 1_024;
+/// Bytes of encoded records that these may have.
+pub const URGENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Records folded before the writer yields to waiting readers.
 pub const FOLD_RECORDS_MAX: usize = 256;
 /// Bytes of records that `--storage.mode=memory` keeps.

@@ -19,6 +19,11 @@
 //! 3. *A scrape ends.* Rows that change while they are copied are copied again, at most
 //!    [`SCRAPE_PASSES_MAX`] times or until no more than [`SCRAPE_ROWS_LEFT_MAX`] are left; the rest is
 //!    copied under the lock, so that the scrape shows one moment.
+//! 4. *The writer yields to halts, alerts and releases.* They have a queue of their own, and go before
+//!    all other requests. A record is in the log before it is folded, so a batch cannot be interrupted:
+//!    instead its size is bounded such that folding takes about [`FOLD_TIME`] ([`FoldPace`]), and a
+//!    larger request is split into several batches. After a batch of decisions the other requests have
+//!    their turn.
 //!
 //! Assumed: a yield returns within microseconds if the other threads are our own. If it took a
 //! millisecond and no request arrived, another process took the core; then `Gather` skips yields with
@@ -29,6 +34,8 @@
 //! `queue`, and by benches/speed.
 
 use std::time::Duration;
+
+use crate::domain::limits;
 
 /// Bytes of text that a scrape encodes (and compresses) between two yields.
 pub const SCRAPE_STEP_BYTES: usize = 8 * 1024;
@@ -43,6 +50,63 @@ pub const SCRAPE_ROWS_LEFT_MAX: usize = 32;
 const SKIPPED_MAX: u32 = 255;
 /// A yield that took this long should have brought a request: request tasks are faster.
 const LONG_YIELD: Duration = Duration::from_millis(1);
+
+/// The time to fold one batch that the writer aims at: the longest that a decision waits for others.
+pub const FOLD_TIME: Duration = Duration::from_millis(5);
+/// The smallest batch that a request is split into, in events.
+const PACE_MIN: usize = 64;
+/// The largest batch with a pace, in events: it bounds the first batch of events that are suddenly slow.
+const PACE_MAX: usize = 8_192;
+/// The first batch of a process, in events.
+const PACE_FIRST: usize = 1_024;
+
+/// The number of events that the writer can fold in [`FOLD_TIME`], from the batches before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FoldPace {
+    events: usize,
+}
+
+impl FoldPace {
+    /// No bound but that of all batches.
+    pub(super) const fn unlimited() -> Self {
+        Self { events: limits::BATCH_EVENTS_MAX }
+    }
+
+    /// A bound that follows from the time that batches take.
+    pub(super) const fn measured() -> Self {
+        Self { events: PACE_FIRST }
+    }
+
+    #[cfg(test)]
+    pub(super) const fn of(events: usize) -> Self {
+        Self { events }
+    }
+
+    /// Events of one batch, at most.
+    pub(super) const fn events(self) -> usize {
+        self.events
+    }
+
+    /// Adapts to a batch. A batch that took too long counts at once; one that was quick only if it was
+    /// large enough to show that a larger one would be. A time of zero was not measured.
+    pub(super) fn folded(&mut self, events: usize, took: Duration) {
+        if took.is_zero() || events == 0 {
+            return;
+        }
+        let fits = events as u128 * FOLD_TIME.as_nanos() / took.as_nanos();
+        let fits = usize::try_from(fits).unwrap_or(usize::MAX);
+        let half = self.events / 2;
+        if took > 4 * FOLD_TIME && events > PACE_MIN {
+            self.events = fits.min(self.events);
+        } else if took > FOLD_TIME {
+            // The thread may have lost its core for a moment.
+            self.events = fits.clamp(half, self.events);
+        } else if events >= half {
+            self.events = fits.clamp(self.events, 2 * self.events);
+        }
+        self.events = self.events.clamp(PACE_MIN, PACE_MAX);
+    }
+}
 
 /// The writer's yield before it closes a batch.
 #[derive(Debug)]
@@ -93,6 +157,27 @@ mod tests {
             YIELDED.get() > 0
         };
         (0..chances).filter(is_yield).collect()
+    }
+
+    #[test]
+    fn the_pace_follows_the_time_that_batches_take() {
+        let mut pace = FoldPace::measured();
+        let mut check = |events: usize, took_us: u64, expect: usize| {
+            pace.folded(events, Duration::from_micros(took_us));
+            assert_eq!(pace.events(), expect, "{events} in {took_us} us");
+        };
+        check(1_024, 0, 1_024);
+        check(10, 10, 1_024);
+        check(1_024, 1_000, 2_048);
+        check(2_048, 5_000, 2_048);
+        check(2_048, 6_000, 1_706);
+        check(1, 6_000, 853);
+        check(800, 400_000, 64);
+        check(64, 1, 128);
+        for _ in 0..10 {
+            pace.folded(PACE_MAX, Duration::from_micros(1));
+        }
+        assert_eq!(pace.events(), PACE_MAX);
     }
 
     #[test]

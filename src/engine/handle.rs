@@ -97,19 +97,20 @@ impl Handle {
     ) -> Result<Receipt, EngineError> {
         self.check_open()?;
         let submission = EncodedRequest::new(entries, accounts).from_token(token);
-        let size = submission.size_bytes().min(self.shared.bytes_max);
-        let budget = Arc::clone(&self.shared.budget);
-        let share = budget
-            .try_acquire_many_owned(u32::try_from(size).unwrap_or(u32::MAX))
-            .map_err(|_| EngineError::Overloaded)?;
+        let is_urgent = submission.is_urgent();
+        let budget = if is_urgent { &self.shared.urgent_budget } else { &self.shared.budget };
+        let share = Some(budget.take(submission.size_bytes())?);
         let (answer, receipt) = oneshot::channel();
-        let request = QueuedRequest { submission, answer: Some(answer), share: Some(share) };
-        self.shared.sender.try_send(WriterMessage::Submit(request)).map_err(
-            |error| match error {
-                TrySendError::Full(_) => EngineError::Overloaded,
-                TrySendError::Closed(_) => EngineError::Closed,
-            },
-        )?;
+        let (answer, earlier) = (Some(answer), Vec::new());
+        let request = QueuedRequest { submission, answer, share, earlier };
+        if is_urgent {
+            self.shared.urgent.try_send(request).map_err(|error| refused(&error))?;
+            // A full queue means that the writer is awake.
+            self.shared.sender.try_send(WriterMessage::Wake).ok();
+        } else {
+            let message = WriterMessage::Submit(request);
+            self.shared.sender.try_send(message).map_err(|error| refused(&error))?;
+        }
         receipt.await.unwrap_or(Err(EngineError::Closed))
     }
 
@@ -184,7 +185,7 @@ impl Handle {
     /// Whether a request waits for the writer. See [`super::fairness`].
     #[must_use]
     pub fn is_waited_for(&self) -> bool {
-        self.shared.budget.available_permits() < self.shared.bytes_max
+        self.shared.budget.is_used() || self.shared.urgent_budget.is_used()
     }
 
     /// Subscribes to the directives published from now on. A subscriber that falls behind loses the
@@ -259,6 +260,13 @@ impl Handle {
         let dead = |s: &EngineStatus| s.phase == EnginePhase::Closed || has_failed(s);
         // The sender lives in `self`, so the wait cannot fail.
         status.wait_for(dead).await.ok();
+    }
+}
+
+const fn refused<T>(error: &TrySendError<T>) -> EngineError {
+    match error {
+        TrySendError::Full(_) => EngineError::Overloaded,
+        TrySendError::Closed(_) => EngineError::Closed,
     }
 }
 

@@ -8,6 +8,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::domain::monitor::Monitor;
+use crate::domain::record::Verdict;
 use crate::engine::directive_feed::DirectiveFeed;
 use crate::engine::encoded_request::EncodedRequest;
 use crate::engine::{EngineError, Receipt};
@@ -19,10 +20,10 @@ pub(super) struct EngineState {
     /// never held across an await.
     pub(super) monitor: Arc<RwLock<Monitor>>,
     pub(super) sender: mpsc::Sender<WriterMessage>,
-    /// Bytes that may still be queued. A request acquires its size and releases it with its answer.
-    pub(super) budget: Arc<Semaphore>,
-    /// Bytes that may be queued in all. A single larger request is accepted if it waits alone.
-    pub(super) bytes_max: usize,
+    pub(super) budget: ByteBudget,
+    /// The queue of halts, alerts and releases.
+    pub(super) urgent: mpsc::Sender<QueuedRequest>,
+    pub(super) urgent_budget: ByteBudget,
     /// Written by the inbox and by [`super::Handle::drain`]; handlers and the readiness check read it.
     pub(super) status: watch::Sender<EngineStatus>,
     pub(super) feed: Arc<DirectiveFeed>,
@@ -60,6 +61,31 @@ impl EngineState {
     }
 }
 
+/// The bytes that a queue may hold.
+pub(super) struct ByteBudget {
+    left: Arc<Semaphore>,
+    /// Bytes that may be queued in all. A single larger request is accepted if it waits alone.
+    max: usize,
+}
+
+impl ByteBudget {
+    pub(super) fn new(max: usize) -> Self {
+        Self { left: Arc::new(Semaphore::new(max)), max }
+    }
+
+    /// Acquires the size of a request, until it is answered.
+    pub(super) fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, EngineError> {
+        let bytes = u32::try_from(bytes.min(self.max)).unwrap_or(u32::MAX);
+        let share = Arc::clone(&self.left).try_acquire_many_owned(bytes);
+        share.map_err(|_| EngineError::Overloaded)
+    }
+
+    /// Whether a request holds a share.
+    pub(super) fn is_used(&self) -> bool {
+        self.left.available_permits() < self.max
+    }
+}
+
 /// A message in the writer's queue.
 pub(super) enum WriterMessage {
     Submit(QueuedRequest),
@@ -81,6 +107,8 @@ pub(super) struct QueuedRequest {
     pub(super) answer: Option<oneshot::Sender<Result<Receipt, EngineError>>>,
     /// Its share of the budget, released when it is answered.
     pub(super) share: Option<OwnedSemaphorePermit>,
+    /// The verdicts of its first part, if it was split.
+    pub(super) earlier: Vec<Verdict>,
 }
 
 /// The life of the engine; it only moves forward.

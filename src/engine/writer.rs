@@ -42,6 +42,8 @@ pub struct Writer {
     clock: OwnClock,
     ceiling: StateCeiling,
     has_failed: bool,
+    /// The monotonic time, to measure folds. Always zero if it was not given.
+    elapsed: fn() -> Duration,
 }
 
 impl std::fmt::Debug for Writer {
@@ -57,6 +59,8 @@ pub struct CommittedBatch {
     pub receipts: Vec<Receipt>,
     /// The directives to publish, in order.
     pub directives: Vec<Directive>,
+    /// How long the fold took; zero if that is not measured.
+    pub folding: Duration,
 }
 
 /// A request whose records are planned. Its entries stay in their vector until each is applied, because
@@ -96,12 +100,26 @@ impl Writer {
     #[must_use]
     pub fn new(monitor: Arc<RwLock<Monitor>>, log: Box<dyn EventLog>) -> Self {
         let clock = OwnClock::going_on_from(monitor.read().now());
-        Self { monitor, log, clock, ceiling: StateCeiling::none(), has_failed: false }
+        Self {
+            monitor,
+            log,
+            clock,
+            ceiling: StateCeiling::none(),
+            has_failed: false,
+            elapsed: || Duration::ZERO,
+        }
     }
 
     /// The writer, refusing events while the state takes more than about `bytes_max` bytes.
     pub(super) fn within(mut self, bytes_max: u64, size: Arc<StateSize>) -> Self {
         self.ceiling = StateCeiling::new(bytes_max, size);
+        self
+    }
+
+    /// A writer that measures its folds by this monotonic time.
+    #[must_use]
+    pub fn measured_by(mut self, elapsed: fn() -> Duration) -> Self {
+        self.elapsed = elapsed;
         self
     }
 
@@ -206,7 +224,9 @@ impl Writer {
             self.append(&batch)?;
             self.clock.go_on(now, at);
         }
+        let started = (self.elapsed)();
         let mut committed = apply(&mut self.monitor.write(), planned, at);
+        committed.folding = (self.elapsed)().saturating_sub(started);
         if has_clock_record {
             committed.receipts.remove(0);
             log_clock(now.wall, at, behind);
@@ -402,5 +422,5 @@ fn apply(
             Receipt { verdicts, sequence, states }
         })
         .collect();
-    CommittedBatch { receipts, directives }
+    CommittedBatch { receipts, directives, folding: Duration::ZERO }
 }
