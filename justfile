@@ -40,6 +40,10 @@ bench *ROWS:
 bench-replay EVENTS="5000000":
     cargo bench --bench speed -- replay {{ EVENTS }}
 
+# Offer ten times the capacity for SECONDS, and print what decisions, scrapes and memory do.
+bench-overload SECONDS="20":
+    cargo bench --bench speed -- overload {{ SECONDS }}
+
 # Draw the dashboards into target/panels/*.png, with the answers of a real Prometheus.
 panels:
     tests/run panels

@@ -32,6 +32,7 @@ mod fold_rows;
 mod memory;
 mod scrape_rows;
 mod instructions;
+mod overload;
 mod replay;
 
 use std::env;
@@ -74,13 +75,14 @@ fn main() -> ExitCode {
         ["role", "memory", symbols] => memory::report(symbols),
         ["role", "replay", mode, directory] => replay::report(mode, directory),
         ["replay", rest @ ..] => replay::measure(rest),
+        ["overload", rest @ ..] => overload::measure(rest),
         ["role", "instructions", workload, rounds] => instructions::run(workload, rounds),
         ["instructions", rest @ ..] => return instructions::check(rest),
         names if names.iter().all(|name| TOPICS.iter().any(|t| t.name == *name)) => measure(names),
         _ => {
             let known: Vec<&str> = TOPICS.iter().map(|t| t.name).collect();
             println!(
-                "arguments: none for all rows, or names of {known:?}, or `instructions`, or `replay`"
+                "arguments: none for all rows, or names of {known:?}, or `instructions`, `replay`, `overload`"
             );
             return ExitCode::from(2);
         }
