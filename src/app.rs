@@ -22,6 +22,8 @@ mod snapshots;
 mod deadlines;
 mod listen;
 mod tls;
+mod connections;
+mod descriptors;
 mod serve;
 mod systemd;
 mod tasks;
@@ -42,12 +44,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::{self, AppState};
+use crate::api::{self, AppState, Lane, Origin};
 use crate::clock;
-use crate::config::{Config, ConfigError, Overrides};
+use crate::config::{Config, ConfigError, Overrides, WebConfig};
 use crate::engine::{EngineError, Handle, NotReady, RecoverError};
 use crate::journal::LogError;
-use crate::metrics::{Build, Runtime, RuntimeError};
+use crate::metrics::{Build, ListenerLabel, Runtime, RuntimeError};
 
 use engine::EngineThread;
 use listen::Listeners;
@@ -144,9 +146,8 @@ impl ConfigSource {
 /// # Errors
 /// See [`AppError`].
 pub fn main(config: Config, source: ConfigSource, supervisor: Supervisor) -> Result<(), AppError> {
-    let addresses = config.web.listen_addresses.clone();
-    on_threads(&addresses, async move |listeners, shutdown| {
-        run(config, source, supervisor, listeners, shutdown).await
+    on_threads(&config.web.clone(), async move |doors, shutdown| {
+        run(config, source, supervisor, doors, shutdown).await
     })
 }
 
@@ -160,13 +161,12 @@ pub fn main_beside<T>(
     source: ConfigSource,
     work: impl AsyncFnOnce(SocketAddr, Shutdown) -> T,
 ) -> Result<T, AppError> {
-    let addresses = config.web.listen_addresses.clone();
-    on_threads(&addresses, async move |listeners, shutdown| {
-        let address = listeners.addresses().first().copied();
+    on_threads(&config.web.clone(), async move |doors, shutdown| {
+        let address = doors.main.addresses().first().copied();
         let address = address.ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable));
         let address = address.map_err(|source| AppError::SetUp { what: "a listener", source })?;
         let (done, over) = oneshot::channel();
-        let serving = run(config, source, Supervisor::default(), listeners, async move {
+        let serving = run(config, source, Supervisor::default(), doors, async move {
             over.await.ok();
             "the work has ended"
         });
@@ -184,10 +184,27 @@ pub fn main_beside<T>(
 /// Completes on SIGTERM or SIGINT with the name of the signal.
 pub type Shutdown = Pin<Box<dyn Future<Output = &'static str>>>;
 
-/// Runs `body` on a runtime of its own, with listeners on the addresses and the signals that end it.
+/// The bound addresses.
+struct Doors {
+    main: Listeners,
+    /// The one that serves decisions, permits and health alone.
+    decisions: Option<Listeners>,
+}
+
+impl Doors {
+    /// Binds the configured addresses.
+    fn open(web: &WebConfig) -> Result<Self, AppError> {
+        let main = Listeners::bind(&web.listen_addresses, web.connections_max)?;
+        let decisions =
+            web.decision_listen.map(|address| Listeners::bind(&[address], web.connections_max));
+        Ok(Self { main, decisions: decisions.transpose()? })
+    }
+}
+
+/// Runs `body` on a runtime of its own, with the listeners and the signals that end it.
 fn on_threads<T>(
-    addresses: &[SocketAddr],
-    body: impl AsyncFnOnce(Listeners, Shutdown) -> Result<T, AppError>,
+    web: &WebConfig,
+    body: impl AsyncFnOnce(Doors, Shutdown) -> Result<T, AppError>,
 ) -> Result<T, AppError> {
     let set_up = |what| move |source| AppError::SetUp { what, source };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -198,8 +215,7 @@ fn on_threads<T>(
         // Signal handlers first: without one an early signal would kill the process.
         let shutdown = tasks::shutdown().map_err(set_up("signals"))?;
         let hangup = tasks::hangup().map_err(set_up("signals"))?;
-        let listeners = Listeners::bind(addresses).await?;
-        let result = body(listeners, Box::pin(shutdown)).await;
+        let result = body(Doors::open(web)?, Box::pin(shutdown)).await;
         drop(hangup);
         result
     });
@@ -208,7 +224,7 @@ fn on_threads<T>(
     result
 }
 
-/// Serves on `listeners` until `shutdown` completes (with a name for the log) or the engine ends by
+/// Serves on `doors` until `shutdown` completes (with a name for the log) or the engine ends by
 /// itself, then drains.
 ///
 /// # Errors
@@ -217,10 +233,10 @@ async fn run(
     config: Config,
     source: ConfigSource,
     supervisor: Supervisor,
-    listeners: Listeners,
+    doors: Doors,
     shutdown: impl Future<Output = &'static str>,
 ) -> Result<(), AppError> {
-    let app = App::build(config, source, supervisor, listeners).await?;
+    let app = App::build(config, source, supervisor, doors).await?;
     tokio::select! {
         signal = shutdown => tracing::info!(signal, "draining"),
         () = app.handle.ended() => tracing::error!("draining: the journal failed or the writer ended; nothing is recorded"),
@@ -232,7 +248,8 @@ async fn run(
 struct App {
     handle: Handle,
     engine: EngineThread,
-    server: JoinHandle<Drained>,
+    /// The accept loops, the main one first.
+    servers: Vec<JoinHandle<Drained>>,
     supervisor: Arc<Supervisor>,
     /// Ends the accept loop and, once they are answered, its connections.
     stop_accepting: CancellationToken,
@@ -249,7 +266,7 @@ impl App {
         config: Config,
         source: ConfigSource,
         supervisor: Supervisor,
-        listeners: Listeners,
+        doors: Doors,
     ) -> Result<Self, AppError> {
         let set_up = |what| move |source| AppError::SetUp { what, source };
         let runtime = Arc::new(Runtime::new(&BUILD)?);
@@ -258,7 +275,9 @@ impl App {
         let engine = EngineThread::start(&config, &runtime)?;
         let handle = engine.handle();
         runtime.service.config_loaded(clock::now());
-        let limits = ServeLimits::from(&config.web);
+        let mut limits = ServeLimits::from(&config.web);
+        limits.connections_max = descriptors::connections_for(&config, descriptors::raise_limit());
+        let of_decisions = ServeLimits::of_decisions(&config.web);
         let config = Arc::new(ArcSwap::from_pointee(config));
 
         // The reloader subscribes its webhooks to directives here, before anything can cause one.
@@ -285,16 +304,31 @@ impl App {
         tokio::time::timeout(START_GRACE, handle.opened()).await.ok();
         let reload: api::ReloadFn = Arc::new(move |by| Box::pin(reload.clone().reload(by)));
         let yield_thread = std::thread::yield_now;
+        let metrics = Arc::clone(&runtime);
         let state = AppState::new(handle.clone(), config, runtime, reload, yield_thread, process);
         let check: api::PasswordCheckFn =
             Arc::new(|user, password| Box::pin(tasks::check_password(user, password)));
         let service = api::ApiService::new(state, check);
-        for address in listeners.addresses() {
+        let mut servers = Vec::new();
+        if let Some(listeners) = doors.decisions {
+            for address in listeners.addresses() {
+                tracing::info!(decisions = %address, "listening");
+            }
+            let own = service.clone();
+            let connect = move |origin| own.for_origin(Origin { lane: Lane::Decisions, ..origin });
+            let metrics = (ListenerLabel::Decisions, Arc::clone(&metrics));
+            let (transport, stop) = (transport.clone(), stop_accepting.clone());
+            let server = serve(listeners, transport, connect, of_decisions, metrics, stop);
+            servers.push(rim.spawn(server));
+        }
+        for address in doors.main.addresses() {
             tracing::info!(%address, "listening");
         }
-        let server = serve(listeners, transport, service, limits, stop_accepting.clone());
-        let server = rim.spawn(server);
-        Ok(Self { handle, engine, server, supervisor, stop_accepting, rim, stop_rim })
+        let connect = move |origin| service.for_origin(origin);
+        let metrics = (ListenerLabel::Main, metrics);
+        let server = serve(doors.main, transport, connect, limits, metrics, stop_accepting.clone());
+        servers.insert(0, rim.spawn(server));
+        Ok(Self { handle, engine, servers, supervisor, stop_accepting, rim, stop_rim })
     }
 
     /// Ends the parts in order.
@@ -304,12 +338,14 @@ impl App {
         self.supervisor.stopping();
         // 2. No new connections; those with a request get their answer. The engine must still run.
         self.stop_accepting.cancel();
-        match self.server.await {
-            Ok(Drained::Complete) => {}
-            Ok(Drained::Dropped(connections)) => {
-                tracing::warn!(connections, "connections were dropped after web.drain_timeout");
+        for server in self.servers {
+            match server.await {
+                Ok(Drained::Complete) => {}
+                Ok(Drained::Dropped(connections)) => {
+                    tracing::warn!(connections, "connections were dropped after web.drain_timeout");
+                }
+                Err(error) => tracing::error!(%error, "the accept loop failed"),
             }
-            Err(error) => tracing::error!(%error, "the accept loop failed"),
         }
         // 3. The tasks around the engine. Webhooks note what they have not delivered.
         self.stop_rim.cancel();

@@ -20,6 +20,7 @@ pub(super) fn groups() -> Vec<RuleGroup> {
         queue_filling(),
         overloaded(),
         events_refused(),
+        unauthorized(),
         not_monitored(),
         series_folded(),
         series_near_limit(),
@@ -169,6 +170,23 @@ fn events_refused() -> Rule {
                 "{{{{ $value | {PERCENT} }}}} of the events sent to {{{{ $labels.instance }}}} in ten \
                  minutes were refused; the label code of trading_exporter_events_rejected_total and \
                  the answers say why. Refused events are missing from all figures."
+            ),
+        )
+        .into()
+}
+
+/// A rotated token that a sender does not have yet, or somebody who guesses.
+fn unauthorized() -> Rule {
+    let codes = "code=~\"unauthorized|forbidden|foreign_host|foreign_origin\"";
+    let refused = format!("increase(trading_exporter_requests_refused_total{{{codes}}}[10m])");
+    let expr = format!("sum by (job, instance) ({refused}) > 20");
+    alert("UnauthorizedRequests", Urgency::Moderate, expr)
+        .saying(
+            "{{ $labels.instance }} refuses requests that are not authorized",
+            &format!(
+                "About {{{{ $value | {NUMBER} }}}} requests to {{{{ $labels.instance }}}} were answered \
+                 401, 403 or 421 in ten minutes: a sender has an old token or the wrong scope, or \
+                 somebody guesses. An engine that is refused is not monitored."
             ),
         )
         .into()

@@ -34,6 +34,8 @@ pub enum Access {
     Public,
     /// Callers with any token, and users: a page for people.
     Page,
+    /// Everybody, whatever token is sent: a probe with an outdated token must not fail.
+    Probe,
     /// Callers with at least one of these scopes.
     AnyOf(&'static [Scope]),
     /// Callers with at least one of these scopes, and a token that is not confined to accounts.
@@ -45,7 +47,7 @@ impl Access {
     #[must_use]
     pub const fn scopes(self) -> &'static [Scope] {
         match self {
-            Self::Public | Self::Page => &[],
+            Self::Public | Self::Page | Self::Probe => &[],
             Self::AnyOf(scopes) | Self::Unconfined(scopes) => scopes,
         }
     }
@@ -194,9 +196,12 @@ fn identify(
     if is_open(config) {
         return Ok(Caller::Trusted);
     }
+    if access == Access::Probe {
+        return Ok(Caller::Anonymous);
+    }
     let Some(credentials) = headers.get(header::AUTHORIZATION) else {
         return match access {
-            Access::Public => Ok(Caller::Anonymous),
+            Access::Public | Access::Probe => Ok(Caller::Anonymous),
             Access::Page | Access::AnyOf(_) | Access::Unconfined(_) => {
                 Err(challenged(config, access, "a bearer token is required", BEARER))
             }
@@ -273,7 +278,11 @@ fn check(caller: &Caller, access: Access) -> Result<(), Problem> {
             ProblemCode::Forbidden,
             "the token is confined to accounts, and this request concerns all of them",
         )),
-        Access::Public | Access::Page | Access::AnyOf(_) | Access::Unconfined(_) => Ok(()),
+        Access::Public
+        | Access::Page
+        | Access::Probe
+        | Access::AnyOf(_)
+        | Access::Unconfined(_) => Ok(()),
     }
 }
 

@@ -28,7 +28,7 @@ const BODIES_MAX: usize = 8;
 const DECISION_BYTES_MAX: usize = 64 * 1024;
 
 /// The largest notification of Alertmanager: room for a thousand alerts with long annotations.
-const NOTIFICATION_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub(super) const NOTIFICATION_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The bytes that all bodies may occupy together: a semaphore with a permit for each byte.
 #[derive(Clone, Debug)]
@@ -78,7 +78,7 @@ pub(super) fn read_events(
     request: Request,
 ) -> impl Future<Output = Result<ReadBody, Problem>> {
     let max = app.config.load().web.body_bytes_max;
-    read_charged(app, request, &[BodyFormat::Json, BodyFormat::Ndjson], max, 0)
+    read_charged(app, &app.budget, request, &[BodyFormat::Json, BodyFormat::Ndjson], (max, 0))
 }
 
 /// Reads the body of an operator's request. It is small and needs no share of the budget, so a halt
@@ -88,11 +88,14 @@ pub(super) fn read_events(
 /// Those of [`read_events`] without `overloaded`.
 pub(super) async fn read_decision(app: &AppState, request: Request) -> Result<Bytes, Problem> {
     let max = app.config.load().web.body_bytes_max.min(DECISION_BYTES_MAX);
-    let body = read_charged(app, request, &[BodyFormat::Json], max, DECISION_BYTES_MAX).await?;
+    let limits = (max, DECISION_BYTES_MAX);
+    let body =
+        read_charged(app, &app.decision_budget, request, &[BodyFormat::Json], limits).await?;
     Ok(body.bytes)
 }
 
-/// Reads a notification of Alertmanager. A small one needs no share of the budget.
+/// Reads a notification of Alertmanager. A small one needs no share of the budget, and a large one has
+/// a budget apart from that of events.
 ///
 /// # Errors
 /// Those of [`read_events`], with `overloaded` only for more than [`DECISION_BYTES_MAX`].
@@ -101,16 +104,17 @@ pub(super) fn read_notification(
     request: Request,
 ) -> impl Future<Output = Result<ReadBody, Problem>> {
     let max = app.config.load().web.body_bytes_max.min(NOTIFICATION_BYTES_MAX);
-    read_charged(app, request, &[BodyFormat::Json], max, DECISION_BYTES_MAX)
+    let limits = (max, DECISION_BYTES_MAX);
+    read_charged(app, &app.decision_budget, request, &[BodyFormat::Json], limits)
 }
 
 /// Reads a body of at most `max` bytes. The first `free` bytes are not charged to the budget.
 fn read_charged(
     app: &AppState,
+    budget: &BodyBudget,
     request: Request,
     allowed: &[BodyFormat],
-    max: usize,
-    mut free: usize,
+    (max, mut free): (usize, usize),
 ) -> impl Future<Output = Result<ReadBody, Problem>> {
     let format = format_of(request.headers(), allowed);
     let body = request.into_body();
@@ -125,7 +129,7 @@ fn read_charged(
             if charged == 0 {
                 return Ok(());
             }
-            let more = app.budget.take(charged)?;
+            let more = budget.take(charged)?;
             match &mut share {
                 None => share = Some(more),
                 Some(share) => share.merge(more),

@@ -164,7 +164,7 @@ fn complete(operation: &mut Map<String, Json>, route: &Route) {
 /// The alternatives, one of which is enough.
 fn security(access: Access) -> Json {
     let mut ways: Vec<Json> = match access {
-        Access::Public => return json!([]),
+        Access::Public | Access::Probe => return json!([]),
         Access::Page => vec![json!({ "bearer": [] })],
         Access::AnyOf(scopes) | Access::Unconfined(scopes) => {
             scopes.iter().map(|scope| json!({ "bearer": [scope.as_str()] })).collect()
@@ -185,7 +185,7 @@ fn is_name(parameter: &str) -> bool {
 /// The statuses of the refusals that any handler with this access and body can give.
 fn refusals(route: &Route, has_body: bool) -> Vec<StatusCode> {
     let mut statuses = Vec::new();
-    let is_page = matches!(route.access, Access::Public | Access::Page);
+    let is_page = matches!(route.access, Access::Public | Access::Page | Access::Probe);
     let api = route.path.starts_with("/api/v1/") && !is_page;
     if api {
         statuses.push(StatusCode::BAD_REQUEST);

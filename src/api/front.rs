@@ -51,7 +51,11 @@ impl RequestFront {
             }
         }
         let users = &config.web_file.users;
-        if !users.is_empty() && auth::known_token(&config.tokens, request.headers()).is_none() {
+        let is_probe = ["/-/healthy", "/-/ready"].contains(&request.uri().path());
+        if !users.is_empty()
+            && !is_probe
+            && auth::known_token(&config.tokens, request.headers()).is_none()
+        {
             let user = self.passwords.user(users, request.headers()).await;
             if let Some(user) = user.map_err(IntoResponse::into_response)? {
                 request.extensions_mut().insert(user);

@@ -87,10 +87,14 @@ pub(super) fn span(id: Option<&HeaderValue>, method: &Method, route: &str) -> Sp
     tracing::info_span!("request", id, %method, route)
 }
 
-/// Logs an answer, once: a failure of the exporter as a warning, any other answer at debug level.
-pub(super) fn log(response: &Response, took: Duration) {
+/// Counts an answer if it is a refusal, and logs it, once: a failure of the exporter as a warning, any
+/// other answer at debug level.
+pub(super) fn log(app: &AppState, response: &Response, took: Duration) {
     let status = response.status();
     let code = response.extensions().get::<ProblemCode>().map(|code| code.as_str());
+    if let Some(code) = code {
+        app.runtime.connections.refused.with_label_values(&[code]).inc();
+    }
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     if status.is_server_error() {
         let request = response.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok());

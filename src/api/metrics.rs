@@ -15,17 +15,18 @@
 //! this busy thread run on while the writer's thread waits for the core: if a request waits for the
 //! writer, the thread yields its core as well.
 //!
+//! The number of scrapes under way, and the bytes of their answers, are bounded: see [`scrapes`](crate::api::scrapes).
+//!
 //! The answer is compressed here and not by a layer: it is compressed while it is encoded, so that
 //! the plain text is never held as a whole, and in steps.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::io::Write;
 use std::mem;
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -36,6 +37,9 @@ use parking_lot::Mutex;
 
 use crate::api::AppState;
 use crate::api::auth::Caller;
+use crate::api::origin::{Client, Origin};
+use crate::api::problem::{Problem, ProblemCode};
+use crate::api::scrapes::{GaveWay, ScrapePlace};
 use crate::clock;
 use crate::domain::ids::Account;
 use crate::engine::fairness::{
@@ -54,23 +58,60 @@ use crate::metrics::{Exposition, Format, ScrapeSnapshot, SeriesBudget, accepts_c
             (String = "text/plain; version=0.0.4; charset=utf-8"),
             (String = "application/openmetrics-text; version=1.0.0; charset=utf-8"),
         )),
+        (status = 503, description = "`overloaded`: eight scrapes are under way", body = crate::api::problem::ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn get_metrics(
     State(app): State<AppState>,
     Extension(caller): Extension<Caller>,
+    Extension(origin): Extension<Origin>,
     headers: HeaderMap,
-) -> Response {
+) -> Result<Response, Problem> {
     let started = clock::monotonic();
     let accept: Vec<&str> =
         headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let accept = (!accept.is_empty()).then(|| accept.join(","));
     let format = Format::negotiate(accept.as_deref());
     let encoding = ContentCoding::of(&headers);
-    let body = if caller.may_see(Account::ALL) {
+    let place = app.scrapes.take(Client::of(&caller, origin), started)?;
+    let body = tokio::select! {
+        biased;
+        () = place.gave_way() => {
+            return Err(Problem::new(ProblemCode::Overloaded, GaveWay.to_string()));
+        }
+        body = exposition(&app, &caller, format, encoding) => body,
+    };
+    let length = body.len();
+    app.scrapes.hold(&place, body.into(), clock::monotonic())?;
+    let mut response = in_pieces(app, place).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, length.into());
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
+    if encoding == ContentCoding::Gzip {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    Ok(response)
+}
+
+/// A number of bytes as a gauge holds it.
+fn clamped(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+/// Computes the series that the caller may see, as text.
+async fn exposition(
+    app: &AppState,
+    caller: &Caller,
+    format: Format,
+    encoding: ContentCoding,
+) -> Vec<u8> {
+    let _turn = app.scrapes.turn().await;
+    let started = clock::monotonic();
+    if caller.may_see(Account::ALL) {
         // The copy of the last scrape is brought up to date; a row that did not change is kept.
-        let mut loan = SnapshotLoan::of(&app);
-        copy(&app, &mut loan.snapshot, |_| true).await;
+        let mut loan = SnapshotLoan::of(app);
+        copy(app, &mut loan.snapshot, |_| true).await;
         // The queue is sampled here: it has no event at which it could be recorded.
         let (depth, limit) = app.engine.queue();
         app.runtime.service.queue_depth.set(depth);
@@ -79,34 +120,21 @@ pub(super) async fn get_metrics(
         app.runtime.service.state_bytes.set(clamped(bytes));
         app.runtime.service.state_bytes_limit.set(clamped(bytes_max));
         let exposition = loan.snapshot.exposition(Some(&app.runtime), format);
-        let body = write(&app, exposition, encoding).await;
+        let body = write(app, exposition, encoding).await;
         let took = clock::monotonic().saturating_duration_since(started);
         app.runtime.service.scrape_duration.set(took.as_secs_f64());
         body
     } else {
-        let mut snapshot = confined(&app, &caller);
-        copy(&app, &mut snapshot, |account| caller.may_see(account.as_str())).await;
-        write(&app, snapshot.exposition(None, format), encoding).await
-    };
-    let length = body.len();
-    let mut response = in_pieces(app, body).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_LENGTH, length.into());
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
-    headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
-    if encoding == ContentCoding::Gzip {
-        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        let mut snapshot = confined(app, caller);
+        copy(app, &mut snapshot, |account| caller.may_see(account.as_str())).await;
+        write(app, snapshot.exposition(None, format), encoding).await
     }
-    response
 }
 
-/// A number of bytes as a gauge holds it.
-fn clamped(bytes: u64) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX)
-}
-
-/// Bytes of an answer that are handed to the kernel in one call, which copies them.
-const PIECE_BYTES: usize = 64 * 1024;
+/// Bytes of one piece of an answer. hyper holds up to 16 pieces for a connection that does not read.
+const PIECE_BYTES: usize = 8 * 1024;
+/// Pieces that are handed to the kernel in one call, which copies them.
+const PIECES_AT_ONCE: usize = 8;
 
 /// Lets the other tasks of this thread run, and the writer's thread if a request waits for it.
 async fn yield_turns(app: &AppState) {
@@ -158,15 +186,20 @@ fn confined(app: &AppState, caller: &Caller) -> ScrapeSnapshot {
     ScrapeSnapshot::with_budget(app.budgets.of(Some(caller.token())))
 }
 
-/// A snapshot of the accounts that the caller may see.
-pub(super) async fn snapshot_for(app: &AppState, caller: &Caller) -> ScrapeSnapshot {
+/// Reads a snapshot of the accounts that the caller may see, in turn with the scrapes.
+pub(super) async fn with_snapshot<R>(
+    app: &AppState,
+    caller: &Caller,
+    read: impl FnOnce(&ScrapeSnapshot) -> R,
+) -> R {
+    let _turn = app.scrapes.turn().await;
     let mut snapshot = if caller.may_see(Account::ALL) {
         ScrapeSnapshot::with_budget(app.budgets.of(None))
     } else {
         confined(app, caller)
     };
     copy(app, &mut snapshot, |account| caller.may_see(account.as_str())).await;
-    snapshot
+    read(&snapshot)
 }
 
 /// Brings a snapshot to the state at one moment. Other tasks run between the steps.
@@ -247,16 +280,15 @@ impl ExpositionBuffer {
     }
 }
 
-/// The body of an answer. Other tasks run after every [`PIECE_BYTES`]: the kernel would accept
+/// The body of an answer. Other tasks run after every [`PIECES_AT_ONCE`]: the kernel would accept
 /// megabytes in one call, and copy them before it returns.
-fn in_pieces(app: AppState, bytes: Vec<u8>) -> Body {
-    let pieces = stream::unfold((app, Bytes::from(bytes)), async |(app, mut left)| {
-        if left.is_empty() {
-            return None;
+fn in_pieces(app: AppState, place: ScrapePlace) -> Body {
+    let pieces = stream::unfold((app, place, 0), async |(app, place, sent)| {
+        if sent % PIECES_AT_ONCE == 0 {
+            yield_turns(&app).await;
         }
-        let piece = left.split_to(left.len().min(PIECE_BYTES));
-        yield_turns(&app).await;
-        Some((Ok::<_, Infallible>(piece), (app, left)))
+        let piece = place.next(PIECE_BYTES, clock::monotonic()).transpose()?;
+        Some((piece, (app, place, sent + 1)))
     });
     Body::from_stream(pieces)
 }

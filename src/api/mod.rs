@@ -13,6 +13,8 @@
 mod problem;
 mod auth;
 mod passwords;
+mod origin;
+mod door;
 mod query;
 mod body;
 mod layers;
@@ -35,6 +37,7 @@ mod halts;
 mod alertmanager;
 mod runbooks;
 mod series;
+mod scrapes;
 mod metrics;
 mod probes;
 mod html;
@@ -56,6 +59,7 @@ use parking_lot::Mutex;
 
 pub use auth::Access;
 pub use document::document;
+pub(crate) use origin::{Lane, Origin, Peer};
 pub(crate) use passwords::PasswordCheckFn;
 pub use problem::ProblemCode;
 pub use routes::{ROUTES, Route};
@@ -70,6 +74,7 @@ use docs::PublishedDocument;
 use layers::RequestIds;
 use listeners::ListenerSlots;
 use metrics::SeriesBudgets;
+use scrapes::ScrapePlaces;
 
 /// Reloads the configuration. The error lists every mistake in the file.
 pub(crate) type ReloadFn = Arc<
@@ -100,8 +105,12 @@ pub(crate) struct SharedState {
     /// The bytes that all bodies being read or decoded may occupy together. A semaphore: a request
     /// takes permits as its body grows and returns them when its events are committed.
     budget: BodyBudget,
+    /// The bytes that the bodies of notifications may occupy: decisions do not share those of events.
+    decision_budget: BodyBudget,
     /// The slots for requests that wait for a permit, and for streams. Semaphores as well.
     listeners: ListenerSlots,
+    /// The places of scrapes under way. A mutex, held for as long as one is taken or freed.
+    scrapes: ScrapePlaces,
     /// Random bits of this process: they distinguish its request ids and in-memory event ids from
     /// those of the process before a restart.
     process: u64,
@@ -146,7 +155,9 @@ impl AppState {
         let codes: Vec<&'static str> = ProblemCode::ALL.iter().map(|code| code.as_str()).collect();
         runtime.declare_codes(&codes);
         let budget = BodyBudget::new(config.load().web.body_bytes_max);
+        let decision_budget = BodyBudget::new(body::NOTIFICATION_BYTES_MAX);
         let listeners = ListenerSlots::new(config.load().web.connections_max);
+        let scrapes = ScrapePlaces::new(Arc::clone(&runtime));
         Self(Arc::new(SharedState {
             engine,
             config,
@@ -155,7 +166,9 @@ impl AppState {
             yield_thread,
             started: crate::clock::monotonic(),
             budget,
+            decision_budget,
             listeners,
+            scrapes,
             process,
             snapshot: Mutex::default(),
             budgets: SeriesBudgets::default(),

@@ -13,6 +13,7 @@ use axum::{Extension, Json};
 use crate::api::AppState;
 use crate::api::accounts::check_strict;
 use crate::api::auth::Caller;
+use crate::api::origin::{Client, Origin};
 use crate::api::probes;
 use crate::api::problem::{Problem, ProblemCode};
 use crate::api::query::QueryParameters;
@@ -56,6 +57,7 @@ const WAIT_SECONDS_MAX: u64 = 60;
 pub(super) async fn get_permit(
     State(app): State<AppState>,
     Extension(caller): Extension<Caller>,
+    Extension(origin): Extension<Origin>,
     uri: Uri,
 ) -> Result<Json<Permit>, Problem> {
     let asked = clock::monotonic();
@@ -71,7 +73,7 @@ pub(super) async fn get_permit(
         return Ok(Json(permit));
     }
     // A request that need not wait needs no slot.
-    let slot = app.listeners.acquire(ListenerKind::Permit, &app)?;
+    let slot = app.listeners.acquire(ListenerKind::Permit, Client::of(&caller, origin), &app)?;
     let wait = Duration::from_secs(wait);
     tokio::select! {
         () = app.engine.closing() => {}

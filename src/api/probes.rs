@@ -10,8 +10,12 @@ use axum::extract::State;
 use crate::api::AppState;
 use crate::api::auth::Caller;
 use crate::api::problem::{Problem, ProblemCode};
+use crate::clock;
 use crate::domain::monitor::Monitor;
 use crate::domain::principal::Principal;
+
+/// The longest time without a record for which the exporter is ready.
+const WRITE_PENDING_MAX: Duration = Duration::from_secs(5);
 
 /// Whether the process is alive
 #[utoipa::path(
@@ -24,8 +28,8 @@ pub(super) async fn get_healthy() -> &'static str {
 
 /// Whether the exporter accepts requests
 ///
-/// It does not while it replays its journal, shuts down, cannot write the journal, or while the
-/// clock of the machine is further behind than `clock.behind_max`. A clock that is behind by less is
+/// It does not while it replays its journal, shuts down, cannot write the journal, has waited for the
+/// disk for five seconds, or while the clock of the machine is further behind than `clock.behind_max`. A clock that is behind by less is
 /// mentioned in the answer.
 ///
 /// # Errors
@@ -36,6 +40,7 @@ pub(super) async fn get_healthy() -> &'static str {
 )]
 pub(super) async fn get_ready(State(app): State<AppState>) -> Result<String, Problem> {
     check_ready(&app)?;
+    check_writing(&app)?;
     let behind = app.engine.read(Monitor::clock_behind);
     Ok(if behind.is_zero() {
         "trading-exporter is ready.\n".to_owned()
@@ -56,6 +61,20 @@ pub(super) fn check_ready(app: &AppState) -> Result<(), Problem> {
         return Err(Problem::new(ProblemCode::NotReady, clock_behind(behind)));
     }
     Ok(())
+}
+
+/// Checks that records are written. A tick is recorded every second, so without any for this long the
+/// disk does not respond.
+///
+/// # Errors
+/// `not_ready`.
+fn check_writing(app: &AppState) -> Result<(), Problem> {
+    let age = app.engine.age(clock::reading());
+    if app.engine.read(Monitor::sequence) == 0 || age <= WRITE_PENDING_MAX {
+        return Ok(());
+    }
+    let detail = format!("the journal has accepted no record for {} s", age.as_secs());
+    Err(Problem::new(ProblemCode::NotReady, detail))
 }
 
 fn clock_behind(behind: Duration) -> String {

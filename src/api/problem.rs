@@ -109,11 +109,15 @@ codes! {
     InvalidAmount = "invalid_amount", BAD_REQUEST;
     /// A field is not a time from 1990 to 2200
     InvalidTime = "invalid_time", BAD_REQUEST;
+    /// The request does not have exactly one Host header
+    InvalidHost = "invalid_host", BAD_REQUEST;
 
     /// The token is missing or unknown
     Unauthorized = "unauthorized", UNAUTHORIZED;
     /// The token does not allow this
     Forbidden = "forbidden", FORBIDDEN;
+    /// A web page of another origin sent a decision
+    ForeignOrigin = "foreign_origin", FORBIDDEN;
     /// The scope `release` is required
     NeedsRelease = "needs_release", FORBIDDEN;
 
@@ -158,6 +162,9 @@ codes! {
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE;
     /// The body has an encoding that is not supported
     UnsupportedEncoding = "unsupported_encoding", UNSUPPORTED_MEDIA_TYPE;
+
+    /// The Host header names another host, and no tokens are configured
+    ForeignHost = "foreign_host", MISDIRECTED_REQUEST;
 
     /// The event is too old
     TooOld = "too_old", UNPROCESSABLE_ENTITY;

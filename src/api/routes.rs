@@ -86,6 +86,7 @@ fn route(
 
 const PUBLIC: Access = Access::Public;
 const PAGE: Access = Access::Page;
+const PROBE: Access = Access::Probe;
 /// Who may send events.
 pub(super) const INGEST: Access = Access::AnyOf(&[Scope::Ingest, Scope::IngestBroker]);
 const READ: Access = Access::AnyOf(&[Scope::Read]);
@@ -124,8 +125,8 @@ routes! {
 
     // The process, as Prometheus has it.
     METRICS   metrics::get_metrics;
-    PUBLIC    probes::get_healthy;
-    PUBLIC    probes::get_ready;
+    PROBE     probes::get_healthy;
+    PROBE     probes::get_ready;
     RELOAD    probes::post_reload;
 
     // Pages for people.

@@ -9,7 +9,7 @@ use axum::{Extension, Json};
 use crate::api::AppState;
 use crate::api::auth::Caller;
 use crate::api::decide::decide;
-use crate::api::metrics::snapshot_for;
+use crate::api::metrics::with_snapshot;
 use crate::api::problem::{Problem, ProblemCode};
 use crate::api::query::{QueryParameters, required};
 use crate::domain::ids::{Actor, Component, Symbol};
@@ -37,8 +37,7 @@ pub(super) async fn get_cardinality(
     uri: Uri,
 ) -> Result<Json<Cardinality>, Problem> {
     QueryParameters::parse(&uri, &[])?;
-    let snapshot = snapshot_for(&app, &caller).await;
-    Ok(Json(cardinality(snapshot.projection())))
+    Ok(Json(with_snapshot(&app, &caller, |snapshot| cardinality(snapshot.projection())).await))
 }
 
 /// Folded symbols that the answer names for each account.

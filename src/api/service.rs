@@ -9,7 +9,7 @@
 //! | 4 headers | nothing is cached, framed, sniffed or run |
 //! | 5 drain | reads the rest of a body that was refused, so that the client can read the answer |
 //! | 6 panic net | a handler that panics answers 500, and the connection lives on |
-//! | 7 admission | the token first, then encoding and size as sent: [`admit`] |
+//! | 7 admission | lane and host, the token, then encoding and size as sent: [`admit`] |
 //! | 8 encodings | the body is decompressed; a large JSON or HTML answer is compressed |
 //! | 9 handler | reads the body within its own limits of size, time and memory |
 //!
@@ -63,10 +63,11 @@ use crate::api::events::{self, EVENTS_PATH};
 use crate::api::front::{self, RequestFront};
 use crate::api::layers::{self, REQUEST_ID};
 use crate::api::metrics::ContentCoding;
+use crate::api::origin::Origin;
 use crate::api::passwords::PasswordCheckFn;
 use crate::api::problem::{Problem, ProblemCode};
 use crate::api::routes::{self, ROUTES, Route};
-use crate::api::{AppState, auth, body, drain};
+use crate::api::{AppState, auth, body, door, drain};
 use crate::clock;
 
 /// Answers that are smaller are sent as they are: a packet more or less is no gain.
@@ -78,6 +79,7 @@ pub(crate) struct ApiService {
     app: AppState,
     router: Router,
     front: Arc<RequestFront>,
+    origin: Origin,
 }
 
 impl fmt::Debug for ApiService {
@@ -91,7 +93,12 @@ type Answer = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>
 impl ApiService {
     pub(crate) fn new(app: AppState, check: PasswordCheckFn) -> Self {
         let front = Arc::new(RequestFront::new(check, &app));
-        Self { router: router(app.clone()), app, front }
+        Self { router: router(app.clone()), app, front, origin: Origin::default() }
+    }
+
+    /// The service of a connection with this origin.
+    pub(crate) fn for_origin(&self, origin: Origin) -> Self {
+        Self { origin, ..self.clone() }
     }
 
     fn answer(&self, request: Request) -> Answer {
@@ -111,10 +118,11 @@ impl ApiService {
     }
 
     /// The answer of a route, or of the plain way of events.
-    fn routed(&self, request: Request) -> Answer {
+    fn routed(&self, mut request: Request) -> Answer {
         if is_plain_ingest(&request) {
-            return Box::pin(ingest(self.app.clone(), request).map(Ok));
+            return Box::pin(ingest(self.app.clone(), self.origin, request).map(Ok));
         }
+        request.extensions_mut().insert(self.origin);
         Box::pin(self.router.clone().call(request))
     }
 }
@@ -138,6 +146,7 @@ fn is_plain_ingest(request: &Request) -> bool {
 
 /// The routes with their layers, outermost first.
 fn router(app: AppState) -> Router {
+    let counted = app.clone();
     let around = ServiceBuilder::new()
         .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]))
         // The layer after it keeps an id that is there, and would log and repeat any text.
@@ -152,8 +161,8 @@ fn router(app: AppState) -> Router {
                     layers::span(id, request.method(), route)
                 })
                 .on_request(())
-                .on_response(|response: &Response, took: Duration, _: &Span| {
-                    layers::log(response, took);
+                .on_response(move |response: &Response, took: Duration, _: &Span| {
+                    layers::log(&counted, response, took);
                 })
                 .on_body_chunk(())
                 .on_eos(())
@@ -222,18 +231,29 @@ async fn admission_layer(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let (caller, mut request) = admit(&app, access, request)?;
+    let origin = request.extensions().get::<Origin>().copied().unwrap_or_default();
+    let (caller, mut request) = admit(&app, access, origin, request)?;
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
 
-/// Checks a request before a byte of its body is read: first who asks, so that a stranger learns
-/// nothing more, then the encoding and the size as sent.
+/// Checks a request before a byte of its body is read: its connection and host, then who asks, so
+/// that a stranger learns nothing more, then the page that sent it, the encoding and the size as sent.
 ///
 /// # Errors
-/// See [`auth::authorize`] and [`body::bound_encoded`].
-fn admit(app: &AppState, access: Access, request: Request) -> Result<(Caller, Request), Problem> {
+/// See [`door::check`], [`auth::authorize`], [`door::check_page`] and [`body::bound_encoded`].
+fn admit(
+    app: &AppState,
+    access: Access,
+    origin: Origin,
+    request: Request,
+) -> Result<(Caller, Request), Problem> {
+    door::check(app, origin, &request)?;
     let caller = auth::authorize(app, access, request.headers(), request.extensions())?;
+    // Events have their own rule about media types, which no page may send without asking.
+    if access != routes::INGEST {
+        door::check_page(app, &request)?;
+    }
     if request.method() != Method::POST {
         return Ok((caller, request));
     }
@@ -246,25 +266,25 @@ fn admit(app: &AppState, access: Access, request: Request) -> Result<(Caller, Re
 /// `async fn` holds an argument twice once it is moved into the body, and the future that it awaits
 /// as well. The futures of a request are nested, so each such step would double what is copied for
 /// every request.
-fn ingest(app: AppState, request: Request) -> impl Future<Output = Response> {
+fn ingest(app: AppState, origin: Origin, request: Request) -> impl Future<Output = Response> {
     let id = layers::request_id(&app, request.headers());
     let span = layers::span(Some(&id), request.method(), EVENTS_PATH);
     let started = clock::monotonic();
     async move {
         let answer = |request| {
-            let answer = AssertUnwindSafe(ingest_admitted(&app, request)).catch_unwind();
+            let answer = AssertUnwindSafe(ingest_admitted(&app, origin, request)).catch_unwind();
             answer.map(|caught| caught.unwrap_or_else(panicked))
         };
         let mut response = drain::drained(&app, request, answer).await;
         layers::secure(response.headers_mut(), Some(id));
-        layers::log(&response, clock::monotonic().saturating_duration_since(started));
+        layers::log(&app, &response, clock::monotonic().saturating_duration_since(started));
         response
     }
     .instrument(span)
 }
 
-async fn ingest_admitted(app: &AppState, request: Request) -> Response {
-    match admit(app, routes::INGEST, request) {
+async fn ingest_admitted(app: &AppState, origin: Origin, request: Request) -> Response {
+    match admit(app, routes::INGEST, origin, request) {
         Ok((caller, request)) => events::ingest(app, &caller, request).await.into_response(),
         Err(problem) => problem.into_response(),
     }
@@ -371,7 +391,7 @@ tokens:
     }
 
     fn post(target: &str, headers: &[(&str, &str)], body: Body) -> Request {
-        let request = Request::post(target);
+        let request = Request::post(target).header("host", "localhost");
         let add = |request: axum::http::request::Builder, (name, value): &(&str, &str)| {
             request.header(*name, *value)
         };
@@ -460,8 +480,10 @@ tokens:
         };
         let encoded = ("content-encoding", "gzip");
         check(post(EVENTS_PATH, &[ENGINE, JSON, encoded], Body::from("{}")), 400).await;
-        check(Request::get(EVENTS_PATH).body(Body::empty()).unwrap(), 405).await;
-        check(Request::get("/-/healthy").body(Body::empty()).unwrap(), 200).await;
+        let get =
+            |path| Request::get(path).header("host", "localhost").body(Body::empty()).unwrap();
+        check(get(EVENTS_PATH), 405).await;
+        check(get("/-/healthy"), 200).await;
         check(post("/api/v1/event", &[ENGINE, JSON], Body::from("{}")), 404).await;
     }
 
@@ -469,7 +491,8 @@ tokens:
     async fn large_documents_are_compressed_once_for_clients_that_accept_it() {
         let service = service();
         let get = async |path: &str, accept: Option<&str>| {
-            let request = Request::get(path).header(ENGINE.0, "Bearer 123456");
+            let request =
+                Request::get(path).header("host", "localhost").header(ENGINE.0, "Bearer 123456");
             let request = match accept {
                 Some(accept) => request.header("accept-encoding", accept),
                 None => request,

@@ -27,6 +27,7 @@ use crate::api::AppState;
 use crate::api::accounts::check_strict;
 use crate::api::auth::Caller;
 use crate::api::listeners::ListenerSlot;
+use crate::api::origin::{Client, Origin};
 use crate::api::permit;
 use crate::api::problem::Problem;
 use crate::api::query::QueryParameters;
@@ -81,6 +82,7 @@ const HEADERS: [(HeaderName, &str); 2] = [
 pub(super) async fn get_stream(
     State(app): State<AppState>,
     Extension(caller): Extension<Caller>,
+    Extension(origin): Extension<Origin>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -90,7 +92,7 @@ pub(super) async fn get_stream(
         caller.check_account(account.as_str())?;
         app.engine.read(|monitor| check_strict(monitor, account))?;
     }
-    let slot = app.listeners.acquire(ListenerKind::Stream, &app)?;
+    let slot = app.listeners.acquire(ListenerKind::Stream, Client::of(&caller, origin), &app)?;
     let last = headers.get("last-event-id").map(HeaderValue::as_bytes);
     let stream = DirectiveStream::start(app, caller, account, asked, last, slot);
     let chunks = stream::unfold(stream, |stream| async {

@@ -10,7 +10,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -19,34 +19,94 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use crate::clock;
+use crate::metrics::ConnectionClose;
 
 /// The phase of a connection. The service, the body of the answer and the reader of the socket share
-/// it. All of them run in the task of the connection; it is atomic because hyper wants them `Send`.
-#[derive(Debug, Default)]
-pub(super) struct ConnectionPhase(AtomicU8);
+/// it, in the task of the connection; the table of connections reads it.
+#[derive(Debug)]
+pub(super) struct ConnectionPhase {
+    phase: AtomicU8,
+    /// The number of the last change to or from [`PhaseKind::Idle`], from `turns`.
+    since: AtomicU64,
+    /// Numbers the changes of all connections of a listener.
+    turns: Arc<AtomicU64>,
+    /// The deadline that has ended the connection.
+    cut_off: AtomicU8,
+}
+
+/// A phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PhaseKind {
+    ReadingHead,
+    Serving,
+    Idle,
+}
+
+impl PhaseKind {
+    /// Whether no request is in progress.
+    pub(super) fn is_waiting(self) -> bool {
+        self != Self::Serving
+    }
+}
 
 const READING_HEAD: u8 = 0;
 const SERVING: u8 = 1;
 const IDLE: u8 = 2;
+const NOT_CUT_OFF: u8 = 0;
+const SLOW_HEAD: u8 = 1;
+const LONG_IDLE: u8 = 2;
+const UNREAD: u8 = 3;
 
 impl ConnectionPhase {
+    /// The phase of a new connection. `since` is its number from `turns`.
+    pub(super) fn new(turns: Arc<AtomicU64>, since: u64) -> Self {
+        let [phase, cut_off] = [READING_HEAD, NOT_CUT_OFF].map(AtomicU8::new);
+        Self { phase, since: AtomicU64::new(since), turns, cut_off }
+    }
+
     /// The head is complete.
     pub(super) fn begin_request(&self) {
-        self.0.store(SERVING, Ordering::Release);
+        self.phase.store(SERVING, Ordering::Release);
     }
 
     /// The answer is sent, or given up.
-    fn end_request(&self) {
-        self.0.store(IDLE, Ordering::Release);
+    pub(super) fn end_request(&self) {
+        self.since.store(self.turns.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        self.phase.store(IDLE, Ordering::Release);
     }
 
     /// Bytes arrived. On an idle connection they start a head.
     fn bytes_arrived(&self) {
-        self.0.compare_exchange(IDLE, READING_HEAD, Ordering::AcqRel, Ordering::Acquire).ok();
+        let (old, new) = (Ordering::AcqRel, Ordering::Acquire);
+        self.phase.compare_exchange(IDLE, READING_HEAD, old, new).ok();
     }
 
-    fn get(&self) -> u8 {
-        self.0.load(Ordering::Acquire)
+    fn load(&self) -> u8 {
+        self.phase.load(Ordering::Acquire)
+    }
+
+    /// The phase, and a number that is lower the longer ago it began.
+    pub(super) fn get(&self) -> (PhaseKind, u64) {
+        let kind = match self.load() {
+            READING_HEAD => PhaseKind::ReadingHead,
+            SERVING => PhaseKind::Serving,
+            _ => PhaseKind::Idle,
+        };
+        (kind, self.since.load(Ordering::Relaxed))
+    }
+
+    /// The deadline that has ended the connection, if one has.
+    pub(super) fn cut_off(&self) -> Option<ConnectionClose> {
+        match self.cut_off.load(Ordering::Relaxed) {
+            SLOW_HEAD => Some(ConnectionClose::SlowHead),
+            LONG_IDLE => Some(ConnectionClose::Idle),
+            UNREAD => Some(ConnectionClose::Unread),
+            _ => None,
+        }
+    }
+
+    fn set_cut_off(&self, why: u8) {
+        self.cut_off.store(why, Ordering::Relaxed);
     }
 }
 
@@ -90,13 +150,23 @@ impl<B: Body + Unpin> Body for TrackedBody<B> {
     }
 }
 
+/// The deadlines of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ConnectionTimeouts {
+    /// From the first byte of a head to its last. For a new connection it counts from the start.
+    pub(super) header: Duration,
+    /// From an answer to the next head.
+    pub(super) idle: Duration,
+    /// From one byte that the peer reads of an answer to the next.
+    pub(super) write: Duration,
+}
+
 /// A stream whose reads and writes fail after a deadline.
 #[derive(Debug)]
 pub(super) struct GuardedIo<T> {
     io: T,
     phase: Arc<ConnectionPhase>,
-    header_timeout: Duration,
-    idle_timeout: Duration,
+    timeouts: ConnectionTimeouts,
     /// The phase for which `reading` was set.
     set_for: Option<u8>,
     reading: Option<Pin<Box<Sleep>>>,
@@ -105,30 +175,17 @@ pub(super) struct GuardedIo<T> {
 }
 
 impl<T> GuardedIo<T> {
-    pub(super) fn new(
-        io: T,
-        phase: Arc<ConnectionPhase>,
-        header_timeout: Duration,
-        idle_timeout: Duration,
-    ) -> Self {
-        Self {
-            io,
-            phase,
-            header_timeout,
-            idle_timeout,
-            set_for: None,
-            reading: None,
-            writing: None,
-        }
+    pub(super) fn new(io: T, phase: Arc<ConnectionPhase>, timeouts: ConnectionTimeouts) -> Self {
+        Self { io, phase, timeouts, set_for: None, reading: None, writing: None }
     }
 
     /// Sets the deadline when the phase has changed, and fails when the deadline has passed.
     fn poll_reading(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let phase = self.phase.get();
+        let phase = self.phase.load();
         let has_changed = self.set_for.replace(phase) != Some(phase);
         let timeout = match phase {
-            READING_HEAD => self.header_timeout,
-            IDLE => self.idle_timeout,
+            READING_HEAD => self.timeouts.header,
+            IDLE => self.timeouts.idle,
             _ => return Poll::Pending,
         };
         if has_changed {
@@ -139,6 +196,7 @@ impl<T> GuardedIo<T> {
             return Poll::Pending;
         };
         ready!(deadline.as_mut().poll(context));
+        self.phase.set_cut_off(if phase == IDLE { LONG_IDLE } else { SLOW_HEAD });
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
@@ -174,10 +232,10 @@ impl<T> GuardedIo<T> {
             self.writing = None;
             return sent;
         }
-        let idle_timeout = self.idle_timeout;
-        let deadline =
-            self.writing.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle_timeout)));
+        let timeout = self.timeouts.write;
+        let deadline = self.writing.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
         ready!(deadline.as_mut().poll(context));
+        self.phase.set_cut_off(UNREAD);
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }

@@ -7,9 +7,12 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::task::{Context, Poll};
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::AppError;
+
+/// The shortest queue of the kernel for connections that are not accepted yet.
+const BACKLOG_MIN: usize = 1_024;
 
 /// Bound listeners; at least one.
 #[derive(Debug)]
@@ -20,14 +23,14 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    /// Binds every address.
+    /// Binds every address, with a queue in the kernel for at least `connections_max` connections.
     ///
     /// # Errors
     /// [`AppError::Listen`] for the first that cannot be bound.
-    pub(super) async fn bind(addresses: &[SocketAddr]) -> Result<Self, AppError> {
+    pub(super) fn bind(addresses: &[SocketAddr], connections_max: usize) -> Result<Self, AppError> {
         let mut all = Vec::new();
         for address in addresses {
-            let bound = bind(*address).await;
+            let bound = bind(*address, connections_max.max(BACKLOG_MIN));
             all.push(bound.map_err(|source| AppError::Listen { address: *address, source })?);
         }
         Ok(Self { all, next: 0 })
@@ -65,19 +68,27 @@ impl From<TcpListener> for Listeners {
     }
 }
 
-async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind(address: SocketAddr, backlog: usize) -> io::Result<TcpListener> {
     /// EAFNOSUPPORT and EADDRNOTAVAIL: there is no IPv6.
     const WITHOUT_IPV6: [i32; 2] = [97, 99];
-    match TcpListener::bind(address).await {
+    match listen(address, backlog) {
         Err(error)
             if address.is_ipv6()
                 && address.ip().is_unspecified()
                 && error.raw_os_error().is_some_and(|code| WITHOUT_IPV6.contains(&code)) =>
         {
-            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+            listen((Ipv4Addr::UNSPECIFIED, address.port()).into(), backlog)
         }
         bound => bound,
     }
+}
+
+fn listen(address: SocketAddr, backlog: usize) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    // The kernel caps it at net.core.somaxconn.
+    socket.listen(u32::try_from(backlog).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]
@@ -87,7 +98,7 @@ mod tests {
     #[tokio::test]
     async fn every_address_is_served_in_turn() {
         let addresses = ["127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"].map(|a| a.parse().unwrap());
-        let mut listeners = Listeners::bind(&addresses).await.unwrap();
+        let mut listeners = Listeners::bind(&addresses, 1).unwrap();
         let ports: Vec<u16> = listeners.addresses().iter().map(SocketAddr::port).collect();
         let mut clients = Vec::new();
         for port in [0, 0, 0, 1, 2].map(|n: usize| ports[n]) {
@@ -104,7 +115,7 @@ mod tests {
 
     #[tokio::test]
     async fn all_addresses_include_those_of_ipv4() {
-        let mut listeners = Listeners::bind(&["[::]:0".parse().unwrap()]).await.unwrap();
+        let mut listeners = Listeners::bind(&["[::]:0".parse().unwrap()], 1).unwrap();
         let port = listeners.addresses()[0].port();
         let client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let (_, peer) = listeners.accept().await.unwrap();

@@ -204,11 +204,13 @@ impl Reloader {
         let asked = self.source.load()?;
         let mut source = self.source.clone();
         source.overrides.listen_addresses.clone_from(&running.web.listen_addresses);
+        source.overrides.decision_listen = running.web.decision_listen;
         let mut fresh = source.load()?;
         let (now, then) = (&running.web, &asked.web);
         let restart = [
             ("web.listen_address", now.listen_addresses != then.listen_addresses),
             ("tls_server_config", has_tls(running) != has_tls(&asked)),
+            ("web.decision_listen", now.decision_listen != then.decision_listen),
             ("web.header_timeout", now.header_timeout != then.header_timeout),
             ("web.idle_timeout", now.idle_timeout != then.idle_timeout),
             ("web.connections_max", now.connections_max != then.connections_max),
@@ -222,6 +224,7 @@ impl Reloader {
         if has_tls(running) != has_tls(&fresh) {
             fresh.web_file = Arc::clone(&running.web_file);
         }
+        fresh.web.decision_listen = now.decision_listen;
         fresh.web.header_timeout = now.header_timeout;
         fresh.web.idle_timeout = now.idle_timeout;
         fresh.web.connections_max = now.connections_max;

@@ -1,9 +1,10 @@
 //! The accept loop: one task for each connection, and an orderly shutdown.
 //!
-//! Input: listeners, a service, limits, and a cancellation token. Invariants: at most
-//! `connections_max` connections are served, further ones wait in the kernel's queue; a slow head, an
-//! idle connection and a peer that reads nothing of its answer are disconnected (see
-//! `deadlines.rs`); after the token is cancelled no connection is accepted, requests in progress are
+//! Input: listeners, a service for each connection, limits, and a cancellation token. Invariants: at
+//! most `connections_max` connections are served, and connections that wait give way to new ones (see
+//! `connections.rs`); a slow head, an idle connection and a peer that reads nothing of its answer are
+//! disconnected (see `deadlines.rs`); after the token is cancelled no connection is accepted, requests in
+//! progress are
 //! finished within `drain_timeout`, and connections that are left then are dropped. Deliberately
 //! absent: routes, statuses and time limits of bodies (see `crate::api`).
 
@@ -17,24 +18,38 @@ use hyper::service::{Service, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::deadlines::{ConnectionPhase, GuardedIo, TrackedBody};
+use super::connections::{ConnectionTable, OpenConnection};
+use super::deadlines::{ConnectionTimeouts, GuardedIo, PhaseKind, TrackedBody};
 use super::listen::Listeners;
 use super::tls::Transport;
+use crate::api::{Lane, Origin, Peer};
 use crate::config::WebConfig;
+use crate::metrics::{ListenerLabel, Runtime};
+
+/// From one byte that a peer reads of an answer to the next. A scrape, a stream and a page are read
+/// continuously.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Deadlines of a connection that has one of the last places.
+const RESERVE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Connections of the listener for decisions.
+pub(super) const DECISION_CONNECTIONS_MAX: usize = 128;
 
 /// The limits on connections.
 #[derive(Clone, Debug)]
 pub(super) struct ServeLimits {
     /// The maximum number of connections.
     pub(super) connections_max: usize,
+    /// The last of these, which carry decisions, permits and health alone.
+    pub(super) kept_back: usize,
     /// From the first byte of a head to its last. For a new connection it counts from the start.
     pub(super) header_timeout: Duration,
-    /// From an answer to the next head, and from one byte that the peer reads to the next.
+    /// From an answer to the next head.
     pub(super) idle_timeout: Duration,
+    /// From one byte that the peer reads of an answer to the next.
+    pub(super) write_timeout: Duration,
     /// From the cancellation to the end of all requests in progress.
     pub(super) drain_timeout: Duration,
 }
@@ -43,23 +58,46 @@ impl From<&WebConfig> for ServeLimits {
     fn from(web: &WebConfig) -> Self {
         Self {
             connections_max: web.connections_max,
+            kept_back: web.connections_max / 16,
             header_timeout: web.header_timeout,
             idle_timeout: web.idle_timeout,
+            write_timeout: WRITE_TIMEOUT.min(web.idle_timeout),
             drain_timeout: web.drain_timeout,
         }
     }
 }
 
-/// Serves until `stop` is cancelled, then drains the connections.
+impl ServeLimits {
+    /// The limits of the listener for decisions.
+    pub(super) fn of_decisions(web: &WebConfig) -> Self {
+        Self { connections_max: DECISION_CONNECTIONS_MAX, kept_back: 0, ..Self::from(web) }
+    }
+
+    const fn timeouts(&self, lane: Lane) -> ConnectionTimeouts {
+        let Self { header_timeout: header, idle_timeout: idle, write_timeout: write, .. } = *self;
+        match lane {
+            Lane::Common | Lane::Decisions => ConnectionTimeouts { header, idle, write },
+            Lane::Reserve => ConnectionTimeouts {
+                header: RESERVE_TIMEOUT,
+                idle: RESERVE_TIMEOUT,
+                write: RESERVE_TIMEOUT,
+            },
+        }
+    }
+}
+
+/// Serves until `stop` is cancelled, then drains the connections. `connect` makes the service of a
+/// connection.
 pub(super) async fn serve<S, B>(
     mut listeners: Listeners,
     transport: Transport,
-    service: S,
+    connect: impl Fn(Origin) -> S,
     limits: ServeLimits,
+    (label, runtime): (ListenerLabel, Arc<Runtime>),
     stop: CancellationToken,
 ) -> Drained
 where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
     S::Future: Send,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
@@ -67,30 +105,33 @@ where
         + Unpin
         + 'static,
 {
-    let slots = Arc::new(Semaphore::new(limits.connections_max.max(1)));
+    let table = ConnectionTable::new(limits.connections_max, limits.kept_back, label, runtime);
     let connections = TaskTracker::new();
     let abort = CancellationToken::new();
     let mut failures: u32 = 0;
     loop {
         let next = async {
-            // The slot first: without a free slot the connection stays in the kernel's queue. The
-            // semaphore is never closed, so there is always a slot in the end.
-            let slot = Arc::clone(&slots).acquire_owned().await.ok();
-            (slot, listeners.accept().await)
+            let accepted = listeners.accept().await;
+            // Without room it waits here, and further ones in the kernel's queue.
+            table.room().await;
+            accepted
         };
-        let (slot, accepted) = tokio::select! {
+        let accepted = tokio::select! {
             () = stop.cancelled() => break,
             next = next => next,
         };
         match accepted {
-            Ok((stream, _peer)) => {
+            Ok((stream, address)) => {
                 failures = failures.saturating_sub(1);
+                let peer = Peer::new(address.ip());
+                let open = table.open(peer);
+                let service = connect(Origin { peer, lane: open.lane });
+                let timeouts = limits.timeouts(open.lane);
                 let stream = (stream, transport.clone());
-                let connection = connection(stream, service.clone(), limits.clone(), stop.clone());
+                let connection = connection(stream, open, service, timeouts, stop.clone());
                 let abort = abort.clone();
                 connections.spawn(async move {
                     abort.run_until_cancelled(connection).await;
-                    drop(slot);
                 });
             }
             Err(error) => {
@@ -135,8 +176,9 @@ async fn drain(
 /// Serves one connection to its end, beginning with its handshake if it has one.
 async fn connection<S, B>(
     (stream, transport): (TcpStream, Transport),
+    open: OpenConnection,
     service: S,
-    limits: ServeLimits,
+    timeouts: ConnectionTimeouts,
     stop: CancellationToken,
 ) where
     S: Service<Request<Incoming>, Response = Response<B>>,
@@ -147,11 +189,14 @@ async fn connection<S, B>(
         tracing::debug!(%error, "a connection was closed before it was served");
         return;
     }
-    let ServeLimits { header_timeout, idle_timeout, .. } = limits;
-    let opened = stop.run_until_cancelled(transport.open(stream, header_timeout)).await;
-    let Some(stream) = opened.flatten() else { return };
-    let phase = Arc::new(ConnectionPhase::default());
-    let io = GuardedIo::new(stream, Arc::clone(&phase), header_timeout, idle_timeout);
+    let opened = tokio::select! {
+        opened = transport.open(stream, timeouts.header) => opened,
+        () = stop.cancelled() => None,
+        () = open.close.cancelled() => None,
+    };
+    let Some(stream) = opened else { return };
+    let phase = Arc::clone(&open.phase);
+    let io = GuardedIo::new(stream, Arc::clone(&phase), timeouts);
     let service = service_fn(move |request| {
         phase.begin_request();
         let phase = Arc::clone(&phase);
@@ -163,12 +208,20 @@ async fn connection<S, B>(
             .timer(TokioTimer::new())
             // A second limit, for a head whose first bytes arrived together with the request before
             // it: `GuardedIo` sees no read for those.
-            .header_read_timeout(header_timeout + idle_timeout)
+            .header_read_timeout(timeouts.header + timeouts.idle)
             .serve_connection(TokioIo::new(io), service)
     );
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
         () = stop.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+        () = open.close.cancelled() => {
+            if open.phase.get().0 == PhaseKind::ReadingHead {
+                return;
+            }
+            // A request that has arrived meanwhile is answered.
             serving.as_mut().graceful_shutdown();
             serving.await
         }
@@ -214,7 +267,7 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use crate::config::Config;
-    use crate::metrics::{Build, Runtime};
+    use crate::metrics::Build;
 
     const SOON: Duration = Duration::from_secs(10);
 
@@ -231,8 +284,10 @@ mod tests {
     fn limits() -> ServeLimits {
         ServeLimits {
             connections_max: 16,
+            kept_back: 0,
             header_timeout: Duration::from_mins(10),
             idle_timeout: Duration::from_mins(10),
+            write_timeout: Duration::from_mins(10),
             drain_timeout: Duration::from_mins(10),
         }
     }
@@ -264,9 +319,13 @@ mod tests {
         };
         let build = Build { version: "0", revision: "0", rustversion: "0" };
         let config = Arc::new(ArcSwap::from_pointee(Config::default()));
-        let transport = Transport::new(config, Arc::new(Runtime::new(&build).unwrap()));
+        let runtime = Arc::new(Runtime::new(&build).unwrap());
+        let transport = Transport::new(config, Arc::clone(&runtime));
         let listeners = Listeners::from(listener);
-        let served = tokio::spawn(serve(listeners, transport, service, limits, stop.clone()));
+        let metrics = (ListenerLabel::Main, runtime);
+        let connect = move |_: Origin| service.clone();
+        let serving = serve(listeners, transport, connect, limits, metrics, stop.clone());
+        let served = tokio::spawn(serving);
         Server { address, stop, entered, go, served }
     }
 
@@ -373,7 +432,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_peer_that_takes_nothing_of_its_answer_is_cut_off() {
-        let short = ServeLimits { idle_timeout: Duration::from_millis(100), ..limits() };
+        let short = ServeLimits { write_timeout: Duration::from_millis(100), ..limits() };
         let server = start(short).await;
         let mut stream = connect(&server).await;
         send(&mut stream, &get("/large")).await;
@@ -385,19 +444,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn past_the_cap_connections_wait_in_the_kernel() {
+    async fn past_the_cap_an_idle_connection_gives_way_and_a_busy_one_does_not() {
         let server = start(ServeLimits { connections_max: 1, ..limits() }).await;
-        let mut first = connect(&server).await;
-        send(&mut first, &get("/")).await;
-        read_to(&mut first, "\r\n\r\n0").await;
-        let mut second = connect(&server).await;
-        send(&mut second, &get("/")).await;
-        send(&mut first, &get("/")).await;
-        read_to(&mut first, "\r\n\r\n0").await;
-        let early = second.try_read(&mut [0; 1]).map_err(|e| e.kind());
+        let mut idle = connect(&server).await;
+        send(&mut idle, &get("/")).await;
+        read_to(&mut idle, "\r\n\r\n0").await;
+        let mut busy = connect(&server).await;
+        assert_eq!(closed(&mut idle).await, b"");
+        send(&mut busy, &get("/wait")).await;
+        server.entered.notified().await;
+        let mut last = connect(&server).await;
+        send(&mut last, &get("/")).await;
+        let early = last.try_read(&mut [0; 1]).map_err(|e| e.kind());
         assert_eq!(early, Err(ErrorKind::WouldBlock));
-        drop(first);
-        read_to(&mut second, "\r\n\r\n0").await;
+        server.go.notify_one();
+        read_to(&mut busy, "\r\n\r\n0").await;
+        read_to(&mut last, "\r\n\r\n0").await;
     }
 
     #[tokio::test]

@@ -91,6 +91,10 @@ pub(super) struct ServeArguments {
     /// Path below which everything is served, such as /exporter; overrides `web.route_prefix`
     #[arg(long = "web.route-prefix", value_name = "PATH", value_parser = parse_route_prefix)]
     route_prefix: Option<String>,
+    /// Address and port of a second listener, for decisions, permits and health alone; overrides
+    /// `web.decision_listen`
+    #[arg(long = "web.decision-listen-address", value_name = "ADDRESS", value_parser = parse_listen_address)]
+    decision_listen: Option<SocketAddr>,
     /// URL at which users reach the exporter, for links; overrides `web.external_url`
     #[arg(long = "web.external-url", value_name = "URL")]
     external_url: Option<String>,
@@ -112,6 +116,7 @@ impl ServeArguments {
     pub(super) fn overrides(&self) -> Overrides {
         Overrides {
             listen_addresses: self.listen_addresses.clone(),
+            decision_listen: self.decision_listen,
             route_prefix: self.route_prefix.clone(),
             web_config_file: self.web_config_file.clone(),
             external_url: self.external_url.clone(),

@@ -86,6 +86,8 @@ impl Default for AlertingConfig {
 pub struct Overrides {
     /// Instead of `web.listen_address`; empty: what the text says.
     pub listen_addresses: Vec<SocketAddr>,
+    /// Instead of `web.decision_listen`.
+    pub decision_listen: Option<SocketAddr>,
     /// Instead of `web.route_prefix`.
     pub route_prefix: Option<String>,
     /// The web configuration file.
@@ -188,12 +190,15 @@ fn check_exposure(config: &Config, overrides: &Overrides, report: &section::Mist
         (false, true) => "TLS",
         (false, false) => return,
     };
-    for address in config.web.listen_addresses.iter().filter(|a| !a.ip().is_loopback()) {
+    let web = &config.web;
+    let main = web.listen_addresses.iter().map(|address| ("web.listen_address", address));
+    let second = web.decision_listen.iter().map(|address| ("web.decision_listen", address));
+    for (field, address) in main.chain(second).filter(|(_, a)| !a.ip().is_loopback()) {
         let message = format!(
             "{address} can be reached from other hosts, which needs {lacks}: configure it (TLS with \
              --web.config.file), listen on loopback, or pass --insecure"
         );
-        report.add("web.listen_address", None, message);
+        report.add(field, None, message);
     }
 }
 
@@ -213,6 +218,11 @@ fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<String> {
 pub struct WebConfig {
     /// The addresses and ports that the server binds; at least one.
     pub listen_addresses: Vec<SocketAddr>,
+    /// The address and port of a second listener, for decisions, permits and health alone.
+    pub decision_listen: Option<SocketAddr>,
+    /// Names of this host, in lower case, that requests without tokens may use besides `localhost` and
+    /// addresses.
+    pub hosts: Vec<String>,
     /// The path below which everything is served: empty, or `/name` without a slash at its end.
     pub route_prefix: String,
     /// The URL of the exporter as people see it, for links.
@@ -243,6 +253,8 @@ impl Default for WebConfig {
     fn default() -> Self {
         Self {
             listen_addresses: vec![SocketAddr::from(([127, 0, 0, 1], 10_471))],
+            decision_listen: None,
+            hosts: Vec::new(),
             route_prefix: String::new(),
             external_url: None,
             body_bytes_max: limits::BODY_BYTES_MAX,
@@ -264,6 +276,7 @@ impl WebConfig {
         if !overrides.listen_addresses.is_empty() {
             self.listen_addresses.clone_from(&overrides.listen_addresses);
         }
+        self.decision_listen = overrides.decision_listen.or(self.decision_listen);
         if let Some(prefix) = &overrides.route_prefix {
             self.route_prefix.clone_from(prefix);
         }

@@ -29,6 +29,8 @@ use crate::domain::settings::{Override, Settings};
 
 /// Overrides in one list, at most.
 const OVERRIDES_MAX: usize = 256;
+/// Names of this host.
+const HOSTS_MAX: usize = 64;
 
 /// Addresses to listen on, at most.
 const LISTEN_ADDRESSES_MAX: usize = 16;
@@ -102,6 +104,9 @@ fn web(s: &mut Section<'_>, config: &mut Config) {
     let web = &mut config.web;
     let addresses = scalar::listen_addresses(LISTEN_ADDRESSES_MAX);
     s.set("listen_address", &mut web.listen_addresses, addresses);
+    let address = |node: &YamlNode| scalar::parse_listen_address(scalar::text(node)?).map(Some);
+    s.set("decision_listen", &mut web.decision_listen, address);
+    s.set("hosts", &mut web.hosts, list_of(HOSTS_MAX, scalar::host_name));
     s.set("route_prefix", &mut web.route_prefix, scalar::route_prefix);
     s.set("external_url", &mut web.external_url, |node| scalar::url(node).map(Some));
     s.set("body_bytes_max", &mut web.body_bytes_max, size_in_memory(1 << 10..=1 << 30));

@@ -291,6 +291,15 @@ fn is_host(host: &str) -> bool {
     !host.is_empty() && host.len() <= 255 && host.bytes().all(plain)
 }
 
+/// The name of a host without a port, in lower case.
+pub(super) fn host_name(node: &YamlNode) -> Result<String, ValueError> {
+    let text = text(node)?;
+    if !is_host(text) || text.starts_with('[') {
+        return Err(ValueError::must("the name of a host, like exporter.example, without a port"));
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
 fn is_port(port: &str) -> bool {
     port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
 }

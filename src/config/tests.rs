@@ -381,6 +381,7 @@ fn files_named_in_the_configuration_are_read() {
 fn the_command_line_takes_precedence_over_the_text() {
     let overrides = Overrides {
         listen_addresses: vec![SocketAddr::from(([127, 0, 0, 1], 1))],
+        decision_listen: Some(SocketAddr::from(([127, 0, 0, 1], 2))),
         route_prefix: Some("/x".to_owned()),
         web_config_file: None,
         external_url: Some("https://x.example".to_owned()),
@@ -391,6 +392,7 @@ fn the_command_line_takes_precedence_over_the_text() {
     let environment = Environment { directory: PathBuf::new(), overrides };
     let config = Config::parse("web: {listen_address: '0.0.0.0:80'}", &environment).expect("right");
     assert_eq!(config.web.listen_addresses, [SocketAddr::from(([127, 0, 0, 1], 1))]);
+    assert_eq!(config.web.decision_listen.map(|address| address.port()), Some(2));
     assert_eq!(config.web.route_prefix, "/x");
     assert_eq!(config.web.external_url.as_deref(), Some("https://x.example"));
     assert_eq!((config.storage.mode, config.storage.path), (StorageMode::Memory, "/d".into()));

@@ -33,6 +33,7 @@ const TOPICS: &[&[Family]] = &[
     &runtime::AlertmanagerMetrics::FAMILIES,
     &runtime::WebhookMetrics::FAMILIES,
     &runtime::ListenerMetrics::FAMILIES,
+    &runtime::ConnectionMetrics::FAMILIES,
     &runtime::JournalMetrics::FAMILIES,
     &runtime::SnapshotMetrics::FAMILIES,
     &runtime::ServiceMetrics::FAMILIES,

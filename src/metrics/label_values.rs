@@ -52,6 +52,44 @@ closed_set! {
 }
 
 closed_set! {
+    /// The reason for which a scrape was not answered, or not to its end.
+    pub enum ScrapeRefusal {
+        /// As many scrapes were under way as may be.
+        Full = "full",
+        /// It gave way to a scrape of another client, because its client read nothing or had the most.
+        GaveWay = "gave_way",
+        /// The client disconnected, or was cut off because it read nothing.
+        Unread = "unread",
+    }
+}
+
+closed_set! {
+    /// A listener.
+    pub enum ListenerLabel {
+        /// The main one.
+        Main = "main",
+        /// The one for decisions.
+        Decisions = "decisions",
+    }
+}
+
+closed_set! {
+    /// The reason for which the exporter closed a connection.
+    pub enum ConnectionClose {
+        /// It was idle, and many connections were open.
+        IdleForRoom = "idle_for_room",
+        /// It had not sent a whole head, and too many connections were open.
+        HeadForRoom = "head_for_room",
+        /// It did not send a whole head in time.
+        SlowHead = "slow_head",
+        /// It was idle for too long.
+        Idle = "idle",
+        /// Its peer did not read the answer in time.
+        Unread = "unread",
+    }
+}
+
+closed_set! {
     /// The reason for which an event stream ended.
     pub enum StreamEnd {
         /// The client disconnected.

@@ -41,13 +41,13 @@ pub use encode::{Exposition, encode};
 pub use family::{Family, SampleSource};
 pub use format::Format;
 pub use label_values::{
-    DeliveryOutcome, DurabilityLabel, FoldLabel, HandshakeFailure, ListenerKind,
-    NotificationOutcome, SnapshotPart, StreamEnd,
+    ConnectionClose, DeliveryOutcome, DurabilityLabel, FoldLabel, HandshakeFailure, ListenerKind,
+    ListenerLabel, NotificationOutcome, ScrapeRefusal, SnapshotPart, StreamEnd,
 };
 pub use rows::Projection;
 pub use runtime::{
-    AlertmanagerMetrics, Build, IngestMetrics, JournalMetrics, ListenerMetrics, Runtime,
-    RuntimeError, ServiceMetrics, SnapshotMetrics, WebMetrics, WebhookMetrics,
+    AlertmanagerMetrics, Build, ConnectionMetrics, IngestMetrics, JournalMetrics, ListenerMetrics,
+    Runtime, RuntimeError, ServiceMetrics, SnapshotMetrics, WebMetrics, WebhookMetrics,
 };
 pub use snapshot::{CopyStep, ScrapeSnapshot, project, project_accounts};
 pub use weigh::{count_account, count_control};

@@ -28,7 +28,7 @@ pub use alertmanager::AlertmanagerMetrics;
 pub use ingest::IngestMetrics;
 pub use journal::JournalMetrics;
 pub use own::RuntimeError;
-pub use service::{ListenerMetrics, ServiceMetrics};
+pub use service::{ConnectionMetrics, ListenerMetrics, ServiceMetrics};
 pub use snapshots::SnapshotMetrics;
 pub use web::WebMetrics;
 pub use webhooks::WebhookMetrics;
@@ -59,6 +59,7 @@ pub struct Runtime {
     pub(crate) alertmanager: AlertmanagerMetrics,
     pub(crate) webhooks: WebhookMetrics,
     pub(crate) listeners: ListenerMetrics,
+    pub(crate) connections: ConnectionMetrics,
     pub(crate) journal: JournalMetrics,
     pub(crate) snapshots: SnapshotMetrics,
     pub(crate) service: ServiceMetrics,
@@ -79,6 +80,7 @@ impl Runtime {
             alertmanager: AlertmanagerMetrics::register(&registry)?,
             webhooks: WebhookMetrics::register(&registry)?,
             listeners: ListenerMetrics::register(&registry)?,
+            connections: ConnectionMetrics::register(&registry)?,
             journal: JournalMetrics::register(&registry)?,
             snapshots: SnapshotMetrics::register(&registry)?,
             service: ServiceMetrics::register(&registry)?,
@@ -110,6 +112,7 @@ impl Runtime {
     pub fn declare_codes(&self, codes: &[&'static str]) {
         for code in codes {
             self.ingest.events_rejected.with_label_values(&[code]);
+            self.connections.refused.with_label_values(&[code]);
         }
     }
 

@@ -34,7 +34,7 @@ impl Client {
 
     /// Sends a request and reads the answer. `None` if the connection ends before the answer is complete.
     pub(crate) fn send(&mut self, method: &str, path: &str, body: &str) -> Option<Answer> {
-        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: exporter\r\n");
+        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
         write!(request, "content-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len())
             .unwrap();
         request.push_str(body);

@@ -34,7 +34,7 @@ fn send(exporter: &Exporter, kind: &str, encoding: &str, body: &[u8]) -> Answer 
     let mut stream = TcpStream::connect_timeout(&exporter.address, SOON).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
     let head = format!(
-        "POST {EVENTS} HTTP/1.1\r\nhost: exporter\r\nconnection: close\r\ncontent-type: {kind}\r\n\
+        "POST {EVENTS} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: {kind}\r\n\
          content-encoding: {encoding}\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );

@@ -39,7 +39,7 @@ impl Events {
         stream.set_read_timeout(Some(SOON)).unwrap();
         let headers = headers.iter().fold(String::new(), |all, line| all + line + "\r\n");
         let request =
-            format!("GET /api/v1/stream{query} HTTP/1.1\r\nhost: exporter\r\n{headers}\r\n");
+            format!("GET /api/v1/stream{query} HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         let mut reader = BufReader::new(stream);
         let mut head = String::new();

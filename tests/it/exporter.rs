@@ -100,6 +100,13 @@ impl Exporter {
         child::signal(&self.child, name);
     }
 
+    /// A figure of the process in KiB, from `/proc/PID/status`, like `VmHWM`.
+    pub(crate) fn status_kib(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.unwrap().trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Waits for the end of the process.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         wait(&mut self.child)
@@ -195,7 +202,7 @@ impl Client {
     /// Sends a request and reads the answer. `None` if the connection ends before its first byte. Panics
     /// if the answer is incomplete.
     pub(crate) fn try_send(&mut self, method: &str, path: &str, body: &str) -> Option<Answer> {
-        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: exporter\r\n");
+        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
         if let Some(token) = &self.token {
             write!(request, "authorization: Bearer {token}\r\n").unwrap();
         }

@@ -53,3 +53,4 @@ mod promql;
 mod alert_rules;
 mod scrape_parsers;
 mod scrapes;
+mod doors;

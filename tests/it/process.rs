@@ -227,7 +227,7 @@ fn nothing_acknowledged_is_lost_in_a_drain_under_load() {
 fn the_process_recovers_from_a_lack_of_descriptors() {
     let mut command = Command::new("sh");
     let script = format!(
-        "ulimit -n 40 && exec {BINARY} --storage.mode=memory --web.listen-address=127.0.0.1:0"
+        "ulimit -n 16 && exec {BINARY} --storage.mode=memory --web.listen-address=127.0.0.1:0"
     );
     command.args(["-c", &script]);
     let exporter = Exporter::spawn(command);
@@ -258,6 +258,36 @@ fn slow_clients_are_cut_off() {
     };
     check("", "");
     check("POST /api/v1/events HTTP/1.1\r\nhost: x\r\nx: ", "");
-    let head = "POST /api/v1/events HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+    let head =
+        "POST /api/v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
     check(&format!("{head}content-length: 9\r\n\r\n{{"), "HTTP/1.1 408 Request Timeout");
+}
+
+/// With few descriptors, connections leave enough for the journal: segments are begun while as many
+/// connections are open as the exporter accepts.
+#[test]
+fn connections_leave_descriptors_for_the_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("exporter.yml");
+    let storage = format!("storage:\n  path: {}\n", directory.path().join("data").display());
+    std::fs::write(&config, storage + "  segment_bytes: 4KiB\n").unwrap();
+    let mut command = std::process::Command::new("sh");
+    let script = "ulimit -n 128; exec \"$0\" \"$@\"";
+    command.args(["-c", script, crate::exporter::BINARY, "--web.listen-address=127.0.0.1:0"]);
+    command.arg(format!("--config.file={}", config.display()));
+    let exporter = Exporter::spawn(command);
+    exporter.wait_for_log(&["the limit of open files", "limit=128", "effective=80"]);
+    let strangers: Vec<TcpStream> =
+        (0..200).map(|_| TcpStream::connect(exporter.address).unwrap()).collect();
+    for n in 0..60 {
+        let halt = format!(r#"{{"account":"a{n}","reason":"{n:0500}","actor":"ann"}}"#);
+        assert_eq!(exporter.post("/api/v1/halts", &halt).status, 201);
+    }
+    let segments = std::fs::read_dir(directory.path().join("data")).unwrap();
+    let is_segment = |name: &str| name.starts_with("seg-");
+    let segments =
+        segments.filter(|entry| is_segment(entry.as_ref().unwrap().file_name().to_str().unwrap()));
+    assert!(segments.count() > 20);
+    assert_eq!(exporter.get("/-/ready").status, 200);
+    drop(strangers);
 }

@@ -2,11 +2,15 @@
 //! of their account.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::exporter::{Client, Exporter};
+use serde_json::json;
+use trading_exporter::clock::monotonic;
+
+use crate::exporter::{Client, Exporter, SOON};
 
 const SYMBOLS: usize = 400;
 /// Requests of each engine, and orders of each request, all submitted and rejected.
@@ -79,4 +83,55 @@ fn concurrent_scrapes_each_show_one_moment() {
         assert!(sent.iter().all(Result::is_ok));
     });
     assert_eq!(rejections(&mut Client::connect(address)), 2 * REQUESTS * ORDERS);
+}
+
+/// Symbols for an answer that no socket buffer holds.
+const MANY_SYMBOLS: usize = 2_500;
+const READERS: usize = 200;
+
+/// Clients that ask for `/metrics` and read nothing cost little memory, and do not keep the others out.
+#[test]
+fn readers_that_take_nothing_cost_little_and_block_nobody() {
+    let exporter = Exporter::start(&[]);
+    let mut engine = Client::connect(exporter.address);
+    for part in 0..MANY_SYMBOLS / 500 {
+        let order = |n: usize| {
+            let symbol = part * 500 + n;
+            format!(
+                r#"{{"type":"order_submitted","account":"paper","order_id":"{symbol}","symbol":"S{symbol}","side":"buy","quantity":1,"expected_price":1}},{{"type":"order_filled","account":"paper","order_id":"{symbol}","fill_id":"{symbol}","price":1}}"#
+            )
+        };
+        let orders: Vec<String> = (0..500).map(order).collect();
+        let body = format!("[{}]", orders.join(","));
+        assert_eq!(engine.send("POST", "/api/v1/events", &body).status, 200);
+    }
+    let size = exporter.get("/metrics").body.len();
+    assert!(size > 5 << 20, "{size} bytes fit into the buffers of a socket");
+    let before = exporter.status_kib("VmHWM");
+    let readers: Vec<TcpStream> = (0..READERS)
+        .map(|_| {
+            let mut reader = TcpStream::connect(exporter.address).unwrap();
+            reader.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+            reader
+        })
+        .collect();
+    let deadline = monotonic() + SOON;
+    loop {
+        let answer = exporter.get("/metrics");
+        if answer.status == 200 {
+            assert!(answer.body.len() > 5 << 20);
+            break;
+        }
+        assert_eq!((answer.status, &answer.json()["code"]), (503, &json!("overloaded")));
+        assert!(monotonic() < deadline, "no scrape is answered");
+    }
+    assert_eq!(exporter.get("/-/healthy").status, 200);
+    let after = exporter.status_kib("VmHWM");
+    assert!(after - before < 64 << 10, "{before} KiB before, {after} KiB with {READERS} readers");
+    let metrics = exporter.get("/metrics").body;
+    for reason in ["full", "gave_way"] {
+        let none = format!("trading_exporter_scrapes_refused_total{{reason=\"{reason}\"}} 0.0\n");
+        assert!(!metrics.contains(&none), "{reason}");
+    }
+    drop(readers);
 }

@@ -1,11 +1,13 @@
 //! Metrics of the service as a whole: long-lived requests, the writer's queue, scrapes, the
 //! configuration, the build.
 
-use prometheus::{Gauge, IntCounter, IntGauge, IntGaugeVec};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::own::{CountGauge, CounterBy, GaugeBy, own_metrics};
 use crate::domain::time::Timestamp;
-use crate::metrics::label_values::{ListenerKind, StreamEnd};
+use crate::metrics::label_values::{
+    ConnectionClose, ListenerKind, ListenerLabel, ScrapeRefusal, StreamEnd,
+};
 
 own_metrics! {
     /// Metrics of long-lived requests.
@@ -19,6 +21,25 @@ own_metrics! {
         /// Number of event streams that ended, by reason: client (disconnected), slow (cut off),
         /// lifetime, token (no longer valid), draining.
         streams_ended: CounterBy<StreamEnd>["reason"] = "trading_exporter_streams_ended_total",
+    }
+}
+
+own_metrics! {
+    /// Metrics of connections.
+    pub struct ConnectionMetrics {
+        /// Number of open connections, by listener.
+        open: GaugeBy<ListenerLabel>["listener"] = "trading_exporter_connections",
+        /// Maximum number of open connections, by listener; 0 for a listener that is not configured.
+        limit: GaugeBy<ListenerLabel>["listener"] = "trading_exporter_connections_limit",
+        /// Number of connections that the exporter closed, by reason: idle or without a whole head while
+        /// many were open, a slow head, idle for too long, an answer that was not read.
+        closed: CounterBy<ConnectionClose>["reason"] =
+            "trading_exporter_connections_closed_total",
+        /// Number of connections that got one of the last places, which serve only decisions, permits
+        /// and health.
+        reserve_used: IntCounter = "trading_exporter_connections_reserve_used_total",
+        /// Number of requests that were refused, by code; ingest and scrapes too.
+        refused: IntCounterVec["code"] = "trading_exporter_requests_refused_total",
     }
 }
 
@@ -37,6 +58,10 @@ own_metrics! {
         scrape_duration: Gauge = "trading_exporter_scrape_duration_seconds",
         /// Whether the last load of the configuration succeeded: 1 yes, 0 no.
         reload_successful: IntGauge = "trading_exporter_config_last_reload_successful",
+        /// Number of scrapes that were not answered, or not to their end, by reason: too many were under
+        /// way, the scrape gave way to another client, the client disconnected or read nothing.
+        scrapes_refused: CounterBy<ScrapeRefusal>["reason"] =
+            "trading_exporter_scrapes_refused_total",
         /// Unix time in seconds of the last successful load of the configuration.
         reload_success_time: Gauge = "trading_exporter_config_last_reload_success_timestamp_seconds",
         /// Number of broken invariants since the start; 0 unless the exporter has a bug.
