@@ -270,8 +270,11 @@ impl App {
     ) -> Result<Self, AppError> {
         let set_up = |what| move |source| AppError::SetUp { what, source };
         let runtime = Arc::new(Runtime::new(&BUILD)?);
-        let process = getrandom::u64()
-            .map_err(|error| set_up("random bits")(io::Error::other(error.to_string())))?;
+        let random =
+            |error: getrandom::Error| set_up("random bits")(io::Error::other(error.to_string()));
+        let process = getrandom::u64().map_err(random)?;
+        let mut salt = [0; 32];
+        getrandom::fill(&mut salt).map_err(random)?;
         let engine = EngineThread::start(&config, &runtime)?;
         let handle = engine.handle();
         runtime.service.config_loaded(clock::now());
@@ -307,8 +310,8 @@ impl App {
         let metrics = Arc::clone(&runtime);
         let state = AppState::new(handle.clone(), config, runtime, reload, yield_thread, process);
         let check: api::PasswordCheckFn =
-            Arc::new(|user, password| Box::pin(tasks::check_password(user, password)));
-        let service = api::ApiService::new(state, check);
+            Arc::new(|hash, password, slot| Box::pin(tasks::check_password(hash, password, slot)));
+        let service = api::ApiService::new(state, check, salt);
         let mut servers = Vec::new();
         if let Some(listeners) = doors.decisions {
             for address in listeners.addresses() {

@@ -100,9 +100,10 @@ const CONFINED: &[Confined] = &[
     Confined { path: &["rustls"], to: &["app", "config"] },
     Confined { path: &["tokio_rustls"], to: &["app"] },
     Confined { path: &["webpki"], to: &["config"] },
-    Confined { path: &["bcrypt"], to: &["app"] },
+    // The configuration only parses hashes.
+    Confined { path: &["bcrypt"], to: &["app", "config"] },
     Confined { path: &["prometheus"], to: &["metrics"] },
-    // The configuration uses it only to check URLs.
+    // The configuration uses it only to check URLs and headers.
     Confined { path: &["reqwest"], to: &["config", "demo", "notify", "sources"] },
     Confined { path: &["clap"], to: &["cli"] },
     Confined { path: &["serde_saphyr"], to: &["config"] },

@@ -30,7 +30,7 @@ use crate::domain::principal::NO_TOKEN;
 /// Who may call a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Everybody. A token that is sent is checked all the same.
+    /// Everybody. A token that is sent is checked all the same; the password of a user is not.
     Public,
     /// Callers with any token, and users: a page for people.
     Page,
@@ -115,7 +115,7 @@ impl Caller {
     pub(super) fn still_holds(&self, app: &AppState) -> bool {
         let config = app.config.load();
         match self {
-            Self::Trusted => is_open(&config),
+            Self::Trusted => config.is_open(),
             Self::Anonymous => false,
             Self::Holder(token) => config.tokens.iter().any(|known| known == &**token),
             Self::User(user) => config.web_file.users.contains(user),
@@ -166,11 +166,6 @@ impl Caller {
     }
 }
 
-/// Whether everybody who reaches the server may do everything.
-pub(super) fn is_open(config: &Config) -> bool {
-    config.tokens.is_empty() && config.web_file.users.is_empty()
-}
-
 /// Identifies the caller and checks that they may call a path. `extensions` are those of the request.
 ///
 /// # Errors
@@ -193,7 +188,7 @@ fn identify(
     extensions: &Extensions,
     access: Access,
 ) -> Result<Caller, Problem> {
-    if is_open(config) {
+    if config.is_open() {
         return Ok(Caller::Trusted);
     }
     if access == Access::Probe {
@@ -221,8 +216,17 @@ fn identify(
     }
     match extensions.get::<VerifiedUser>().filter(|_| is_single) {
         Some(VerifiedUser(user)) => Ok(Caller::User(Arc::clone(user))),
+        // The password of a user is not checked where nobody needs one.
+        None if access == Access::Public && is_of_user(config, credentials) => {
+            Ok(Caller::Anonymous)
+        }
         None => Err(challenged(config, access, "the token is unknown", UNKNOWN_TOKEN)),
     }
+}
+
+/// Whether the credentials may be those of a user: name and password, where there are users.
+fn is_of_user(config: &Config, credentials: &HeaderValue) -> bool {
+    !config.web_file.users.is_empty() && basic_pair(credentials).is_some()
 }
 
 /// The token that a request carries in either form, if it is a known one.

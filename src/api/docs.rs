@@ -11,7 +11,6 @@ use bytes::Bytes;
 use serde_json::Value as Json;
 
 use crate::api::AppState;
-use crate::api::auth;
 use crate::api::html::{Escaped, FOOT, PAGE_HEADERS, head};
 use crate::api::problem::ProblemCode;
 
@@ -33,7 +32,7 @@ pub(super) async fn get_document(State(app): State<AppState>) -> Response {
     let json = HeaderValue::from_static("application/json");
     let config = app.config.load();
     let PublishedDocument { document, open_document, .. } = &*app.published;
-    let document = if auth::is_open(&config) { open_document } else { document };
+    let document = if config.is_open() { open_document } else { document };
     let base = config.web.external_url.as_deref().unwrap_or(&config.web.route_prefix);
     let document = with_server(document, base.trim_end_matches('/'));
     ([(header::CONTENT_TYPE, json)], document).into_response()

@@ -21,9 +21,9 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use hyper::body::Body as _;
 
+use crate::api::AppState;
 use crate::api::origin::{Lane, Origin};
 use crate::api::problem::{Problem, ProblemCode};
-use crate::api::{AppState, auth};
 use crate::config::WebConfig;
 
 /// The paths that the lanes for decisions serve.
@@ -47,7 +47,7 @@ pub(super) fn check(app: &AppState, origin: Origin, request: &Request) -> Result
     let host = host(request)?;
     check_lane(origin.lane, request.uri().path())?;
     let config = app.config.load();
-    if auth::is_open(&config) {
+    if config.is_open() {
         check_host(host, &config.web)?;
     }
     Ok(())

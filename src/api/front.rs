@@ -1,67 +1,66 @@
-//! The steps of a request before its route: the web configuration file, and the prefix of paths.
+//! The steps of a request before its route: the rate limit, and the prefix of paths.
 //!
 //! Input: a request and the configuration in force. Output: the request as the routes know it, or a
-//! refusal. Invariants: with neither a web configuration file nor a prefix, nothing of this runs; the
-//! rate limit counts requests without a known token, so it never delays an engine or a halt; a user of
-//! the file is never more than a reader. Deliberately absent: who may call a route (see `auth`).
+//! refusal. Invariants: with neither a rate limit nor a prefix, nothing of this runs; the rate limit
+//! counts requests without a known token, and exists only where there are tokens or users, so it never
+//! delays an engine or a halt; it does not count probes of the process. Deliberately absent: who may
+//! call a route (see `auth`), and passwords of users (see `passwords`).
 
+use std::future::ready;
 use std::time::Instant;
 
 use axum::extract::Request;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
+use tracing::Instrument;
 
-use crate::api::passwords::{PasswordCheckFn, PasswordChecks};
 use crate::api::problem::{Problem, ProblemCode};
-use crate::api::{AppState, auth, layers};
+use crate::api::{AppState, auth, drain, layers};
 use crate::clock;
 use crate::config::{Config, RateLimit};
 
+/// Paths that supervisors and load balancers ask for: refusing one would restart the process.
+const PROBES: [&str; 2] = ["/-/healthy", "/-/ready"];
+
 /// The state of these steps. Connections share it.
+#[derive(Default)]
 pub(super) struct RequestFront {
-    passwords: PasswordChecks,
     bucket: Mutex<Option<TokenBucket>>,
 }
 
-impl RequestFront {
-    pub(super) fn new(check: PasswordCheckFn, app: &AppState) -> Self {
-        Self { passwords: PasswordChecks::new(check, app.process), bucket: Mutex::default() }
-    }
-
+/// The result of these steps.
+pub(super) enum Admission {
     /// The request as the routes know it.
-    ///
-    /// # Errors
-    /// The answer to a request that no route gets.
-    pub(super) async fn admit(
-        &self,
-        app: &AppState,
-        config: &Config,
-        mut request: Request,
-    ) -> Result<Request, Response> {
-        self.check_rate(app, config, request.headers()).map_err(IntoResponse::into_response)?;
-        match below(&config.web.route_prefix, request.uri()) {
+    Routed(Request),
+    /// The request as it came, and the answer that it gets instead of a route's.
+    Refused(Request, Response),
+}
+
+impl RequestFront {
+    /// Applies the prefix, then the rate limit.
+    pub(super) fn admit(&self, app: &AppState, config: &Config, mut request: Request) -> Admission {
+        let place = below(&config.web.route_prefix, request.uri());
+        let is_probe = match &place {
+            BelowPrefix::Whole => PROBES.contains(&request.uri().path()),
+            BelowPrefix::Inside(uri) => PROBES.contains(&uri.path()),
+            BelowPrefix::Root(_) | BelowPrefix::Outside => false,
+        };
+        if !is_probe && let Err(problem) = self.check_rate(app, config, request.headers()) {
+            return Admission::Refused(request, problem.into_response());
+        }
+        match place {
             BelowPrefix::Whole => {}
             BelowPrefix::Inside(uri) => *request.uri_mut() = uri,
-            BelowPrefix::Root(target) => return Err(redirect(target)),
+            BelowPrefix::Root(target) => return Admission::Refused(request, redirect(target)),
             BelowPrefix::Outside => {
                 let detail = format!("everything is served below {}/", config.web.route_prefix);
-                return Err(Problem::new(ProblemCode::UnknownPath, detail).into_response());
+                let problem = Problem::new(ProblemCode::UnknownPath, detail);
+                return Admission::Refused(request, problem.into_response());
             }
         }
-        let users = &config.web_file.users;
-        let is_probe = ["/-/healthy", "/-/ready"].contains(&request.uri().path());
-        if !users.is_empty()
-            && !is_probe
-            && auth::known_token(&config.tokens, request.headers()).is_none()
-        {
-            let user = self.passwords.user(users, request.headers()).await;
-            if let Some(user) = user.map_err(IntoResponse::into_response)? {
-                request.extensions_mut().insert(user);
-            }
-        }
-        Ok(request)
+        Admission::Routed(request)
     }
 
     /// # Errors
@@ -88,22 +87,25 @@ impl RequestFront {
     }
 }
 
-/// Adds the headers that every answer has, and those of the web configuration file.
+/// Adds the headers of the web configuration file, in place of the exporter's own.
 pub(super) fn add_headers(config: &Config, response: &mut Response) {
     for (name, value) in &config.web_file.headers {
-        let name = HeaderName::from_bytes(name.as_bytes());
-        let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) else {
-            impossible!("the configuration checks the headers");
-            continue;
-        };
-        response.headers_mut().insert(name, value);
+        response.headers_mut().insert(name, value.clone());
     }
 }
 
-/// Prepares an answer that no route gave.
-pub(super) fn finish(mut response: Response) -> Response {
-    layers::secure(response.headers_mut(), None);
-    response
+/// Answers a request that no route gets: with an id and a log line, and after the rest of its body.
+pub(super) async fn refuse(app: AppState, request: Request, refusal: Response) -> Response {
+    let id = layers::request_id(&app, request.headers());
+    let span = layers::span(Some(&id), request.method(), "none");
+    let started = clock::monotonic();
+    let answer = async {
+        let mut response = drain::drained(&app, request, |_| ready(refusal)).await;
+        layers::secure(response.headers_mut(), Some(id));
+        layers::log(&app, &response, clock::monotonic().saturating_duration_since(started));
+        response
+    };
+    answer.instrument(span).await
 }
 
 fn redirect(target: String) -> Response {

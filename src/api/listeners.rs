@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn the_last_quarter_is_for_clients_with_few_slots() {
         let slots = KindSlots::new(32);
-        let client = |name: &str| Client::Token(name.to_owned());
+        let client = |name: &str| Client::Token(name.into());
         let take = |name: &str| (0..32).take_while(|_| slots.take(&client(name))).count();
         assert_eq!(take("greedy"), 24);
         assert_eq!(take("second"), 2);

@@ -60,7 +60,7 @@ use parking_lot::Mutex;
 pub use auth::Access;
 pub use document::document;
 pub(crate) use origin::{Lane, Origin, Peer};
-pub(crate) use passwords::PasswordCheckFn;
+pub(crate) use passwords::{CheckSlot, PasswordCheckFn};
 pub use problem::ProblemCode;
 pub use routes::{ROUTES, Route};
 pub(crate) use service::ApiService;

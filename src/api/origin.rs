@@ -5,6 +5,7 @@
 //! what (see `auth`).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use crate::api::auth::Caller;
 
@@ -37,7 +38,7 @@ pub(crate) enum Lane {
 /// The holder of a share: a token, a user, or a peer without either.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Client {
-    Token(String),
+    Token(Arc<str>),
     User(String),
     Peer(Peer),
 }
@@ -65,7 +66,7 @@ impl Default for Origin {
 impl Client {
     pub(super) fn of(caller: &Caller, origin: Origin) -> Self {
         match caller {
-            Caller::Holder(token) => Self::Token(token.name.clone()),
+            Caller::Holder(token) => Self::Token(Arc::clone(&token.name)),
             Caller::User(user) => Self::User(user.name.clone()),
             Caller::Trusted | Caller::Anonymous => Self::Peer(origin.peer),
         }

@@ -248,7 +248,7 @@ mod tests {
     }
 
     fn client(name: &str) -> Client {
-        Client::Token(name.to_owned())
+        Client::Token(name.into())
     }
 
     fn text(bytes: usize) -> Bytes {

@@ -2,14 +2,14 @@
 //!
 //! | step | what it does |
 //! |---|---|
-//! | 0 front | the web configuration file and the prefix of paths, where configured: `front` |
+//! | 0 front | the rate limit, the prefix of paths and headers of the web configuration file: `front` |
 //! | 1 sensitive header | `Authorization` is hidden in debug output |
 //! | 2 request id | the client's, if it is short and plain, or else one of ours; the answer repeats it |
 //! | 3 span | method, route and request id; one log line when the answer is ready |
 //! | 4 headers | nothing is cached, framed, sniffed or run |
 //! | 5 drain | reads the rest of a body that was refused, so that the client can read the answer |
 //! | 6 panic net | a handler that panics answers 500, and the connection lives on |
-//! | 7 admission | lane and host, the token, then encoding and size as sent: [`admit`] |
+//! | 7 admission | lane and host, the token or user, then encoding and size as sent: [`admit`] |
 //! | 8 encodings | the body is decompressed; a large JSON or HTML answer is compressed |
 //! | 9 handler | reads the body within its own limits of size, time and memory |
 //!
@@ -60,11 +60,11 @@ use tracing::{Instrument, Span};
 use crate::api::auth::{Access, Caller};
 use crate::api::decompress::gunzip;
 use crate::api::events::{self, EVENTS_PATH};
-use crate::api::front::{self, RequestFront};
+use crate::api::front::{self, Admission, RequestFront};
 use crate::api::layers::{self, REQUEST_ID};
 use crate::api::metrics::ContentCoding;
 use crate::api::origin::Origin;
-use crate::api::passwords::PasswordCheckFn;
+use crate::api::passwords::{PasswordCheckFn, PasswordChecks};
 use crate::api::problem::{Problem, ProblemCode};
 use crate::api::routes::{self, ROUTES, Route};
 use crate::api::{AppState, auth, body, door, drain};
@@ -91,9 +91,11 @@ impl fmt::Debug for ApiService {
 type Answer = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
 impl ApiService {
-    pub(crate) fn new(app: AppState, check: PasswordCheckFn) -> Self {
-        let front = Arc::new(RequestFront::new(check, &app));
-        Self { router: router(app.clone()), app, front, origin: Origin::default() }
+    /// `salt`: secret random bytes, for the digests of passwords.
+    pub(crate) fn new(app: AppState, check: PasswordCheckFn, salt: [u8; 32]) -> Self {
+        let passwords = Arc::new(PasswordChecks::new(check, salt));
+        let (front, origin) = (Arc::default(), Origin::default());
+        Self { router: router(&app, &passwords), app, front, origin }
     }
 
     /// The service of a connection with this origin.
@@ -103,18 +105,22 @@ impl ApiService {
 
     fn answer(&self, request: Request) -> Answer {
         let config = self.app.config.load();
-        if config.web_file.is_neutral() && config.web.route_prefix.is_empty() {
+        if !config.web_file.has_front() && config.web.route_prefix.is_empty() {
             return self.routed(request);
         }
-        let (service, config) = (self.clone(), Arc::clone(&config));
-        Box::pin(async move {
-            let mut response = match service.front.admit(&service.app, &config, request).await {
-                Ok(request) => service.routed(request).await?,
-                Err(refusal) => front::finish(refusal),
-            };
-            front::add_headers(&config, &mut response);
-            Ok(response)
-        })
+        let config = Arc::clone(&config);
+        let answer = match self.front.admit(&self.app, &config, request) {
+            Admission::Routed(request) => self.routed(request),
+            Admission::Refused(request, refusal) => {
+                Box::pin(front::refuse(self.app.clone(), request, refusal).map(Ok))
+            }
+        };
+        Box::pin(answer.map(move |answer| {
+            answer.map(|mut response| {
+                front::add_headers(&config, &mut response);
+                response
+            })
+        }))
     }
 
     /// The answer of a route, or of the plain way of events.
@@ -145,7 +151,7 @@ fn is_plain_ingest(request: &Request) -> bool {
 }
 
 /// The routes with their layers, outermost first.
-fn router(app: AppState) -> Router {
+fn router(app: &AppState, passwords: &Arc<PasswordChecks>) -> Router {
     let counted = app.clone();
     let around = ServiceBuilder::new()
         .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]))
@@ -175,19 +181,24 @@ fn router(app: AppState) -> Router {
         })
         .layer(from_fn_with_state(app.clone(), drain_layer))
         .layer(CatchPanicLayer::custom(panicked));
-    let add =
-        |router: Router<AppState>, route: &Route| router.route(&route.path, layered(&app, route));
+    let add = |router: Router<AppState>, route: &Route| {
+        router.route(&route.path, layered(app, passwords, route))
+    };
     ROUTES
         .iter()
         .fold(Router::new(), add)
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(around)
-        .with_state(app)
+        .with_state(app.clone())
 }
 
 /// A handler with the layers of its route. A layer that is added later runs earlier.
-fn layered(app: &AppState, route: &Route) -> MethodRouter<AppState> {
+fn layered(
+    app: &AppState,
+    passwords: &Arc<PasswordChecks>,
+    route: &Route,
+) -> MethodRouter<AppState> {
     let handler = route.handler();
     let handler = if route.method == Method::GET {
         let predicate = SizeAbove::new(COMPRESSED_BYTES_MIN).and(is_document);
@@ -201,7 +212,8 @@ fn layered(app: &AppState, route: &Route) -> MethodRouter<AppState> {
     } else {
         handler
     };
-    handler.route_layer(from_fn_with_state((app.clone(), route.access), admission_layer))
+    let admission = (app.clone(), Arc::clone(passwords), route.access);
+    handler.route_layer(from_fn_with_state(admission, admission_layer))
 }
 
 /// Hides the codings that the client accepts if gzip is none of them. The layer of compression would
@@ -227,11 +239,15 @@ async fn drain_layer(State(app): State<AppState>, request: Request, next: Next) 
 
 /// Admits a request to a route. The handler finds the caller as an extension.
 async fn admission_layer(
-    State((app, access)): State<(AppState, Access)>,
-    request: Request,
+    State((app, passwords, access)): State<(AppState, Arc<PasswordChecks>, Access)>,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let origin = request.extensions().get::<Origin>().copied().unwrap_or_default();
+    let config = app.config.load_full();
+    if let Some(user) = passwords.user_of(&config, access, request.headers()).await? {
+        request.extensions_mut().insert(user);
+    }
     let (caller, mut request) = admit(&app, access, origin, request)?;
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
@@ -359,7 +375,8 @@ tokens:
                 || (),
                 7,
             ),
-            Arc::new(|_, _| Box::pin(ready(false))),
+            Arc::new(|_, _, _| Box::pin(ready(false))),
+            [7; 32],
         )
     }
 

@@ -3,9 +3,11 @@
 //!
 //! Invariants: one reload at a time; a file with a mistake changes nothing; the settings are in the
 //! journal before the rest of the configuration is replaced; values that need a restart keep their
-//! old value, with a warning; a change of the web configuration file replaces nothing else.
+//! old value, with a warning; a change of the web configuration file replaces nothing else; no reload
+//! adds or removes TLS, or removes the last token and user.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -74,6 +76,8 @@ pub(super) struct Reloader {
     probes: ProbeTasks,
     webhooks: WebhookTasks,
     web_files: FileWatch,
+    /// Why the web configuration file was refused the last time; None after it was accepted.
+    refusal: Option<String>,
 }
 
 impl Reloader {
@@ -89,8 +93,18 @@ impl Reloader {
         let probes = ProbeTasks::new(handle.clone());
         let webhooks = WebhookTasks::new(handle.clone(), &runtime, &config.load());
         let web_files = FileWatch::new(config.load().web_file.files.clone());
-        let reloader =
-            Self { source, config, handle, runtime, hangup, requests, probes, webhooks, web_files };
+        let reloader = Self {
+            source,
+            config,
+            handle,
+            runtime,
+            hangup,
+            requests,
+            probes,
+            webhooks,
+            web_files,
+            refusal: None,
+        };
         Ok((reloader, ReloadSender(sender)))
     }
 
@@ -107,7 +121,7 @@ impl Reloader {
                 },
                 _ = self.hangup.recv() => ReloadRequest { by: Principal::signal(), answer: None },
                 () = self.web_files.changed() => {
-                    self.reload_web_file();
+                    self.reload_web_file().await;
                     continue;
                 }
             };
@@ -116,8 +130,7 @@ impl Reloader {
                 Ok(()) => {
                     self.carry_out(&tasks).await;
                     self.runtime.service.config_loaded(clock::now());
-                    self.runtime.web.file_reload_successful.set(1);
-                    self.web_files.follow(&self.config.load().web_file.files);
+                    self.accept_web_file(&self.config.load_full().web_file.files);
                     tracing::info!(
                         by = request.by.actor.as_str(),
                         "the configuration was reloaded"
@@ -146,30 +159,68 @@ impl Reloader {
 
     /// Reads the web configuration file and the files that it names. With a mistake in one of them the
     /// old ones stay in force.
-    fn reload_web_file(&mut self) {
-        let Some(path) = &self.source.overrides.web_config_file else { return };
+    async fn reload_web_file(&mut self) {
+        let overrides = &self.source.overrides;
+        let Some(path) = &overrides.web_config_file else { return };
         let running = self.config.load_full();
-        let fresh = WebFile::load(path).map_err(ConfigError::Mistakes);
-        let fresh = fresh.and_then(|file| running.with_web_file(file, &self.source.overrides));
-        match fresh {
-            Ok(fresh) => {
-                self.web_files.follow(&fresh.web_file.files);
-                let was_refused = self.runtime.web.file_reload_successful.get() == 0;
-                self.runtime.web.file_reload_successful.set(1);
-                if fresh.web_file != running.web_file || was_refused {
-                    self.config.store(Arc::new(fresh));
-                    tracing::info!("the web configuration file and its certificates were reloaded");
-                }
+        let (loaded, files) = WebFile::load_and_name(path);
+        let fresh = loaded.map_err(ConfigError::Mistakes);
+        let fresh = match fresh.and_then(|file| running.with_web_file(file, overrides)) {
+            Ok(fresh) => fresh,
+            Err(error) => return self.refuse_web_file(chain(&error), &running, files).await,
+        };
+        if fresh.web_file != running.web_file {
+            // The journal first, as for any reload.
+            let change = changes::between(&running, &fresh);
+            let change = configured(change, ReloadOutcome::Accepted, &Principal::exporter());
+            if let Err(error) = self.handle.submit(vec![change], Vec::new()).await {
+                let error = chain(&ReloadError::from(error));
+                return self.refuse_web_file(error, &running, files).await;
             }
-            Err(error) => {
-                self.runtime.web.file_reload_successful.set(0);
-                self.runtime.web.file_reloads_failed.inc();
-                tracing::error!(
-                    error = chain(&error),
-                    "the web configuration file was refused; the old one and its certificates stay \
-                     in force"
-                );
+            self.config.store(Arc::new(fresh));
+            tracing::info!("the web configuration file and its certificates were reloaded");
+        } else if self.refusal.is_some() {
+            tracing::info!("the web configuration file and its certificates were reloaded");
+        }
+        self.accept_web_file(&files);
+    }
+
+    fn accept_web_file(&mut self, files: &[PathBuf]) {
+        self.refusal = None;
+        self.runtime.web.file_reload_successful.set(1);
+        self.web_files.settle();
+        self.web_files.follow(files);
+    }
+
+    /// Follows the files that are in force and those that were refused, and tries again later. A refusal
+    /// that repeats the last one is neither logged nor counted.
+    async fn refuse_web_file(&mut self, error: String, running: &Config, refused: Vec<PathBuf>) {
+        let mut files = running.web_file.files.clone();
+        for file in refused {
+            if !files.contains(&file) {
+                files.push(file);
             }
+        }
+        self.web_files.follow(&files);
+        self.web_files.retry();
+        self.runtime.web.file_reload_successful.set(0);
+        if self.refusal.as_ref() == Some(&error) {
+            return;
+        }
+        self.runtime.web.file_reloads_failed.inc();
+        tracing::error!(
+            error,
+            "the web configuration file was refused; the old one and its certificates stay in force"
+        );
+        self.record_refusal(error.clone(), &Principal::exporter()).await;
+        self.refusal = Some(error);
+    }
+
+    async fn record_refusal(&self, error: String, by: &Principal) {
+        let refused = configured(error, ReloadOutcome::Refused, by);
+        // The log and the client get the mistakes even if the audit entry cannot be written.
+        if let Err(error) = self.handle.submit(vec![refused], Vec::new()).await {
+            tracing::error!(error = chain(&error), "the refused reload could not be recorded");
         }
     }
 
@@ -178,14 +229,7 @@ impl Reloader {
         let fresh = match self.load(&running) {
             Ok(fresh) => fresh,
             Err(error) => {
-                let refused = configured(chain(&error), ReloadOutcome::Refused, by);
-                // The client gets the mistakes even if the audit entry cannot be written.
-                if let Err(error) = self.handle.submit(vec![refused], Vec::new()).await {
-                    tracing::error!(
-                        error = chain(&error),
-                        "the refused reload could not be recorded"
-                    );
-                }
+                self.record_refusal(chain(&error), by).await;
                 return Err(error.into());
             }
         };
@@ -209,7 +253,6 @@ impl Reloader {
         let (now, then) = (&running.web, &asked.web);
         let restart = [
             ("web.listen_address", now.listen_addresses != then.listen_addresses),
-            ("tls_server_config", has_tls(running) != has_tls(&asked)),
             ("web.decision_listen", now.decision_listen != then.decision_listen),
             ("web.header_timeout", now.header_timeout != then.header_timeout),
             ("web.idle_timeout", now.idle_timeout != then.idle_timeout),
@@ -221,9 +264,6 @@ impl Reloader {
         for (field, _) in restart.iter().filter(|(_, changed)| *changed) {
             tracing::warn!(field, "this change needs a restart");
         }
-        if has_tls(running) != has_tls(&fresh) {
-            fresh.web_file = Arc::clone(&running.web_file);
-        }
         fresh.web.decision_listen = now.decision_listen;
         fresh.web.header_timeout = now.header_timeout;
         fresh.web.idle_timeout = now.idle_timeout;
@@ -231,12 +271,9 @@ impl Reloader {
         fresh.web.drain_timeout = now.drain_timeout;
         fresh.web.queue_requests_max = now.queue_requests_max;
         fresh.storage = running.storage.clone();
+        running.check_replacement(&fresh, &self.source.overrides)?;
         Ok(fresh)
     }
-}
-
-fn has_tls(config: &Config) -> bool {
-    config.web_file.tls.is_some()
 }
 
 /// The result of a reload, for the audit trail.

@@ -431,7 +431,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_peer_that_takes_nothing_of_its_answer_is_cut_off() {
+    async fn a_peer_that_reads_nothing_is_cut_off() {
         let short = ServeLimits { write_timeout: Duration::from_millis(100), ..limits() };
         let server = start(short).await;
         let mut stream = connect(&server).await;

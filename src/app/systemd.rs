@@ -1,7 +1,7 @@
 //! The supervisor of the process: readiness, status and watchdog, by the protocol of `sd_notify`.
 //!
 //! Input: the variables that systemd sets, and the engine. Output: datagrams. Invariants: READY is sent
-//! when the journal is replayed; WATCHDOG is sent only after the writer has answered, so a writer that
+//! when the journal is open and replayed, and never after STOPPING; WATCHDOG is sent only after the writer has answered, so a writer that
 //! hangs is restarted; without a supervisor nothing is sent, and a datagram that cannot be sent
 //! delays nothing.
 
@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +29,8 @@ pub struct Supervisor {
     socket: Option<(UnixDatagram, SocketAddr)>,
     /// The supervisor restarts a process that is silent for this long; None: it does not watch.
     watchdog: Option<Duration>,
+    /// Whether STOPPING was sent. The lock orders datagrams of two tasks.
+    is_stopping: Mutex<bool>,
 }
 
 impl Supervisor {
@@ -41,6 +44,7 @@ impl Supervisor {
         Self {
             socket: get("NOTIFY_SOCKET").and_then(|path| connect(&path).ok()),
             watchdog: watchdog.map(Duration::from_micros),
+            is_stopping: Mutex::default(),
         }
     }
 
@@ -53,15 +57,25 @@ impl Supervisor {
 
     /// Reports that the process is shutting down.
     pub(super) fn stopping(&self) {
+        let mut is_stopping = self.is_stopping.lock();
+        *is_stopping = true;
         self.notify("STOPPING=1\nSTATUS=draining");
     }
 
-    /// Half of the watchdog's time at most, so that one late datagram is no failure.
+    /// Sends the state of a process that is not shutting down.
+    fn notify_running(&self, text: &str) {
+        let is_stopping = self.is_stopping.lock();
+        if !*is_stopping {
+            self.notify(text);
+        }
+    }
+
+    /// A third of the watchdog's time at most, so that one late datagram is no failure.
     fn interval(&self) -> Duration {
         self.watchdog.map_or(INTERVAL_MAX, |time| (time / 3).min(INTERVAL_MAX))
     }
 
-    /// Sends what the supervisor waits for, until `stop` is cancelled.
+    /// Sends readiness, status and the watchdog's datagrams until `stop` is cancelled.
     pub(super) async fn inform(&self, handle: &Handle, stop: CancellationToken) {
         if self.socket.is_none() {
             return;
@@ -73,16 +87,17 @@ impl Supervisor {
             let readiness = handle.readiness();
             if readiness == Err(NotReady::Starting) {
                 let micros = EXTENSION.as_micros();
-                self.notify(&format!("EXTEND_TIMEOUT_USEC={micros}\nSTATUS=replaying the journal"));
+                let text = format!("EXTEND_TIMEOUT_USEC={micros}\nSTATUS=replaying the journal");
+                self.notify_running(&text);
                 continue;
             }
-            if !is_ready {
-                self.notify("READY=1");
+            if !is_ready && handle.is_open() {
+                self.notify_running("READY=1");
                 is_ready = true;
             }
             let now = readiness.map_or_else(|why| format!("not ready: {why}"), |()| "ready".into());
             if now != status {
-                self.notify(&format!("STATUS={now}"));
+                self.notify_running(&format!("STATUS={now}"));
                 status = now;
             }
             if self.watchdog.is_some() {
@@ -109,6 +124,25 @@ fn connect(path: &OsString) -> io::Result<(UnixDatagram, SocketAddr)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ready_is_never_sent_after_stopping() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let inbox = UnixDatagram::bind(&path).unwrap();
+        inbox.set_nonblocking(true).unwrap();
+        let supervisor = Supervisor::from_variables(|name| {
+            (name == "NOTIFY_SOCKET").then(|| path.clone().into_os_string())
+        });
+        supervisor.notify_running("READY=1");
+        supervisor.stopping();
+        supervisor.notify_running("READY=1");
+        let mut buffer = [0; 100];
+        let mut next = || inbox.recv(&mut buffer).map(|length| buffer[..length].to_vec()).ok();
+        assert_eq!(next().unwrap(), b"READY=1");
+        assert!(next().unwrap().starts_with(b"STOPPING=1"));
+        assert_eq!(next(), None);
+    }
 
     #[test]
     fn the_variables_of_systemd_are_read() {

@@ -9,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::CheckSlot;
 use crate::domain::directive::{Directive, DirectiveKind};
 use crate::domain::execution::anomaly::AnomalyLevel;
 use crate::engine::{Handle, LogTaskError, LostDirectives, Subscription};
@@ -39,13 +40,18 @@ pub(super) fn shutdown() -> io::Result<impl Future<Output = &'static str>> {
     })
 }
 
-/// Whether the password has this bcrypt hash. Takes a core for as long as the cost of the hash says.
+/// Whether the password has this bcrypt hash. Takes a core for as long as the cost of the hash says,
+/// and holds the slot for as long: also when the returned future is dropped before.
 #[expect(
     clippy::disallowed_methods,
-    reason = "it ends by itself, and its caller limits how many run"
+    reason = "it ends by itself, and its slot limits how many run"
 )]
-pub(super) async fn check_password(hash: String, password: Vec<u8>) -> bool {
-    let check = move || bcrypt::verify(password, &hash).unwrap_or(false);
+pub(super) async fn check_password(hash: String, password: Vec<u8>, slot: CheckSlot) -> bool {
+    let check = move || {
+        let is_right = bcrypt::verify(password, &hash).unwrap_or(false);
+        drop(slot);
+        is_right
+    };
     tokio::task::spawn_blocking(check).await.unwrap_or(false)
 }
 

@@ -3,7 +3,7 @@
 //! Input: an accepted stream, and the configuration in force. Output: a stream for HTTP, plain or
 //! encrypted; nothing after a failed handshake. Invariants: a handshake runs in the task of its
 //! connection and within the time limit of a head; a failed one is counted by its reason; HTTP without
-//! TLS gets an answer that says so. Deliberately absent: certificates (see `crate::config`).
+//! TLS gets an answer that names HTTPS. Deliberately absent: certificates (see `crate::config`).
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -89,8 +89,7 @@ async fn handshake(
     TlsAcceptor::from(server).accept(stream).await.map_err(|error| failure(&error))
 }
 
-/// Answers a request without TLS, and for a moment reads what its sender still sends. Failures do not
-/// matter.
+/// Answers a request without TLS, and for a moment reads the rest of the request. Failures do not matter.
 async fn refuse_plain(mut stream: TcpStream) {
     let answer = async {
         stream.write_all(USE_HTTPS).await?;

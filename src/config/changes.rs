@@ -6,7 +6,7 @@
 
 use serde_json::Value as Json;
 
-use super::Config;
+use super::{Config, WebFile};
 use crate::domain::limits;
 use crate::domain::settings::Settings;
 
@@ -14,9 +14,9 @@ use crate::domain::settings::Settings;
 #[must_use]
 pub fn between(before: &Config, after: &Config) -> String {
     let mut changes = settings(&before.settings, &after.settings);
+    changes.extend(web_file(&before.web_file, &after.web_file));
     for (name, differs) in [
         ("web", before.web != after.web),
-        ("web configuration file", before.web_file != after.web_file),
         ("storage", before.storage != after.storage),
         ("probes", before.probes != after.probes),
         ("webhooks", before.webhooks != after.webhooks),
@@ -37,6 +37,32 @@ pub fn between(before: &Config, after: &Config) -> String {
     let gone = before.tokens.iter().filter(|token| is_gone(&token.name));
     changes.extend(gone.map(|token| format!("token {} removed", token.name)));
     join(&changes)
+}
+
+/// Users and the policy of TLS by name, the rest as `web configuration file`.
+fn web_file(before: &WebFile, after: &WebFile) -> Vec<String> {
+    if before == after {
+        return Vec::new();
+    }
+    let mut changes = vec![String::from("web configuration file")];
+    let policy = |file: &WebFile| {
+        file.tls.as_ref().map_or_else(|| "no TLS".to_owned(), |tls| tls.policy().to_owned())
+    };
+    let (old, new) = (policy(before), policy(after));
+    if old != new {
+        changes.push(format!("tls_server_config: {old} -> {new}"));
+    }
+    for user in &after.users {
+        match before.users.iter().find(|known| known.name == user.name) {
+            None => changes.push(format!("user {} added", user.name)),
+            Some(known) if known != user => changes.push(format!("user {} changed", user.name)),
+            Some(_) => {}
+        }
+    }
+    let is_gone = |name: &str| after.users.iter().all(|user| user.name != name);
+    let gone = before.users.iter().filter(|user| is_gone(&user.name));
+    changes.extend(gone.map(|user| format!("user {} removed", user.name)));
+    changes
 }
 
 /// The changes of the settings alone.

@@ -84,7 +84,7 @@ impl Default for AlertingConfig {
 /// Arguments of the command line that take precedence over the text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
-    /// Instead of `web.listen_address`; empty: what the text says.
+    /// Instead of `web.listen_address`; empty: the text's own.
     pub listen_addresses: Vec<SocketAddr>,
     /// Instead of `web.decision_listen`.
     pub decision_listen: Option<SocketAddr>,
@@ -130,17 +130,41 @@ impl Config {
     /// This configuration with another web configuration file, for a running server.
     ///
     /// # Errors
-    /// [`ConfigError::Mistakes`]: the file switches TLS on or off, which needs a restart, or leaves a
-    /// public address open.
+    /// See [`check_replacement`](Self::check_replacement).
     pub fn with_web_file(&self, file: WebFile, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let fresh = Self { web_file: Arc::new(file), ..self.clone() };
+        self.check_replacement(&fresh, overrides)?;
+        Ok(fresh)
+    }
+
+    /// Checks a configuration that is to replace this one in a running server.
+    ///
+    /// # Errors
+    /// [`ConfigError::Mistakes`]: TLS is added or removed, which needs a restart; the last token and user
+    /// are removed, which would let everybody do everything; or a public address would be left open.
+    pub fn check_replacement(
+        &self,
+        fresh: &Self,
+        overrides: &Overrides,
+    ) -> Result<(), ConfigError> {
         let report = section::MistakeReport::default();
-        if file.tls.is_some() != self.web_file.tls.is_some() {
+        if fresh.web_file.tls.is_some() != self.web_file.tls.is_some() {
             report.add("tls_server_config", None, "needs a restart to be added or removed");
         }
-        let config = Self { web_file: Arc::new(file), ..self.clone() };
-        check_exposure(&config, overrides, &report);
+        if fresh.is_open() && !self.is_open() {
+            let message = "the last token and user need a restart to be removed: without any, everybody \
+                           who reaches the server may do everything";
+            report.add("tokens", None, message);
+        }
+        check_exposure(fresh, overrides, &report);
         let mistakes = report.into_mistakes();
-        if mistakes.is_empty() { Ok(config) } else { Err(ConfigError::Mistakes(mistakes)) }
+        if mistakes.is_empty() { Ok(()) } else { Err(ConfigError::Mistakes(mistakes)) }
+    }
+
+    /// Whether everybody who reaches the server may do everything: there are no tokens and no users.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.tokens.is_empty() && self.web_file.users.is_empty()
     }
 
     /// Checks a text; an empty one gives every default.
@@ -178,13 +202,17 @@ fn read_checked(text: &str, environment: &Environment, report: &section::Mistake
 
 /// Refuses an address that other hosts can reach: without tokens everybody there could do everything,
 /// and without TLS everybody on the path could read the tokens. Basic users count as tokens: with them,
-/// nobody may do anything without credentials.
+/// nobody may do anything without credentials. Also refuses a rate limit where no request has a token,
+/// because it would delay engines and halts.
 fn check_exposure(config: &Config, overrides: &Overrides, report: &section::MistakeReport) {
+    if config.is_open() && config.web_file.rate_limit.is_some() {
+        let message = "needs tokens or users: without them it would delay engines and halts";
+        report.add("rate_limit", None, message);
+    }
     if overrides.insecure {
         return;
     }
-    let is_open = config.tokens.is_empty() && config.web_file.users.is_empty();
-    let lacks = match (is_open, config.web_file.tls.is_none()) {
+    let lacks = match (config.is_open(), config.web_file.tls.is_none()) {
         (true, true) => "tokens and TLS",
         (true, false) => "tokens",
         (false, true) => "TLS",

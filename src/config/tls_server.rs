@@ -41,9 +41,16 @@ pub struct TlsServer {
     config: Arc<ServerConfig>,
     /// SHA-256 of everything that the configuration was made of.
     digest: [u8; 32],
+    policy: String,
 }
 
 impl TlsServer {
+    /// The policy on client certificates and the versions, for people.
+    #[must_use]
+    pub fn policy(&self) -> &str {
+        &self.policy
+    }
+
     /// The configuration of rustls. Connections share it.
     #[must_use]
     pub fn config(&self) -> Arc<ServerConfig> {
@@ -256,7 +263,27 @@ fn server(s: &Section<'_>, fields: &Fields) -> Option<TlsServer> {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
     }
-    Some(TlsServer { config: Arc::new(config), digest: digest.finalize().into() })
+    let policy = policy(fields);
+    Some(TlsServer { config: Arc::new(config), digest: digest.finalize().into(), policy })
+}
+
+fn policy(fields: &Fields) -> String {
+    let clients = match fields.client_auth {
+        ClientAuth::Never => "no client certificates",
+        ClientAuth::IfGiven => "client certificates verified if given",
+        ClientAuth::Always => "client certificates required",
+    };
+    let has_13 = fields.versions.contains(&&rustls::version::TLS13);
+    let versions = match (fields.versions.contains(&&rustls::version::TLS12), has_13) {
+        (true, true) => "TLS 1.2 and 1.3",
+        (true, false) => "TLS 1.2",
+        (false, _) => "TLS 1.3",
+    };
+    let names = fields.allowed_names.len();
+    match names {
+        0 => format!("{versions}, {clients}"),
+        _ => format!("{versions}, {clients} with one of {names} names"),
+    }
 }
 
 /// The provider with the configured suites and curves. As in Go, a list of suites without one of TLS 1.3

@@ -9,6 +9,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bcrypt::HashParts;
+use reqwest::header::{HeaderName, HeaderValue};
+
 use super::error::Mistake;
 use super::scalar::{ValueError, count, duration, flag, text};
 use super::section::{MistakeReport, Section, read_map};
@@ -32,7 +35,7 @@ pub struct WebFile {
     /// TLS; None: plain HTTP.
     pub tls: Option<TlsServer>,
     /// Headers of every answer, which replace the exporter's own: name and value.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Users who may scrape and read.
     pub users: Vec<WebUser>,
     /// The rate at which requests without a token are answered; None: any.
@@ -71,15 +74,22 @@ impl WebFile {
     /// # Errors
     /// Every mistake; its path begins with that of the file.
     pub fn load(path: &Path) -> Result<Self, Vec<Mistake>> {
+        Self::load_and_name(path).0
+    }
+
+    /// Like [`load`](Self::load). Returns also the file itself and the files that it names, which are
+    /// known even if one of them has a mistake.
+    pub fn load_and_name(path: &Path) -> (Result<Self, Vec<Mistake>>, Vec<PathBuf>) {
         let report = MistakeReport::default();
         let mut file = Self { files: vec![path.to_owned()], ..Self::default() };
         match read_bounded(path, FILE_BYTES_MAX) {
             Ok(text) => file.read(&text, path.parent().unwrap_or(Path::new("")), &report),
             Err(error) => report.add("", None, format!("cannot be read: {error}")),
         }
+        let files = file.files.clone();
         let mut mistakes = report.into_mistakes();
         if mistakes.is_empty() {
-            return Ok(file);
+            return (Ok(file), files);
         }
         for mistake in &mut mistakes {
             mistake.path = match mistake.path.as_str() {
@@ -87,13 +97,13 @@ impl WebFile {
                 inner => format!("{}: {inner}", path.display()),
             };
         }
-        Err(mistakes)
+        (Err(mistakes), files)
     }
 
-    /// Whether the file changes nothing in how requests are answered.
+    /// Whether the file concerns every request: with headers or a rate limit.
     #[must_use]
-    pub fn is_neutral(&self) -> bool {
-        self.headers.is_empty() && self.users.is_empty() && self.rate_limit.is_none()
+    pub fn has_front(&self) -> bool {
+        !self.headers.is_empty() || self.rate_limit.is_some()
     }
 
     fn read(&mut self, text: &str, directory: &Path, report: &MistakeReport) {
@@ -119,7 +129,7 @@ impl WebFile {
 }
 
 /// The headers of `http_server_config`. HTTP/2 is not served, so only its absence is accepted.
-fn http_server(s: &mut Section<'_>) -> Vec<(&'static str, String)> {
+fn http_server(s: &mut Section<'_>) -> Vec<(HeaderName, HeaderValue)> {
     let mut http2 = false;
     s.set("http2", &mut http2, flag);
     if http2 {
@@ -128,10 +138,14 @@ fn http_server(s: &mut Section<'_>) -> Vec<(&'static str, String)> {
     let mut headers = Vec::new();
     s.section("headers", |s| {
         let mut add = |name: &'static str, read: fn(&YamlNode) -> Result<String, ValueError>| {
-            let mut value = String::new();
-            s.set(name, &mut value, read);
-            if !value.is_empty() {
-                headers.push((name, value));
+            let mut text = String::new();
+            s.set(name, &mut text, read);
+            if text.is_empty() {
+                return;
+            }
+            match (HeaderName::try_from(name), HeaderValue::try_from(text)) {
+                (Ok(name), Ok(value)) => headers.push((name, value)),
+                (Err(_), _) | (_, Err(_)) => s.wrong(name, "cannot be sent as a header"),
             }
         };
         add("Content-Security-Policy", header_value);
@@ -168,13 +182,9 @@ fn user(name: &str, node: &YamlNode) -> Result<WebUser, ValueError> {
     }
     let hash = text(node)?;
     let fault = || ValueError::must("a bcrypt hash, like the output of htpasswd -nBC 10 \"\"");
-    let rest = ["$2a$", "$2b$", "$2y$"].iter().find_map(|version| hash.strip_prefix(version));
-    let (cost, salted) = rest.and_then(|rest| rest.split_once('$')).ok_or_else(fault)?;
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"./".contains(&b);
-    if cost.len() != 2 || salted.len() != 53 || !salted.bytes().all(plain) {
-        return Err(fault());
-    }
-    if !cost.parse().is_ok_and(|cost: u32| COSTS.contains(&cost)) {
+    let is_known = ["$2a$", "$2b$", "$2y$"].iter().any(|version| hash.starts_with(version));
+    let parts: HashParts = hash.parse().ok().filter(|_| is_known).ok_or_else(fault)?;
+    if !COSTS.contains(&parts.get_cost()) {
         let (low, high) = (COSTS.start(), COSTS.end());
         return Err(ValueError(format!("must be a bcrypt hash with a cost from {low} to {high}")));
     }
@@ -223,7 +233,7 @@ mod tests {
     fn an_empty_file_changes_nothing() {
         for text in ["", "tls_server_config:\n", "basic_auth_users:\nrate_limit: {interval: 0}\n"] {
             let file = load(text);
-            assert!(file.tls.is_none() && file.is_neutral(), "{text}");
+            assert!(file.tls.is_none() && !file.has_front() && file.users.is_empty(), "{text}");
             assert_eq!(file.files.len(), 1, "{text}");
         }
     }
@@ -239,11 +249,11 @@ mod tests {
         ));
         let names: Vec<&str> = file.users.iter().map(|user| user.name.as_str()).collect();
         assert_eq!(names, ["alice", "bob"]);
-        let expect = [
-            ("X-Frame-Options", "sameorigin".to_owned()),
-            ("Strict-Transport-Security", "max-age=31536000".to_owned()),
-        ];
-        assert_eq!(file.headers, expect);
+        let expect =
+            [("x-frame-options", "sameorigin"), ("strict-transport-security", "max-age=31536000")];
+        let found =
+            file.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
+        assert_eq!(found.collect::<Vec<_>>(), expect);
         let rate = RateLimit { interval: Duration::from_millis(100), burst: 20 };
         assert_eq!(file.rate_limit, Some(rate));
         assert!(!format!("{file:?}").contains(HASH));
@@ -274,6 +284,9 @@ mod tests {
             "basic_auth_users:\n  alice: s3cret\n",
             &["basic_auth_users.alice: must be a bcrypt"],
         );
+        // The last character of a salt has two bits.
+        let odd = HASH.replace("NzLetm", "NzLftm");
+        check(&format!("basic_auth_users: {{a: {odd}}}"), &["basic_auth_users.a: must be a bcr"]);
         let costly = HASH.replace("$04$", "$31$");
         check(
             &format!("basic_auth_users: {{a: {costly}}}"),

@@ -254,6 +254,12 @@ impl Handle {
         status.wait_for(|s| s.phase > EnginePhase::Starting).await.ok();
     }
 
+    /// Whether the replay is done and the process is not shutting down.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.shared.status.borrow().phase == EnginePhase::Open
+    }
+
     /// Waits until the log has failed or the writer has ended, whichever comes first.
     pub async fn ended(&self) {
         let mut status = self.shared.status.subscribe();

@@ -1,4 +1,4 @@
-//! The web configuration file: users, headers, rate limit, prefix of paths, and promtool's opinion.
+//! The web configuration file: users, headers, rate limit, prefix of paths, and files that promtool accepts.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -82,7 +82,7 @@ fn users_scrape_and_read_and_do_nothing_else() {
             body.len()
         );
         let answer = exchange(plain(exporter.address), &head);
-        assert_eq!(status(&answer), 403, "{path}: {answer}");
+        assert_eq!(status(&answer), 401, "{path}: {answer}");
     }
     // A new password is in force without a restart, and the old one is not.
     let text = format!("basic_auth_users:\n  alice: {}\n", bcrypt("other"));
@@ -131,11 +131,67 @@ fn the_rate_limit_spares_tokens() {
     let limited = check("", 429);
     assert!(limited.contains("\r\nretry-after: "), "{limited}");
     assert!(limited.contains("\"rate_limited\""), "{limited}");
+    assert!(limited.contains("\r\nx-request-id: "), "{limited}");
+    for path in ["/-/healthy", "/-/ready"] {
+        assert_eq!(status(&exchange(plain(exporter.address), &get(path, ""))), 200, "{path}");
+    }
     for _ in 0..5 {
         check("authorization: Bearer 123456\r\n", 200);
     }
     let metrics = check("authorization: Bearer 123456\r\n", 200);
     assert!(metrics.contains("\ntrading_exporter_rate_limited_requests_total 1.0\n"), "{metrics}");
+}
+
+#[test]
+fn a_rate_limit_needs_tokens_or_users() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("web.yml");
+    std::fs::write(&path, "rate_limit: {interval: 1h, burst: 2}\n").unwrap();
+    let (code, _, err) = run(&["--storage.mode=memory", &argument(&path)], "");
+    assert!(code == 1 && err.contains("rate_limit: needs tokens or users"), "{err}");
+}
+
+#[test]
+fn no_reload_opens_a_server_that_only_users_may_use() {
+    let text = format!("basic_auth_users:\n  alice: {}\n", bcrypt("right"));
+    let (directory, exporter) = start(&text, &[]);
+    let check = |lines: &str, expect: u16| {
+        let answer = exchange(plain(exporter.address), &get("/metrics", lines));
+        assert_eq!(status(&answer), expect, "{answer}");
+        answer
+    };
+    let alice = basic("alice:right");
+    check(&alice, 200);
+    std::fs::write(directory.path().join("web.yml"), "").unwrap();
+    exporter.wait_for_log(&[
+        "ERROR",
+        "web configuration file was refused",
+        "the last token and user",
+    ]);
+    exporter.signal("HUP");
+    exporter.wait_for_log(&["ERROR", "the configuration was refused", "the last token and user"]);
+    check("", 401);
+    let metrics = check(&alice, 200);
+    assert!(metrics.contains("\ntrading_exporter_web_config_last_reload_successful 0.0\n"));
+    // Reloads of the file are in the audit trail, by the names of users.
+    let more = format!("{text}  bob: {}\n", bcrypt("p"));
+    std::fs::write(directory.path().join("web.yml"), more).unwrap();
+    exporter.wait_for_log(&["INFO", "web configuration file", "were reloaded"]);
+    let answer = exchange(plain(exporter.address), &get("/api/v1/audit", &alice));
+    assert!(answer.contains("web configuration file; user bob added"), "{answer}");
+    assert!(answer.contains("invalid_config"), "{answer}");
+}
+
+/// A key that is named before it exists is used once it is there.
+#[test]
+fn files_of_a_refused_web_file_are_followed() {
+    let directory = WebDirectory::new("", "");
+    let exporter = Exporter::start(&[&directory.argument()]);
+    let text = std::fs::read_to_string(directory.path("web.yml")).unwrap();
+    directory.put("web.yml", &text.replace("key.pem", "next.pem"));
+    exporter.wait_for_log(&["ERROR", "key_file: cannot read"]);
+    directory.put("next.pem", &std::fs::read_to_string(directory.path("key.pem")).unwrap());
+    exporter.wait_for_log(&["INFO", "web configuration file", "were reloaded"]);
 }
 
 #[test]
@@ -153,6 +209,7 @@ fn everything_is_below_the_prefix() {
         let answer = check(path, 404);
         assert!(answer.contains("everything is served below /desk/te/"), "{answer}");
         assert!(answer.contains("\r\nx-content-type-options: nosniff\r\n"), "{answer}");
+        assert!(answer.contains("\r\nx-request-id: "), "{answer}");
     }
     for path in ["/", "/desk/te"] {
         assert!(check(path, 307).contains("\r\nlocation: /desk/te/\r\n"));
@@ -208,7 +265,7 @@ fn several_addresses_are_served() {
     for address in &addresses {
         assert_eq!(status(&exchange(plain(*address), &get("/-/ready", ""))), 200, "{address}");
     }
-    assert!(addresses.len() >= 2, "{log}");
+    assert_eq!(addresses.len(), 3, "{log}");
 }
 
 #[test]
@@ -239,7 +296,14 @@ fn promtool_accepts_what_the_exporter_accepts() {
         ),
     );
     check(&everything, true);
-    everything.put("web.yml", include_str!("../../deploy/web.yml"));
+    let example = include_str!("../../deploy/web.yml");
+    everything.put("web.yml", example);
+    everything.put("client-ca.pem", &everything.authority.pem());
+    check(&everything, true);
+    let users = example.replace("# basic_auth_users:", "basic_auth_users:");
+    let users = users.replace("#   prometheus: HASH", &format!("  prometheus: {hash}"));
+    assert!(users.contains(&hash));
+    everything.put("web.yml", &users);
     everything.put("client-ca.pem", &everything.authority.pem());
     check(&everything, true);
     let broken = WebDirectory::new("", "");
