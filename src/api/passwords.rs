@@ -219,7 +219,13 @@ mod tests {
 
     #[tokio::test]
     async fn checks_that_wait_are_bounded() {
-        let check: PasswordCheckFn = Arc::new(|_, _, _| Box::pin(std::future::pending()));
+        let check: PasswordCheckFn = Arc::new(|_, _, slot| {
+            Box::pin(async move {
+                let () = std::future::pending().await;
+                drop(slot);
+                false
+            })
+        });
         let checks = PasswordChecks::new(check, [7; 32]);
         let (known, sent) = (users(), basic("alice:a"));
         let mut waiting: Vec<_> =
