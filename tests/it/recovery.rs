@@ -31,10 +31,13 @@ impl Home {
         self.directory.path().join(name)
     }
 
+    /// An exporter that has read the whole journal. On a busy machine it listens before.
     fn start(&self) -> Exporter {
         let config = format!("--config.file={}", self.path("exporter.yml").display());
         let storage = format!("--storage.path={}", self.path("journal").display());
-        Exporter::start(&[&config, &storage])
+        let exporter = Exporter::start(&[&config, &storage]);
+        wait_until("the end of the replay", || exporter.get("/-/ready").status == 200);
+        exporter
     }
 
     /// The output of `replay`.
