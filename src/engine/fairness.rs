@@ -21,7 +21,7 @@
 //!    copied under the lock, so that the scrape shows one moment.
 //! 4. *The writer yields to halts, alerts and releases.* They have a queue of their own, and go before
 //!    all other requests. A record is in the log before it is folded, so a batch cannot be interrupted:
-//!    instead its size is bounded such that folding takes about [`FOLD_TIME`] ([`FoldPace`]), and a
+//!    instead its size is bounded such that folding takes about [`FOLD_TIME`] (`FoldPace`), and a
 //!    larger request is split into several batches. After a batch of decisions the other requests have
 //!    their turn.
 //!

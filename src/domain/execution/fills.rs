@@ -2,7 +2,7 @@
 //!
 //! Input: executions and amendments in any order of arrival. Output: executions after their
 //! amendments, and their sums. Invariants: while every execution has a quantity of its own and none
-//! was amended, adding one and summing all is O(1); with more facts than [`FEW_MAX`] every change is
+//! was amended, adding one and summing all is O(1); with more facts than `FEW_MAX` every change is
 //! O(log n). Deliberately absent: the order's quantity.
 
 use serde::{Deserialize, Serialize};

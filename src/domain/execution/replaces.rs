@@ -2,7 +2,7 @@
 //!
 //! Input: replaces in any order of arrival. Output: the last quantity and the last limit price, by
 //! event time. Invariants: equal replaces are one; of several at one instant the larger value stands;
-//! with more than [`FEW_MAX`], adding is O(log n) and reading O(1). Deliberately absent: the ids of a
+//! with more than `FEW_MAX`, adding is O(log n) and reading O(1). Deliberately absent: the ids of a
 //! replace chain (see `orders`).
 
 use std::collections::BTreeSet;
