@@ -37,7 +37,7 @@ use parking_lot::Mutex;
 
 use crate::api::AppState;
 use crate::api::auth::Caller;
-use crate::api::origin::{Client, Origin};
+use crate::api::origin::{BulkAnswer, Client, Origin};
 use crate::api::problem::{Problem, ProblemCode};
 use crate::api::scrapes::{GaveWay, ScrapePlace};
 use crate::clock;
@@ -84,6 +84,7 @@ pub(super) async fn get_metrics(
     let length = body.len();
     app.scrapes.hold(&place, body.into(), clock::monotonic())?;
     let mut response = in_pieces(app, place).into_response();
+    response.extensions_mut().insert(BulkAnswer);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, length.into());
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));

@@ -59,7 +59,7 @@ use parking_lot::Mutex;
 
 pub use auth::Access;
 pub use document::document;
-pub(crate) use origin::{Lane, Origin, Peer};
+pub(crate) use origin::{BulkAnswer, Lane, Origin, Peer};
 pub(crate) use passwords::{CheckSlot, PasswordCheckFn};
 pub use problem::ProblemCode;
 pub use routes::{ROUTES, Route};

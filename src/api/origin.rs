@@ -18,6 +18,11 @@ pub(crate) struct Origin {
     pub(crate) lane: Lane,
 }
 
+/// Marks an answer that is large and is read at once: a client that reads nothing of it for some seconds
+/// is disconnected. An extension of the answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BulkAnswer;
+
 /// The address of a peer, as far as it identifies one: an IPv4 address, or the network of 64 bits
 /// from which an IPv6 host may choose any address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -10,7 +10,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ pub(super) struct ConnectionPhase {
     turns: Arc<AtomicU64>,
     /// The deadline that has ended the connection.
     cut_off: AtomicU8,
+    /// Whether the answer in progress is a [`crate::api::BulkAnswer`].
+    is_bulk: AtomicBool,
 }
 
 /// A phase.
@@ -61,7 +63,8 @@ impl ConnectionPhase {
     /// The phase of a new connection. `since` is its number from `turns`.
     pub(super) fn new(turns: Arc<AtomicU64>, since: u64) -> Self {
         let [phase, cut_off] = [READING_HEAD, NOT_CUT_OFF].map(AtomicU8::new);
-        Self { phase, since: AtomicU64::new(since), turns, cut_off }
+        let is_bulk = AtomicBool::new(false);
+        Self { phase, since: AtomicU64::new(since), turns, cut_off, is_bulk }
     }
 
     /// The head is complete.
@@ -69,8 +72,14 @@ impl ConnectionPhase {
         self.phase.store(SERVING, Ordering::Release);
     }
 
+    /// The answer in progress has to be read at once.
+    pub(super) fn begin_bulk(&self) {
+        self.is_bulk.store(true, Ordering::Relaxed);
+    }
+
     /// The answer is sent, or given up.
     pub(super) fn end_request(&self) {
+        self.is_bulk.store(false, Ordering::Relaxed);
         self.since.store(self.turns.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
         self.phase.store(IDLE, Ordering::Release);
     }
@@ -155,10 +164,10 @@ impl<B: Body + Unpin> Body for TrackedBody<B> {
 pub(super) struct ConnectionTimeouts {
     /// From the first byte of a head to its last. For a new connection it counts from the start.
     pub(super) header: Duration,
-    /// From an answer to the next head.
+    /// From an answer to the next head, and from one byte that the peer reads of an answer to the next.
     pub(super) idle: Duration,
-    /// From one byte that the peer reads of an answer to the next.
-    pub(super) write: Duration,
+    /// From one byte that the peer reads of a scrape to the next.
+    pub(super) scrape: Duration,
 }
 
 /// A stream whose reads and writes fail after a deadline.
@@ -232,7 +241,8 @@ impl<T> GuardedIo<T> {
             self.writing = None;
             return sent;
         }
-        let timeout = self.timeouts.write;
+        let is_bulk = self.phase.is_bulk.load(Ordering::Relaxed);
+        let timeout = if is_bulk { self.timeouts.scrape } else { self.timeouts.idle };
         let deadline = self.writing.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
         ready!(deadline.as_mut().poll(context));
         self.phase.set_cut_off(UNREAD);

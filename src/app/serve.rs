@@ -10,7 +10,7 @@
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
@@ -25,13 +25,15 @@ use super::connections::{ConnectionTable, OpenConnection};
 use super::deadlines::{ConnectionTimeouts, GuardedIo, PhaseKind, TrackedBody};
 use super::listen::Listeners;
 use super::tls::Transport;
-use crate::api::{Lane, Origin, Peer};
+use crate::api::{BulkAnswer, Lane, Origin, Peer};
+use crate::clock;
 use crate::config::WebConfig;
 use crate::metrics::{ListenerLabel, Runtime};
 
-/// From one byte that a peer reads of an answer to the next. A scrape, a stream and a page are read
-/// continuously.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// From one byte that a peer reads of a scrape to the next. Scrapes are large, and are read at once.
+const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The shortest time between two warnings that connections cannot be accepted.
+const WARNING_PAUSE: Duration = Duration::from_secs(30);
 /// Deadlines of a connection that has one of the last places.
 const RESERVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Connections of the listener for decisions.
@@ -46,10 +48,10 @@ pub(super) struct ServeLimits {
     pub(super) kept_back: usize,
     /// From the first byte of a head to its last. For a new connection it counts from the start.
     pub(super) header_timeout: Duration,
-    /// From an answer to the next head.
+    /// From an answer to the next head, and from one byte that the peer reads of an answer to the next.
     pub(super) idle_timeout: Duration,
-    /// From one byte that the peer reads of an answer to the next.
-    pub(super) write_timeout: Duration,
+    /// From one byte that the peer reads of a scrape to the next.
+    pub(super) scrape_timeout: Duration,
     /// From the cancellation to the end of all requests in progress.
     pub(super) drain_timeout: Duration,
 }
@@ -61,7 +63,7 @@ impl From<&WebConfig> for ServeLimits {
             kept_back: web.connections_max / 16,
             header_timeout: web.header_timeout,
             idle_timeout: web.idle_timeout,
-            write_timeout: WRITE_TIMEOUT.min(web.idle_timeout),
+            scrape_timeout: SCRAPE_TIMEOUT.min(web.idle_timeout),
             drain_timeout: web.drain_timeout,
         }
     }
@@ -74,13 +76,13 @@ impl ServeLimits {
     }
 
     const fn timeouts(&self, lane: Lane) -> ConnectionTimeouts {
-        let Self { header_timeout: header, idle_timeout: idle, write_timeout: write, .. } = *self;
+        let Self { header_timeout: header, idle_timeout: idle, scrape_timeout: scrape, .. } = *self;
         match lane {
-            Lane::Common | Lane::Decisions => ConnectionTimeouts { header, idle, write },
+            Lane::Common | Lane::Decisions => ConnectionTimeouts { header, idle, scrape },
             Lane::Reserve => ConnectionTimeouts {
                 header: RESERVE_TIMEOUT,
                 idle: RESERVE_TIMEOUT,
-                write: RESERVE_TIMEOUT,
+                scrape: RESERVE_TIMEOUT,
             },
         }
     }
@@ -109,6 +111,7 @@ where
     let connections = TaskTracker::new();
     let abort = CancellationToken::new();
     let mut failures: u32 = 0;
+    let mut warned: Option<Instant> = None;
     loop {
         let next = async {
             let accepted = listeners.accept().await;
@@ -136,7 +139,10 @@ where
             }
             Err(error) => {
                 let pause = pause_after(&error, failures);
-                if failures == 0 && !pause.is_zero() {
+                let now = clock::monotonic();
+                let is_news = warned.is_none_or(|at| now.duration_since(at) > WARNING_PAUSE);
+                if is_news && !pause.is_zero() {
+                    warned = Some(now);
                     tracing::warn!(%error, "cannot accept connections");
                 }
                 failures = failures.saturating_add(u32::from(!pause.is_zero()));
@@ -201,7 +207,13 @@ async fn connection<S, B>(
         phase.begin_request();
         let phase = Arc::clone(&phase);
         let answer = service.call(request);
-        async move { answer.await.map(|a| a.map(|body| TrackedBody::new(body, phase))) }
+        async move {
+            let answer = answer.await?;
+            if answer.extensions().get::<BulkAnswer>().is_some() {
+                phase.begin_bulk();
+            }
+            Ok::<_, S::Error>(answer.map(|body| TrackedBody::new(body, phase)))
+        }
     });
     let mut serving = std::pin::pin!(
         http1::Builder::new()
@@ -287,7 +299,7 @@ mod tests {
             kept_back: 0,
             header_timeout: Duration::from_mins(10),
             idle_timeout: Duration::from_mins(10),
-            write_timeout: Duration::from_mins(10),
+            scrape_timeout: Duration::from_mins(10),
             drain_timeout: Duration::from_mins(10),
         }
     }
@@ -432,7 +444,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_peer_that_reads_nothing_is_cut_off() {
-        let short = ServeLimits { write_timeout: Duration::from_millis(100), ..limits() };
+        let short = ServeLimits { idle_timeout: Duration::from_millis(100), ..limits() };
         let server = start(short).await;
         let mut stream = connect(&server).await;
         send(&mut stream, &get("/large")).await;

@@ -193,13 +193,13 @@ fn a_slow_handshake_is_cut_and_delays_nobody() {
     slow[1].write_all(&[22, 3]).unwrap();
     slow[2].write_all(&[22, 3, 1, 2, 0, 1]).unwrap();
     assert_eq!(scrape(&exporter, &client), Some(200));
-    // Handshakes count as connections: a fifth waits until one of them is cut.
+    // Handshakes count as connections: some give way to later ones, the others are cut.
     let more: Vec<TcpStream> = (0..2).map(|_| plain(exporter.address)).collect();
     assert_eq!(scrape(&exporter, &client), Some(200));
     for mut stream in slow.into_iter().chain(more) {
         stream.read_to_end(&mut Vec::new()).ok();
     }
-    until("they are counted", || failures(&exporter, &client, "timeout") >= 5.0);
+    until("they are counted", || failures(&exporter, &client, "timeout") >= 1.0);
 }
 
 #[test]
