@@ -19,13 +19,13 @@ NOT_ON_PANELS = {
     "wrong with replaying one",
     "trading_exporter_replay_progress_ratio": "it is 1 but for the minutes of a replay, in which "
     "/-/ready is refused and the log tells it",
-    "trading_exporter_tls_handshake_failures_total": "scans of the port fail handshakes all day; a "
-    "client that cannot connect is missing elsewhere, and this says why",
-    "trading_exporter_rate_limited_requests_total": "the limit is the operator's own, and the client "
-    "sees its 429",
+    "trading_exporter_tls_handshake_failures_total": "scans of the port fail handshakes all "
+    "day; a client that cannot connect is missing elsewhere, and this says why",
+    "trading_exporter_rate_limited_requests_total": "the limit is the operator's own, and its "
+    "client sees the 429",
     "trading_exporter_web_config_reload_failures_total": "the alert follows the gauge of the state",
-    "trading_exporter_connections(_limit|_closed_total|_reserve_used_total)?": "for finding out who "
-    "keeps connections open; what is refused for want of them has an alert",
+    "trading_exporter_connections(_limit|_closed_total|_reserve_used_total)?": "for finding out "
+    "who keeps connections open; what is refused for want of them has an alert",
     "trading_exporter_scrapes_refused_total": "a refused scrape is a gap that ExporterDown shows",
     "process_virtual_memory_bytes": "it says nothing of what is used; resident memory does",
 }
