@@ -31,7 +31,7 @@ pub(super) struct RequestFront {
 }
 
 /// The result of these steps.
-pub(super) enum Admission {
+pub(super) enum FrontVerdict {
     /// The request as the routes know it.
     Routed(Request),
     /// The request as it came, and the answer that it gets instead of a route's.
@@ -40,7 +40,12 @@ pub(super) enum Admission {
 
 impl RequestFront {
     /// Applies the prefix, then the rate limit.
-    pub(super) fn admit(&self, app: &AppState, config: &Config, mut request: Request) -> Admission {
+    pub(super) fn admit(
+        &self,
+        app: &AppState,
+        config: &Config,
+        mut request: Request,
+    ) -> FrontVerdict {
         let place = below(&config.web.route_prefix, request.uri());
         let is_probe = match &place {
             BelowPrefix::Whole => PROBES.contains(&request.uri().path()),
@@ -48,19 +53,19 @@ impl RequestFront {
             BelowPrefix::Root(_) | BelowPrefix::Outside => false,
         };
         if !is_probe && let Err(problem) = self.check_rate(app, config, request.headers()) {
-            return Admission::Refused(request, problem.into_response());
+            return FrontVerdict::Refused(request, problem.into_response());
         }
         match place {
             BelowPrefix::Whole => {}
             BelowPrefix::Inside(uri) => *request.uri_mut() = uri,
-            BelowPrefix::Root(target) => return Admission::Refused(request, redirect(target)),
+            BelowPrefix::Root(target) => return FrontVerdict::Refused(request, redirect(target)),
             BelowPrefix::Outside => {
                 let detail = format!("everything is served below {}/", config.web.route_prefix);
                 let problem = Problem::new(ProblemCode::UnknownPath, detail);
-                return Admission::Refused(request, problem.into_response());
+                return FrontVerdict::Refused(request, problem.into_response());
             }
         }
-        Admission::Routed(request)
+        FrontVerdict::Routed(request)
     }
 
     /// # Errors

@@ -36,7 +36,7 @@ use crate::metrics::{Runtime, ScrapeRefusal};
 /// Scrapes under way at once.
 pub(super) const SCRAPES_MAX: usize = 8;
 /// Bytes of answers that are not sent yet.
-const UNSENT_BYTES_MAX: usize = 32 << 20;
+const UNSENT_BYTES_MAX: usize = 24 << 20;
 /// A client that has read nothing for so long gives way.
 const STALLED_AFTER: Duration = Duration::from_secs(1);
 

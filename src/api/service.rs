@@ -60,7 +60,7 @@ use tracing::{Instrument, Span};
 use crate::api::auth::{Access, Caller};
 use crate::api::decompress::gunzip;
 use crate::api::events::{self, EVENTS_PATH};
-use crate::api::front::{self, Admission, RequestFront};
+use crate::api::front::{self, FrontVerdict, RequestFront};
 use crate::api::layers::{self, REQUEST_ID};
 use crate::api::metrics::ContentCoding;
 use crate::api::origin::Origin;
@@ -110,8 +110,8 @@ impl ApiService {
         }
         let config = Arc::clone(&config);
         let answer = match self.front.admit(&self.app, &config, request) {
-            Admission::Routed(request) => self.routed(request),
-            Admission::Refused(request, refusal) => {
+            FrontVerdict::Routed(request) => self.routed(request),
+            FrontVerdict::Refused(request, refusal) => {
                 Box::pin(front::refuse(self.app.clone(), request, refusal).map(Ok))
             }
         };

@@ -27,6 +27,8 @@ NOT_ON_PANELS = {
     "trading_exporter_connections(_limit|_closed_total|_reserve_used_total)?": "for finding out "
     "who keeps connections open; what is refused for want of them has an alert",
     "trading_exporter_scrapes_refused_total": "a refused scrape is a gap that ExporterDown shows",
+    "trading_exporter_state_full_total": "StateNearLimit comes before the first refusal, and "
+    "the sender has each in its answer",
     "process_virtual_memory_bytes": "it says nothing of what is used; resident memory does",
 }
 

@@ -253,9 +253,10 @@ fn links_to_runbooks_have_the_prefix() {
 fn several_addresses_are_served() {
     let exporter = Exporter::start(&[
         "--web.listen-address=localhost:0",
-        "--web.listen-address=[::1]:0",
         "--web.listen-address=127.0.0.1:0",
+        "--web.listen-address=[::1]:0",
     ]);
+    // That of the last one.
     exporter.wait_for_log(&["listening address=[::1]:"]);
     let log = exporter.log();
     let addresses: Vec<SocketAddr> = log
