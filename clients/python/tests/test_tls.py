@@ -23,7 +23,9 @@ def openssl(folder: Path, *arguments: str) -> None:
 def authority(folder: Path, name: str) -> str:
     """Makes an authority. Returns the path of its certificate."""
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    # Python 3.13 refuses an authority that does not say that it signs.
     subject = ["-subj", f"/CN={name}", "-days", "36500"]
+    subject += ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
     files = ["-keyout", f"{name}.key", "-out", f"{name}.pem"]
     openssl(folder, "req", "-x509", *key, *subject, *files)
     return str(folder / f"{name}.pem")
@@ -35,7 +37,8 @@ def issue(folder: Path, name: str, usage: str) -> None:
     files = ["-keyout", f"{name}.key", "-out", f"{name}.csr"]
     openssl(folder, "req", *key, "-subj", f"/CN={name}", *files)
     (folder / "extensions").write_text(
-        f"subjectAltName = IP:127.0.0.1, DNS:localhost\nextendedKeyUsage = {usage}\n"
+        "subjectAltName = IP:127.0.0.1, DNS:localhost\n"
+        f"extendedKeyUsage = {usage}\nauthorityKeyIdentifier = keyid\n"
     )
     signing = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "36500"]
     files = ["-in", f"{name}.csr", "-out", f"{name}.pem", "-extfile", "extensions"]
