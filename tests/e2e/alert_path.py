@@ -308,7 +308,7 @@ def messages(stack):
     for text in everything:
         if re.search(r"\{\{|<no value>|unknown|%!", text):
             raise SystemExit(f"not readable: {text}")
-    page = call(f"{stack.exporter}/runbooks")
+    page = call(f"{stack.exporter}/runbooks", bearer="scraper")
     anchors = set(re.findall(r"/runbooks#(\w+)", " ".join(everything)))
     expect(anchors and all(f'id="{anchor}"' in page for anchor in anchors), "links to runbooks lead to their sections")
 
