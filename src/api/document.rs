@@ -127,8 +127,11 @@ fn object_at<'a>(document: &'a mut Json, pointer: &str) -> Option<&'a mut Map<St
 fn complete(operation: &mut Map<String, Json>, route: &Route) {
     operation.insert("security".into(), security(route.access));
     let parameters = operation.get_mut("parameters").and_then(Json::as_array_mut);
+    let mut names_account = false;
     for parameter in parameters.into_iter().flatten() {
-        let is_name = parameter.get("name").and_then(Json::as_str).is_some_and(is_name);
+        let name = parameter.get("name").and_then(Json::as_str);
+        names_account |= name == Some("account");
+        let is_name = name.is_some_and(is_name);
         let is_required = parameter.get("required").and_then(Json::as_bool) == Some(true);
         if let Some(schema) = object_at(parameter, "/schema").filter(|_| is_name) {
             schema.insert("pattern".into(), schema::NAME.into());
@@ -155,7 +158,9 @@ fn complete(operation: &mut Map<String, Json>, route: &Route) {
         impossible!("every operation describes an answer");
         return;
     };
-    for status in refusals(route, body.is_some()) {
+    // Every read of an account that nobody knows is refused.
+    let unknown = names_account.then_some(StatusCode::NOT_FOUND);
+    for status in refusals(route, body.is_some()).into_iter().chain(unknown) {
         // A refusal that the handler describes itself is more precise.
         responses.entry(status.as_str()).or_insert_with(|| refusal(status));
     }
