@@ -120,9 +120,11 @@ def test_freqtrade_reports_a_wrong_token(
         assert ("401" if token == "wrong" else "403") in caplog.text
 
 
-def test_the_token_in_a_url_is_only_for_events(guarded: Exporter) -> None:
-    url = f"{guarded.url}/api/v1/permit"
-    assert requests.get(url, auth=("freqtrade", "reader"), timeout=SOON).status_code == 401
+def test_the_token_in_a_url_decides_nothing(guarded: Exporter) -> None:
+    url = f"{guarded.url}/api/v1/halts"
+    body = {"account": "freqtrade", "reason": "a test", "actor": "a test"}
+    answer = requests.post(url, json=body, auth=("freqtrade", "reader"), timeout=SOON)
+    assert answer.status_code == 401
     bearer = {"Authorization": "Bearer reader"}
     assert requests.get(url, headers=bearer, timeout=SOON).status_code == 200
 
