@@ -125,8 +125,8 @@ def test_the_token_in_a_url_decides_nothing(guarded: Exporter) -> None:
     body = {"account": "freqtrade", "reason": "a test", "actor": "a test"}
     answer = requests.post(url, json=body, auth=("freqtrade", "reader"), timeout=SOON)
     assert answer.status_code == 401
-    bearer = {"Authorization": "Bearer reader"}
-    assert requests.get(url, headers=bearer, timeout=SOON).status_code == 200
+    url = f"{guarded.url}/api/v1/permit"
+    assert requests.get(url, auth=("freqtrade", "reader"), timeout=SOON).status_code == 200
 
 
 def test_freqtrade_accepts_the_configuration() -> None:
