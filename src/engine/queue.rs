@@ -3,7 +3,8 @@
 //! Input: requests of many tasks. Output: batches for the one writer. Invariants: requests and bytes in
 //! the queues are bounded; halts, alerts and releases have a queue of their own, which goes first; a
 //! batch is bounded in events and bytes, and its requests use one room of the log; a request that is
-//! larger than a batch is committed in parts and answered after the last one; a tick takes no place in the queue and is never lost, and several ticks that wait become one.
+//! larger than a batch is committed in parts and answered after the last one; a tick takes no place in
+//! the queue and is never lost, and several ticks that wait become one.
 //! Deliberately absent: a linger timer. Batches form while the log is busy, and while the writer yields
 //! (see `fairness`).
 
