@@ -293,6 +293,7 @@ impl App {
         rim.spawn(tasks::tick(handle.clone(), stop_rim.clone()));
         rim.spawn(tasks::watch_journal(handle.clone(), stop_rim.clone()));
         rim.spawn(tasks::log_directives(handle.directives(), stop_rim.clone()));
+        rim.spawn(tasks::recount(handle.clone(), Arc::clone(&runtime), stop_rim.clone()));
         rim.spawn(tasks::watch_invariants(Arc::clone(&runtime), stop_rim.clone()));
         if let Some(snapshotter) = engine.snapshotter() {
             rim.spawn(snapshotter.run(handle.clone(), stop_rim.clone()));

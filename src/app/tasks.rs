@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::CheckSlot;
 use crate::domain::directive::{Directive, DirectiveKind};
 use crate::domain::execution::anomaly::AnomalyLevel;
+use crate::domain::recount::RecountCursor;
 use crate::engine::{Handle, LogTaskError, LostDirectives, Subscription};
 use crate::invariant;
 use crate::metrics::Runtime;
@@ -20,6 +21,8 @@ use super::chain;
 
 /// The interval of checks that the journal is still at its path.
 const JOURNAL_CHECK: Duration = Duration::from_secs(5);
+/// The interval of checks of running sums.
+const RECOUNT: Duration = Duration::from_mins(1);
 /// The interval of ticks. Each becomes a record.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -97,6 +100,23 @@ pub(super) async fn watch_invariants(runtime: Arc<Runtime>, stop: CancellationTo
         }
         runtime.service.invariant_violations.inc_by(violations - counted);
         counted = violations;
+    }
+}
+
+/// Derives running sums again: a sample after the replay, and one each minute. A difference counts as a
+/// broken invariant.
+pub(super) async fn recount(handle: Handle, runtime: Arc<Runtime>, stop: CancellationToken) {
+    stop.run_until_cancelled(handle.opened()).await;
+    let mut every = tokio::time::interval(RECOUNT);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut cursor = RecountCursor::default();
+    while stop.run_until_cancelled(every.tick()).await.is_some() {
+        let (turn, next) = handle.recount(&cursor);
+        runtime.service.sums_recounted.inc_by(turn.compared as u64);
+        for total in turn.differences {
+            invariant::record(total.broken());
+        }
+        cursor = next;
     }
 }
 

@@ -17,6 +17,7 @@ use crate::domain::health::{Components, HealthChange};
 use crate::domain::horizon::Horizon;
 use crate::domain::ids::{Account, Symbol};
 use crate::domain::record::Refusal;
+use crate::domain::recount::Recount;
 use crate::domain::settings::{Settings, Severity};
 use crate::domain::state::{Cause, Latch, TradingState};
 use crate::domain::step::{Moment, Step};
@@ -88,6 +89,23 @@ pub struct TickEffects {
 }
 
 impl AccountState {
+    /// Compares its running sums, from a symbol on; with the first one, those of the account as a whole.
+    /// Returns the index of the symbol to go on with; `None` once all were compared.
+    #[must_use]
+    pub fn recount(&self, from: usize, recount: &mut Recount) -> Option<usize> {
+        if from == 0 {
+            self.execution.recount(recount);
+        }
+        for (key, _) in self.symbols.iter_from(from) {
+            if recount.is_enough() && key.index() > from {
+                return Some(key.index());
+            }
+            self.execution.recount_symbol(key, recount);
+            self.books.recount(key, recount);
+        }
+        None
+    }
+
     /// An account of which nothing is known yet.
     #[must_use]
     pub fn new(name: Account) -> Self {

@@ -10,6 +10,7 @@ pub mod time;
 pub mod ids;
 pub mod limits;
 pub mod weight;
+pub mod recount;
 pub mod digest;
 pub mod horizon;
 pub mod symbols;

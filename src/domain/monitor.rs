@@ -9,6 +9,7 @@ mod admission;
 mod control;
 mod decide;
 mod events;
+mod recount;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;

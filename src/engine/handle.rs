@@ -14,6 +14,7 @@ use crate::domain::ids::Account;
 use crate::domain::ids::DirectiveId;
 use crate::domain::monitor::Monitor;
 use crate::domain::record::Entry;
+use crate::domain::recount::{Recount, RecountCursor};
 use crate::engine::directive_feed::{Resumed, Subscription};
 use crate::engine::encoded_request::EncodedRequest;
 use crate::engine::shared::{
@@ -173,6 +174,13 @@ impl Handle {
     pub fn queue(&self) -> (usize, usize) {
         let max = self.shared.sender.max_capacity();
         (max - self.shared.sender.capacity(), max)
+    }
+
+    /// Derives a sample of the running sums again. Also returns where the next turn begins. The writer
+    /// waits meanwhile, so a turn is bounded.
+    #[must_use]
+    pub fn recount(&self, from: &RecountCursor) -> (Recount, RecountCursor) {
+        self.shared.monitor.read().recount(from)
     }
 
     /// About the bytes of the state as of the last second, and their ceiling.

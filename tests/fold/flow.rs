@@ -10,6 +10,8 @@ use trading_exporter::domain::settings::Settings;
 use trading_exporter::domain::time::Timestamp;
 use trading_exporter::wire::decode::{DecodeLimits, decode_ndjson};
 
+use crate::recount_all::recount;
+
 /// 2026-11-22T14:30:00Z, the receipt of the first record.
 pub(crate) const START_NANOS: i64 = 1_795_357_800_000_000_000;
 
@@ -19,6 +21,15 @@ pub(crate) struct Fold {
     pub(crate) directives: Vec<Directive>,
     sequence: u64,
     now_nanos: i64,
+}
+
+/// At the end of every test, all running sums are derived again.
+impl Drop for Fold {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(recount(&self.monitor).0, [], "running sums are wrong");
+        }
+    }
 }
 
 impl Fold {

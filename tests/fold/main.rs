@@ -15,6 +15,9 @@ mod many;
 mod in_flight;
 mod naive;
 mod permutations;
+mod recount;
+#[path = "../support/recount.rs"]
+mod recount_all;
 mod scrape_snapshots;
 mod restating;
 mod session;

@@ -200,7 +200,7 @@ fn directive_ids_come_from_record_sequences() {
         let mut fold = Fold::new(Settings::default());
         snapshots(&mut fold, "100", "88");
         halt(&mut fold, "*", TradingState::Halted);
-        fold.directives
+        std::mem::take(&mut fold.directives)
     };
     let directives = run();
     assert_eq!(directives, run());

@@ -102,7 +102,7 @@ fn send(address: SocketAddr, prefix: &str, report: &Mutex<ClientReport>) {
 }
 
 /// Waits until a condition holds.
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..6_000 {
         if holds() {
             return;

@@ -10,6 +10,8 @@
 
 mod engines;
 mod random;
+#[path = "../support/recount.rs"]
+mod recount_all;
 mod resent;
 mod steps;
 mod world;

@@ -19,6 +19,7 @@ use trading_exporter::journal::{
 
 use crate::engines::Engine;
 use crate::random::Random;
+use crate::recount_all::recount;
 
 /// 2026-11-22T14:30:00Z.
 const START_NANOS: i64 = 1_795_357_800_000_000_000;
@@ -230,6 +231,8 @@ impl World {
             let found = (self.exporter.sequence(), self.exporter.digest());
             assert_eq!(found, expected, "the state is another, seed {}", self.seed);
         }
+        let (differences, _) = recount(&self.exporter.monitor.read());
+        assert_eq!(differences, [], "running sums are wrong, seed {}", self.seed);
         let copy = self.disk.copy(self.seed);
         let (copied, _) = recovered(&copy, &mut self.lost);
         let found = (copied.sequence(), copied.digest());

@@ -211,6 +211,20 @@ impl FlowList {
         FlowSum { change: change.saturated(), count: count + whole.1 }
     }
 
+    /// Whether the sum of each chunk equals that of its flows.
+    pub(super) fn has_right_sums(&self) -> bool {
+        self.chunks.iter().all(|chunk| total(&chunk.entries).get() == chunk.sum.get())
+    }
+
+    /// The sum of all flows; the nearest decimal if it is out of range.
+    pub(super) fn total(&self) -> Decimal {
+        let mut sum = total(&self.tail);
+        for chunk in &self.chunks {
+            sum.add_total(chunk.sum);
+        }
+        sum.saturated()
+    }
+
     /// Whether more than `max` flows are later than `after`.
     pub(super) fn has_more_since(&self, after: Timestamp, max: usize) -> bool {
         let later = |entries: &VecDeque<ReceivedFlow>| {
@@ -262,6 +276,15 @@ impl FlowList {
     }
 }
 
+/// The sum of some flows.
+fn total(entries: &VecDeque<ReceivedFlow>) -> ExactTotal {
+    let mut sum = ExactTotal::default();
+    for entry in entries {
+        sum.add(entry.flow.change);
+    }
+    sum
+}
+
 /// Reduces the first execution that is large enough for the reversal. Returns whether nothing is left
 /// of it; `None` if there is no such execution.
 fn reduce(entries: &mut VecDeque<ReceivedFlow>, reversal: Flow) -> Option<bool> {
@@ -307,5 +330,24 @@ impl<'de> Deserialize<'de> for FlowList {
             list.insert(entry);
         }
         Ok(list)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_sum_of_a_chunk_is_found() {
+        let mut list = FlowList::default();
+        for change in 0..500 {
+            let flow = Flow { time: Timestamp::MIN, change: change.into(), kind: FlowKind::Buy };
+            list.insert(ReceivedFlow { flow, received: Timestamp::MIN });
+        }
+        assert!(list.has_right_sums());
+        assert_eq!(list.total(), Decimal::from(500 * 499 / 2));
+        let chunk = list.chunks.back_mut().expect("a chunk");
+        chunk.sum.add(Decimal::ONE);
+        assert!(!list.has_right_sums());
     }
 }

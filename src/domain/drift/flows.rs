@@ -84,6 +84,16 @@ impl Flows {
         std::iter::once(first).chain(sums).collect()
     }
 
+    /// Whether its sums equal the sum of its flows.
+    pub(super) fn has_right_sums(&self) -> bool {
+        self.entries.has_right_sums()
+    }
+
+    /// The sum of all flows ever; `None` if some were dropped.
+    pub(super) fn whole(&self) -> Option<Decimal> {
+        self.dropped_to.is_none().then(|| self.entries.total())
+    }
+
     /// Number of flows that are held.
     pub(super) fn len(&self) -> usize {
         self.entries.len()

@@ -161,6 +161,12 @@ impl Ledger {
         }
     }
 
+    /// Whether it equals the sum of all flows; `None` if a list anchored it, or flows were dropped.
+    pub(super) fn has_right_sum(&self, flows: &Flows) -> Option<bool> {
+        let whole = flows.whole().filter(|_| self.anchor.is_none())?;
+        Some(self.quantity == whole)
+    }
+
     /// The quantity with every flow so far.
     pub(super) const fn quantity(&self) -> Decimal {
         self.quantity

@@ -26,6 +26,7 @@ mod books;
 mod compare;
 mod adopt;
 mod hint;
+mod recount;
 mod read;
 
 #[cfg(test)]

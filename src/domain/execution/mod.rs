@@ -48,6 +48,7 @@ mod sums;
 pub mod window;
 pub mod figures;
 pub mod anomaly;
+mod recount;
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -368,6 +368,13 @@ impl Orders {
         self.lists[class].len
     }
 
+    /// The orders of a class, the one that has been in it longest first.
+    pub fn of_class(&self, class: OrderClass) -> impl Iterator<Item = &Order> {
+        let first = self.slot(self.lists[class].oldest);
+        let slots = std::iter::successors(first, |slot| self.slot(slot.newer));
+        slots.filter_map(|slot| slot.order.as_deref())
+    }
+
     /// All orders with the numbers of their first facts, in that order, after the one numbered
     /// `after`. The first one is found in O(log n).
     pub fn listing(&self, after: u64) -> impl Iterator<Item = (u64, OrderKey)> {

@@ -262,6 +262,20 @@ impl OrderWindow {
         self.nodes().map(|node| node.owner)
     }
 
+    /// Whether the running sums equal those of a fresh fold over the entries; `None` if that fold has no
+    /// exact sum on the way.
+    pub(super) fn has_right_sums(&self) -> Option<bool> {
+        let mut fresh = WindowSums::default();
+        for node in self.nodes() {
+            let mut entry = node.entry;
+            fresh.add(&mut entry);
+            if entry.has_quantity != node.entry.has_quantity {
+                return None;
+            }
+        }
+        Some(fresh == self.sums)
+    }
+
     fn nodes(&self) -> impl Iterator<Item = &WindowNode> {
         std::iter::successors(self.nodes.get(self.oldest as usize), |node| {
             self.nodes.get(node.newer as usize)

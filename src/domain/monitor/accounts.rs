@@ -7,6 +7,7 @@
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -62,6 +63,11 @@ impl Accounts {
 
     pub(super) fn values(&self) -> impl Iterator<Item = &AccountState> {
         self.by_name.values()
+    }
+
+    /// The first account by name within a bound.
+    pub(super) fn after(&self, bound: Bound<&Account>) -> Option<&AccountState> {
+        self.by_name.range::<Account, _>((bound, Bound::Unbounded)).next().map(|(_, state)| state)
     }
 
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut AccountState> {

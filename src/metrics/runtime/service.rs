@@ -66,6 +66,9 @@ own_metrics! {
         reload_success_time: Gauge = "trading_exporter_config_last_reload_success_timestamp_seconds",
         /// Number of broken invariants since the start; 0 unless the exporter has a bug.
         invariant_violations: IntCounter = "trading_exporter_invariant_violations_total",
+        /// Number of running sums (windows, open orders, flows, ledgers) that were derived again from their
+        /// entries, a sample each minute; a difference is a broken invariant.
+        sums_recounted: IntCounter = "trading_exporter_sums_recounted_total",
         /// Version, revision and compiler of the running exporter; always 1.
         build_info: IntGaugeVec["version", "revision", "rustversion"] =
             "trading_exporter_build_info",
