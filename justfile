@@ -52,6 +52,10 @@ panels:
 dashboards:
     .cache/venv/bin/python grafana/generate.py
 
+# Write a bill of materials in CycloneDX form (needs `cargo install cargo-cyclonedx`).
+sbom:
+    cargo cyclonedx --format json --describe binaries
+
 # Run one step of the full check; `just step --list` names them.
 step *NAMES:
     tests/run {{ NAMES }}

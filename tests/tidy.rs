@@ -473,6 +473,14 @@ fn links_in_the_documents_are_valid() {
     none(documents.iter().flat_map(|d| links::broken(d, &exists, &anchors)));
 }
 
+/// The controls of the table of threats are tested.
+#[test]
+fn tests_in_the_table_of_threats_exist() {
+    let files: Vec<File> = ["src", "tests"].iter().flat_map(|f| tree::files(f, "rs")).collect();
+    let missing = links::missing_tests(&tree::read("SECURITY.md"), &files);
+    assert_eq!(missing, [""; 0]);
+}
+
 #[test]
 fn generated_sections_of_the_documents_are_up_to_date() {
     none(generated::SECTIONS.iter().filter_map(generated::Section::renew));

@@ -37,6 +37,7 @@ mod demo;
 mod bodies;
 mod busts;
 mod contract;
+mod secrets;
 mod session;
 #[path = "../fold/delivery.rs"]
 mod delivery;

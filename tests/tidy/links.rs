@@ -5,6 +5,23 @@
 
 use crate::tree::File;
 
+/// The names in the last column of the table of threats for which there is no test.
+pub(crate) fn missing_tests(markdown: &str, files: &[File]) -> Vec<String> {
+    let rows = markdown.lines().skip_while(|line| *line != "| threat | control | tests |").skip(2);
+    let rows = rows.take_while(|line| line.starts_with('|'));
+    let mut missing = Vec::new();
+    for row in rows {
+        let column = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
+        let names: Vec<&str> = column.split('`').skip(1).step_by(2).collect();
+        if names.is_empty() {
+            missing.push(format!("no test for: {row}"));
+        }
+        let is_test = |name: &str| files.iter().any(|f| f.text.contains(&format!("fn {name}(")));
+        missing.extend(names.into_iter().filter(|name| !is_test(name)).map(str::to_owned));
+    }
+    missing
+}
+
 /// The broken links of a document.
 pub(crate) fn broken(
     document: &File,
@@ -93,4 +110,15 @@ fn broken_links_are_found() {
 fn headings_become_anchors() {
     let found = anchors("# One: `two`, three\ntext\n```\n# no\n```\n## A_b-c d");
     assert_eq!(found, ["one-two-three", "a_b-c-d"]);
+}
+
+#[test]
+fn missing_tests_are_found() {
+    let test = File { name: "tests/x.rs".into(), text: "fn a() {}".into() };
+    let head = "| threat | control | tests |\n|---|---|---|\n";
+    let files = std::slice::from_ref(&test);
+    let missing = |rows: &str| missing_tests(&format!("{head}{rows}"), files).len();
+    assert_eq!(missing("| t | c | `a` |"), 0);
+    assert_eq!(missing("| t | `x` | `b` |"), 1);
+    assert_eq!(missing("| t | c | |"), 1);
 }
