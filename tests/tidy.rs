@@ -333,6 +333,15 @@ fn shape(file: &File) -> Vec<String> {
     wrong
 }
 
+/// Tests outside of `tests/it` read no clock, so `tests/run later` leaves them out.
+fn clocks_of_pure_tests(file: &File) -> Vec<String> {
+    let is_pure =
+        ["tests/fold/", "tests/sim/", "tests/fuzz/"].iter().any(|f| file.name.starts_with(f));
+    let words = ["clock::", "Instant", "SystemTime"];
+    let hits = words.iter().filter(|word| is_pure && file.text.contains(**word));
+    hits.map(|word| format!("{}: `{word}` in a test without a clock", file.name)).collect()
+}
+
 /// Words of [`FOREIGN`].
 fn foreign_places(file: &File) -> Vec<String> {
     let words: Vec<String> = FOREIGN.iter().map(|(a, b)| format!("{a}{b}")).collect();
@@ -401,6 +410,14 @@ fn no_test_is_ignored_and_no_lint_is_disabled() {
     each_source(foreign_attributes);
     none(tree::files("tests", "rs").iter().flat_map(foreign_attributes));
     none(tree::files("benches", "rs").iter().flat_map(foreign_attributes));
+}
+
+#[test]
+fn pure_tests_read_no_clock() {
+    none(tree::files("tests", "rs").iter().flat_map(clocks_of_pure_tests));
+    let file = |name: &str| File { name: name.into(), text: "crate::clock::now()".into() };
+    assert_eq!(clocks_of_pure_tests(&file("tests/sim/x.rs")).len(), 1);
+    assert_eq!(clocks_of_pure_tests(&file("tests/it/x.rs")).len(), 0);
 }
 
 #[test]
