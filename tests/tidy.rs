@@ -337,7 +337,7 @@ fn shape(file: &File) -> Vec<String> {
 fn clocks_of_pure_tests(file: &File) -> Vec<String> {
     let is_pure =
         ["tests/fold/", "tests/sim/", "tests/fuzz/"].iter().any(|f| file.name.starts_with(f));
-    let words = ["clock::", "Instant", "SystemTime"];
+    let words = ["trading_exporter::clock", "Instant", "SystemTime"];
     let hits = words.iter().filter(|word| is_pure && file.text.contains(**word));
     hits.map(|word| format!("{}: `{word}` in a test without a clock", file.name)).collect()
 }
@@ -415,7 +415,8 @@ fn no_test_is_ignored_and_no_lint_is_disabled() {
 #[test]
 fn pure_tests_read_no_clock() {
     none(tree::files("tests", "rs").iter().flat_map(clocks_of_pure_tests));
-    let file = |name: &str| File { name: name.into(), text: "crate::clock::now()".into() };
+    let file =
+        |name: &str| File { name: name.into(), text: "trading_exporter::clock::now()".into() };
     assert_eq!(clocks_of_pure_tests(&file("tests/sim/x.rs")).len(), 1);
     assert_eq!(clocks_of_pure_tests(&file("tests/it/x.rs")).len(), 0);
 }

@@ -39,7 +39,8 @@ fn repeating_any_part_of_the_events_changes_nothing() {
             let size = 1 + world.random.index(again.len().max(1));
             let requests = again.chunks(size);
             let submissions = requests.map(|chunk| EncodedRequest::new(chunk.to_vec(), Vec::new()));
-            let committed = world.exporter.writer.commit(submissions.collect(), world.now);
+            let committed =
+                world.exporter.writer.commit(submissions.collect(), world.clocks.reading());
             for receipt in committed.expect("a commit").receipts {
                 resent += receipt.verdicts.len();
                 assert!(receipt.verdicts.iter().all(|v| *v == Verdict::Duplicate), "seed {seed}");

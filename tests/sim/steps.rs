@@ -1,6 +1,7 @@
 //! The steps of a simulated world.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use trading_exporter::domain::ids::{Account, Actor, Component};
 use trading_exporter::domain::record::{CheckResult, Decision, Entry};
@@ -10,6 +11,9 @@ use trading_exporter::journal::{JournalReader, LogError, Retention, Storage, Sto
 
 use crate::engines::entries;
 use crate::world::World;
+
+/// The default of `clock.behind_after`.
+const BEHIND_AFTER: Duration = Duration::from_secs(5);
 
 impl World {
     /// Runs one random step.
@@ -43,13 +47,16 @@ impl World {
     }
 
     fn engines_send(&mut self) {
-        let seconds = u64::try_from(self.now.as_nanos() / 1_000_000_000).expect("after 1970");
+        let seconds = self.clocks.wall().as_nanos() / 1_000_000_000;
+        let seconds = u64::try_from(seconds).expect("after 1970");
         let count = 1 + self.random.index(self.engines.len());
         let mut sent = Vec::new();
         for engine in self.engines.iter_mut().take(count) {
             sent.push(engine.lines(&mut self.random, seconds));
         }
-        let ok = self.commit(sent.iter().map(|lines| entries(lines)).collect());
+        let neighbour = self.neighbour.request(seconds);
+        let sent_entries = sent.iter().map(|lines| entries(lines)).collect();
+        let ok = self.commit_beside(sent_entries, neighbour);
         for (engine, lines) in self.engines.iter_mut().zip(sent) {
             // The answer may be lost too.
             let answered = ok && !self.random.chance(6);
@@ -59,18 +66,38 @@ impl World {
 
     fn seconds_pass(&mut self) {
         for _ in 0..=self.random.below(4) {
-            self.pass(1);
-            self.commit(vec![vec![Entry::Tick]]);
+            self.clocks.pass(1);
+            self.tick();
         }
     }
 
-    /// Forward or back, by minutes.
-    fn the_clock_jumps(&mut self) {
-        let by = std::time::Duration::from_secs(self.random.below(600));
-        self.now = if self.random.chance(2) { self.now.plus(by) } else { self.now.minus(by) };
+    /// Receive time never goes back, and never stops while the wall clock is behind it.
+    fn tick(&mut self) {
         let before = self.exporter.monitor.read().now();
-        self.commit(vec![vec![Entry::Tick]]);
-        assert!(self.exporter.monitor.read().now() >= before, "time went back");
+        let sequence = self.exporter.sequence();
+        let passed = self.clocks.since_committed();
+        let is_committed = self.commit(vec![vec![Entry::Tick]]);
+        let monitor = self.exporter.monitor.read();
+        let (after, wall) = (monitor.now(), self.clocks.wall());
+        assert!(after >= before, "time went back, seed {}", self.seed);
+        if !is_committed || sequence == 0 {
+            return;
+        }
+        assert!(after >= wall, "receive time is behind the wall clock, seed {}", self.seed);
+        let behind = Duration::from_nanos(u64::try_from(after.since(wall)).unwrap_or(u64::MAX));
+        if before.is_past(wall, BEHIND_AFTER) {
+            assert_eq!(after, before.plus(passed), "receive time stopped, seed {}", self.seed);
+            let said = monitor.clock_behind();
+            let differs = said.abs_diff(behind) > Duration::from_secs(1);
+            assert!(!differs, "said {said:?}, is {behind:?}, seed {}", self.seed);
+        }
+    }
+
+    fn the_clock_jumps(&mut self) {
+        let by = Duration::from_secs(self.random.below(600));
+        let is_forward = self.random.chance(2);
+        self.clocks.jump(by, is_forward);
+        self.tick();
     }
 
     fn somebody_decides(&mut self) {
@@ -95,7 +122,7 @@ impl World {
             component: Component::new("disk").expect("a component"),
             passed: self.random.chance(2),
             message: "17 % free".to_owned(),
-            latency: std::time::Duration::from_micros(self.random.below(1_000)),
+            latency: Duration::from_micros(self.random.below(1_000)),
             interval: std::time::Duration::from_secs(30),
         };
         self.commit(vec![vec![Entry::Check(check)]]);
@@ -153,7 +180,8 @@ impl World {
 
     /// Damages the newest snapshot.
     fn damage_a_snapshot(&mut self) {
-        let names = self.disk.names().expect("names");
+        // A planned power cut may have hit an operation whose failure nobody waits for.
+        let Ok(names) = self.disk.names() else { return self.the_process_dies() };
         let newest = names.iter().filter(|name| name.starts_with("snap-")).max().cloned();
         // Only if the older generation is intact, or the log is complete.
         let others = names.iter().filter(|name| name.starts_with("snap-")).count();

@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::RwLock;
+use trading_exporter::domain::clock::ClockReading;
 use trading_exporter::domain::limits;
 use trading_exporter::domain::monitor::Monitor;
-use trading_exporter::domain::record::Entry;
-use trading_exporter::domain::settings::{Settings, WindowSettings};
+use trading_exporter::domain::record::{Entry, Verdict};
+use trading_exporter::domain::settings::Settings;
 use trading_exporter::domain::time::Timestamp;
 use trading_exporter::engine::{
     EncodedRequest, SnapshotStore, StateDigest, Writer, digest_state, recover,
@@ -17,7 +17,9 @@ use trading_exporter::journal::{
     EventLog, LocalLog, LocalOptions, MemoryLog, SimStorage, Snapshots, Storage,
 };
 
+use crate::clocks::Clocks;
 use crate::engines::Engine;
+use crate::neighbour::{self, Neighbour, engines_seen};
 use crate::random::Random;
 use crate::recount_all::recount;
 
@@ -48,15 +50,26 @@ impl Exporter {
     }
 }
 
-/// Requests that are committed together, and their time.
+/// Requests that are committed together, and their time. The neighbour's comes last, if it has one.
 #[derive(Clone)]
 pub(crate) struct Requests {
     pub(crate) entries: Vec<Vec<Entry>>,
-    pub(crate) now: Timestamp,
+    pub(crate) neighbour: Vec<Entry>,
+    pub(crate) now: ClockReading,
 }
 
 impl Requests {
     pub(crate) fn submissions(&self) -> Vec<EncodedRequest> {
+        let mut submissions = self.without_neighbour();
+        if !self.neighbour.is_empty() {
+            let accounts = neighbour::accounts(&self.neighbour);
+            let request = EncodedRequest::new(self.neighbour.clone(), accounts);
+            submissions.push(request.from_token(Some(neighbour::TOKEN.into())));
+        }
+        submissions
+    }
+
+    fn without_neighbour(&self) -> Vec<EncodedRequest> {
         let submission = |entries: &Vec<Entry>| EncodedRequest::new(entries.clone(), Vec::new());
         self.entries.iter().map(submission).collect()
     }
@@ -76,6 +89,8 @@ pub(crate) struct Lost {
     pub(crate) passed_over: u64,
     pub(crate) segments_dropped: u64,
     pub(crate) kept_unanswered: u64,
+    /// Events of the neighbour that reached a bound.
+    pub(crate) neighbour_refused: u64,
 }
 
 impl Lost {
@@ -91,6 +106,7 @@ impl Lost {
         self.passed_over += more.passed_over;
         self.segments_dropped += more.segments_dropped;
         self.kept_unanswered += more.kept_unanswered;
+        self.neighbour_refused += more.neighbour_refused;
     }
 
     /// Whether every kind of fault occurred.
@@ -105,6 +121,7 @@ impl Lost {
             self.passed_over,
             self.segments_dropped,
             self.kept_unanswered,
+            self.neighbour_refused,
         ]
         .iter()
         .all(|count| *count > 0)
@@ -117,7 +134,7 @@ impl fmt::Display for Lost {
             f,
             "{} records acknowledged, none lost, none twice; {} recoveries after {} deaths, {} power \
              cuts, {} failures; {} times a full disk; {} snapshots, {} of them damaged, {} passed \
-             over; {} times segments dropped; {} batches kept that were not acknowledged",
+             over; {} times segments dropped; {} batches kept that were not acknowledged; {} events of the neighbour refused",
             self.acknowledged,
             self.recoveries,
             self.deaths,
@@ -128,7 +145,8 @@ impl fmt::Display for Lost {
             self.rotten,
             self.passed_over,
             self.segments_dropped,
-            self.kept_unanswered
+            self.kept_unanswered,
+            self.neighbour_refused
         )
     }
 }
@@ -141,10 +159,13 @@ pub(crate) struct World {
     pub(crate) states: SnapshotStore,
     /// Gets the acknowledged requests, and nothing else.
     pub(crate) reference: Exporter,
+    /// Gets the acknowledged requests but those of the neighbour.
+    pub(crate) alone: Exporter,
     /// Requests whose outcome is unknown after a failure.
     pub(crate) unknown: Option<Requests>,
     pub(crate) engines: Vec<Engine>,
-    pub(crate) now: Timestamp,
+    pub(crate) neighbour: Neighbour,
+    pub(crate) clocks: Clocks,
     pub(crate) lost: Lost,
 }
 
@@ -153,22 +174,22 @@ impl World {
         let disk = SimStorage::new(seed);
         let mut lost = Lost::default();
         let (exporter, states) = recovered(&disk, &mut lost);
-        let reference = Exporter::over(Box::new(MemoryLog::new(limits::MEMORY_LOG_BYTES_MAX)));
+        let in_memory = || Exporter::over(Box::new(MemoryLog::new(limits::MEMORY_LOG_BYTES_MAX)));
         let mut world = Self {
             seed,
             random: Random(seed),
             disk,
             exporter,
             states,
-            reference,
+            reference: in_memory(),
+            alone: in_memory(),
             unknown: None,
             engines: (0..3).map(Engine::new).collect(),
-            now: Timestamp::from_nanos(START_NANOS).expect("a time"),
+            neighbour: Neighbour::new(seed),
+            clocks: Clocks::new(Timestamp::from_nanos(START_NANOS).expect("a time"), seed),
             lost,
         };
-        let window = WindowSettings { orders: 20, ..WindowSettings::default() };
-        let settings = Settings { window, ..Settings::default() };
-        assert!(world.commit(vec![vec![Entry::Settings(Arc::new(settings))]]));
+        assert!(world.commit(vec![vec![Entry::Settings(Arc::new(settings()))]]));
         world
     }
 
@@ -176,10 +197,19 @@ impl World {
         Lost { acknowledged: self.reference.sequence(), ..self.lost }
     }
 
-    /// Commits requests, and commits acknowledged ones to the reference. Returns whether they were
+    /// Commits requests, and commits acknowledged ones to the references. Returns whether they were
     /// acknowledged.
     pub(crate) fn commit(&mut self, entries: Vec<Vec<Entry>>) -> bool {
-        let requests = Requests { entries, now: self.now };
+        self.commit_beside(entries, Vec::new())
+    }
+
+    /// Commits requests beside one of the neighbour.
+    pub(crate) fn commit_beside(
+        &mut self,
+        entries: Vec<Vec<Entry>>,
+        neighbour: Vec<Entry>,
+    ) -> bool {
+        let requests = Requests { entries, neighbour, now: self.clocks.reading() };
         match self.exporter.writer.commit(requests.submissions(), requests.now) {
             Ok(committed) => {
                 let wanted = self.refer(&requests);
@@ -204,8 +234,28 @@ impl World {
     }
 
     fn refer(&mut self, requests: &Requests) -> Vec<trading_exporter::engine::Receipt> {
+        let before = self.reference.sequence();
         let committed = self.reference.writer.commit(requests.submissions(), requests.now);
-        committed.expect("the reference accepts everything").receipts
+        let receipts = committed.expect("the reference accepts everything").receipts;
+        if !requests.neighbour.is_empty() {
+            let verdicts = receipts.last().into_iter().flat_map(|receipt| &receipt.verdicts);
+            let refused = verdicts.filter(|verdict| matches!(verdict, Verdict::Refused(_)));
+            self.lost.neighbour_refused += refused.count() as u64;
+        }
+        let alone = self.alone.sequence();
+        let others = self.alone.writer.commit(requests.without_neighbour(), requests.now);
+        others.expect("the reference accepts everything");
+        if self.reference.sequence() > before {
+            self.clocks.committed(requests.now);
+            if self.alone.sequence() == alone {
+                // Takes the time of the batch, and changes nothing.
+                let behind = self.alone.monitor.read().clock_behind();
+                let pause = EncodedRequest::new(vec![Entry::Clock { behind }], Vec::new());
+                let pause = self.alone.writer.commit(vec![pause], requests.now);
+                pause.expect("the reference accepts everything");
+            }
+        }
+        receipts
     }
 
     /// Restarts the process after it died or the power was cut.
@@ -220,6 +270,7 @@ impl World {
             self.refer(&requests);
             self.lost.kept_unanswered += 1;
         }
+        self.clocks.restarted();
     }
 
     /// Checks that the state, and the state recovered from a copy of the disk, are those of the acknowledged
@@ -231,6 +282,16 @@ impl World {
             let found = (self.exporter.sequence(), self.exporter.digest());
             assert_eq!(found, expected, "the state is another, seed {}", self.seed);
         }
+        let beside = engines_seen(&self.reference.monitor.read());
+        let alone = engines_seen(&self.alone.monitor.read());
+        let change = beside.lines().zip(alone.lines()).find(|(beside, alone)| beside != alone);
+        assert_eq!(change, None, "the neighbour changed something, seed {}", self.seed);
+        assert_eq!(
+            beside.len(),
+            alone.len(),
+            "the neighbour changed something, seed {}",
+            self.seed
+        );
         let (differences, _) = recount(&self.exporter.monitor.read());
         assert_eq!(differences, [], "running sums are wrong, seed {}", self.seed);
         let copy = self.disk.copy(self.seed);
@@ -238,10 +299,19 @@ impl World {
         let found = (copied.sequence(), copied.digest());
         assert_eq!(found, expected, "the recovered state is another, seed {}", self.seed);
     }
+}
 
-    pub(crate) fn pass(&mut self, seconds: u64) {
-        self.now = self.now.plus(Duration::from_secs(seconds));
-    }
+/// Small bounds, so that the neighbour reaches them. They are large enough for the engines.
+fn settings() -> Settings {
+    let mut settings = Settings::default();
+    settings.window.orders = 20;
+    settings.orders.open_max = 200;
+    settings.orders.ended_max = 200;
+    settings.orders.unknown_max = 100;
+    settings.ingest.horizon_ids = 1_000;
+    settings.symbols.max = 10;
+    settings.accounts.per_token = 3;
+    settings
 }
 
 /// The state that a process recovers from a disk.
