@@ -73,8 +73,8 @@ pub enum EventEffect {
     OutOfOrder,
     /// Books or positions changed: they are compared at the end of the request.
     Books,
-    /// A component changed its state.
-    Health(HealthChange),
+    /// A component changed its state. Boxed: it is rare, and every event returns an effect.
+    Health(Box<HealthChange>),
 }
 
 /// The effects of a tick outside of its account.
@@ -194,7 +194,7 @@ impl AccountState {
             Body::Heartbeat(heartbeat) => self
                 .components
                 .heartbeat(heartbeat, step.now, &step.settings.health)?
-                .map_or(EventEffect::Nothing, EventEffect::Health),
+                .map_or(EventEffect::Nothing, |change| EventEffect::Health(Box::new(change))),
             Body::Reconciled(reconciled) => {
                 if let Some(key) = step.symbols.get(&reconciled.symbol) {
                     let directive_id = reconciled.directive_id.as_deref();

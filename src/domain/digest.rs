@@ -15,26 +15,34 @@ pub type ByDigest<V> = HashMap<u128, V, BuildHasherDefault<DigestHasher>>;
 /// The digest of a value.
 #[must_use]
 pub fn digest_of(value: &impl Hash) -> u128 {
+    digest_through::<256>(value)
+}
+
+/// [`digest_of`] for an id, which is mostly short.
+#[must_use]
+pub fn digest_of_id(id: &impl Hash) -> u128 {
+    digest_through::<64>(id)
+}
+
+#[inline]
+fn digest_through<const GATHERED_MAX: usize>(value: &impl Hash) -> u128 {
     let mut gathered = HashBuffer { bytes: [0; GATHERED_MAX], len: 0, begun: None };
     value.hash(&mut gathered);
     gathered.digest().as_u128()
 }
 
-/// Bytes hashed at once.
-const GATHERED_MAX: usize = 256;
-
-/// Buffers the bytes of the many small fields of a value, to hash them in one call. The digest is the
-/// same as field by field.
+/// Buffers the bytes of the many small fields of a value, to hash up to `GATHERED_MAX` in one call. The
+/// digest is the same as field by field.
 ///
 /// Hot path: guarded by benches/instructions.
-struct HashBuffer {
+struct HashBuffer<const GATHERED_MAX: usize> {
     bytes: [u8; GATHERED_MAX],
     len: usize,
     /// The hash of the bytes before those in the buffer; none: the buffer was never full.
     begun: Option<SipHasher13>,
 }
 
-impl HashBuffer {
+impl<const GATHERED_MAX: usize> HashBuffer<GATHERED_MAX> {
     fn gathered(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }
@@ -62,7 +70,7 @@ impl HashBuffer {
     }
 }
 
-impl Hasher for HashBuffer {
+impl<const GATHERED_MAX: usize> Hasher for HashBuffer<GATHERED_MAX> {
     fn finish(&self) -> u64 {
         self.digest().h1
     }
@@ -137,6 +145,7 @@ mod tests {
             let mut plain = SipHasher13::new();
             fields.hash(&mut plain);
             prop_assert_eq!(digest_of(&fields), plain.finish128().as_u128());
+            prop_assert_eq!(digest_of_id(&fields), plain.finish128().as_u128());
         }
     }
 }

@@ -8,10 +8,12 @@
 mod text;
 mod rounding;
 mod short;
+mod aligned;
 mod dust;
 mod exact_total;
 pub(crate) mod exact;
 
+pub use aligned::{checked_times, compare, exact_sum, minus, plus, times};
 pub use dust::{agree, is_flat};
 pub use exact_total::ExactTotal;
 pub use rust_decimal::Decimal;
@@ -70,18 +72,6 @@ pub fn decimal_ratio(part: Decimal, whole: Decimal) -> Option<f64> {
         .zip(ShortDecimal::of(whole))
         .and_then(|(part, whole)| part.over(whole));
     short.or_else(|| part.checked_div(whole).map(to_f64))
-}
-
-/// `a + b` if it is exact, so that subtracting `b` later gives `a` back. None if the sum overflows or
-/// would be rounded.
-#[must_use]
-#[inline]
-pub fn exact_sum(a: Decimal, b: Decimal) -> Option<Decimal> {
-    if a.is_zero() || b.is_zero() {
-        return Some(if a.is_zero() { b } else { a });
-    }
-    // A sum that does not fit is rounded to fewer places, or does not exist.
-    a.checked_add(b).filter(|sum| sum.scale() >= a.scale().max(b.scale()))
 }
 
 closed_set! {

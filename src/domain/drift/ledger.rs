@@ -32,7 +32,7 @@ use super::view::LedgerBasis;
 use crate::domain::flow::Flow;
 use crate::domain::limits::ANCHOR_FLOWS_MAX;
 use crate::domain::time::Timestamp;
-use crate::domain::units::{Decimal, agree, exact};
+use crate::domain::units::{Decimal, agree, exact, plus};
 
 /// A fill this close to an anchor may be in its list or not.
 const ANCHOR_DOUBT: Duration = Duration::from_secs(10);
@@ -73,10 +73,10 @@ impl Ledger {
     /// is dated well before the anchor.
     pub(super) fn apply(&mut self, flow: &Flow) -> bool {
         if self.anchor.is_none_or(|anchor| flow.time > anchor) {
-            self.quantity = self.quantity.saturating_add(flow.change);
+            self.quantity = plus(self.quantity, flow.change);
         }
         if let Some(assumed) = &mut self.assumed {
-            *assumed = assumed.saturating_add(flow.change);
+            *assumed = plus(*assumed, flow.change);
         }
         if self.anchor.is_some_and(|anchor| flow.time.is_within(anchor, ANCHOR_DOUBT)) {
             self.doubt(*flow);

@@ -15,14 +15,14 @@ use crate::domain::execution::histogram::Histogram;
 use crate::domain::execution::order::{CountedOnce, Order, OrderState};
 use crate::domain::execution::orders::{OrderClass, OrderKey};
 use crate::domain::execution::reason::RejectReason;
-use crate::domain::execution::scope::{ExecutionScope, ScopeKind};
+use crate::domain::execution::scope::ScopeKind;
 use crate::domain::execution::tally::{FillTally, move_position};
 use crate::domain::execution::window::{PackedEntry, WindowEntry};
 use crate::domain::settings::{Instrument, Rate};
 use crate::domain::step::Step;
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::{Timestamp, latency, seconds};
-use crate::domain::units::{Decimal, Price, Side, agree, exact_sum, to_f64};
+use crate::domain::units::{Decimal, Price, Side, agree, compare, exact_sum, minus, times, to_f64};
 
 impl Execution {
     /// Applies the facts of one order, which the caller took out of its slot.
@@ -207,7 +207,7 @@ impl Execution {
             self.unacknowledged_total -= 1;
         }
         let leaves = match state.quantity {
-            Some(quantity) if is_open => quantity.saturating_sub(state.filled),
+            Some(quantity) if is_open => minus(quantity, state.filled),
             Some(_) | None => Decimal::ZERO,
         };
         let side = match order.side {
@@ -215,7 +215,7 @@ impl Execution {
             Some(Side::Sell) => &mut open.sell,
             None => return,
         };
-        let others = side.saturating_sub(counted.leaves);
+        let others = minus(*side, counted.leaves);
         if leaves.unpack() == counted.leaves.unpack() && !others.is_zero() {
             return;
         }
@@ -241,24 +241,26 @@ impl Execution {
         }
         // A symbol weighs slippage in its own currency, all other scopes in that of the account.
         let in_symbol = entry.map(PackedEntry::from);
-        let in_account = match instrument.rate {
-            Rate::Same => in_symbol,
-            Rate::Fixed(rate) => entry.map(|entry| entry.converted(Some(to_f64(rate))).into()),
-            Rate::Unknown => entry.map(|entry| entry.converted(None).into()),
+        let converted = match instrument.rate {
+            Rate::Same => None,
+            Rate::Fixed(rate) => Some(Some(to_f64(rate))),
+            Rate::Unknown => Some(None),
         };
+        let converted = converted.map(|rate| entry.map(|entry| entry.converted(rate).into()));
+        let in_account = converted.as_ref().unwrap_or(&in_symbol);
         let settings = &step.settings.window;
         let horizon = settings.age_max.map(|age| step.now.minus(age));
         for kind in ScopeKind::ALL {
             let Some(scope) = self.scope_of(order, kind) else { continue };
             let at = &mut order.counted.entries[kind];
-            match (if kind == ScopeKind::Symbol { &in_symbol } else { &in_account }, *at) {
+            match (if kind == ScopeKind::Symbol { &in_symbol } else { in_account }, *at) {
                 (Some(entry), Some(known)) => scope.window.amend(known, *entry),
                 (Some(entry), None) if !had => {
                     *at = Some(scope.window.push(*entry, key.get()));
+                    let evict = || scope.window.evict(settings.orders, horizon);
+                    let evicted: OneOrMany<u32> = std::iter::from_fn(evict).collect();
                     self.window_entries += 1;
-                    let evict =
-                        |scope: &mut ExecutionScope| scope.window.evict(settings.orders, horizon);
-                    while let Some(owner) = self.scope_of(order, kind).and_then(evict) {
+                    for owner in evicted {
                         self.forget_entry(kind, owner);
                         self.window_entries -= 1;
                     }
@@ -306,8 +308,11 @@ fn class_of(order: &Order, state: &OrderState) -> OrderClass {
 /// min(F, Q), within dust. A filled order may have less than Q: the venue said that nothing is left.
 fn filled_of(quantity: Decimal, state: &OrderState) -> Decimal {
     let filled = state.filled;
+    if compare(filled, quantity).is_ge() {
+        return quantity;
+    }
     let is_whole = state.outcome == Some(Outcome::Filled) && agree(filled, quantity);
-    if filled >= quantity || is_whole { quantity } else { filled }
+    if is_whole { quantity } else { filled }
 }
 
 /// The window entry of an order, with its notional in the currency of the instrument. `None` while
@@ -333,7 +338,7 @@ fn entry_of(
         from.zip(to).and_then(|(from, to)| latency(from, to))
     };
     let filled_at = state.last_fill_at.filter(|_| is_filled);
-    let notional = state.notional.map(|n| n.abs().saturating_mul(instrument.multiplier));
+    let notional = state.notional.map(|n| times(n.abs(), instrument.multiplier));
     let measured = executed.and_then(|executed| executed.slippage_of_whole(state));
     let quantity = state.quantity.filter(|_| !state.by_notional);
     Some(WindowEntry {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::closed_set::{by_word, closed_set};
 use crate::domain::ids::Currency;
-use crate::domain::units::{Decimal, exact};
+use crate::domain::units::{Decimal, exact, minus, plus};
 
 closed_set! {
     /// How an order ended. If an order has several terminal facts, the outcome declared first wins.
@@ -44,7 +44,7 @@ impl Total {
             return;
         }
         let part = if change.is_sign_negative() { &mut self.reversed } else { &mut self.sum };
-        *part = part.saturating_add(change.abs());
+        *part = plus(*part, change.abs());
     }
 
     /// Additions less reversals.
@@ -93,25 +93,25 @@ impl MoneyChange {
     /// Adds a fee; a negative one is a rebate.
     pub(super) fn add_fee(&mut self, fee: Decimal) {
         let sum = if fee.is_sign_negative() { &mut self.rebates } else { &mut self.fees };
-        *sum = sum.saturating_add(fee.abs());
+        *sum = plus(*sum, fee.abs());
     }
 
     /// Reverses [`Self::add_fee`].
     pub(super) fn take_fee(&mut self, fee: Decimal) {
         let sum = if fee.is_sign_negative() { &mut self.rebates } else { &mut self.fees };
-        *sum = sum.saturating_sub(fee.abs());
+        *sum = minus(*sum, fee.abs());
     }
 
     /// Adds the cost of an execution against its reference; negative is an improvement.
     pub(super) fn add_cost(&mut self, cost: Decimal) {
         let sum = self.cost_or_improvement(cost);
-        *sum = sum.saturating_add(cost.abs());
+        *sum = plus(*sum, cost.abs());
     }
 
     /// Reverses [`Self::add_cost`].
     pub(super) fn take_cost(&mut self, cost: Decimal) {
         let sum = self.cost_or_improvement(cost);
-        *sum = sum.saturating_sub(cost.abs());
+        *sum = minus(*sum, cost.abs());
     }
 
     const fn cost_or_improvement(&mut self, cost: Decimal) -> &mut Decimal {

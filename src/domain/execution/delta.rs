@@ -8,7 +8,7 @@ use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::order::{CountedOnce, Order, OrderState};
 use crate::domain::execution::scope::ExecutionScope;
 use crate::domain::execution::tally::FillTally;
-use crate::domain::units::{Decimal, Price};
+use crate::domain::units::{Decimal, Price, minus, plus};
 
 /// The change of one order since it was last counted.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ impl OrderDelta {
         let mut ordered = Decimal::ZERO;
         // Most events leave the quantity alone: comparing the representation first is cheaper.
         if quantity.unpack() != counted.ordered.unpack() && quantity > counted.ordered {
-            ordered = quantity.saturating_sub(counted.ordered);
+            ordered = minus(quantity, counted.ordered);
             counted.ordered = quantity;
         }
         let once = &mut counted.once;
@@ -94,7 +94,7 @@ impl ExecutionScope {
         counters.accepted += u64::from(delta.accepted);
         counters.overfills += u64::from(delta.overfilled);
         if !delta.ordered.is_zero() {
-            counters.ordered_quantity = counters.ordered_quantity.saturating_add(delta.ordered);
+            counters.ordered_quantity = plus(counters.ordered_quantity, delta.ordered);
         }
         if delta.accepted {
             self.rejections_in_row = 0;

@@ -76,7 +76,8 @@ impl Execution {
             impossible!("an order that was just found or inserted is missing");
             return Ok(FactEffect::Changed);
         };
-        self.name(Arc::make_mut(&mut order), report, step);
+        let mut changed = Arc::make_mut(&mut order);
+        self.name(changed, report, step);
         // The new id is joined before the fact is added: the replace is a fact of the joined order.
         if let Some(id) = report.new_order_id() {
             self.orders.put_back(key, order);
@@ -86,8 +87,8 @@ impl Execution {
                 return Ok(FactEffect::Changed);
             };
             order = merged;
+            changed = Arc::make_mut(&mut order);
         }
-        let changed = Arc::make_mut(&mut order);
         self.add(changed, report, step);
         if matches!(report.fact, OrderFact::Submitted(_)) {
             self.await_acknowledgement(key, step.now);

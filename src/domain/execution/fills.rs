@@ -15,7 +15,7 @@ use crate::domain::execution::fill_index::FillIndex;
 use crate::domain::execution::terms::TermsKey;
 use crate::domain::ids::{Currency, FillId};
 use crate::domain::time::Timestamp;
-use crate::domain::units::{Decimal, Price, Quantity, Side, exact};
+use crate::domain::units::{Decimal, Price, Quantity, Side, checked_times, exact, plus};
 use crate::domain::visits;
 use crate::domain::weight;
 
@@ -167,9 +167,9 @@ impl FillSums {
             self.is_final |= fill.is_final && effective.quantity.is_none();
             return;
         };
-        self.quantity = self.quantity.saturating_add(quantity);
+        self.quantity = plus(self.quantity, quantity);
         let price = Price::new(effective.price).known();
-        let notional = price.and_then(|price| quantity.checked_mul(price.get()));
+        let notional = price.and_then(|price| checked_times(quantity, price.get()));
         self.notional = self.notional.zip(notional).and_then(|(a, b)| a.checked_add(b));
         self.first_at = Some(self.first_at.map_or(fill.at, |at| at.min(fill.at)));
         self.last_at = Some(self.last_at.map_or(fill.at, |at| at.max(fill.at)));
@@ -189,7 +189,7 @@ impl Fills {
         }
         if self.all.is_empty() {
             // Most orders have one execution, and a vector would begin with four.
-            self.all.reserve_exact(1);
+            self.all = Vec::with_capacity(1);
         }
         self.all.push(fill);
     }

@@ -23,7 +23,7 @@ use crate::domain::execution::window::EntryKey;
 use crate::domain::ids::{OrderId, Session};
 use crate::domain::symbols::SymbolKey;
 use crate::domain::time::Timestamp;
-use crate::domain::units::{Decimal, Notional, Price, Quantity, Side, agree, exact};
+use crate::domain::units::{Decimal, Notional, Price, Quantity, Side, agree, compare, exact};
 use crate::domain::weight;
 
 /// One order: its facts, and which part of them is counted.
@@ -367,7 +367,7 @@ impl Order {
     pub fn state(&self) -> OrderState {
         let (quantity, executed) = self.executed();
         let end = self.end();
-        let against_quantity = quantity.map(|q| compare(executed.quantity, q));
+        let against_quantity = quantity.map(|q| compare_within_dust(executed.quantity, q));
         let by_notional = self.by_notional();
         let is_filled = against_quantity.is_some_and(Ordering::is_ge)
             || (executed.is_final && self.is_final())
@@ -442,8 +442,8 @@ impl OrderState {
 }
 
 /// Compares the filled with the ordered quantity; equal within dust.
-fn compare(filled: Decimal, ordered: Decimal) -> Ordering {
-    let exactly = filled.cmp(&ordered);
+fn compare_within_dust(filled: Decimal, ordered: Decimal) -> Ordering {
+    let exactly = compare(filled, ordered);
     let is_dust = exactly.is_ne() && !filled.is_zero() && agree(filled, ordered);
     if is_dust { Ordering::Equal } else { exactly }
 }

@@ -16,7 +16,7 @@ use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::closed_set::{by_word, closed_set};
-use crate::domain::digest::{ByDigest, digest_of, sorted};
+use crate::domain::digest::{ByDigest, digest_of_id, sorted};
 use crate::domain::execution::fills::FEW_MAX;
 use crate::domain::execution::order::Order;
 use crate::domain::ids::{OrderId, Session};
@@ -161,7 +161,7 @@ impl Orders {
     /// The digest under which an order is filed within its account.
     #[must_use]
     pub fn digest(session: Option<&str>, order_id: &str) -> u128 {
-        digest_of(&(session.unwrap_or_default(), order_id))
+        digest_of_id(&(session.unwrap_or_default(), order_id))
     }
 
     /// The order at a place.

@@ -8,6 +8,7 @@ use crate::domain::execution::orders::Orders;
 use crate::domain::ids::{Currency, OrderId, Session, Strategy, Venue};
 use crate::domain::record::Refusal;
 use crate::domain::time::Timestamp;
+use crate::domain::units::checked_times;
 
 /// One event about an order. Borrowed, so that a step gets one argument.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +72,7 @@ impl<'a> OrderReport<'a> {
     pub(super) fn check_range(&self) -> Result<(), Refusal> {
         if let OrderFact::Filled(OrderFilled { quantity: Some(quantity), price, .. })
         | OrderFact::FillCorrected(FillCorrected { quantity, price, .. }) = self.fact
-            && quantity.get().checked_mul(price.get()).is_none()
+            && checked_times(quantity.get(), price.get()).is_none()
         {
             return Err(Refusal::OutOfRange);
         }

@@ -24,7 +24,7 @@ use crate::domain::ids::Currency;
 use crate::domain::settings::{Instrument, Reference};
 use crate::domain::step::Step;
 use crate::domain::symbols::SymbolKey;
-use crate::domain::units::{Decimal, Price, Side};
+use crate::domain::units::{Decimal, Price, Side, checked_times, minus, plus, times};
 use crate::domain::visits;
 
 /// The amendments of one execution, and its fee after them.
@@ -96,14 +96,14 @@ pub(super) fn move_position(
         };
         let mut target = side.signed(quantity);
         if let Some(fee) = taken.filter(|_| !fill.counted.steps.contains(FillStep::FeeAdjusted)) {
-            let less = target.saturating_sub(fee);
+            let less = minus(target, fee);
             if less != fill.counted.moved && coin_fees.fill(symbol, fill.at, fee) {
                 fill.counted.steps.insert(FillStep::FeeAdjusted);
             } else {
                 target = less;
             }
         }
-        let change = target.saturating_sub(fill.counted.moved);
+        let change = minus(target, fill.counted.moved);
         if !change.is_zero() {
             fill.counted.moved = target;
             step.flows.push((symbol, flow(side, fill, change)));
@@ -183,7 +183,7 @@ fn present_amounts(
     if quantity.is_zero() {
         return FillAmounts { fee, ..FillAmounts::default() };
     }
-    let notional = quantity.saturating_mul(price.abs()).saturating_mul(terms.multiplier);
+    let notional = times(times(quantity, price.abs()), terms.multiplier);
     let cost = measure.and_then(|measure| cost_of(quantity, price, measure, terms));
     FillAmounts { quantity, notional, cost: cost.unwrap_or_default(), fee }
 }
@@ -199,8 +199,8 @@ fn cost_of(
     let expected = references.get(Reference::Expected.index()).copied().flatten();
     let reference = expected.and_then(Price::known)?.get();
     Price::new(price).known()?;
-    let worse = side.signed(price.saturating_sub(reference));
-    Some(worse.saturating_mul(quantity).saturating_mul(terms.multiplier))
+    let worse = side.signed(minus(price, reference));
+    Some(times(times(worse, quantity), terms.multiplier))
 }
 
 impl FillTally {
@@ -302,10 +302,10 @@ impl FillTally {
     }
 
     fn add(&mut self, amounts: &FillAmounts, terms: &FillTerms) {
-        self.quantity = self.quantity.saturating_add(amounts.quantity);
+        self.quantity = plus(self.quantity, amounts.quantity);
         if !amounts.notional.is_zero() || !amounts.cost.is_zero() {
             self.change_money(&terms.currency, |money| {
-                money.notional = money.notional.saturating_add(amounts.notional);
+                money.notional = plus(money.notional, amounts.notional);
                 money.add_cost(amounts.cost);
             });
         }
@@ -316,9 +316,9 @@ impl FillTally {
     }
 
     fn reverse(&mut self, amounts: &FillAmounts, terms: &FillTerms) {
-        self.quantity = self.quantity.saturating_sub(amounts.quantity);
+        self.quantity = minus(self.quantity, amounts.quantity);
         self.change_money(&terms.currency, |money| {
-            money.notional = money.notional.saturating_sub(amounts.notional);
+            money.notional = minus(money.notional, amounts.notional);
             money.take_cost(amounts.cost);
         });
         if let Some((fee, currency)) = &amounts.fee {
@@ -340,7 +340,7 @@ impl FillTally {
         if quantity.is_zero() || price.is_zero() || !fill.counted.steps.insert(FillStep::Measured) {
             return;
         }
-        let Some(notional) = quantity.checked_mul(price) else { return };
+        let Some(notional) = checked_times(quantity, price) else { return };
         let bps = slippage_bps(side, notional, quantity, references);
         self.slippage.push(MeasuredSlippage { quantity, notional, bps });
     }

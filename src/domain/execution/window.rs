@@ -18,7 +18,7 @@ use crate::domain::execution::counters::Outcome;
 use crate::domain::execution::figures::{Figures, MeanFigure, SlippageFigures};
 use crate::domain::execution::sums::{GridPoint, GridSum, NanoSum, count, ratio};
 use crate::domain::time::Timestamp;
-use crate::domain::units::{Decimal, decimal_ratio, exact, exact_sum};
+use crate::domain::units::{Decimal, decimal_ratio, exact, exact_sum, minus};
 
 /// The place of an entry in its window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -399,8 +399,8 @@ impl WindowSums {
         self.untouched_user_cancels -= usize::from(entry.is_untouched_user_cancel());
         if entry.has_quantity {
             self.quantity_samples -= 1;
-            self.quantity = self.quantity.saturating_sub(entry.quantity);
-            self.filled = self.filled.saturating_sub(entry.filled);
+            self.quantity = minus(self.quantity, entry.quantity);
+            self.filled = minus(self.filled, entry.filled);
         }
         let weight = entry.weight();
         for (sums, bps) in self.slippage.iter_mut().zip(entry.slippage_bps) {

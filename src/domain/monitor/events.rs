@@ -172,7 +172,7 @@ impl Monitor {
             EventEffect::Health(change) => {
                 // A difference may have waited for a heartbeat of the engine.
                 self.books_changed(account);
-                self.component_changed(account, change, outbox);
+                self.component_changed(account, *change, outbox);
             }
         }
     }
