@@ -177,6 +177,7 @@ impl<'a> ObjectReader<'a> {
         rows
     }
 
+    #[inline]
     fn given_value<T: Value>(&mut self, field: Field) -> Result<Option<T>, Flaw> {
         let Some(raw) = self.values[field].not_null() else { return Ok(None) };
         match T::decode(raw, &mut self.context) {

@@ -98,9 +98,7 @@ pub(crate) fn each_member<'a, K>(
     while let Some(name) = next {
         rest = match name.as_bytes().first_chunk().and_then(&known_name) {
             Some((key, len)) => {
-                let (raw, rest) = scalar(name.get(len..)?, end)?;
-                visit(MemberName::Known(key), raw);
-                rest
+                scalar(name.get(len..)?, end, |raw| visit(MemberName::Known(key), raw))?
             }
             None => other_member(name, end, &mut visit)?,
         };
@@ -117,30 +115,30 @@ fn other_member<'a, K>(
     visit: &mut impl FnMut(MemberName<'a, K>, RawJson<'a>),
 ) -> Option<&'a str> {
     let (name, rest) = string(text)?;
-    let (raw, rest) = scalar(end.expect(rest, ':')?, end)?;
-    visit(MemberName::Text(name), raw);
-    Some(rest)
+    scalar(end.expect(rest, ':')?, end, |raw| visit(MemberName::Text(name), raw))
 }
 
-/// Splits `text` after its first scalar.
+/// Passes the first scalar of `text` to `visit`, and returns the text after it. Each form has a call of
+/// `visit` of its own, so that no form is moved to where the others are.
 #[expect(clippy::inline_always, reason = "a call, for each field, is as long as a short scalar")]
 #[inline(always)]
-fn scalar(text: &str, end: ObjectEnd) -> Option<(RawJson<'_>, &str)> {
+fn scalar<'a>(text: &'a str, end: ObjectEnd, visit: impl FnOnce(RawJson<'a>)) -> Option<&'a str> {
     // Many senders write a space after the colon.
     let text = text.strip_prefix(' ').unwrap_or(text);
     if let Some(inner) = text.strip_prefix('"') {
         let (string, rest) = string(inner)?;
-        return Some((RawJson::Text(string), rest));
+        visit(RawJson::Text(string));
+        return Some(rest);
     }
     if let Some(head) = text.as_bytes().first_chunk()
         && let Some(SevenBytes { digits, places, len }) = number_of_seven(*head)
     {
-        return Some((
-            RawJson::Number(ShortDecimal { digits: digits.into(), scale: places }),
-            text.get(len..)?,
-        ));
+        visit(RawJson::Number(ShortDecimal { digits: digits.into(), scale: places }));
+        return text.get(len..);
     }
-    other_scalar(text, end)
+    let (raw, rest) = other_scalar(text, end)?;
+    visit(raw);
+    Some(rest)
 }
 
 /// Splits `text`, which begins after an opening quote, at the closing one: (string, rest). `None` if

@@ -67,13 +67,13 @@ pub(super) const fn are_plain_words(first: u64, last: u64) -> bool {
 #[inline]
 pub(super) fn plain_len(text: &[u8]) -> usize {
     let (words, rest) = text.as_chunks();
-    let mut len = 0;
+    let mut len = 0_usize;
     for word in words {
         let found = specials(u64::from_le_bytes(*word));
         if found != 0 {
-            return len + found.trailing_zeros() as usize / 8;
+            return len.wrapping_add(found.trailing_zeros() as usize / 8);
         }
-        len += 8;
+        len = len.wrapping_add(8);
     }
     len + rest.iter().take_while(|byte| is_plain(**byte)).count()
 }
