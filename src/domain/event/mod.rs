@@ -97,6 +97,16 @@ macro_rules! declare_kinds {
                 }
             }
 
+            /// The `type` in quotes: a JSON string, since no type needs an escape.
+            pub(crate) const fn quoted_kind(&self) -> &'static str {
+                match self {
+                    $(Self::Order(OrderEvent { fact: OrderFact::$Fact(_), .. }) => {
+                        concat!("\"", stringify!($fact), "\"")
+                    })+
+                    $(Self::$Other(_) => concat!("\"", stringify!($other), "\""),)+
+                }
+            }
+
             /// The side that sent the event; `None` if either may have.
             #[must_use]
             pub fn sender(&self) -> Option<Source> {

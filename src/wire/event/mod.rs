@@ -113,6 +113,7 @@ pub(crate) fn decode(object: &mut ObjectReader<'_>) -> Result<Event, Flaw> {
     })
 }
 
+#[inline]
 fn kind(object: &ObjectReader<'_>) -> Result<&'static KindSpec, Flaw> {
     let raw = object.raw(Field::Type).ok_or_else(|| missing(Field::Type))?;
     string(raw, limits::TEXT_BYTES_MAX)
@@ -121,6 +122,7 @@ fn kind(object: &ObjectReader<'_>) -> Result<&'static KindSpec, Flaw> {
         .ok_or_else(|| Flaw::of(Field::Type, FieldCode::UnknownType, "is none of the known ones"))
 }
 
+#[inline]
 fn event_time(object: &mut ObjectReader<'_>) -> Result<Option<Timestamp>, Flaw> {
     if object.has(Field::Time) && object.has(Field::TimeNs) {
         return Err(Flaw::of(Field::TimeNs, FieldCode::InvalidTime, "is given beside time"));
@@ -149,10 +151,7 @@ fn order_body(
 /// Writes an event as one canonical JSON object.
 pub(crate) fn encode(event: &Event, out: &mut Vec<u8>) {
     let mut object = ObjectWriter::begin(out);
-    let name = object.key(Field::Type);
-    name.push(b'"');
-    name.extend_from_slice(event.body.kind().as_bytes());
-    name.push(b'"');
+    object.key(Field::Type).extend_from_slice(event.body.quoted_kind().as_bytes());
     object.field(Field::Account, &event.account);
     object.optional(Field::TimeNs, event.time.map(TimeNanos).as_ref());
     object.optional(Field::EventId, event.event_id.as_ref());

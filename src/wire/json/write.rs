@@ -54,7 +54,7 @@ pub(crate) fn push_string(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends a JSON string of 4 to 14 bytes that needs no escapes. False: it has another form, and
+/// Appends a JSON string of 3 to 14 bytes that needs no escapes. False: it has another form, and
 /// nothing was appended.
 #[inline]
 fn push_short_string(text: &[u8], out: &mut Vec<u8>) -> bool {
@@ -80,6 +80,13 @@ fn push_short_string(text: &[u8], out: &mut Vec<u8>) -> bool {
             return false;
         }
         push_bytes(quoted(first, last, 4), len.wrapping_add(2), out);
+    } else if let [a, b, c] = *text {
+        // Three letters, as currencies have.
+        let word = u64::from_le_bytes([a, b, c, b' ', b' ', b' ', b' ', b' ']);
+        if !is_plain_word(word) {
+            return false;
+        }
+        push_bytes(quoted(word & 0xff_ffff, 0, 3), 5, out);
     } else {
         return false;
     }
@@ -298,10 +305,10 @@ mod tests {
             let mut out = b"x".to_vec();
             let plain = !short.contains(['"', '\\']);
             if push_short_string(short.as_bytes(), &mut out) {
-                prop_assert!(plain && (4..=14).contains(&short.len()));
+                prop_assert!(plain && (3..=14).contains(&short.len()));
                 prop_assert_eq!(String::from_utf8(out).unwrap(), format!("x\"{short}\""));
             } else {
-                prop_assert!(!plain || !(4..=14).contains(&short.len()));
+                prop_assert!(!plain || !(3..=14).contains(&short.len()));
                 prop_assert_eq!(out, b"x");
             }
         }
