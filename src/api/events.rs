@@ -14,6 +14,7 @@ use crate::api::auth::Caller;
 use crate::api::body::{self, BodyFormat, ReadBody};
 use crate::api::problem::{Problem, ProblemCode};
 use crate::api::query::QueryParameters;
+use crate::api::turns::DecodeTurn;
 use crate::clock;
 use crate::config::Scope;
 use crate::domain::compact::OneOrMany;
@@ -21,7 +22,7 @@ use crate::domain::event::{Body, Event, Heartbeat, Source};
 use crate::domain::ids::Account;
 use crate::domain::record::{Entry, Refusal, Verdict};
 use crate::domain::warning::Warning;
-use crate::engine::Receipt;
+use crate::engine::{QueuePlace, Receipt};
 use crate::wire::answer::{IngestAnswer, IngestWarning, Rejection};
 use crate::wire::contract::field::Field;
 use crate::wire::decode::{DecodeLimits, Decoded, decode_json, decode_ndjson};
@@ -109,6 +110,9 @@ async fn take(app: &AppState, caller: &Caller, request: Request) -> Result<Inges
             depth_max: web.depth_max,
         }
     };
+    // A request that the writer has no room for is refused before it is decoded.
+    let place = reserve(app, bytes.len()).await?;
+    let turn = app.turns.turn(bytes.len(), app.engine.queue().0).await;
     // A body that is not JSON at all fails here as a whole. Errors of single events are in `decoded`.
     let decoded = match format {
         BodyFormat::Json => decode_json(&bytes, &limits),
@@ -118,10 +122,22 @@ async fn take(app: &AppState, caller: &Caller, request: Request) -> Result<Inges
     drop(bytes);
     // The sender is checked once the account and the kind of an event are known.
     let batch = IngestBatch::new(app, caller, decoded)?;
-    let answer = batch.commit(app, caller).await;
+    let answer = batch.commit(app, caller, (place, turn)).await;
     // The share is returned only now: decoded events take more memory than their bytes did.
     drop(share);
     answer
+}
+
+/// Takes a place in the queue of the writer. A refusal lets the other tasks run first: a connection may
+/// have many requests in its buffer, and all of them would be refused in one go.
+async fn reserve(app: &AppState, body_bytes: usize) -> Result<QueuePlace, Problem> {
+    match app.engine.reserve(body_bytes) {
+        Ok(place) => Ok(place),
+        Err(error) => {
+            tokio::task::yield_now().await;
+            Err(error.into())
+        }
+    }
 }
 
 /// The events of one request that its sender may send, and the refusals so far.
@@ -202,14 +218,22 @@ impl IngestBatch {
         self.rejected.push(Rejection { index, code, field, message });
     }
 
-    async fn commit(mut self, app: &AppState, caller: &Caller) -> Result<IngestAnswer, Problem> {
+    async fn commit(
+        mut self,
+        app: &AppState,
+        caller: &Caller,
+        (place, turn): (QueuePlace, Option<DecodeTurn<'_>>),
+    ) -> Result<IngestAnswer, Problem> {
         let receipt = if self.entries.is_empty() {
             let sequence = app.engine.read(crate::domain::monitor::Monitor::sequence);
             Receipt { verdicts: Vec::new(), sequence, states: Vec::new() }
         } else {
             let entries = std::mem::take(&mut self.entries);
             let accounts = std::mem::take(&mut self.accounts);
-            app.engine.submit_from(caller.share(), entries, accounts).await?
+            // Encoded and queued at once, so that the next request can be decoded.
+            let submitted = place.submit_from(caller.share(), entries, accounts)?;
+            drop(turn);
+            submitted.received().await?
         };
         // Verdicts are in the order of the entries.
         let (mut accepted, mut duplicates) = (0, 0);

@@ -38,6 +38,7 @@ mod alertmanager;
 mod runbooks;
 mod series;
 mod scrapes;
+mod turns;
 mod metrics;
 mod probes;
 mod html;
@@ -75,6 +76,7 @@ use layers::RequestIds;
 use listeners::ListenerSlots;
 use metrics::SeriesBudgets;
 use scrapes::ScrapePlaces;
+use turns::DecodeTurns;
 
 /// Reloads the configuration. The error lists every mistake in the file.
 pub(crate) type ReloadFn = Arc<
@@ -107,6 +109,8 @@ pub(crate) struct SharedState {
     budget: BodyBudget,
     /// The bytes that the bodies of notifications may occupy: decisions do not share those of events.
     decision_budget: BodyBudget,
+    /// The turns to decode large bodies. A semaphore: a request holds a permit while it is decoded.
+    turns: DecodeTurns,
     /// The slots for requests that wait for a permit, and for streams. Semaphores as well.
     listeners: ListenerSlots,
     /// The places of scrapes under way. A mutex, held for as long as one is taken or freed.
@@ -167,6 +171,7 @@ impl AppState {
             started: crate::clock::monotonic(),
             budget,
             decision_budget,
+            turns: DecodeTurns::of_machine(),
             listeners,
             scrapes,
             process,

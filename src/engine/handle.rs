@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
 use crate::domain::clock::ClockReading;
@@ -17,6 +16,7 @@ use crate::domain::record::Entry;
 use crate::domain::recount::{Recount, RecountCursor};
 use crate::engine::directive_feed::{Resumed, Subscription};
 use crate::engine::encoded_request::EncodedRequest;
+use crate::engine::place::{QueuePlace, refused};
 use crate::engine::shared::{
     EnginePhase, EngineState, EngineStatus, LogTask, QueuedRequest, WriterMessage,
 };
@@ -98,21 +98,27 @@ impl Handle {
     ) -> Result<Receipt, EngineError> {
         self.check_open()?;
         let submission = EncodedRequest::new(entries, accounts).from_token(token);
-        let is_urgent = submission.is_urgent();
-        let budget = if is_urgent { &self.shared.urgent_budget } else { &self.shared.budget };
-        let share = Some(budget.take(submission.size_bytes())?);
-        let (answer, receipt) = oneshot::channel();
-        let (answer, earlier) = (Some(answer), Vec::new());
-        let request = QueuedRequest { submission, answer, share, earlier };
-        if is_urgent {
-            self.shared.urgent.try_send(request).map_err(|error| refused(&error))?;
-            // A full queue means that the writer is awake.
-            self.shared.sender.try_send(WriterMessage::Wake).ok();
-        } else {
-            let message = WriterMessage::Submit(request);
-            self.shared.sender.try_send(message).map_err(|error| refused(&error))?;
+        if !submission.is_urgent() {
+            let place = QueuePlace::take(&self.shared, submission.size_bytes())?;
+            return place.submit(submission)?.received().await;
         }
+        let share = Some(self.shared.urgent_budget.take(submission.size_bytes())?);
+        let (answer, receipt) = oneshot::channel();
+        let (answer, slot, earlier) = (Some(answer), None, Vec::new());
+        let request = QueuedRequest { submission, answer, share, slot, earlier };
+        self.shared.urgent.try_send(request).map_err(|error| refused(&error))?;
+        self.shared.wake();
         receipt.await.unwrap_or(Err(EngineError::Closed))
+    }
+
+    /// Takes a place in the queue for a request of events whose body has that many bytes. Do this before
+    /// the body is decoded.
+    ///
+    /// # Errors
+    /// [`EngineError::Overloaded`] when the queue is full; see [`EngineError`] for the others.
+    pub fn reserve(&self, body_bytes: usize) -> Result<QueuePlace, EngineError> {
+        self.check_open()?;
+        QueuePlace::take(&self.shared, body_bytes)
     }
 
     /// Refuses a request before it is encoded.
@@ -164,16 +170,18 @@ impl Handle {
         match status.phase {
             EnginePhase::Starting => Err(NotReady::Starting),
             EnginePhase::Draining | EnginePhase::Closed => Err(NotReady::Draining),
-            EnginePhase::Open if self.shared.sender.capacity() == 0 => Err(NotReady::Overloaded),
+            EnginePhase::Open if self.shared.slots.available_permits() == 0 => {
+                Err(NotReady::Overloaded)
+            }
             EnginePhase::Open => Ok(()),
         }
     }
 
-    /// Requests in the queue, and its capacity.
+    /// Requests in the queue, those that are still being decoded too, and its capacity.
     #[must_use]
     pub fn queue(&self) -> (usize, usize) {
-        let max = self.shared.sender.max_capacity();
-        (max - self.shared.sender.capacity(), max)
+        let max = self.shared.slots_max;
+        (max - self.shared.slots.available_permits(), max)
     }
 
     /// Derives a sample of the running sums again. Also returns where the next turn begins. The writer
@@ -221,8 +229,7 @@ impl Handle {
     /// goes into the next batch.
     pub fn tick(&self) {
         self.shared.tick_due.store(true, Ordering::Release);
-        // A full queue means that the writer is awake.
-        self.shared.sender.try_send(WriterMessage::Wake).ok();
+        self.shared.wake();
     }
 
     /// Runs a task on the log between two batches. Ingest waits for it.
@@ -274,13 +281,6 @@ impl Handle {
         let dead = |s: &EngineStatus| s.phase == EnginePhase::Closed || has_failed(s);
         // The sender lives in `self`, so the wait cannot fail.
         status.wait_for(dead).await.ok();
-    }
-}
-
-const fn refused<T>(error: &TrySendError<T>) -> EngineError {
-    match error {
-        TrySendError::Full(_) => EngineError::Overloaded,
-        TrySendError::Closed(_) => EngineError::Closed,
     }
 }
 

@@ -17,6 +17,7 @@ mod archive;
 mod directive_feed;
 pub mod fairness;
 mod shared;
+mod place;
 mod handle;
 mod queue;
 
@@ -30,6 +31,7 @@ pub use directive_feed::{LostDirectives, Resumed, Subscription};
 pub use encoded_request::EncodedRequest;
 pub use handle::{Handle, LogTaskError, NotReady};
 pub use inspect::RecordParts;
+pub use place::{PendingReceipt, QueuePlace};
 pub use queue::{Inbox, channel};
 pub use replay::{RecoverError, Replay, ReplaySettings};
 pub use snapshot_store::{Recovered, SnapshotStore, StartingPoint, UnreadableSnapshot, recover};

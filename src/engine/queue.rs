@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::domain::clock::ClockReading;
 use crate::domain::limits;
@@ -33,6 +33,9 @@ use crate::engine::writer::{CommittedBatch, Writer};
 use crate::engine::{EngineError, Receipt};
 use crate::journal::{EventLog, Room};
 
+/// Messages that are no requests, at most: few tasks wait for the log at once.
+const OTHER_MESSAGES_MAX: usize = 16;
+
 /// Creates the two ends of the queue around a monitor: a handle for request tasks, and the inbox of the
 /// one writer. At most `requests_max` requests wait; zero counts as one.
 #[must_use]
@@ -41,11 +44,15 @@ pub fn channel(monitor: Monitor, requests_max: usize) -> (Handle, Inbox) {
 }
 
 fn bounded(monitor: Monitor, requests_max: usize, bytes_max: usize) -> (Handle, Inbox) {
-    let (sender, receiver) = mpsc::channel(requests_max.max(1));
+    let slots_max = requests_max.max(1);
+    let (sender, receiver) = mpsc::channel(slots_max + OTHER_MESSAGES_MAX);
     let (urgent, decisions) = mpsc::channel(limits::URGENT_REQUESTS_MAX);
     let shared = Arc::new(EngineState {
         monitor: Arc::new(RwLock::new(monitor)),
         sender,
+        slots: Arc::new(Semaphore::new(slots_max)),
+        slots_max,
+        wake_queued: AtomicBool::new(false),
         budget: ByteBudget::new(bytes_max),
         urgent,
         urgent_budget: ByteBudget::new(limits::URGENT_BYTES_MAX),
@@ -156,7 +163,7 @@ impl Inbox {
         let mut submissions = Vec::with_capacity(batch.len());
         let mut waiting = Vec::with_capacity(batch.len());
         let mut events = 0;
-        for QueuedRequest { submission, answer, share, earlier } in batch {
+        for QueuedRequest { submission, answer, share, earlier, slot: _ } in batch {
             events += submission.len();
             submissions.push(submission);
             waiting.push((answer, share, earlier));
@@ -229,6 +236,7 @@ impl Inbox {
                 submission,
                 answer: None,
                 share: None,
+                slot: None,
                 earlier: Vec::new(),
             }];
         }
@@ -276,8 +284,8 @@ impl Inbox {
             }
             if self.shared.tick_due.swap(false, Ordering::AcqRel) {
                 let submission = EncodedRequest::new(vec![Entry::Tick], Vec::new());
-                let (answer, share, earlier) = (None, None, Vec::new());
-                return Some(QueuedRequest { submission, answer, share, earlier });
+                let (answer, share, slot, earlier) = (None, None, None, Vec::new());
+                return Some(QueuedRequest { submission, answer, share, slot, earlier });
             }
             if let Some(request) = self.split.take() {
                 return Some(request);
@@ -312,9 +320,16 @@ impl Inbox {
     /// The request in a message, or None after doing what the message asks for.
     fn handle(&mut self, message: WriterMessage, writer: &mut Writer) -> Option<QueuedRequest> {
         match message {
-            WriterMessage::Submit(request) => return Some(request),
+            WriterMessage::Submit(mut request) => {
+                // The next request finds a place while this one is committed.
+                request.slot = None;
+                return Some(request);
+            }
             WriterMessage::Run(task) => task(writer.log()),
-            WriterMessage::Wake => {}
+            // Whatever is due from here on sends another one.
+            WriterMessage::Wake => {
+                self.shared.wake_queued.swap(false, Ordering::AcqRel);
+            }
             // Accepts nothing more; messages that are already queued are still received.
             WriterMessage::Stop => {
                 self.shared.set_phase(EnginePhase::Closed);

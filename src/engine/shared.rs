@@ -1,7 +1,7 @@
 //! The state that the handles and the writer's inbox share, and the messages between them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -19,7 +19,13 @@ pub(super) struct EngineState {
     /// Written by the writer's thread alone, read by all handlers. The lock is a blocking one and is
     /// never held across an await.
     pub(super) monitor: Arc<RwLock<Monitor>>,
+    /// Its capacity exceeds `slots_max`, so that a message that is no request always has room.
     pub(super) sender: mpsc::Sender<WriterMessage>,
+    /// The places for requests, from before they are decoded until the writer takes them.
+    pub(super) slots: Arc<Semaphore>,
+    pub(super) slots_max: usize,
+    /// Whether a [`WriterMessage::Wake`] is queued. One is enough.
+    pub(super) wake_queued: AtomicBool,
     pub(super) budget: ByteBudget,
     /// The queue of halts, alerts and releases.
     pub(super) urgent: mpsc::Sender<QueuedRequest>,
@@ -42,6 +48,16 @@ pub(super) struct StateSize {
 }
 
 impl EngineState {
+    /// Wakes the writer if it sleeps.
+    pub(super) fn wake(&self) {
+        if !self.wake_queued.swap(true, Ordering::AcqRel)
+            && self.sender.try_send(WriterMessage::Wake).is_err()
+        {
+            // A full queue means that the writer is awake.
+            self.wake_queued.store(false, Ordering::Release);
+        }
+    }
+
     pub(super) fn set_phase(&self, phase: EnginePhase) {
         self.status.send_if_modified(|status| {
             let is_later = status.phase < phase;
@@ -80,6 +96,21 @@ impl ByteBudget {
         share.map_err(|_| EngineError::Overloaded)
     }
 
+    /// Changes a share to the size of its request.
+    pub(super) fn resize(
+        &self,
+        share: &mut OwnedSemaphorePermit,
+        bytes: usize,
+    ) -> Result<(), EngineError> {
+        let (held, bytes) = (share.num_permits(), bytes.min(self.max));
+        if held < bytes {
+            share.merge(self.take(bytes - held)?);
+        } else {
+            drop(share.split(held - bytes));
+        }
+        Ok(())
+    }
+
     /// Whether a request holds a share.
     pub(super) fn is_used(&self) -> bool {
         self.left.available_permits() < self.max
@@ -107,6 +138,8 @@ pub(super) struct QueuedRequest {
     pub(super) answer: Option<oneshot::Sender<Result<Receipt, EngineError>>>,
     /// Its share of the budget, released when it is answered.
     pub(super) share: Option<OwnedSemaphorePermit>,
+    /// Its place in the queue, released when the writer takes it. `None` for decisions and ticks.
+    pub(super) slot: Option<OwnedSemaphorePermit>,
     /// The verdicts of its first part, if it was split.
     pub(super) earlier: Vec<Verdict>,
 }

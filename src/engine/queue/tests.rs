@@ -176,6 +176,31 @@ fn a_full_queue_of_events_refuses_no_decision() {
     assert!(bench.answer(events).unwrap().sequence > decision);
 }
 
+/// Bodies that are still being decoded hold all places: then the queue is full, and the writer sleeps.
+#[test]
+fn a_decision_wakes_the_writer_while_bodies_hold_all_places() {
+    let mut bench = bench(memory(), 1);
+    let place = bench.handle.reserve(1).unwrap();
+    assert_eq!(bench.handle.reserve(1).unwrap_err(), EngineError::Overloaded);
+    let decisions = [bench.submit(vec![halt()]), bench.submit(vec![halt()])];
+    bench.handle.tick();
+    assert_eq!(bench.inbox.receiver.len(), 1, "one message wakes it");
+    assert!(bench.step());
+    for decision in decisions {
+        bench.answer(decision).unwrap();
+    }
+    assert!(bench.step(), "the tick");
+    let receipt = place.submit_from(None, vec![Entry::Tick], vec![]).unwrap();
+    assert_eq!(bench.handle.queue(), (1, 1));
+    assert!(bench.step());
+    assert_eq!(bench.tasks.block_on(receipt.received()).unwrap().verdicts.len(), 1);
+    assert!(!bench.handle.is_waited_for());
+    let dropped = bench.handle.reserve(BYTES_MAX).unwrap();
+    assert!(bench.handle.is_waited_for());
+    drop(dropped);
+    assert_eq!((bench.handle.queue(), bench.handle.is_waited_for()), ((0, 1), false));
+}
+
 #[test]
 fn a_part_that_is_refused_refuses_the_request() {
     let mut bench = bench(Failing(vec![LogError::Full], memory()), 10);
