@@ -43,7 +43,7 @@ use crate::api::scrapes::{GaveWay, ScrapePlace};
 use crate::clock;
 use crate::domain::ids::Account;
 use crate::engine::fairness::{
-    SCRAPE_PASSES_MAX, SCRAPE_ROWS_LEFT_MAX, SCRAPE_STEP_BYTES, SCRAPE_YIELDS_MAX,
+    SCRAPE_PASSES_MAX, SCRAPE_ROWS_LEFT_MAX, SCRAPE_STEP_BYTES, SCRAPE_YIELDS_MAX, ScrapeShare,
 };
 use crate::metrics::{Exposition, Format, ScrapeSnapshot, SeriesBudget, accepts_coding};
 
@@ -109,10 +109,11 @@ async fn exposition(
 ) -> Vec<u8> {
     let _turn = app.scrapes.turn().await;
     let started = clock::monotonic();
+    let mut share = ScrapeShare::new(started);
     if caller.may_see(Account::ALL) {
         // The copy of the last scrape is brought up to date; a row that did not change is kept.
         let mut loan = SnapshotLoan::of(app);
-        copy(app, &mut loan.snapshot, |_| true).await;
+        copy(app, &mut share, &mut loan.snapshot, |_| true).await;
         // The queue is sampled here: it has no event at which it could be recorded.
         let (depth, limit) = app.engine.queue();
         app.runtime.service.queue_depth.set(depth);
@@ -121,14 +122,14 @@ async fn exposition(
         app.runtime.service.state_bytes.set(clamped(bytes));
         app.runtime.service.state_bytes_limit.set(clamped(bytes_max));
         let exposition = loan.snapshot.exposition(Some(&app.runtime), format);
-        let body = write(app, exposition, encoding).await;
+        let body = write(app, &mut share, exposition, encoding).await;
         let took = clock::monotonic().saturating_duration_since(started);
         app.runtime.service.scrape_duration.set(took.as_secs_f64());
         body
     } else {
         let mut snapshot = confined(app, caller);
-        copy(app, &mut snapshot, |account| caller.may_see(account.as_str())).await;
-        write(app, snapshot.exposition(None, format), encoding).await
+        copy(app, &mut share, &mut snapshot, |account| caller.may_see(account.as_str())).await;
+        write(app, &mut share, snapshot.exposition(None, format), encoding).await
     }
 }
 
@@ -137,17 +138,22 @@ const PIECE_BYTES: usize = 8 * 1024;
 /// Pieces that are handed to the kernel in one call, which copies them.
 const PIECES_AT_ONCE: usize = 8;
 
-/// Lets the other tasks of this thread run, and the writer's thread if a request waits for it.
-async fn yield_turns(app: &AppState) {
+/// Lets the other tasks of this thread run, and the writer's thread if a request waits for it, as long
+/// as the share of the scrape allows.
+async fn yield_turns(app: &AppState, share: &mut ScrapeShare) {
+    if !share.worked(clock::monotonic()) {
+        return;
+    }
     tokio::task::yield_now().await;
     for _ in 0..SCRAPE_YIELDS_MAX {
-        if !app.engine.is_waited_for() {
+        if !share.waited(clock::monotonic()) || !app.engine.is_waited_for() {
             return;
         }
         (app.yield_thread)();
         // The writer has answered: send that before the next step.
         tokio::task::yield_now().await;
     }
+    share.waited(clock::monotonic());
 }
 
 /// The snapshot that scrapes share, while one scrape uses it. It is put back in whatever way the
@@ -199,12 +205,18 @@ pub(super) async fn with_snapshot<R>(
     } else {
         confined(app, caller)
     };
-    copy(app, &mut snapshot, |account| caller.may_see(account.as_str())).await;
+    let mut share = ScrapeShare::new(clock::monotonic());
+    copy(app, &mut share, &mut snapshot, |account| caller.may_see(account.as_str())).await;
     read(&snapshot)
 }
 
 /// Brings a snapshot to the state at one moment. Other tasks run between the steps.
-async fn copy(app: &AppState, snapshot: &mut ScrapeSnapshot, visible: impl Fn(&Account) -> bool) {
+async fn copy(
+    app: &AppState,
+    share: &mut ScrapeShare,
+    snapshot: &mut ScrapeSnapshot,
+    visible: impl Fn(&Account) -> bool,
+) {
     // While rows are copied in small steps, others change. Each pass copies those that changed
     // during the pass before, which are fewer and fewer.
     for _ in 0..SCRAPE_PASSES_MAX {
@@ -212,7 +224,7 @@ async fn copy(app: &AppState, snapshot: &mut ScrapeSnapshot, visible: impl Fn(&A
         loop {
             let step = app.engine.read(|monitor| snapshot.catch_up(monitor, &visible));
             copied += step.copied;
-            yield_turns(app).await;
+            yield_turns(app, share).await;
             if step.is_last {
                 break;
             }
@@ -225,19 +237,24 @@ async fn copy(app: &AppState, snapshot: &mut ScrapeSnapshot, visible: impl Fn(&A
     app.engine.read(|monitor| snapshot.take(monitor, &visible));
     // Sums and rankings need no lock.
     while snapshot.compute() {
-        yield_turns(app).await;
+        yield_turns(app, share).await;
     }
 }
 
 /// Encodes the exposition. Other tasks run after every [`SCRAPE_STEP_BYTES`].
-async fn write(app: &AppState, mut exposition: Exposition<'_>, encoding: ContentCoding) -> Vec<u8> {
+async fn write(
+    app: &AppState,
+    share: &mut ScrapeShare,
+    mut exposition: Exposition<'_>,
+    encoding: ContentCoding,
+) -> Vec<u8> {
     let mut text = String::with_capacity(2 * SCRAPE_STEP_BYTES);
     let mut buffer = ExpositionBuffer::new(encoding, exposition.size_bytes());
     loop {
         text.clear();
         let is_more = exposition.write_some(&mut text, SCRAPE_STEP_BYTES);
         buffer.push(text.as_bytes());
-        yield_turns(app).await;
+        yield_turns(app, share).await;
         if !is_more {
             return buffer.finish();
         }
@@ -284,12 +301,13 @@ impl ExpositionBuffer {
 /// The body of an answer. Other tasks run after every [`PIECES_AT_ONCE`]: the kernel would accept
 /// megabytes in one call, and copy them before it returns.
 fn in_pieces(app: AppState, place: ScrapePlace) -> Body {
-    let pieces = stream::unfold((app, place, 0), async |(app, place, sent)| {
+    let share = ScrapeShare::new(clock::monotonic());
+    let pieces = stream::unfold((app, place, share, 0), async |(app, place, mut share, sent)| {
         if sent % PIECES_AT_ONCE == 0 {
-            yield_turns(&app).await;
+            yield_turns(&app, &mut share).await;
         }
         let piece = place.next(PIECE_BYTES, clock::monotonic()).transpose()?;
-        Some((piece, (app, place, sent + 1)))
+        Some((piece, (app, place, share, sent + 1)))
     });
     Body::from_stream(pieces)
 }

@@ -5,7 +5,7 @@
 //! On a small machine three kinds of work compete for one core: the tasks of requests on the runtime's
 //! threads, the writer on a thread of its own, and a scrape, which is a task that has much more to do
 //! than any request. The kernel knows nothing of their order and lets a busy thread run for
-//! milliseconds. Three rules keep requests fast:
+//! milliseconds. Four rules keep requests fast:
 //!
 //! 1. *The writer yields to request tasks before it closes a batch of one request* (`Gather`). The
 //!    first request wakes the writer. If the writer ran at once, every request would pay for a batch of
@@ -16,9 +16,12 @@
 //!    [`SCRAPE_STEP_BYTES`] and after each step lets the other tasks of its thread run. If a request then
 //!    waits for the writer ([`super::Handle::is_waited_for`]), it yields its thread too, at most
 //!    [`SCRAPE_YIELDS_MAX`] times, because the writer itself may yield once by rule 1.
-//! 3. *A scrape ends.* Rows that change while they are copied are copied again, at most
-//!    [`SCRAPE_PASSES_MAX`] times or until no more than [`SCRAPE_ROWS_LEFT_MAX`] are left; the rest is
-//!    copied under the lock, so that the scrape shows one moment.
+//! 3. *A scrape ends.* Under overload somebody is always ready, and a yield can take as long as a hundred
+//!    requests. So a scrape waits for [`SCRAPE_PATIENCE`] in all, and from then on for no longer than it
+//!    has worked itself ([`ScrapeShare`]): half of its thread is its own. Rows that change while they are
+//!    copied are copied again, at most [`SCRAPE_PASSES_MAX`] times or until no more than
+//!    [`SCRAPE_ROWS_LEFT_MAX`] are left; the rest is copied under the lock, so that the scrape shows one
+//!    moment.
 //! 4. *The writer yields to halts, alerts and releases.* They have a queue of their own, and go before
 //!    all other requests. A record is in the log before it is folded, so a batch cannot be interrupted:
 //!    instead its size is bounded such that folding takes about [`FOLD_TIME`] (`FoldPace`), and a
@@ -33,7 +36,7 @@
 //! threads (they need privileges, and would let ingest starve scrapes). Held by the tests here and in
 //! `queue`, and by benches/speed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::domain::limits;
 
@@ -41,6 +44,8 @@ use crate::domain::limits;
 pub const SCRAPE_STEP_BYTES: usize = 8 * 1024;
 /// How often one step of a scrape yields its thread while a request waits for the writer.
 pub const SCRAPE_YIELDS_MAX: usize = 3;
+/// How long a scrape waits for others in all, besides as long as it works itself.
+pub const SCRAPE_PATIENCE: Duration = Duration::from_millis(100);
 /// How often a scrape copies changed rows again before it locks the state for the rest.
 pub const SCRAPE_PASSES_MAX: usize = 3;
 /// With at most this many changed rows left, a scrape copies them under the lock at once.
@@ -59,6 +64,37 @@ const PACE_MIN: usize = 64;
 const PACE_MAX: usize = 8_192;
 /// The first batch of a process, in events.
 const PACE_FIRST: usize = 1_024;
+
+/// The time that a scrape has worked, and has waited for others.
+#[derive(Clone, Copy, Debug)]
+pub struct ScrapeShare {
+    worked: Duration,
+    waited: Duration,
+    /// The end of the last step or yield.
+    since: Instant,
+}
+
+impl ScrapeShare {
+    /// The share of a scrape that begins now.
+    #[must_use]
+    pub const fn new(now: Instant) -> Self {
+        Self { worked: Duration::ZERO, waited: Duration::ZERO, since: now }
+    }
+
+    /// A step of work ended. Returns whether others have their turn.
+    pub fn worked(&mut self, now: Instant) -> bool {
+        self.worked += now.saturating_duration_since(self.since);
+        self.since = now;
+        self.waited <= SCRAPE_PATIENCE + self.worked
+    }
+
+    /// The turn of others ended. Returns whether they may have another one.
+    pub fn waited(&mut self, now: Instant) -> bool {
+        self.waited += now.saturating_duration_since(self.since);
+        self.since = now;
+        self.waited <= SCRAPE_PATIENCE + self.worked
+    }
+}
 
 /// The number of events that the writer can fold in [`FOLD_TIME`], from the batches before.
 #[derive(Clone, Copy, Debug)]
@@ -157,6 +193,34 @@ mod tests {
             YIELDED.get() > 0
         };
         (0..chances).filter(is_yield).collect()
+    }
+
+    /// However long the turns of others take, a scrape ends after its patience and twice its work, and
+    /// one turn more.
+    #[test]
+    fn a_scrape_waits_no_longer_than_its_patience_and_its_work() {
+        let check = |work_us: u64, turn_ms: u64, expect_turns: u32| {
+            let mut now = crate::clock::monotonic();
+            let mut share = ScrapeShare::new(now);
+            let mut turns = 0;
+            for _ in 0..1_000 {
+                now += Duration::from_micros(work_us);
+                let mut may_yield = share.worked(now);
+                for _ in 0..SCRAPE_YIELDS_MAX {
+                    if may_yield {
+                        now += Duration::from_millis(turn_ms);
+                        turns += 1;
+                        may_yield = share.waited(now);
+                    }
+                }
+            }
+            assert_eq!(turns, expect_turns, "{work_us} {turn_ms}");
+        };
+        check(100, 0, 3_000);
+        check(1_000, 1, 1_101);
+        check(100, 10, 21);
+        check(100, 60, 4);
+        check(100, 1_000, 1);
     }
 
     #[test]
