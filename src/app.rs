@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | writer (a thread) | `EngineThread` | when it is stopped, after it has committed the queue |
 //! | preallocator of segments (a thread) | the log | when the writer has ended |
+//! | listener for decisions (a thread) | `App` | when the drain begins, within `web.drain_timeout` |
 //! | accept loop and connections | `App` | when the drain begins, within `web.drain_timeout` |
 //! | ticks, directives, reloads, probes, webhooks, snapshots, the supervisor | `App` | when the connections have ended |
 //!
@@ -25,6 +26,7 @@ mod tls;
 mod connections;
 mod descriptors;
 mod serve;
+mod lane;
 mod systemd;
 mod tasks;
 mod web_files;
@@ -322,8 +324,10 @@ impl App {
             let connect = move |origin| own.for_origin(Origin { lane: Lane::Decisions, ..origin });
             let metrics = (ListenerLabel::Decisions, Arc::clone(&metrics));
             let (transport, stop) = (transport.clone(), stop_accepting.clone());
-            let server = serve(listeners, transport, connect, of_decisions, metrics, stop);
-            servers.push(rim.spawn(server));
+            let server =
+                |listeners| serve(listeners, transport, connect, of_decisions, metrics, stop);
+            let served = lane::serve_apart(listeners, server).map_err(set_up("a thread"))?;
+            servers.push(rim.spawn(lane::drained(served)));
         }
         for address in doors.main.addresses() {
             tracing::info!(%address, "listening");

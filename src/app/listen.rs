@@ -41,6 +41,12 @@ impl Listeners {
         self.all.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
+    /// Detaches the listeners from this runtime, to attach them to another one.
+    pub(super) fn detach(self) -> io::Result<DetachedListeners> {
+        let all = self.all.into_iter().map(TcpListener::into_std).collect::<io::Result<_>>()?;
+        Ok(DetachedListeners(all))
+    }
+
     /// Waits for a connection on any address.
     pub(super) async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
         std::future::poll_fn(|context| self.poll_accept(context)).await
@@ -58,6 +64,18 @@ impl Listeners {
             }
         }
         Poll::Pending
+    }
+}
+
+/// Bound listeners that belong to no runtime.
+#[derive(Debug)]
+pub(super) struct DetachedListeners(Vec<std::net::TcpListener>);
+
+impl DetachedListeners {
+    /// Attaches them to the runtime that this runs on.
+    pub(super) fn attach(self) -> io::Result<Listeners> {
+        let all = self.0.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>()?;
+        Ok(Listeners { all, next: 0 })
     }
 }
 
