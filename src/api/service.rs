@@ -9,7 +9,7 @@
 //! | 4 headers | nothing is cached, framed, sniffed or run |
 //! | 5 drain | reads the rest of a body that was refused, so that the client can read the answer |
 //! | 6 panic net | a handler that panics answers 500, and the connection lives on |
-//! | 7 admission | lane and host, the token or user, then encoding and size as sent: [`admit`] |
+//! | 7 admission | lane and host: [`door::check`]; then the token or user, encoding and size as sent: [`admit`] |
 //! | 8 encodings | the body is decompressed; a large JSON or HTML answer is compressed |
 //! | 9 handler | reads the body within its own limits of size, time and memory |
 //!
@@ -240,34 +240,30 @@ async fn drain_layer(State(app): State<AppState>, request: Request, next: Next) 
     drain::drained(&app, request, |request| next.run(request)).await
 }
 
-/// Admits a request to a route. The handler finds the caller as an extension.
+/// Admits a request to a route. The handler finds the caller as an extension. The door comes before the
+/// passwords: a check of one takes a core for a while, and the last connections exist for others.
 async fn admission_layer(
     State((app, passwords, access)): State<(AppState, Arc<PasswordChecks>, Access)>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let origin = request.extensions().get::<Origin>().copied().unwrap_or_default();
+    door::check(&app, origin, &request)?;
     let config = app.config.load_full();
     if let Some(user) = passwords.user_of(&config, access, request.headers()).await? {
         request.extensions_mut().insert(user);
     }
-    let (caller, mut request) = admit(&app, access, origin, request)?;
+    let (caller, mut request) = admit(&app, access, request)?;
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
 
-/// Checks a request before a byte of its body is read: its connection and host, then who asks, so
-/// that a stranger learns nothing more, then the page that sent it, the encoding and the size as sent.
+/// Checks a request that passed the door, before a byte of its body is read: who asks, so that a
+/// stranger learns nothing more, then the page that sent it, the encoding and the size as sent.
 ///
 /// # Errors
-/// See [`door::check`], [`auth::authorize`], [`door::check_page`] and [`body::bound_encoded`].
-fn admit(
-    app: &AppState,
-    access: Access,
-    origin: Origin,
-    request: Request,
-) -> Result<(Caller, Request), Problem> {
-    door::check(app, origin, &request)?;
+/// See [`auth::authorize`], [`door::check_page`] and [`body::bound_encoded`].
+fn admit(app: &AppState, access: Access, request: Request) -> Result<(Caller, Request), Problem> {
     let caller = auth::authorize(app, access, request.headers(), request.extensions())?;
     // Events have their own rule about media types, which no page may send without asking.
     if access != routes::INGEST {
@@ -303,7 +299,8 @@ fn ingest(app: AppState, origin: Origin, request: Request) -> impl Future<Output
 }
 
 async fn ingest_admitted(app: &AppState, origin: Origin, request: Request) -> Response {
-    match admit(app, routes::INGEST, origin, request) {
+    let admitted = door::check(app, origin, &request);
+    match admitted.and_then(|()| admit(app, routes::INGEST, request)) {
         Ok((caller, request)) => events::ingest(app, &caller, request).await.into_response(),
         Err(problem) => problem.into_response(),
     }

@@ -4,6 +4,7 @@ use super::*;
 
 use std::future::ready;
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -11,11 +12,11 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
 
-use crate::api::ProblemCode;
-use crate::config::{Config, Environment};
+use crate::api::{Lane, ProblemCode};
+use crate::config::{Config, Environment, WebFile, WebUser};
 use crate::domain::monitor::Monitor;
 use crate::domain::settings::Settings;
-use crate::engine::Handle;
+use crate::engine::{Handle, NotReady, channel};
 use crate::metrics::{Build, Runtime};
 
 /// Tokens are `password` for ingest alone, `123456` to read and scrape, `letmein` to release.
@@ -37,8 +38,15 @@ const NDJSON: (&str, &str) = ("content-type", "application/x-ndjson");
 
 fn service() -> ApiService {
     let config = Config::parse(CONFIG, &Environment::default()).unwrap();
+    service_of(config, Arc::new(|_, _, _| Box::pin(ready(false))))
+}
+
+fn service_of(config: Config, check: PasswordCheckFn) -> ApiService {
+    service_with(Handle::new(Monitor::new(Arc::new(Settings::default()))), config, check)
+}
+
+fn service_with(engine: Handle, config: Config, check: PasswordCheckFn) -> ApiService {
     let build = Build { version: "0", revision: "0", rustversion: "0" };
-    let engine = Handle::new(Monitor::new(Arc::new(Settings::default())));
     ApiService::new(
         AppState::new(
             engine,
@@ -48,7 +56,7 @@ fn service() -> ApiService {
             || (),
             7,
         ),
-        Arc::new(|_, _, _| Box::pin(ready(false))),
+        check,
         [7; 32],
     )
 }
@@ -238,4 +246,55 @@ async fn a_delete_has_no_body_to_decompress() {
         .header("content-encoding", "zstd");
     let answer = observe(service().answer(request.body(Body::empty()).unwrap())).await;
     assert_eq!(answer.status, 400, "neither symbol nor component: {answer:?}");
+}
+
+/// The queue of the writer is full: the body is not even looked at.
+#[tokio::test]
+async fn a_request_that_finds_no_room_is_refused_before_it_is_decoded() {
+    let (engine, inbox) = channel(Monitor::new(Arc::new(Settings::default())), 1);
+    inbox.open();
+    let service =
+        service_with(engine.clone(), Config::default(), Arc::new(|_, _, _| Box::pin(ready(false))));
+    let check = async |expect: u16| {
+        let request = post(EVENTS_PATH, &[JSON], Body::from("{"));
+        let found = observe(service.answer(request)).await;
+        assert_eq!(found.status, expect, "{found:?}");
+    };
+    check(400).await;
+    let place = engine.reserve(1).unwrap();
+    assert_eq!(engine.readiness(), Err(NotReady::Overloaded));
+    check(503).await;
+    drop(place);
+    check(400).await;
+    assert_eq!(engine.queue(), (0, 1));
+}
+
+/// A check of a password takes a core for a while. A client with one of the last connections must not
+/// cause one, nor one that asks the listener for decisions for another path.
+#[tokio::test]
+async fn no_password_is_checked_for_a_request_that_its_lane_refuses() {
+    let users = vec![WebUser { name: "ann".into(), bcrypt: "$2y$12$right".into() }];
+    let web_file = Arc::new(WebFile { users, ..WebFile::default() });
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let check: PasswordCheckFn = Arc::new(move |_, _, _| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Box::pin(ready(false))
+    });
+    let service = service_of(Config { web_file, ..Config::default() }, check);
+    // ann:wrong
+    let basic = ("authorization", "Basic YW5uOndyb25n");
+    let check = async |lane: Lane, hosts: &[&str], expect: u16, checks: usize| {
+        let service = service.for_origin(Origin { lane, ..Origin::default() });
+        let request = Request::get("/metrics").header(basic.0, basic.1);
+        let request = hosts.iter().fold(request, |request, host| request.header("host", *host));
+        let found = observe(service.answer(request.body(Body::empty()).unwrap())).await;
+        assert_eq!(found.status, expect, "{lane:?} {hosts:?}: {found:?}");
+        assert_eq!(count.swap(0, Ordering::Relaxed), checks, "{lane:?} {hosts:?}");
+    };
+    check(Lane::Common, &["localhost"], 401, 1).await;
+    check(Lane::Reserve, &["localhost"], 503, 0).await;
+    check(Lane::Decisions, &["localhost"], 404, 0).await;
+    check(Lane::Common, &[], 400, 0).await;
+    check(Lane::Common, &["localhost", "other"], 400, 0).await;
 }
