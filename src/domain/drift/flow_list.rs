@@ -1,8 +1,8 @@
 //! Changes of one position in the order of event time, with sums over parts of the list.
 //!
 //! Input: flows in any order of arrival. Output: flows and their sums. Invariants: flows of one time
-//! are in the order of arrival; one in order costs O(1), one out of order, a reversal and the removal
-//! of the oldest cost the length of a chunk; a sum looks at each chunk once, and at the flows of the
+//! are in the order of arrival; one in order costs O(1), one out of order and a reversal cost a search
+//! and at most the length of a chunk; a sum looks at each chunk once, and at the flows of the
 //! chunks at both ends. Deliberately absent: which flows are needed (see `flows`).
 //!
 //! # Design
@@ -55,7 +55,8 @@ pub(super) struct FlowList {
 struct FlowChunk {
     entries: VecDeque<ReceivedFlow>,
     sum: ExactTotal,
-    /// The sizes of the largest purchase and of the largest sale, reversals left out.
+    /// At least the sizes of the largest purchase and of the largest sale, reversals left out. They are
+    /// worked out when a chunk is made, and after a search that they did not save.
     largest: [Decimal; 2],
 }
 
@@ -69,14 +70,19 @@ impl FlowChunk {
     /// Works out the sums.
     fn sum_up(&mut self) {
         visits::count(self.entries.len());
-        (self.sum, self.largest) = Default::default();
-        for ReceivedFlow { flow, .. } in &self.entries {
-            self.sum.add(flow.change);
-            if let Some(largest) = size_of_kind(&mut self.largest, flow.kind)
-                && !flow.is_reversal()
-            {
-                *largest = (*largest).max(flow.change.abs());
-            }
+        self.sum = ExactTotal::default();
+        for entry in &self.entries {
+            self.sum.add(entry.flow.change);
+        }
+        self.find_largest();
+    }
+
+    /// Works out the largest sizes.
+    fn find_largest(&mut self) {
+        visits::count(self.entries.len());
+        self.largest = Default::default();
+        for entry in &self.entries {
+            raise(&mut self.largest, &entry.flow);
         }
     }
 
@@ -96,6 +102,16 @@ const fn size_of_kind(sizes: &mut [Decimal; 2], kind: FlowKind) -> Option<&mut D
         FlowKind::Buy => Some(bought),
         FlowKind::Sell => Some(sold),
         FlowKind::Adjustment => None,
+    }
+}
+
+/// Raises the largest size of the kind of a flow to that of the flow.
+fn raise(largest: &mut [Decimal; 2], flow: &Flow) {
+    if flow.is_reversal() {
+        return;
+    }
+    if let Some(largest) = size_of_kind(largest, flow.kind) {
+        *largest = (*largest).max(flow.change.abs());
     }
 }
 
@@ -144,7 +160,8 @@ impl FlowList {
         let place = chunk.entries.partition_point(|e| e.flow.time <= time);
         chunk.entries.insert(place, entry);
         if chunk.entries.len() < 2 * CHUNK_LEN {
-            return chunk.sum_up();
+            chunk.sum.add(entry.flow.change);
+            return raise(&mut chunk.largest, &entry.flow);
         }
         let newer = FlowChunk::of(chunk.entries.split_off(CHUNK_LEN));
         chunk.sum_up();
@@ -161,7 +178,6 @@ impl FlowList {
         let popped = chunk.entries.pop_front();
         self.len -= usize::from(popped.is_some());
         if let Some(popped) = popped {
-            // The largest ones may be less now; they only have to be found.
             chunk.sum.subtract(popped.flow.change);
         }
         if chunk.entries.is_empty() {
@@ -257,16 +273,20 @@ impl FlowList {
             if largest.is_none_or(|largest| *largest < size) {
                 continue;
             }
-            let Some(is_gone) = reduce(&mut chunk.entries, reversal) else { continue };
-            chunk.sum_up();
-            self.len -= usize::from(is_gone);
+            let Some(reduced) = reduce(&mut chunk.entries, reversal) else {
+                chunk.find_largest();
+                continue;
+            };
+            chunk.sum.subtract(reduced.before);
+            chunk.sum.add(reduced.after);
+            self.len -= usize::from(reduced.after.is_zero());
             if chunk.entries.is_empty() {
                 self.chunks.remove(at);
             }
             return true;
         }
         let reduced = reduce(&mut self.tail, reversal);
-        self.len -= usize::from(reduced == Some(true));
+        self.len -= usize::from(reduced.is_some_and(|reduced| reduced.after.is_zero()));
         reduced.is_some()
     }
 
@@ -285,9 +305,15 @@ fn total(entries: &VecDeque<ReceivedFlow>) -> ExactTotal {
     sum
 }
 
-/// Reduces the first execution that is large enough for the reversal. Returns whether nothing is left
-/// of it; `None` if there is no such execution.
-fn reduce(entries: &mut VecDeque<ReceivedFlow>, reversal: Flow) -> Option<bool> {
+/// The change of an execution before and after a reversal. One with nothing left is removed.
+#[derive(Clone, Copy)]
+struct ReducedFlow {
+    before: Decimal,
+    after: Decimal,
+}
+
+/// Reduces the first execution that is large enough for the reversal. `None` if there is none.
+fn reduce(entries: &mut VecDeque<ReceivedFlow>, reversal: Flow) -> Option<ReducedFlow> {
     let first = entries.partition_point(|entry| entry.flow.time < reversal.time);
     let of_time = entries.iter_mut().enumerate().skip(first);
     let mut of_time = of_time.take_while(|(_, entry)| entry.flow.time == reversal.time);
@@ -298,12 +324,13 @@ fn reduce(entries: &mut VecDeque<ReceivedFlow>, reversal: Flow) -> Option<bool> 
             && flow.change.abs() >= reversal.change.abs()
     };
     let (place, entry) = of_time.find(|(_, entry)| is_of(&entry.flow))?;
-    entry.flow.change = entry.flow.change.saturating_add(reversal.change);
-    let is_gone = entry.flow.change.is_zero();
-    if is_gone {
+    let before = entry.flow.change;
+    let after = before.saturating_add(reversal.change);
+    entry.flow.change = after;
+    if after.is_zero() {
         entries.remove(place);
     }
-    Some(is_gone)
+    Some(ReducedFlow { before, after })
 }
 
 impl fmt::Debug for FlowList {

@@ -73,11 +73,13 @@ impl FillIndex {
 
     /// Adds an execution to the sums.
     pub(super) fn enter(&mut self, place: u32, fill: &Fill, effective: EffectiveFill) {
+        if effective.quantity.is_some_and(|quantity| quantity.is_zero()) {
+            return;
+        }
         visits::search(self.explicit.len() + self.rests.len());
         let at = (fill.at, place);
         match effective.quantity {
             None => drop(self.rests.insert(at)),
-            Some(quantity) if quantity.is_zero() => return,
             Some(quantity) => {
                 self.explicit.insert(at, quantity);
                 self.quantity.add(quantity);
