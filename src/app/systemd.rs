@@ -144,6 +144,59 @@ mod tests {
         assert_eq!(next(), None);
     }
 
+    /// Datagrams that fed the watchdog, as far as they have arrived.
+    fn fed(inbox: &UnixDatagram) -> usize {
+        let mut buffer = [0; 100];
+        let next = || inbox.recv(&mut buffer).ok().map(|length| buffer[..length].to_vec());
+        std::iter::from_fn(next).filter(|text| text == b"WATCHDOG=1").count()
+    }
+
+    /// A writer that waits for its disk does not answer, so that systemd restarts the process. Another
+    /// engine, whose disk responds, shows that the datagrams would have been sent.
+    #[tokio::test]
+    async fn a_writer_that_hangs_does_not_feed_the_watchdog() {
+        let directory = tempfile::tempdir().unwrap();
+        let supervised = |name: &str| {
+            let path = directory.path().join(name);
+            let inbox = UnixDatagram::bind(&path).unwrap();
+            inbox.set_nonblocking(true).unwrap();
+            let supervisor = Supervisor::from_variables(|name| match name {
+                "NOTIFY_SOCKET" => Some(path.clone().into_os_string()),
+                "WATCHDOG_USEC" => Some("3000".into()),
+                _ => None,
+            });
+            let (handle, disk) = Handle::on_sim_disk(crate::clock::reading).unwrap();
+            (inbox, supervisor, handle, disk)
+        };
+        let (one, two) = (supervised("hangs"), supervised("responds"));
+        let stop = CancellationToken::new();
+        let watched = async {
+            let deadline = crate::clock::monotonic() + Duration::from_secs(30);
+            let both_feed = async |least: [usize; 2]| {
+                let mut found = [0, 0];
+                while found.iter().zip(least).any(|(found, least)| *found < least) {
+                    assert!(crate::clock::monotonic() < deadline, "{found:?} of {least:?}");
+                    tokio::task::yield_now().await;
+                    found = [found[0] + fed(&one.0), found[1] + fed(&two.0)];
+                }
+                found
+            };
+            both_feed([3, 3]).await;
+            one.3.hang();
+            one.2.tick();
+            assert!(one.3.is_hung_within(Duration::from_secs(30)));
+            fed(&one.0);
+            let [of_hanging, _] = both_feed([0, 20]).await;
+            // One answer of the writer may have been under way.
+            assert!(of_hanging <= 1, "{of_hanging}");
+            one.3.resume();
+            both_feed([3, 3]).await;
+            stop.cancel();
+        };
+        let informing = (one.1.inform(&one.2, stop.clone()), two.1.inform(&two.2, stop.clone()));
+        tokio::join!(informing.0, informing.1, watched);
+    }
+
     #[test]
     fn the_variables_of_systemd_are_read() {
         let check = |variables: &[(&str, &str)], is_told: bool, watchdog: Option<Duration>| {

@@ -291,12 +291,18 @@ fn has_failed(status: &EngineStatus) -> bool {
 /// An engine for the tests of other modules: a log in memory, a stopped clock, a running writer.
 #[cfg(test)]
 mod testing {
+    use std::sync::Arc;
+
     use super::Handle;
+    use crate::domain::clock::ClockReading;
     use crate::domain::limits;
     use crate::domain::monitor::Monitor;
     use crate::domain::time::Timestamp;
     use crate::engine::{Writer, channel};
-    use crate::journal::MemoryLog;
+    use crate::journal::{EventLog, LocalLog, LocalOptions, LogError, MemoryLog, SimStorage};
+
+    /// Room for a few records.
+    const SEGMENT_BYTES: u64 = 64 * 1024;
 
     /// 2026-11-22T15:00:00Z, the receive time of everything.
     const NOW_NANOS: i64 = 1_795_359_600_000_000_000;
@@ -304,14 +310,36 @@ mod testing {
     impl Handle {
         /// An engine whose writer runs until the test ends.
         #[must_use]
-        #[expect(clippy::disallowed_methods, reason = "a test has no app that owns the writer")]
         pub fn new(monitor: Monitor) -> Self {
-            let (handle, inbox) = channel(monitor, limits::QUEUE_REQUESTS_MAX);
+            let now = Timestamp::from_nanos(NOW_NANOS).unwrap_or(Timestamp::MIN);
             let log = Box::new(MemoryLog::new(limits::MEMORY_LOG_BYTES_MAX));
+            Self::running(monitor, log, move || now.into())
+        }
+
+        /// An engine whose journal is on a simulated disk, and the disk.
+        ///
+        /// # Errors
+        /// See [`LocalLog::open`].
+        pub fn on_sim_disk(
+            now: impl Fn() -> ClockReading + Send + 'static,
+        ) -> Result<(Self, SimStorage), LogError> {
+            let disk = SimStorage::new(0);
+            let options = LocalOptions { segment_bytes: SEGMENT_BYTES, ..LocalOptions::default() };
+            let log = LocalLog::open(Arc::new(disk.clone()), options)?;
+            let monitor = Monitor::new(Arc::default());
+            Ok((Self::running(monitor, Box::new(log), now), disk))
+        }
+
+        #[expect(clippy::disallowed_methods, reason = "a test has no app that owns the writer")]
+        fn running(
+            monitor: Monitor,
+            log: Box<dyn EventLog>,
+            now: impl Fn() -> ClockReading + Send + 'static,
+        ) -> Self {
+            let (handle, inbox) = channel(monitor, limits::QUEUE_REQUESTS_MAX);
             let mut writer = Writer::new(inbox.monitor(), log);
             inbox.open();
-            let now = Timestamp::from_nanos(NOW_NANOS).unwrap_or(Timestamp::MIN);
-            std::thread::spawn(move || inbox.run(&mut writer, || now));
+            std::thread::spawn(move || inbox.run(&mut writer, now));
             handle
         }
     }

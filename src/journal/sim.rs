@@ -1,5 +1,5 @@
-//! A simulated directory for tests: it counts operations, fails at a chosen one, runs full, loses
-//! unsynced data in a power cut, and lets a test damage files.
+//! A simulated directory for tests: it counts operations, fails at a chosen one, hangs, runs full,
+//! loses unsynced data in a power cut, and lets a test damage files.
 //!
 //! Input: a seed and faults. Output: the same run for the same seed. Deliberately absent: the loss of
 //! synced data, except by [`SimStorage::damage`] and [`SimStorage::lose`].
@@ -14,7 +14,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::frame::SECTOR;
 use super::storage::{FileId, Lock, Storage, StoredFile};
@@ -51,7 +52,7 @@ pub enum StorageFault {
 
 /// A simulated directory. Clones share it.
 #[derive(Clone)]
-pub struct SimStorage(Arc<Mutex<SimDisk>>);
+pub struct SimStorage(Arc<SimMachine>);
 
 impl std::fmt::Debug for SimStorage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -59,7 +60,22 @@ impl std::fmt::Debug for SimStorage {
     }
 }
 
+struct SimMachine {
+    disk: Mutex<SimDisk>,
+    /// The disk began to hang, an operation waits for it, or it goes on.
+    hang_changed: Condvar,
+}
+
+/// Whether writes and syncs of files wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum DiskHang {
+    Responds,
+    /// It hangs; whether an operation waits.
+    Hangs(bool),
+}
+
 struct SimDisk {
+    hang: DiskHang,
     random: SplitMix64,
     /// Files by number.
     files: BTreeMap<u64, SimContent>,
@@ -128,7 +144,8 @@ impl SimStorage {
     /// An empty directory. `seed` decides which data a power cut loses.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(SimDisk {
+        let disk = SimDisk {
+            hang: DiskHang::Responds,
             random: SplitMix64(seed),
             files: BTreeMap::new(),
             next_file: 0,
@@ -141,11 +158,42 @@ impl SimStorage {
             operations: Vec::new(),
             fault: None,
             capacity_bytes: None,
-        })))
+        };
+        Self(Arc::new(SimMachine { disk: Mutex::new(disk), hang_changed: Condvar::new() }))
     }
 
     fn disk(&self) -> MutexGuard<'_, SimDisk> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.disk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The disk, once it responds.
+    fn responding(&self) -> MutexGuard<'_, SimDisk> {
+        let mut disk = self.disk();
+        while disk.hang != DiskHang::Responds {
+            disk.hang = DiskHang::Hangs(true);
+            self.0.hang_changed.notify_all();
+            disk = self.0.hang_changed.wait(disk).unwrap_or_else(PoisonError::into_inner);
+        }
+        disk
+    }
+
+    /// From now on writes and syncs of files wait until [`Self::resume`].
+    pub fn hang(&self) {
+        self.disk().hang = DiskHang::Hangs(false);
+    }
+
+    /// Waits until an operation waits for the disk. Returns whether one did within `timeout`.
+    #[must_use]
+    pub fn is_hung_within(&self, timeout: Duration) -> bool {
+        let is_idle = |disk: &mut SimDisk| disk.hang != DiskHang::Hangs(true);
+        let waited = self.0.hang_changed.wait_timeout_while(self.disk(), timeout, is_idle);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    /// Lets all operations that wait go on.
+    pub fn resume(&self) {
+        self.disk().hang = DiskHang::Responds;
+        self.0.hang_changed.notify_all();
     }
 
     /// Number of operations so far. Reads do not count.
@@ -496,7 +544,7 @@ impl StoredFile for SimFile {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
-        let mut disk = self.storage.disk();
+        let mut disk = self.storage.responding();
         disk.begin(self.boot, StorageOperation::Write, |disk| {
             if let Ok(content) = disk.content(self.file) {
                 content.write(bytes, offset);
@@ -516,7 +564,7 @@ impl StoredFile for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let mut disk = self.storage.disk();
+        let mut disk = self.storage.responding();
         let begun = disk.begin(self.boot, StorageOperation::Sync, |_| ());
         if begun.is_err() && !disk.power_off {
             // The dirty sectors count as clean from now on.

@@ -4,7 +4,7 @@ use super::*;
 
 use std::future::ready;
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -14,8 +14,11 @@ use http_body_util::BodyExt;
 
 use crate::api::{Lane, ProblemCode};
 use crate::config::{Config, Environment, WebFile, WebUser};
+use crate::domain::clock::ClockReading;
 use crate::domain::monitor::Monitor;
+use crate::domain::record::Entry;
 use crate::domain::settings::Settings;
+use crate::domain::state::TradingState;
 use crate::engine::{Handle, NotReady, channel};
 use crate::metrics::{Build, Runtime};
 
@@ -31,6 +34,9 @@ tokens:
   - {name: lead, scopes: [release],
      sha256: 1c8bfe8f801d79745c4631d09fff36c82aa37fc4cce4fc946683d7b336b63032}
 ";
+
+/// Generous: the machine may be busy.
+const SOON: Duration = Duration::from_secs(30);
 
 const ENGINE: (&str, &str) = ("authorization", "Bearer password");
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -297,4 +303,51 @@ async fn no_password_is_checked_for_a_request_that_its_lane_refuses() {
     check(Lane::Decisions, &["localhost"], 404, 0).await;
     check(Lane::Common, &[], 400, 0).await;
     check(Lane::Common, &["localhost", "other"], 400, 0).await;
+}
+
+/// While the disk hangs, the process is healthy and not ready, no permit is issued, and a halt is neither
+/// in force nor acknowledged. Everything that waits is answered when the disk responds again.
+#[tokio::test]
+async fn while_the_disk_hangs_nothing_is_acknowledged_and_probes_are_answered() {
+    let is_past = Arc::new(AtomicBool::new(true));
+    let of_writer = Arc::clone(&is_past);
+    let minute = Duration::from_secs(60);
+    let (engine, disk) = Handle::on_sim_disk(move || {
+        let now = clock::reading();
+        let age = if of_writer.load(Ordering::Relaxed) { minute } else { Duration::ZERO };
+        ClockReading { wall: now.wall.minus(age), ..now }
+    })
+    .unwrap();
+    let config = Config::default();
+    let service = service_with(engine.clone(), config, Arc::new(|_, _, _| Box::pin(ready(false))));
+    let get = async |path: &str| {
+        let request = Request::get(path).header("host", "localhost").body(Body::empty()).unwrap();
+        observe(service.answer(request)).await
+    };
+    // The newest record is a minute old when the disk begins to hang.
+    engine.submit(vec![Entry::Tick], Vec::new()).await.unwrap();
+    is_past.store(false, Ordering::Relaxed);
+    disk.hang();
+    engine.tick();
+    assert!(disk.is_hung_within(SOON));
+    let halt = r#"{"account":"paper","reason":"test","actor":"ann"}"#;
+    let request = post("/api/v1/halts", &[JSON], Body::from(halt));
+    let mut halted = Box::pin(observe(service.answer(request)));
+    assert!(futures_util::poll!(&mut halted).is_pending());
+
+    assert_eq!(get("/-/healthy").await.status, 200);
+    let waits = get("/-/ready").await;
+    assert_eq!(waits.status, 503);
+    assert!(waits.body.contains("has accepted no record for 60 s"), "{waits:?}");
+    assert_eq!(get("/api/v1/permit?account=paper").await.status, 503);
+    assert_eq!(get("/metrics").await.status, 200);
+    assert!(futures_util::poll!(&mut halted).is_pending());
+    let state = || engine.read(|monitor| monitor.permit("paper").state);
+    assert_eq!(state(), TradingState::Active, "it is not in the journal");
+
+    disk.resume();
+    assert_eq!(halted.await.status, 201);
+    assert_eq!(state(), TradingState::Halted);
+    assert_eq!(get("/-/ready").await.status, 200);
+    assert_eq!(get("/api/v1/permit?account=paper").await.status, 200);
 }
