@@ -15,6 +15,7 @@ pub mod journal;
 pub mod metrics;
 pub mod alerting;
 pub mod wire;
+pub mod adapters;
 pub mod notify;
 mod sources;
 pub mod engine;

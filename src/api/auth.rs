@@ -3,8 +3,12 @@
 //! Input: the `Authorization` header and the tokens of the configuration. Output: a [`Caller`] for
 //! the handlers. Invariants: tokens are compared as SHA-256 digests, with every configured token and
 //! in constant time; a token never reaches a log. Without configured tokens and users every request is
-//! allowed; the server then listens on loopback only. Deliberately absent: tokens in the query,
-//! which end up in logs of proxies; the passwords of users (see `passwords`).
+//! allowed; the server then listens on loopback only. Deliberately absent: the passwords of users (see
+//! `passwords`).
+//!
+//! Tokens in the query end up in logs of proxies. So only the paths of adapters accept them, which
+//! allow no more than sending events: [`take_query_token`] turns one into a header, and removes it
+//! from the URI before anything else reads it.
 //!
 //! The path of events also accepts the token as the password of Basic, for senders that cannot set
 //! a header but can put `user:TOKEN@` into a URL. So does everything that a browser opens, and pages
@@ -14,7 +18,9 @@
 
 use std::sync::Arc;
 
-use axum::http::{Extensions, HeaderMap, HeaderValue, header};
+use axum::extract::Request;
+use axum::http::uri::PathAndQuery;
+use axum::http::{Extensions, HeaderMap, HeaderValue, Uri, header};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest, Sha256};
@@ -38,6 +44,9 @@ pub enum Access {
     Probe,
     /// Callers with at least one of these scopes.
     AnyOf(&'static [Scope]),
+    /// Callers with at least one of these scopes, whose token may also be in the query: systems that can
+    /// configure nothing but a URL.
+    Webhook(&'static [Scope]),
     /// Callers with at least one of these scopes, and a token that is not confined to accounts.
     Unconfined(&'static [Scope]),
 }
@@ -48,7 +57,7 @@ impl Access {
     pub const fn scopes(self) -> &'static [Scope] {
         match self {
             Self::Public | Self::Page | Self::Probe => &[],
-            Self::AnyOf(scopes) | Self::Unconfined(scopes) => scopes,
+            Self::AnyOf(scopes) | Self::Webhook(scopes) | Self::Unconfined(scopes) => scopes,
         }
     }
 
@@ -166,6 +175,47 @@ impl Caller {
     }
 }
 
+/// Moves the parameter `token` of the query into the header `Authorization`, unless there is one. The
+/// value is percent-decoded and nothing else: a plus sign is a character of tokens.
+pub(super) fn take_query_token(request: &mut Request) {
+    let Some(query) = request.uri().query() else { return };
+    let is_token = |pair: &&str| pair.split('=').next() == Some("token");
+    let Some(token) = query.split('&').find(is_token) else { return };
+    let token = percent_decoded(token.split_once('=').unwrap_or_default().1);
+    let kept: Vec<&str> = query.split('&').filter(|pair| !is_token(pair)).collect();
+    let path = request.uri().path();
+    let target =
+        if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) };
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = PathAndQuery::try_from(target).ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    if request.headers().contains_key(header::AUTHORIZATION) {
+        return;
+    }
+    let text = [b"Bearer ".as_slice(), &token].concat();
+    // A token that no header can hold is unknown.
+    let mut value = HeaderValue::from_bytes(&text)
+        .unwrap_or_else(|_| HeaderValue::from_static("Bearer unreadable"));
+    value.set_sensitive(true);
+    request.headers_mut().insert(header::AUTHORIZATION, value);
+}
+
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let (mut out, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    while let Some((first, tail)) = rest.split_first() {
+        let escape = match tail {
+            [high, low, ..] if *first == b'%' => digit(*high).zip(digit(*low)),
+            _ => None,
+        };
+        out.push(escape.map_or(*first, |(high, low)| high << 4 | low));
+        rest = if escape.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
+    }
+    out
+}
+
 /// Identifies the caller and checks that they may call a path. `extensions` are those of the request.
 ///
 /// # Errors
@@ -197,7 +247,7 @@ fn identify(
     let Some(credentials) = headers.get(header::AUTHORIZATION) else {
         return match access {
             Access::Public | Access::Probe => Ok(Caller::Anonymous),
-            Access::Page | Access::AnyOf(_) | Access::Unconfined(_) => {
+            Access::Page | Access::AnyOf(_) | Access::Webhook(_) | Access::Unconfined(_) => {
                 Err(challenged(config, access, "a bearer token is required", BEARER))
             }
         };
@@ -286,6 +336,7 @@ fn check(caller: &Caller, access: Access) -> Result<(), Problem> {
         | Access::Page
         | Access::Probe
         | Access::AnyOf(_)
+        | Access::Webhook(_)
         | Access::Unconfined(_) => Ok(()),
     }
 }
@@ -329,7 +380,32 @@ fn insufficient(scopes: &[Scope]) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+
     use super::*;
+
+    #[test]
+    fn a_token_in_the_query_becomes_a_header() {
+        let check = |uri: &str, header: Option<&str>, expect: (&str, Option<&str>)| {
+            let request = Request::post(uri);
+            let request = header.into_iter().fold(request, |r, h| r.header("authorization", h));
+            let mut request = request.body(Body::empty()).unwrap();
+            take_query_token(&mut request);
+            let found = request.headers().get("authorization").map(|v| v.to_str().unwrap());
+            assert_eq!((request.uri().to_string().as_str(), found), expect, "{uri}");
+        };
+        check("/a?token=secret", None, ("/a", Some("Bearer secret")));
+        check(
+            "/a?account=x&token=a%2Bb+c%3D&role=local",
+            None,
+            ("/a?account=x&role=local", Some("Bearer a+b+c=")),
+        );
+        check("/a?token=secret", Some("Bearer other"), ("/a", Some("Bearer other")));
+        check("/a?token=%0a", None, ("/a", Some("Bearer unreadable")));
+        check("/a?token", None, ("/a", Some("Bearer ")));
+        check("/a?account=token", None, ("/a?account=token", None));
+        check("/a", None, ("/a", None));
+    }
 
     #[test]
     fn the_password_of_basic_is_the_token() {

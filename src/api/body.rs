@@ -17,6 +17,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::adapters::ForeignForm;
 use crate::api::AppState;
 use crate::api::problem::{Problem, ProblemCode};
 
@@ -51,9 +52,9 @@ impl BodyBudget {
 
 /// A whole body, decompressed.
 #[derive(Debug)]
-pub(super) struct ReadBody {
+pub(super) struct ReadBody<F = BodyFormat> {
     pub(super) bytes: Bytes,
-    pub(super) format: BodyFormat,
+    pub(super) format: F,
     /// The body's share of the budget. Drop it when everything that was decoded from the bytes is
     /// gone, not with the bytes.
     pub(super) share: Option<OwnedSemaphorePermit>,
@@ -78,8 +79,26 @@ pub(super) fn read_events(
     request: Request,
 ) -> impl Future<Output = Result<ReadBody, Problem>> {
     let max = app.config.load().web.body_bytes_max;
-    read_charged(app, &app.budget, request, &[BodyFormat::Json, BodyFormat::Ndjson], (max, 0))
+    let format = format_of(request.headers(), &[BodyFormat::Json, BodyFormat::Ndjson]);
+    read_charged(app, &app.budget, request, format, (max, 0))
 }
+
+/// Reads a body in the format of another system, whatever its media type.
+///
+/// # Errors
+/// Those of [`read_events`] without `unsupported_media_type`.
+pub(super) fn read_foreign(
+    app: &AppState,
+    request: Request,
+) -> impl Future<Output = Result<ReadBody<ForeignForm>, Problem>> {
+    let max = app.config.load().web.body_bytes_max;
+    let is_form = essence(request.headers()).eq_ignore_ascii_case(FORM);
+    let form = if is_form { ForeignForm::Fields } else { ForeignForm::Text };
+    read_charged(app, &app.budget, request, Ok(form), (max, 0))
+}
+
+/// The media type of URL-encoded fields.
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Reads the body of an operator's request. It is small and needs no share of the budget, so a halt
 /// is accepted however many events are being read.
@@ -89,8 +108,8 @@ pub(super) fn read_events(
 pub(super) async fn read_decision(app: &AppState, request: Request) -> Result<Bytes, Problem> {
     let max = app.config.load().web.body_bytes_max.min(DECISION_BYTES_MAX);
     let limits = (max, DECISION_BYTES_MAX);
-    let body =
-        read_charged(app, &app.decision_budget, request, &[BodyFormat::Json], limits).await?;
+    let format = format_of(request.headers(), &[BodyFormat::Json]);
+    let body = read_charged(app, &app.decision_budget, request, format, limits).await?;
     Ok(body.bytes)
 }
 
@@ -105,18 +124,18 @@ pub(super) fn read_notification(
 ) -> impl Future<Output = Result<ReadBody, Problem>> {
     let max = app.config.load().web.body_bytes_max.min(NOTIFICATION_BYTES_MAX);
     let limits = (max, DECISION_BYTES_MAX);
-    read_charged(app, &app.decision_budget, request, &[BodyFormat::Json], limits)
+    let format = format_of(request.headers(), &[BodyFormat::Json]);
+    read_charged(app, &app.decision_budget, request, format, limits)
 }
 
 /// Reads a body of at most `max` bytes. The first `free` bytes are not charged to the budget.
-fn read_charged(
+fn read_charged<F>(
     app: &AppState,
     budget: &BodyBudget,
     request: Request,
-    allowed: &[BodyFormat],
+    format: Result<F, Problem>,
     (max, mut free): (usize, usize),
-) -> impl Future<Output = Result<ReadBody, Problem>> {
-    let format = format_of(request.headers(), allowed);
+) -> impl Future<Output = Result<ReadBody<F>, Problem>> {
     let body = request.into_body();
     let timeout = app.config.load().web.body_timeout;
     async move {
@@ -174,10 +193,15 @@ fn without_mark(bytes: Bytes) -> Bytes {
     if bytes.starts_with(MARK) { bytes.slice(MARK.len()..) } else { bytes }
 }
 
-/// The format that `Content-Type` names. Its parameters (`charset`) are ignored.
-fn format_of(headers: &HeaderMap, allowed: &[BodyFormat]) -> Result<BodyFormat, Problem> {
+/// The media type that `Content-Type` names, without parameters (`charset`).
+fn essence(headers: &HeaderMap) -> &str {
     let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = text.and_then(|t| t.split(';').next()).unwrap_or_default().trim();
+    text.and_then(|t| t.split(';').next()).unwrap_or_default().trim()
+}
+
+/// The format that `Content-Type` names.
+fn format_of(headers: &HeaderMap, allowed: &[BodyFormat]) -> Result<BodyFormat, Problem> {
+    let essence = essence(headers);
     let name = |format: BodyFormat| match format {
         BodyFormat::Json => "application/json",
         BodyFormat::Ndjson => "application/x-ndjson",

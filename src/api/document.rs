@@ -90,7 +90,14 @@ fn assemble() -> Json {
             "description": "A token as the password, with any user name; or a user of the web \
                 configuration file, who may only scrape and read.",
         });
-        let schemes = json!({ "bearer": bearer, "basic": basic });
+        let query = json!({
+            "type": "apiKey",
+            "in": "query",
+            "name": "token",
+            "description": "A token in the query, for systems that can configure only a URL. It is \
+                never logged here; proxies on the way may log it.",
+        });
+        let schemes = json!({ "bearer": bearer, "basic": basic, "query": query });
         components.insert("securitySchemes".into(), schemes);
     }
     for route in ROUTES.iter() {
@@ -171,12 +178,15 @@ fn security(access: Access) -> Json {
     let mut ways: Vec<Json> = match access {
         Access::Public | Access::Probe => return json!([]),
         Access::Page => vec![json!({ "bearer": [] })],
-        Access::AnyOf(scopes) | Access::Unconfined(scopes) => {
+        Access::AnyOf(scopes) | Access::Webhook(scopes) | Access::Unconfined(scopes) => {
             scopes.iter().map(|scope| json!({ "bearer": [scope.as_str()] })).collect()
         }
     };
     if access.takes_basic() {
         ways.push(json!({ "basic": [] }));
+    }
+    if matches!(access, Access::Webhook(_)) {
+        ways.push(json!({ "query": [] }));
     }
     ways.into()
 }

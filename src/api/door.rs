@@ -61,6 +61,22 @@ pub(super) fn check_page(app: &AppState, request: &Request) -> Result<(), Proble
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return Ok(());
     }
+    check_sender_page(app, request)?;
+    let has_body = request.body().size_hint().exact() != Some(0);
+    if has_body && !is_json(request.headers()) {
+        let detail = "a decision with a body needs Content-Type: application/json";
+        return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail)
+            .with_header(header::ACCEPT, HeaderValue::from_static("application/json")));
+    }
+    Ok(())
+}
+
+/// Refuses a request that a web page of another origin sends, whatever its media type. For bodies in the
+/// format of another system: every browser names the origin of such a request.
+///
+/// # Errors
+/// `foreign_origin`.
+pub(super) fn check_sender_page(app: &AppState, request: &Request) -> Result<(), Problem> {
     let headers = request.headers();
     if headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site") {
         return Err(foreign_origin("a page of another site"));
@@ -70,12 +86,6 @@ pub(super) fn check_page(app: &AppState, request: &Request) -> Result<(), Proble
         if !is_own {
             return Err(foreign_origin("a page of another origin"));
         }
-    }
-    let has_body = request.body().size_hint().exact() != Some(0);
-    if has_body && !is_json(headers) {
-        let detail = "a decision with a body needs Content-Type: application/json";
-        return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail)
-            .with_header(header::ACCEPT, HeaderValue::from_static("application/json")));
     }
     Ok(())
 }

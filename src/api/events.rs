@@ -4,6 +4,8 @@
 //! Invariants: 2xx means that the events are in the journal and applied to the state; a refused
 //! event does not affect the others; `index` is the position of the event in the body.
 
+use std::time::Instant;
+
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -75,7 +77,20 @@ pub(super) async fn ingest(
     request: Request,
 ) -> Result<Response, Problem> {
     let started = clock::monotonic();
-    let answer = match take(app, caller, request).await {
+    let answer = take(app, caller, request).await;
+    respond(app, started, answer)
+}
+
+/// The response to a request with events.
+///
+/// # Errors
+/// The problem that it is given.
+pub(super) fn respond(
+    app: &AppState,
+    started: Instant,
+    answer: Result<IngestAnswer, Problem>,
+) -> Result<Response, Problem> {
+    let answer = match answer {
         Ok(answer) => {
             let mut response = Response::new(answer.to_json().into());
             *response.status_mut() = status(&answer);
@@ -102,14 +117,7 @@ pub(super) struct EventsBody(serde_json::Value);
 async fn take(app: &AppState, caller: &Caller, request: Request) -> Result<IngestAnswer, Problem> {
     QueryParameters::parse(request.uri(), &[])?;
     let ReadBody { bytes, format, share } = body::read_events(app, request).await?;
-    let limits = {
-        let web = &app.config.load().web;
-        DecodeLimits {
-            events_max: web.events_max,
-            text_bytes_max: web.text_bytes_max,
-            depth_max: web.depth_max,
-        }
-    };
+    let limits = limits(app);
     // A request that the writer has no room for is refused before it is decoded.
     let place = reserve(app, bytes.len()).await?;
     let turn = app.turns.turn(bytes.len(), app.engine.queue().0).await;
@@ -130,7 +138,10 @@ async fn take(app: &AppState, caller: &Caller, request: Request) -> Result<Inges
 
 /// Takes a place in the queue of the writer. A refusal lets the other tasks run first: a connection may
 /// have many requests in its buffer, and all of them would be refused in one go.
-async fn reserve(app: &AppState, body_bytes: usize) -> Result<QueuePlace, Problem> {
+///
+/// # Errors
+/// Overload, or that the exporter shuts down.
+pub(super) async fn reserve(app: &AppState, body_bytes: usize) -> Result<QueuePlace, Problem> {
     match app.engine.reserve(body_bytes) {
         Ok(place) => Ok(place),
         Err(error) => {
@@ -140,8 +151,18 @@ async fn reserve(app: &AppState, body_bytes: usize) -> Result<QueuePlace, Proble
     }
 }
 
+/// The limits on a body that the configuration in force sets.
+pub(super) fn limits(app: &AppState) -> DecodeLimits {
+    let web = &app.config.load().web;
+    DecodeLimits {
+        events_max: web.events_max,
+        text_bytes_max: web.text_bytes_max,
+        depth_max: web.depth_max,
+    }
+}
+
 /// The events of one request that its sender may send, and the refusals so far.
-struct IngestBatch {
+pub(super) struct IngestBatch {
     entries: Vec<Entry>,
     /// Index in the body and `type` of each entry.
     origins: OneOrMany<(usize, &'static str)>,
@@ -152,7 +173,9 @@ struct IngestBatch {
 }
 
 impl IngestBatch {
-    fn new(app: &AppState, caller: &Caller, decoded: Decoded) -> Result<Self, Problem> {
+    /// # Errors
+    /// `forbidden` when the caller may send none of the events.
+    pub(super) fn new(app: &AppState, caller: &Caller, decoded: Decoded) -> Result<Self, Problem> {
         let received_at = clock::now();
         let mut batch = Self {
             entries: Vec::with_capacity(decoded.events.len()),
@@ -218,7 +241,11 @@ impl IngestBatch {
         self.rejected.push(Rejection { index, code, field, message });
     }
 
-    async fn commit(
+    /// Writes the events to the journal and applies them.
+    ///
+    /// # Errors
+    /// Those of the engine: overload, a failed journal, no room.
+    pub(super) async fn commit(
         mut self,
         app: &AppState,
         caller: &Caller,
@@ -276,6 +303,7 @@ impl IngestBatch {
             sequence,
             states,
             warnings,
+            ignored: None,
         })
     }
 
@@ -346,8 +374,9 @@ fn check_heartbeat(caller: &Caller, heartbeat: &mut Heartbeat) -> Result<(), &'s
     }
 }
 
-const fn status(answer: &IngestAnswer) -> StatusCode {
-    match (answer.accepted + answer.duplicates, answer.rejected.len()) {
+fn status(answer: &IngestAnswer) -> StatusCode {
+    let taken = answer.accepted + answer.duplicates + answer.ignored.unwrap_or_default();
+    match (taken, answer.rejected.len()) {
         (_, 0) => StatusCode::OK,
         (0, _) => StatusCode::UNPROCESSABLE_ENTITY,
         (_, _) => StatusCode::MULTI_STATUS,

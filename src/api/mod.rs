@@ -22,6 +22,7 @@ mod drain;
 mod decompress;
 mod decide;
 mod events;
+mod adapters;
 mod execution;
 mod orders;
 mod anomalies;
@@ -66,6 +67,7 @@ pub use problem::ProblemCode;
 pub use routes::{ROUTES, Route};
 pub(crate) use service::ApiService;
 
+use crate::adapters::{AdapterMemory, AdapterName};
 use crate::config::Config;
 use crate::domain::principal::Principal;
 use crate::engine::Handle;
@@ -124,6 +126,8 @@ pub(crate) struct SharedState {
     snapshot: Mutex<Option<ScrapeSnapshot>>,
     /// The budgets of series, one for each view of `/metrics`.
     budgets: SeriesBudgets,
+    /// Orders that engines announced to adapters. It has a lock of its own, held for one look-up.
+    adapter_memory: AdapterMemory,
     /// Numbers the requests; an atomic counter.
     request_ids: RequestIds,
     /// The OpenAPI document and its page. The first request for one of them renders all.
@@ -158,6 +162,7 @@ impl AppState {
     ) -> Self {
         let codes: Vec<&'static str> = ProblemCode::ALL.iter().map(|code| code.as_str()).collect();
         runtime.declare_codes(&codes);
+        runtime.declare_adapters(&AdapterName::ALL.map(AdapterName::as_str));
         let budget = BodyBudget::new(config.load().web.body_bytes_max);
         let decision_budget = BodyBudget::new(body::NOTIFICATION_BYTES_MAX);
         let listeners = ListenerSlots::new(config.load().web.connections_max);
@@ -177,6 +182,7 @@ impl AppState {
             process,
             snapshot: Mutex::default(),
             budgets: SeriesBudgets::default(),
+            adapter_memory: AdapterMemory::default(),
             request_ids: RequestIds::new(process),
             published: LazyLock::new(document::publish),
         }))

@@ -13,8 +13,8 @@ use utoipa::OpenApi;
 use crate::api::AppState;
 use crate::api::auth::Access;
 use crate::api::{
-    accounts, alertmanager, anomalies, audit, docs, drift, events, execution, halts, health,
-    metrics, orders, page, permit, positions, probes, runbooks, series, stream,
+    accounts, adapters, alertmanager, anomalies, audit, docs, drift, events, execution, halts,
+    health, metrics, orders, page, permit, positions, probes, runbooks, series, stream,
 };
 use crate::config::Scope;
 
@@ -89,6 +89,8 @@ const PAGE: Access = Access::Page;
 const PROBE: Access = Access::Probe;
 /// Who may send events.
 pub(super) const INGEST: Access = Access::AnyOf(&[Scope::Ingest, Scope::IngestBroker]);
+/// Who may send messages in the format of another system.
+const WEBHOOK: Access = Access::Webhook(&[Scope::Ingest, Scope::IngestBroker]);
 const READ: Access = Access::AnyOf(&[Scope::Read]);
 const METRICS: Access = Access::AnyOf(&[Scope::Metrics]);
 const HALT: Access = Access::AnyOf(&[Scope::Halt]);
@@ -99,6 +101,7 @@ const RELOAD: Access = Access::Unconfined(&[Scope::Release]);
 routes! {
     // Events in.
     INGEST    events::post_events;
+    WEBHOOK   adapters::post_adapter;
 
     // The state.
     READ      execution::get_execution;

@@ -263,11 +263,24 @@ async fn admission_layer(
 ///
 /// # Errors
 /// See [`auth::authorize`], [`door::check_page`] and [`body::bound_encoded`].
-fn admit(app: &AppState, access: Access, request: Request) -> Result<(Caller, Request), Problem> {
+fn admit(
+    app: &AppState,
+    access: Access,
+    mut request: Request,
+) -> Result<(Caller, Request), Problem> {
+    if matches!(access, Access::Webhook(_)) {
+        auth::take_query_token(&mut request);
+    }
     let caller = auth::authorize(app, access, request.headers(), request.extensions())?;
-    // Events have their own rule about media types, which no page may send without asking.
-    if access != routes::INGEST {
-        door::check_page(app, &request)?;
+    match access {
+        // Events have their own rule about media types, which no page may send without asking.
+        routes::INGEST => {}
+        Access::Webhook(_) => door::check_sender_page(app, &request)?,
+        Access::Public
+        | Access::Page
+        | Access::Probe
+        | Access::AnyOf(_)
+        | Access::Unconfined(_) => door::check_page(app, &request)?,
     }
     if request.method() != Method::POST {
         return Ok((caller, request));

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::domain::digest::{ByDigest, digest_of};
 use crate::domain::event::Event;
+use crate::domain::ids::EventId;
 use crate::domain::settings::IngestSettings;
 use crate::domain::time::Timestamp;
 
@@ -44,6 +45,12 @@ impl Horizon {
             Some(content) if *content == digest_of(event) => EventIdStatus::Duplicate,
             Some(_) => EventIdStatus::Conflict,
         }
+    }
+
+    /// Whether an event with this id is known.
+    #[must_use]
+    pub fn contains(&self, id: &EventId) -> bool {
+        self.contents.contains_key(&digest_of(id))
     }
 
     /// Remembers the id of an event that was applied at `now`.

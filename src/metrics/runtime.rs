@@ -116,6 +116,14 @@ impl Runtime {
         }
     }
 
+    /// Creates the series of these adapters, so that the first message is an increase.
+    pub fn declare_adapters(&self, names: &[&'static str]) {
+        for name in names {
+            self.ingest.adapter_messages.with_label_values(&[name]);
+            self.ingest.adapter_ignored.with_label_values(&[name]);
+        }
+    }
+
     /// Records that the Watchdog arrived.
     pub(crate) fn watchdog_arrived(&self, now: ClockReading) {
         self.alertmanager.last_watchdog_time.set(now.wall.as_seconds());

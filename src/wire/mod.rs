@@ -12,7 +12,7 @@
 //! of the domain as JSON; it shares only `json` and `time` with the first. A test holds who may import
 //! whom.
 
-mod json;
+pub(crate) mod json;
 pub mod time;
 pub mod contract;
 pub mod event;

@@ -149,6 +149,11 @@ fn events_of_any_bytes() {
 }
 
 #[test]
+fn messages_of_other_systems_of_any_bytes() {
+    fuzz("adapter", 500);
+}
+
+#[test]
 fn notifications_of_any_bytes() {
     fuzz("notification", 2_000);
 }

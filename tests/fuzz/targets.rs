@@ -6,6 +6,9 @@
 
 use std::sync::Arc;
 
+use trading_exporter::adapters::{
+    AdapterMemory, AdapterName, AdapterOptions, ForeignForm, NothingKnown, adapt,
+};
 use trading_exporter::config::{Config, ConfigError, Environment};
 use trading_exporter::domain::monitor::Monitor;
 use trading_exporter::domain::record::{Entry, Record, Verdict};
@@ -25,6 +28,7 @@ pub(crate) type Target = fn(&[u8]);
 /// Every target, by the name of its corpus.
 pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("ingest", ingest),
+    ("adapter", adapter),
     ("notification", notifications),
     ("decision", decision),
     ("config", config),
@@ -73,6 +77,23 @@ fn fold(decoded: Decoded) {
         apply(&mut monitor, sequence, Entry::Event(event));
     }
     apply(&mut monitor, u64::MAX, Entry::Tick);
+}
+
+/// Bodies in the formats of other systems, each read by every adapter. What is accepted can be folded.
+pub(crate) fn adapter(bytes: &[u8]) {
+    let options = AdapterOptions::default();
+    for name in AdapterName::ALL {
+        for form in [ForeignForm::Text, ForeignForm::Fields] {
+            let memory = AdapterMemory::default();
+            let known = (&NothingKnown as _, &memory);
+            let adapted = adapt(name, (bytes, form), &options, known, &DecodeLimits::default());
+            let Ok(adapted) = adapted else { continue };
+            let of_a_message = |index: usize| index < adapted.messages;
+            assert!(adapted.decoded.events.iter().all(|(index, _)| of_a_message(*index)));
+            assert!(adapted.ignored.iter().all(|message| of_a_message(message.index)));
+            fold(adapted.decoded);
+        }
+    }
 }
 
 /// Notifications of Alertmanager and Grafana. What is accepted is JSON, and asks for what it counts.

@@ -34,6 +34,7 @@ const CALLERS: &[(&str, Caller)] = &[
     ("`release`", Caller::Bearer("release")),
     ("right scope, other account", Caller::Elsewhere),
     ("right token as password", Caller::Password),
+    ("right token as `?token=`", Caller::Query),
     ("user", Caller::User("right")),
     ("user, wrong password", Caller::User("wrong")),
 ];
@@ -47,6 +48,8 @@ enum Caller {
     Elsewhere,
     /// A token with a scope that the path accepts, as the password of Basic.
     Password,
+    /// A token with a scope that the path accepts, in the query.
+    Query,
     /// A user of the web configuration file.
     User(&'static str),
 }
@@ -58,12 +61,25 @@ impl Caller {
         let basic =
             |pair: &str| format!("authorization: Basic {}\r\n", BASE64_STANDARD.encode(pair));
         match self {
-            Self::Nobody => String::new(),
+            Self::Nobody | Self::Query => String::new(),
             Self::Bearer(token) => format!("authorization: Bearer {token}\r\n"),
             Self::Elsewhere => format!("authorization: Bearer {scope} elsewhere\r\n"),
             Self::Password => basic(&format!("anybody:{scope}")),
             Self::User(password) => basic(&format!("alice:{password}")),
         }
+    }
+}
+
+impl Caller {
+    /// The head of a request, with the token of this caller if it is in the query.
+    fn head(self, route: &Route, head: &str) -> String {
+        if !matches!(self, Self::Query) {
+            return head.to_owned();
+        }
+        let scope = route.access.scopes().first().copied().unwrap_or(Scope::Read).as_str();
+        let (target, rest) = head.split_once(" HTTP/1.1").unwrap();
+        let sign = if target.contains('?') { '&' } else { '?' };
+        format!("{target}{sign}token={scope} HTTP/1.1{rest}")
     }
 }
 
@@ -93,7 +109,8 @@ fn request(route: &Route) -> (String, &'static str) {
         .path
         .replace("{account}", "paper")
         .replace("{order_id}", "O-1")
-        .replace("{component}", "engine");
+        .replace("{component}", "engine")
+        .replace("{name}", "alpaca");
     let parameters = operation["parameters"].as_array().into_iter().flatten();
     let takes_account = parameters.clone().any(|p| p["name"] == "account" && p["in"] == "query");
     let query = match (takes_account, route.path.as_str()) {
@@ -106,6 +123,10 @@ fn request(route: &Route) -> (String, &'static str) {
         "/api/v1/events" => {
             r#"[{"type":"heartbeat","account":"paper","component":"engine"},
                 {"type":"positions","account":"paper","source":"broker","positions":[]}]"#
+        }
+        // An order, which is the engine's, and a list, which is the broker's.
+        "/api/v1/adapters/{name}" => {
+            "{\"event\":\"new\",\"order\":{\"id\":\"1\",\"symbol\":\"A\",\"side\":\"buy\",\"qty\":\"1\"}}\n[]"
         }
         "/api/v1/halts" => r#"{"account":"paper","state":"halted","reason":"r","actor":"a"}"#,
         "/api/v1/halts/release" => r#"{"account":"paper","epoch":0,"reason":"r","actor":"a"}"#,
@@ -149,6 +170,7 @@ fn answers(exporter: &Exporter, tls: Option<&Arc<ClientConfig>>) -> Answers {
         for (_, caller) in CALLERS {
             let lines = caller.header(route);
             let length = body.len();
+            let head = caller.head(route, &head);
             let text = format!(
                 "{head}{lines}connection: close\r\ncontent-type: application/json\r\n\
                  content-length: {length}\r\n\r\n{body}"
@@ -223,7 +245,7 @@ fn check(route: &Route, (row, challenges): &(Vec<u16>, String)) {
     match route.access {
         Access::Public | Access::Probe => assert!(is_in("none"), "{path}"),
         Access::Page => assert_eq!(challenges, "Basic", "{path}"),
-        Access::AnyOf(_) | Access::Unconfined(_) => {
+        Access::AnyOf(_) | Access::Webhook(_) | Access::Unconfined(_) => {
             assert_eq!(of("none"), 401, "{path}");
             for scope in Scope::ALL.iter().copied() {
                 let heading = format!("`{}`", scope.as_str());
@@ -234,6 +256,8 @@ fn check(route: &Route, (row, challenges): &(Vec<u16>, String)) {
     }
     let decides = route.access.scopes().iter().any(|s| matches!(s, Scope::Halt | Scope::Release));
     assert_eq!(is_in("right token as password"), !decides, "{path}");
+    let takes_query = matches!(route.access, Access::Webhook(_) | Access::Public);
+    assert_eq!(is_in("right token as `?token=`"), takes_query, "{path}");
     let writes = route.method != "GET";
     assert_eq!(is_in("user"), !writes, "{path}");
 }
@@ -252,6 +276,8 @@ fn document(answers: &Answers) -> String {
            Lists leave out what the token may not see.\n\
          - *Right token as password*: a token with a scope that the path accepts, sent as the password of\n  \
            Basic with any user name. Paths of decisions do not take it.\n\
+         - *Right token as `?token=`*: the same token in the query. Only adapters take it, for systems that\n  \
+           can configure only a URL.\n\
          - The password of a user is checked only on paths that users may call. Public paths ignore it.\n\
          - *Asks for*: the challenges in a 401.\n\n",
     );

@@ -14,6 +14,7 @@ mod exporter;
 mod pki;
 mod accounts;
 mod events;
+mod adapters;
 mod alertmanager;
 mod case_alertmanager;
 mod releases;

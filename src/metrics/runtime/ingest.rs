@@ -19,6 +19,11 @@ own_metrics! {
         state_full: IntCounter = "trading_exporter_state_full_total",
         /// Number of warnings in answers to accepted events, by code.
         ingest_warnings: IntCounterVec["code"] = "trading_exporter_ingest_warnings_total",
+        /// Number of messages received in the formats of other systems, by adapter.
+        adapter_messages: IntCounterVec["adapter"] = "trading_exporter_adapter_messages_total",
+        /// Number of messages in the formats of other systems that say nothing here, by adapter.
+        adapter_ignored: IntCounterVec["adapter"] =
+            "trading_exporter_adapter_messages_ignored_total",
         /// Number of events that had been received before, by type.
         events_duplicate: IntCounterVec["type"] = "trading_exporter_events_duplicate_total",
         /// Number of events that contradict an earlier event with the same id, by type.

@@ -10,7 +10,7 @@ use crate::domain::warning::Warning;
 use crate::wire::json::write::{push_string, push_u64};
 
 /// The outcome of the events of one request: `accepted` + `duplicates` + the length of `rejected` is
-/// the number of events sent.
+/// the number of events sent. An adapter may make several events, or none, of one message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct IngestAnswer {
     /// Events that were written to the journal and applied to the state.
@@ -29,6 +29,10 @@ pub struct IngestAnswer {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub warnings: Vec<IngestWarning>,
+    /// Messages of another system that say nothing here; only in answers of adapters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub ignored: Option<usize>,
 }
 
 impl IngestAnswer {
@@ -37,8 +41,8 @@ impl IngestAnswer {
     /// the same, which a test checks.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let Self { accepted, duplicates, rejected, sequence, states, warnings } = self;
-        if !rejected.is_empty() || !warnings.is_empty() {
+        let Self { accepted, duplicates, rejected, sequence, states, warnings, ignored } = self;
+        if !rejected.is_empty() || !warnings.is_empty() || ignored.is_some() {
             return serde_json::to_vec(self).unwrap_or_else(|_| {
                 impossible!("structs of texts and integers can be written");
                 Vec::new()
@@ -125,8 +129,17 @@ mod tests {
             for warnings in [vec![], vec![IngestWarning::new(3, Warning::Stale)]] {
                 let (rejected, states) = (rejected.clone(), Vec::clone(&states));
                 let (accepted, duplicates, sequence) = (1_000, 0, 42);
-                let answer =
-                    IngestAnswer { accepted, duplicates, rejected, sequence, states, warnings };
+                let mut answer = IngestAnswer {
+                    accepted,
+                    duplicates,
+                    rejected,
+                    sequence,
+                    states,
+                    warnings,
+                    ignored: None,
+                };
+                assert_eq!(answer.to_json(), serde_json::to_vec(&answer).unwrap());
+                answer.ignored = Some(2);
                 assert_eq!(answer.to_json(), serde_json::to_vec(&answer).unwrap());
             }
         };
