@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::adapters::AdapterName;
 use crate::config::{
     Overrides, StorageMode, parse_duration, parse_listen_address, parse_route_prefix,
 };
 use crate::demo;
+use crate::domain::closed_set::ClosedSet;
+use crate::domain::event::Source;
+use crate::domain::ids::Account;
 use crate::domain::time::Timestamp;
 use crate::wire::time::parse_rfc3339;
 
@@ -66,6 +70,11 @@ pub(super) enum Command {
     /// Reads the token from stdin, as one line, so that it does not appear in the shell history. Or
     /// generates a new one.
     HashToken(HashTokenArguments),
+    /// Show the events that messages of another system become
+    ///
+    /// Prints one event per line to stdout. Messages that are ignored or refused go to stderr, with their
+    /// number and the reason. Nothing is sent. The exit code is 1 if a message is refused.
+    TryAdapter(TryAdapterArguments),
     /// Print the version
     Version,
 }
@@ -389,4 +398,33 @@ mod tests {
         check("trading-exporter replay --journal d --until yesterday");
         check("trading-exporter sing");
     }
+}
+
+/// Arguments of `try-adapter`.
+#[derive(Debug, Args)]
+pub(super) struct TryAdapterArguments {
+    /// The system
+    #[arg(value_name = "NAME", value_parser = adapter_name)]
+    pub(super) name: AdapterName,
+    /// A file with messages in the format of that system; - is stdin
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// The account of every event, as `?account=` sets it
+    #[arg(long, value_name = "ACCOUNT", value_parser = Account::new)]
+    pub(super) account: Option<Account>,
+    /// The side that reports positions, as `?role=` sets it: local or broker
+    #[arg(long, value_name = "ROLE", value_parser = role)]
+    pub(super) role: Option<Source>,
+    /// Each line has the URL-encoded fields of one message
+    #[arg(long)]
+    pub(super) form: bool,
+}
+
+fn adapter_name(text: &str) -> Result<AdapterName, String> {
+    let known = || format!("is not one of {}", AdapterName::WORDS.join(", "));
+    AdapterName::from_word(text).ok_or_else(known)
+}
+
+fn role(text: &str) -> Result<Source, String> {
+    Source::from_word(text).ok_or_else(|| format!("is not one of {}", Source::WORDS.join(", ")))
 }

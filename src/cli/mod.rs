@@ -13,6 +13,7 @@ mod log;
 mod replay;
 mod rules;
 mod serve;
+mod try_adapter;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -43,6 +44,14 @@ enum Failure {
         #[source]
         source: io::Error,
     },
+    #[error("cannot read {path}")]
+    Read {
+        path: std::path::PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Body(#[from] crate::wire::contract::error::BodyError),
     #[error("cannot write {path}")]
     Write {
         path: std::path::PathBuf,
@@ -87,6 +96,7 @@ pub fn main() -> ExitCode {
         Some(Command::Journal { command }) => journal::run(&command),
         Some(Command::Replay(replay)) => replay::run(&replay),
         Some(Command::HashToken(hash)) => hash_token::run(&hash),
+        Some(Command::TryAdapter(arguments)) => try_adapter::run(&arguments),
         Some(Command::Version) => write_out(&format!("{}\n", args::VERSION)),
     };
     match result {
