@@ -9,6 +9,9 @@ use axum::Extension;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::adapters::{
     AdaptedBody, AdapterName, AdapterOptions, HeldBook, HeldOrder, KnownState, adapt,
@@ -40,15 +43,15 @@ use crate::wire::answer::IngestAnswer;
 #[utoipa::path(
     post, path = "/api/v1/adapters/{name}", tag = "ingest",
     params(
-        ("name" = String, Path, description = "The system: `alpaca`, `fix`, `freqtrade`, `hummingbot`, `lean`, `nautilus`, `tradingview`"),
+        ("name" = inline(AdapterName), Path, description = "The system"),
         ("account" = Option<String>, Query, description = "The account of every event; if missing, the one that a message names, or else `default`", max_length = 128),
-        ("role" = Option<Source>, Query, description = "The side that reports positions; if missing, the usual one of the format"),
-        ("token" = Option<String>, Query, description = "The token, for systems that can configure only a URL", max_length = 512),
+        ("role" = inline(Option<Source>), Query, description = "The side that reports positions; if missing, the usual one of the format"),
+        ("token" = Option<String>, Query, description = "The token, for systems that can configure only a URL"),
     ),
     request_body(content(
         (serde_json::Value = "application/json"),
         (String = "application/x-ndjson"),
-        (String = "application/x-www-form-urlencoded"),
+        (serde_json::Value = "application/x-www-form-urlencoded"),
         (String = "text/plain"),
     ), description = "Messages of the system"),
     responses(
@@ -68,6 +71,17 @@ pub(super) async fn post_adapter(
     let answer = take(&app, &caller, name, request).await;
     events::respond(&app, started, answer)
 }
+
+impl PartialSchema for AdapterName {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::new(Type::String))
+            .enum_values(Some(Self::WORDS.iter().copied()))
+            .into()
+    }
+}
+
+impl ToSchema for AdapterName {}
 
 async fn take(
     app: &AppState,
@@ -140,6 +154,9 @@ impl KnownState for StateForAdapters<'_> {
         let symbol = Symbol::new(symbol).ok()?;
         self.0.engine.read(|monitor| {
             let held = monitor.account(account)?;
+            let aliases = &monitor.settings().aliases;
+            let renamed = aliases.name(account, Source::Local, symbol.as_str());
+            let symbol = renamed.unwrap_or(symbol);
             let position = held.books.position(&held.symbols, held.symbols.get(&symbol)?)?;
             Some(HeldBook { local: position.local, ledger: position.ledger })
         })

@@ -244,6 +244,7 @@ fn runtime() -> Runtime {
     let build = Build { version: "0.1.0", revision: "unknown", rustversion: "unknown" };
     let runtime = Runtime::new(&build).expect("a registry");
     runtime.declare_codes(&["conflict"]);
+    runtime.declare_adapters(&["alpaca"]);
     runtime.webhooks.declare("engine");
     runtime.webhooks.delivered("engine", at(1_795_357_800));
     runtime.watchdog_arrived(at(1_795_357_800).into());

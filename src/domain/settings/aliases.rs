@@ -62,7 +62,8 @@ impl Aliases {
     }
 
     /// The new name of a symbol, if any alias matches.
-    fn name(&self, account: &str, source: Source, symbol: &str) -> Option<Symbol> {
+    #[must_use]
+    pub fn name(&self, account: &str, source: Source, symbol: &str) -> Option<Symbol> {
         self.0
             .iter()
             .rev()
