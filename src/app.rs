@@ -324,9 +324,8 @@ impl App {
             let connect = move |origin| own.for_origin(Origin { lane: Lane::Decisions, ..origin });
             let metrics = (ListenerLabel::Decisions, Arc::clone(&metrics));
             let (transport, stop) = (transport.clone(), stop_accepting.clone());
-            let server =
-                |listeners| serve(listeners, transport, connect, of_decisions, metrics, stop);
-            let served = lane::serve_apart(listeners, server).map_err(set_up("a thread"))?;
+            let run = |listeners| serve(listeners, transport, connect, of_decisions, metrics, stop);
+            let served = lane::serve_apart(listeners, run).map_err(set_up("a thread"))?;
             servers.push(rim.spawn(lane::drained(served)));
         }
         for address in doors.main.addresses() {

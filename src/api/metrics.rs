@@ -11,7 +11,7 @@
 //! An engine that posts an event must not notice a scrape, however many series there are. On a
 //! machine with one core three things could delay it, and each has its step size in `engine::fairness`, which describes who yields to whom. A long copy
 //! would hold the read lock: rows are copied a few at a time. A long computation would keep the
-//! other tasks of this thread waiting: [`yield_turns`] runs after each step. The kernel would let
+//! other tasks of this thread waiting: [`ScrapeTurns`] runs after each step. The kernel would let
 //! this busy thread run on while the writer's thread waits for the core: if a request waits for the
 //! writer, the thread yields its core as well.
 //!
@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::mem;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Extension;
 use axum::body::Body;
@@ -109,11 +110,11 @@ async fn exposition(
 ) -> Vec<u8> {
     let _turn = app.scrapes.turn().await;
     let started = clock::monotonic();
-    let mut share = ScrapeShare::new(started);
+    let mut turns = ScrapeTurns::begin();
     if caller.may_see(Account::ALL) {
         // The copy of the last scrape is brought up to date; a row that did not change is kept.
         let mut loan = SnapshotLoan::of(app);
-        copy(app, &mut share, &mut loan.snapshot, |_| true).await;
+        copy(app, &mut turns, &mut loan.snapshot, |_| true).await;
         // The queue is sampled here: it has no event at which it could be recorded.
         let (depth, limit) = app.engine.queue();
         app.runtime.service.queue_depth.set(depth);
@@ -122,14 +123,14 @@ async fn exposition(
         app.runtime.service.state_bytes.set(clamped(bytes));
         app.runtime.service.state_bytes_limit.set(clamped(bytes_max));
         let exposition = loan.snapshot.exposition(Some(&app.runtime), format);
-        let body = write(app, &mut share, exposition, encoding).await;
+        let body = write(app, &mut turns, exposition, encoding).await;
         let took = clock::monotonic().saturating_duration_since(started);
         app.runtime.service.scrape_duration.set(took.as_secs_f64());
         body
     } else {
         let mut snapshot = confined(app, caller);
-        copy(app, &mut share, &mut snapshot, |account| caller.may_see(account.as_str())).await;
-        write(app, &mut share, snapshot.exposition(None, format), encoding).await
+        copy(app, &mut turns, &mut snapshot, |account| caller.may_see(account.as_str())).await;
+        write(app, &mut turns, snapshot.exposition(None, format), encoding).await
     }
 }
 
@@ -138,22 +139,38 @@ const PIECE_BYTES: usize = 8 * 1024;
 /// Pieces that are handed to the kernel in one call, which copies them.
 const PIECES_AT_ONCE: usize = 8;
 
-/// Lets the other tasks of this thread run, and the writer's thread if a request waits for it, as long
-/// as the share of the scrape allows.
-async fn yield_turns(app: &AppState, share: &mut ScrapeShare) {
-    if !share.worked(clock::monotonic()) {
-        return;
+/// The turns that one scrape gives to others.
+struct ScrapeTurns {
+    started: Instant,
+    share: ScrapeShare,
+}
+
+impl ScrapeTurns {
+    fn begin() -> Self {
+        Self { started: clock::monotonic(), share: ScrapeShare::default() }
     }
-    tokio::task::yield_now().await;
-    for _ in 0..SCRAPE_YIELDS_MAX {
-        if !share.waited(clock::monotonic()) || !app.engine.is_waited_for() {
+
+    fn elapsed(&self) -> Duration {
+        clock::monotonic().saturating_duration_since(self.started)
+    }
+
+    /// Lets the other tasks of this thread run, and the writer's thread if a request waits for it, as
+    /// long as the share of the scrape allows.
+    async fn yield_to(&mut self, app: &AppState) {
+        if !self.share.worked(self.elapsed()) {
             return;
         }
-        (app.yield_thread)();
-        // The writer has answered: send that before the next step.
         tokio::task::yield_now().await;
+        for _ in 0..SCRAPE_YIELDS_MAX {
+            if !self.share.waited(self.elapsed()) || !app.engine.is_waited_for() {
+                return;
+            }
+            (app.yield_thread)();
+            // The writer has answered: send that before the next step.
+            tokio::task::yield_now().await;
+        }
+        self.share.waited(self.elapsed());
     }
-    share.waited(clock::monotonic());
 }
 
 /// The snapshot that scrapes share, while one scrape uses it. It is put back in whatever way the
@@ -205,15 +222,15 @@ pub(super) async fn with_snapshot<R>(
     } else {
         confined(app, caller)
     };
-    let mut share = ScrapeShare::new(clock::monotonic());
-    copy(app, &mut share, &mut snapshot, |account| caller.may_see(account.as_str())).await;
+    let mut turns = ScrapeTurns::begin();
+    copy(app, &mut turns, &mut snapshot, |account| caller.may_see(account.as_str())).await;
     read(&snapshot)
 }
 
 /// Brings a snapshot to the state at one moment. Other tasks run between the steps.
 async fn copy(
     app: &AppState,
-    share: &mut ScrapeShare,
+    turns: &mut ScrapeTurns,
     snapshot: &mut ScrapeSnapshot,
     visible: impl Fn(&Account) -> bool,
 ) {
@@ -224,7 +241,7 @@ async fn copy(
         loop {
             let step = app.engine.read(|monitor| snapshot.catch_up(monitor, &visible));
             copied += step.copied;
-            yield_turns(app, share).await;
+            turns.yield_to(app).await;
             if step.is_last {
                 break;
             }
@@ -237,14 +254,14 @@ async fn copy(
     app.engine.read(|monitor| snapshot.take(monitor, &visible));
     // Sums and rankings need no lock.
     while snapshot.compute() {
-        yield_turns(app, share).await;
+        turns.yield_to(app).await;
     }
 }
 
 /// Encodes the exposition. Other tasks run after every [`SCRAPE_STEP_BYTES`].
 async fn write(
     app: &AppState,
-    share: &mut ScrapeShare,
+    turns: &mut ScrapeTurns,
     mut exposition: Exposition<'_>,
     encoding: ContentCoding,
 ) -> Vec<u8> {
@@ -254,7 +271,7 @@ async fn write(
         text.clear();
         let is_more = exposition.write_some(&mut text, SCRAPE_STEP_BYTES);
         buffer.push(text.as_bytes());
-        yield_turns(app, share).await;
+        turns.yield_to(app).await;
         if !is_more {
             return buffer.finish();
         }
@@ -301,13 +318,13 @@ impl ExpositionBuffer {
 /// The body of an answer. Other tasks run after every [`PIECES_AT_ONCE`]: the kernel would accept
 /// megabytes in one call, and copy them before it returns.
 fn in_pieces(app: AppState, place: ScrapePlace) -> Body {
-    let share = ScrapeShare::new(clock::monotonic());
-    let pieces = stream::unfold((app, place, share, 0), async |(app, place, mut share, sent)| {
+    let turns = ScrapeTurns::begin();
+    let pieces = stream::unfold((app, place, turns, 0), async |(app, place, mut turns, sent)| {
         if sent % PIECES_AT_ONCE == 0 {
-            yield_turns(&app, &mut share).await;
+            turns.yield_to(&app).await;
         }
         let piece = place.next(PIECE_BYTES, clock::monotonic()).transpose()?;
-        Some((piece, (app, place, share, sent + 1)))
+        Some((piece, (app, place, turns, sent + 1)))
     });
     Body::from_stream(pieces)
 }

@@ -176,7 +176,7 @@ impl AppState {
             started: crate::clock::monotonic(),
             budget,
             decision_budget,
-            turns: DecodeTurns::of_machine(),
+            turns: DecodeTurns::of_runtime(),
             listeners,
             scrapes,
             process,

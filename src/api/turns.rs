@@ -15,9 +15,7 @@
 //! Rejected: threads of their own for decoding (two hops between threads for each request), and a
 //! runtime for each kind of request (a connection says what it carries only after it is read).
 
-use std::num::NonZero;
-use std::thread;
-
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// A body of this size takes longer to decode than to receive.
@@ -34,9 +32,9 @@ pub(super) struct DecodeTurns(Semaphore);
 pub(super) struct DecodeTurn<'a>(#[expect(dead_code, reason = "dropped")] SemaphorePermit<'a>);
 
 impl DecodeTurns {
-    /// As many turns as the machine has cores.
-    pub(super) fn of_machine() -> Self {
-        Self::new(thread::available_parallelism().map_or(1, NonZero::get))
+    /// As many turns as this runtime has threads.
+    pub(super) fn of_runtime() -> Self {
+        Self::new(Handle::try_current().map_or(1, |runtime| runtime.metrics().num_workers()))
     }
 
     fn new(at_once: usize) -> Self {
@@ -65,8 +63,8 @@ mod tests {
     use tokio::sync::Notify;
     use tokio::task::JoinSet;
 
-    /// What ran, in order, if three bodies of that size are decoded, and each one makes another task
-    /// ready.
+    /// The tasks that ran, in order, if three bodies of that size are decoded, and each one makes
+    /// another task ready.
     async fn order(body_bytes: usize, queued: usize) -> Vec<&'static str> {
         let (turns, ran) = (Arc::new(DecodeTurns::new(1)), Arc::new(Mutex::new(Vec::new())));
         let mut tasks = JoinSet::new();

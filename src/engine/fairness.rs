@@ -36,7 +36,7 @@
 //! threads (they need privileges, and would let ingest starve scrapes). Held by the tests here and in
 //! `queue`, and by benches/speed.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::domain::limits;
 
@@ -65,32 +65,26 @@ const PACE_MAX: usize = 8_192;
 /// The first batch of a process, in events.
 const PACE_FIRST: usize = 1_024;
 
-/// The time that a scrape has worked, and has waited for others.
-#[derive(Clone, Copy, Debug)]
+/// The time that a scrape has worked, and has waited for others. All times are since its start.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct ScrapeShare {
     worked: Duration,
     waited: Duration,
     /// The end of the last step or yield.
-    since: Instant,
+    since: Duration,
 }
 
 impl ScrapeShare {
-    /// The share of a scrape that begins now.
-    #[must_use]
-    pub const fn new(now: Instant) -> Self {
-        Self { worked: Duration::ZERO, waited: Duration::ZERO, since: now }
-    }
-
     /// A step of work ended. Returns whether others have their turn.
-    pub fn worked(&mut self, now: Instant) -> bool {
-        self.worked += now.saturating_duration_since(self.since);
+    pub fn worked(&mut self, now: Duration) -> bool {
+        self.worked += now.saturating_sub(self.since);
         self.since = now;
         self.waited <= SCRAPE_PATIENCE + self.worked
     }
 
     /// The turn of others ended. Returns whether they may have another one.
-    pub fn waited(&mut self, now: Instant) -> bool {
-        self.waited += now.saturating_duration_since(self.since);
+    pub fn waited(&mut self, now: Duration) -> bool {
+        self.waited += now.saturating_sub(self.since);
         self.since = now;
         self.waited <= SCRAPE_PATIENCE + self.worked
     }
@@ -195,14 +189,12 @@ mod tests {
         (0..chances).filter(is_yield).collect()
     }
 
-    /// However long the turns of others take, a scrape ends after its patience and twice its work, and
+    /// A scrape ends, however long the turns of others take, after its patience and twice its work, and
     /// one turn more.
     #[test]
     fn a_scrape_waits_no_longer_than_its_patience_and_its_work() {
         let check = |work_us: u64, turn_ms: u64, expect_turns: u32| {
-            let mut now = crate::clock::monotonic();
-            let mut share = ScrapeShare::new(now);
-            let mut turns = 0;
+            let (mut now, mut share, mut turns) = (Duration::ZERO, ScrapeShare::default(), 0);
             for _ in 0..1_000 {
                 now += Duration::from_micros(work_us);
                 let mut may_yield = share.worked(now);

@@ -311,7 +311,7 @@ async fn no_password_is_checked_for_a_request_that_its_lane_refuses() {
 async fn while_the_disk_hangs_nothing_is_acknowledged_and_probes_are_answered() {
     let is_past = Arc::new(AtomicBool::new(true));
     let of_writer = Arc::clone(&is_past);
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     let (engine, disk) = Handle::on_sim_disk(move || {
         let now = clock::reading();
         let age = if of_writer.load(Ordering::Relaxed) { minute } else { Duration::ZERO };
