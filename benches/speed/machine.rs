@@ -56,7 +56,8 @@ pub(crate) fn own_cpu_seconds() -> f64 {
     cpu_seconds("self")
 }
 
-fn cpu_seconds(process: &str) -> f64 {
+/// CPU time of a process so far, in seconds, by its number.
+pub(crate) fn cpu_seconds(process: &str) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).expect("its times");
     // The name in parentheses may contain anything; utime and stime are the 14th and 15th fields.
     let (_, fields) = stat.rsplit_once(')').expect("a name in parentheses");
