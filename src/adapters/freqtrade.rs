@@ -119,8 +119,11 @@ fn trade_message(kind: &str, object: &ForeignObject<'_>, out: &mut Translation<'
 
 impl TradeMessage<'_, '_> {
     /// Looks through the orders of the trade that are held.
-    fn orders(&self, out: &Translation<'_>) -> TradeOrders {
-        for n in 1..=ORDERS_MAX {
+    fn orders(&self, out: &mut Translation<'_>) -> TradeOrders {
+        // An order that has ended stays so: a long body need not ask for it again.
+        let first = out.first_numbers.get(&self.trade).copied().unwrap_or(1);
+        for n in first..=ORDERS_MAX {
+            out.first_numbers.insert(self.trade.clone(), n);
             let id = format!("{}:{n}", self.trade);
             match out.order(&self.account, &id) {
                 Some(order) if order.has_ended => {}

@@ -65,8 +65,11 @@ impl KnownState for NothingKnown {
     }
 }
 
-/// The most announced orders that wait for their submission.
-const ANNOUNCED_MAX: usize = 100_000;
+/// The most announced orders of one sender.
+const ANNOUNCED_MAX: usize = 20_000;
+
+/// The most bytes of the announced orders of one sender.
+const ANNOUNCED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Orders that an engine has announced and not submitted yet, for formats in which the submission does
 /// not repeat side and size.
@@ -74,35 +77,64 @@ const ANNOUNCED_MAX: usize = 100_000;
 /// # Design
 ///
 /// An announced order has not left the engine: it may be denied or wait for a trigger, so it is no event,
-/// and the journal does not hold it. It is kept in memory, the newest 100 000 of all accounts. A restart
+/// and the journal does not hold it. It is kept in memory, the newest 20 000 of each token. A restart
 /// between an announcement and its submission, which are usually one message apart, costs the size of
 /// that order: its fills and its end are known, its quality figures are not.
 #[derive(Debug, Default)]
-pub struct AdapterMemory(Mutex<AnnouncedOrders>);
+pub struct AdapterMemory(Mutex<BTreeMap<String, AnnouncedOrders>>);
 
 #[derive(Debug, Default)]
 struct AnnouncedOrders {
     messages: BTreeMap<String, String>,
     /// The oldest first.
     queue: VecDeque<String>,
+    bytes: usize,
 }
 
 impl AdapterMemory {
-    /// Remembers an announcement.
-    pub(super) fn announce(&self, order: String, message: String) {
-        let mut announced = self.0.lock();
-        if announced.messages.insert(order.clone(), message).is_none() {
-            announced.queue.push_back(order);
+    /// Remembers an announcement of a sender: a token of the configuration, so there are few.
+    pub(super) fn announce(&self, sender: &str, order: String, message: String) {
+        let mut senders = self.0.lock();
+        let announced = senders.entry(sender.to_owned()).or_default();
+        announced.bytes += message.len();
+        match announced.messages.insert(order.clone(), message) {
+            None => announced.queue.push_back(order),
+            Some(before) => announced.bytes = announced.bytes.saturating_sub(before.len()),
         }
-        while announced.queue.len() > ANNOUNCED_MAX {
-            if let Some(oldest) = announced.queue.pop_front() {
-                announced.messages.remove(&oldest);
-            }
+        while announced.queue.len() > ANNOUNCED_MAX || announced.bytes > ANNOUNCED_BYTES_MAX {
+            let Some(oldest) = announced.queue.pop_front() else { break };
+            let gone = announced.messages.remove(&oldest).unwrap_or_default();
+            announced.bytes = announced.bytes.saturating_sub(gone.len());
         }
     }
 
-    /// The announcement of an order. It stays, so that a submission that is sent again means the same.
-    pub(super) fn announced(&self, order: &str) -> Option<String> {
-        self.0.lock().messages.get(order).cloned()
+    /// A sender's announcement of an order. It stays, so that a submission that is sent again means the same.
+    pub(super) fn announced(&self, sender: &str, order: &str) -> Option<String> {
+        self.0.lock().get(sender)?.messages.get(order).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn announcements_are_bounded_for_each_sender() {
+        let memory = AdapterMemory::default();
+        memory.announce("b", "first".to_owned(), "b".to_owned());
+        for n in 0..=ANNOUNCED_MAX {
+            memory.announce("a", n.to_string(), "a".to_owned());
+        }
+        assert_eq!(memory.announced("a", "0"), None);
+        assert_eq!(memory.announced("a", "1").as_deref(), Some("a"));
+        memory.announce("a", "long".to_owned(), "x".repeat(ANNOUNCED_BYTES_MAX));
+        assert_eq!(memory.announced("a", "1"), None);
+        assert!(memory.announced("a", "long").is_some());
+        memory.announce("a", "longer".to_owned(), "x".repeat(ANNOUNCED_BYTES_MAX + 1));
+        assert_eq!(memory.announced("a", "longer"), None);
+        memory.announce("a", "next".to_owned(), "x".to_owned());
+        assert!(memory.announced("a", "next").is_some());
+        assert_eq!(memory.announced("b", "first").as_deref(), Some("b"));
+        assert_eq!(memory.announced("a", "first"), None);
     }
 }

@@ -72,6 +72,8 @@ pub struct AdapterOptions {
     pub account: Option<Account>,
     /// The side that reports the positions, instead of the usual one of the format.
     pub role: Option<Source>,
+    /// The sender: the name of its token.
+    pub sender: String,
 }
 
 /// The form of a body, by its media type.

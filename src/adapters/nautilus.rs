@@ -207,7 +207,8 @@ fn announce(object: &ForeignObject<'_>, out: &mut Translation<'_>) {
     let Some(order_id) = object.text("client_order_id") else {
         return out.refuse(missing_order_id());
     };
-    out.memory.announce(announcement(&order_id, out), object.json().to_owned());
+    let order = announcement(&order_id, out);
+    out.memory.announce(out.sender(), order, object.json().to_owned());
 }
 
 fn submit(object: &ForeignObject<'_>, out: &mut Translation<'_>) {
@@ -215,7 +216,7 @@ fn submit(object: &ForeignObject<'_>, out: &mut Translation<'_>) {
         return out.refuse(missing_order_id());
     };
     let account = out.account(object.text("account_id").as_deref()).to_owned();
-    let announced = out.memory.announced(&announcement(&order_id, out));
+    let announced = out.memory.announced(out.sender(), &announcement(&order_id, out));
     let Some(announced) = announced.as_deref().and_then(ForeignObject::read) else {
         if out.order(&account, &order_id).is_some_and(|order| order.is_submitted) {
             return out.known();

@@ -147,6 +147,7 @@ fn options_win_over_the_message() {
     let options = AdapterOptions {
         account: Some(Account::new("desk").expect("an account")),
         role: Some(Source::Local),
+        sender: String::new(),
     };
     for (name, form, body) in RECORDINGS.iter().filter(|(_, form, _)| *form == ForeignForm::Text) {
         let found = adapt_as(*name, *form, body.as_bytes(), &options).expect("a body");

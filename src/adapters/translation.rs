@@ -44,7 +44,6 @@ pub struct IgnoredMessage {
 
 /// Rows that several messages of a body report of one list.
 struct PendingList {
-    key: (Option<String>, String),
     index: usize,
     head: EventDraft,
     rows: Vec<DraftRow>,
@@ -62,7 +61,11 @@ pub(super) struct Translation<'a> {
     /// The message of each line.
     origins: Vec<usize>,
     lists: Vec<PendingList>,
+    /// The places of lists, by account and name.
+    list_places: BTreeMap<(Option<String>, String), usize>,
     body: AdaptedBody,
+    /// For orders that are numbered: the first number that has not ended, as far as known.
+    pub(super) first_numbers: BTreeMap<String, usize>,
     /// Orders, books and ids in this body, which the state does not know yet.
     orders: BTreeMap<(String, String), HeldOrder>,
     books: BTreeMap<(String, String), HeldBook>,
@@ -83,7 +86,9 @@ impl<'a> Translation<'a> {
             lines: Vec::new(),
             origins: Vec::new(),
             lists: Vec::new(),
+            list_places: BTreeMap::new(),
             body: AdaptedBody::default(),
+            first_numbers: BTreeMap::new(),
             orders: BTreeMap::new(),
             books: BTreeMap::new(),
             events: BTreeSet::new(),
@@ -118,6 +123,11 @@ impl<'a> Translation<'a> {
         given.or(own).unwrap_or(ACCOUNT_DEFAULT)
     }
 
+    /// The sender, apart from whose announcements nobody's count.
+    pub(super) fn sender(&self) -> &str {
+        &self.options.sender
+    }
+
     /// The word for the side that reports positions; `usual` is that of the format.
     pub(super) fn role(&self, usual: Source) -> Source {
         self.options.role.unwrap_or(usual)
@@ -150,11 +160,11 @@ impl<'a> Translation<'a> {
         (head, row): (EventDraft, DraftRow),
     ) {
         let (key, index) = ((head.account.clone(), list), self.index());
-        if let Some(known) = self.lists.iter_mut().find(|pending| pending.key == key) {
-            known.rows.push(row);
-            return;
+        let place = *self.list_places.entry(key).or_insert(self.lists.len());
+        match self.lists.get_mut(place) {
+            Some(known) => known.rows.push(row),
+            None => self.lists.push(PendingList { index, head, rows: vec![row], complete_at }),
         }
-        self.lists.push(PendingList { key, index, head, rows: vec![row], complete_at });
     }
 
     /// The current message says nothing here.
@@ -212,7 +222,7 @@ impl<'a> Translation<'a> {
     /// # Errors
     /// See [`BodyError`].
     pub(super) fn finish(mut self) -> Result<AdaptedBody, BodyError> {
-        for PendingList { index, head, rows, complete_at, .. } in std::mem::take(&mut self.lists) {
+        for PendingList { index, head, rows, complete_at } in std::mem::take(&mut self.lists) {
             let is_complete = complete_at == Some(rows.len());
             self.emit_at(index, head.complete(is_complete).rows(&rows));
         }

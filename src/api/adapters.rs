@@ -23,9 +23,11 @@ use crate::api::events::{self, IngestBatch};
 use crate::api::problem::{Problem, ProblemCode};
 use crate::api::query::{QueryParameters, path};
 use crate::clock;
+use crate::domain::account::AccountState;
 use crate::domain::closed_set::ClosedSet;
 use crate::domain::event::Source;
 use crate::domain::ids::{EventId, Symbol};
+use crate::domain::monitor::Monitor;
 use crate::wire::answer::IngestAnswer;
 
 /// Accepts messages of another system
@@ -99,6 +101,7 @@ async fn take(
     let options = AdapterOptions {
         account: parameters.account()?,
         role: parameters.member::<Source>("role")?,
+        sender: caller.token().to_owned(),
     };
     // Before the body is read, so that a sender with a wrong URL learns it from its first message.
     if let Some(account) = &options.account {
@@ -109,7 +112,7 @@ async fn take(
     // As for events: a request that the writer has no room for is refused before it is decoded.
     let place = events::reserve(app, bytes.len()).await?;
     let turn = app.turns.turn(bytes.len(), app.engine.queue().0).await;
-    let state = (&StateForAdapters(app) as &dyn KnownState, &app.adapter_memory);
+    let state = (&StateForAdapters { app, caller } as &dyn KnownState, &app.adapter_memory);
     let translated = adapt(adapter, (&bytes, format), &options, state, &limits)?;
     drop(bytes);
     let AdaptedBody { decoded, ignored, known, messages } = translated;
@@ -124,13 +127,29 @@ async fn take(
     Ok(answer)
 }
 
-/// The state of the engine, as adapters ask for it. Each question takes the read lock for one look-up.
-struct StateForAdapters<'a>(&'a AppState);
+/// The state of the engine, as adapters ask for it for one caller. Each question takes the read lock for
+/// one look-up. Of an account that the caller may not see, nothing is known: a message may name any.
+struct StateForAdapters<'a> {
+    app: &'a AppState,
+    caller: &'a Caller,
+}
+
+impl StateForAdapters<'_> {
+    fn ask<T>(
+        &self,
+        account: &str,
+        question: impl FnOnce(&Monitor, &AccountState) -> Option<T>,
+    ) -> Option<T> {
+        if !self.caller.may_see(account) {
+            return None;
+        }
+        self.app.engine.read(|monitor| question(monitor, monitor.account(account)?))
+    }
+}
 
 impl KnownState for StateForAdapters<'_> {
     fn order(&self, account: &str, order_id: &str) -> Option<HeldOrder> {
-        self.0.engine.read(|monitor| {
-            let held = monitor.account(account)?;
+        self.ask(account, |_, held| {
             let order = held.execution.order(&held.symbols, None, order_id)?;
             Some(HeldOrder {
                 is_submitted: order.submitted_at.is_some(),
@@ -145,15 +164,12 @@ impl KnownState for StateForAdapters<'_> {
 
     fn has_event(&self, account: &str, event_id: &str) -> bool {
         let Ok(id) = EventId::new(event_id) else { return false };
-        self.0
-            .engine
-            .read(|monitor| monitor.account(account).is_some_and(|held| held.horizon.contains(&id)))
+        self.ask(account, |_, held| held.horizon.contains(&id).then_some(())).is_some()
     }
 
     fn book(&self, account: &str, symbol: &str) -> Option<HeldBook> {
         let symbol = Symbol::new(symbol).ok()?;
-        self.0.engine.read(|monitor| {
-            let held = monitor.account(account)?;
+        self.ask(account, |monitor, held| {
             let aliases = &monitor.settings().aliases;
             let renamed = aliases.name(account, Source::Local, symbol.as_str());
             let symbol = renamed.unwrap_or(symbol);

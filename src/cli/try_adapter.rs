@@ -14,7 +14,11 @@ use crate::wire::encode::encode;
 /// Prints the events to stdout, and what became none to stderr.
 pub(super) fn run(arguments: &TryAdapterArguments) -> Result<(), Failure> {
     let body = read(&arguments.file)?;
-    let options = AdapterOptions { account: arguments.account.clone(), role: arguments.role };
+    let options = AdapterOptions {
+        account: arguments.account.clone(),
+        role: arguments.role,
+        sender: String::new(),
+    };
     let memory = AdapterMemory::default();
     let limits = DecodeLimits { events_max: usize::MAX, ..DecodeLimits::default() };
     let adapt_one = |body: &[u8], form| {

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use trading_exporter::clock::monotonic;
 
@@ -282,6 +282,37 @@ fn each_side_sends_its_own_and_a_token_its_own_accounts() {
     assert_eq!(post(&exporter, path, bearer, report).0, 403);
     assert_eq!(post(&exporter, path, bearer, &own).0, 200);
     assert_eq!(post(&exporter, path, bearer, &format!("{report}{own}")).0, 207);
+    // Nobody learns which orders another account has.
+    let engine = "authorization: Bearer engine+/=\r\n";
+    assert_eq!(post(&exporter, path, engine, report).0, 200);
+    let pending = "8=FIX.4.4|35=8|1=other|11=C1|37=V|17=E|150=A|39=A|55=A|54=1|38=1|";
+    assert_eq!(post(&exporter, path, bearer, pending).0, 403);
+    let (status, answer) = post(&exporter, path, engine, pending);
+    assert!(status == 200 && answer.contains(r#""ignored":1"#), "{answer}");
+}
+
+/// Orders that one token announces are not those of another.
+#[test]
+fn announcements_of_one_token_are_not_those_of_another() {
+    let home = tempfile::tempdir().unwrap();
+    let exporter = start_with_tokens(home.path());
+    let send = |token: &str, body: &str| {
+        let headers = format!("authorization: Bearer {token}\r\n");
+        let (status, answer) = post(&exporter, "/api/v1/adapters/nautilus", &headers, body);
+        assert_eq!(status, 200, "{answer}");
+    };
+    let announced = |quantity: &str| {
+        format!(
+            r#"{{"type":"OrderInitialized","client_order_id":"O","instrument_id":"A.X","order_side":"BUY","quantity":"{quantity}"}}"#
+        )
+    };
+    let submitted = r#"{"type":"OrderSubmitted","client_order_id":"O","instrument_id":"A.X","account_id":"desk-1","event_id":"s","ts_event":1709562622288000000}"#;
+    send("engine+/=", &announced("5"));
+    send("desk-only", &announced("7"));
+    send("engine+/=", submitted);
+    let mut reader = Client::connect(exporter.address).with_token("reader");
+    let order = reader.send("GET", "/api/v1/orders/desk-1/O", "").json();
+    assert_eq!((&order["status"], &order["quantity"]), (&json!("open"), &json!("5")), "{order}");
 }
 
 #[test]

@@ -79,8 +79,10 @@ fn add<'t>(messages: &mut [FixMessage<'t>], piece: &'t str) {
             message.fields.push((tag, Cow::Borrowed(value)));
         }
         (None, Some((_, text))) if !piece.trim().is_empty() => {
-            let joined = format!("{text}|{piece}");
-            *text = Cow::Owned(joined);
+            // In place: a long text may have as many separators as bytes.
+            let text = text.to_mut();
+            text.push('|');
+            text.push_str(piece);
         }
         (None, _) => {}
     }
