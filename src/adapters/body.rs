@@ -34,29 +34,30 @@ pub(super) fn text_of(body: &[u8]) -> Result<&str, BodyError> {
     if text.trim().is_empty() { Err(BodyError::Empty) } else { Ok(text) }
 }
 
-/// The text as JSON: URL-encoded fields become one object of strings.
+/// The text as JSON: URL-encoded fields become one object of strings, for each line.
 pub(super) fn as_json(text: &str, form: ForeignForm) -> Cow<'_, str> {
     // curl calls everything URL-encoded fields unless it is told otherwise.
     let is_json = text.trim_start().starts_with(['{', '[']);
-    match form {
-        ForeignForm::Text => Cow::Borrowed(text),
-        ForeignForm::Fields if is_json => Cow::Borrowed(text),
-        ForeignForm::Fields => {
-            let mut out = Vec::with_capacity(text.len() + text.len() / 4);
-            for pair in text.trim().split('&').filter(|pair| !pair.is_empty()) {
-                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-                out.push(if out.is_empty() { b'{' } else { b',' });
-                push_string(&decoded(name), &mut out);
-                out.push(b':');
-                push_string(&decoded(value), &mut out);
-            }
-            if out.is_empty() {
-                out.push(b'{');
-            }
-            out.push(b'}');
-            Cow::Owned(String::from_utf8_lossy(&out).into_owned())
-        }
+    if form == ForeignForm::Text || is_json {
+        return Cow::Borrowed(text);
     }
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    Cow::Owned(lines.map(object_of_fields).collect::<Vec<_>>().join("\n"))
+}
+
+fn object_of_fields(fields: &str) -> String {
+    let mut out = vec![b'{'];
+    for pair in fields.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        push_string(&decoded(name), &mut out);
+        out.push(b':');
+        push_string(&decoded(value), &mut out);
+    }
+    out.push(b'}');
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// A URL-encoded text, decoded. A percent sign that begins no escape stands for itself.
@@ -211,7 +212,8 @@ mod tests {
         check("a&b=", r#"{"a":"","b":""}"#);
         check("a=100%&b=%zz", r#"{"a":"100%","b":"%zz"}"#);
         check(r#"{"a":"b=c&d"}"#, r#"{"a":"b=c&d"}"#);
-        check("", "{}");
+        check("a=1\n\nb=2\n", "{\"a\":\"1\"}\n{\"b\":\"2\"}");
+        check("&", "{}");
     }
 
     #[test]

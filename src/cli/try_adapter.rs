@@ -21,21 +21,9 @@ pub(super) fn run(arguments: &TryAdapterArguments) -> Result<(), Failure> {
     };
     let memory = AdapterMemory::default();
     let limits = DecodeLimits { events_max: usize::MAX, ..DecodeLimits::default() };
-    let adapt_one = |body: &[u8], form| {
-        adapt(arguments.name, (body, form), &options, (&NothingKnown, &memory), &limits)
-    };
-    if !arguments.form {
-        return print(&adapt_one(&body, ForeignForm::Text)?, 1);
-    }
-    let mut result = Ok(());
-    let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-    for (line, number) in lines.zip(1..) {
-        match print(&adapt_one(line, ForeignForm::Fields)?, number) {
-            Err(Failure::Reported) => result = Err(Failure::Reported),
-            other => other?,
-        }
-    }
-    result
+    let form = if arguments.form { ForeignForm::Fields } else { ForeignForm::Text };
+    let known = (&NothingKnown as _, &memory);
+    print(&adapt(arguments.name, (&body, form), &options, known, &limits)?)
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {
@@ -49,20 +37,20 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     Ok(body)
 }
 
-/// Prints what a body became. `first` is the number of its first message.
-fn print(adapted: &AdaptedBody, first: usize) -> Result<(), Failure> {
+/// Prints the outcome of a body.
+fn print(adapted: &AdaptedBody) -> Result<(), Failure> {
     let AdaptedBody { decoded, ignored, known, .. } = adapted;
     for (_, event) in &decoded.events {
         write_out(&format!("{}\n", String::from_utf8_lossy(&encode(event))))?;
     }
     for message in ignored {
-        write_err(&format!("message {}: ignored: {}\n", message.index + first, message.why));
+        write_err(&format!("message {}: ignored: {}\n", message.index + 1, message.why));
     }
     if *known > 0 {
         write_err(&format!("{known} messages were sent twice\n"));
     }
     for error in &decoded.refused {
-        let number = error.index + first;
+        let number = error.index + 1;
         write_err(&format!(
             "message {number}: refused: {}: {}\n",
             error.code.as_str(),

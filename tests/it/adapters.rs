@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use trading_exporter::clock::monotonic;
 
-use crate::exporter::{Client, Exporter, SOON};
+use crate::exporter::{Client, Exporter, SOON, run};
 
 /// Adapter and recording. One line is one request.
 const RECORDINGS: &[(&str, &str)] = &[
@@ -348,4 +348,35 @@ fn answers_of_adapters() {
     check("/api/v1/adapters/alpaca?account=p", text, FLAT, (200, r#""accepted":1"#));
     let positions: Value = exporter.get("/api/v1/positions?account=p").json();
     assert!(positions.as_array().unwrap().iter().all(|row| row["broker_quantity"] == "0"));
+}
+
+#[test]
+fn try_adapter_shows_what_messages_become() {
+    let fixture =
+        |name: &str| format!("{}/tests/fixtures/adapters/{name}", env!("CARGO_MANIFEST_DIR"));
+    let check = |arguments: &[&str], input: &str, expect: (i32, usize, &str)| {
+        let (code, out, err) = run(&[&["try-adapter"], arguments].concat(), input);
+        let events: Vec<Value> =
+            out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((code, events.len()), (expect.0, expect.1), "{arguments:?}: {out}{err}");
+        assert!(err.contains(expect.2), "{arguments:?}: {err}");
+        events
+    };
+    check(&["lean", &fixture("lean.ndjson")], "", (0, 11, ""));
+    check(
+        &["freqtrade", "--form", &fixture("freqtrade-form.txt")],
+        "",
+        (0, 17, "message 1: ignored: warning"),
+    );
+    let events = check(&["alpaca", "-", "--account", "desk", "--role", "local"], FLAT, (0, 1, ""));
+    assert_eq!((&events[0]["account"], &events[0]["source"]), (&json!("desk"), &json!("local")));
+    check(
+        &["alpaca", "-"],
+        "{\"event\":\"new\"}\n[]\n{}",
+        (1, 1, "message 1: refused: invalid_event"),
+    );
+    check(&["alpaca", "-"], "{\"event\":\"new\"}\n[]\n{}", (1, 1, "message 3: ignored: "));
+    check(&["fix", "-"], "hello", (1, 0, "no message begins with 8=FIX"));
+    check(&["fix", "missing.log"], "", (1, 0, "cannot read missing.log"));
+    assert_eq!(run(&["try-adapter", "unknown", "-"], "").0, 2);
 }
