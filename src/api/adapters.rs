@@ -122,6 +122,13 @@ async fn take(
     let mut answer =
         IngestBatch::new(app, caller, decoded)?.commit(app, caller, (place, turn)).await?;
     answer.duplicates += known;
+    // A sender that names its account learns its state, also if the message became no event.
+    if let Some(account) = options.account.filter(|_| answer.states.is_empty()) {
+        let state = app.engine.read(|monitor| {
+            monitor.account(account.as_str()).map(|_| monitor.permit(account.as_str()).state)
+        });
+        answer.states.extend(state.map(|state| (account, state)));
+    }
     answer.ignored = Some(ignored.len());
     drop(share);
     Ok(answer)

@@ -345,6 +345,10 @@ fn answers_of_adapters() {
     let positions: Value = exporter.get("/api/v1/positions?account=p").json();
     let row = positions.as_array().unwrap().iter().find(|row| row["symbol"] == "BTC/USD").unwrap();
     assert_eq!(row["broker_quantity"], "-0.528563477", "{row}");
+    let wallet = r#"{"type":"wallet"}"#;
+    let of_account = |name: &str| format!("{freqtrade}?account={name}");
+    check(&of_account("p"), text, wallet, (200, r#""states":{"p":"active"}"#));
+    check(&of_account("nobody"), text, wallet, (200, r#""states":{}"#));
     check("/api/v1/adapters/alpaca?account=p", text, FLAT, (200, r#""accepted":1"#));
     let positions: Value = exporter.get("/api/v1/positions?account=p").json();
     assert!(positions.as_array().unwrap().iter().all(|row| row["broker_quantity"] == "0"));
