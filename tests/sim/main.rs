@@ -25,7 +25,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use world::{Lost, World};
 
 /// Seeds of a run, divided among the tests.
-const SEEDS: Range<u64> = 0..80;
+const SEEDS: Range<u64> = 0..120;
 /// Number of tests that share the seeds.
 const SHARES: usize = 4;
 /// Steps of one world.
