@@ -3,6 +3,7 @@
 //! Every caller sees version and readiness. The accounts are shown only to callers who may read them.
 //! Links are relative, so that they hold behind a prefix of paths, and behind a proxy that adds one.
 
+use std::cmp::Reverse;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -84,7 +85,7 @@ fn render(status: &StatusPage) -> String {
 }
 
 fn push_accounts(page: &mut String, accounts: &[Account], common: TradingState) {
-    writeln!(page, "<p>All accounts: {}</p>", StateTag(common)).ok();
+    push_summary(page, accounts, common);
     if accounts.is_empty() {
         page.push_str("<p class=\"dim\">No event has been received yet.</p>\n");
         return;
@@ -94,6 +95,9 @@ fn push_accounts(page: &mut String, accounts: &[Account], common: TradingState) 
          <th class=\"num\">Anomalies</th><th class=\"num\">Open orders</th>\
          <th class=\"num\">Fills</th><th class=\"num\">Symbols</th></tr>\n",
     );
+    // The worst first, so that a halt is seen without scrolling.
+    let mut accounts: Vec<&Account> = accounts.iter().collect();
+    accounts.sort_by_key(|account| Reverse((account.state, account.open_drifts > 0)));
     for account in accounts.iter().take(ACCOUNTS_MAX) {
         write!(
             page,
@@ -119,6 +123,20 @@ fn push_accounts(page: &mut String, accounts: &[Account], common: TradingState) 
     if more > 0 {
         let link = "<a href=\"api/v1/accounts\">/api/v1/accounts</a>";
         writeln!(page, "<p class=\"dim\">And {more} more at {link}.</p>").ok();
+    }
+}
+
+/// The worst state of any account, and how many accounts have it; then a halt of all accounts.
+fn push_summary(page: &mut String, accounts: &[Account], common: TradingState) {
+    let worst = accounts.iter().map(|account| account.state).fold(common, Ord::max);
+    write!(page, "<p>Trading: {}", StateTag(worst)).ok();
+    let count = accounts.iter().filter(|account| account.state == worst).count();
+    if worst != TradingState::Active && !accounts.is_empty() {
+        write!(page, " in {count} of {} accounts", accounts.len()).ok();
+    }
+    page.push_str("</p>\n");
+    if common != TradingState::Active {
+        writeln!(page, "<p>For all accounts (<code>*</code>): {}</p>", StateTag(common)).ok();
     }
 }
 
@@ -151,7 +169,60 @@ fn uptime(up: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::domain::account::AccountState;
+    use crate::domain::monitor::Monitor;
+    use crate::domain::settings::Settings;
+
+    /// The page of accounts with these states.
+    fn page(common: TradingState, states: &[TradingState]) -> String {
+        let monitor = Monitor::new(Arc::new(Settings::default()));
+        let account = |(n, state): (usize, &TradingState)| {
+            let name = crate::domain::ids::Account::new(&format!("account-{n}")).unwrap();
+            Account { state: *state, ..Account::new(&monitor, &AccountState::new(name)) }
+        };
+        let accounts = states.iter().enumerate().map(account).collect();
+        render(&StatusPage {
+            ready: true,
+            uptime: Duration::ZERO,
+            sequence: 0,
+            common,
+            accounts: Some(accounts),
+        })
+    }
+
+    #[test]
+    fn the_worst_account_leads() {
+        use TradingState::{Active, Halted, Reducing};
+        let check = |common, states: &[TradingState], expect: &str| {
+            let page = page(common, states);
+            let start = page.find("<p>Trading: ").unwrap();
+            let summary = page[start..].lines().take_while(|line| line.starts_with("<p>"));
+            let tags = ["<p>", "</p>", "</span>", "<code>", "</code>"];
+            let plain = tags
+                .iter()
+                .fold(summary.collect::<Vec<_>>().join("; "), |text, tag| text.replace(tag, ""));
+            let colours = ["good", "warn", "bad"];
+            let plain = colours.iter().fold(plain, |text, colour| {
+                text.replace(&format!("<span class=\"tag {colour}\">"), "")
+            });
+            assert_eq!(plain, expect);
+        };
+        check(Active, &[Active, Active], "Trading: active");
+        check(Active, &[Active, Halted, Reducing], "Trading: halted in 1 of 3 accounts");
+        check(
+            Halted,
+            &[Halted, Halted],
+            "Trading: halted in 2 of 2 accounts; For all accounts (*): halted",
+        );
+        check(Active, &[], "Trading: active");
+        check(Halted, &[], "Trading: halted; For all accounts (*): halted");
+        let page = page(Active, &[Active, Halted, Reducing]);
+        let places = ["account-1", "account-2", "account-0"].map(|name| page.find(name));
+        assert!(places.is_sorted() && places[0].is_some(), "{page}");
+    }
 
     #[test]
     fn uptimes_are_short() {
