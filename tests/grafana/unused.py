@@ -17,6 +17,8 @@ NOT_ON_PANELS = {
     "act on has metrics and alerts of its own",
     "trading_exporter_adapter_messages(_ignored)?_total": "what a system sends that says nothing "
     "here is no fault; what it sends that is refused has an alert",
+    "trading_exporter_sums_recounted_total": "it shows that the check runs; a difference is a "
+    "broken invariant, which has an alert",
     "trading_exporter_events_old_total": "it keeps old sessions out of the delays, and nothing is "
     "wrong with replaying one",
     "trading_exporter_replay_progress_ratio": "it is 1 but for the minutes of a replay, in which "
