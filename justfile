@@ -52,7 +52,7 @@ panels:
 dashboards:
     .cache/venv/bin/python grafana/generate.py
 
-# Write a bill of materials in CycloneDX form (needs `cargo install cargo-cyclonedx`).
+# Write a bill of materials to trading-exporter_bin.cdx.json (needs `cargo install cargo-cyclonedx`).
 sbom:
     cargo cyclonedx --format json --describe binaries
 
