@@ -75,9 +75,12 @@ impl QueryParameters {
     /// A parameter that is a word of a closed set.
     ///
     /// # Errors
-    /// `invalid_parameter` when it is none of them.
+    /// `invalid_parameter` when it is none of them. An empty one is not: a script that lost its value
+    /// must not get another side or state than it meant.
     pub(super) fn member<E: ClosedSet>(&self, name: &str) -> Result<Option<E>, Problem> {
-        let Some(text) = self.text(name) else { return Ok(None) };
+        let Some((_, text)) = self.0.iter().find(|(known, _)| known == name) else {
+            return Ok(None);
+        };
         let member = E::from_word(text).map(Some);
         member.ok_or_else(|| invalid(name, &format!("is not one of {}", E::WORDS.join(", "))))
     }
@@ -139,6 +142,7 @@ fn unknown(name: &str, names: &[&str]) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::event::Source;
 
     #[test]
     fn parameters_are_strict() {
@@ -166,5 +170,17 @@ mod tests {
         check("?limit=1001", Err(ProblemCode::InvalidParameter));
         check("?limit=1e2", Err(ProblemCode::InvalidParameter));
         check("?limit=99999999999999999999", Err(ProblemCode::InvalidParameter));
+    }
+    #[test]
+    fn words_are_those_of_their_set() {
+        let check = |query: &str, expect: Result<Option<Source>, ProblemCode>| {
+            let uri: Uri = format!("/path{query}").parse().expect("a uri");
+            let role = QueryParameters::parse(&uri, &["role"]).and_then(|p| p.member("role"));
+            assert_eq!(role.map_err(|problem| problem.code()), expect, "{query}");
+        };
+        check("", Ok(None));
+        check("?role=broker", Ok(Some(Source::Broker)));
+        check("?role=", Err(ProblemCode::InvalidParameter));
+        check("?role=Broker", Err(ProblemCode::InvalidParameter));
     }
 }
