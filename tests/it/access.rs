@@ -12,12 +12,12 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rustls::ClientConfig;
-use sha2::{Digest, Sha256};
 use trading_exporter::api::{self, Access, Route};
 use trading_exporter::config::Scope;
 
 use crate::exporter::Exporter;
 use crate::pki::{WebDirectory, argument, connect};
+use crate::secrets::hex_digest;
 use crate::web_file::{bcrypt, plain, status};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/access.md");
@@ -89,10 +89,7 @@ fn tokens() -> String {
     for scope in Scope::ALL.iter().copied() {
         for (suffix, accounts) in [("", ""), (" elsewhere", ", accounts: [elsewhere]")] {
             let name = format!("{}{suffix}", scope.as_str());
-            let hash = Sha256::digest(&name).iter().fold(String::new(), |mut hex, byte| {
-                write!(hex, "{byte:02x}").unwrap();
-                hex
-            });
+            let hash = hex_digest(&name);
             let scope = scope.as_str();
             writeln!(text, "- {{name: '{name}', sha256: '{hash}', scopes: ['{scope}']{accounts}}}")
                 .unwrap();

@@ -11,10 +11,10 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use trading_exporter::clock::monotonic;
 
 use crate::exporter::{Client, Exporter, SOON, run};
+use crate::secrets::hex_digest;
 
 /// Adapter and recording. One line is one request.
 const RECORDINGS: &[(&str, &str)] = &[
@@ -195,10 +195,7 @@ fn start_with_tokens(directory: &Path) -> Exporter {
         ("desk-only", "ingest", "['desk-*']"),
         ("reader", "read, metrics", "['*']"),
     ] {
-        let hash = Sha256::digest(name).iter().fold(String::new(), |mut hash, byte| {
-            write!(hash, "{byte:02x}").unwrap();
-            hash
-        });
+        let hash = hex_digest(name);
         let line = format!(
             "- {{name: '{name}', sha256: {hash}, scopes: [{scopes}], accounts: {accounts}}}"
         );

@@ -11,7 +11,8 @@ use crate::exporter::Exporter;
 use crate::pki::{WebDirectory, argument};
 use crate::web_file::{basic, bcrypt, exchange, get, plain, status};
 
-fn hex_digest(text: &str) -> String {
+/// The SHA-256 of a token, as the configuration has it.
+pub(crate) fn hex_digest(text: &str) -> String {
     Sha256::digest(text).iter().fold(String::new(), |mut hex, byte| {
         write!(hex, "{byte:02x}").unwrap();
         hex

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::exporter::{Answer, Client, Exporter};
+use crate::secrets::hex_digest;
 
 /// Names of tokens, their scopes and their accounts. The name is the secret.
 const TOKENS: [(&str, &str, &str); 6] = [
@@ -31,10 +31,7 @@ limits: {accounts_per_token: 5}
 fn start(config: &str, directory: &Path) -> Exporter {
     let mut text = format!("{config}\ntokens:\n");
     for (name, scopes, accounts) in TOKENS {
-        let hash = Sha256::digest(name).iter().fold(String::new(), |mut hash, byte| {
-            write!(hash, "{byte:02x}").unwrap();
-            hash
-        });
+        let hash = hex_digest(name);
         writeln!(text, "  - name: {name}\n    sha256: {hash}\n    scopes: [{scopes}]").unwrap();
         if !accounts.is_empty() {
             writeln!(text, "    accounts: ['{accounts}']").unwrap();
