@@ -60,16 +60,17 @@ pub struct RecountCursor {
 pub struct Recount {
     /// Number of sums that were compared.
     pub compared: usize,
-    /// Number of entries that were read.
+    /// Number of entries that were read, and of sums without any.
     pub entries: usize,
     /// Each sum that differs.
     pub differences: Vec<RunningTotal>,
 }
 
 impl Recount {
-    /// Notes a comparison. `None`: the entries have no exact sum in this order.
+    /// Notes a comparison. `None`: the entries have no exact sum in this order. A sum without entries
+    /// counts as one, because it costs a look.
     pub(super) fn note(&mut self, total: RunningTotal, is_equal: Option<bool>, entries: usize) {
-        self.entries += entries;
+        self.entries += entries.max(1);
         self.compared += usize::from(is_equal.is_some());
         if is_equal == Some(false) {
             self.differences.push(total);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use trading_exporter::domain::ids::Account;
 use trading_exporter::domain::monitor::Monitor;
 use trading_exporter::domain::recount::{ENTRIES_MAX, RecountCursor, RunningTotal};
 use trading_exporter::domain::settings::Settings;
@@ -47,6 +48,24 @@ fn a_wrong_sum_of_every_stored_kind_is_found() {
     check(RunningTotal::WindowEntry, &format!("{entry}false"), &format!("{entry}true"), 1);
     check(RunningTotal::OpenOrders, r#""sell":"5""#, r#""sell":"6""#, 1);
     check(RunningTotal::Ledger, r#""ledger":{"quantity":"7""#, r#""ledger":{"quantity":"8""#, 1);
+}
+
+/// A symbol without orders and positions costs a look, so a turn must not pass over any number of them:
+/// the writer waits meanwhile.
+#[test]
+fn a_turn_is_bounded_where_symbols_hold_nothing() {
+    let mut fold = Fold::new(Settings::default());
+    for account in ["a", "b"] {
+        for symbol in 0..ENTRIES_MAX {
+            fold.lines(&format!(
+                r#"{{"type":"quote","account":"{account}","symbol":"S{symbol}","price":1}}"#
+            ));
+        }
+    }
+    let (turn, next) = fold.monitor.recount(&RecountCursor::default());
+    assert!(turn.entries <= 2 * ENTRIES_MAX, "{}", turn.entries);
+    assert_eq!(next.account.as_ref().map(Account::as_str), Some("a"), "{next:?}");
+    assert_eq!(recount(&fold.monitor).0, []);
 }
 
 #[test]
