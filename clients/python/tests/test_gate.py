@@ -22,6 +22,7 @@ from trading_exporter import (
     TradingState,
 )
 from trading_exporter import gate as gates
+from trading_exporter._http import Channel
 from trading_exporter._sse import Parser
 
 Make = Callable[..., Client]
@@ -499,3 +500,30 @@ def test_closing_ends_the_threads(shared: Exporter, make: Make) -> None:
     until(lambda: threading.active_count() <= before)
     with pytest.raises(ExporterRefused, match="unknown_path"):
         client.get("/api/v1/nothing")
+
+
+def test_only_its_own_thread_closes_a_connection(
+    shared: Exporter, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users: dict[Channel, set[str]] = {}
+
+    def seen(name: str) -> None:
+        original = getattr(Channel, name)
+
+        def call(channel: Channel, *args: Any, **kwargs: Any) -> Any:
+            users.setdefault(channel, set()).add(threading.current_thread().name)
+            return original(channel, *args, **kwargs)
+
+        monkeypatch.setattr(Channel, name, call)
+
+    seen("_send")
+    seen("close")
+    client = make(shared.url)
+    before = threading.active_count()
+    gate = TradingGate(client=client)
+    until(gate.allowed)
+    until(lambda: {"trading-exporter-stream"} in users.values())
+    gate.close()
+    until(lambda: threading.active_count() <= before)
+    assert [names for names in users.values() if len(names) > 1] == []
+    assert {"trading-exporter-permit"} in users.values()

@@ -57,9 +57,12 @@ class Follower:
         self._permit = self._client.new_channel()
         self._last_id = ""
         self._logged_at = -_LOG_EVERY_SECONDS
-        for name, run in (("stream", self._follow), ("permit", self._ask)):
+        for name, run, channel in (
+            ("stream", self._follow, self._stream),
+            ("permit", self._ask, self._permit),
+        ):
             threading.Thread(
-                target=self._keep, args=(run,), name=f"trading-exporter-{name}", daemon=True
+                target=self._keep, args=(run, channel), name=f"trading-exporter-{name}", daemon=True
             ).start()
 
     def close(self) -> None:
@@ -68,8 +71,8 @@ class Follower:
         self._stream.abort()
         self._permit.abort()
 
-    def _keep(self, run: Any) -> None:
-        """Repeats a step, with a pause after a failure."""
+    def _keep(self, run: Any, channel: Channel) -> None:
+        """Repeats a step, with a pause after a failure. Only this thread closes `channel`."""
         failures = 0
         while not self._closed.is_set():
             try:
@@ -83,8 +86,7 @@ class Follower:
                 low, high = _RETRY_SECONDS
                 pause = min(high, low * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)
                 self._closed.wait(pause)
-        self._stream.close()
-        self._permit.close()
+        channel.close()
 
     def _log_failure(self, error: Exception) -> None:
         if time.monotonic() - self._logged_at >= _LOG_EVERY_SECONDS:

@@ -123,7 +123,7 @@ def _context(ca_file: Optional[str]) -> ssl.SSLContext:
 
 
 class Channel:
-    """A persistent connection."""
+    """A persistent connection of one thread. Another thread may only :meth:`abort` an exchange."""
 
     def __init__(self, endpoint: Endpoint, token: Optional[str], agent: str) -> None:
         self._endpoint = endpoint
