@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::journal::conformance::{batch, replayed};
+use crate::journal::segment::digest_at;
 use crate::journal::{JournalReader, SimStorage, StorageFault, StorageOperation, TailState};
 
 /// Small enough that a few batches fill many segments.
@@ -396,4 +397,46 @@ fn a_reader_takes_no_lock_and_changes_nothing() {
     assert_eq!(verified.received_at_nanos, Some((0, 19_000_000_000)));
     assert_eq!((verified.tail, verified.torn_files), (TailState::Clean, 0));
     assert_eq!(storage.operations(), operations);
+}
+
+#[test]
+fn the_digest_of_each_record_is_that_of_its_batch() {
+    let storage = SimStorage::new(1);
+    let mut log = open_synced(&storage);
+    let mut digests = Vec::new();
+    for n in 0..20 {
+        let next = story(n, log.last_sequence() + 1);
+        log.append(&next).unwrap();
+        digests.extend(next.records().map(|_| log.digest));
+    }
+    assert!(segments(&storage).len() > 3);
+    for (digest, sequence) in digests.iter().zip(1..) {
+        assert_eq!(digest_at(&storage, sequence).unwrap().as_ref(), Some(digest), "{sequence}");
+    }
+    assert_eq!(digest_at(&storage, log.last_sequence() + 1).unwrap(), None);
+    assert_eq!(digest_at(&storage, 0).unwrap(), None);
+}
+
+#[test]
+fn a_reader_starts_at_the_oldest_kept_record_and_visits_no_earlier_batch() {
+    let (storage, batches) = story_log();
+    let mut log = open_synced(&storage);
+    log.drop_before(batches[10].first_sequence()).unwrap();
+    let first = log.first_sequence();
+    assert!(first > 1);
+    let reader = JournalReader::open(Arc::new(storage)).unwrap();
+    assert_eq!(reader.first_sequence(), first);
+    assert_eq!(reader.verify().unwrap().first_sequence, first);
+    for from in first..=log.last_sequence() + 1 {
+        let mut found = Vec::new();
+        let mut visit = |batch: &Batch| {
+            found.push(batch.clone());
+            ControlFlow::<()>::Continue(())
+        };
+        reader.replay(from, &mut visit).unwrap();
+        let expected = batches.iter().filter(|b| b.next_sequence() > from);
+        assert_eq!(found, expected.cloned().collect::<Vec<_>>(), "from {from}");
+    }
+    let gone = reader.replay(first - 1, &mut |_| ControlFlow::<()>::Continue(()));
+    assert!(matches!(gone, Err(LogError::Gone { .. })), "{gone:?}");
 }
