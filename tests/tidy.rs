@@ -50,8 +50,8 @@ const MODULES: &[Module] = &[
     Module { name: "demo", may_import: &["domain"] },
     Module { name: "journal", may_import: &[] },
     Module { name: "wire", may_import: &["domain"] },
-    // For the names of alerts.
-    Module { name: "config", may_import: &["alerting", "domain"] },
+    // For the names of alerts and of adapters.
+    Module { name: "config", may_import: &["adapters", "alerting", "domain"] },
     Module { name: "clock", may_import: &["domain"] },
     Module { name: "domain", may_import: &["invariant"] },
     Module { name: "invariant", may_import: &[] },
@@ -106,6 +106,7 @@ const CONFINED: &[Confined] = &[
     // The configuration uses it only to check URLs and headers.
     Confined { path: &["reqwest"], to: &["config", "demo", "notify", "sources"] },
     Confined { path: &["clap"], to: &["cli"] },
+    Confined { path: &["csv"], to: &["adapters"] },
     Confined { path: &["serde_saphyr"], to: &["config"] },
     Confined { path: &["rmp_serde"], to: &["engine"] },
     Confined { path: &["zstd"], to: &["journal"] },

@@ -24,6 +24,7 @@ mod draft;
 mod known;
 mod translation;
 mod alpaca;
+mod csv;
 mod fix;
 mod freqtrade;
 mod hummingbot;
@@ -33,12 +34,15 @@ mod tradingview;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use crate::domain::closed_set::closed_set;
 use crate::domain::event::Source;
 use crate::domain::ids::Account;
 use crate::wire::contract::error::BodyError;
 use crate::wire::decode::DecodeLimits;
 
+pub use csv::{CsvField, CsvMapping, CsvRowType};
 pub use known::{AdapterMemory, HeldBook, HeldOrder, KnownState, NothingKnown};
 pub use translation::{AdaptedBody, IgnoredMessage};
 
@@ -50,6 +54,8 @@ closed_set! {
     pub enum AdapterName {
         /// Alpaca: `trade_updates` of its stream, and the list of `/v2/positions`.
         Alpaca = "alpaca",
+        /// Tables of comma-separated values, whose columns a [`CsvMapping`] explains.
+        Csv = "csv",
         /// FIX 4.2 and 4.4: orders, execution reports, position reports.
         Fix = "fix",
         /// Freqtrade: its webhook, as JSON, URL-encoded fields or raw text.
@@ -74,6 +80,8 @@ pub struct AdapterOptions {
     pub role: Option<Source>,
     /// The sender: the name of its token.
     pub sender: String,
+    /// The meaning of the columns of a table.
+    pub csv: Arc<CsvMapping>,
 }
 
 /// The form of a body, by its media type.
@@ -99,6 +107,7 @@ pub fn adapt(
     let mut translation = Translation::new(options, (state, memory), limits);
     match reader(name) {
         Reader::Fix => fix::read(body::text_of(body)?, &mut translation)?,
+        Reader::Csv => csv::read(body::text_of(body)?, &options.csv, &mut translation)?,
         Reader::Json { read, takes_lists } => {
             let text = body::text_of(body)?;
             let text = body::without_literals(&body::as_json(text, form)).into_owned();
@@ -134,12 +143,15 @@ fn has_free_text(name: AdapterName) -> bool {
 enum Reader {
     /// FIX messages, one after the other.
     Fix,
+    /// A table.
+    Csv,
     /// One JSON message after the other. `takes_lists`: whether an array may be one message.
     Json { read: JsonReader, takes_lists: fn(&str) -> bool },
 }
 
 fn reader(name: AdapterName) -> Reader {
     let (read, takes_lists): (JsonReader, fn(&str) -> bool) = match name {
+        AdapterName::Csv => return Reader::Csv,
         AdapterName::Fix => return Reader::Fix,
         AdapterName::Alpaca => (alpaca::read, alpaca::is_position_list),
         AdapterName::Freqtrade => (freqtrade::read, never),

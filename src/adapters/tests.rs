@@ -3,6 +3,7 @@
 //! The recordings are in `tests/fixtures/adapters`: what real engines put on the wire (LEAN's and
 //! `TradingView`'s are written by hand, from their sources and manuals).
 
+mod tables;
 mod traps;
 
 use std::fmt::Write as _;
@@ -147,7 +148,7 @@ fn options_win_over_the_message() {
     let options = AdapterOptions {
         account: Some(Account::new("desk").expect("an account")),
         role: Some(Source::Local),
-        sender: String::new(),
+        ..AdapterOptions::default()
     };
     for (name, form, body) in RECORDINGS.iter().filter(|(_, form, _)| *form == ForeignForm::Text) {
         let found = adapt_as(*name, *form, body.as_bytes(), &options).expect("a body");

@@ -123,6 +123,11 @@ impl<'a> Translation<'a> {
         given.or(own).unwrap_or(ACCOUNT_DEFAULT)
     }
 
+    /// Whether the request names the account of every event.
+    pub(super) const fn has_account(&self) -> bool {
+        self.options.account.is_some()
+    }
+
     /// The sender, apart from whose announcements nobody's count.
     pub(super) fn sender(&self) -> &str {
         &self.options.sender

@@ -5,6 +5,8 @@
 //! message that says nothing here is counted and answered 2xx, since some systems repeat what is refused
 //! and wait for it.
 
+use std::sync::Arc;
+
 use axum::Extension;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -14,14 +16,14 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::adapters::{
-    AdaptedBody, AdapterName, AdapterOptions, HeldBook, HeldOrder, KnownState, adapt,
+    AdaptedBody, AdapterName, AdapterOptions, CsvMapping, HeldBook, HeldOrder, KnownState, adapt,
 };
 use crate::api::AppState;
 use crate::api::auth::Caller;
 use crate::api::body::{self, ReadBody};
 use crate::api::events::{self, IngestBatch};
 use crate::api::problem::{Problem, ProblemCode};
-use crate::api::query::{QueryParameters, path};
+use crate::api::query::{QueryParameters, invalid, path};
 use crate::clock;
 use crate::domain::account::AccountState;
 use crate::domain::closed_set::ClosedSet;
@@ -48,6 +50,7 @@ use crate::wire::answer::IngestAnswer;
         ("name" = inline(AdapterName), Path, description = "The system"),
         ("account" = Option<String>, Query, description = "The account of every event; if missing, the one that a message names, or else `default`", max_length = 128),
         ("role" = inline(Option<Source>), Query, description = "The side that reports positions; if missing, the usual one of the format"),
+        ("mapping" = Option<String>, Query, description = "For `csv`: the name of a mapping of the configuration; if missing, the columns are named like the fields", max_length = 128),
         ("token" = Option<String>, Query, description = "The token, for systems that can configure only a URL"),
     ),
     request_body(content(
@@ -55,6 +58,7 @@ use crate::wire::answer::IngestAnswer;
         (String = "application/x-ndjson"),
         (serde_json::Value = "application/x-www-form-urlencoded"),
         (String = "text/plain"),
+        (String = "text/csv"),
     ), description = "Messages of the system"),
     responses(
         (status = 200, description = "All events are in the journal and applied, or were known already; or there was none", body = IngestAnswer),
@@ -97,8 +101,9 @@ async fn take(
         let detail = format!("there is no adapter of that name, only {known}");
         return Err(Problem::new(ProblemCode::UnknownPath, detail));
     };
-    let parameters = QueryParameters::parse(request.uri(), &["account", "role"])?;
+    let parameters = QueryParameters::parse(request.uri(), &["account", "role", "mapping"])?;
     let options = AdapterOptions {
+        csv: mapping(app, parameters.text("mapping"))?,
         account: parameters.account()?,
         role: parameters.member::<Source>("role")?,
         sender: caller.token().to_owned(),
@@ -132,6 +137,14 @@ async fn take(
     answer.ignored = Some(ignored.len());
     drop(share);
     Ok(answer)
+}
+
+/// The mapping of this name.
+fn mapping(app: &AppState, name: Option<&str>) -> Result<Arc<CsvMapping>, Problem> {
+    let Some(name) = name else { return Ok(Arc::default()) };
+    let config = app.config.load();
+    let found = config.csv.iter().find(|mapping| mapping.name == name);
+    found.cloned().ok_or_else(|| invalid("mapping", "is no mapping of the configuration"))
 }
 
 /// The state of the engine, as adapters ask for it for one caller. Each question takes the read lock for

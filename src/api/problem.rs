@@ -69,6 +69,8 @@ macro_rules! codes {
 codes! {
     /// The body is not JSON of the expected shape
     InvalidJson = "invalid_json", BAD_REQUEST;
+    /// The body is no table, or its header does not fit the mapping
+    InvalidTable = "invalid_table", BAD_REQUEST;
     /// The body has more events than one request may have
     TooManyEvents = "too_many_events", BAD_REQUEST;
     /// The body is nested too deeply
@@ -388,6 +390,7 @@ impl From<BodyError> for Problem {
             BodyError::Empty | BodyError::Syntax(_) | BodyError::NotAnObject => {
                 ProblemCode::InvalidJson
             }
+            BodyError::Table(_) => ProblemCode::InvalidTable,
             BodyError::TooManyEvents { .. } => ProblemCode::TooManyEvents,
             BodyError::TooDeep { .. } => ProblemCode::TooDeep,
         };
@@ -466,6 +469,7 @@ mod tests {
         let body = [
             BodyError::Empty,
             BodyError::NotAnObject,
+            BodyError::Table(String::new()),
             BodyError::TooDeep { max: 1 },
             BodyError::TooManyEvents { max: 1 },
         ];

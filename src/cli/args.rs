@@ -418,6 +418,12 @@ pub(super) struct TryAdapterArguments {
     /// Each line has the URL-encoded fields of one message
     #[arg(long)]
     pub(super) form: bool,
+    /// For csv: the mapping of the configuration that explains the columns
+    #[arg(long, value_name = "MAPPING", requires = "config")]
+    pub(super) mapping: Option<String>,
+    /// The configuration file with the mapping
+    #[arg(long = "config.file", id = "config", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
 }
 
 fn adapter_name(text: &str) -> Result<AdapterName, String> {

@@ -52,6 +52,8 @@ enum Failure {
     },
     #[error(transparent)]
     Body(#[from] crate::wire::contract::error::BodyError),
+    #[error("the configuration has no mapping {0:?} under csv")]
+    NoMapping(String),
     #[error("cannot write {path}")]
     Write {
         path: std::path::PathBuf,

@@ -2,12 +2,14 @@
 
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::args::TryAdapterArguments;
 use super::{Failure, write_err, write_out};
 use crate::adapters::{
-    AdaptedBody, AdapterMemory, AdapterOptions, ForeignForm, NothingKnown, adapt,
+    AdaptedBody, AdapterMemory, AdapterOptions, CsvMapping, ForeignForm, NothingKnown, adapt,
 };
+use crate::config::{Config, Overrides};
 use crate::wire::decode::DecodeLimits;
 use crate::wire::encode::encode;
 
@@ -18,12 +20,21 @@ pub(super) fn run(arguments: &TryAdapterArguments) -> Result<(), Failure> {
         account: arguments.account.clone(),
         role: arguments.role,
         sender: String::new(),
+        csv: mapping(arguments)?,
     };
     let memory = AdapterMemory::default();
     let limits = DecodeLimits { events_max: usize::MAX, ..DecodeLimits::default() };
     let form = if arguments.form { ForeignForm::Fields } else { ForeignForm::Text };
     let known = (&NothingKnown as _, &memory);
     print(&adapt(arguments.name, (&body, form), &options, known, &limits)?)
+}
+
+/// The mapping that `--mapping` names.
+fn mapping(arguments: &TryAdapterArguments) -> Result<Arc<CsvMapping>, Failure> {
+    let Some(name) = &arguments.mapping else { return Ok(Arc::default()) };
+    let config = Config::load(arguments.config.as_deref(), Overrides::default())?;
+    let found = config.csv.iter().find(|mapping| mapping.name == *name);
+    found.cloned().ok_or_else(|| Failure::NoMapping(name.clone()))
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {

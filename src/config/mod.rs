@@ -35,6 +35,7 @@ pub use tls_server::TlsServer;
 pub use web_file::{RateLimit, WebFile, WebUser};
 pub use webhook::{Reach, Webhook, WebhookSecret, is_public};
 
+use crate::adapters::CsvMapping;
 use crate::domain::closed_set::closed_set;
 use crate::domain::ids::Component;
 use crate::domain::limits;
@@ -57,6 +58,8 @@ pub struct Config {
     pub tokens: Vec<Token>,
     /// Health checks that the exporter runs itself.
     pub probes: Vec<Probe>,
+    /// The meaning of tables of comma-separated values.
+    pub csv: Vec<Arc<CsvMapping>>,
     /// Targets of directives.
     pub webhooks: Vec<Webhook>,
     /// Alerts that may halt trading.

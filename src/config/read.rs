@@ -6,6 +6,7 @@
 
 mod aliases;
 mod anomaly;
+mod csv;
 mod drift;
 mod instruments;
 mod probes;
@@ -31,6 +32,9 @@ use crate::domain::settings::{Override, Settings};
 const OVERRIDES_MAX: usize = 256;
 /// Names of this host.
 const HOSTS_MAX: usize = 64;
+
+/// Mappings of tables.
+const MAPPINGS_MAX: usize = 64;
 
 /// Addresses to listen on, at most.
 const LISTEN_ADDRESSES_MAX: usize = 16;
@@ -72,6 +76,7 @@ pub(super) fn read(root: &YamlNode, environment: &Environment, report: &MistakeR
         root.section("permit", |s| permit(s, &mut settings));
         root.section("alerting", |s| alerting(s, &mut config));
         root.section("clock", |s| clock(s, &mut settings));
+        config.csv = csv::read(root);
         config.probes = probes::read(root, settings.health.interval);
     });
     settings.accounts.named = named_accounts(&config, &settings);

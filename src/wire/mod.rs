@@ -14,6 +14,7 @@
 
 pub(crate) mod json;
 pub mod time;
+pub mod local_time;
 pub mod contract;
 pub mod event;
 pub mod decode;

@@ -27,6 +27,10 @@ const RECORDINGS: &[(&str, &str)] = &[
     ("tradingview", include_str!("../fixtures/adapters/tradingview.ndjson")),
 ];
 
+/// A table, and the configuration that explains it.
+const STATEMENT: &str = include_str!("../fixtures/adapters/statement.csv");
+const MAPPING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/engines/csv-mapping.yml");
+
 /// A trade update, and the list of a flat account.
 const UPDATE: &str =
     r#"{"event":"new","execution_id":"x","order":{"id":"1","symbol":"A","side":"buy","qty":"1"}}"#;
@@ -349,6 +353,47 @@ fn answers_of_adapters() {
     check("/api/v1/adapters/alpaca?account=p", text, FLAT, (200, r#""accepted":1"#));
     let positions: Value = exporter.get("/api/v1/positions?account=p").json();
     assert!(positions.as_array().unwrap().iter().all(|row| row["broker_quantity"] == "0"));
+}
+
+#[test]
+fn a_table_is_counted_once_across_a_restart() {
+    let home = tempfile::tempdir().unwrap();
+    let storage = format!("--storage.path={}", home.path().display());
+    let config = format!("--config.file={MAPPING}");
+    let path = "/api/v1/adapters/csv?account=paper&mapping=statement";
+    let post = |exporter: &Exporter, path: &str, body: &str| {
+        let answer = Client::connect(exporter.address).send("POST", path, body);
+        (answer.status, answer.json())
+    };
+    let mut exporter = Exporter::start(&[&storage, &config]);
+    for (accepted, duplicates) in [(4, 0), (0, 4)] {
+        let (status, answer) = post(&exporter, path, STATEMENT);
+        assert_eq!((status, &answer["accepted"]), (207, &json!(accepted)), "{answer}");
+        assert_eq!(answer["duplicates"], duplicates, "{answer}");
+        let codes: Vec<&Value> =
+            answer["rejected"].as_array().unwrap().iter().map(|error| &error["index"]).collect();
+        assert_eq!(codes, [3, 4, 5, 6], "{answer}");
+        exporter.signal("KILL");
+        exporter.wait();
+        exporter = Exporter::start(&[&storage, &config]);
+        wait_until_ready(&exporter);
+        let found = figures(&exporter);
+        assert!((figure(&found, "trading_fills_total") - 4.0).abs() < 1e-9, "{found:#?}");
+        let positions = exporter.get("/api/v1/positions?account=paper").json();
+        assert_eq!(positions[0]["ledger_quantity"], "981.5", "{positions}");
+    }
+    let unknown = "/api/v1/adapters/csv?mapping=nothing";
+    let (status, answer) = post(&exporter, unknown, STATEMENT);
+    assert_eq!((status, &answer["code"]), (400, &json!("invalid_parameter")), "{answer}");
+    let (status, answer) = post(&exporter, "/api/v1/adapters/csv", STATEMENT);
+    assert_eq!((status, &answer["code"]), (400, &json!("invalid_table")), "{answer}");
+    let mapped = ["--config.file", MAPPING, "--mapping", "statement"];
+    let (code, out, _) = run(&[&["try-adapter", "csv", "-"], &mapped[..]].concat(), STATEMENT);
+    assert_eq!((code, out.lines().count()), (1, 4), "{out}");
+    let (code, _, err) =
+        run(&["try-adapter", "csv", "-", "--config.file", MAPPING, "--mapping", "x"], "");
+    assert_eq!(code, 1);
+    assert!(err.contains("has no mapping \"x\" under csv"), "{err}");
 }
 
 #[test]

@@ -433,7 +433,8 @@ fn a_reader_starts_at_the_oldest_kept_record_and_visits_no_earlier_batch() {
             found.push(batch.clone());
             ControlFlow::<()>::Continue(())
         };
-        reader.replay(from, &mut visit).unwrap();
+        let end = reader.replay(from, &mut visit).unwrap();
+        assert_eq!(end, ControlFlow::Continue(TailState::Clean));
         let expected = batches.iter().filter(|b| b.next_sequence() > from);
         assert_eq!(found, expected.cloned().collect::<Vec<_>>(), "from {from}");
     }

@@ -66,6 +66,9 @@ pub enum BodyError {
     /// It is not JSON, or not UTF-8.
     #[error("the body is not JSON: {0}")]
     Syntax(String),
+    /// It is no table of comma-separated values, or its header does not fit.
+    #[error("the table cannot be read: {0}")]
+    Table(String),
     /// It is JSON, but neither an object nor (for events) an array.
     #[error("the body is neither an object nor an array of objects")]
     NotAnObject,
@@ -84,11 +87,12 @@ pub enum BodyError {
 }
 
 impl BodyError {
-    /// The stable code: `invalid_json`, `too_many_events` or `too_deep`.
+    /// The stable code: `invalid_json`, `invalid_table`, `too_many_events` or `too_deep`.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Empty | Self::Syntax(_) | Self::NotAnObject => "invalid_json",
+            Self::Table(_) => "invalid_table",
             Self::TooManyEvents { .. } => "too_many_events",
             Self::TooDeep { .. } => "too_deep",
         }
