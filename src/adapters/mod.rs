@@ -15,8 +15,10 @@
 //!   alone: an id of the system if there is one, else a digest of the text.
 //! - *What the state knows* is an argument ([`KnownState`]), because some formats leave out what only an
 //!   earlier message told. Events are resolved before they are journaled, so a replay needs no adapter.
+//! - *Notes.* What an adapter must remember beside events (an order that was announced and not submitted
+//!   yet) is a note: a record of the journal and a part of the state like any other.
 //! - *Rejected:* a state of its own for each adapter. It would have to survive a restart with the same
-//!   care as the journal. The exception is [`AdapterMemory`], which says what a restart costs.
+//!   care as the journal.
 
 mod body;
 mod foreign;
@@ -43,7 +45,7 @@ use crate::wire::contract::error::BodyError;
 use crate::wire::decode::DecodeLimits;
 
 pub use csv::{CsvField, CsvMapping, CsvRowType};
-pub use known::{AdapterMemory, HeldBook, HeldOrder, KnownState, NothingKnown};
+pub use known::{HeldBook, HeldOrder, KnownState, NothingKnown};
 pub use translation::{AdaptedBody, IgnoredMessage};
 
 use foreign::ForeignMessage;
@@ -78,8 +80,6 @@ pub struct AdapterOptions {
     pub account: Option<Account>,
     /// The side that reports the positions, instead of the usual one of the format.
     pub role: Option<Source>,
-    /// The sender: the name of its token.
-    pub sender: String,
     /// The meaning of the columns of a table.
     pub csv: Arc<CsvMapping>,
 }
@@ -101,10 +101,10 @@ pub fn adapt(
     name: AdapterName,
     (body, form): (&[u8], ForeignForm),
     options: &AdapterOptions,
-    (state, memory): (&dyn KnownState, &AdapterMemory),
+    state: &dyn KnownState,
     limits: &DecodeLimits,
 ) -> Result<AdaptedBody, BodyError> {
-    let mut translation = Translation::new(options, (state, memory), limits);
+    let mut translation = Translation::new(options, state, limits);
     match reader(name) {
         Reader::Fix => fix::read(body::text_of(body)?, &mut translation)?,
         Reader::Csv => csv::read(body::text_of(body)?, &options.csv, &mut translation)?,

@@ -9,8 +9,8 @@
 //! # Design
 //!
 //! - `OrderSubmitted` has ids alone; side, size and type are in `OrderInitialized`, which names no account
-//!   and may be followed by a denial, or much later by a release. So the announcement is remembered (see
-//!   `AdapterMemory`), and the submission is made of both.
+//!   and may be followed by a denial, or much later by a release. So the announcement is kept as a note, and
+//!   the submission is made of both.
 //! - A position event has one position, and an account may have several of one symbol (strategies, hedged
 //!   sides). So it moves the local book of the symbol by what it changed, see `positions`.
 //! - Expected prices are not part of the format. Tags of the order are: `expected_price=187.5` (or
@@ -197,18 +197,32 @@ fn side_of(object: &ForeignObject<'_>) -> Option<&'static str> {
     }
 }
 
-/// The key of an order that was announced. The announcement names no account, so the orders of one
-/// `?account=` are apart from those of another, and nothing else is.
+/// The key of the note about an order that was announced. The announcement names no account, so the
+/// orders of one `?account=` are apart from those of another, and nothing else is.
 fn announcement(order_id: &str, out: &Translation<'_>) -> String {
-    format!("{}\n{order_id}", out.account(None))
+    format!("nautilus {} {order_id}", out.account(None))
 }
+
+/// The members of an announcement that its submission needs.
+const ANNOUNCED: &[&str] = &[
+    "side",
+    "order_side",
+    "quantity",
+    "quote_quantity",
+    "order_type",
+    "options",
+    "time_in_force",
+    "reduce_only",
+    "tags",
+];
 
 fn announce(object: &ForeignObject<'_>, out: &mut Translation<'_>) {
     let Some(order_id) = object.text("client_order_id") else {
         return out.refuse(missing_order_id());
     };
-    let order = announcement(&order_id, out);
-    out.memory.announce(out.sender(), order, object.json().to_owned());
+    let members = object.members().filter(|(name, _)| ANNOUNCED.contains(name));
+    let members: Vec<String> = members.map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    out.keep(announcement(&order_id, out), format!("{{{}}}", members.join(",")));
 }
 
 fn submit(object: &ForeignObject<'_>, out: &mut Translation<'_>) {
@@ -216,7 +230,7 @@ fn submit(object: &ForeignObject<'_>, out: &mut Translation<'_>) {
         return out.refuse(missing_order_id());
     };
     let account = out.account(object.text("account_id").as_deref()).to_owned();
-    let announced = out.memory.announced(out.sender(), &announcement(&order_id, out));
+    let announced = out.kept(&announcement(&order_id, out));
     let Some(announced) = announced.as_deref().and_then(ForeignObject::read) else {
         if out.order(&account, &order_id).is_some_and(|order| order.is_submitted) {
             return out.known();

@@ -44,8 +44,7 @@ fn adapt_as(
     body: &[u8],
     options: &AdapterOptions,
 ) -> Result<AdaptedBody, BodyError> {
-    let memory = AdapterMemory::default();
-    adapt(name, (body, form), options, (&NothingKnown, &memory), &DecodeLimits::default())
+    adapt(name, (body, form), options, &NothingKnown, &DecodeLimits::default())
 }
 
 /// The outcome of a body: a line for each event, ignored message and error, by message.
@@ -54,12 +53,15 @@ fn shown(name: AdapterName, form: ForeignForm, body: &str, options: &AdapterOpti
         Ok(adapted) => adapted,
         Err(error) => return format!("body refused: {error}\n"),
     };
-    let AdaptedBody { decoded, ignored, known, messages } = adapted;
+    let AdaptedBody { decoded, ignored, notes, known, messages } = adapted;
     let mut lines: Vec<(usize, String)> = Vec::new();
     for (index, event) in &decoded.events {
         lines.push((*index, String::from_utf8(encode(event)).expect("JSON")));
     }
     lines.extend(ignored.into_iter().map(|m| (m.index, format!("ignored: {}", m.why))));
+    lines.extend(
+        notes.into_iter().map(|(index, key, text)| (index, format!("note: {key}: {text}"))),
+    );
     lines.extend(decoded.refused.iter().map(|e| (e.index, format!("refused: {}", e.message))));
     lines.extend(decoded.warnings.iter().map(|(index, w)| (*index, format!("warned: {w:?}"))));
     lines.sort_by_key(|(index, _)| *index);
@@ -164,17 +166,10 @@ fn options_win_over_the_message() {
 #[test]
 fn a_body_has_limits() {
     let limits = DecodeLimits { events_max: 2, ..DecodeLimits::default() };
-    let memory = AdapterMemory::default();
     let options = AdapterOptions::default();
     let body = format!("[{}]", ["{}"; 3].join(","));
     let name = AdapterName::Nautilus;
-    let found = adapt(
-        name,
-        (body.as_bytes(), ForeignForm::Text),
-        &options,
-        (&NothingKnown, &memory),
-        &limits,
-    );
+    let found = adapt(name, (body.as_bytes(), ForeignForm::Text), &options, &NothingKnown, &limits);
     assert_eq!(found, Err(BodyError::TooManyEvents { max: 2 }));
     let long = format!(
         r#"{{"type":"OrderDenied","client_order_id":"O","reason":"{}"}}"#,

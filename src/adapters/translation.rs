@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::adapters::AdapterOptions;
 use crate::adapters::draft::{DraftRow, EventDraft};
-use crate::adapters::known::{AdapterMemory, HeldBook, HeldOrder, KnownState};
+use crate::adapters::known::{HeldBook, HeldOrder, KnownState};
 use crate::domain::event::Source;
 use crate::domain::ids::Account;
 use crate::wire::contract::error::{BodyError, EventError, Flaw};
@@ -27,6 +27,8 @@ pub struct AdaptedBody {
     pub decoded: Decoded,
     /// The messages that say nothing here.
     pub ignored: Vec<IgnoredMessage>,
+    /// Texts to keep for later messages of this sender: key and text, with the index of the message.
+    pub notes: Vec<(usize, String, String)>,
     /// Messages that were recognised as sent again, and became no event.
     pub known: usize,
     /// All messages.
@@ -55,7 +57,6 @@ struct PendingList {
 pub(super) struct Translation<'a> {
     options: &'a AdapterOptions,
     state: &'a dyn KnownState,
-    pub(super) memory: &'a AdapterMemory,
     limits: DecodeLimits,
     lines: Vec<u8>,
     /// The message of each line.
@@ -75,13 +76,12 @@ pub(super) struct Translation<'a> {
 impl<'a> Translation<'a> {
     pub(super) fn new(
         options: &'a AdapterOptions,
-        (state, memory): (&'a dyn KnownState, &'a AdapterMemory),
+        state: &'a dyn KnownState,
         limits: &DecodeLimits,
     ) -> Self {
         Self {
             options,
             state,
-            memory,
             limits: *limits,
             lines: Vec::new(),
             origins: Vec::new(),
@@ -128,9 +128,16 @@ impl<'a> Translation<'a> {
         self.options.account.is_some()
     }
 
-    /// The sender, apart from whose announcements nobody's count.
-    pub(super) fn sender(&self) -> &str {
-        &self.options.sender
+    /// Keeps a text for later messages of the sender.
+    pub(super) fn keep(&mut self, key: String, text: String) {
+        let index = self.index();
+        self.body.notes.push((index, key, text));
+    }
+
+    /// The text that was kept for a key.
+    pub(super) fn kept(&self, key: &str) -> Option<String> {
+        let told = self.body.notes.iter().rev().find(|(_, known, _)| known == key);
+        told.map(|(_, _, text)| text.clone()).or_else(|| self.state.note(key))
     }
 
     /// The word for the side that reports positions; `usual` is that of the format.

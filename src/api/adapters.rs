@@ -106,7 +106,6 @@ async fn take(
         csv: mapping(app, parameters.text("mapping"))?,
         account: parameters.account()?,
         role: parameters.member::<Source>("role")?,
-        sender: caller.token().to_owned(),
     };
     // Before the body is read, so that a sender with a wrong URL learns it from its first message.
     if let Some(account) = &options.account {
@@ -117,15 +116,15 @@ async fn take(
     // As for events: a request that the writer has no room for is refused before it is decoded.
     let place = events::reserve(app, bytes.len()).await?;
     let turn = app.turns.turn(bytes.len(), app.engine.queue().0).await;
-    let state = (&StateForAdapters { app, caller } as &dyn KnownState, &app.adapter_memory);
-    let translated = adapt(adapter, (&bytes, format), &options, state, &limits)?;
+    let state = StateForAdapters { app, caller };
+    let translated = adapt(adapter, (&bytes, format), &options, &state, &limits)?;
     drop(bytes);
-    let AdaptedBody { decoded, ignored, known, messages } = translated;
+    let AdaptedBody { decoded, ignored, notes, known, messages } = translated;
     let metrics = &app.runtime.ingest;
     metrics.adapter_messages.with_label_values(&[adapter.as_str()]).inc_by(messages as u64);
     metrics.adapter_ignored.with_label_values(&[adapter.as_str()]).inc_by(ignored.len() as u64);
-    let mut answer =
-        IngestBatch::new(app, caller, decoded)?.commit(app, caller, (place, turn)).await?;
+    let batch = IngestBatch::new(app, caller, decoded)?.with_notes(caller, notes);
+    let mut answer = batch.commit(app, caller, (place, turn)).await?;
     answer.duplicates += known;
     // A sender that names its account learns its state, also if the message became no event.
     if let Some(account) = options.account.filter(|_| answer.states.is_empty()) {
@@ -185,6 +184,11 @@ impl KnownState for StateForAdapters<'_> {
     fn has_event(&self, account: &str, event_id: &str) -> bool {
         let Ok(id) = EventId::new(event_id) else { return false };
         self.ask(account, |_, held| held.horizon.contains(&id).then_some(())).is_some()
+    }
+
+    fn note(&self, key: &str) -> Option<String> {
+        let sender = self.caller.share().unwrap_or_default();
+        self.app.engine.read(|monitor| monitor.notes().get(&sender, key).map(str::to_owned))
     }
 
     fn book(&self, account: &str, symbol: &str) -> Option<HeldBook> {

@@ -22,6 +22,7 @@ use crate::config::Scope;
 use crate::domain::compact::OneOrMany;
 use crate::domain::event::{Body, Event, Heartbeat, Source};
 use crate::domain::ids::Account;
+use crate::domain::notes::Note;
 use crate::domain::record::{Entry, Refusal, Verdict};
 use crate::domain::warning::Warning;
 use crate::engine::{QueuePlace, Receipt};
@@ -161,10 +162,13 @@ pub(super) fn limits(app: &AppState) -> DecodeLimits {
     }
 }
 
+/// In place of a type, for the note of an adapter.
+const NOTE: &str = "note";
+
 /// The events of one request that its sender may send, and the refusals so far.
 pub(super) struct IngestBatch {
     entries: Vec<Entry>,
-    /// Index in the body and `type` of each entry.
+    /// Index in the body and `type` of each entry; [`NOTE`] for a note.
     origins: OneOrMany<(usize, &'static str)>,
     /// The accounts of the entries, each once: the answer has their trading states.
     accounts: Vec<Account>,
@@ -229,6 +233,22 @@ impl IngestBatch {
         Ok(batch)
     }
 
+    /// Adds texts that an adapter keeps: the index of the message, key and text. They are written with
+    /// the events.
+    pub(super) fn with_notes(
+        mut self,
+        caller: &Caller,
+        notes: Vec<(usize, String, String)>,
+    ) -> Self {
+        let sender = caller.share().unwrap_or_default();
+        for (index, key, text) in notes {
+            let note = Note { sender: (&*sender).into(), key: key.into(), text: text.into() };
+            self.origins.push((index, NOTE));
+            self.entries.push(Entry::Note(note));
+        }
+        self
+    }
+
     fn reject(
         &mut self,
         app: &AppState,
@@ -268,6 +288,8 @@ impl IngestBatch {
             std::mem::take(&mut self.origins).into_iter().zip(&receipt.verdicts)
         {
             match verdict {
+                // A note is no event.
+                Verdict::Accepted | Verdict::Duplicate if kind == NOTE => {}
                 Verdict::Accepted | Verdict::Decided { .. } => accepted += 1,
                 Verdict::Warned(warnings) => {
                     accepted += 1;

@@ -67,7 +67,7 @@ pub use problem::ProblemCode;
 pub use routes::{ROUTES, Route};
 pub(crate) use service::ApiService;
 
-use crate::adapters::{AdapterMemory, AdapterName};
+use crate::adapters::AdapterName;
 use crate::config::Config;
 use crate::domain::principal::Principal;
 use crate::engine::Handle;
@@ -126,8 +126,6 @@ pub(crate) struct SharedState {
     snapshot: Mutex<Option<ScrapeSnapshot>>,
     /// The budgets of series, one for each view of `/metrics`.
     budgets: SeriesBudgets,
-    /// Orders that engines announced to adapters. It has a lock of its own, held for one look-up.
-    adapter_memory: AdapterMemory,
     /// Numbers the requests; an atomic counter.
     request_ids: RequestIds,
     /// The OpenAPI document and its page. The first request for one of them renders all.
@@ -182,7 +180,6 @@ impl AppState {
             process,
             snapshot: Mutex::default(),
             budgets: SeriesBudgets::default(),
-            adapter_memory: AdapterMemory::default(),
             request_ids: RequestIds::new(process),
             published: LazyLock::new(document::publish),
         }))

@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use super::args::TryAdapterArguments;
 use super::{Failure, write_err, write_out};
-use crate::adapters::{
-    AdaptedBody, AdapterMemory, AdapterOptions, CsvMapping, ForeignForm, NothingKnown, adapt,
-};
+use crate::adapters::{AdaptedBody, AdapterOptions, CsvMapping, ForeignForm, NothingKnown, adapt};
 use crate::config::{Config, Overrides};
 use crate::wire::decode::DecodeLimits;
 use crate::wire::encode::encode;
@@ -19,14 +17,11 @@ pub(super) fn run(arguments: &TryAdapterArguments) -> Result<(), Failure> {
     let options = AdapterOptions {
         account: arguments.account.clone(),
         role: arguments.role,
-        sender: String::new(),
         csv: mapping(arguments)?,
     };
-    let memory = AdapterMemory::default();
     let limits = DecodeLimits { events_max: usize::MAX, ..DecodeLimits::default() };
     let form = if arguments.form { ForeignForm::Fields } else { ForeignForm::Text };
-    let known = (&NothingKnown as _, &memory);
-    print(&adapt(arguments.name, (&body, form), &options, known, &limits)?)
+    print(&adapt(arguments.name, (&body, form), &options, &NothingKnown, &limits)?)
 }
 
 /// The mapping that `--mapping` names.

@@ -78,6 +78,10 @@ pub const AUDIT_MAX: usize = 2_000;
 /// Ids of Alertmanager alerts that are remembered of one account, so that a repeated alert changes
 /// nothing.
 pub const ALERTS_MAX: usize = 1_000;
+/// Notes that adapters keep for one sender.
+pub const NOTES_MAX: usize = 20_000;
+/// About the bytes of these notes.
+pub const NOTES_BYTES_MAX: usize = 16 << 20;
 /// Decisions of the fold about one account that wait to be written as records.
 pub const CONTROLS_MAX: usize = 1_000;
 /// Causes side by side on one latch. A further one joins the newest of its kind.

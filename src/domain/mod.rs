@@ -13,6 +13,7 @@ pub mod weight;
 pub mod recount;
 pub mod digest;
 pub mod horizon;
+pub mod notes;
 pub mod symbols;
 pub mod compact;
 pub mod visits;

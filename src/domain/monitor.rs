@@ -27,6 +27,7 @@ use crate::domain::health::Components;
 use crate::domain::horizon::EventIdStatus;
 use crate::domain::ids::Account;
 use crate::domain::limits;
+use crate::domain::notes::Notes;
 use crate::domain::principal::{NO_TOKEN, Principal};
 use crate::domain::record::{Decision, Entry, Record, Verdict};
 use crate::domain::settings::Settings;
@@ -62,6 +63,9 @@ pub struct Monitor {
     recent: VecDeque<Directive>,
     /// Ids of the alerts that set a cause.
     alerts: HandledAlerts,
+    /// Texts of adapters.
+    #[serde(default, skip_serializing_if = "Notes::is_empty")]
+    notes: Notes,
     /// Number of causes set so far, which is the id of the last one.
     causes: u64,
     /// Decisions that the journal does not contain yet.
@@ -109,6 +113,7 @@ impl Monitor {
             audit: AuditTrail::default(),
             recent: VecDeque::new(),
             alerts: HandledAlerts::default(),
+            notes: Notes::default(),
             causes: 0,
             controls: Controls::default(),
             dirty: BTreeSet::new(),
@@ -150,6 +155,10 @@ impl Monitor {
             Entry::Check(result) => self.check(result, &mut outbox),
             Entry::Decision(decision) => self.decide(decision, &mut outbox),
             Entry::Settings(settings) => self.configure(settings),
+            Entry::Note(note) => {
+                self.notes.keep(note);
+                Verdict::Accepted
+            }
             Entry::Control(control) => self.confirm(control),
         };
         // Snapshots of one request are compared together, after its last record.
@@ -190,6 +199,12 @@ impl Monitor {
             | Decision::Configure { .. }
             | Decision::Retire { .. } => false,
         }
+    }
+
+    /// The texts that adapters keep.
+    #[must_use]
+    pub const fn notes(&self) -> &Notes {
+        &self.notes
     }
 
     /// Whether readers may see the state now. Not between the first snapshot of positions of a request

@@ -13,6 +13,7 @@ use crate::domain::closed_set::closed_set;
 use crate::domain::control::Control;
 use crate::domain::event::{Body, Event};
 use crate::domain::ids::{Account, Component, Symbol};
+use crate::domain::notes::Note;
 use crate::domain::principal::Principal;
 use crate::domain::settings::Settings;
 use crate::domain::state::TradingState;
@@ -53,6 +54,8 @@ pub enum Entry {
     Decision(Decision),
     /// The settings in force from this record on.
     Settings(Arc<Settings>),
+    /// A text that an adapter keeps.
+    Note(Note),
     /// A decision that the fold made on an earlier record, recorded so that a later version keeps it.
     Control(Control),
 }
@@ -75,6 +78,7 @@ impl Entry {
             | Self::Check(_)
             | Self::Decision(_)
             | Self::Settings(_)
+            | Self::Note(_)
             | Self::Control(_) => None,
         }
     }

@@ -29,6 +29,8 @@ closed_set! {
         Flows = "flows",
         /// The ledger of a symbol that no list anchored, against its changes of position.
         Ledger = "ledger",
+        /// The bytes of the notes of adapters.
+        Notes = "notes",
     }
 }
 
@@ -41,6 +43,7 @@ impl RunningTotal {
             Self::WindowEntry => "an entry of a window differs from its order",
             Self::OpenOrders => "open orders differ from the orders that are open",
             Self::Flows => "the sum of a symbol's flows differs from its flows",
+            Self::Notes => "the bytes of a sender's notes differ from its notes",
             Self::Ledger => "a ledger differs from its flows",
         }
     }

@@ -48,6 +48,8 @@ pub const RESULT: usize = 72;
 pub const CAUSE: usize = 400;
 /// A line of the audit trail, without its texts.
 pub const AUDIT_LINE: usize = 300;
+/// A note of an adapter, without its texts.
+pub const NOTE: usize = 140;
 /// The id of an alert.
 pub const ALERT: usize = 80;
 

@@ -3,7 +3,7 @@
 //! A record is a version byte, a flags byte (bit 0: more records of the same request follow), a tag
 //! byte and the content. An event is its canonical wire JSON; the first one of an account follows the
 //! name of the token that sent it, with a byte for its length. A check, a decision of a person, a
-//! decision of the fold, the delay of the clock and the settings are the JSON that serde derives for
+//! decision of the fold, a note of an adapter, the delay of the clock and the settings are the JSON that serde derives for
 //! their domain types. A tick has no content. Sequence and receive time belong to the batch.
 //! Invariant: a record that was written is read back equal; an unknown version, flag, tag or field is
 //! an error.
@@ -30,6 +30,7 @@ pub(super) const TAG_CLOCK: u8 = b'W';
 pub(super) const TAG_CHECK: u8 = b'C';
 pub(super) const TAG_DECISION: u8 = b'D';
 pub(super) const TAG_SETTINGS: u8 = b'S';
+pub(super) const TAG_NOTE: u8 = b'N';
 pub(super) const TAG_CONTROL: u8 = b'K';
 
 /// Why the bytes of a record cannot be decoded.
@@ -70,6 +71,7 @@ pub(super) fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
         Entry::Check(check) => write_json(TAG_CHECK, check, out),
         Entry::Decision(decision) => write_json(TAG_DECISION, decision, out),
         Entry::Settings(settings) => write_json(TAG_SETTINGS, settings, out),
+        Entry::Note(note) => write_json(TAG_NOTE, note, out),
         Entry::Control(control) => write_json(TAG_CONTROL, control, out),
     }
 }
@@ -139,6 +141,7 @@ pub(super) fn decode_next(
         }
         TAG_TICK if content.is_empty() => Entry::Tick,
         TAG_CLOCK => Entry::Clock { behind: read_json("clock", content)? },
+        TAG_NOTE => Entry::Note(read_json("note", content)?),
         TAG_CHECK => Entry::Check(read_json("check", content)?),
         TAG_DECISION => Entry::Decision(read_json("decision", content)?),
         TAG_SETTINGS => Entry::Settings(Arc::new(read_json("settings", content)?)),

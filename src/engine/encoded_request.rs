@@ -92,6 +92,7 @@ impl EncodedRequest {
             | Entry::Tick
             | Entry::Clock { .. }
             | Entry::Check(_)
+            | Entry::Note(_)
             | Entry::Settings(_)
             | Entry::Control(_) => false,
         };

@@ -11,7 +11,7 @@ use crate::engine::codec::{self, CodecError};
 /// The parts of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordParts<'b> {
-    /// The type of an event; else `tick`, `clock`, `check`, `decision` (of an operator), `decided` (by
+    /// The type of an event; else `tick`, `clock`, `check`, `note`, `decision` (of an operator), `decided` (by
     /// the fold) or `settings`.
     pub kind: String,
     /// The account that the record names; `default` for an event that names none.
@@ -52,6 +52,7 @@ impl<'b> RecordParts<'b> {
             }
             codec::TAG_TICK => ("tick".into(), None),
             codec::TAG_CLOCK => ("clock".into(), None),
+            codec::TAG_NOTE => ("note".into(), None),
             codec::TAG_CHECK => ("check".into(), None),
             codec::TAG_DECISION => ("decision".into(), labels()?.account),
             codec::TAG_SETTINGS => ("settings".into(), None),
@@ -75,6 +76,7 @@ mod tests {
             assert_eq!(parts, expect);
         };
         check(b"\x01\x00T", "tick", None, b"");
+        check(b"\x01\x00N{}", "note", None, b"{}");
         let event = br#"{"type":"quote","account":"paper","price":1}"#;
         check(&[b"\x01\x01E", event.as_slice()].concat(), "quote", Some("paper"), event);
         check(&[b"\x01\x00O\x03abc", event.as_slice()].concat(), "quote", Some("paper"), event);

@@ -357,6 +357,7 @@ fn is_known(monitor: &Monitor, entry: &Entry) -> bool {
         Entry::Event(event) => monitor.is_duplicate(event),
         Entry::Opening(opening) => monitor.is_duplicate(&opening.event),
         Entry::Decision(decision) => monitor.is_decided(decision),
+        Entry::Note(note) => monitor.notes().is_known(note),
         Entry::Tick
         | Entry::Clock { .. }
         | Entry::Check(_)

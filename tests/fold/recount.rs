@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use trading_exporter::domain::ids::Account;
 use trading_exporter::domain::monitor::Monitor;
+use trading_exporter::domain::notes::Note;
+use trading_exporter::domain::record::Entry;
 use trading_exporter::domain::recount::{ENTRIES_MAX, RecountCursor, RunningTotal};
 use trading_exporter::domain::settings::Settings;
 
@@ -17,10 +19,12 @@ const ORDERS: &str = r#"
 {"type":"order_accepted","order_id":"B"}
 "#;
 
-/// A fold with one ended and one open order.
+/// A fold with one ended and one open order, and a note.
 fn fold() -> Fold {
     let mut fold = Fold::new(Settings::default());
     fold.lines(ORDERS.trim());
+    let note = Note { sender: "".into(), key: "k".into(), text: "text".into() };
+    fold.apply(Entry::Note(note));
     fold
 }
 
@@ -28,8 +32,8 @@ fn fold() -> Fold {
 fn right_sums_have_no_differences() {
     let (differences, compared) = recount(&fold().monitor);
     assert_eq!(differences, []);
-    // Two windows, the entries of one of them, open orders, flows, the ledger.
-    assert_eq!(compared, 6);
+    // Two windows, the entries of one of them, open orders, flows, the ledger, notes.
+    assert_eq!(compared, 7);
 }
 
 /// Sums of flows are not stored: `FlowList` tests them.
@@ -47,6 +51,7 @@ fn a_wrong_sum_of_every_stored_kind_is_found() {
     let entry = r#""touched":true,"user_cancelled":"#;
     check(RunningTotal::WindowEntry, &format!("{entry}false"), &format!("{entry}true"), 1);
     check(RunningTotal::OpenOrders, r#""sell":"5""#, r#""sell":"6""#, 1);
+    check(RunningTotal::Notes, r#""queue":["k"],"bytes":"#, r#""queue":["k"],"bytes":1"#, 1);
     check(RunningTotal::Ledger, r#""ledger":{"quantity":"7""#, r#""ledger":{"quantity":"8""#, 1);
 }
 

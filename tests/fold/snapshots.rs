@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use trading_exporter::domain::event::Event;
 use trading_exporter::domain::ids::{Account, Actor, Component, Symbol};
 use trading_exporter::domain::monitor::Monitor;
+use trading_exporter::domain::notes::Note;
 use trading_exporter::domain::record::{Adopt, CheckResult, Decision, Entry};
 use trading_exporter::domain::settings::{BreakdownSettings, Settings, WindowSettings};
 use trading_exporter::domain::state::TradingState;
@@ -96,7 +97,12 @@ pub(crate) fn aside(n: usize) -> Happening {
     let of = |line: &str| event(decode(line).remove(0));
     let by = Actor::new("ops").expect("an actor").into();
     let account = Account::new("paper").expect("an account");
-    match n % 12 {
+    match n % 13 {
+        12 => entry(Entry::Note(Note {
+            sender: if n.is_multiple_of(2) { "engine".into() } else { "".into() },
+            key: format!("order {}", n % 5).into(),
+            text: format!("text {n}").into(),
+        })),
         0 => positions("local", 100),
         1 => positions("broker", 100 + n % 16),
         2 => of(

@@ -6,9 +6,7 @@
 
 use std::sync::Arc;
 
-use trading_exporter::adapters::{
-    AdapterMemory, AdapterName, AdapterOptions, ForeignForm, NothingKnown, adapt,
-};
+use trading_exporter::adapters::{AdapterName, AdapterOptions, ForeignForm, NothingKnown, adapt};
 use trading_exporter::config::{Config, ConfigError, Environment};
 use trading_exporter::domain::monitor::Monitor;
 use trading_exporter::domain::record::{Entry, Record, Verdict};
@@ -84,9 +82,8 @@ pub(crate) fn adapter(bytes: &[u8]) {
     let options = AdapterOptions::default();
     for name in AdapterName::ALL {
         for form in [ForeignForm::Text, ForeignForm::Fields] {
-            let memory = AdapterMemory::default();
-            let known = (&NothingKnown as _, &memory);
-            let adapted = adapt(name, (bytes, form), &options, known, &DecodeLimits::default());
+            let adapted =
+                adapt(name, (bytes, form), &options, &NothingKnown, &DecodeLimits::default());
             let Ok(adapted) = adapted else { continue };
             let of_a_message = |index: usize| index < adapted.messages;
             assert!(adapted.decoded.events.iter().all(|(index, _)| of_a_message(*index)));

@@ -124,10 +124,10 @@ fn a_restart_in_the_middle_changes_nothing() {
         send(&whole, adapter, &lines);
         let home = tempfile::tempdir().unwrap();
         let storage = format!("--storage.path={}", home.path().display());
-        // Nautilus announces an order in one message and submits it in the next: cut after both.
-        let middle = lines.len() / 2;
-        let pending = |line: &&str| line.contains("OrderInitialized");
-        let middle = if lines.get(middle - 1).is_some_and(pending) { middle + 1 } else { middle };
+        // Nautilus announces an order in one message and submits it in the next: cut between the two.
+        let is_announced = |line: &&str| line.contains("OrderInitialized");
+        let announced = lines.iter().skip(lines.len() / 2).position(is_announced);
+        let middle = lines.len() / 2 + announced.map_or(0, |at| at + 1);
         let (before, after) = lines.split_at(middle);
         let mut first = Exporter::start(&[&storage]);
         send(&first, adapter, before);

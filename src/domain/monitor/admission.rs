@@ -22,6 +22,12 @@ impl Monitor {
             let is_named = self.settings.accounts.is_named(name.as_str());
             weight.add(self.holder_of(name, None), bytes, is_named);
         }
+        for (sender, bytes) in self.notes.bytes() {
+            match sender {
+                "" => weight.add_common(bytes),
+                token => weight.add(Holder::Token(token.into()), bytes, false),
+            }
+        }
         let all = self.bytes_about(&Account::all()) + self.probes.bytes();
         weight.add_common(all + self.audit.strays_bytes() + self.recent.len() * weight::AUDIT_LINE);
         weight
@@ -49,9 +55,13 @@ impl Monitor {
     }
 
     /// Whether an entry, sent with that token, may be recorded under this pressure. Everything but
-    /// events may.
+    /// events and notes may.
     #[must_use]
     pub fn admits(&self, entry: &Entry, token: Option<&str>, pressure: &Pressure) -> bool {
+        if let Entry::Note(note) = entry {
+            let holder = Holder::Token(note.sender.clone());
+            return matches!(pressure.admission(&holder), Admission::All);
+        }
         let Some(event) = entry.event() else { return true };
         let account = self.accounts.get(&event.account);
         let is_vital = || account.is_some_and(|account| self.is_vital(account, event));

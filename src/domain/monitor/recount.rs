@@ -6,7 +6,7 @@ use std::ops::Bound;
 
 use crate::domain::account::AccountState;
 use crate::domain::monitor::Monitor;
-use crate::domain::recount::{Recount, RecountCursor};
+use crate::domain::recount::{Recount, RecountCursor, RunningTotal};
 
 impl Monitor {
     /// Derives a sample of the running sums again. Reads about [`crate::domain::recount::ENTRIES_MAX`]
@@ -14,6 +14,10 @@ impl Monitor {
     #[must_use]
     pub fn recount(&self, from: &RecountCursor) -> (Recount, RecountCursor) {
         let mut recount = Recount::default();
+        if from.account.is_none() && !self.notes.is_empty() {
+            let is_equal = Some(self.notes.miscounted().is_none());
+            recount.note(RunningTotal::Notes, is_equal, self.notes.len());
+        }
         let here = from.account.as_ref().and_then(|name| self.accounts.get(name));
         let (mut account, mut symbol) = match here {
             Some(account) => (Some(account), from.symbol),

@@ -6,6 +6,7 @@ use super::*;
 use crate::domain::control::{Control, FoldDecision};
 use crate::domain::event::{Body, Heartbeat, Quote};
 use crate::domain::ids::{Account, Actor, Component, Symbol};
+use crate::domain::notes::Note;
 use crate::domain::principal::Principal;
 use crate::domain::record::{Adopt, CheckResult, Decision};
 use crate::domain::settings::{PermitSettings, Settings};
@@ -77,6 +78,11 @@ fn entries_are_read_back_equal() {
         interval: None,
         source: None,
     })));
+    check(&Entry::Note(Note {
+        sender: "desk \"1\"".into(),
+        key: "nautilus paper O-1".into(),
+        text: reason.clone().into(),
+    }));
     check(&Entry::Check(CheckResult {
         component: component.clone(),
         passed: false,

@@ -105,6 +105,7 @@ mod tests {
                 | Entry::Tick
                 | Entry::Clock { .. }
                 | Entry::Check(_)
+                | Entry::Note(_)
                 | Entry::Settings(_) => '?',
             }));
             Ok(())

@@ -230,6 +230,7 @@ fn a_delayed_clock_is_recorded_before_the_events_it_dates() {
                 | Entry::Opening(_)
                 | Entry::Tick
                 | Entry::Check(_)
+                | Entry::Note(_)
                 | Entry::Decision(_)
                 | Entry::Settings(_)
                 | Entry::Control(_) => None,
