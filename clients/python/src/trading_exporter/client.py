@@ -335,11 +335,14 @@ class Client:
             self._on_states(fields.get("states") or {})
         return answer
 
-    def event(self, kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """An event for the wire, with an id and the time."""
+    def event(
+        self, kind: str, fields: Mapping[str, Any], *, time_ns: Optional[int] = None
+    ) -> dict[str, Any]:
+        """An event for the wire, with an id and a time, by default now."""
         identity = f"{self._id_prefix}-{next(self._numbers)}"
         now = time.time_ns()
-        return build(Raw(now, None, kind, now, identity, fields), self._envelope)
+        at = now if time_ns is None else time_ns
+        return build(Raw(now, None, kind, at, identity, fields), self._envelope)
 
     def new_channel(self, token: Optional[str] = None) -> Channel:
         """A new connection, for one thread."""
