@@ -7,6 +7,7 @@ whose quantity contradicts its side fails the fetch.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import time
 from typing import Any, Optional
@@ -63,7 +64,18 @@ class AlpacaSource:
         return Listing(asked_ns, net(positions(self._client.get_all_positions())))
 
 
-def new_client(key: str, secret: str, *, paper: bool, base_url: Optional[str] = None) -> Any:
-    """A `TradingClient`."""
+def new_client(
+    key: str,
+    secret: str,
+    *,
+    paper: bool,
+    base_url: Optional[str] = None,
+    timeout_seconds: float = 30.0,
+) -> Any:
+    """A `TradingClient` whose requests end."""
     library = importlib.import_module("alpaca.trading.client")
-    return library.TradingClient(key, secret, paper=paper, url_override=base_url)
+    client = library.TradingClient(key, secret, paper=paper, url_override=base_url)
+    # The library has no timeouts: a connection that a firewall forgot would hang for ever.
+    session = client._session
+    session.request = functools.partial(session.request, timeout=timeout_seconds)
+    return client

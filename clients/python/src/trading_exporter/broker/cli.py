@@ -167,7 +167,13 @@ def _alpaca(options: argparse.Namespace) -> Prepared:
         )
 
     def make() -> Source:
-        client = alpaca.new_client(key, secret, paper=not options.live, base_url=options.base_url)
+        client = alpaca.new_client(
+            key,
+            secret,
+            paper=not options.live,
+            base_url=options.base_url,
+            timeout_seconds=options.timeout * 0.8,
+        )
         return alpaca.AlpacaSource(client)
 
     return Prepared("alpaca", make, (key, secret))

@@ -13,6 +13,7 @@ Deliberately absent: market prices, which need subscriptions.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import time
 from collections.abc import Iterable, Sequence
@@ -137,7 +138,9 @@ class IbSource:
                 raise ConnectionError("the connection was lost before the end of the list")
             return Listing(asked_ns, net(positions(ib.positions(account), account)))
         finally:
-            ib.disconnect()
+            # It raises if the connection was never ready, which would hide the first error.
+            with contextlib.suppress(Exception):
+                ib.disconnect()
 
 
 def new_library() -> Any:

@@ -73,7 +73,10 @@ class Poller:
         done = threading.Event()
         # A daemon: a call that hangs does not keep the process.
         thread = threading.Thread(
-            target=_call, args=(self._make, self._source, outcome, done), name="trading-exporter-broker", daemon=True
+            target=_call,
+            args=(self._make, self._source, outcome, done),
+            name="trading-exporter-broker",
+            daemon=True,
         )
         thread.start()
         if not done.wait(self._timeout):
