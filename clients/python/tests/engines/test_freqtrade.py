@@ -26,13 +26,20 @@ NOW = datetime(2026, 3, 2, 14, 30, tzinfo=timezone.utc)
 TOKENS = """
 tokens:
   - {{name: engine, sha256: {engine}, scopes: [ingest]}}
-  - {{name: reader, sha256: {reader}, scopes: [read, halt]}}
+  - {{name: reader, sha256: {reader}, scopes: [read, metrics, halt]}}
 """
 
 
-def webhook(url: str, token: str) -> Webhook:
+def webhook(url: str, token: str, form: str = "json") -> Webhook:
+    """The documented configuration, in one of Freqtrade's formats."""
     text = CONFIG.read_text().replace("http://freqtrade:TOKEN@127.0.0.1:10471", url)
     config = json.loads(text.replace("http://", f"http://freqtrade:{token}@"))
+    hook = config["webhook"]
+    hook["format"] = form
+    for name, fields in hook.items() if form == "raw" else ():
+        if isinstance(fields, dict):
+            # The text of the body, a template with the braces of JSON doubled.
+            hook[name] = {"data": "{" + json.dumps(fields) + "}"}
     return Webhook(None, config)
 
 
@@ -77,7 +84,9 @@ def message(kind: RPCMessageType, trade_id: int, **fields: Any) -> dict[str, Any
 @pytest.fixture
 def guarded(exporter: Callable[..., Exporter]) -> Exporter:
     digests = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("engine", "reader")}
-    return exporter(TOKENS.format(**digests)).start()
+    made = exporter(TOKENS.format(**digests))
+    made.storage = "journal"
+    return made.start()
 
 
 def test_freqtrades_webhook_posts_orders(
@@ -109,6 +118,58 @@ def test_freqtrades_webhook_posts_orders(
     assert answer["ledger"] == "0.0408"
     (engine,) = guarded.get("/api/v1/health?account=freqtrade", "reader")["components"]
     assert (engine["component"], engine["status"]) == ("engine", "degraded")
+
+
+def scraped(exporter: Exporter, *families: str) -> list[float]:
+    """The samples of ETH/USDT on /metrics."""
+    where = {"Authorization": "Bearer reader"}
+    text = requests.get(f"{exporter.url}/metrics", headers=where, timeout=SOON).text
+    labels = 'account="freqtrade",symbol="ETH/USDT"'
+    found = []
+    for family in families:
+        name, _, more = family.partition(",")
+        start = f"{name}{{{labels}{',' + more if more else ''}}} "
+        (line,) = [line for line in text.splitlines() if line.startswith(start)]
+        found.append(float(line.split()[-1]))
+    return found
+
+
+@pytest.mark.parametrize("form", ["json", "form", "raw"])
+def test_each_format_of_the_webhook_survives_a_killed_exporter(
+    form: str, guarded: Exporter, caplog: pytest.LogCaptureFixture
+) -> None:
+    hook = webhook(guarded.url, "engine", form)
+    caplog.set_level(logging.WARNING)
+    kinds = RPCMessageType
+    hook.send_msg({"type": kinds.STARTUP, "status": 'a "running" bot' if form != "raw" else ""})
+    hook.send_msg(message(kinds.ENTRY, 1))
+    filled = message(kinds.ENTRY_FILL, 1, open_rate=2452.0)
+    hook.send_msg(filled)
+    hook.send_msg(message(kinds.ENTRY, 2, direction="Short"))
+    assert scraped(guarded, "trading_orders_submitted_total", "trading_fills_total") == [2, 1]
+    guarded.kill()
+    assert [record.message for record in caplog.records] == []
+    # Freqtrade tries again, and then gives the message up.
+    hook.send_msg({"type": kinds.EXCEPTION, "status": "lost"})
+    lost = [record.message for record in caplog.records if "Could not" in record.message]
+    assert len(lost) == 4
+    guarded.start()
+    caplog.clear()
+    # Its answer was lost with the exporter, as far as Freqtrade knows.
+    hook.send_msg(filled)
+    hook.send_msg(message(kinds.EXIT, 1, order_rate=2480.0))
+    hook.send_msg(message(kinds.EXIT_FILL, 1, close_rate=2479.0, current_rate=None))
+    hook.send_msg(message(kinds.ENTRY_CANCEL, 2, direction="Short"))
+    assert [record.message for record in caplog.records] == []
+    families = ("submitted", "filled", "cancelled", "rejected")
+    orders = [f"trading_orders_{name}_total" for name in families]
+    assert scraped(guarded, *orders, "trading_fills_total") == [3, 2, 1, 0, 2]
+    assert scraped(
+        guarded,
+        "trading_filled_quantity_total",
+        'trading_position_quantity,book="ledger"',
+        'trading_slippage_bps,reference="expected"',
+    ) == pytest.approx([0.0816, 0.0, ((2452 - 2451.47) / 2451.47 + 1 / 2480) * 1e4 / 2])
 
 
 def test_freqtrade_reports_a_wrong_token(
