@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +19,7 @@ from typing import Any, Callable
 import pytest
 
 import trading_exporter
-from harness import SOON, Exporter, Fake, listen, reply, until
+from harness import ROOT, SOON, Cutter, Exporter, Fake, listen, reply, until
 from trading_exporter import Client
 from trading_exporter.broker import alpaca, ccxt, cli, ib
 from trading_exporter.broker.listing import Leg, Listing, NotUnderstoodError, net
@@ -436,6 +438,25 @@ def test_a_failed_fetch_is_not_flat(make: Callable[..., Client]) -> None:
     fake.close()
 
 
+def test_an_answer_that_is_lost_counts_once(
+    shared: Exporter, make: Callable[..., Client], account: str
+) -> None:
+    cutter = Cutter(shared.port, lost=2)
+    one = runner(make(cutter.url), OSError("x"), HELD)
+    assert not one.run_once(SOON)
+    assert cutter.cut == 2
+    assert one.run_once(SOON)
+    cutter.close()
+    with urllib.request.urlopen(f"{shared.url}/metrics", timeout=SOON) as answer:  # noqa: S310
+        text = answer.read().decode()
+    name = "trading_position_fetch_failures_total"
+    start = f'{name}{{account="{account}",book="broker"}} '
+    (line,) = [line for line in text.splitlines() if line.startswith(start)]
+    assert float(line[len(start) :]) == 1
+    (book,) = shared.get(f"/api/v1/positions?account={account}")
+    assert book["broker_quantity"] == "0.03"
+
+
 def test_only_changes_are_logged(
     make: Callable[..., Client], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -573,3 +594,13 @@ def test_a_signal_ends_it_within_a_second(where: str) -> None:
         process.kill()
         silent.close()
         fine.close()
+
+
+def test_the_documented_commands_are_valid() -> None:
+    pages = [ROOT / "docs" / "engines" / "brokers.md", ROOT / "clients" / "python" / "README.md"]
+    lines = [line.strip() for page in pages for line in page.read_text().splitlines()]
+    start = "$ trading-exporter-broker "
+    commands = [line[len(start) :] for line in lines if line.startswith(start)]
+    assert len(commands) >= 6
+    for line in commands:
+        assert cli._parser().parse_args(shlex.split(line)).account == "paper"

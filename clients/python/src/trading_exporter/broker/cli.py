@@ -62,7 +62,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         _log()
         return _run(options)
     except Ended:
-        return 0
+        # A single poll that was interrupted has not succeeded.
+        return 1 if options.once or options.dry_run else 0
     except UsageError as error:
         sys.stderr.write(f"trading-exporter-broker: {error}\n")
         return 2
@@ -192,7 +193,8 @@ def _ib(options: argparse.Namespace) -> Prepared:
             options.port,
             options.client_id,
             options.ib_account,
-            options.timeout * 0.8,
+            # For the connection, and again for the positions.
+            options.timeout * 0.4,
         )
 
     return Prepared("ib", make, ())
