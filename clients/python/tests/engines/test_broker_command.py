@@ -1,7 +1,4 @@
-"""trading-exporter-broker with the real ccxt, alpaca-py and ib_async, against the real exporter.
-
-The venues are stubs of their HTTP APIs: what they answer has to pass the libraries' own parsers.
-"""
+"""trading-exporter-broker with the real ccxt, alpaca-py and ib_async, and the real exporter."""
 
 from __future__ import annotations
 
@@ -18,18 +15,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Callable
 
-import ib_async
 import pytest
-from ib_async import Contract, Forex, Future, Option, Position, Stock
 
 import trading_exporter
 from harness import SOON, Exporter, until
-from trading_exporter.broker import cli, ib
-from trading_exporter.broker.listing import NotUnderstoodError, net
+from trading_exporter.broker import cli
+from venues import Okx, Stub, held, market, okx_position
 
 COMMAND = (sys.executable, "-m", "trading_exporter.broker")
 SOURCE = str(Path(trading_exporter.__file__).parents[1])
@@ -49,126 +43,6 @@ tokens:
   - {{name: broker, sha256: {broker}, scopes: ["ingest:broker"]}}
   - {{name: reader, sha256: {reader}, scopes: [read, metrics]}}
 """
-
-
-class Stub:
-    """A venue's API: bodies by path, and a mood for all of them."""
-
-    def __init__(self) -> None:
-        self.bodies: dict[str, Any] = {}
-        #: `well`, `500`, `garbage`, `braces` or `hangs`. Markets are always well.
-        self.mood = "well"
-        self.private: set[str] = set()
-        self.requests: list[str] = []
-        self._release = threading.Event()
-        self._server: ThreadingHTTPServer | None = None
-        self._port = 0
-        self.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
-
-    def start(self) -> None:
-        """Starts it, again at the same address."""
-        stub = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                stub.answer(self)
-
-            def log_message(self, *_: Any) -> None: ...
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            allow_reuse_address = True
-
-        self._server = Server(("127.0.0.1", self._port), Handler)
-        self._port = self._server.server_port
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def stop(self) -> None:
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
-
-    def close(self) -> None:
-        self._release.set()
-        self.stop()
-
-    def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        path = handler.path.split("?")[0]
-        self.requests.append(path)
-        mood = self.mood if path in self.private else "well"
-        status, body = 200, json.dumps(self.bodies.get(path, []))
-        if mood == "hangs":
-            until(lambda: self.mood != "hangs" or self._release.is_set())
-            return
-        if mood == "500":
-            status, body = 500, json.dumps({"code": -1001, "msg": "internal error"})
-        elif mood == "garbage":
-            body = "<html><body>down for maintenance</body></html>"
-        elif mood == "braces":
-            body = "{}"
-        handler.send_response(status)
-        handler.send_header("Content-Type", "application/json")
-        handler.send_header("Content-Length", str(len(body)))
-        # One connection a request, so that a stopped stub is gone.
-        handler.send_header("Connection", "close")
-        handler.end_headers()
-        handler.wfile.write(body.encode())
-
-
-def market(base: str, quote: str = "USDT") -> dict[str, Any]:
-    return {
-        "symbol": f"{base}{quote}",
-        "pair": f"{base}{quote}",
-        "contractType": "PERPETUAL",
-        "deliveryDate": 4133404800000,
-        "onboardDate": 1569398400000,
-        "status": "TRADING",
-        "baseAsset": base,
-        "quoteAsset": quote,
-        "marginAsset": quote,
-        "pricePrecision": 2,
-        "quantityPrecision": 3,
-        "baseAssetPrecision": 8,
-        "quotePrecision": 8,
-        "underlyingType": "COIN",
-        "filters": [
-            {"filterType": "PRICE_FILTER", "minPrice": "0.1", "maxPrice": "1e7", "tickSize": "0.1"},
-            {"filterType": "LOT_SIZE", "minQty": "0.001", "maxQty": "1000", "stepSize": "0.001"},
-        ],
-        "orderTypes": ["LIMIT", "MARKET"],
-        "timeInForce": ["GTC"],
-    }
-
-
-def held(symbol: str, amount: str, entry: str, mark: str, side: str = "BOTH") -> dict[str, Any]:
-    """A row of Binance's `GET /fapi/v3/positionRisk`."""
-    return {
-        "symbol": symbol,
-        "positionSide": side,
-        "positionAmt": amount,
-        "entryPrice": entry,
-        "breakEvenPrice": entry,
-        "markPrice": mark,
-        "unRealizedProfit": "0",
-        "liquidationPrice": "0",
-        "isolatedMargin": "0",
-        "notional": str(float(amount) * float(mark)),
-        "marginAsset": "USDT",
-        "isolatedWallet": "0",
-        "initialMargin": "1",
-        "maintMargin": "1",
-        "positionInitialMargin": "1",
-        "openOrderInitialMargin": "0",
-        "adl": "2",
-        "bidNotional": "0",
-        "askNotional": "0",
-        "updateTime": 1722062678998,
-    }
 
 
 @pytest.fixture
@@ -438,79 +312,6 @@ def test_once_with_a_failing_exchange(binance: Stub, guarded: Exporter) -> None:
     assert "does not have the list" in error
 
 
-# OKX counts contracts, some of which are inverse.
-
-
-def swap(name: str, size: str, currency: str, kind: str, settle: str) -> dict[str, Any]:
-    base, quote, _ = name.split("-")
-    return {
-        "instType": "SWAP",
-        "instId": name,
-        "uly": f"{base}-{quote}",
-        "instFamily": f"{base}-{quote}",
-        "baseCcy": "",
-        "quoteCcy": "",
-        "settleCcy": settle,
-        "ctVal": size,
-        "ctMult": "1",
-        "ctValCcy": currency,
-        "ctType": kind,
-        "listTime": "1606468800000",
-        "expTime": "",
-        "lever": "100",
-        "tickSz": "0.1",
-        "lotSz": "0.01",
-        "minSz": "0.01",
-        "state": "live",
-        "maxLmtSz": "100000000",
-    }
-
-
-def okx_position(name: str, pos: str, side: str, mark: str) -> dict[str, Any]:
-    return {
-        "instType": "SWAP",
-        "instId": name,
-        "mgnMode": "cross",
-        "posId": f"id-{name}-{side}",
-        "posSide": side,
-        "pos": pos,
-        "posCcy": "",
-        "avgPx": "64000.5",
-        "markPx": mark,
-        "lever": "3",
-        "upl": "0",
-        "uplRatio": "0",
-        "notionalUsd": "100",
-        "imr": "1",
-        "mmr": "1",
-        "mgnRatio": "9",
-        "margin": "",
-        "liqPx": "",
-        "ccy": "USDT",
-        "cTime": "1619507758793",
-        "uTime": "1619507761462",
-    }
-
-
-class Okx(Stub):
-    """OKX chooses markets by a parameter."""
-
-    swaps = (
-        swap("BTC-USDT-SWAP", "0.01", "BTC", "linear", "USDT"),
-        swap("DOGE-USDT-SWAP", "1000", "DOGE", "linear", "USDT"),
-        swap("BTC-USD-SWAP", "100", "USD", "inverse", "BTC"),
-    )
-
-    def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        data: list[Any] = []
-        if "instType=SWAP" in handler.path and "instruments" in handler.path:
-            data = list(self.swaps)
-        self.bodies.setdefault(handler.path.split("?")[0], {"code": "0", "msg": "", "data": data})
-        if "instruments" in handler.path:
-            self.bodies[handler.path.split("?")[0]] = {"code": "0", "msg": "", "data": data}
-        super().answer(handler)
-
-
 def test_contracts_of_okx(guarded: Exporter) -> None:
     stub = Okx()
     stub.bodies["/api/v5/account/positions"] = {
@@ -584,103 +385,6 @@ def test_positions_of_alpaca(alpaca: Stub, guarded: Exporter) -> None:
         until(lambda: broker_health(guarded)[0] == "healthy")
     assert books(guarded) == {"AAPL": "-9", "BTC/USD": "0"}, ran.error
     assert metrics(guarded, "trading_position_quantity")['symbol="AAPL",book="broker"'] == -9
-
-
-# Interactive Brokers: objects of ib_async, because there is no TWS here.
-
-STOCK: Contract = Stock("BRK B", "SMART", "USD", conId=1, localSymbol="BRK B")
-FUTURE: Contract = Future("ES", "202612", "CME", conId=2, localSymbol="ESZ6", multiplier="50")
-OPTION: Contract = Option(
-    "AAPL", "20261218", 200.0, "C", conId=3, localSymbol="AAPL  261218C00200000", multiplier="100"
-)
-FOREX: Contract = Forex("EURUSD", conId=4)
-NAMELESS = Contract(secType="BOND", symbol="US-T", conId=5)
-
-
-def test_positions_of_ib_async() -> None:
-    answer = [
-        Position("DU1", STOCK, -9.0, 186.629221),
-        Position("DU1", FUTURE, 2.0, 300_012.5),
-        Position("DU1", OPTION, -3.0, 512.345),
-        Position("DU1", FOREX, 25_000.0, 1.08215),
-        Position("DU1", NAMELESS, 1.0, ib_async.util.UNSET_DOUBLE),
-        Position("DU1", Stock("GONE", "SMART", "USD", conId=6), 0.0, 0.0),
-        Position("DU2", STOCK, 7.0, 1.0),
-    ]
-    assert net(ib.positions(answer, "DU1")) == [
-        {"symbol": "AAPL  261218C00200000", "quantity": "-3.0", "average_price": "5.12345"},
-        {"symbol": "BRK B", "quantity": "-9.0", "average_price": "186.629221"},
-        {"symbol": "ESZ6", "quantity": "2.0", "average_price": "6000.25"},
-        {"symbol": "EUR.USD", "quantity": "25000.0", "average_price": "1.08215"},
-        {"symbol": "US-T#5", "quantity": "1.0"},
-    ]
-    no_multiplier = Future("ES", "202612", "CME", conId=2, localSymbol="ESZ6")
-    assert net(ib.positions([Position("DU1", no_multiplier, 2.0, 300_012.5)], "DU1")) == [
-        {"symbol": "ESZ6", "quantity": "2.0"}
-    ]
-
-
-@pytest.mark.parametrize(
-    ("answer", "why"),
-    [
-        (None, "not a list"),
-        ([object()], "no contract"),
-        ([Position("DU1", STOCK, float("nan"), 1.0)], "not a number"),
-        ([Position("DU1", Contract(secType="BOND"), 1.0, 1.0)], "no local symbol and no id"),
-        (
-            [
-                Position("DU1", Stock("SHOP", "NYSE", "USD", conId=8), 1.0, 1.0),
-                Position("DU1", Stock("SHOP", "TSE", "CAD", conId=9), 1.0, 1.0),
-            ],
-            "SHOP is the name of two contracts, 8 and 9",
-        ),
-        (
-            [Position("DU1", Future("ES", localSymbol="ESZ6", multiplier="x"), 1.0, 1.0)],
-            "multiplier",
-        ),
-    ],
-)
-def test_nonsense_of_ib_async_fails_the_fetch(answer: Any, why: str) -> None:
-    with pytest.raises(NotUnderstoodError, match=why):
-        ib.positions(answer, "DU1")
-
-
-class Tws(ib_async.IB):
-    """The library's own client and wrapper, with the messages of a gateway."""
-
-    lost = False
-
-    async def connectAsync(self, *arguments: Any, **named: Any) -> Any:
-        assert named["readonly"] is True
-        self.wrapper.accounts = ["DU1", "DU2"]
-        self.client._apiReady = True
-        return self
-
-    async def reqPositionsAsync(self) -> Any:
-        self.wrapper.position("DU1", FUTURE, 2.0, 300_012.5)
-        self.wrapper.position("DU2", STOCK, 7.0, 1.0)
-        if self.lost:
-            self.client._apiReady = False
-
-
-def test_a_gateway_is_asked_for_one_account() -> None:
-    class Library:
-        IB = Tws
-        StartupFetch = ib_async.StartupFetch
-
-    def source(account: str | None) -> ib.IbSource:
-        return ib.IbSource(Library, "127.0.0.1", 4001, 71, account, 5.0)
-
-    listing = source("DU1").fetch()
-    assert [row["symbol"] for row in listing.rows] == ["ESZ6"]
-    assert listing.complete
-    with pytest.raises(NotUnderstoodError, match="no account DU3"):
-        source("DU3").fetch()
-    with pytest.raises(NotUnderstoodError, match="2 accounts"):
-        source(None).fetch()
-    Tws.lost = True
-    with pytest.raises(ConnectionError, match="lost"):
-        source("DU1").fetch()
 
 
 def test_no_gateway_is_a_failed_fetch(stub: Stub, guarded: Exporter) -> None:
