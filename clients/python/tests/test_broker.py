@@ -67,6 +67,20 @@ def test_a_call_that_hangs_is_left_to_itself_and_they_do_not_pile_up() -> None:
     assert len(made) == 4
 
 
+def test_a_source_that_hung_is_not_asked_again() -> None:
+    end = threading.Event()
+    made: list[Script] = []
+
+    def make() -> Script:
+        made.append(Script(HELD, end.wait) if not made else Script(HELD))
+        return made[-1]
+
+    poller = Poller(make, 0.5)
+    assert [bool(poller.ask().listing) for _ in range(4)] == [True, False, True, True]
+    assert [source.asked for source in made] == [2, 2]
+    end.set()
+
+
 @pytest.mark.parametrize(
     ("act", "error"),
     [
@@ -110,6 +124,16 @@ def test_a_list_that_is_sent_again_has_the_same_ids(make: Callable[..., Client])
     assert [event["type"] for event in first] == ["positions", "heartbeat"]
     assert first[0]["positions"] == HELD
     assert first[0]["complete"] is True
+    fake.close()
+
+
+def test_a_list_is_dated_when_the_broker_was_asked(make: Callable[..., Client]) -> None:
+    fake = Fake()
+    asked_ns = time.time_ns() - 7_000_000_000
+    assert runner(make(fake.url), Listing(asked_ns, HELD, complete=False)).run_once(SOON)
+    (posted, heartbeat) = json.loads(fake.bodies[0])
+    assert (posted["time_ns"], posted["complete"]) == (asked_ns, False)
+    assert heartbeat["time_ns"] > asked_ns + 6_000_000_000
     fake.close()
 
 
