@@ -44,6 +44,7 @@ mod metrics;
 mod probes;
 mod html;
 mod page;
+mod assets;
 mod docs;
 mod routes;
 mod document;

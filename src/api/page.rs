@@ -1,27 +1,48 @@
-//! `GET /`: the status page, plain HTML that loads and runs nothing.
+//! `GET /` and `GET /accounts/{account}`: the status page.
 //!
-//! Every caller sees version and readiness. The accounts are shown only to callers who may read them.
-//! Links are relative, so that they hold behind a prefix of paths, and behind a proxy that adds one.
+//! Input: the state, as far as the caller may read it. Output: the shell of the page (`web/shell.html`)
+//! with a summary, so that it says the state without a script; the script (see `assets`) replaces the
+//! summary by what it reads from the API. Invariants: every caller sees version and readiness, and only
+//! callers who may read see accounts; the browser runs our files alone and asks nobody else; links are
+//! relative, so that they hold behind a prefix of paths, and behind a proxy that adds one.
 
 use std::cmp::Reverse;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use axum::Extension;
-use axum::extract::State;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::api::AppState;
-use crate::api::accounts::AccountSelection;
+use crate::api::accounts::{AccountSelection, check_known};
 use crate::api::auth::Caller;
-use crate::api::html::{Escaped, FOOT, PAGE_HEADERS, head};
+use crate::api::html::Escaped;
+use crate::api::problem::Problem;
+use crate::api::query::{self, invalid};
 use crate::clock;
 use crate::config::Scope;
+use crate::domain::ids::Account as AccountName;
 use crate::domain::state::TradingState;
 use crate::wire::answer::Account;
 
 /// Accounts on the page. The rest is counted, with a link to the API.
 const ACCOUNTS_MAX: usize = 200;
+
+/// The page around the summary. [`fill`] puts values in the place of `{{names}}`.
+const SHELL: &str = include_str!("../../web/shell.html");
+
+/// Only files of this server are loaded, and nothing that is written in the page runs.
+const HEADERS: [(HeaderName, &str); 2] = [
+    (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+         img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+];
 
 /// The values on the page.
 struct StatusPage {
@@ -31,11 +52,16 @@ struct StatusPage {
     common: TradingState,
     /// `None` if the caller may not read them.
     accounts: Option<Vec<Account>>,
+    /// The account that the page is about. `None`: all.
+    about: Option<AccountName>,
+    /// Whether a decision needs a token.
+    needs_token: bool,
 }
 
 /// The status page
 ///
-/// For people: readiness, and the accounts with their trading state for callers who may read them.
+/// For people: readiness, and for callers who may read them the accounts, why trading is stopped, drifts,
+/// execution, health and the audit trail. Halts and releases are sent with a token of their own.
 #[utoipa::path(
     get, path = "/", tag = "process",
     responses((status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8")),
@@ -43,55 +69,128 @@ struct StatusPage {
 pub(super) async fn get_page(
     State(app): State<AppState>,
     Extension(caller): Extension<Caller>,
-) -> Response {
+) -> Result<Response, Problem> {
+    answer(&app, &caller, None)
+}
+
+/// The status page of one account
+#[utoipa::path(
+    get, path = "/accounts/{account}", tag = "process",
+    params(("account" = String, Path, description = "The account", max_length = 128)),
+    responses(
+        (status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8"),
+        (status = 400, description = "`invalid_parameter`", body = crate::api::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "`forbidden`", body = crate::api::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "`unknown_account`", body = crate::api::problem::ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn get_account_page(
+    State(app): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    account: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let account = query::path(account)?;
+    let account = AccountName::new(&account).map_err(|e| invalid("account", &e.to_string()))?;
+    caller.check_account(account.as_str())?;
+    answer(&app, &caller, Some(account))
+}
+
+fn answer(
+    app: &AppState,
+    caller: &Caller,
+    about: Option<AccountName>,
+) -> Result<Response, Problem> {
     let may_read = caller.has(Scope::Read);
-    let selection = AccountSelection { caller: &caller, account: None };
-    let status = app.engine.read(|monitor| StatusPage {
-        ready: app.engine.is_ready(),
-        uptime: clock::monotonic().saturating_duration_since(app.started),
-        sequence: monitor.sequence(),
-        common: monitor.common().state(),
-        accounts: may_read
-            .then(|| selection.of(monitor).map(|a| Account::new(monitor, a)).collect()),
-    });
-    (PAGE_HEADERS, render(&status)).into_response()
+    let needs_token = !app.config.load().is_open();
+    let status = app.engine.read(|monitor| {
+        if let Some(account) = about.as_ref().filter(|_| may_read) {
+            check_known(monitor, account)?;
+        }
+        let selection = AccountSelection { caller, account: about.as_ref() };
+        Ok::<_, Problem>(StatusPage {
+            ready: app.engine.is_ready(),
+            uptime: clock::monotonic().saturating_duration_since(app.started),
+            sequence: monitor.sequence(),
+            common: monitor.common().state(),
+            accounts: may_read
+                .then(|| selection.of(monitor).map(|a| Account::new(monitor, a)).collect()),
+            about: about.clone(),
+            needs_token,
+        })
+    })?;
+    Ok((HEADERS, render(&status)).into_response())
 }
 
 fn render(status: &StatusPage) -> String {
-    let mut page = head("trading-exporter");
+    let about = status.about.as_ref().map(AccountName::as_str);
+    let base = if about.is_some() { "../" } else { "" };
+    let attribute = about.map(|name| format!(" data-account=\"{}\"", Escaped(name)));
+    let title = about.map_or_else(|| "trading-exporter".into(), |a| Escaped(a).to_string());
+    let summary = summary(status, base);
+    let up = uptime(status.uptime);
+    fill(SHELL, |name| match name {
+        "title" => &title,
+        "base" => base,
+        "home" if base.is_empty() => "./",
+        "home" => base,
+        "tokens" if status.needs_token => "yes",
+        "tokens" => "no",
+        "version" => env!("CARGO_PKG_VERSION"),
+        "uptime" => &up,
+        "account" => attribute.as_deref().unwrap_or_default(),
+        "summary" => &summary,
+        _ => {
+            impossible!("every name in the shell has a value");
+            ""
+        }
+    })
+}
+
+/// The template with values in the place of `{{names}}`. A value is never searched for names.
+fn fill<'a>(template: &str, value: impl Fn(&str) -> &'a str) -> String {
+    let mut parts = template.split("{{");
+    let mut page = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once("}}").unwrap_or((part, ""));
+        page.push_str(value(name));
+        page.push_str(rest);
+    }
+    page
+}
+
+/// The state in plain HTML, for a browser that runs no script, and until the script has an answer.
+fn summary(status: &StatusPage, base: &str) -> String {
     let (class, word) = if status.ready { ("good", "ready") } else { ("bad", "not ready") };
     let version = env!("CARGO_PKG_VERSION");
+    let mut page = String::new();
     // Writing to a string cannot fail.
-    write!(
+    writeln!(
         page,
-        "<h1>trading-exporter <span class=\"tag {class}\">{word}</span></h1>\n\
-         <p class=\"dim\">Version {version}, up {}, sequence {}</p>\n\
-         <nav><a href=\"metrics\">Metrics</a><a href=\"api/v1/docs\">API</a>\
-         <a href=\"api/v1/openapi.json\">OpenAPI</a><a href=\"runbooks\">Runbooks</a>\
-         <a href=\"-/ready\">Ready</a><a href=\"-/healthy\">Healthy</a></nav>\n<h2>Accounts</h2>\n<div class=\"card\">\n",
+        "<p>The exporter is <span class=\"tag {class}\">{word}</span> \
+         <span class=\"dim\">Version {version}, up {}, sequence {}</span></p>",
         uptime(status.uptime),
         status.sequence,
     )
     .ok();
     match &status.accounts {
         None => page.push_str(
-            "<p class=\"dim\">Shown with a token that has the scope <code>read</code>.</p>\n",
+            "<p class=\"dim\">Accounts are shown with a token that has the scope <code>read</code>.</p>\n",
         ),
-        Some(accounts) => push_accounts(&mut page, accounts, status.common),
+        Some(accounts) => push_accounts(&mut page, accounts, status.common, base),
     }
-    page.push_str("</div>\n");
-    page.push_str(FOOT);
+    let noscript = "<noscript><p class=\"dim\">Causes, drifts and figures need JavaScript, or the API.</p></noscript>\n";
+    page.push_str(noscript);
     page
 }
 
-fn push_accounts(page: &mut String, accounts: &[Account], common: TradingState) {
+fn push_accounts(page: &mut String, accounts: &[Account], common: TradingState, base: &str) {
     push_summary(page, accounts, common);
     if accounts.is_empty() {
         page.push_str("<p class=\"dim\">No event has been received yet.</p>\n");
         return;
     }
     page.push_str(
-        "<table>\n<tr><th>Account</th><th>Trading</th><th class=\"num\">Open drifts</th>\
+        "<div class=\"scroll\"><table>\n<tr><th>Account</th><th>Trading</th><th class=\"num\">Open drifts</th>\
          <th class=\"num\">Anomalies</th><th class=\"num\">Open orders</th>\
          <th class=\"num\">Fills</th><th class=\"num\">Symbols</th></tr>\n",
     );
@@ -118,10 +217,10 @@ fn push_accounts(page: &mut String, accounts: &[Account], common: TradingState) 
         }
         page.push_str("</tr>\n");
     }
-    page.push_str("</table>\n");
+    page.push_str("</table></div>\n");
     let more = accounts.len().saturating_sub(ACCOUNTS_MAX);
     if more > 0 {
-        let link = "<a href=\"api/v1/accounts\">/api/v1/accounts</a>";
+        let link = format!("<a href=\"{base}api/v1/accounts\">/api/v1/accounts</a>");
         writeln!(page, "<p class=\"dim\">And {more} more at {link}.</p>").ok();
     }
 }
@@ -190,7 +289,27 @@ mod tests {
             sequence: 0,
             common,
             accounts: Some(accounts),
+            about: None,
+            needs_token: false,
         })
+    }
+
+    #[test]
+    fn values_are_not_searched_for_names() {
+        let value = |name: &str| if name == "a" { "{{b}}" } else { "B" };
+        assert_eq!(fill("1{{a}}2{{b}}3", value), "1{{b}}2B3");
+        assert_eq!(fill("{{b}}", value), "B");
+        assert_eq!(fill("none", value), "none");
+    }
+
+    #[test]
+    fn every_name_in_the_shell_has_a_value() {
+        let page = page(TradingState::Active, &[TradingState::Active]);
+        assert!(!page.contains("{{") && !page.contains("}}"), "{page}");
+        assert!(
+            page.contains("src=\"web/main.js\"") && page.contains("href=\"metrics\""),
+            "{page}"
+        );
     }
 
     #[test]

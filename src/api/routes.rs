@@ -13,8 +13,8 @@ use utoipa::OpenApi;
 use crate::api::AppState;
 use crate::api::auth::Access;
 use crate::api::{
-    accounts, adapters, alertmanager, anomalies, audit, docs, drift, events, execution, halts,
-    health, metrics, orders, page, permit, positions, probes, runbooks, series, stream,
+    accounts, adapters, alertmanager, anomalies, assets, audit, docs, drift, events, execution,
+    halts, health, metrics, orders, page, permit, positions, probes, runbooks, series, stream,
 };
 use crate::config::Scope;
 
@@ -134,6 +134,8 @@ routes! {
 
     // Pages for people.
     PAGE      page::get_page;
+    PAGE      page::get_account_page;
+    PUBLIC    assets::get_asset;
     PAGE      runbooks::get_runbooks;
     PUBLIC    docs::get_document;
     PAGE      docs::get_docs;

@@ -107,7 +107,8 @@ fn request(route: &Route) -> (String, &'static str) {
         .replace("{account}", "paper")
         .replace("{order_id}", "O-1")
         .replace("{component}", "engine")
-        .replace("{name}", "alpaca");
+        .replace("{name}", "alpaca")
+        .replace("{file}", "main.js");
     let parameters = operation["parameters"].as_array().into_iter().flatten();
     let takes_account = parameters.clone().any(|p| p["name"] == "account" && p["in"] == "query");
     let query = match (takes_account, route.path.as_str()) {
