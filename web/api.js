@@ -60,11 +60,13 @@ export function getText(path) {
 }
 
 // A decision. Browsers send a password by themselves, also where another site tells them to, so decisions
-// need the token in a header of their own.
+// need the token in a header of their own. The password is left out then: a browser that sees the token refused
+// would forget the password, and the page could read no more.
 export function decide(path, body, token) {
   const headers = { 'content-type': 'application/json' };
   if (token) headers.authorization = `Bearer ${token}`;
-  return request(`api/v1/${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+  const credentials = token ? 'omit' : 'same-origin';
+  return request(`api/v1/${path}`, { method: 'POST', headers, credentials, body: JSON.stringify(body) });
 }
 
 // Below /accounts/ a browser sends the password to that folder alone, until it was asked for it at the root.

@@ -17,7 +17,7 @@ export function auditCard(store) {
     { title: 'Who', cell: (row) => [name(row.actor), row.token && row.token !== 'none' && h('span', { class: 'note' }, ' token ', name(row.token))] },
     { title: 'Account', cell: (row) => (row.account === '*' ? 'all (*)' : h('a', { href: accountLink(row.account) }, name(row.account))) },
     { title: 'Reason', class: 'wide', cell: (row) => h('span', { dir: 'auto' }, row.reason) },
-    { title: 'Then', cell: (row) => [tag(STATES, row.state), h('span', { class: 'note' }, ` epoch ${count(row.epoch)}`)] },
+    { title: 'Then', class: 'when', cell: (row) => [tag(STATES, row.state), h('span', { class: 'note' }, ` epoch ${count(row.epoch)}`)] },
   ];
   return card('audit', 'Audit trail', 'newest first',
     rows.length === 0

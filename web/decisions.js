@@ -84,7 +84,9 @@ export function askForRelease(latch, done) {
   ask({
     title: ['Release ', all ? 'all accounts (*)' : name(latch.account)],
     intro: [
-      h('p', {}, `Trading resumes without ${plural(latch.causes.length, 'this cause', 'these causes')}, as of epoch ${latch.epoch}:`),
+      h('p', {}, latch.causes.length === 1
+        ? `This ends one cause, as of epoch ${latch.epoch}:`
+        : `This ends all ${latch.causes.length} causes, as of epoch ${latch.epoch}:`),
       h('ul', { class: 'plain' }, latch.causes.slice(0, 5).map((cause) => h('li', {},
         tag(STATES, cause.state), ' ', words(cause.kind), ' ', cause.subject && name(cause.subject), h('span', { class: 'reason', dir: 'auto' }, cause.reason)))),
       latch.causes.length > 5 && h('p', { class: 'note' }, `and ${plural(latch.causes.length - 5, 'more cause')}`),

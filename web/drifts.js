@@ -1,12 +1,14 @@
 // What drifted: open differences between the books, and all positions of one account.
 
 import { h, name } from './dom.js';
-import { age, count, exact, none, orNone, plural, sentence, time, words } from './format.js';
+import { ago, count, exact, none, plural, sentence, time, words } from './format.js';
 import { ATTRIBUTION, SEVERITY, accountLink, driftRunbook, entry, runbook, tag } from './words.js';
 import { card, filterBox, filtered, instead, loading, paged, table } from './table.js';
 import { isOpen } from './store.js';
 
-const DRIFTS = 10;
+const DRIFTS = 5;
+// A quantity of more digits is written smaller.
+const DIGITS_MAX = 12;
 const POSITIONS = 15;
 
 // What the exporter does about a drift, in a sentence.
@@ -26,22 +28,26 @@ export function response(drift) {
   }
 }
 
-function bookAge(store, account, source) {
-  return store.health?.books?.find((book) => book.account === account && book.source === source)?.age_seconds;
+function snapshotAt(store, account, source) {
+  return store.health?.books?.find((book) => book.account === account && book.source === source)?.snapshot_at;
+}
+
+function amount(value) {
+  return h('span', { class: value.length > DIGITS_MAX ? 'quantity long' : 'quantity' }, value);
 }
 
 function book(title, quantity, price, note) {
   return h('div', { class: 'book' },
     h('dt', {}, title),
     h('dd', {},
-      h('span', { class: 'quantity' }, quantity),
+      amount(quantity),
       h('span', { class: 'note' }, price != null && `at ${price}`, price != null && note != null && ' · ', note)));
 }
 
 function drift(store, row) {
   const read = (source) => {
-    const seen = bookAge(store, row.account, source);
-    return seen == null ? 'age unknown' : `read ${age(seen)}`;
+    const seen = snapshotAt(store, row.account, source);
+    return seen == null ? 'age unknown' : ['read ', ago(seen)];
   };
   const price = row.type === 'price_mismatch';
   const unvalued = row.price_unknown ? 'no price is known' : row.currency_unknown ? 'no exchange rate is known' : null;
@@ -60,7 +66,7 @@ function drift(store, row) {
       h('div', { class: 'book difference' },
         h('dt', {}, price ? 'Value of the difference' : 'Engine − broker'),
         h('dd', {},
-          h('span', { class: 'quantity' }, price ? row.value_drift ?? none('unknown') : row.quantity_drift),
+          amount(price ? row.value_drift ?? none('unknown') : row.quantity_drift),
           h('span', { class: 'note' }, price ? 'prices differ' : row.value_drift != null ? `worth ${row.value_drift}` : unvalued ?? 'worth unknown')))),
     h('dl', { class: 'answers' },
       h('div', {}, h('dt', {}, 'Response'), h('dd', {}, response(row))),
@@ -108,8 +114,8 @@ export function positionsCard(store) {
       : differs(row) ? h('span', { class: 'tag bad' }, h('span', { class: 'mark', 'aria-hidden': 'true' }, '≠'), 'differ')
         : row.local_quantity == null || row.broker_quantity == null ? none('one side only') : h('span', { class: 'tag good' }, h('span', { class: 'mark', 'aria-hidden': 'true' }, '='), 'agree')) },
     { title: 'Pending', class: 'num', cell: (row) => (Number(row.pending_quantity) === 0 ? none('–') : row.pending_quantity) },
-    { title: 'Engine’s list', class: 'num', cell: (row) => orNone(row.local_age_seconds, age) },
-    { title: 'Broker’s list', class: 'num', cell: (row) => orNone(row.broker_age_seconds, age) },
+    { title: 'Engine’s list', class: 'num', cell: (row) => ago(row.local_snapshot_at) },
+    { title: 'Broker’s list', class: 'num', cell: (row) => ago(row.broker_snapshot_at) },
   ];
   return card('positions', 'Positions', plural(rows.length, 'symbol'),
     rows.length > POSITIONS && filterBox('positions', 'Find a symbol'),

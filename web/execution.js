@@ -29,7 +29,9 @@ function tiles(store, account, { window }) {
   const course = store.courses.get(account) ?? [];
   const of = (key) => course.map((point) => point[key]);
   const expected = window.slippage.expected;
-  const range = (text) => (expected?.p50_bps == null ? text : `${text} · p50 ${bps(expected.p50_bps)} · p95 ${bps(expected.p95_bps)} · p99 ${bps(expected.p99_bps)}`);
+  const short = (value) => bps(value).replace(' bps', '');
+  const range = (text) => (expected?.p50_bps == null ? text
+    : `${text}; p50 ${short(expected.p50_bps)}, p95 ${short(expected.p95_bps)}, p99 ${short(expected.p99_bps)}`);
   return h('dl', { class: 'tiles' },
     tile('Fill ratio', window.fill_ratio, percent, `${plural(window.filled, 'order')} filled of ${count(window.samples)}`, of('fill_ratio'), alarm(store, account, 'fill_ratio')),
     tile('Slippage, mean', window.slippage_bps, bps, range(plural(window.slippage_samples, 'sample')), of('slippage_bps'), alarm(store, account, 'slippage_bps')),

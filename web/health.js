@@ -1,7 +1,7 @@
 // Whether everything is alive: components, missing evidence, and the exporter itself.
 
 import { h, name } from './dom.js';
-import { age, bytes, count, none, orNone, plural, seconds, time, words } from './format.js';
+import { age, ago, bytes, count, none, plural, seconds, time, words } from './format.js';
 import { EVIDENCE, HEALTH, componentRunbook, entry, runbook, tag } from './words.js';
 import { strip } from './spark.js';
 import { card, instead, loading, paged, table } from './table.js';
@@ -21,7 +21,7 @@ export function componentsCard(store) {
       const results = store.histories.get(JSON.stringify([row.account, row.component]));
       return results == null ? none('–') : strip(results);
     } },
-    { title: 'Last check', class: 'num', cell: (row) => orNone(row.age_seconds, age) },
+    { title: 'Last check', class: 'num', cell: (row) => ago(row.last_check_at) },
     { title: 'Took', class: 'num', cell: (row) => (row.latency_seconds == null ? none('–') : seconds(row.latency_seconds)) },
     { title: 'Message', class: 'wide', cell: (row) => [row.message ? h('span', { dir: 'auto' }, row.message) : none('–'), ' ', runbook(componentRunbook(row))] },
   ];
@@ -45,14 +45,14 @@ function evidence(store) {
 
 // One family of the exporter's metrics, added up; null if it is not there.
 function sum(metrics, family) {
-  const rows = metrics?.get(`trading_exporter_${family}`);
+  const rows = metrics?.get(family);
   return rows == null ? null : rows.reduce((total, row) => total + row.value, 0);
 }
 
 function journal(metrics) {
   const mode = metrics.get('trading_exporter_journal_durability')?.find((row) => row.value === 1)?.labels.durability;
-  const errors = sum(metrics, 'journal_errors_total');
-  const text = mode === 'memory' ? 'in memory: a restart forgets' : `${mode ?? 'unknown'}, ${bytes(sum(metrics, 'journal_bytes') ?? 0)}`;
+  const errors = sum(metrics, 'trading_exporter_journal_errors_total');
+  const text = mode === 'memory' ? 'in memory: a restart forgets' : `${mode ?? 'unknown'}, ${bytes(sum(metrics, 'trading_exporter_journal_bytes') ?? 0)}`;
   return errors > 0
     ? [h('span', { class: 'alarm' }, `${text}; refused ${plural(errors, 'batch', 'batches')} `), runbook('journalfailing')]
     : [text];
@@ -65,7 +65,7 @@ function webhooks(metrics) {
   const lost = (metrics.get('trading_exporter_webhook_deliveries_total') ?? []).filter((row) => row.labels.outcome === 'dropped')
     .reduce((total, row) => total + row.value, 0);
   return [
-    `${plural(pending.length, 'target')}, ${plural(sum(metrics, 'webhook_pending'), 'message')} waiting. `,
+    `${plural(pending.length, 'target')}, ${plural(sum(metrics, 'trading_exporter_webhook_pending'), 'message')} waiting. `,
     paused.length > 0 && [h('span', { class: 'alarm' }, `Paused: ${paused.map((row) => row.labels.sink).join(', ')}. `), runbook('webhookfailing'), ' '],
     lost > 0 && [h('span', { class: 'alarm' }, `${plural(lost, 'message')} given up. `), runbook('webhooklost')],
   ];
@@ -73,12 +73,13 @@ function webhooks(metrics) {
 
 export function exporterCard(store) {
   const { ready, series, metrics } = store.exporter;
-  const { uptime, version } = document.body.dataset;
+  const { version } = document.body.dataset;
+  const started = sum(metrics, 'process_start_time_seconds');
   const permit = store.permits.get(store.account ?? '*') ?? [...store.permits.values()][0];
   const watchdog = permit?.health.watchdog_age_seconds;
   const item = (title, ...value) => h('div', { 'data-key': title }, h('dt', {}, title), h('dd', {}, value));
-  const used = sum(metrics, 'state_bytes');
-  const limit = sum(metrics, 'state_bytes_limit');
+  const used = sum(metrics, 'trading_exporter_state_bytes');
+  const limit = sum(metrics, 'trading_exporter_state_bytes_limit');
   return card('exporter', 'Exporter', `version ${version}`,
     h('dl', { class: 'list' },
       item('Ready', ready == null ? none('not asked yet')
@@ -91,5 +92,5 @@ export function exporterCard(store) {
       metrics && webhooks(metrics) && item('Webhooks', webhooks(metrics)),
       series && item('Series', `${count(series.series)} of at most ${count(series.series_max)}`),
       used != null && limit && item('Memory of the state', `${bytes(used)} of at most ${bytes(limit)}`),
-      item('Started', `${uptime} before this page was opened`)));
+      started != null && item('Started', ago(new Date(started * 1000).toISOString()))));
 }

@@ -18,6 +18,8 @@ const TICK_MS = 200;
 const REDRAW_MS = 1_000;
 
 const element = (id) => document.getElementById(id);
+// How long the outcome of a decision stays.
+const SAID_MS = 20_000;
 const account = document.body.dataset.account ?? null;
 
 let pending = false;
@@ -43,7 +45,8 @@ function banner() {
   }
   const refusal = store.refusals.accounts;
   if (refusal && store.accounts != null) {
-    return [h('p', {}, h('strong', {}, 'The exporter refuses to answer:'), ` ${refusal.message} (${refusal.code}).`)];
+    return [h('p', {}, h('strong', {}, 'The exporter refuses to answer:'), ` ${refusal.message} (${refusal.code}).`,
+      refusal.status === 401 && ' Load the page again to enter the token.')];
   }
   return [];
 }
@@ -70,9 +73,9 @@ function draw() {
   pending = false;
   if (store.accounts != null || store.refusals.accounts) element('summary')?.remove();
   morph(element('connection'), connection());
-  const said = banner();
-  morph(element('banner'), said);
-  element('banner').hidden = said.length === 0;
+  const notice = banner();
+  morph(element('banner'), notice);
+  element('banner').hidden = notice.length === 0;
   document.body.classList.toggle('stale', store.away);
   if (store.away !== wasAway) {
     announce(store.away ? 'The exporter does not answer.' : 'The exporter answers again.');
@@ -103,10 +106,13 @@ function draw() {
   speak();
 }
 
+let said = null;
 function decided(text) {
   announce(text);
   morph(element('said'), [text]);
   element('said').hidden = false;
+  clearTimeout(said);
+  said = setTimeout(() => { element('said').hidden = true; }, SAID_MS);
   store.askAll();
   store.tick();
 }
@@ -138,6 +144,7 @@ document.addEventListener('visibilitychange', () => {
   if (!document.hidden) store.askAll();
 });
 
+store.hidden = document.hidden;
 if (account != null) morph(element('where'), [name(account)]);
 await enter();
 follow(

@@ -9,16 +9,18 @@ const RESULTS = 40;
 
 // The course of a figure since the page was opened: [value or null, ...]. A gap stays a gap.
 export function sparkline(values, label) {
-  const known = values.filter((value) => value != null);
+  const first = values.findIndex((value) => value != null);
+  const course = first < 0 ? [] : values.slice(first);
+  const known = course.filter((value) => value != null);
   if (known.length < 2) return null;
   const low = Math.min(...known);
   const high = Math.max(...known);
-  const x = (at) => ((at / (values.length - 1)) * (WIDTH - 6) + 3).toFixed(1);
+  const x = (at) => ((at / (course.length - 1)) * (WIDTH - 6) + 3).toFixed(1);
   // A figure that did not change is a line in the middle.
   const y = (value) => (high === low ? HEIGHT / 2 : HEIGHT - 3 - ((value - low) / (high - low)) * (HEIGHT - 6)).toFixed(1);
   let path = '';
   let last = null;
-  values.forEach((value, at) => {
+  course.forEach((value, at) => {
     if (value != null) {
       path += `${last == null ? 'M' : 'L'}${x(at)} ${y(value)}`;
     }

@@ -314,11 +314,11 @@ async function optional(ask) {
   }
 }
 
-// The exporter's own families of journal and webhooks: name -> [{ labels, value }].
+// The families about the process, its journal and its webhooks: name -> [{ labels, value }].
 function families(text) {
   const found = new Map();
   for (const line of text.split('\n')) {
-    const match = /^(trading_exporter_(?:journal|webhook|state)_\w+)(?:\{(.*)\})? (\S+)/.exec(line);
+    const match = /^(trading_exporter_(?:journal|webhook|state)_\w+|process_start_time_seconds)(?:\{(.*)\})? (\S+)/.exec(line);
     if (!match || match[1].endsWith('_bucket')) continue;
     const rows = found.get(match[1]) ?? [];
     const labels = Object.fromEntries([...(match[2] ?? '').matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, key, value]) => [key, value]));

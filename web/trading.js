@@ -1,13 +1,13 @@
 // Whether trading is allowed, and why not: the first thing on the page.
 
 import { h, name } from './dom.js';
-import { ago, age, count, plural, secondsSince, seconds, time, words } from './format.js';
+import { ago, age, count, plural, time, words } from './format.js';
 import { RANK, STATES, accountLink, entry, runbook, tag } from './words.js';
 import { card, instead, loading, paged, table } from './table.js';
 import { isOpen, worstFirst } from './store.js';
 
 const ACCOUNTS = 15;
-const CAUSES = 8;
+const CAUSES = 4;
 
 // The state of the page: the worst of its accounts, and of the latch of all.
 export function overallState(store) {
@@ -90,7 +90,7 @@ function cause(row) {
       row.subject && name(row.subject),
       row.count > 1 && h('span', { class: 'note' }, `stands for ${plural(row.count, 'cause')}`)),
     h('p', { class: 'reason', dir: 'auto' }, row.reason),
-    h('p', { class: 'note' }, 'set by ', name(row.actor), ' at ', time(row.set_at), `, ${seconds(secondsSince(row.set_at))} ago`));
+    h('p', { class: 'note' }, 'set by ', name(row.actor), ' at ', time(row.set_at), ', ', ago(row.set_at)));
 }
 
 function latch(row) {

@@ -108,9 +108,10 @@ fn is_known(headers: &HeaderMap, tag: &str) -> bool {
 }
 
 fn entity_tag(text: &str) -> String {
-    let digest = Sha256::digest(text);
-    let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{hex}\"")
+    let digest: [u8; 32] = Sha256::digest(text).into();
+    let (start, _) = digest.split_at(8);
+    let start = start.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    format!("\"{start:016x}\"")
 }
 
 #[cfg(test)]

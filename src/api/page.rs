@@ -92,21 +92,21 @@ pub(super) async fn get_account_page(
     let account = query::path(account)?;
     let account = AccountName::new(&account).map_err(|e| invalid("account", &e.to_string()))?;
     caller.check_account(account.as_str())?;
-    answer(&app, &caller, Some(account))
+    answer(&app, &caller, Some(&account))
 }
 
 fn answer(
     app: &AppState,
     caller: &Caller,
-    about: Option<AccountName>,
+    about: Option<&AccountName>,
 ) -> Result<Response, Problem> {
     let may_read = caller.has(Scope::Read);
     let needs_token = !app.config.load().is_open();
     let status = app.engine.read(|monitor| {
-        if let Some(account) = about.as_ref().filter(|_| may_read) {
+        if let Some(account) = about.filter(|_| may_read) {
             check_known(monitor, account)?;
         }
-        let selection = AccountSelection { caller, account: about.as_ref() };
+        let selection = AccountSelection { caller, account: about };
         Ok::<_, Problem>(StatusPage {
             ready: app.engine.is_ready(),
             uptime: clock::monotonic().saturating_duration_since(app.started),
@@ -114,7 +114,7 @@ fn answer(
             common: monitor.common().state(),
             accounts: may_read
                 .then(|| selection.of(monitor).map(|a| Account::new(monitor, a)).collect()),
-            about: about.clone(),
+            about: about.cloned(),
             needs_token,
         })
     })?;
@@ -127,16 +127,13 @@ fn render(status: &StatusPage) -> String {
     let attribute = about.map(|name| format!(" data-account=\"{}\"", Escaped(name)));
     let title = about.map_or_else(|| "trading-exporter".into(), |a| Escaped(a).to_string());
     let summary = summary(status, base);
-    let up = uptime(status.uptime);
     fill(SHELL, |name| match name {
         "title" => &title,
-        "base" => base,
         "home" if base.is_empty() => "./",
-        "home" => base,
+        "base" | "home" => base,
         "tokens" if status.needs_token => "yes",
         "tokens" => "no",
         "version" => env!("CARGO_PKG_VERSION"),
-        "uptime" => &up,
         "account" => attribute.as_deref().unwrap_or_default(),
         "summary" => &summary,
         _ => {
