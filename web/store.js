@@ -102,6 +102,8 @@ export class Store {
   #due = Object.fromEntries(Object.keys(PARTS).map((part) => [part, 0]));
   #asked = {};
   #busy = new Set();
+  // The states of the accounts in the last answer.
+  #epochs = null;
   #onChange;
 
   // account: the one that the page is about, or null for all.
@@ -189,8 +191,12 @@ export class Store {
     const first = this.accounts == null;
     const all = await get('accounts');
     this.accounts = this.account ? all.filter(({ account }) => account === this.account) : all;
+    // Which permits are asked for depends on which accounts are stopped.
+    const epochs = JSON.stringify(this.accounts.map(({ account, state, epoch }) => [account, state, epoch]));
+    if (epochs !== this.#epochs) this.ask('permits');
+    this.#epochs = epochs;
     // The other questions depend on which accounts there are.
-    if (first) ['permits', 'execution', 'positions'].forEach((part) => this.ask(part));
+    if (first) ['execution', 'positions'].forEach((part) => this.ask(part));
   }
 
   // Permits of the accounts that may not trade, and of all accounts together.

@@ -45,12 +45,14 @@ describe('the night', () => {
     await visit.says('#execution .tile:has-text("Rejected")', '25.0 %');
   });
 
-  test('a drift and its halt appear by themselves', async () => {
+  test('a drift and its halt appear by themselves', async (t) => {
     await visit.says('#connection', 'live');
     await visit.page.evaluate(() => { window.sameDocument = true; });
     const answer = await exporter.post(books('paper', 'AAPL', '100.10', '88.1'));
+    const posted = performance.now();
     assert.equal(answer.states.paper, 'halted');
     await visit.page.waitForSelector('#cards .hero[data-state=halted]', { timeout: STREAM_MS });
+    t.diagnostic(`the page shows the halt after ${Math.round(performance.now() - posted)} ms`);
     assert.equal(await visit.page.evaluate(() => window.sameDocument), true);
     await visit.says('#causes', 'CRITICAL drift 1 (quantity_mismatch) of AAPL');
     const drift = await visit.text('#drifts .drift');
@@ -125,7 +127,7 @@ describe('the night', () => {
     await visit.page.fill('#reason', 'maintenance');
     await visit.page.click('dialog [type=submit]');
     await visit.page.waitForSelector('#cards .hero[data-state=reducing]', { timeout: STREAM_MS });
-    await visit.says('#causes', 'maintenance');
+    await visit.says('#causes', 'maintenance', STREAM_MS);
   });
 
   test('while the exporter is away the page says so and dims, and it recovers', async () => {
