@@ -104,6 +104,8 @@ export class Store {
   #busy = new Set();
   // The states of the accounts in the last answer.
   #epochs = null;
+  // The components in the last answer.
+  #components = null;
   #onChange;
 
   // account: the one that the page is about, or null for all.
@@ -233,9 +235,10 @@ export class Store {
   }
 
   async _health() {
-    const first = this.health == null;
     this.health = await get('health', this.#scope);
-    if (first) this.ask('histories');
+    const components = JSON.stringify(this.health.components.map(({ account, component }) => [account, component]));
+    if (components !== this.#components) this.ask('histories');
+    this.#components = components;
   }
 
   async _execution() {
