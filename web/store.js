@@ -19,6 +19,8 @@ const AUDIT_LINES = 200;
 const POINTS_MAX = 720;
 
 const SECOND = 1_000;
+// A question that the token does not allow is asked rarely: refusals are counted, and raise an alert.
+const FORBIDDEN_MS = 300 * SECOND;
 
 // slow: the interval while the stream is open. on: the events after which the part is asked for at once.
 const PARTS = {
@@ -106,6 +108,10 @@ export class Store {
   #epochs = null;
   // The components in the last answer.
   #components = null;
+  // Until when each part is not asked for, because the token does not allow it.
+  #barredUntil = {};
+  // Questions inside a part that the token does not allow.
+  #forbidden = new Set();
   #onChange;
 
   // account: the one that the page is about, or null for all.
@@ -138,9 +144,10 @@ export class Store {
   // Asks for what is due. Called several times a second.
   tick() {
     const at = performance.now();
-    const parts = this.away ? ['accounts'] : Object.keys(PARTS);
-    for (const part of parts) {
-      if (this.#due[part] > at || this.#busy.has(part)) continue;
+    // Whoever may not read the accounts may read nothing else.
+    const alone = this.away || this.accounts == null || this.#barredUntil.accounts > at;
+    for (const part of alone ? ['accounts'] : Object.keys(PARTS)) {
+      if (this.#due[part] > at || this.#barredUntil[part] > at || this.#busy.has(part)) continue;
       const { slow, poll = POLL_MS } = PARTS[part];
       const pause = this.hidden ? 30 * SECOND : this.streaming ? slow : poll;
       this.#due[part] = at + (this.away ? RETRY_MS : pause);
@@ -155,10 +162,12 @@ export class Store {
     try {
       await this[`_${part}`]();
       delete this.refusals[part];
+      delete this.#barredUntil[part];
       this.#answered();
     } catch (error) {
       if (error instanceof Refusal) {
         this.refusals[part] = error;
+        if (isForbidden(error)) this.#barredUntil[part] = performance.now() + FORBIDDEN_MS;
         this.#answered();
       } else if (error instanceof Away) {
         this.away = true;
@@ -207,14 +216,24 @@ export class Store {
     const names = new Set(this.account ? [this.account] : ['*', ...barred.map(({ account }) => account)]);
     const permits = new Map();
     for (const account of names) {
-      try {
-        permits.set(account, await get('permit', { account }));
-      } catch (error) {
-        // A token for some accounts may not read those of all.
-        if (!(error instanceof Refusal && error.status === 403 && account === '*')) throw error;
-      }
+      const ask = () => get('permit', { account });
+      // A token for some accounts may not read the permit of all.
+      const permit = account === '*' ? await this.#optional('*', ask) : await ask();
+      if (permit != null) permits.set(account, permit);
     }
     this.permits = permits;
+  }
+
+  // An answer that the page can do without; null if it is refused.
+  async #optional(question, ask) {
+    if (this.#forbidden.has(question)) return null;
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      if (isForbidden(error)) this.#forbidden.add(question);
+      return null;
+    }
   }
 
   async _drifts() {
@@ -307,20 +326,15 @@ export class Store {
       if (!(error instanceof Refusal)) throw error;
       exporter.ready = { ok: false, detail: error.message };
     }
-    exporter.series = await optional(() => get('status/cardinality'));
-    const text = await optional(() => getText('metrics'));
+    exporter.series = await this.#optional('series', () => get('status/cardinality'));
+    const text = await this.#optional('metrics', () => getText('metrics'));
     exporter.metrics = text == null ? null : families(text);
     this.exporter = exporter;
   }
 }
 
-async function optional(ask) {
-  try {
-    return await ask();
-  } catch (error) {
-    if (error instanceof Refusal) return null;
-    throw error;
-  }
+function isForbidden(refusal) {
+  return refusal.status === 401 || refusal.status === 403;
 }
 
 // The families about the process, its journal and its webhooks: name -> [{ labels, value }].

@@ -5,12 +5,15 @@
 import { base } from './api.js';
 
 const EVENTS = ['states', 'halt', 'release', 'reconcile', 'drift', 'anomaly', 'health', 'reset'];
+// After a refusal, twice as long each time.
 const RETRY_MS = 5_000;
+const RETRY_MS_MAX = 300_000;
 
 // follow(onEvent, onChange): `onEvent(kind)` for each event, `onChange(isOpen)` when the stream opens or ends.
 export function follow(onEvent, onChange) {
   let source = null;
   let timer = null;
+  let retryMs = RETRY_MS;
 
   const close = () => {
     clearTimeout(timer);
@@ -22,11 +25,16 @@ export function follow(onEvent, onChange) {
     close();
     if (document.hidden) return;
     source = new EventSource(`${base}api/v1/stream`);
-    source.onopen = () => onChange(true);
+    source.onopen = () => {
+      retryMs = RETRY_MS;
+      onChange(true);
+    };
     source.onerror = () => {
       onChange(false);
       // A refusal ends an EventSource for good; after a lost connection it tries again by itself.
-      if (source?.readyState === EventSource.CLOSED) timer = setTimeout(open, RETRY_MS);
+      if (source?.readyState !== EventSource.CLOSED) return;
+      timer = setTimeout(open, retryMs);
+      retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
     };
     for (const kind of EVENTS) source.addEventListener(kind, () => onEvent(kind));
   };

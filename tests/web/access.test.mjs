@@ -6,13 +6,16 @@ import { after, before, describe, test } from 'node:test';
 import { Visit, launch } from './browser.mjs';
 import { Exporter, books, tokens } from './exporter.mjs';
 
+const MINUTE_MS = 60_000;
+
 const CONFIG = tokens({
   engine: ['ingest', 'halt'],
   broker: ['"ingest:broker"'],
   desk: ['read', 'metrics'],
   scraper: ['metrics'],
   chief: ['release'],
-});
+  guest: ['read'],
+}).replace(/(name: guest.*)}/, '$1, accounts: [paper]}');
 
 // The browser of somebody who types a token as the password.
 function as(name) {
@@ -54,11 +57,26 @@ describe('with tokens', () => {
     await visit.end();
   });
 
-  test('a token that may not read is told so', async () => {
-    const visit = await Visit.to(browser, exporter.url, as('scraper'));
+  test('a token that may not read is told so, and its page makes no noise', async () => {
+    const visit = await Visit.to(browser, exporter.url, { ...as('scraper'), withClock: true });
     visit.expected.push(/403 \(Forbidden\)/);
     await visit.says('#cards .hero', 'the token needs the scope read');
     assert.doesNotMatch(await visit.text('main'), /paper/);
+    // Refusals raise an alert.
+    await visit.page.clock.runFor(MINUTE_MS);
+    assert.ok(visit.errors.length <= 6, `${visit.errors.length} refusals`);
+    await visit.end();
+  });
+
+  test('a token for one account sees this account alone', async () => {
+    const visit = await Visit.to(browser, exporter.url, { ...as('guest'), withClock: true });
+    visit.expected.push(/403 \(Forbidden\)/);
+    await visit.ready();
+    await visit.says('#connection', 'live');
+    await visit.says('#causes', 'by the test');
+    await visit.page.clock.runFor(MINUTE_MS);
+    // Once for the permit of all accounts, once for the metrics.
+    assert.ok(visit.errors.length <= 2, `${visit.errors}`);
     await visit.end();
   });
 

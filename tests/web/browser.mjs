@@ -29,7 +29,8 @@ export class Visit {
   // Errors that a test causes on purpose.
   expected = [];
 
-  static async to(browser, url, options = {}) {
+  // withClock: the time of the page can be moved.
+  static async to(browser, url, { withClock = false, ...options } = {}) {
     const visit = new Visit();
     visit.context = await browser.newContext({ viewport: WIDE, locale: 'en-GB', timezoneId: 'Europe/Berlin', ...options });
     visit.page = await visit.context.newPage();
@@ -43,7 +44,8 @@ export class Visit {
       if (new URL(request.url()).host !== host) visit.strangers.push(request.url());
     });
     if (process.env.PAGE_FILES) await visit.#serveFiles(process.env.PAGE_FILES);
-    visit.answer = await visit.page.goto(url);
+    if (withClock) await visit.page.clock.install();
+    await visit.page.goto(url);
     return visit;
   }
 
