@@ -47,11 +47,12 @@ const MODULES: &[Module] = &[
     Module { name: "alerting", may_import: &["domain"] },
     Module { name: "notify", may_import: &["wire", "config", "domain"] },
     Module { name: "sources", may_import: &["wire", "config", "domain"] },
+    Module { name: "feeds", may_import: &["wire", "config", "domain"] },
     Module { name: "demo", may_import: &["domain"] },
     Module { name: "journal", may_import: &[] },
     Module { name: "wire", may_import: &["domain"] },
-    // For the names of alerts.
-    Module { name: "config", may_import: &["alerting", "domain"] },
+    // For the names of alerts and adapters.
+    Module { name: "config", may_import: &["alerting", "adapters", "domain"] },
     Module { name: "clock", may_import: &["domain"] },
     Module { name: "domain", may_import: &["invariant"] },
     Module { name: "invariant", may_import: &[] },
@@ -113,10 +114,10 @@ const CONFINED: &[Confined] = &[
     Confined { path: &["tracing_subscriber"], to: &["app", "cli"] },
     Confined {
         path: &["tokio"],
-        to: &["api", "app", "cli", "demo", "engine", "journal", "notify", "sources"],
+        to: &["api", "app", "cli", "demo", "engine", "feeds", "journal", "notify", "sources"],
     },
     Confined { path: &["std", "env"], to: &["cli", "config"] },
-    Confined { path: &["std", "fs"], to: &["app", "cli", "config", "journal", "sources"] },
+    Confined { path: &["std", "fs"], to: &["app", "cli", "config", "feeds", "journal", "sources"] },
     Confined { path: &["std", "net"], to: &["api", "app", "cli", "config", "notify", "sources"] },
     Confined { path: &["std", "process"], to: &["app", "cli", "main"] },
     Confined { path: &["std", "thread"], to: &["app"] },

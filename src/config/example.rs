@@ -97,6 +97,7 @@ fn the_example_names_every_field() {
     assert!(missing.is_empty(), "not in the example: {missing:?}");
     assert!(fields.contains_key("drift.overrides[].quantity.minor"), "{fields:?}");
     assert_eq!((config.tokens.len(), config.probes.len(), config.webhooks.len()), (2, 5, 2));
+    assert_eq!(config.feeds.len(), 1);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 mod aliases;
 mod anomaly;
 mod drift;
+mod feeds;
 mod instruments;
 mod probes;
 mod tokens;
@@ -73,6 +74,7 @@ pub(super) fn read(root: &YamlNode, environment: &Environment, report: &MistakeR
         root.section("alerting", |s| alerting(s, &mut config));
         root.section("clock", |s| clock(s, &mut settings));
         config.probes = probes::read(root, settings.health.interval);
+        config.feeds = feeds::read(root, &config.probes);
     });
     settings.accounts.named = named_accounts(&config, &settings);
     config.settings = Arc::new(settings);
@@ -97,7 +99,8 @@ fn named_accounts(config: &Config, settings: &Settings) -> BTreeSet<String> {
         | ProbeKind::Disk { .. }
         | ProbeKind::Memory { .. } => None,
     });
-    literal.chain(fed).map(str::to_owned).collect()
+    let of_feeds = config.feeds.iter().map(|feed| feed.account.as_str());
+    literal.chain(fed).chain(of_feeds).map(str::to_owned).collect()
 }
 
 fn web(s: &mut Section<'_>, config: &mut Config) {

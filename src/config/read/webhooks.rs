@@ -83,7 +83,7 @@ fn check_reach(s: &Section<'_>, url: &str) {
 }
 
 /// A name of letters, digits, `-` and `_`.
-fn file_name(node: &YamlNode) -> Result<String, ValueError> {
+pub(super) fn file_name(node: &YamlNode) -> Result<String, ValueError> {
     let name = text(node)?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(plain) {
