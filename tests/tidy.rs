@@ -108,6 +108,7 @@ const CONFINED: &[Confined] = &[
     Confined { path: &["reqwest"], to: &["config", "demo", "notify", "sources"] },
     Confined { path: &["clap"], to: &["cli"] },
     Confined { path: &["serde_saphyr"], to: &["config"] },
+    Confined { path: &["rumqttc"], to: &["feeds"] },
     Confined { path: &["rmp_serde"], to: &["engine"] },
     Confined { path: &["zstd"], to: &["journal"] },
     Confined { path: &["jiff"], to: &["clock", "wire"] },

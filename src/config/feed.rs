@@ -38,6 +38,14 @@ pub enum FeedFormat {
     Adapter(AdapterName),
 }
 
+impl FeedFormat {
+    /// Whether a message means something only together with its topic.
+    #[must_use]
+    pub fn needs_topic(self) -> bool {
+        self == Self::Adapter(AdapterName::Hummingbot)
+    }
+}
+
 /// The place of the messages of a feed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FeedKind {
@@ -51,6 +59,17 @@ pub enum FeedKind {
         start: FeedStart,
         /// Time between two looks.
         poll: Duration,
+    },
+    /// At an MQTT server.
+    Mqtt {
+        /// Host and port.
+        address: String,
+        /// The name of the session that the server keeps.
+        client_id: String,
+        /// Filters of topics.
+        topics: Vec<String>,
+        /// Who connects; `None`: nobody in particular.
+        login: Option<FeedLogin>,
     },
 }
 
@@ -72,6 +91,15 @@ closed_set! {
         /// With the messages from now on.
         New = "new",
     }
+}
+
+/// Who connects to a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedLogin {
+    /// Empty if the server wants a password alone.
+    pub username: String,
+    /// Empty if the server wants a name alone.
+    pub password: FeedPassword,
 }
 
 /// A password, from a file.

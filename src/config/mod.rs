@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::{ConfigError, Mistake};
-pub use feed::{Feed, FeedFormat, FeedKind, FeedPassword, FeedStart, FileContent};
+pub use feed::{Feed, FeedFormat, FeedKind, FeedLogin, FeedPassword, FeedStart, FileContent};
 pub use scalar::parse_duration;
 pub use secret_url::SecretUrl;
 pub use tls_server::TlsServer;

@@ -74,7 +74,7 @@ pub(super) fn read(root: &YamlNode, environment: &Environment, report: &MistakeR
         root.section("alerting", |s| alerting(s, &mut config));
         root.section("clock", |s| clock(s, &mut settings));
         config.probes = probes::read(root, settings.health.interval);
-        config.feeds = feeds::read(root, &config.probes);
+        config.feeds = feeds::read(root, environment, &config.probes);
     });
     settings.accounts.named = named_accounts(&config, &settings);
     config.settings = Arc::new(settings);

@@ -14,6 +14,7 @@ mod lines;
 mod whole;
 mod files;
 mod file;
+mod mqtt;
 
 use std::fmt::{self, Write as _};
 use std::future::Future;
@@ -98,6 +99,9 @@ pub(crate) enum FeedEvent {
 
 type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
+/// Runs a call on a thread of its own.
+type BlockingFn = Arc<dyn Fn(Box<dyn FnOnce() + Send>) + Send + Sync>;
+
 /// Commits messages.
 type DeliverFn = Arc<dyn Fn(Vec<FeedMessage>) -> Later<FeedDelivery> + Send + Sync>;
 
@@ -112,7 +116,7 @@ pub(crate) struct FeedContext {
     /// record then; `None` if it failed.
     pub(crate) settle: Arc<dyn Fn() -> Later<Option<u64>> + Send + Sync>,
     /// Runs a call that may block on a thread that serves no requests.
-    pub(crate) blocking: Arc<dyn Fn(Box<dyn FnOnce() + Send>) + Send + Sync>,
+    pub(crate) blocking: BlockingFn,
     /// The directory of positions. `None` if the state is kept only in memory: then everything is read
     /// again after a restart.
     pub(crate) directory: Option<PathBuf>,
@@ -158,6 +162,16 @@ pub(crate) async fn run(feed: Feed, context: FeedContext, stop: CancellationToke
         FeedKind::File { path, content, start, poll } => {
             let source = files::FileSource::new(path.clone(), *content, *start);
             file::run(&feed.name, (source, *poll), context, stop).await;
+        }
+        FeedKind::Mqtt { address, client_id, topics, login } => {
+            let source = mqtt::MqttSource {
+                address: address.clone(),
+                client_id: client_id.clone(),
+                topics: topics.clone(),
+                login: login.clone(),
+                format: feed.format,
+            };
+            mqtt::run(source, context, stop).await;
         }
     }
 }

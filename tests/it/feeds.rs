@@ -5,6 +5,10 @@
 
 #[path = "feeds/files.rs"]
 mod files;
+#[path = "feeds/mqtt.rs"]
+mod mqtt;
+#[path = "feeds/servers.rs"]
+mod servers;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -5,25 +5,39 @@
 
 use super::{MILLISECOND, MINUTE, SECOND};
 use crate::adapters::AdapterName;
-use crate::config::scalar::{ValueError, choice, duration, name, path, text};
+use crate::config::scalar::{
+    ValueError, choice, duration, host_and_port, list_of, name, path, text,
+};
 use crate::config::section::{Section, SectionPlace};
 use crate::config::yaml::YamlNode;
-use crate::config::{Feed, FeedFormat, FeedKind, FeedStart, FileContent, Probe};
+use crate::config::{
+    Environment, Feed, FeedFormat, FeedKind, FeedLogin, FeedPassword, FeedStart, FileContent,
+    Probe, read_bounded,
+};
 use crate::domain::closed_set::ClosedSet;
 use crate::domain::ids::{Account, Component};
 use crate::domain::limits;
 
-use super::webhooks::file_name;
+use super::webhooks::{FILE_BYTES_MAX, file_name};
 
 /// Feeds in the list, at most.
 const FEEDS_MAX: usize = 32;
+
+/// Topics or streams of one feed, at most.
+const NAMES_MAX: usize = 64;
+/// Bytes of a name that a server gave.
+const NAME_BYTES_MAX: usize = 1_024;
 
 /// The word for the exporter's own events, among the names of adapters.
 const OWN_EVENTS: &str = "events";
 
 /// Reads the list.
-pub(super) fn read(root: &mut Section<'_>, probes: &[Probe]) -> Vec<Feed> {
-    let feeds = root.list("feeds", FEEDS_MAX, feed);
+pub(super) fn read(
+    root: &mut Section<'_>,
+    environment: &Environment,
+    probes: &[Probe],
+) -> Vec<Feed> {
+    let feeds = root.list("feeds", FEEDS_MAX, |s| feed(s, environment));
     for (index, (feed, place)) in feeds.iter().enumerate() {
         if feeds.iter().take(index).any(|(other, _)| other.name == feed.name) {
             root.report().add(&place.path, Some(place.line), "has the name of another feed");
@@ -40,13 +54,13 @@ pub(super) fn read(root: &mut Section<'_>, probes: &[Probe]) -> Vec<Feed> {
     feeds.into_iter().map(|(feed, _)| feed).collect()
 }
 
-fn feed(s: &mut Section<'_>) -> Option<(Feed, SectionPlace)> {
+fn feed(s: &mut Section<'_>, environment: &Environment) -> Option<(Feed, SectionPlace)> {
     let name_of_feed = s.require("name", file_name);
     let account = s.require("account", account);
     let format = s.require("adapter", format);
     let mut role = None;
     s.set("role", &mut role, |node| choice(node).map(Some));
-    let kind = kind(s);
+    let kind = kind(s, name_of_feed.as_deref().unwrap_or_default(), environment);
     let feed_name = name_of_feed?;
     let component = Component::new(&format!("feed:{feed_name}")).ok()?;
     let feed =
@@ -73,11 +87,12 @@ fn format(node: &YamlNode) -> Result<FeedFormat, ValueError> {
         .ok_or_else(|| ValueError::must(format!("{OWN_EVENTS}, {}", AdapterName::WORDS.join(", "))))
 }
 
-fn kind(s: &mut Section<'_>) -> Option<FeedKind> {
-    let kinds = ["file"];
+fn kind(s: &mut Section<'_>, name: &str, environment: &Environment) -> Option<FeedKind> {
+    let kinds = ["file", "mqtt"];
     let given = kinds.iter().filter(|n| s.names(n)).count();
     let mut found: Option<FeedKind> = None;
     s.section("file", |s| found = file(s));
+    s.section("mqtt", |s| found = mqtt(s, name, environment));
     if given != 1 {
         s.wrong_here(format!("must have exactly one of {}", kinds.join(", ")));
         return None;
@@ -97,4 +112,67 @@ fn file(s: &mut Section<'_>) -> Option<FeedKind> {
         s.wrong("path", "may have wildcards only in its last part");
     }
     Some(FeedKind::File { path: place, content, start, poll })
+}
+
+fn mqtt(s: &mut Section<'_>, name: &str, environment: &Environment) -> Option<FeedKind> {
+    let address = s.require("address", host_and_port);
+    let mut client_id = format!("trading-exporter-{name}");
+    s.set("client_id", &mut client_id, foreign_name);
+    let topics = s.require("topics", list_of(NAMES_MAX, topic_filter));
+    if topics.as_ref().is_some_and(Vec::is_empty) {
+        s.wrong("topics", "must not be empty");
+    }
+    let login = login(s, environment);
+    if login.as_ref().is_some_and(|login| login.username.is_empty()) {
+        s.wrong("password_file", "needs a username");
+    }
+    Some(FeedKind::Mqtt { address: address?, client_id, topics: topics?, login })
+}
+
+/// A name of another system: not empty, without control characters.
+fn foreign_name(node: &YamlNode) -> Result<String, ValueError> {
+    let text = text(node)?;
+    if text.is_empty() || text.len() > NAME_BYTES_MAX || text.contains(char::is_control) {
+        return Err(ValueError::must(format!(
+            "a text of 1 to {NAME_BYTES_MAX} bytes without control characters"
+        )));
+    }
+    Ok(text.to_owned())
+}
+
+/// A filter of topics. MQTT 3.1.1, section 4.7.1: a wildcard is a whole level, and `#` is the last one.
+fn topic_filter(node: &YamlNode) -> Result<String, ValueError> {
+    let filter = foreign_name(node)?;
+    let levels: Vec<&str> = filter.split('/').collect();
+    let is_valid = |(place, level): (usize, &&str)| match *level {
+        "#" => place + 1 == levels.len(),
+        "+" => true,
+        level => !level.contains(['#', '+']),
+    };
+    if levels.iter().enumerate().all(is_valid) {
+        return Ok(filter);
+    }
+    Err(ValueError::must("a filter of topics: + is a whole level, and # the last one"))
+}
+
+/// A user name, and the password in a file. `None`: neither is given.
+fn login(s: &mut Section<'_>, environment: &Environment) -> Option<FeedLogin> {
+    let (mut username, mut file) = (String::new(), None);
+    s.set("username", &mut username, foreign_name);
+    s.set("password_file", &mut file, |node| path(node).map(Some));
+    let mut password = FeedPassword::new("");
+    if let Some(file) = &file {
+        let file = environment.directory.join(file);
+        match read_bounded(&file, FILE_BYTES_MAX) {
+            Ok(content) => password = FeedPassword::new(&content),
+            Err(error) => {
+                s.wrong("password_file", format!("cannot read {}: {error}", file.display()));
+            }
+        }
+        if password.as_str().is_empty() {
+            s.wrong("password_file", "must name a file with a password");
+        }
+    }
+    let is_given = file.is_some() || !username.is_empty();
+    is_given.then_some(FeedLogin { username, password })
 }

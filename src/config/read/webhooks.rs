@@ -19,7 +19,7 @@ use crate::domain::directive::DirectiveKind;
 /// Targets in the list, at most.
 const WEBHOOKS_MAX: usize = 32;
 /// Bytes of a file with a secret.
-const FILE_BYTES_MAX: u64 = 4 << 10;
+pub(super) const FILE_BYTES_MAX: u64 = 4 << 10;
 /// Account patterns of one target.
 const PATTERNS_MAX: usize = 256;
 /// Bytes of a name, which is also the name of a file.

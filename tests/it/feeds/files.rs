@@ -233,6 +233,14 @@ fn mistakes_are_told_with_their_lines() {
     };
     check("    account: a\n    adapter: events\n", "must have exactly one of file");
     check(
+        "    account: a\n    adapter: lean\n    mqtt: {address: a:1, topics: ['a/#/b']}\n",
+        "a filter of topics",
+    );
+    check(
+        "    account: a\n    adapter: lean\n    mqtt: {address: a:1, topics: [a], password_file: nope}\n",
+        "cannot read",
+    );
+    check(
         "    account: a\n    adapter: nope\n    file: {path: x}\n",
         "nautilus, tradingview (line 5)",
     );
