@@ -48,10 +48,10 @@ pub(crate) struct FeedDoor {
 
 impl FeedDoor {
     pub(crate) fn new(app: AppState, feed: &Feed) -> Self {
-        let scopes = match feed.role {
-            Some(Source::Local) => vec![Scope::Ingest],
-            Some(Source::Broker) => vec![Scope::IngestBroker],
-            None => vec![Scope::Ingest, Scope::IngestBroker],
+        // As for tokens, no feed speaks for both sides: drift compares two witnesses.
+        let scope = match feed.role {
+            Some(Source::Broker) => Scope::IngestBroker,
+            Some(Source::Local) | None => Scope::Ingest,
         };
         let name: Arc<str> = Arc::from(feed.component.as_str());
         let options = AdapterOptions {
@@ -60,7 +60,7 @@ impl FeedDoor {
             sender: name.to_string(),
         };
         let accounts = vec![Pattern::new(feed.account.as_str())];
-        let token = Token { name, sha256: [0; 32], scopes, accounts };
+        let token = Token { name, sha256: [0; 32], scopes: vec![scope], accounts };
         Self { app, caller: Caller::Holder(Arc::new(token)), format: feed.format, options }
     }
 

@@ -122,12 +122,12 @@ impl FeedTasks {
         };
         let context = self.context(feed, directory, Arc::clone(&watch));
         let (feed, handle) = (feed.clone(), self.handle.clone());
-        let interval = config.settings.health.interval;
+        let in_force = Arc::clone(&self.config);
         async move {
             let reading = feeds::run(feed, context, stop.clone());
             tokio::select! {
                 () = reading => {}
-                () = watch.report(handle, interval) => {}
+                () = watch.report(handle, in_force) => {}
             }
         }
     }
@@ -237,6 +237,8 @@ struct FeedWatch {
 struct FeedState {
     /// `None` before the first report of the feed.
     health: Option<Result<String, String>>,
+    /// Why the engine does not take its messages.
+    waits_for: Option<String>,
     last_message_at: Option<Duration>,
     refusals_logged_at: Option<Duration>,
     refused_unlogged: usize,
@@ -256,7 +258,9 @@ impl FeedWatch {
                 metrics.errors.with_label_values(&[name]).inc();
                 self.set(Err(why));
             }
+            FeedEvent::Waiting(why) => self.wait(Some(why)),
             FeedEvent::Taken(counts) => {
+                self.wait(None);
                 metrics.count(name, FeedResult::Accepted, counts.accepted);
                 metrics.count(name, FeedResult::Duplicate, counts.duplicates);
                 metrics.count(name, FeedResult::Ignored, counts.ignored);
@@ -297,6 +301,23 @@ impl FeedWatch {
         }
     }
 
+    /// Notes why the engine takes no messages; `None`: it does.
+    fn wait(&self, why: Option<String>) {
+        let mut state = self.state.lock();
+        if state.waits_for == why {
+            return;
+        }
+        let is_change = state.waits_for.is_none() != why.is_none();
+        if is_change && let Some(why) = &why {
+            tracing::warn!(feed = self.feed.name, why, "the feed waits for the engine");
+        }
+        state.waits_for = why;
+        drop(state);
+        if is_change {
+            self.changed.notify_one();
+        }
+    }
+
     /// Counts refused messages, and logs the first one once in a while.
     fn refuse(&self, count: usize, why: Option<&str>) {
         if count == 0 {
@@ -318,13 +339,13 @@ impl FeedWatch {
         }
     }
 
-    /// Reports the health of the feed at the interval, and when it changes. Never returns.
-    async fn report(&self, handle: Handle, interval: Duration) {
-        let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(1)));
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    /// Reports the health of the feed at the interval of the configuration in force, and when it changes.
+    /// Never returns.
+    async fn report(&self, handle: Handle, config: Arc<ArcSwap<Config>>) {
         loop {
+            let interval = config.load().settings.health.interval;
             tokio::select! {
-                _ = ticks.tick() => {}
+                () = tokio::time::sleep(interval) => {}
                 () = self.changed.notified() => {}
             }
             let Some(result) = self.result(interval) else { continue };
@@ -338,8 +359,9 @@ impl FeedWatch {
     /// The health now. `None`: not known yet.
     fn result(&self, interval: Duration) -> Option<CheckResult> {
         let state = self.state.lock();
-        let (passed, mut message) = match state.health.as_ref()? {
-            Ok(message) => {
+        let (passed, mut message) = match (state.health.as_ref()?, &state.waits_for) {
+            (Ok(_), Some(why)) => (false, format!("waits for the engine: {why}")),
+            (Ok(message), None) => {
                 let age = state.last_message_at.map(|at| elapsed().saturating_sub(at).as_secs());
                 let age = age.map_or_else(
                     || String::from("no message since the start"),
@@ -347,7 +369,7 @@ impl FeedWatch {
                 );
                 (true, format!("{message}; {age}"))
             }
-            Err(why) => (false, why.clone()),
+            (Err(why), _) => (false, why.clone()),
         };
         message.truncate(message.floor_char_boundary(limits::TEXT_BYTES_MAX));
         let component = self.feed.component.clone();

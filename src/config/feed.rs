@@ -23,7 +23,8 @@ pub struct Feed {
     pub account: Account,
     /// The kind of its messages.
     pub format: FeedFormat,
-    /// The side that it may speak for; `None`: both.
+    /// The side that it speaks for, and that its positions are of. `None`: it speaks for the engine, and
+    /// each format has its usual side.
     pub role: Option<Source>,
     /// The place of the messages.
     pub kind: FeedKind,

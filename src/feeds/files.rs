@@ -6,6 +6,9 @@
 //! or became shorter, is a new one; nothing but [`FileFollower::advance`] moves a place. Blocks: runs on a
 //! thread of its own.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirEntry, File, Metadata};
 use std::io;
@@ -23,6 +26,8 @@ use crate::domain::pattern::Pattern;
 
 /// Files of one feed, at most.
 const FILES_MAX: usize = 1_024;
+/// Files of one feed that stay open, at most.
+const OPEN_MAX: usize = 32;
 /// Bytes that are read at once, unless a line is longer.
 const PIECE_BYTES: usize = 256 << 10;
 /// The bytes at the beginning of a file by which it is known.
@@ -245,8 +250,9 @@ impl FileFollower {
             }
             FileContent::Whole => self.next_whole(&files, bytes_max, &mut look),
         };
+        // What appears later is new.
+        self.is_first = false;
         if !look.events.iter().any(|event| matches!(event, FeedEvent::Failing(_))) {
-            self.is_first = false;
             let count = files.len();
             let what = if count == 1 { "file" } else { "files" };
             look.events.push(FeedEvent::Reading(format!("{count} {what}, {lag} bytes to read")));
@@ -262,7 +268,7 @@ impl FileFollower {
         for (path, metadata) in files {
             let id = (metadata.dev(), metadata.ino());
             if let Some(place) = known.iter().position(|file| file.id() == id) {
-                let mut file = known.swap_remove(place);
+                let mut file = known.remove(place);
                 file.place.path.clone_from(path);
                 file.is_moved = false;
                 file.size = metadata.len();
@@ -306,8 +312,13 @@ impl FileFollower {
     }
 
     fn next_lines(&mut self, bytes_max: usize, look: &mut FileLook) {
+        let open = self.followed.iter().filter(|file| file.handle.is_some()).count();
         for file in &mut self.followed {
-            match file.read(bytes_max) {
+            let read = file.read(bytes_max);
+            if open >= OPEN_MAX {
+                file.handle = None;
+            }
+            match read {
                 Ok(None) => {}
                 Ok(Some((batch, too_long))) => {
                     for _ in 0..too_long {

@@ -87,6 +87,8 @@ pub(crate) enum FeedEvent {
     Reading(String),
     /// It cannot read now, for this reason.
     Failing(String),
+    /// The engine does not take its messages now, for this reason.
+    Waiting(String),
     /// Messages were taken.
     Taken(FeedCounts),
     /// A message was refused before it was delivered.

@@ -59,7 +59,6 @@ impl MqttSource {
     fn options(&self) -> MqttOptions {
         let (host, port) = self.address.rsplit_once(':').unwrap_or((&self.address, ""));
         let port = port.parse().unwrap_or(1883);
-        let host = host.trim_matches(['[', ']']);
         let mut options = MqttOptions::new(&self.client_id, host, port);
         options.set_clean_session(false).set_manual_acks(true).set_keep_alive(KEEP_ALIVE);
         // A larger packet would end the connection, and come again: a message is refused alone.

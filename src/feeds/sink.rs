@@ -28,7 +28,7 @@ pub(super) async fn commit(
     messages: Vec<FeedMessage>,
     stop: &CancellationToken,
 ) -> Committed {
-    let mut waiting = vec![messages];
+    let mut waiting = portions(messages, (context.message_bytes_max)());
     let mut backoff = Backoff::up_to(BUSY_PAUSE_MAX);
     while let Some(mut messages) = waiting.pop() {
         if messages.is_empty() {
@@ -40,7 +40,7 @@ pub(super) async fn commit(
                 context.observe(FeedEvent::Taken(counts));
             }
             FeedDelivery::Later(why) => {
-                context.observe(FeedEvent::Failing(format!("waits for the engine: {why}")));
+                context.observe(FeedEvent::Waiting(why));
                 waiting.push(messages);
                 if stop.run_until_cancelled(tokio::time::sleep(backoff.next())).await.is_none() {
                     return Committed::Stopped;
@@ -59,6 +59,25 @@ pub(super) async fn commit(
         }
     }
     Committed::All
+}
+
+/// Messages in deliveries that are as large as a body may be, the last one first.
+fn portions(messages: Vec<FeedMessage>, bytes_max: usize) -> Vec<Vec<FeedMessage>> {
+    let mut all: Vec<Vec<FeedMessage>> = Vec::new();
+    let mut bytes = 0_usize;
+    for message in messages {
+        let more = message.text.len() + 1;
+        bytes = bytes.saturating_add(more);
+        match all.last_mut() {
+            Some(portion) if bytes <= bytes_max => portion.push(message),
+            Some(_) | None => {
+                bytes = more;
+                all.push(vec![message]);
+            }
+        }
+    }
+    all.reverse();
+    all
 }
 
 #[cfg(test)]
@@ -103,6 +122,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_delivery_is_no_larger_than_a_body() {
+        let check = |lengths: &[usize], bytes_max: usize, expect: &[usize]| {
+            let message = |length: &usize| FeedMessage::new(&vec![b'x'; *length], String::new());
+            let portions = portions(lengths.iter().map(message).collect(), bytes_max);
+            let sizes: Vec<usize> = portions.iter().rev().map(Vec::len).collect();
+            assert_eq!(sizes, expect, "{lengths:?}");
+        };
+        check(&[], 10, &[]);
+        check(&[4, 4, 4], 10, &[2, 1]);
+        check(&[10, 1, 1], 10, &[1, 2]);
+        check(&[1, 20, 1], 10, &[1, 1, 1]);
+    }
+
     #[tokio::test]
     async fn a_bad_message_costs_no_other_its_place() {
         let (taken, events) = (Arc::default(), Arc::default());
@@ -118,7 +151,7 @@ mod tests {
             .filter(|event| matches!(event, FeedEvent::Taken(FeedCounts { refused: 1, .. })))
             .count();
         assert_eq!(refused, 1);
-        assert!(matches!(events.lock().first(), Some(FeedEvent::Failing(_))));
+        assert!(matches!(events.lock().first(), Some(FeedEvent::Waiting(_))));
     }
 
     #[tokio::test]

@@ -86,14 +86,15 @@ fn posted(path: &str, lines: &[impl AsRef<str>]) -> BTreeMap<String, String> {
     orders
 }
 
-/// A sample of the feed.
-fn sample(exporter: &Exporter, name: &str, labels: &str) -> Option<f64> {
+/// A sample of the feed: a number without places.
+fn sample(exporter: &Exporter, name: &str, labels: &str) -> Option<u64> {
     let series = format!("trading_exporter_feed_{name}{{feed=\"f\"{labels}}} ");
     let text = exporter.get("/metrics").body;
-    text.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok())
+    let value = text.lines().find_map(|line| line.strip_prefix(&series));
+    value.map(|value| value.trim_end_matches(".0").parse().unwrap())
 }
 
-fn messages(exporter: &Exporter, result: &str) -> f64 {
+fn messages(exporter: &Exporter, result: &str) -> u64 {
     sample(exporter, "messages_total", &format!(",result=\"{result}\"")).unwrap_or_default()
 }
 

@@ -17,9 +17,8 @@ pub(super) fn free_port() -> u16 {
 
 /// A command whose program may be where programs of administrators are.
 pub(super) fn command(program: &str) -> Command {
-    let mut command = Command::new(program);
-    let path = std::env::var("PATH").unwrap_or_default();
-    command.env("PATH", format!("{path}:/usr/sbin"));
+    let mut command = Command::new("sh");
+    command.args(["-c", "PATH=$PATH:/usr/sbin; exec \"$0\" \"$@\"", program]);
     command
 }
 
@@ -31,12 +30,11 @@ impl Server {
     pub(super) fn start(program: &str, arguments: &[&str], is_up: impl Fn() -> bool) -> Self {
         let mut command = command(program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let started = command.spawn();
-        let server = Self(started.unwrap_or_else(|error| {
-            panic!("{program}: {error}: `tests/run tools` installs it");
-        }));
+        let mut server = Self(command.spawn().unwrap());
         let deadline = monotonic() + SOON;
         while !is_up() {
+            let ended = server.0.try_wait().unwrap();
+            assert!(ended.is_none(), "{program} does not start: `tests/run tools` installs it");
             assert!(monotonic() < deadline, "{program} does not answer");
         }
         server
