@@ -72,6 +72,19 @@ pub enum FeedKind {
         /// Who connects; `None`: nobody in particular.
         login: Option<FeedLogin>,
     },
+    /// In streams of a Redis server.
+    Redis {
+        /// Host and port.
+        address: String,
+        /// The number of the database.
+        database: u32,
+        /// Keys of streams.
+        streams: Vec<String>,
+        /// The beginning.
+        start: FeedStart,
+        /// Who connects; `None`: nobody in particular.
+        login: Option<FeedLogin>,
+    },
 }
 
 closed_set! {

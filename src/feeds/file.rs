@@ -88,6 +88,11 @@ impl<'c> PositionSaver<'c> {
         self.context.run(move || file.load(sequence)).await
     }
 
+    /// Whether the last position could not be saved.
+    pub(super) const fn is_failing(&self) -> bool {
+        self.is_failing
+    }
+
     /// Notes that the places changed. Returns whether to save them now.
     pub(super) const fn note(&mut self) -> bool {
         self.unsaved += 1;

@@ -15,6 +15,7 @@ mod whole;
 mod files;
 mod file;
 mod mqtt;
+mod streams;
 
 use std::fmt::{self, Write as _};
 use std::future::Future;
@@ -174,6 +175,16 @@ pub(crate) async fn run(feed: Feed, context: FeedContext, stop: CancellationToke
                 format: feed.format,
             };
             mqtt::run(source, context, stop).await;
+        }
+        FeedKind::Redis { address, database, streams, start, login } => {
+            let source = streams::StreamSource {
+                address: address.clone(),
+                database: *database,
+                streams: streams.clone(),
+                start: *start,
+                login: login.clone(),
+            };
+            streams::run(&feed.name, source, context, stop).await;
         }
     }
 }

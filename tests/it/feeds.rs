@@ -7,6 +7,8 @@
 mod files;
 #[path = "feeds/mqtt.rs"]
 mod mqtt;
+#[path = "feeds/redis.rs"]
+mod redis;
 #[path = "feeds/servers.rs"]
 mod servers;
 

@@ -6,7 +6,7 @@
 use super::{MILLISECOND, MINUTE, SECOND};
 use crate::adapters::AdapterName;
 use crate::config::scalar::{
-    ValueError, choice, duration, host_and_port, list_of, name, path, text,
+    ValueError, choice, count, duration, host_and_port, list_of, name, path, text,
 };
 use crate::config::section::{Section, SectionPlace};
 use crate::config::yaml::YamlNode;
@@ -88,11 +88,12 @@ fn format(node: &YamlNode) -> Result<FeedFormat, ValueError> {
 }
 
 fn kind(s: &mut Section<'_>, name: &str, environment: &Environment) -> Option<FeedKind> {
-    let kinds = ["file", "mqtt"];
+    let kinds = ["file", "mqtt", "redis"];
     let given = kinds.iter().filter(|n| s.names(n)).count();
     let mut found: Option<FeedKind> = None;
     s.section("file", |s| found = file(s));
     s.section("mqtt", |s| found = mqtt(s, name, environment));
+    s.section("redis", |s| found = redis(s, environment));
     if given != 1 {
         s.wrong_here(format!("must have exactly one of {}", kinds.join(", ")));
         return None;
@@ -127,6 +128,22 @@ fn mqtt(s: &mut Section<'_>, name: &str, environment: &Environment) -> Option<Fe
         s.wrong("password_file", "needs a username");
     }
     Some(FeedKind::Mqtt { address: address?, client_id, topics: topics?, login })
+}
+
+fn redis(s: &mut Section<'_>, environment: &Environment) -> Option<FeedKind> {
+    let address = s.require("address", host_and_port);
+    let (mut database, mut start) = (0, FeedStart::All);
+    s.set("database", &mut database, count(0..=65_535));
+    let streams = s.require("streams", list_of(NAMES_MAX, foreign_name));
+    if streams.as_ref().is_some_and(Vec::is_empty) {
+        s.wrong("streams", "must not be empty");
+    }
+    s.set("start", &mut start, choice);
+    let login = login(s, environment);
+    if login.as_ref().is_some_and(|login| login.password.as_str().is_empty()) {
+        s.wrong("username", "needs a password_file");
+    }
+    Some(FeedKind::Redis { address: address?, database, streams: streams?, start, login })
 }
 
 /// A name of another system: not empty, without control characters.
