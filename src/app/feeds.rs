@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -74,9 +75,7 @@ impl FeedTasks {
             self.carry_out(&tasks).await;
             stop.run_until_cancelled(changed.notified()).await;
         }
-        for running in std::mem::take(&mut self.running) {
-            running.end().await;
-        }
+        join_all(std::mem::take(&mut self.running).into_iter().map(FeedTask::end)).await;
     }
 
     /// Starts and stops feeds to match the configuration in force. An unchanged one continues.

@@ -45,6 +45,10 @@ pub(super) async fn run(
                 context.observe(event);
             }
         }
+        if look.has_new_file {
+            saver.note();
+            saver.save(follower.places()).await;
+        }
         let Some(batch) = look.batch else {
             saver.save(follower.places()).await;
             stop.run_until_cancelled(tokio::time::sleep(poll)).await;

@@ -163,6 +163,8 @@ enum WholeFlaw {
 #[derive(Debug, Default)]
 pub(super) struct FileLook {
     pub(super) batch: Option<FileBatch>,
+    /// Whether a file was taken up: its place must be saved before it is renamed.
+    pub(super) has_new_file: bool,
     pub(super) events: Vec<FeedEvent>,
 }
 
@@ -282,6 +284,7 @@ impl FileFollower {
                 place.is_skipping = !ends_a_line(path, metadata.len());
             }
             here.push(FollowedFile { size: metadata.len(), ..FollowedFile::at(place) });
+            look.has_new_file = true;
         }
         known.retain_mut(|file| {
             if !file.is_moved || file.handle.is_none() {

@@ -343,9 +343,9 @@ fn judge(place: &mut StreamPlace, info: &StreamInfo) -> Option<(u64, &'static st
     let Some(added) = info.added else {
         // Without numbers, entries may be missing between the place and the first one.
         let is_after = info.first_id.as_deref().is_some_and(|first| parts(first) > at);
-        let is_gap = is_after && place.id != BEFORE_ALL && place.number.is_some();
-        place.number = if is_after { None } else { Some(0) };
-        return is_gap.then_some((0, "entries may have been deleted unread"));
+        place.number = None;
+        return (is_after && place.id != BEFORE_ALL)
+            .then_some((0, "entries may have been deleted unread"));
     };
     let reached = if last == at { added } else { info.gone().unwrap_or_default() };
     let number = place.number.replace(reached.max(place.number.unwrap_or(reached)));
@@ -381,6 +381,16 @@ mod tests {
         check(5, &info(0, "9-0", 9), Some(4));
         // Two before the last one that was read were never seen.
         check(3, &info(1, "5-0", 5), Some(2));
+        // An older server does not number its entries.
+        let of_older = |first: &str| StreamInfo {
+            added: None,
+            first_id: Some(first.to_owned()),
+            ..info(1, "9-0", 0)
+        };
+        let mut place = StreamPlace { id: String::from("5-0"), number: Some(5) };
+        assert_eq!(judge(&mut place, &of_older("4-0")), None);
+        assert_eq!(judge(&mut place, &of_older("6-0")).map(|(missed, _)| missed), Some(0));
+        assert_eq!(judge(&mut place, &info(1, "9-0", 90)), None, "it was replaced by a newer one");
         // Another stream of that name.
         check(5, &info(2, "2-0", 2), Some(0));
         check(5, &info(2, "9-0", 2), Some(0));

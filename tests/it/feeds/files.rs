@@ -1,6 +1,7 @@
 //! Feeds of files: growing, rotated, truncated, rewritten, and an exporter that is killed in between.
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
@@ -8,7 +9,7 @@ use super::{
     FeedHome, append, health, messages, orders, posted, recording, sample, wait_for,
     wait_for_orders,
 };
-use crate::exporter::run;
+use crate::exporter::{Client, run};
 use crate::session::recorded;
 
 const EVENTS: &str =
@@ -63,6 +64,47 @@ fn a_session_is_read_through_kills() {
     append(&path, &submitted(1));
     wait_for(&exporter, "one more", || messages(&exporter, "accepted") >= 1);
     assert_eq!((messages(&exporter, "accepted"), messages(&exporter, "duplicate")), (1, 0));
+}
+
+/// Ends the threads that look at it, also when a test fails.
+struct EndsThem<'a>(&'a AtomicBool);
+
+impl Drop for EndsThem<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_full_queue_is_waited_for() {
+    let lines = recorded();
+    let lines = &lines[..1_500];
+    let bodies: Vec<String> =
+        lines.chunks(500).map(|lines| format!("[{}]", lines.join(","))).collect();
+    let expect = posted("/api/v1/events", &bodies);
+    let home = FeedHome::new();
+    home.configure(EVENTS);
+    let config = fs::read_to_string(home.path("exporter.yml")).unwrap();
+    let config = format!("web: {{queue_requests_max: 1}}\n{config}");
+    fs::write(home.path("exporter.yml"), config).unwrap();
+    let exporter = home.start();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _end = EndsThem(&is_over);
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut client = Client::connect(exporter.address);
+                let beat = r#"{"type":"heartbeat","account":"paper","component":"engine"}"#;
+                while !is_over.load(Ordering::Relaxed) {
+                    // Some of them are refused: so is the feed.
+                    client.send("POST", "/api/v1/events", beat);
+                }
+            });
+        }
+        append(&home.path("events.ndjson"), &(lines.join("\n") + "\n"));
+        wait_for_orders(&exporter, &expect);
+    });
+    assert_eq!(messages(&exporter, "refused"), 0, "{}", exporter.log());
 }
 
 #[test]
