@@ -8,13 +8,14 @@
 //! | preallocator of segments (a thread) | the log | when the writer has ended |
 //! | listener for decisions (a thread) | `App` | when the drain begins, within `web.drain_timeout` |
 //! | accept loop and connections | `App` | when the drain begins, within `web.drain_timeout` |
-//! | ticks, directives, reloads, probes, webhooks, snapshots, the supervisor | `App` | when the connections have ended |
+//! | ticks, directives, reloads, probes, feeds, webhooks, snapshots, the supervisor | `App` | when the connections have ended |
 //!
 //! A shutdown has this order: the exporter reports "not ready"; it accepts no more connections;
 //! requests in progress are answered; the outer tasks end; the writer commits its queue and ends;
 //! a last snapshot is taken.
 
 mod engine;
+mod feeds;
 mod log;
 mod memory;
 mod probes;
@@ -54,6 +55,7 @@ use crate::journal::LogError;
 use crate::metrics::{Build, ListenerLabel, Runtime, RuntimeError};
 
 use engine::EngineThread;
+use feeds::FeedTasks;
 use listen::Listeners;
 use reload::Reloader;
 use serve::{Drained, ServeLimits, serve};
@@ -291,6 +293,7 @@ impl App {
         let (reloader, reload) =
             Reloader::new(source, Arc::clone(&config), handle.clone(), Arc::clone(&runtime))
                 .map_err(set_up("signals"))?;
+        let feeds_changed = reloader.feeds_changed();
         rim.spawn(reloader.run(rim.clone(), stop_rim.clone()));
         rim.spawn(tasks::tick(handle.clone(), stop_rim.clone()));
         rim.spawn(tasks::watch_journal(handle.clone(), stop_rim.clone()));
@@ -311,7 +314,10 @@ impl App {
         let reload: api::ReloadFn = Arc::new(move |by| Box::pin(reload.clone().reload(by)));
         let yield_thread = std::thread::yield_now;
         let metrics = Arc::clone(&runtime);
+        let (of_feeds, own) = (Arc::clone(&config), Arc::clone(&runtime));
         let state = AppState::new(handle.clone(), config, runtime, reload, yield_thread, process);
+        let feeds = FeedTasks::new(state.clone(), handle.clone(), of_feeds, own);
+        rim.spawn(feeds.run(rim.clone(), feeds_changed, stop_rim.clone()));
         let check: api::PasswordCheckFn =
             Arc::new(|hash, password, slot| Box::pin(tasks::check_password(hash, password, slot)));
         let service = api::ApiService::new(state, check, salt);

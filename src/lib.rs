@@ -18,6 +18,7 @@ pub mod wire;
 pub mod adapters;
 pub mod notify;
 mod sources;
+mod feeds;
 pub mod engine;
 pub mod api;
 pub mod clock;

@@ -11,12 +11,14 @@ use axum::Extension;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
+use bytes::Bytes;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::adapters::{
-    AdaptedBody, AdapterName, AdapterOptions, CsvMapping, HeldBook, HeldOrder, KnownState, adapt,
+    AdaptedBody, AdapterName, AdapterOptions, CsvMapping, ForeignForm, HeldBook, HeldOrder,
+    KnownState, adapt,
 };
 use crate::api::AppState;
 use crate::api::auth::Caller;
@@ -30,6 +32,7 @@ use crate::domain::closed_set::ClosedSet;
 use crate::domain::event::Source;
 use crate::domain::ids::{EventId, Symbol};
 use crate::domain::monitor::Monitor;
+use crate::engine::QueuePlace;
 use crate::wire::answer::IngestAnswer;
 
 /// Accepts messages of another system
@@ -112,12 +115,28 @@ async fn take(
         caller.check_account(account.as_str())?;
     }
     let ReadBody { bytes, format, share } = body::read_foreign(app, request).await?;
-    let limits = events::limits(app);
     // As for events: a request that the writer has no room for is refused before it is decoded.
     let place = events::reserve(app, bytes.len()).await?;
+    let answer = commit(app, caller, (adapter, &options), (bytes, format), place).await;
+    drop(share);
+    answer
+}
+
+/// Translates a body, and commits what it became.
+///
+/// # Errors
+/// See [`Problem`].
+pub(super) async fn commit(
+    app: &AppState,
+    caller: &Caller,
+    (adapter, options): (AdapterName, &AdapterOptions),
+    (bytes, format): (Bytes, ForeignForm),
+    place: QueuePlace,
+) -> Result<IngestAnswer, Problem> {
+    let limits = events::limits(app);
     let turn = app.turns.turn(bytes.len(), app.engine.queue().0).await;
     let state = StateForAdapters { app, caller };
-    let translated = adapt(adapter, (&bytes, format), &options, &state, &limits)?;
+    let translated = adapt(adapter, (&bytes, format), options, &state, &limits)?;
     drop(bytes);
     let AdaptedBody { decoded, ignored, notes, known, messages } = translated;
     let metrics = &app.runtime.ingest;
@@ -127,14 +146,13 @@ async fn take(
     let mut answer = batch.commit(app, caller, (place, turn)).await?;
     answer.duplicates += known;
     // A sender that names its account learns its state, also if the message became no event.
-    if let Some(account) = options.account.filter(|_| answer.states.is_empty()) {
+    if let Some(account) = options.account.clone().filter(|_| answer.states.is_empty()) {
         let state = app.engine.read(|monitor| {
             monitor.account(account.as_str()).map(|_| monitor.permit(account.as_str()).state)
         });
         answer.states.extend(state.map(|state| (account, state)));
     }
     answer.ignored = Some(ignored.len());
-    drop(share);
     Ok(answer)
 }
 

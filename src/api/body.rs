@@ -43,7 +43,9 @@ impl BodyBudget {
         Self(Arc::new(Semaphore::new(bytes)))
     }
 
-    fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+    /// # Errors
+    /// `overloaded`.
+    pub(super) fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
         let full = || Problem::new(ProblemCode::Overloaded, "too many bodies are being read");
         let bytes = u32::try_from(bytes).map_err(|_| full())?;
         Arc::clone(&self.0).try_acquire_many_owned(bytes).map_err(|_| full())

@@ -99,14 +99,19 @@ pub(super) fn respond(
             response.headers_mut().insert(header::CONTENT_TYPE, json);
             Ok(response)
         }
-        Err(problem) => {
-            app.runtime.ingest.events_rejected.with_label_values(&[problem.code().as_str()]).inc();
-            Err(problem)
-        }
+        Err(problem) => Err(problem),
     };
+    observe(app, started, answer.as_ref().err());
+    answer
+}
+
+/// Records the duration of a request with events, and its refusal, as metrics.
+pub(super) fn observe(app: &AppState, started: Instant, refusal: Option<&Problem>) {
+    if let Some(problem) = refusal {
+        app.runtime.ingest.events_rejected.with_label_values(&[problem.code().as_str()]).inc();
+    }
     let took = clock::monotonic().saturating_duration_since(started);
     app.runtime.ingest.ingest_duration.observe(took.as_secs_f64());
-    answer
 }
 
 /// The schema of an ingest body. [`document`](crate::api::document) adds the kinds of events.

@@ -23,6 +23,7 @@ mod decompress;
 mod decide;
 mod events;
 mod adapters;
+mod feed;
 mod execution;
 mod orders;
 mod anomalies;
@@ -62,6 +63,7 @@ use parking_lot::Mutex;
 
 pub use auth::Access;
 pub use document::document;
+pub(crate) use feed::{FeedDoor, FeedRefusal};
 pub(crate) use origin::{BulkAnswer, Lane, Origin, Peer};
 pub(crate) use passwords::{CheckSlot, PasswordCheckFn};
 pub use problem::ProblemCode;

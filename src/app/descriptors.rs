@@ -1,7 +1,7 @@
 //! The file descriptors of the process: as many as it may have, and connections for which they last.
 //!
 //! Output: the limit of the operating system, raised, and the number of connections that fits. The journal,
-//! snapshots, webhooks and probes need descriptors as well: a connection must never take their last one.
+//! snapshots, webhooks, probes and feeds need descriptors as well: a connection must never take their last one.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -15,6 +15,8 @@ const OF_THE_PROCESS: u64 = 48;
 const OF_A_WEBHOOK: u64 = 4;
 /// For each probe: a connection, and one that closes.
 const OF_A_PROBE: u64 = 2;
+/// For each feed: its open files, a directory and a position; or a connection, and one that closes.
+const OF_A_FEED: u64 = 36;
 /// Fewer connections than this are no service. Below it, the exporter takes the risk.
 const CONNECTIONS_MIN: usize = 8;
 
@@ -36,7 +38,8 @@ pub(super) fn connections_for(config: &Config, limit: Option<u64>) -> usize {
     let others = OF_THE_PROCESS
         + of_decisions
         + OF_A_WEBHOOK * config.webhooks.len() as u64
-        + OF_A_PROBE * config.probes.len() as u64;
+        + OF_A_PROBE * config.probes.len() as u64
+        + OF_A_FEED * config.feeds.len() as u64;
     let left = usize::try_from(limit.saturating_sub(others)).unwrap_or(usize::MAX);
     let fits = wanted.min(left.max(CONNECTIONS_MIN));
     if fits < wanted {

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock;
-use crate::config::Probe;
+use crate::config::{Config, Probe};
 use crate::domain::account::AccountState;
 use crate::domain::ids::{Account, Component};
 use crate::domain::principal::Principal;
@@ -51,10 +51,14 @@ impl ProbeTasks {
         }
     }
 
-    /// Retires the components of probes that are no longer configured. No result will ever come for
+    /// Retires the components of probes and feeds that are no longer configured. No result will ever come for
     /// them, which must not count as a component that fell silent.
-    pub(super) async fn retire_others(&self, probes: &[Probe]) {
-        let known = |name: &Component| probes.iter().any(|probe| probe.component == *name);
+    pub(super) async fn retire_others(&self, config: &Config) {
+        let known = |name: &Component| {
+            let mut probes = config.probes.iter().map(|probe| &probe.component);
+            let mut feeds = config.feeds.iter().map(|feed| &feed.component);
+            probes.any(|known| known == name) || feeds.any(|known| known == name)
+        };
         let others: Vec<Component> = self.handle.read(|monitor| {
             let views = monitor.probes().views(&monitor.settings().health);
             views.map(|view| view.component).filter(|name| !known(name)).collect()
@@ -68,7 +72,7 @@ impl ProbeTasks {
             };
             let submitted = self.handle.submit(vec![Entry::Decision(decision)], Vec::new()).await;
             if let Err(error) = submitted {
-                tracing::warn!(%component, %error, "the component of a removed probe could not be retired");
+                tracing::warn!(%component, %error, "the component of a removed probe or feed could not be retired");
             }
         }
     }
@@ -104,6 +108,6 @@ fn context(handle: &Handle) -> ProbeContext {
 
 /// Runs `call` on a blocking thread of the runtime. Nobody waits for its end: it may hang.
 #[expect(clippy::disallowed_methods, reason = "this is the app")]
-fn spawn_blocking(call: Box<dyn FnOnce() + Send>) {
+pub(super) fn spawn_blocking(call: Box<dyn FnOnce() + Send>) {
     tokio::task::spawn_blocking(call);
 }

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::feeds::FeedsChanged;
 use super::probes::ProbeTasks;
 use super::tasks::hangup;
 use super::web_files::FileWatch;
@@ -75,6 +76,7 @@ pub(super) struct Reloader {
     requests: mpsc::Receiver<ReloadRequest>,
     probes: ProbeTasks,
     webhooks: WebhookTasks,
+    feeds_changed: FeedsChanged,
     web_files: FileWatch,
     /// Why the web configuration file was refused the last time; None after it was accepted.
     refusal: Option<String>,
@@ -102,10 +104,16 @@ impl Reloader {
             requests,
             probes,
             webhooks,
+            feeds_changed: FeedsChanged::default(),
             web_files,
             refusal: None,
         };
         Ok((reloader, ReloadSender(sender)))
+    }
+
+    /// Tells the feeds that the configuration may have changed.
+    pub(super) fn feeds_changed(&self) -> FeedsChanged {
+        Arc::clone(&self.feeds_changed)
     }
 
     /// Starts probes and webhooks as tasks of `tasks`, and carries out reloads until `stop` is
@@ -149,11 +157,12 @@ impl Reloader {
         }
     }
 
-    /// Starts and stops probes and webhooks to match the configuration in force.
+    /// Starts and stops probes, feeds and webhooks to match the configuration in force.
     async fn carry_out(&mut self, tasks: &TaskTracker) {
         let config = self.config.load_full();
         self.probes.run(&config.probes, tasks);
-        self.probes.retire_others(&config.probes).await;
+        self.feeds_changed.notify_one();
+        self.probes.retire_others(&config).await;
         self.webhooks.run(&config.webhooks, tasks).await;
     }
 

@@ -20,6 +20,7 @@ pub fn between(before: &Config, after: &Config) -> String {
         ("storage", before.storage != after.storage),
         ("probes", before.probes != after.probes),
         ("csv", before.csv != after.csv),
+        ("feeds", before.feeds != after.feeds),
         ("webhooks", before.webhooks != after.webhooks),
         ("alerting", before.alerting != after.alerting),
     ] {

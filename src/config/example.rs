@@ -67,6 +67,10 @@ fn check(text: &str) -> (Config, MistakeReport) {
     std::fs::write(secrets.join("desk.sha256"), "d".repeat(64)).expect("written");
     std::fs::write(secrets.join("tokens.yml"), "[]").expect("written");
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    for name in ["mqtt", "redis"] {
+        let file = secrets.join(format!("{name}.password"));
+        std::fs::write(file, "s3cret").expect("written");
+    }
     for name in ["engine", "supervisor", "supervisor-before"] {
         std::fs::write(secrets.join(format!("{name}.whsec")), secret).expect("written");
     }
@@ -97,6 +101,7 @@ fn the_example_names_every_field() {
     assert!(missing.is_empty(), "not in the example: {missing:?}");
     assert!(fields.contains_key("drift.overrides[].quantity.minor"), "{fields:?}");
     assert_eq!((config.tokens.len(), config.probes.len(), config.webhooks.len()), (2, 5, 2));
+    assert_eq!(config.feeds.len(), 3);
 }
 
 #[test]

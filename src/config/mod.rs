@@ -12,6 +12,7 @@ mod yaml;
 mod scalar;
 mod section;
 mod secret_url;
+mod feed;
 mod webhook;
 mod tls_server;
 mod web_file;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::{ConfigError, Mistake};
+pub use feed::{Feed, FeedFormat, FeedKind, FeedLogin, FeedPassword, FeedStart, FileContent};
 pub use scalar::parse_duration;
 pub use secret_url::SecretUrl;
 pub use tls_server::TlsServer;
@@ -60,6 +62,8 @@ pub struct Config {
     pub probes: Vec<Probe>,
     /// The meaning of tables of comma-separated values.
     pub csv: Vec<Arc<CsvMapping>>,
+    /// Messages that the exporter fetches itself.
+    pub feeds: Vec<Feed>,
     /// Targets of directives.
     pub webhooks: Vec<Webhook>,
     /// Alerts that may halt trading.

@@ -8,6 +8,7 @@ mod aliases;
 mod anomaly;
 mod csv;
 mod drift;
+mod feeds;
 mod instruments;
 mod probes;
 mod tokens;
@@ -78,6 +79,7 @@ pub(super) fn read(root: &YamlNode, environment: &Environment, report: &MistakeR
         root.section("clock", |s| clock(s, &mut settings));
         config.csv = csv::read(root);
         config.probes = probes::read(root, settings.health.interval);
+        config.feeds = feeds::read(root, environment, &config.probes);
     });
     settings.accounts.named = named_accounts(&config, &settings);
     config.settings = Arc::new(settings);
@@ -102,7 +104,8 @@ fn named_accounts(config: &Config, settings: &Settings) -> BTreeSet<String> {
         | ProbeKind::Disk { .. }
         | ProbeKind::Memory { .. } => None,
     });
-    literal.chain(fed).map(str::to_owned).collect()
+    let of_feeds = config.feeds.iter().map(|feed| feed.account.as_str());
+    literal.chain(fed).chain(of_feeds).map(str::to_owned).collect()
 }
 
 fn web(s: &mut Section<'_>, config: &mut Config) {

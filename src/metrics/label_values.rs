@@ -120,6 +120,20 @@ closed_set! {
 }
 
 closed_set! {
+    /// The outcome of a message of a feed.
+    pub enum FeedResult {
+        /// It was recorded and applied.
+        Accepted = "accepted",
+        /// It was known already.
+        Duplicate = "duplicate",
+        /// It says nothing here.
+        Ignored = "ignored",
+        /// It was refused.
+        Refused = "refused",
+    }
+}
+
+closed_set! {
     /// A label whose quiet values fold into `__other__`.
     pub enum FoldLabel {
         /// Symbols.

@@ -11,6 +11,7 @@ mod own;
 mod ingest;
 mod alertmanager;
 mod webhooks;
+mod feeds;
 mod service;
 mod journal;
 mod snapshots;
@@ -25,6 +26,7 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{Metric, MetricFamily};
 
 pub use alertmanager::AlertmanagerMetrics;
+pub use feeds::FeedMetrics;
 pub use ingest::IngestMetrics;
 pub use journal::JournalMetrics;
 pub use own::RuntimeError;
@@ -57,6 +59,7 @@ pub struct Runtime {
     watchdog_at: Mutex<Option<ClockReading>>,
     pub(crate) ingest: IngestMetrics,
     pub(crate) alertmanager: AlertmanagerMetrics,
+    pub(crate) feeds: FeedMetrics,
     pub(crate) webhooks: WebhookMetrics,
     pub(crate) listeners: ListenerMetrics,
     pub(crate) connections: ConnectionMetrics,
@@ -78,6 +81,7 @@ impl Runtime {
             watchdog_at: Mutex::new(None),
             ingest: IngestMetrics::register(&registry)?,
             alertmanager: AlertmanagerMetrics::register(&registry)?,
+            feeds: FeedMetrics::register(&registry)?,
             webhooks: WebhookMetrics::register(&registry)?,
             listeners: ListenerMetrics::register(&registry)?,
             connections: ConnectionMetrics::register(&registry)?,

@@ -245,6 +245,9 @@ fn runtime() -> Runtime {
     let runtime = Runtime::new(&build).expect("a registry");
     runtime.declare_codes(&["conflict"]);
     runtime.declare_adapters(&["alpaca"]);
+    runtime.feeds.declare("lean");
+    runtime.feeds.received("lean", at(1_795_357_800));
+    runtime.feeds.set_lag("lean", 0);
     runtime.webhooks.declare("engine");
     runtime.webhooks.delivered("engine", at(1_795_357_800));
     runtime.watchdog_arrived(at(1_795_357_800).into());

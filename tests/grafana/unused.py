@@ -17,6 +17,8 @@ NOT_ON_PANELS = {
     "act on has metrics and alerts of its own",
     "trading_exporter_adapter_messages(_ignored)?_total": "what a system sends that says nothing "
     "here is no fault; what it sends that is refused has an alert",
+    r"trading_exporter_feed_\w+": "a feed that fails is an unhealthy component, which has an alert "
+    "and a panel; these say what it read, for finding a cause",
     "trading_exporter_sums_recounted_total": "it shows that the check runs; a difference is a "
     "broken invariant, which has an alert",
     "trading_exporter_events_old_total": "it keeps old sessions out of the delays, and nothing is "

@@ -17,7 +17,7 @@ use crate::exporter::{Client, Exporter, SOON, run};
 use crate::secrets::hex_digest;
 
 /// Adapter and recording. One line is one request.
-const RECORDINGS: &[(&str, &str)] = &[
+pub(crate) const RECORDINGS: &[(&str, &str)] = &[
     ("alpaca", include_str!("../fixtures/adapters/alpaca.ndjson")),
     ("fix", include_str!("../fixtures/adapters/fix44.txt")),
     ("freqtrade", include_str!("../fixtures/adapters/freqtrade.ndjson")),
@@ -53,7 +53,7 @@ fn send(exporter: &Exporter, adapter: &str, lines: &[&str]) -> [u64; 3] {
 }
 
 /// The figures that depend on no clock.
-fn figures(exporter: &Exporter) -> BTreeMap<String, String> {
+pub(crate) fn figures(exporter: &Exporter) -> BTreeMap<String, String> {
     let text = exporter.get("/metrics").body;
     let lines = text.lines().filter(|line| {
         let name = line.split(['{', ' ']).next().unwrap();
@@ -109,7 +109,7 @@ fn recordings_become_figures_and_are_counted_once() {
     });
 }
 
-fn wait_until_ready(exporter: &Exporter) {
+pub(crate) fn wait_until_ready(exporter: &Exporter) {
     let deadline = monotonic() + SOON;
     while exporter.get("/-/ready").status != 200 {
         assert!(monotonic() < deadline, "not ready in time: {}", exporter.log());

@@ -15,6 +15,7 @@ mod pki;
 mod accounts;
 mod events;
 mod adapters;
+mod feeds;
 mod alertmanager;
 mod case_alertmanager;
 mod releases;

@@ -19,7 +19,7 @@ use crate::domain::directive::DirectiveKind;
 /// Targets in the list, at most.
 const WEBHOOKS_MAX: usize = 32;
 /// Bytes of a file with a secret.
-const FILE_BYTES_MAX: u64 = 4 << 10;
+pub(super) const FILE_BYTES_MAX: u64 = 4 << 10;
 /// Account patterns of one target.
 const PATTERNS_MAX: usize = 256;
 /// Bytes of a name, which is also the name of a file.
@@ -83,7 +83,7 @@ fn check_reach(s: &Section<'_>, url: &str) {
 }
 
 /// A name of letters, digits, `-` and `_`.
-fn file_name(node: &YamlNode) -> Result<String, ValueError> {
+pub(super) fn file_name(node: &YamlNode) -> Result<String, ValueError> {
     let name = text(node)?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(plain) {
