@@ -23,6 +23,7 @@ mod foreign;
 mod draft;
 mod known;
 mod translation;
+mod listed;
 mod alpaca;
 mod fix;
 mod freqtrade;
@@ -40,6 +41,7 @@ use crate::wire::contract::error::BodyError;
 use crate::wire::decode::DecodeLimits;
 
 pub use known::{AdapterMemory, HeldBook, HeldOrder, KnownState, NothingKnown};
+pub use listed::{ListedPosition, position_list};
 pub use translation::{AdaptedBody, IgnoredMessage};
 
 use foreign::ForeignMessage;

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::position_sources::PositionSourceTasks;
 use super::probes::ProbeTasks;
 use super::tasks::hangup;
 use super::web_files::FileWatch;
@@ -74,6 +75,7 @@ pub(super) struct Reloader {
     hangup: Signal,
     requests: mpsc::Receiver<ReloadRequest>,
     probes: ProbeTasks,
+    position_sources: PositionSourceTasks,
     webhooks: WebhookTasks,
     web_files: FileWatch,
     /// Why the web configuration file was refused the last time; None after it was accepted.
@@ -91,6 +93,7 @@ impl Reloader {
         let hangup = hangup()?;
         let (sender, requests) = mpsc::channel(1);
         let probes = ProbeTasks::new(handle.clone());
+        let position_sources = PositionSourceTasks::new(handle.clone(), Arc::clone(&runtime));
         let webhooks = WebhookTasks::new(handle.clone(), &runtime, &config.load());
         let web_files = FileWatch::new(config.load().web_file.files.clone());
         let reloader = Self {
@@ -101,6 +104,7 @@ impl Reloader {
             hangup,
             requests,
             probes,
+            position_sources,
             webhooks,
             web_files,
             refusal: None,
@@ -108,7 +112,7 @@ impl Reloader {
         Ok((reloader, ReloadSender(sender)))
     }
 
-    /// Starts probes and webhooks as tasks of `tasks`, and carries out reloads until `stop` is
+    /// Starts probes, position sources and webhooks as tasks of `tasks`, and carries out reloads until `stop` is
     /// cancelled.
     pub(super) async fn run(mut self, tasks: TaskTracker, stop: CancellationToken) {
         self.carry_out(&tasks).await;
@@ -149,11 +153,12 @@ impl Reloader {
         }
     }
 
-    /// Starts and stops probes and webhooks to match the configuration in force.
+    /// Starts and stops probes, position sources and webhooks to match the configuration in force.
     async fn carry_out(&mut self, tasks: &TaskTracker) {
         let config = self.config.load_full();
         self.probes.run(&config.probes, tasks);
         self.probes.retire_others(&config.probes).await;
+        self.position_sources.run(&config.position_sources, tasks);
         self.webhooks.run(&config.webhooks, tasks).await;
     }
 

@@ -19,6 +19,7 @@ pub fn between(before: &Config, after: &Config) -> String {
         ("web", before.web != after.web),
         ("storage", before.storage != after.storage),
         ("probes", before.probes != after.probes),
+        ("position_sources", before.position_sources != after.position_sources),
         ("webhooks", before.webhooks != after.webhooks),
         ("alerting", before.alerting != after.alerting),
     ] {

@@ -67,6 +67,22 @@ fn check(text: &str) -> (Config, MistakeReport) {
     std::fs::write(secrets.join("desk.sha256"), "d".repeat(64)).expect("written");
     std::fs::write(secrets.join("tokens.yml"), "[]").expect("written");
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    for name in [
+        "account.key",
+        "binance.key",
+        "binance.secret",
+        "okx.passphrase",
+        "okx.key",
+        "okx.secret",
+        "alpaca.id",
+        "alpaca.secret",
+        "freqtrade.password",
+    ] {
+        std::fs::write(secrets.join(name), format!("canary of {name}\n")).expect("written");
+    }
+    let authority =
+        rcgen::generate_simple_self_signed([String::from("ca")]).expect("a certificate");
+    std::fs::write(secrets.join("ca.pem"), authority.cert.pem()).expect("written");
     for name in ["engine", "supervisor", "supervisor-before"] {
         std::fs::write(secrets.join(format!("{name}.whsec")), secret).expect("written");
     }
@@ -97,6 +113,8 @@ fn the_example_names_every_field() {
     assert!(missing.is_empty(), "not in the example: {missing:?}");
     assert!(fields.contains_key("drift.overrides[].quantity.minor"), "{fields:?}");
     assert_eq!((config.tokens.len(), config.probes.len(), config.webhooks.len()), (2, 5, 2));
+    assert_eq!(config.position_sources.len(), 4);
+    assert!(!format!("{config:?}").contains("canary"), "{config:?}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod yaml;
 mod scalar;
 mod section;
 mod secret_url;
+mod position_source;
 mod webhook;
 mod tls_server;
 mod web_file;
@@ -29,6 +30,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::{ConfigError, Mistake};
+pub use position_source::{
+    HeaderSignature, HiddenBytes, HiddenText, ListMethod, ListReader, ListRequest, PositionSource,
+    RequestSignature, SignatureEncoding, SignatureScheme, TimestampForm,
+};
 pub use scalar::parse_duration;
 pub use secret_url::SecretUrl;
 pub use tls_server::TlsServer;
@@ -57,6 +62,8 @@ pub struct Config {
     pub tokens: Vec<Token>,
     /// Health checks that the exporter runs itself.
     pub probes: Vec<Probe>,
+    /// Lists of positions that the exporter fetches itself.
+    pub position_sources: Vec<PositionSource>,
     /// Targets of directives.
     pub webhooks: Vec<Webhook>,
     /// Alerts that may halt trading.

@@ -8,6 +8,7 @@ mod aliases;
 mod anomaly;
 mod drift;
 mod instruments;
+mod position_sources;
 mod probes;
 mod tokens;
 mod webhooks;
@@ -51,6 +52,7 @@ pub(super) fn read(root: &YamlNode, environment: &Environment, report: &MistakeR
         root.section("storage", |s| storage(s, &mut config));
         config.tokens = tokens::read(root, environment);
         config.webhooks = webhooks::read(root, environment);
+        config.position_sources = position_sources::read(root, environment);
         root.section("window", |s| window(s, &mut settings));
         root.section("orders", |s| orders(s, &mut settings));
         root.section("ingest", |s| ingest(s, &mut settings));
@@ -97,7 +99,8 @@ fn named_accounts(config: &Config, settings: &Settings) -> BTreeSet<String> {
         | ProbeKind::Disk { .. }
         | ProbeKind::Memory { .. } => None,
     });
-    literal.chain(fed).map(str::to_owned).collect()
+    let pulled = config.position_sources.iter().map(|source| source.account.as_str());
+    literal.chain(fed).chain(pulled).map(str::to_owned).collect()
 }
 
 fn web(s: &mut Section<'_>, config: &mut Config) {

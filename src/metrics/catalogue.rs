@@ -31,6 +31,7 @@ const TOPICS: &[&[Family]] = &[
     exporter::FAMILIES,
     &runtime::IngestMetrics::FAMILIES,
     &runtime::AlertmanagerMetrics::FAMILIES,
+    &runtime::PositionSourceMetrics::FAMILIES,
     &runtime::WebhookMetrics::FAMILIES,
     &runtime::ListenerMetrics::FAMILIES,
     &runtime::ConnectionMetrics::FAMILIES,

@@ -42,12 +42,13 @@ pub use family::{Family, SampleSource};
 pub use format::Format;
 pub use label_values::{
     ConnectionClose, DeliveryOutcome, DurabilityLabel, FoldLabel, HandshakeFailure, ListenerKind,
-    ListenerLabel, NotificationOutcome, ScrapeRefusal, SnapshotPart, StreamEnd,
+    ListenerLabel, NotificationOutcome, PullOutcome, ScrapeRefusal, SnapshotPart, StreamEnd,
 };
 pub use rows::Projection;
 pub use runtime::{
     AlertmanagerMetrics, Build, ConnectionMetrics, IngestMetrics, JournalMetrics, ListenerMetrics,
-    Runtime, RuntimeError, ServiceMetrics, SnapshotMetrics, WebMetrics, WebhookMetrics,
+    PositionSourceMetrics, Runtime, RuntimeError, ServiceMetrics, SnapshotMetrics, WebMetrics,
+    WebhookMetrics,
 };
 pub use snapshot::{CopyStep, ScrapeSnapshot, project, project_accounts};
 pub use weigh::{count_account, count_control};

@@ -10,6 +10,7 @@
 mod own;
 mod ingest;
 mod alertmanager;
+mod position_sources;
 mod webhooks;
 mod service;
 mod journal;
@@ -28,6 +29,7 @@ pub use alertmanager::AlertmanagerMetrics;
 pub use ingest::IngestMetrics;
 pub use journal::JournalMetrics;
 pub use own::RuntimeError;
+pub use position_sources::PositionSourceMetrics;
 pub use service::{ConnectionMetrics, ListenerMetrics, ServiceMetrics};
 pub use snapshots::SnapshotMetrics;
 pub use web::WebMetrics;
@@ -57,6 +59,7 @@ pub struct Runtime {
     watchdog_at: Mutex<Option<ClockReading>>,
     pub(crate) ingest: IngestMetrics,
     pub(crate) alertmanager: AlertmanagerMetrics,
+    pub(crate) position_sources: PositionSourceMetrics,
     pub(crate) webhooks: WebhookMetrics,
     pub(crate) listeners: ListenerMetrics,
     pub(crate) connections: ConnectionMetrics,
@@ -78,6 +81,7 @@ impl Runtime {
             watchdog_at: Mutex::new(None),
             ingest: IngestMetrics::register(&registry)?,
             alertmanager: AlertmanagerMetrics::register(&registry)?,
+            position_sources: PositionSourceMetrics::register(&registry)?,
             webhooks: WebhookMetrics::register(&registry)?,
             listeners: ListenerMetrics::register(&registry)?,
             connections: ConnectionMetrics::register(&registry)?,

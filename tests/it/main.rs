@@ -28,6 +28,8 @@ mod access;
 mod supervisor;
 mod prometheus;
 mod receiver;
+mod list_server;
+mod sources;
 mod reconcile;
 mod evidence;
 mod case_value;

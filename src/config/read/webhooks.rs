@@ -68,7 +68,7 @@ fn webhook(s: &mut Section<'_>, environment: &Environment) -> Option<(Webhook, S
 }
 
 /// Checks the address as far as possible before the host name is resolved.
-fn check_reach(s: &Section<'_>, url: &str) {
+pub(super) fn check_reach(s: &Section<'_>, url: &str) {
     let parsed = reqwest::Url::parse(url);
     let host = parsed.as_ref().ok().and_then(reqwest::Url::host_str).unwrap_or_default();
     let literal: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
@@ -83,7 +83,7 @@ fn check_reach(s: &Section<'_>, url: &str) {
 }
 
 /// A name of letters, digits, `-` and `_`.
-fn file_name(node: &YamlNode) -> Result<String, ValueError> {
+pub(super) fn file_name(node: &YamlNode) -> Result<String, ValueError> {
     let name = text(node)?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(plain) {
