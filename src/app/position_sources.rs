@@ -233,7 +233,7 @@ struct PullTimes {
     wait: Duration,
 }
 
-/// What the answers say of the server; the longest pause that it asked for.
+/// The load of the server, by its answers: the longest pause that it asked for.
 fn load(sides: &[PulledSide]) -> ServerLoad {
     let failures = sides.iter().filter_map(|side| side.result.as_ref().err());
     failures.map(PullFailure::load).max().unwrap_or(ServerLoad::Ready)

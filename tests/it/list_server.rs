@@ -82,6 +82,11 @@ impl ListServer {
         self.shared.requests.lock().unwrap().len()
     }
 
+    /// Answers as this script says from now on.
+    pub(crate) fn script(&self, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
+        *self.shared.script.lock().unwrap() = Arc::new(script);
+    }
+
     /// Waits until this many requests have arrived. Returns all requests so far.
     pub(crate) fn wait_for(&self, count: usize) -> Vec<Request> {
         let deadline = monotonic() + SOON;

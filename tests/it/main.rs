@@ -30,6 +30,8 @@ mod prometheus;
 mod receiver;
 mod list_server;
 mod sources;
+mod source_kinds;
+mod without_code;
 mod reconcile;
 mod evidence;
 mod case_value;

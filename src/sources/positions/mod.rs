@@ -70,7 +70,7 @@ impl PullFailure {
         Self { why: why.into(), status: None, retry_after: None }
     }
 
-    /// What it says of the server.
+    /// The load of the server, by its answer.
     pub(crate) fn load(&self) -> ServerLoad {
         match (self.status, self.retry_after) {
             (Some(429 | 500..), Some(pause)) => ServerLoad::BusyFor(pause),

@@ -11,7 +11,7 @@ const INTERVALS_MAX: u32 = 8;
 /// ... but no longer than this, unless the interval itself is longer.
 const PAUSE_MAX: Duration = Duration::from_mins(5);
 
-/// What the answers to a pull say of the server.
+/// The load of a server, by its answers to a pull.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ServerLoad {
     /// It answered, or failed in a way that a pause does not change.

@@ -36,7 +36,7 @@ pub(super) fn sign(list: &ListRequest, now: Timestamp) -> SignedRequest {
     let named = signature.key.iter().filter(|(header, _)| !header.is_empty());
     request.headers.extend(named.map(|(header, key)| (header.clone(), key.as_str().to_owned())));
     match &signature.scheme {
-        SignatureScheme::Query => sign_query(signature, now, &mut request),
+        SignatureScheme::Query => sign_query(signature, millis(now), &mut request),
         SignatureScheme::Header(form) => {
             sign_message((signature, form), list.method.as_str(), now, &mut request);
         }
@@ -46,10 +46,10 @@ pub(super) fn sign(list: &ListRequest, now: Timestamp) -> SignedRequest {
 }
 
 /// Adds the time and the signature to the query.
-fn sign_query(signature: &RequestSignature, now: Timestamp, request: &mut SignedRequest) {
+pub(super) fn sign_query(signature: &RequestSignature, millis: i64, request: &mut SignedRequest) {
     let (_, query) = path_and_query(&request.url);
     let own = if query.is_empty() { String::new() } else { format!("{query}&") };
-    let signed = format!("{own}timestamp={}", millis(now));
+    let signed = format!("{own}timestamp={millis}");
     let digest = hex(&hmac_sha256(signature.secret.as_bytes(), signed.as_bytes()));
     let before = request.url.split(['?', '#']).next().unwrap_or_default();
     request.url = format!("{before}?{signed}&signature={digest}");

@@ -1,6 +1,6 @@
 //! Tests of pulls: what is signed, and what becomes an event.
 
-use super::sign::{SignedRequest, sign};
+use super::sign::{SignedRequest, sign, sign_query};
 use super::*;
 use crate::config::{
     HeaderSignature, HiddenBytes, HiddenText, ListMethod, Reach, RequestSignature, SecretUrl,
@@ -47,16 +47,19 @@ fn a_query_is_signed_as_binance_documents() {
     let query =
         "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000";
     let url = format!("https://api.example/api/v3/order?{query}");
-    let signed = sign(&request(&url, Some(signature.clone())), at(1_499_827_319_559));
+    let unsigned = |url: &str| sign(&request(url, None), at(1_700_000_000_000));
+    let mut signed = unsigned(&url);
+    sign_query(&signature, 1_499_827_319_559, &mut signed);
     let expect = format!(
         "{url}&timestamp=1499827319559&signature=\
          c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71"
     );
     assert_eq!(signed.url, expect);
-    assert_eq!(header(&signed, "X-MBX-APIKEY"), key.1);
-    let bare = sign(&request("https://api.example/list", Some(signature)), at(1));
+    let bare = request("https://api.example/list", Some(signature));
+    let bare = sign(&bare, at(1_700_000_000_000));
+    assert_eq!(header(&bare, "X-MBX-APIKEY"), key.1);
     assert!(
-        bare.url.starts_with("https://api.example/list?timestamp=1&signature="),
+        bare.url.starts_with("https://api.example/list?timestamp=1700000000000&signature="),
         "{}",
         bare.url
     );
@@ -141,12 +144,15 @@ fn only_a_list_of_the_side_becomes_an_event() {
     let list = request("https://api.example", None);
     let check = |answer: &str, expect: Result<usize, &str>| {
         let adapted = puller.read_alpaca(&list, answer.as_bytes()).map_err(|e| e.to_string());
-        let event = adapted.and_then(|adapted| puller.event(&list, adapted, at(5)));
+        let event = adapted.and_then(|adapted| puller.event(&list, adapted, at(1_700_000_000_000)));
         match (event, expect) {
             (Ok(Event { account, time, event_id, body: Body::Positions(rows), .. }), Ok(count)) => {
-                assert_eq!((account.as_str(), time, rows.rows.len()), ("a", Some(at(5)), count));
+                assert_eq!(
+                    (account.as_str(), time, rows.rows.len()),
+                    ("a", Some(at(1_700_000_000_000)), count)
+                );
                 assert!(rows.complete && rows.source == Source::Broker);
-                assert_eq!(event_id.expect("an id").as_str(), "s:broker:list:5000000");
+                assert_eq!(event_id.expect("an id").as_str(), "s:broker:list:1700000000000000000");
             }
             (Err(why), Err(words)) => assert!(why.contains(words), "{answer}: {why}"),
             (event, expect) => panic!("{answer}: {event:?}, not {expect:?}"),
