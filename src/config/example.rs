@@ -74,6 +74,7 @@ fn check(text: &str) -> (Config, MistakeReport) {
         "okx.passphrase",
         "okx.key",
         "okx.secret",
+        "coinbase.id",
         "alpaca.id",
         "alpaca.secret",
         "freqtrade.password",
@@ -83,6 +84,8 @@ fn check(text: &str) -> (Config, MistakeReport) {
     let authority =
         rcgen::generate_simple_self_signed([String::from("ca")]).expect("a certificate");
     std::fs::write(secrets.join("ca.pem"), authority.cert.pem()).expect("written");
+    let key = rcgen::KeyPair::generate().expect("a key");
+    std::fs::write(secrets.join("coinbase.pem"), key.serialize_pem()).expect("written");
     for name in ["engine", "supervisor", "supervisor-before"] {
         std::fs::write(secrets.join(format!("{name}.whsec")), secret).expect("written");
     }
@@ -113,7 +116,7 @@ fn the_example_names_every_field() {
     assert!(missing.is_empty(), "not in the example: {missing:?}");
     assert!(fields.contains_key("drift.overrides[].quantity.minor"), "{fields:?}");
     assert_eq!((config.tokens.len(), config.probes.len(), config.webhooks.len()), (2, 5, 2));
-    assert_eq!(config.position_sources.len(), 4);
+    assert_eq!(config.position_sources.len(), 5);
     assert!(!format!("{config:?}").contains("canary"), "{config:?}");
 }
 

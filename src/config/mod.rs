@@ -32,7 +32,8 @@ use std::time::Duration;
 pub use error::{ConfigError, Mistake};
 pub use position_source::{
     HeaderSignature, HiddenBytes, HiddenText, ListMethod, ListReader, ListRequest, PositionSource,
-    RequestSignature, SignatureEncoding, SignatureScheme, TimestampForm,
+    RequestSignature, SignatureEncoding, SignatureScheme, TimestampForm, TokenAlgorithm,
+    TokenClaims,
 };
 pub use scalar::parse_duration;
 pub use secret_url::SecretUrl;

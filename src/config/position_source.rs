@@ -91,6 +91,8 @@ pub enum SignatureScheme {
     Query,
     /// HMAC-SHA256 of a text, in a header beside the time.
     Header(HeaderSignature),
+    /// A JSON Web Token (RFC 7519) in the header `Authorization`, for each request a new one.
+    Token(TokenClaims),
     /// HMAC-SHA512 of the path and a digest of nonce and body, as Kraken defines.
     Kraken,
 }
@@ -108,6 +110,27 @@ pub struct HeaderSignature {
     pub signature_header: String,
     /// The form of the signature.
     pub encoding: SignatureEncoding,
+}
+
+/// The parameters of [`SignatureScheme::Token`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenClaims {
+    /// The algorithm of the signature.
+    pub algorithm: TokenAlgorithm,
+    /// Names and texts, which may hold `{method}`, `{host}` and `{path}` (without the query).
+    pub claims: Vec<(String, String)>,
+    /// How long a token is valid.
+    pub lifetime: Duration,
+}
+
+closed_set! {
+    /// The algorithm of a token (RFC 7518).
+    pub enum TokenAlgorithm {
+        /// HMAC-SHA256.
+        Hs256 = "HS256",
+        /// ECDSA with P-256 and SHA-256.
+        Es256 = "ES256",
+    }
 }
 
 closed_set! {

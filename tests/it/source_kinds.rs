@@ -17,7 +17,7 @@ const ALPACA: &str = include_str!("../fixtures/adapters/alpaca-positions.json");
 const KEY: &str = "canary-of-the-key";
 const SECRET: &str = "canary-of-the-secret";
 
-/// What `try-source` prints for the fields of a source with the account `paper`.
+/// The output of `try-source` for the fields of a source with the account `paper`.
 fn tried(server: &ListServer, fields: &str) -> (i32, String, String) {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("key"), KEY).unwrap();
@@ -168,7 +168,7 @@ fn texts_are_signed_as_servers_check_them() {
         let (_, query) = request.path.split_once('?').unwrap();
         let time = header(request, "x-bapi-timestamp");
         let digest = hmac_sha256(&format!("{time}{KEY}5000{query}"));
-        let right: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let right = digest.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         header(request, "x-bapi-sign") == right && header(request, "x-bapi-recv-window") == "5000"
     });
     let fields = "    http:\n      url: SERVER/v5/position/list?category=linear\n      preset: bybit\n      \

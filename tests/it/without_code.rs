@@ -34,7 +34,7 @@ fn account(coins: &[(String, String)]) -> impl Fn(&Request) -> Reply + Send + Sy
         let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
         mac.update(query.as_bytes());
         let digest = mac.finalize().into_bytes();
-        let right: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let right = digest.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         assert!(query.starts_with("omitZeroBalances=true&timestamp="), "{query}");
         let is_right = signature == right && path == "/api/v3/account";
         if is_right && request.headers["x-mbx-apikey"] == KEY {

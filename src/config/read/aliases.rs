@@ -48,7 +48,7 @@ impl AliasPreset {
 pub(super) fn read(s: &mut Section<'_>) -> Aliases {
     let mut presets: Vec<AliasPreset> = Vec::new();
     s.set("presets", &mut presets, list_of(AliasPreset::ALL.len(), choice));
-    let ready = presets.into_iter().flat_map(|preset| preset.aliases()).map(|ready| {
+    let ready = presets.into_iter().flat_map(AliasPreset::aliases).map(|ready| {
         let (source, from, to) = *ready;
         Alias { account: Pattern::any(), source, from: from.into(), to: to.into() }
     });

@@ -9,6 +9,7 @@
 mod client;
 mod pace;
 mod sign;
+mod token;
 #[cfg(test)]
 mod tests;
 

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256, Sha512};
 
+use super::token;
 use crate::config::{
     HeaderSignature, ListRequest, RequestSignature, SignatureEncoding, SignatureScheme,
     TimestampForm,
@@ -39,6 +40,12 @@ pub(super) fn sign(list: &ListRequest, now: Timestamp) -> SignedRequest {
         SignatureScheme::Query => sign_query(signature, millis(now), &mut request),
         SignatureScheme::Header(form) => {
             sign_message((signature, form), list.method.as_str(), now, &mut request);
+        }
+        SignatureScheme::Token(claims) => {
+            let nonce = hex(&getrandom::u64().unwrap_or_default().to_le_bytes());
+            let (at, method) = (now.as_nanos() / NANOS_PER_SECOND, list.method.as_str());
+            let token = token::of((signature, claims), (method, &request.url), at, &nonce);
+            request.headers.push((String::from("Authorization"), format!("Bearer {token}")));
         }
         SignatureScheme::Kraken => sign_kraken(signature, now, &mut request),
     }
@@ -89,7 +96,7 @@ fn sign_message(
 }
 
 /// The text with its parts in place. A part that contains braces is not filled again.
-fn fill(text: &str, parts: &[(&str, &str)]) -> String {
+pub(super) fn fill(text: &str, parts: &[(&str, &str)]) -> String {
     let mut filled = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
@@ -126,7 +133,7 @@ fn kraken_digest(signature: &RequestSignature, nonce: i64, request: &SignedReque
     STANDARD.encode(mac.finalize().into_bytes())
 }
 
-fn hmac_sha256(secret: &[u8], message: &[u8]) -> Vec<u8> {
+pub(super) fn hmac_sha256(secret: &[u8], message: &[u8]) -> Vec<u8> {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else {
         impossible!("HMAC accepts a key of any length");
         return Vec::new();
@@ -136,7 +143,7 @@ fn hmac_sha256(secret: &[u8], message: &[u8]) -> Vec<u8> {
 }
 
 /// The path and the query of a URL, without `?`.
-fn path_and_query(url: &str) -> (&str, &str) {
+pub(super) fn path_and_query(url: &str) -> (&str, &str) {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let rest = rest.split('#').next().unwrap_or_default();
     let (before, query) = rest.split_once('?').unwrap_or((rest, ""));

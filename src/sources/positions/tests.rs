@@ -4,7 +4,7 @@ use super::sign::{SignedRequest, sign, sign_query};
 use super::*;
 use crate::config::{
     HeaderSignature, HiddenBytes, HiddenText, ListMethod, Reach, RequestSignature, SecretUrl,
-    SignatureEncoding, SignatureScheme, TimestampForm,
+    SignatureEncoding, SignatureScheme, TimestampForm, TokenAlgorithm, TokenClaims,
 };
 use crate::domain::ids::Account;
 use crate::expression::Preset;
@@ -125,6 +125,48 @@ fn a_text_is_signed_in_headers() {
         SignatureEncoding::Hex,
         ("1607418537", "4c9aa8a4086c22e02294e6d8786380515f1c3e42eae132354a95f2ecdf268704"),
     );
+}
+
+/// The first one computed with Python's `hmac`.
+#[test]
+fn a_token_is_made_for_each_request() {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{
+        ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
+        UnparsedPublicKey,
+    };
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let claims = |algorithm| TokenClaims {
+        algorithm,
+        claims: vec![
+            (String::from("iss"), String::from("cdp")),
+            (String::from("uri"), String::from("{method} {host}{path}")),
+        ],
+        lifetime: Duration::from_mins(2),
+    };
+    let url = "https://api.example/v3/list?limit=1";
+    let make = |secret: &[u8], algorithm| {
+        let claims = claims(algorithm);
+        let signature = signature(secret, ("", "key"), SignatureScheme::Token(claims.clone()));
+        token::of((&signature, &claims), ("GET", url), 1_700_000_000, "00")
+    };
+    let expect = "eyJhbGciOiJIUzI1NiIsImtpZCI6ImtleSIsIm5vbmNlIjoiMDAiLCJ0eXAiOiJKV1QifQ.eyJleHAiOjE3MDAwMDAxMjAsImlhdCI6MTcwMDAwMDAwMCwiaXNzIjoiY2RwIiwibmJmIjoxNzAwMDAwMDAwLCJ1cmkiOiJHRVQgYXBpLmV4YW1wbGUvdjMvbGlzdCJ9.eMbGq6uJ0YRyFLXOwIVGBJWRIWrDc44URpPqR0ZgjkM";
+    assert_eq!(make(b"secret", TokenAlgorithm::Hs256), expect);
+    let rng = SystemRandom::new();
+    let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &rng).expect("a key");
+    let es256 = make(key.as_ref(), TokenAlgorithm::Es256);
+    let (signed, digest) = es256.rsplit_once('.').expect("three parts");
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.as_ref());
+    let public = pair.expect("a key").public_key().as_ref().to_vec();
+    let digest = URL_SAFE_NO_PAD.decode(digest).expect("base64");
+    let verified = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, public);
+    assert!(verified.verify(signed.as_bytes(), &digest).is_ok());
+    let signature =
+        signature(b"secret", ("", "key"), SignatureScheme::Token(claims(TokenAlgorithm::Hs256)));
+    let signed = sign(&request(url, Some(signature)), at(1_700_000_000_000));
+    assert_eq!(signed.headers.len(), 1);
+    assert!(header(&signed, "Authorization").starts_with("Bearer ey"));
 }
 
 #[test]
