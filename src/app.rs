@@ -8,16 +8,18 @@
 //! | preallocator of segments (a thread) | the log | when the writer has ended |
 //! | listener for decisions (a thread) | `App` | when the drain begins, within `web.drain_timeout` |
 //! | accept loop and connections | `App` | when the drain begins, within `web.drain_timeout` |
-//! | ticks, directives, reloads, probes, feeds, webhooks, snapshots, the supervisor | `App` | when the connections have ended |
+//! | ticks, directives, reloads, probes, position sources, feeds, webhooks, snapshots, the supervisor | `App` | when the connections have ended |
 //!
 //! A shutdown has this order: the exporter reports "not ready"; it accepts no more connections;
 //! requests in progress are answered; the outer tasks end; the writer commits its queue and ends;
 //! a last snapshot is taken.
 
 mod engine;
+mod expressions;
 mod feeds;
 mod log;
 mod memory;
+mod position_sources;
 mod probes;
 mod reload;
 mod snapshots;
@@ -55,8 +57,10 @@ use crate::journal::LogError;
 use crate::metrics::{Build, ListenerLabel, Runtime, RuntimeError};
 
 use engine::EngineThread;
+pub(crate) use expressions::COMMAND as EVALUATE_COMMAND;
 use feeds::FeedTasks;
 use listen::Listeners;
+pub(crate) use position_sources::try_source;
 use reload::Reloader;
 use serve::{Drained, ServeLimits, serve};
 pub use systemd::Supervisor;

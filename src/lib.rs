@@ -10,12 +10,14 @@
 #[macro_use]
 pub mod invariant;
 pub mod domain;
+pub mod expression;
 pub mod config;
 pub mod journal;
 pub mod metrics;
 pub mod alerting;
 pub mod wire;
 pub mod adapters;
+mod outbound;
 pub mod notify;
 mod sources;
 mod feeds;

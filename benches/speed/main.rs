@@ -24,6 +24,7 @@ mod table;
 mod http_rows;
 mod latency_rows;
 mod webhook_rows;
+mod adapter_rows;
 mod durable_rows;
 mod journal_rows;
 mod parse;
@@ -62,6 +63,7 @@ const TOPICS: &[Topic] = &[
     Topic { name: "scrape", measure: scrape_rows::scrape },
     Topic { name: "latency", measure: latency_rows::latency },
     Topic { name: "webhooks", measure: webhook_rows::webhooks },
+    Topic { name: "adapters", measure: adapter_rows::adapters },
     Topic { name: "memory", measure: memory::row },
 ];
 

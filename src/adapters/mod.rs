@@ -25,6 +25,7 @@ mod foreign;
 mod draft;
 mod known;
 mod translation;
+mod listed;
 mod alpaca;
 mod csv;
 mod fix;
@@ -46,6 +47,7 @@ use crate::wire::decode::DecodeLimits;
 
 pub use csv::{CsvField, CsvMapping, CsvRowType};
 pub use known::{HeldBook, HeldOrder, KnownState, NothingKnown};
+pub use listed::{ListedPosition, position_list};
 pub use translation::{AdaptedBody, IgnoredMessage};
 
 use foreign::ForeignMessage;

@@ -17,6 +17,8 @@ const OF_A_WEBHOOK: u64 = 4;
 const OF_A_PROBE: u64 = 2;
 /// For each feed: its open files, a directory and a position; or a connection, and one that closes.
 const OF_A_FEED: u64 = 36;
+/// For each position source: two connections, one that closes, and the pipes of an expression for each.
+const OF_A_POSITION_SOURCE: u64 = 10;
 /// Fewer connections than this are no service. Below it, the exporter takes the risk.
 const CONNECTIONS_MIN: usize = 8;
 
@@ -39,7 +41,8 @@ pub(super) fn connections_for(config: &Config, limit: Option<u64>) -> usize {
         + of_decisions
         + OF_A_WEBHOOK * config.webhooks.len() as u64
         + OF_A_PROBE * config.probes.len() as u64
-        + OF_A_FEED * config.feeds.len() as u64;
+        + OF_A_FEED * config.feeds.len() as u64
+        + OF_A_POSITION_SOURCE * config.position_sources.len() as u64;
     let left = usize::try_from(limit.saturating_sub(others)).unwrap_or(usize::MAX);
     let fits = wanted.min(left.max(CONNECTIONS_MIN));
     if fits < wanted {

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::feeds::FeedsChanged;
+use super::position_sources::PositionSourceTasks;
 use super::probes::ProbeTasks;
 use super::tasks::hangup;
 use super::web_files::FileWatch;
@@ -75,6 +76,7 @@ pub(super) struct Reloader {
     hangup: Signal,
     requests: mpsc::Receiver<ReloadRequest>,
     probes: ProbeTasks,
+    position_sources: PositionSourceTasks,
     webhooks: WebhookTasks,
     feeds_changed: FeedsChanged,
     web_files: FileWatch,
@@ -93,6 +95,7 @@ impl Reloader {
         let hangup = hangup()?;
         let (sender, requests) = mpsc::channel(1);
         let probes = ProbeTasks::new(handle.clone());
+        let position_sources = PositionSourceTasks::new(handle.clone(), Arc::clone(&runtime));
         let webhooks = WebhookTasks::new(handle.clone(), &runtime, &config.load());
         let web_files = FileWatch::new(config.load().web_file.files.clone());
         let reloader = Self {
@@ -103,6 +106,7 @@ impl Reloader {
             hangup,
             requests,
             probes,
+            position_sources,
             webhooks,
             feeds_changed: FeedsChanged::default(),
             web_files,
@@ -116,7 +120,7 @@ impl Reloader {
         Arc::clone(&self.feeds_changed)
     }
 
-    /// Starts probes and webhooks as tasks of `tasks`, and carries out reloads until `stop` is
+    /// Starts probes, position sources and webhooks as tasks of `tasks`, and carries out reloads until `stop` is
     /// cancelled.
     pub(super) async fn run(mut self, tasks: TaskTracker, stop: CancellationToken) {
         self.carry_out(&tasks).await;
@@ -157,12 +161,13 @@ impl Reloader {
         }
     }
 
-    /// Starts and stops probes, feeds and webhooks to match the configuration in force.
+    /// Starts and stops probes, position sources, feeds and webhooks to match the configuration in force.
     async fn carry_out(&mut self, tasks: &TaskTracker) {
         let config = self.config.load_full();
         self.probes.run(&config.probes, tasks);
         self.feeds_changed.notify_one();
         self.probes.retire_others(&config).await;
+        self.position_sources.run(&config.position_sources, tasks);
         self.webhooks.run(&config.webhooks, tasks).await;
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::adapters::AdapterName;
+use crate::app::EVALUATE_COMMAND;
 use crate::config::{
     Overrides, StorageMode, parse_duration, parse_listen_address, parse_route_prefix,
 };
@@ -75,6 +76,14 @@ pub(super) enum Command {
     /// Prints one event per line to stdout. Messages that are ignored or refused go to stderr, with their
     /// number and the reason. Nothing is sent. The exit code is 1 if a message is refused.
     TryAdapter(TryAdapterArguments),
+    /// Fetch the positions of a configured source once, and show what was understood
+    ///
+    /// Prints the rows of each list to stdout. A failure goes to stderr: the reason, the HTTP status and the
+    /// begin of the answer, without secrets. Nothing is recorded. The exit code is 1 if a list failed.
+    TrySource(TrySourceArguments),
+    /// Run an expression on an answer (the exporter starts this itself)
+    #[command(name = EVALUATE_COMMAND, hide = true)]
+    EvaluateExpression,
     /// Print the version
     Version,
 }
@@ -424,6 +433,17 @@ pub(super) struct TryAdapterArguments {
     /// The configuration file with the mapping
     #[arg(long = "config.file", id = "config", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
+}
+
+/// Arguments of `try-source`.
+#[derive(Debug, Args)]
+pub(super) struct TrySourceArguments {
+    /// The name of the source: `position_sources[].name`
+    #[arg(value_name = "NAME")]
+    pub(super) name: String,
+    /// Configuration file (YAML)
+    #[arg(long = "config.file", visible_alias = "config", value_name = "FILE")]
+    pub(super) config_file: PathBuf,
 }
 
 fn adapter_name(text: &str) -> Result<AdapterName, String> {

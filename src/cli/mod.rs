@@ -7,6 +7,7 @@
 mod args;
 mod check_config;
 mod demo;
+mod evaluate;
 mod hash_token;
 mod journal;
 mod log;
@@ -14,6 +15,7 @@ mod replay;
 mod rules;
 mod serve;
 mod try_adapter;
+mod try_source;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -99,6 +101,8 @@ pub fn main() -> ExitCode {
         Some(Command::Replay(replay)) => replay::run(&replay),
         Some(Command::HashToken(hash)) => hash_token::run(&hash),
         Some(Command::TryAdapter(arguments)) => try_adapter::run(&arguments),
+        Some(Command::TrySource(arguments)) => try_source::run(&arguments),
+        Some(Command::EvaluateExpression) => evaluate::run(),
         Some(Command::Version) => write_out(&format!("{}\n", args::VERSION)),
     };
     match result {

@@ -21,6 +21,7 @@ pub fn between(before: &Config, after: &Config) -> String {
         ("probes", before.probes != after.probes),
         ("csv", before.csv != after.csv),
         ("feeds", before.feeds != after.feeds),
+        ("position_sources", before.position_sources != after.position_sources),
         ("webhooks", before.webhooks != after.webhooks),
         ("alerting", before.alerting != after.alerting),
     ] {

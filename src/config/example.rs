@@ -71,6 +71,25 @@ fn check(text: &str) -> (Config, MistakeReport) {
         let file = secrets.join(format!("{name}.password"));
         std::fs::write(file, "s3cret").expect("written");
     }
+    for name in [
+        "account.key",
+        "binance.key",
+        "binance.secret",
+        "okx.passphrase",
+        "okx.key",
+        "okx.secret",
+        "coinbase.id",
+        "alpaca.id",
+        "alpaca.secret",
+        "freqtrade.password",
+    ] {
+        std::fs::write(secrets.join(name), format!("canary of {name}\n")).expect("written");
+    }
+    let authority =
+        rcgen::generate_simple_self_signed([String::from("ca")]).expect("a certificate");
+    std::fs::write(secrets.join("ca.pem"), authority.cert.pem()).expect("written");
+    let key = rcgen::KeyPair::generate().expect("a key");
+    std::fs::write(secrets.join("coinbase.pem"), key.serialize_pem()).expect("written");
     for name in ["engine", "supervisor", "supervisor-before"] {
         std::fs::write(secrets.join(format!("{name}.whsec")), secret).expect("written");
     }
@@ -102,6 +121,8 @@ fn the_example_names_every_field() {
     assert!(fields.contains_key("drift.overrides[].quantity.minor"), "{fields:?}");
     assert_eq!((config.tokens.len(), config.probes.len(), config.webhooks.len()), (2, 5, 2));
     assert_eq!(config.feeds.len(), 3);
+    assert_eq!(config.position_sources.len(), 5);
+    assert!(!format!("{config:?}").contains("canary"), "{config:?}");
 }
 
 #[test]

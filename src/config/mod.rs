@@ -13,6 +13,7 @@ mod scalar;
 mod section;
 mod secret_url;
 mod feed;
+mod position_source;
 mod webhook;
 mod tls_server;
 mod web_file;
@@ -31,6 +32,11 @@ use std::time::Duration;
 
 pub use error::{ConfigError, Mistake};
 pub use feed::{Feed, FeedFormat, FeedKind, FeedLogin, FeedPassword, FeedStart, FileContent};
+pub use position_source::{
+    HeaderSignature, HiddenBytes, HiddenText, ListMethod, ListReader, ListRequest, PositionSource,
+    RequestSignature, SignatureEncoding, SignatureScheme, TimestampForm, TokenAlgorithm,
+    TokenClaims,
+};
 pub use scalar::parse_duration;
 pub use secret_url::SecretUrl;
 pub use tls_server::TlsServer;
@@ -64,6 +70,8 @@ pub struct Config {
     pub csv: Vec<Arc<CsvMapping>>,
     /// Messages that the exporter fetches itself.
     pub feeds: Vec<Feed>,
+    /// Lists of positions that the exporter fetches itself.
+    pub position_sources: Vec<PositionSource>,
     /// Targets of directives.
     pub webhooks: Vec<Webhook>,
     /// Alerts that may halt trading.

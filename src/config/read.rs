@@ -10,6 +10,7 @@ mod csv;
 mod drift;
 mod feeds;
 mod instruments;
+mod position_sources;
 mod probes;
 mod tokens;
 mod webhooks;
@@ -56,6 +57,7 @@ pub(super) fn read(root: &YamlNode, environment: &Environment, report: &MistakeR
         root.section("storage", |s| storage(s, &mut config));
         config.tokens = tokens::read(root, environment);
         config.webhooks = webhooks::read(root, environment);
+        config.position_sources = position_sources::read(root, environment);
         root.section("window", |s| window(s, &mut settings));
         root.section("orders", |s| orders(s, &mut settings));
         root.section("ingest", |s| ingest(s, &mut settings));
@@ -105,7 +107,8 @@ fn named_accounts(config: &Config, settings: &Settings) -> BTreeSet<String> {
         | ProbeKind::Memory { .. } => None,
     });
     let of_feeds = config.feeds.iter().map(|feed| feed.account.as_str());
-    literal.chain(fed).chain(of_feeds).map(str::to_owned).collect()
+    let pulled = config.position_sources.iter().map(|source| source.account.as_str());
+    literal.chain(fed).chain(of_feeds).chain(pulled).map(str::to_owned).collect()
 }
 
 fn web(s: &mut Section<'_>, config: &mut Config) {

@@ -32,6 +32,7 @@ const TOPICS: &[&[Family]] = &[
     &runtime::IngestMetrics::FAMILIES,
     &runtime::AlertmanagerMetrics::FAMILIES,
     &runtime::FeedMetrics::FAMILIES,
+    &runtime::PositionSourceMetrics::FAMILIES,
     &runtime::WebhookMetrics::FAMILIES,
     &runtime::ListenerMetrics::FAMILIES,
     &runtime::ConnectionMetrics::FAMILIES,

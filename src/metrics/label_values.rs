@@ -134,6 +134,18 @@ closed_set! {
 }
 
 closed_set! {
+    /// The outcome of a pull of a position source.
+    pub enum PullOutcome {
+        /// Every list is in the journal.
+        Recorded = "recorded",
+        /// A list could not be fetched or understood.
+        Failed = "failed",
+        /// The journal did not take a list.
+        NotRecorded = "not_recorded",
+    }
+}
+
+closed_set! {
     /// A label whose quiet values fold into `__other__`.
     pub enum FoldLabel {
         /// Symbols.

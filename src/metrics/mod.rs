@@ -42,13 +42,14 @@ pub use family::{Family, SampleSource};
 pub use format::Format;
 pub use label_values::{
     ConnectionClose, DeliveryOutcome, DurabilityLabel, FeedResult, FoldLabel, HandshakeFailure,
-    ListenerKind, ListenerLabel, NotificationOutcome, ScrapeRefusal, SnapshotPart, StreamEnd,
+    ListenerKind, ListenerLabel, NotificationOutcome, PullOutcome, ScrapeRefusal, SnapshotPart,
+    StreamEnd,
 };
 pub use rows::Projection;
 pub use runtime::{
     AlertmanagerMetrics, Build, ConnectionMetrics, FeedMetrics, IngestMetrics, JournalMetrics,
-    ListenerMetrics, Runtime, RuntimeError, ServiceMetrics, SnapshotMetrics, WebMetrics,
-    WebhookMetrics,
+    ListenerMetrics, PositionSourceMetrics, Runtime, RuntimeError, ServiceMetrics, SnapshotMetrics,
+    WebMetrics, WebhookMetrics,
 };
 pub use snapshot::{CopyStep, ScrapeSnapshot, project, project_accounts};
 pub use weigh::{count_account, count_control};

@@ -10,6 +10,7 @@
 mod own;
 mod ingest;
 mod alertmanager;
+mod position_sources;
 mod webhooks;
 mod feeds;
 mod service;
@@ -30,6 +31,7 @@ pub use feeds::FeedMetrics;
 pub use ingest::IngestMetrics;
 pub use journal::JournalMetrics;
 pub use own::RuntimeError;
+pub use position_sources::PositionSourceMetrics;
 pub use service::{ConnectionMetrics, ListenerMetrics, ServiceMetrics};
 pub use snapshots::SnapshotMetrics;
 pub use web::WebMetrics;
@@ -60,6 +62,7 @@ pub struct Runtime {
     pub(crate) ingest: IngestMetrics,
     pub(crate) alertmanager: AlertmanagerMetrics,
     pub(crate) feeds: FeedMetrics,
+    pub(crate) position_sources: PositionSourceMetrics,
     pub(crate) webhooks: WebhookMetrics,
     pub(crate) listeners: ListenerMetrics,
     pub(crate) connections: ConnectionMetrics,
@@ -82,6 +85,7 @@ impl Runtime {
             ingest: IngestMetrics::register(&registry)?,
             alertmanager: AlertmanagerMetrics::register(&registry)?,
             feeds: FeedMetrics::register(&registry)?,
+            position_sources: PositionSourceMetrics::register(&registry)?,
             webhooks: WebhookMetrics::register(&registry)?,
             listeners: ListenerMetrics::register(&registry)?,
             connections: ConnectionMetrics::register(&registry)?,

@@ -26,7 +26,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::units::Decimal;
 use crate::metrics::catalogue;
 use crate::metrics::descriptor::{Descriptor, MetricKind};
-use crate::metrics::label_values::{DurabilityLabel, StreamEnd};
+use crate::metrics::label_values::{DurabilityLabel, PullOutcome, StreamEnd};
 use crate::metrics::rows::{
     AccountFold, AccountRow, BreakdownRow, ControlRow, ExporterRow, Projection, SymbolRow,
 };
@@ -249,6 +249,9 @@ fn runtime() -> Runtime {
     runtime.feeds.received("lean", at(1_795_357_800));
     runtime.feeds.set_lag("lean", 0);
     runtime.webhooks.declare("engine");
+    runtime.position_sources.declare("alpaca");
+    let outcome = PullOutcome::Recorded;
+    runtime.position_sources.pulled("alpaca", outcome, at(1_795_357_800), 0.25);
     runtime.webhooks.delivered("engine", at(1_795_357_800));
     runtime.watchdog_arrived(at(1_795_357_800).into());
     runtime.snapshots.set_newest(at(1_795_357_800), 7, 512);

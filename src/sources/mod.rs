@@ -10,6 +10,7 @@ mod disk;
 mod feed;
 mod http_get;
 mod memory;
+mod positions;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,10 @@ use tokio::time::MissedTickBehavior;
 use crate::config::{Probe, ProbeKind};
 use crate::domain::limits;
 use crate::domain::record::{CheckResult, Entry};
+
+pub(crate) use positions::{
+    Evaluate, Evaluated, PositionPuller, PullFailure, PullPace, PulledSide, ServerLoad, event_id,
+};
 
 /// A monotonic clock: the time since a fixed point.
 pub(crate) type Elapsed = Arc<dyn Fn() -> Duration + Send + Sync>;

@@ -35,6 +35,8 @@ NOT_ON_PANELS = {
     "trading_exporter_scrapes_refused_total": "a refused scrape is a gap that ExporterDown shows",
     "trading_exporter_state_full_total": "StateNearLimit comes before the first refusal, and "
     "the sender has each in its answer",
+    r"trading_exporter_position_pull(s_total|_last_\w+_seconds)": "a pull that fails makes the "
+    "component broker unhealthy and the book stale: both have alerts",
     "process_virtual_memory_bytes": "it says nothing of what is used; resident memory does",
 }
 

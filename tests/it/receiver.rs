@@ -145,7 +145,7 @@ fn empty() -> Request {
 }
 
 /// Reads a complete request. `None` if it is cut off.
-fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
+pub(crate) fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
     let mut request = Request { path: line.split(' ').nth(1)?.to_owned(), ..empty() };
@@ -155,7 +155,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
         let Some((name, value)) = line.trim_end().split_once(": ") else { break };
         request.headers.insert(name.to_ascii_lowercase(), value.to_owned());
     }
-    let length = request.headers.get("content-length")?.parse().ok()?;
+    let length = request.headers.get("content-length").map_or(Some(0), |text| text.parse().ok())?;
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     request.body = String::from_utf8(body).ok()?;

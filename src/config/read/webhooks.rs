@@ -68,7 +68,7 @@ fn webhook(s: &mut Section<'_>, environment: &Environment) -> Option<(Webhook, S
 }
 
 /// Checks the address as far as possible before the host name is resolved.
-fn check_reach(s: &Section<'_>, url: &str) {
+pub(super) fn check_reach(s: &Section<'_>, url: &str) {
     let parsed = reqwest::Url::parse(url);
     let host = parsed.as_ref().ok().and_then(reqwest::Url::host_str).unwrap_or_default();
     let literal: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();

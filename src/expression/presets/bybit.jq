@@ -1,0 +1,12 @@
+# Bybit v5: GET /v5/position/list?category=linear&settleCoin=USDT&limit=200. size is positive, side says
+# which way. An answer of several pages is refused: a part of a list would make symbols flat.
+if .retCode != 0 then error("retCode \(.retCode): \(.retMsg)") end
+| if (.result.nextPageCursor // "") != "" and (.result.list | length) >= 200 then error("more than one page") end
+| .result.list
+| if type != "array" then error("result.list is not an array") end
+| [.[] | {
+    symbol,
+    quantity: (if .side == "Sell" then .size | negate else .size end),
+    average_price: .avgPrice,
+    market_price: .markPrice
+  }]

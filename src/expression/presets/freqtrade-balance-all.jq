@@ -1,0 +1,12 @@
+# Freqtrade: GET /api/v1/balance. Of futures the positions; of spot every coin except the stake currency.
+# For accounts that hold nothing but what the bot bought.
+.stake as $stake
+| .currencies
+| if type != "array" then error("currencies is not an array") end
+| any(.[]; .is_position) as $futures
+| [.[]
+  | if .is_position then
+      {symbol: .currency, quantity: (if .side == "short" then .position | negate else .position end)}
+    elif .currency != $stake and ($futures | not) then
+      {symbol: "\(.currency)/\($stake)", quantity: .balance}
+    else empty end]

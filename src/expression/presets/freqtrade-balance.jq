@@ -1,0 +1,12 @@
+# Freqtrade: GET /api/v1/balance. Of futures the positions; of spot the whole balance of each coin that an
+# open trade is about. bot_owned is not used: it is what the bot believes, not what the exchange says.
+# Coins without an open trade (a fee currency, dust of a closed trade, your own) are left out.
+.stake as $stake
+| .currencies
+| if type != "array" then error("currencies is not an array") end
+| [.[]
+  | if .is_position then
+      {symbol: .currency, quantity: (if .side == "short" then .position | negate else .position end)}
+    elif .is_bot_managed and .currency != $stake then
+      {symbol: "\(.currency)/\($stake)", quantity: .balance}
+    else empty end]
