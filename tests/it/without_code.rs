@@ -89,7 +89,7 @@ fn configuration(server: &ListServer) -> String {
     let file = PAGE.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     let local = format!("http://{}/api", server.address);
     file.replace("https://api.binance.com/api", &local)
-        .replace("interval: 30s", "interval: 1s\n    allow_private: true")
+        .replace("interval: 30s", "interval: 4s\n    allow_private: true")
 }
 
 #[test]
