@@ -22,6 +22,8 @@ const FREQTRADE_RAW: &str = include_str!("../../tests/fixtures/adapters/freqtrad
 const HUMMINGBOT: &str = include_str!("../../tests/fixtures/adapters/hummingbot.ndjson");
 const LEAN: &str = include_str!("../../tests/fixtures/adapters/lean.ndjson");
 const NAUTILUS: &str = include_str!("../../tests/fixtures/adapters/nautilus.ndjson");
+/// Entries of the stream that nautilus_trader 1.228 wrote to a real Redis.
+const NAUTILUS_REDIS: &str = include_str!("../../tests/fixtures/adapters/nautilus-redis.ndjson");
 const TRADINGVIEW: &str = include_str!("../../tests/fixtures/adapters/tradingview.ndjson");
 
 /// Every recording in which one line is one message.
@@ -35,6 +37,7 @@ const RECORDINGS: &[(AdapterName, ForeignForm, &str)] = &[
     (AdapterName::Hummingbot, ForeignForm::Text, HUMMINGBOT),
     (AdapterName::Lean, ForeignForm::Text, LEAN),
     (AdapterName::Nautilus, ForeignForm::Text, NAUTILUS),
+    (AdapterName::Nautilus, ForeignForm::Text, NAUTILUS_REDIS),
     (AdapterName::Tradingview, ForeignForm::Text, TRADINGVIEW),
 ];
 
@@ -138,6 +141,11 @@ fn lean_session() {
 #[test]
 fn nautilus_session() {
     golden("nautilus_session", AdapterName::Nautilus, NAUTILUS);
+}
+
+#[test]
+fn nautilus_stream() {
+    golden("nautilus_stream", AdapterName::Nautilus, NAUTILUS_REDIS);
 }
 
 #[test]

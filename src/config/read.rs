@@ -6,7 +6,7 @@
 
 mod aliases;
 mod anomaly;
-mod csv;
+mod tables;
 mod drift;
 mod feeds;
 mod instruments;
@@ -79,7 +79,7 @@ pub(super) fn read(root: &YamlNode, environment: &Environment, report: &MistakeR
         root.section("permit", |s| permit(s, &mut settings));
         root.section("alerting", |s| alerting(s, &mut config));
         root.section("clock", |s| clock(s, &mut settings));
-        config.csv = csv::read(root);
+        config.csv = tables::read(root);
         config.probes = probes::read(root, settings.health.interval);
         config.feeds = feeds::read(root, environment, &config.probes);
     });

@@ -141,7 +141,7 @@ mod tests {
     }
 
     proptest! {
-        /// The same notes as a list that is searched from its end.
+        /// A list that is searched from its end has equal notes.
         #[test]
         fn notes_are_what_was_kept_last(
             kept in prop::collection::vec((0_usize..3, 0_usize..20, ".{0,40}"), 0..100),

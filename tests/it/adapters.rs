@@ -24,6 +24,7 @@ pub(crate) const RECORDINGS: &[(&str, &str)] = &[
     ("hummingbot", include_str!("../fixtures/adapters/hummingbot.ndjson")),
     ("lean", include_str!("../fixtures/adapters/lean.ndjson")),
     ("nautilus", include_str!("../fixtures/adapters/nautilus.ndjson")),
+    ("nautilus", include_str!("../fixtures/adapters/nautilus-redis.ndjson")),
     ("tradingview", include_str!("../fixtures/adapters/tradingview.ndjson")),
 ];
 
