@@ -10,7 +10,7 @@ mod mqtt;
 #[path = "feeds/redis.rs"]
 mod redis;
 #[path = "feeds/servers.rs"]
-mod servers;
+pub(crate) mod servers;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -34,6 +34,7 @@ mod sources;
 mod source_kinds;
 mod without_code;
 mod reconcile;
+mod engine_pages;
 mod evidence;
 mod case_value;
 mod stream;

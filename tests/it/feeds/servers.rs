@@ -11,12 +11,12 @@ use crate::child;
 use crate::exporter::{SOON, wait};
 
 /// A port that nobody uses now.
-pub(super) fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A command whose program may be where programs of administrators are.
-pub(super) fn command(program: &str) -> Command {
+pub(crate) fn command(program: &str) -> Command {
     let mut command = Command::new("sh");
     // Not under the clock of `tests/run later`: it deadlocks with the allocator of Redis.
     command.env_remove("LD_PRELOAD");
@@ -25,11 +25,11 @@ pub(super) fn command(program: &str) -> Command {
 }
 
 /// A running server.
-pub(super) struct Server(Child);
+pub(crate) struct Server(Child);
 
 impl Server {
     /// Starts a program, and waits until `is_up`.
-    pub(super) fn start(program: &str, arguments: &[&str], is_up: impl Fn() -> bool) -> Self {
+    pub(crate) fn start(program: &str, arguments: &[&str], is_up: impl Fn() -> bool) -> Self {
         let mut command = command(program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut server = Self(command.spawn().unwrap());
@@ -43,7 +43,7 @@ impl Server {
     }
 
     /// Stops it in order.
-    pub(super) fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         child::signal(&self.0, "TERM");
         wait(&mut self.0);
     }

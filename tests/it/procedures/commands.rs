@@ -105,18 +105,21 @@ impl Reader {
     }
 }
 
-/// Whether a command continues on the next line: after a backslash, in quotes, in a heredoc.
+/// Whether a command continues on the next line: after a backslash or a pipe, in quotes, in a loop, in a
+/// heredoc.
 fn continues(command: &str) -> bool {
     if let Some((_, heredoc)) = command.split_once("<<EOF\n") {
         return !heredoc.ends_with("\nEOF");
     }
-    command.ends_with("<<EOF") || command.ends_with('\\') || command.matches('\'').count() % 2 == 1
+    let is_in_loop = command.contains("while ") && !command.trim_end().ends_with("done");
+    let is_cut = ["<<EOF", "\\", "|"].iter().any(|end| command.ends_with(end));
+    is_in_loop || is_cut || command.matches('\'').count() % 2 == 1
 }
 
 #[test]
 fn commands_are_found_in_blocks_and_in_text() {
     let text = "# One\n\nText with `code`, `curl x`\nand `curl\n\"a b\"`.\n\n## Two\n\nText\n\n\
-                  1. item\n\n   ```console\n   $ a \\\n       b\n   shown\n   $ c 'd\n     e'\n   ```\n\n\
+                  1. item\n\n   ```console\n   $ a \\\n       b\n   shown\n   $ c 'd\n     e'\n   $ e |\n     while f; do\n     g\n     done\n   ```\n\n\
                 ## Three\n\n```yaml\n$ no\n# no heading\n```\n\n## Four\n```console\n$ cat <<EOF\n$ x\n\
                 EOF\n```\n";
     let found: Vec<(String, Vec<(String, String)>)> = sections(text)
@@ -131,7 +134,14 @@ fn commands_are_found_in_blocks_and_in_text() {
         found,
         [
             ("One".to_owned(), vec![step("curl x", ""), step("curl \"a b\"", "")]),
-            ("Two".to_owned(), vec![step("a \\\n    b", "shown\n"), step("c 'd\n  e'", "")]),
+            (
+                "Two".to_owned(),
+                vec![
+                    step("a \\\n    b", "shown\n"),
+                    step("c 'd\n  e'", ""),
+                    step("e |\n  while f; do\n  g\n  done", "")
+                ]
+            ),
             ("Four".to_owned(), vec![step("cat <<EOF\n$ x\nEOF", "")]),
         ]
     );
