@@ -19,7 +19,7 @@
 //!   not send both.
 
 use crate::adapters::draft::{DraftRow, EventDraft};
-use crate::adapters::foreign::{ForeignMessage, ForeignObject, objects};
+use crate::adapters::foreign::{ForeignMessage, ForeignObject, every_object, objects};
 use crate::adapters::known::HeldOrder;
 use crate::adapters::translation::Translation;
 use crate::domain::event::Source;
@@ -37,7 +37,7 @@ pub(super) fn is_position_list(json: &str) -> bool {
 /// Translates one message.
 pub(super) fn read(message: &ForeignMessage<'_>, out: &mut Translation<'_>) {
     let object = match message {
-        ForeignMessage::List(json) => return positions(&objects(json), out),
+        ForeignMessage::List(json) => return positions(json, out),
         ForeignMessage::Object(object) => object,
     };
     let data = object.object("data");
@@ -62,11 +62,18 @@ fn failed(error: &ForeignObject<'_>, out: &mut Translation<'_>) {
     out.emit(draft);
 }
 
-fn positions(rows: &[ForeignObject<'_>], out: &mut Translation<'_>) {
+fn positions(json: &str, out: &mut Translation<'_>) {
+    let Some(rows) = every_object(json) else {
+        // A list that is not understood as a whole must not make a symbol flat.
+        return out.refuse(Flaw::of(
+            Field::Positions,
+            FieldCode::InvalidValue,
+            "has rows that are no objects",
+        ));
+    };
     let mut list = Vec::with_capacity(rows.len());
-    for row in rows {
+    for row in &rows {
         let (Some(symbol), Some(quantity)) = (row.text("symbol"), row.number("qty")) else {
-            // A list that is not understood as a whole must not make a symbol flat.
             return out.refuse(Flaw::of(
                 Field::Positions,
                 FieldCode::InvalidValue,

@@ -15,6 +15,7 @@
 mod cell;
 mod mapping;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use csv::{ReaderBuilder, StringRecord, Trim};
@@ -50,6 +51,8 @@ struct CsvTable<'a> {
     has_account: bool,
     /// The number of rows of each list of positions, by the account that the rows name.
     list_rows: BTreeMap<String, usize>,
+    /// The time of each list, as its first row has it.
+    list_times: BTreeMap<String, String>,
     /// Rows that cannot be read: they may belong to any list.
     damaged: usize,
     /// How often each row occurred.
@@ -79,13 +82,16 @@ pub(super) fn read(
         .from_reader(text.as_bytes());
     let names = reader.headers().map_err(|e| BodyError::Table(e.to_string()))?.clone();
     let header = header(&names, mapping)?;
-    let rows: Vec<Result<StringRecord, csv::Error>> = reader.records().collect();
+    let rows: Vec<Result<StringRecord, csv::Error>> =
+        reader.records().take(out.messages_max().saturating_add(1)).collect();
     let mut table = CsvTable {
         mapping,
         header,
         has_account: out.has_account(),
         list_rows: BTreeMap::new(),
-        damaged: 0,
+        list_times: BTreeMap::new(),
+        // A quote without its end swallows rows, and the last row of a table that was cut has lost its end.
+        damaged: usize::from(text.matches('"').count() % 2 == 1 || !text.ends_with('\n')),
         occurrences: BTreeMap::new(),
     };
     for row in &rows {
@@ -102,6 +108,11 @@ pub(super) fn read(
         }
     }
     Ok(())
+}
+
+fn contradiction() -> Flaw {
+    let why = "has a sign that contradicts the side";
+    Flaw::of(Field::Quantity, FieldCode::InvalidQuantity, why)
 }
 
 fn header(names: &StringRecord, mapping: &CsvMapping) -> Result<CsvHeader, BodyError> {
@@ -192,17 +203,21 @@ impl CsvTable<'_> {
         };
         let mut draft = EventDraft::new(kind).account(self.account(row));
         if kind == POSITIONS {
-            let (head, position) = (self.list_head(draft, row, out)?, self.position(row)?);
+            let position = self.position(row)?;
             let account = self.account(row).unwrap_or_default();
+            let time = self.value(row, Field::Time).unwrap_or_default().to_owned();
+            if *self.list_times.entry(account.to_owned()).or_insert_with(|| time.clone()) != time {
+                let why = "differs from that of the first row: a list has one time";
+                return Err(Flaw::of(Field::Time, FieldCode::InvalidTime, why));
+            }
+            let head = self.list_head(draft, row, out)?;
             let complete_at = self.list_rows.get(account).map(|rows| rows + self.damaged);
             out.row(String::from(POSITIONS), complete_at, (head, position));
             return Ok(());
         }
         let mut side = match self.value(row, Field::Side) {
             None => None,
-            Some(word) => Some(cell::side(word, &self.mapping.sides).ok_or_else(|| {
-                Flaw::of(Field::Side, FieldCode::InvalidValue, "is no word for a side: map it")
-            })?),
+            Some(word) => Some(self.side(word)?),
         };
         for (CsvField { field, form }, at) in &self.header.fields {
             let value = row.get(*at).unwrap_or_default();
@@ -218,20 +233,33 @@ impl CsvTable<'_> {
                 }
                 CsvForm::Time => self.time(draft, value)?,
                 CsvForm::Number if *field == Field::Quantity && kind != "position_adjusted" => {
-                    let number = cell::number(value, self.mapping.decimal_comma);
+                    let number = self.number(*field, value)?;
                     let (quantity, signed) = self.quantity(&number, side)?;
                     side = signed;
                     draft.number(*field, Some(quantity))
                 }
-                CsvForm::Number => {
-                    draft.number(*field, Some(cell::number(value, self.mapping.decimal_comma)))
-                }
+                CsvForm::Number => draft.number(*field, Some(self.number(*field, value)?)),
             };
         }
         let draft = draft.optional(Field::Side, side.map(Side::as_str));
         let id = self.event_id(row);
         out.emit(draft.text(Field::EventId, &id));
         Ok(())
+    }
+
+    /// The number in a cell, in the grammar of JSON.
+    fn number<'c>(&self, field: Field, value: &'c str) -> Result<Cow<'c, str>, Flaw> {
+        let number = cell::number(value, self.mapping.decimal_comma);
+        number.filter(|number| number_token(number).is_some()).ok_or_else(|| {
+            let why = "is no number with the separators of the mapping";
+            Flaw::of(field, FieldCode::InvalidNumber, why)
+        })
+    }
+
+    fn side(&self, word: &str) -> Result<Side, Flaw> {
+        let wrong =
+            || Flaw::of(Field::Side, FieldCode::InvalidValue, "is no word for a side: map it");
+        cell::side(word, &self.mapping.sides).ok_or_else(wrong)
     }
 
     /// The amount and the side of a quantity that may have a sign.
@@ -246,18 +274,16 @@ impl CsvTable<'_> {
         }
         let signed = if amount.is_some() { Side::Sell } else { Side::Buy };
         match side {
-            Some(side) if side != signed => Err(Flaw::of(
-                Field::Quantity,
-                FieldCode::InvalidQuantity,
-                "has a sign that contradicts the side",
-            )),
+            Some(side) if side != signed => Err(contradiction()),
             None if !self.mapping.signed_quantity => Ok((number, None)),
             _ => Ok((amount.unwrap_or(number), Some(signed))),
         }
     }
 
     fn time(&self, draft: EventDraft, value: &str) -> Result<EventDraft, Flaw> {
-        if let Some(number) = number_token(value) {
+        if !self.mapping.times.has_format()
+            && let Some(number) = number_token(value)
+        {
             return Ok(draft.number(Field::Time, Some(number)));
         }
         let time = self.mapping.times.read(value).ok_or_else(|| {
@@ -284,23 +310,28 @@ impl CsvTable<'_> {
 
     fn position(&self, row: &StringRecord) -> Result<DraftRow, Flaw> {
         let number = |field| {
-            let value = self.value(row, field)?;
-            Some(cell::number(value, self.mapping.decimal_comma).into_owned())
+            let value = self.value(row, field).map(|value| self.number(field, value));
+            value.transpose().map(|number| number.map(Cow::into_owned))
         };
         let missing = |field| Flaw::of(field, FieldCode::MissingField, "is required");
-        let quantity = number(Field::Quantity).ok_or_else(|| missing(Field::Quantity))?;
-        let side = self.value(row, Field::Side);
-        let is_short = side.and_then(|word| cell::side(word, &self.mapping.sides));
-        let quantity = match is_short {
-            Some(Side::Sell) if !quantity.starts_with('-') => format!("-{quantity}"),
+        let quantity = number(Field::Quantity)?.ok_or_else(|| missing(Field::Quantity))?;
+        let side = match self.value(row, Field::Side) {
+            None => None,
+            Some(word) if word.eq_ignore_ascii_case("long") => Some(Side::Buy),
+            Some(word) if word.eq_ignore_ascii_case("short") => Some(Side::Sell),
+            Some(word) => Some(self.side(word)?),
+        };
+        let quantity = match (side, quantity.starts_with('-')) {
+            (Some(Side::Sell), false) => format!("-{quantity}"),
+            (Some(Side::Buy), true) => return Err(contradiction()),
             _ => quantity,
         };
         let symbol = self.value(row, Field::Symbol).ok_or_else(|| missing(Field::Symbol))?;
         Ok(DraftRow {
             symbol: symbol.to_owned(),
             quantity,
-            average_price: number(Field::AveragePrice),
-            market_price: number(Field::MarketPrice),
+            average_price: number(Field::AveragePrice)?,
+            market_price: number(Field::MarketPrice)?,
         })
     }
 

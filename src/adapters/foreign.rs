@@ -115,6 +115,19 @@ pub(super) fn objects(json: &str) -> Vec<ForeignObject<'_>> {
     if walk.is_err() { Vec::new() } else { found }
 }
 
+/// The objects of an array; `None` if an element is none.
+pub(super) fn every_object(json: &str) -> Option<Vec<ForeignObject<'_>>> {
+    let mut found = Vec::new();
+    let walk = general::each_element(json, |element| match ForeignObject::read(element) {
+        Some(object) => {
+            found.push(object);
+            ControlFlow::Continue(())
+        }
+        None => ControlFlow::Break(()),
+    });
+    matches!(walk, Ok(ControlFlow::Continue(()))).then_some(found)
+}
+
 /// The value of a string, trimmed.
 fn text(raw: &str) -> Option<Cow<'_, str>> {
     let value = RawJson::of(raw).string(TEXT_BYTES_MAX).ok()?;

@@ -22,7 +22,7 @@ const FREQTRADE_RAW: &str = include_str!("../../tests/fixtures/adapters/freqtrad
 const HUMMINGBOT: &str = include_str!("../../tests/fixtures/adapters/hummingbot.ndjson");
 const LEAN: &str = include_str!("../../tests/fixtures/adapters/lean.ndjson");
 const NAUTILUS: &str = include_str!("../../tests/fixtures/adapters/nautilus.ndjson");
-/// Entries of the stream that nautilus_trader 1.228 wrote to a real Redis.
+/// Entries of the stream that NautilusTrader 1.228 wrote to a real Redis.
 const NAUTILUS_REDIS: &str = include_str!("../../tests/fixtures/adapters/nautilus-redis.ndjson");
 const TRADINGVIEW: &str = include_str!("../../tests/fixtures/adapters/tradingview.ndjson");
 

@@ -65,6 +65,8 @@ pub(super) struct Translation<'a> {
     /// The places of lists, by account and name.
     list_places: BTreeMap<(Option<String>, String), usize>,
     body: AdaptedBody,
+    /// The place of the last note of each key.
+    note_places: BTreeMap<String, usize>,
     /// For orders that are numbered: the first number that has not ended, as far as known.
     pub(super) first_numbers: BTreeMap<String, usize>,
     /// Orders, books and ids in this body, which the state does not know yet.
@@ -88,6 +90,7 @@ impl<'a> Translation<'a> {
             lists: Vec::new(),
             list_places: BTreeMap::new(),
             body: AdaptedBody::default(),
+            note_places: BTreeMap::new(),
             first_numbers: BTreeMap::new(),
             orders: BTreeMap::new(),
             books: BTreeMap::new(),
@@ -123,6 +126,11 @@ impl<'a> Translation<'a> {
         given.or(own).unwrap_or(ACCOUNT_DEFAULT)
     }
 
+    /// The most messages of a body.
+    pub(super) const fn messages_max(&self) -> usize {
+        self.limits.events_max
+    }
+
     /// Whether the request names the account of every event.
     pub(super) const fn has_account(&self) -> bool {
         self.options.account.is_some()
@@ -131,12 +139,13 @@ impl<'a> Translation<'a> {
     /// Keeps a text for later messages of the sender.
     pub(super) fn keep(&mut self, key: String, text: String) {
         let index = self.index();
+        self.note_places.insert(key.clone(), self.body.notes.len());
         self.body.notes.push((index, key, text));
     }
 
     /// The text that was kept for a key.
     pub(super) fn kept(&self, key: &str) -> Option<String> {
-        let told = self.body.notes.iter().rev().find(|(_, known, _)| known == key);
+        let told = self.note_places.get(key).and_then(|place| self.body.notes.get(*place));
         told.map(|(_, _, text)| text.clone()).or_else(|| self.state.note(key))
     }
 

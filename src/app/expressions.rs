@@ -16,7 +16,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::expression::{Expression, ExpressionRow};
 use crate::sources::{Evaluate, Evaluated};
@@ -59,8 +59,15 @@ pub(super) fn evaluator() -> Evaluate {
     Arc::new(|expression, answer| -> Evaluated { Box::pin(evaluate(expression, answer)) })
 }
 
+/// Processes of expressions at a time: each may take much memory and a core.
+static PLACES: Semaphore = Semaphore::const_new(2);
+
 #[expect(clippy::disallowed_methods, reason = "it ends when the process does, which is killed")]
 async fn evaluate(expression: Expression, answer: Vec<u8>) -> Result<Vec<ExpressionRow>, String> {
+    let Ok(place) = PLACES.acquire().await else {
+        impossible!("the places are never closed");
+        return Err(String::from("the expression was not run"));
+    };
     let child = Arc::new(Mutex::new(EvaluatorChild::default()));
     let kill = KillOnDrop(Arc::clone(&child));
     let (send, result) = oneshot::channel();
@@ -71,6 +78,7 @@ async fn evaluate(expression: Expression, answer: Vec<u8>) -> Result<Vec<Express
     });
     let result = result.await.unwrap_or_else(|_| Err(String::from("the expression was not run")));
     drop(kill);
+    drop(place);
     result
 }
 

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use enum_map::EnumMap;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -66,7 +67,7 @@ impl PositionSourceTasks {
                 source: source.clone(),
                 handle: self.handle.clone(),
                 runtime: Arc::clone(&self.runtime),
-                failures: 0,
+                failures: EnumMap::default(),
             };
             let own = stop.clone();
             tasks.spawn(async move { own.run_until_cancelled(task.run()).await });
@@ -89,8 +90,8 @@ struct SourceTask {
     runtime: Arc<Runtime>,
     /// The sender of its events, for the share of accounts.
     token: Arc<str>,
-    /// Failed pulls in a row.
-    failures: u32,
+    /// Failed pulls of each side in a row.
+    failures: EnumMap<Source, u32>,
 }
 
 impl SourceTask {
@@ -118,20 +119,22 @@ impl SourceTask {
     async fn record(&mut self, sides: &[PulledSide], times: PullTimes) {
         let name = self.source.name.clone();
         let failure = sides.iter().find_map(|side| side.result.as_ref().err());
-        match (failure, self.failures) {
-            (Some(failure), 0) => {
+        let failed_before = self.failures.values().any(|failures| *failures > 0);
+        match (failure, failed_before) {
+            (Some(failure), false) => {
                 tracing::warn!(source = name, why = failure.why, "no list of positions");
             }
-            (None, 1..) => tracing::info!(source = name, "the position source works again"),
+            (None, true) => tracing::info!(source = name, "the position source works again"),
             _ => {}
         }
         let mut outcome = PullOutcome::Recorded;
-        self.failures = if failure.is_some() {
+        if failure.is_some() {
             outcome = PullOutcome::Failed;
-            self.failures.saturating_add(1)
-        } else {
-            0
-        };
+        }
+        for side in sides {
+            let failures = &mut self.failures[side.role];
+            *failures = if side.result.is_err() { failures.saturating_add(1) } else { 0 };
+        }
         let events = sides.iter().flat_map(|side| self.events(side, times)).collect();
         if let Err(error) = self.submit(events, times.wait).await {
             tracing::error!(source = name, error, "a list of positions was not recorded");
@@ -144,10 +147,6 @@ impl SourceTask {
     /// The events of one side: its list, or that there is none; and the health of its component. That the
     /// engine's side has none is no event of the engine, so it is told by the component alone.
     fn events(&self, side: &PulledSide, times: PullTimes) -> Vec<Event> {
-        let (status, message) = match &side.result {
-            Ok(_) => (None, None),
-            Err(failure) => (Some(self.health()), Some(failure.why.as_str().into())),
-        };
         // The list of the engine's side is answered by its API, not by the engine that trades.
         let component = match side.role {
             Source::Broker => Component::new(BROKER),
@@ -164,6 +163,12 @@ impl SourceTask {
         let Ok(component) = component else {
             impossible!("the name of a source is the name of a component");
             return Vec::from_iter(list);
+        };
+        let (status, message) = match &side.result {
+            Ok(_) => (None, None),
+            Err(failure) => {
+                (Some(self.health(side.role, &component)), Some(failure.why.as_str().into()))
+            }
         };
         let heartbeat = Heartbeat {
             component,
@@ -190,10 +195,16 @@ impl SourceTask {
         }
     }
 
-    /// The health that failed pulls mean: the same number of them in a row as of failed checks.
-    fn health(&self) -> Health {
-        let unhealthy_at = self.handle.read(|monitor| monitor.settings().health.failures);
-        if self.failures >= unhealthy_at { Health::Unhealthy } else { Health::Degraded }
+    /// The health that failed pulls of a side mean: the same number of them in a row as of failed checks.
+    /// A failure never makes a component better than it is.
+    fn health(&self, role: Source, component: &Component) -> Health {
+        let (unhealthy_at, now) = self.handle.read(|monitor| {
+            let account = monitor.account(self.source.account.as_str());
+            let now = account.and_then(|account| account.components.health(component.as_str()));
+            (monitor.settings().health.failures, now)
+        });
+        let is_unhealthy = self.failures[role] >= unhealthy_at || now == Some(Health::Unhealthy);
+        if is_unhealthy { Health::Unhealthy } else { Health::Degraded }
     }
 
     /// Records events. While there is no room in the queue, they are offered again, until the next pull is

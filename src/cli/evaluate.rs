@@ -5,6 +5,7 @@
 //! written; the process bounds itself before it looks at the expression: memory, time, no new files, the
 //! lowest priority; it ends with its parent.
 
+use std::fs;
 use std::io::{self, Read};
 
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
@@ -24,6 +25,8 @@ const NICE: i32 = 10;
 pub(super) fn run() -> Result<(), Failure> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).ok();
     rustix::process::nice(NICE).ok();
+    // Without memory, the system ends this process before the exporter.
+    fs::write("/proc/self/oom_score_adj", "1000").ok();
     let mut input = Vec::new();
     let read = io::stdin().read_to_end(&mut input);
     read.map_err(|source| Failure::Terminal { doing: "read an expression from stdin", source })?;

@@ -60,10 +60,24 @@ const SAMPLES: &[(Preset, &str, &[&str])] = &[
     (
         Preset::FreqtradeStatus,
         r#"[{"trade_id": 1, "pair": "DOGE/USDT", "is_open": true, "is_short": false, "amount": 3765.0,
-                 "open_rate": 0.10622, "current_rate": 0.1063, "has_open_orders": false},
+                 "open_rate": 0.10622, "current_rate": 0.1063, "has_open_orders": false,
+                 "orders": [{"is_open": false, "filled": 3765.0, "ft_order_side": "buy"}]},
                 {"trade_id": 2, "pair": "BTC/USDT:USDT", "is_short": true, "amount": 1e-05,
-                 "open_rate": 61000.1, "current_rate": null}]"#,
-        &["DOGE/USDT 3765.0 0.10622 0.1063", "BTC/USDT:USDT -0.00001 61000.1"],
+                 "open_rate": 61000.1, "current_rate": null, "orders": []},
+                {"trade_id": 3, "pair": "SOL/USDT", "is_short": false, "amount": 10.5, "open_rate": 150.5,
+                 "current_rate": 151, "orders": [
+                   {"is_open": true, "filled": 2.5, "ft_order_side": "buy"},
+                   {"is_open": true, "filled": 0.1, "ft_order_side": "sell"},
+                   {"is_open": true, "filled": null, "ft_order_side": "stoploss"}]},
+                {"trade_id": 4, "pair": "ETH/USDT:USDT", "is_short": true, "amount": 0.0, "open_rate": 3000,
+                 "current_rate": 3001, "orders": [
+                   {"is_open": true, "filled": 0.4, "ft_order_side": "sell"}]}]"#,
+        &[
+            "DOGE/USDT 3765 0.10622 0.1063",
+            "BTC/USDT:USDT -0.00001 61000.1",
+            "SOL/USDT 12.9 150.5 151",
+            "ETH/USDT:USDT -0.4 3000 3001",
+        ],
     ),
     (Preset::FreqtradeBalance, FREQTRADE_BALANCE, &["DOGE/USDT 3764.2", "ETH/USDT:USDT -0.5"]),
     (Preset::FreqtradeBalanceAll, FREQTRADE_BALANCE, &["ETH/USDT:USDT -0.5"]),

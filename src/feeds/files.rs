@@ -66,8 +66,12 @@ impl FileSource {
             (parent(&self.path), Pattern::new(&name))
         } else {
             let metadata = fs::metadata(&self.path).map_err(failed)?;
-            if !metadata.is_dir() {
+            if metadata.is_file() {
                 return Ok(vec![(self.path.clone(), metadata)]);
+            }
+            if !metadata.is_dir() {
+                let path = self.path.display();
+                return Err(format!("{path}: is neither a file nor a directory"));
             }
             (self.path.clone(), Pattern::any())
         };
@@ -90,6 +94,9 @@ impl FileSource {
         found.sort_by_key(|(path, metadata)| {
             (metadata.mtime(), metadata.mtime_nsec(), path.clone())
         });
+        // A link is another name of a file, not another file.
+        let mut ids = BTreeSet::new();
+        found.retain(|(_, metadata)| ids.insert((metadata.dev(), metadata.ino())));
         Ok(found)
     }
 }
@@ -235,22 +242,22 @@ impl FileFollower {
     /// Looks for files and for messages that were not taken. A message has at most `bytes_max` bytes.
     pub(super) fn look(&mut self, bytes_max: usize) -> FileLook {
         let mut look = FileLook::default();
-        let files = match self.source.list() {
-            Ok(files) => files,
-            // What was moved away can still be read.
-            Err(why) => {
-                look.events.push(FeedEvent::Failing(why));
-                Vec::new()
-            }
-        };
+        let listed = self.source.list();
+        let files = listed.as_deref().unwrap_or_default();
+        if let Err(why) = &listed {
+            look.events.push(FeedEvent::Failing(why.clone()));
+        }
         let lag = match self.source.content {
             FileContent::Lines => {
-                self.discover(&files, &mut look);
+                // What was not listed is not gone.
+                if listed.is_ok() {
+                    self.discover(files, &mut look);
+                }
                 self.next_lines(bytes_max, &mut look);
                 let rest = |file: &FollowedFile| file.size.saturating_sub(file.place.offset);
                 self.followed.iter().map(rest).sum()
             }
-            FileContent::Whole => self.next_whole(&files, bytes_max, &mut look),
+            FileContent::Whole => self.next_whole(files, bytes_max, &mut look),
         };
         // What appears later is new.
         self.is_first = false;
@@ -287,13 +294,21 @@ impl FileFollower {
             look.has_new_file = true;
         }
         known.retain_mut(|file| {
-            if !file.is_moved || file.handle.is_none() {
+            if !file.is_moved {
                 file.is_moved = true;
+                // It was quiet at its old name. What was written last is read at the new one.
+                file.idle_looks = 0;
+            }
+            if file.idle_looks == 0 || file.handle.is_none() {
                 match moved_to(&file.place) {
                     Some(path) => file.place.path = path,
                     // What was not read of it is lost, unless it is open.
                     None if file.handle.is_none() => {
                         let path = file.place.path.display();
+                        if file.size > file.place.offset {
+                            let what = format!("the end of {path}, which is gone");
+                            look.events.push(FeedEvent::Missed(1, what));
+                        }
                         tracing::info!(%path, "a file of a feed is gone");
                         return false;
                     }

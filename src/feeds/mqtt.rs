@@ -55,6 +55,13 @@ pub(super) async fn run(source: MqttSource, context: FeedContext, stop: Cancella
     }
 }
 
+/// Whether a topic is one of those that a filter subscribes, which may be shared (`$share/group/filter`).
+fn covers(filter: &str, topic: &str) -> bool {
+    let shared = filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/'));
+    let filter = shared.map_or(filter, |(_, filter)| filter);
+    filter == topic || rumqttc::matches(topic, filter)
+}
+
 impl MqttSource {
     fn options(&self) -> MqttOptions {
         let (host, port) = self.address.rsplit_once(':').unwrap_or((&self.address, ""));
@@ -124,6 +131,13 @@ impl MqttSource {
                     if publish.payload.len() > bytes_max {
                         let topic = &publish.topic;
                         let why = format!("a message of {topic} is longer than {bytes_max} bytes");
+                        context.observe(FeedEvent::Unreadable(why));
+                        publish.payload.clear();
+                    }
+                    // The server keeps subscriptions of an earlier configuration.
+                    if !self.topics.iter().any(|filter| covers(filter, &publish.topic)) {
+                        let topic = &publish.topic;
+                        let why = format!("{topic} is no topic of the configuration");
                         context.observe(FeedEvent::Unreadable(why));
                         publish.payload.clear();
                     }

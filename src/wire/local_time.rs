@@ -38,6 +38,12 @@ impl LocalTimeReader {
         Ok(Self { format, zone })
     }
 
+    /// Whether times have a format of their own.
+    #[must_use]
+    pub const fn has_format(&self) -> bool {
+        self.format.is_some()
+    }
+
     /// The time in a text. A local time that a change of the clocks repeats is its first occurrence; one
     /// that it leaves out is moved by the length of the gap. `None`: it has another form, no zone, or is
     /// outside the years 1990 to 2200.
@@ -46,6 +52,8 @@ impl LocalTimeReader {
         let instant = match &self.format {
             None => match parse_rfc3339(text) {
                 Ok(time) => return Some(time),
+                // An offset that is no RFC 3339 would be left out without a word.
+                Err(_) if text.get(10..)?.contains(['+', '-', '[', 'Z', 'z']) => return None,
                 Err(_) => self.in_zone(text.parse::<DateTime>().ok()?)?,
             },
             Some(format) => {
@@ -97,6 +105,9 @@ mod tests {
         );
         check(None, new_york, "1970-01-01 00:00:00", None);
         check(None, new_york, "", None);
+        check(None, new_york, "2026-07-01 08:00:00+00", None);
+        check(None, new_york, "2026-07-01 08:00:00[UTC]", None);
+        check(Some("%Y%m%d%H%M%S"), Some("UTC"), "20260701100000", Some("2026-07-01T10:00:00Z"));
         assert!(LocalTimeReader::new(None, Some("Europe/Atlantis")).is_err());
     }
 }

@@ -84,7 +84,7 @@ fn freqtrade(status: &'static str, balance: &'static str) -> ListServer {
 }
 
 const STATUS: &str = r#"[{"trade_id": 1, "pair": "DOGE/USDT", "is_short": false, "amount": 9000.0,
-    "open_rate": 0.10622, "current_rate": 0.107, "is_open": true}]"#;
+    "open_rate": 0.10622, "current_rate": 0.107, "is_open": true, "orders": []}]"#;
 const BALANCE: &str = r#"{"stake": "USDT", "currencies": [
     {"currency": "USDT", "balance": 600.0, "is_position": false, "is_bot_managed": true},
     {"currency": "DOGE", "balance": 9000.0, "bot_owned": 9000.0, "is_position": false,
@@ -171,7 +171,7 @@ fn texts_are_signed_as_servers_check_them() {
         let right = digest.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         header(request, "x-bapi-sign") == right && header(request, "x-bapi-recv-window") == "5000"
     });
-    let fields = "    http:\n      url: SERVER/v5/position/list?category=linear\n      preset: bybit\n      \
+    let fields = "    http:\n      url: SERVER/v5/position/list?category=linear&limit=200\n      preset: bybit\n      \
                   headers: {X-BAPI-RECV-WINDOW: '5000'}\n      signature: {scheme: header, key_header: \
                   X-BAPI-API-KEY, key_file: key, secret_file: secret, message: \
                   '{timestamp}{key}5000{query}', timestamp: milliseconds, timestamp_header: \

@@ -188,12 +188,12 @@ fn a_restart_continues_with_the_list() {
 
 #[test]
 fn a_busy_server_is_asked_less_often() {
-    let busy = Reply::Whole(429, String::from("retry-after: 3600\r\n"), String::new());
+    let busy = Reply::Whole(429, String::from("retry-after: 2\r\n"), String::new());
     let server = ListServer::start(busy);
     let site = Site::start(&source(&server, JQ).replace("150ms", "500ms"));
-    // Eight intervals are the longest pause, and the interval of the component with it.
+    // The pause that the server asks for is the interval of the component, too.
     site.wait_for("/api/v1/health?account=paper", |health| {
-        health["components"][0]["interval_seconds"].as_f64() == Some(4.0)
+        health["components"][0]["interval_seconds"].as_f64() == Some(2.0)
     });
     server.say(Reply::ok(LIST));
     site.wait_for_broker("healthy", "");

@@ -19,8 +19,9 @@ const SIDES: &[(&str, Side)] = &[
     ("sold", Side::Sell),
 ];
 
-/// A number with a point, without separators of thousands. `(5)` is -5, as accountants write it.
-pub(super) fn number(text: &str, decimal_comma: bool) -> Cow<'_, str> {
+/// A number with a point, without separators of thousands. `(5)` is -5, as accountants write it. `None`: it
+/// has separators where no number has them.
+pub(super) fn number(text: &str, decimal_comma: bool) -> Option<Cow<'_, str>> {
     let text = text.trim();
     let (sign, inner) = match text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
         Some(inner) => ("-", inner.trim()),
@@ -28,11 +29,8 @@ pub(super) fn number(text: &str, decimal_comma: bool) -> Cow<'_, str> {
     };
     let plain =
         if decimal_comma { with_point(inner, '.', ',') } else { with_point(inner, ',', '.') };
-    match plain {
-        Some(plain) if sign.is_empty() => plain,
-        Some(plain) => Cow::Owned(format!("{sign}{plain}")),
-        None => Cow::Borrowed(text),
-    }
+    let plain = plain?;
+    Some(if sign.is_empty() { plain } else { Cow::Owned(format!("{sign}{plain}")) })
 }
 
 /// `None`: the separators do not stand between groups of three digits.
@@ -43,9 +41,13 @@ fn with_point(text: &str, thousands: char, point: char) -> Option<Cow<'_, str>> 
     };
     let has_groups = whole.contains(thousands);
     if has_groups {
-        let mut groups = whole.trim_start_matches(['-', '+']).split(thousands);
+        let unsigned = whole.trim_start_matches(['-', '+']);
+        let mut groups = unsigned.split(thousands);
         let first = groups.next().unwrap_or_default().len();
-        if !(1..=3).contains(&first) || groups.any(|group| group.len() != 3) {
+        let is_group = |group: &str| group.len() == 3 && group.bytes().all(|b| b.is_ascii_digit());
+        // 0,125 has no thousands.
+        let begins = !unsigned.starts_with('0') && (1..=3).contains(&first);
+        if !begins || !groups.all(is_group) {
             return None;
         }
     }
@@ -82,22 +84,25 @@ mod tests {
     #[test]
     fn numbers_lose_their_separators_and_keep_their_digits() {
         let check = |text: &str, decimal_comma: bool, expect: &str| {
-            assert_eq!(number(text, decimal_comma), expect, "{text}");
+            let expect = (!expect.is_empty()).then_some(expect);
+            assert_eq!(number(text, decimal_comma).as_deref(), expect, "{text}");
         };
         check("1234.50", false, "1234.50");
         check("1,234,567.5", false, "1234567.5");
         check("-1,234", false, "-1234");
         check("(1,234.5)", false, "-1234.5");
-        check("12,34", false, "12,34");
-        check("1,2345", false, "1,2345");
-        check("1.5,000", false, "1.5,000");
-        check(",123", false, ",123");
+        check("12,34", false, "");
+        check("1,2345", false, "");
+        check("1.5,000", false, "");
+        check(",123", false, "");
+        check("0,125", false, "");
+        check("0.125", true, "");
         check("1.234,5", true, "1234.5");
         check("0,00000001", true, "0.00000001");
         check("-1.234", true, "-1234");
-        check("1.5", true, "1.5");
+        check("1.5", true, "");
         check("(0,5)", true, "-0.5");
-        check("1,2,3", true, "1,2,3");
+        check("1,2,3", true, "");
         check("9.61e-06", false, "9.61e-06");
     }
 

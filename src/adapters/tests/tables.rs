@@ -105,6 +105,26 @@ fn positions_become_one_list_for_each_account() {
     ] {
         writeln!(text, "# {about}\n{}", table(body, mapping(with_account))).unwrap();
     }
+    // What swallows, cuts or contradicts rows leaves no complete list.
+    let quote = "Account,Symbol,Position,Avg,Last\nU1,AAPL,100,1,\"188\nU1,MSFT,50,410,\n";
+    let cut = "Account,Symbol,Position,Avg,Last\nU1,AAPL,100,1,188\nU1,MSFT,50,4";
+    let number = "Account,Symbol,Position,Avg,Last\nU1,AAPL,100,1,188\nU1,MSFT,50,n/a,\n";
+    for (about, body) in [("a quote", quote), ("a cut", cut), ("a number", number)] {
+        writeln!(text, "# {about}\n{}", table(body, mapping(true))).unwrap();
+    }
+    let sides = CsvMapping {
+        rows: CsvRowType::Fixed("positions"),
+        columns: columns(&[
+            ("symbol", "Symbol"),
+            ("side", "Side"),
+            ("quantity", "Qty"),
+            ("time", "Time"),
+        ]),
+        ..CsvMapping::default()
+    };
+    let body = "Symbol,Side,Qty,Time\nA,short,1,1782900000\nB,LONG,2,1782900000\nC,flat,3,1782900000\n\
+                D,long,-4,1782900000\nE,long,5,1782900001\n";
+    writeln!(text, "# sides and times\n{}", table(body, sides)).unwrap();
     let options =
         AdapterOptions { account: Some(Account::new("desk").unwrap()), ..with(mapping(true)) };
     let named = shown(AdapterName::Csv, ForeignForm::Text, whole, &options);

@@ -6,7 +6,11 @@
 | any(.[]; .is_position) as $futures
 | [.[]
   | if .is_position then
-      {symbol: .currency, quantity: (if .side == "short" then .position | negate else .position end)}
+      {symbol: .currency, quantity: (
+        if .side == "short" then .position | negate
+        elif .side == "long" then .position
+        else error("\(.currency) has the side \(.side)") end
+      )}
     elif .currency != $stake and ($futures | not) then
       {symbol: "\(.currency)/\($stake)", quantity: .balance}
     else empty end]

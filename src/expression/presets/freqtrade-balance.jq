@@ -6,7 +6,13 @@
 | if type != "array" then error("currencies is not an array") end
 | [.[]
   | if .is_position then
-      {symbol: .currency, quantity: (if .side == "short" then .position | negate else .position end)}
-    elif .is_bot_managed and .currency != $stake then
+      {symbol: .currency, quantity: (
+        if .side == "short" then .position | negate
+        elif .side == "long" then .position
+        else error("\(.currency) has the side \(.side)") end
+      )}
+    elif .currency == $stake then empty
+    elif has("is_bot_managed") | not then error("\(.currency) has no is_bot_managed: Freqtrade is too old")
+    elif .is_bot_managed then
       {symbol: "\(.currency)/\($stake)", quantity: .balance}
     else empty end]

@@ -4,6 +4,10 @@ if .result != "success" then error("result: \(.result) \(.error // "")") end
 | if type != "array" then error("openPositions is not an array") end
 | [.[] | {
     symbol,
-    quantity: (if .side == "short" then .size | negate else .size end),
+    quantity: (
+      if .side == "short" then .size | negate
+      elif .side == "long" then .size
+      else error("\(.symbol) has the side \(.side)") end
+    ),
     average_price: .price
   }]

@@ -7,4 +7,8 @@ if (.error | length) > 0 then error(.error | join(", ")) end
     symbol: .pair,
     quantity: ([.vol, (.vol_closed | negate)] | exact_sum),
     side: .type
-  } | {symbol, quantity: (if .side == "sell" then .quantity | negate else .quantity end)}]
+  } | {symbol, quantity: (
+      if .side == "sell" then .quantity | negate
+      elif .side == "buy" then .quantity
+      else error("\(.symbol) has the type \(.side)") end
+    )}]

@@ -8,7 +8,11 @@ if .code != "0" then error("code \(.code): \(.msg)") end
   | if .instType == "MARGIN" then error("\(.instId) is a margin position") end
   | {
       symbol: .instId,
-      quantity: (if .pos == "" then "0" elif .posSide == "short" then .pos | negate else .pos end),
+      quantity: (
+        if .posSide == "short" then .pos | negate
+        elif .posSide == "long" or .posSide == "net" then .pos
+        else error("\(.instId) has the posSide \(.posSide)") end
+      ),
       average_price: .avgPx,
       market_price: .markPx
     }]

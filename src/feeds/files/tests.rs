@@ -155,3 +155,42 @@ fn a_feed_may_begin_with_new_lines() {
     let taken: Vec<&str> = scene.taken.iter().map(|(text, _)| &**text).collect();
     assert_eq!(taken, ["c"], "the rest of a line that was there is no message");
 }
+
+#[test]
+fn the_last_line_of_a_quiet_file_is_read_under_its_new_name() {
+    let mut scene = Scene::new(FeedStart::All, "a\n");
+    scene.take_all();
+    for _ in 0..=IDLE_LOOKS {
+        scene.take();
+    }
+    // Written and renamed between two looks.
+    let mut file = OpenOptions::new().append(true).open(scene.path()).unwrap();
+    file.write_all(b"b\n").unwrap();
+    fs::rename(scene.path(), scene.directory.path().join("old")).unwrap();
+    // While there is no file, what is known stays known.
+    for _ in 0..=IDLE_LOOKS {
+        scene.take();
+    }
+    fs::write(scene.path(), "c\n").unwrap();
+    scene.take_all();
+    let taken: BTreeSet<&str> = scene.taken.iter().map(|(text, _)| &**text).collect();
+    assert_eq!((taken, scene.taken.len()), (BTreeSet::from(["a", "b", "c"]), 3));
+}
+
+#[test]
+fn a_link_is_another_name_of_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = |name: &str| directory.path().join(name);
+    fs::write(here("one.log"), "a\n").unwrap();
+    std::os::unix::fs::symlink(here("one.log"), here("two.log")).unwrap();
+    fs::hard_link(here("one.log"), here("three.log")).unwrap();
+    let source = FileSource::new(here("*.log"), FileContent::Lines, FeedStart::All);
+    let mut follower = FileFollower::new(source, None);
+    let mut taken = 0;
+    while let Some(batch) = follower.look(BYTES_MAX).batch {
+        taken += batch.messages.len();
+        follower.advance(batch);
+        assert!(taken <= 1, "it is read again");
+    }
+    assert_eq!(taken, 1);
+}

@@ -2,6 +2,8 @@
 //!
 //! Invariants: those of [`crate::outbound`]; an answer is read up to its bound and no further.
 
+use std::time::Duration;
+
 use reqwest::{Certificate, Client, RequestBuilder, Response};
 
 use super::sign::{SignedRequest, sign};
@@ -23,7 +25,8 @@ pub(super) struct ListClient {
 impl ListClient {
     /// Builds the client of a source. The error is its root cause as text.
     pub(super) fn new(source: &PositionSource) -> Result<Self, String> {
-        let mut builder = client_builder(source.reach, source.timeout);
+        // The pull has the timeout of the source. That of the client comes later, so that one sentence tells.
+        let mut builder = client_builder(source.reach, source.timeout + Duration::from_secs(1));
         if let Some(authorities) = &source.authorities {
             let found = Certificate::from_pem_bundle(authorities);
             for authority in found.map_err(|error| root_cause(&error))? {

@@ -74,8 +74,9 @@ impl PullFailure {
     /// The load of the server, by its answer.
     pub(crate) fn load(&self) -> ServerLoad {
         match (self.status, self.retry_after) {
-            (Some(429 | 500..), Some(pause)) => ServerLoad::BusyFor(pause),
-            (Some(429 | 500..), None) => ServerLoad::Busy,
+            // 418 is Binance's word for an address that is banned, 403 Bybit's.
+            (Some(403 | 418 | 429 | 500..), Some(pause)) => ServerLoad::BusyFor(pause),
+            (Some(403 | 418 | 429 | 500..), None) => ServerLoad::Busy,
             (_, _) => ServerLoad::Ready,
         }
     }

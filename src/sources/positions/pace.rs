@@ -10,13 +10,15 @@ use std::time::Duration;
 const INTERVALS_MAX: u32 = 8;
 /// ... but no longer than this, unless the interval itself is longer.
 const PAUSE_MAX: Duration = Duration::from_mins(5);
+/// The longest pause that a server may ask for.
+const ASKED_MAX: Duration = Duration::from_hours(1);
 
 /// The load of a server, by its answers to a pull.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ServerLoad {
     /// It answered, or failed in a way that a pause does not change.
     Ready,
-    /// It answered 429 or 5xx.
+    /// It answered 403, 418, 429 or 5xx.
     Busy,
     /// It asked for a pause.
     BusyFor(Duration),
@@ -48,7 +50,11 @@ impl PullPace {
         };
         self.refused = self.refused.saturating_add(1);
         let doubled = self.interval.saturating_mul(1 << self.refused.min(4));
-        asked.unwrap_or(doubled).clamp(self.interval, max)
+        match asked {
+            // One that is asked too early may ban this address, and with it the engine.
+            Some(pause) => pause.clamp(self.interval, ASKED_MAX.max(self.interval)),
+            None => doubled.clamp(self.interval, max),
+        }
     }
 }
 
@@ -70,12 +76,13 @@ mod tests {
         check(ServerLoad::Busy, 80);
         check(ServerLoad::BusyFor(seconds(30)), 30);
         check(ServerLoad::BusyFor(seconds(1)), 10);
-        check(ServerLoad::BusyFor(seconds(86_400)), 80);
+        check(ServerLoad::BusyFor(seconds(600)), 600);
+        check(ServerLoad::BusyFor(seconds(86_400)), 3_600);
         check(ServerLoad::Ready, 10);
         check(ServerLoad::Busy, 20);
         let mut slow = PullPace::new(seconds(3_600));
         assert_eq!(slow.next(ServerLoad::BusyFor(seconds(86_400))), seconds(3_600));
         let mut minute = PullPace::new(seconds(60));
-        assert_eq!(minute.next(ServerLoad::BusyFor(seconds(86_400))), seconds(300));
+        assert_eq!(minute.next(ServerLoad::BusyFor(seconds(86_400))), seconds(3_600));
     }
 }

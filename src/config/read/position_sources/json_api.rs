@@ -38,7 +38,11 @@ pub(super) fn read(
     if method == ListMethod::Get && signature.as_ref().is_some_and(needs_post) {
         s.wrong("method", "must be POST, which the scheme kraken signs");
     }
-    let expression = expression(s)?;
+    let (expression, preset) = expression(s)?;
+    let query = url.as_deref().and_then(|url| url.split_once('?')).map_or("", |(_, query)| query);
+    if preset == Some(Preset::Bybit) && !query.split('&').any(|pair| pair == "limit=200") {
+        s.wrong("url", "must have limit=200 in its query, which bybit needs to list all positions");
+    }
     Some(ListRequest {
         role,
         url: SecretUrl::new(url?),
@@ -97,7 +101,7 @@ pub(super) fn header_name(name: &str) -> Result<String, ValueError> {
 }
 
 /// The expression, from exactly one of `jq` and `preset`.
-fn expression(s: &mut Section<'_>) -> Option<Expression> {
+fn expression(s: &mut Section<'_>) -> Option<(Expression, Option<Preset>)> {
     let (mut own, mut preset) = (None, None);
     let both_or_none = s.has("jq") == s.has("preset");
     s.set("jq", &mut own, |node| Expression::parse(text(node)?).map(Some).map_err(ValueError));
@@ -109,5 +113,6 @@ fn expression(s: &mut Section<'_>) -> Option<Expression> {
         s.wrong_here("must have either jq or preset");
         return None;
     }
-    own.or_else(|| Expression::parse(preset?.text()).ok())
+    let expression = own.or_else(|| Expression::parse(preset?.text()).ok())?;
+    Some((expression, preset))
 }
