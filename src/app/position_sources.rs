@@ -4,6 +4,7 @@
 //! random moments, so that a hundred of them do not ask at once; a queue that is full delays a list and
 //! loses none silently.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,9 @@ use crate::clock;
 use crate::config::PositionSource;
 use crate::domain::event::{Body, Event, Heartbeat, Positions, Source};
 use crate::domain::health::Health;
-use crate::domain::ids::Component;
-use crate::domain::record::{Entry, Verdict};
+use crate::domain::ids::{Account, Component};
+use crate::domain::principal::Principal;
+use crate::domain::record::{Decision, Entry, Verdict};
 use crate::domain::time::Timestamp;
 use crate::engine::{EngineError, Handle};
 use crate::metrics::{PullOutcome, Runtime};
@@ -45,11 +47,15 @@ impl PositionSourceTasks {
         Self { handle, runtime, evaluate: expressions::evaluator(), running: Vec::new() }
     }
 
-    /// Pulls from these sources from now on. An unchanged one continues.
-    pub(super) fn run(&mut self, sources: &[PositionSource], tasks: &TaskTracker) {
+    /// Pulls from these sources from now on. An unchanged one continues. What a removed one reported of the
+    /// health of a component is retired: no result will ever come, which must not count as silence.
+    pub(super) async fn run(&mut self, sources: &[PositionSource], tasks: &TaskTracker) {
+        let reported: BTreeSet<_> = sources.iter().flat_map(components).collect();
+        let mut gone = BTreeSet::new();
         self.running.retain(|(source, stop)| {
             let is_kept = sources.contains(source);
             if !is_kept {
+                gone.extend(components(source).filter(|pair| !reported.contains(pair)));
                 stop.cancel();
                 self.runtime.position_sources.forget(&source.name);
             }
@@ -73,7 +79,35 @@ impl PositionSourceTasks {
             tasks.spawn(async move { own.run_until_cancelled(task.run()).await });
             self.running.push((source.clone(), stop));
         }
+        for (account, component) in gone {
+            let decision = Decision::Retire {
+                account,
+                symbol: None,
+                component: Some(component.clone()),
+                by: Principal::exporter(),
+            };
+            let submitted = self.handle.submit(vec![Entry::Decision(decision)], Vec::new()).await;
+            if let Err(error) = submitted {
+                tracing::warn!(%component, %error, "the component of a removed position source could not be retired");
+            }
+        }
     }
+}
+
+/// The components whose health a source reports, with its account.
+fn components(source: &PositionSource) -> impl Iterator<Item = (Account, Component)> + '_ {
+    let names = source.lists.iter().filter_map(|list| component_of(source, list.role));
+    names.map(|component| (source.account.clone(), component))
+}
+
+/// The component of one side. The list of the engine's side is answered by its API, not by the engine that
+/// trades.
+fn component_of(source: &PositionSource, role: Source) -> Option<Component> {
+    let name = match role {
+        Source::Broker => BROKER,
+        Source::Local => &source.name,
+    };
+    Component::new(name).ok()
 }
 
 impl Drop for PositionSourceTasks {
@@ -147,11 +181,6 @@ impl SourceTask {
     /// The events of one side: its list, or that there is none; and the health of its component. That the
     /// engine's side has none is no event of the engine, so it is told by the component alone.
     fn events(&self, side: &PulledSide, times: PullTimes) -> Vec<Event> {
-        // The list of the engine's side is answered by its API, not by the engine that trades.
-        let component = match side.role {
-            Source::Broker => Component::new(BROKER),
-            Source::Local => Component::new(&self.source.name),
-        };
         let list = match &side.result {
             Ok(list) => Some(list.clone()),
             Err(failure) if side.role == Source::Broker => {
@@ -160,7 +189,7 @@ impl SourceTask {
             }
             Err(_) => None,
         };
-        let Ok(component) = component else {
+        let Some(component) = component_of(&self.source, side.role) else {
             impossible!("the name of a source is the name of a component");
             return Vec::from_iter(list);
         };

@@ -167,7 +167,7 @@ impl Reloader {
         self.probes.run(&config.probes, tasks);
         self.feeds_changed.notify_one();
         self.probes.retire_others(&config).await;
-        self.position_sources.run(&config.position_sources, tasks);
+        self.position_sources.run(&config.position_sources, tasks).await;
         self.webhooks.run(&config.webhooks, tasks).await;
     }
 

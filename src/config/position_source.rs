@@ -203,11 +203,17 @@ impl fmt::Debug for HiddenBytes {
     }
 }
 
+/// Shorter words of a header are no secrets.
+const SECRET_WORD_BYTES_MIN: usize = 8;
+
 impl PositionSource {
     /// Every secret text, to keep it out of messages.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         self.lists.iter().flat_map(|list| {
+            // Of `Bearer TOKEN` the token alone, too.
             let headers = list.headers.iter().map(|(_, value)| value.as_str());
+            let words = headers.clone().flat_map(str::split_whitespace);
+            let headers = headers.chain(words.filter(|word| word.len() >= SECRET_WORD_BYTES_MIN));
             let password = list.basic.iter().map(|(_, password)| password.as_str());
             let signature = list.signature.iter();
             let keys =

@@ -203,13 +203,19 @@ fn a_busy_server_is_asked_less_often() {
 fn a_reload_replaces_the_sources() {
     let server = ListServer::start(Reply::ok(LIST));
     let site = Site::start(&source(&server, JQ).replace("150ms", "1s"));
-    server.wait_for(1);
+    site.wait_for("/api/v1/health?account=paper", |health| {
+        health["components"].as_array().is_some_and(|all| all.len() == 1)
+    });
     let file = site.directory.path().join("exporter.yml");
     let data = site.directory.path().join("data");
     fs::write(file, format!("storage:\n  path: {}\n", data.display())).unwrap();
     assert_eq!(site.exporter.post("/-/reload", "").status, 200);
     let metrics = site.exporter.get("/metrics").body;
     assert!(!metrics.contains("position_source=\"broker-api\""), "{metrics}");
+    // A source that is gone is not silent.
+    site.wait_for("/api/v1/health?account=paper", |health| {
+        health["components"].as_array().is_some_and(Vec::is_empty)
+    });
 }
 
 #[test]

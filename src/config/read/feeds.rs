@@ -41,6 +41,13 @@ pub(super) fn read(
         if feeds.iter().take(index).any(|(other, _)| other.name == feed.name) {
             root.report().add(&place.path, Some(place.line), "has the name of another feed");
         }
+        let has_session =
+            |other: &Feed| session(other).is_some() && session(other) == session(feed);
+        if feeds.iter().take(index).any(|(other, _)| has_session(other)) {
+            let message =
+                "has the client_id of another feed at the same server: they would end one another";
+            root.report().add(&place.path, Some(place.line), message);
+        }
         if probes.iter().any(|probe| probe.component == feed.component) {
             let message = format!("a probe reports its component, {}", feed.component);
             root.report().add(&place.path, Some(place.line), message);
@@ -51,6 +58,14 @@ pub(super) fn read(
         root.wrong("feeds", message);
     }
     feeds.into_iter().map(|(feed, _)| feed).collect()
+}
+
+/// The session that a server of MQTT keeps for a feed.
+fn session(feed: &Feed) -> Option<(&str, &str)> {
+    match &feed.kind {
+        FeedKind::Mqtt { address, client_id, .. } => Some((address, client_id)),
+        FeedKind::File { .. } | FeedKind::Redis { .. } => None,
+    }
 }
 
 fn feed(s: &mut Section<'_>, environment: &Environment) -> Option<(Feed, SectionPlace)> {

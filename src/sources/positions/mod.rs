@@ -177,6 +177,11 @@ impl PositionPuller {
     fn without_secrets(&self, mut failure: PullFailure) -> PullFailure {
         for secret in self.source.secrets().filter(|secret| secret.len() >= 4) {
             failure.why = failure.why.replace(secret, "<secret>");
+            // The begin of an answer may end within a secret.
+            let begins = (8..secret.len()).rev().filter_map(|end| secret.get(..end));
+            for begin in begins {
+                failure.why = failure.why.replace(&format!("{begin}\""), "<secret>\"");
+            }
         }
         failure.why.truncate(failure.why.floor_char_boundary(limits::TEXT_BYTES_MAX));
         failure
