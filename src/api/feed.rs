@@ -24,6 +24,7 @@ use crate::domain::record::Refusal;
 use crate::wire::answer::IngestAnswer;
 use crate::wire::contract::error::{BodyError, EventError, FieldCode};
 use crate::wire::decode::{DecodeLimits, Decoded, decode_json};
+use crate::wire::hex::hex;
 
 /// Bytes of a digest that become an id.
 const ID_BYTES: usize = 16;
@@ -165,16 +166,9 @@ fn id_of(text: &[u8], origin: &str, place: usize) -> Option<EventId> {
     digest.update(origin);
     digest.update(place.to_be_bytes());
     digest.update(text);
-    let mut id = String::from("feed:");
-    for byte in digest.finalize().iter().take(ID_BYTES) {
-        id.push(hex(byte >> 4));
-        id.push(hex(byte & 15));
-    }
+    let digest = digest.finalize();
+    let id = format!("feed:{}", hex(digest.get(..ID_BYTES)?));
     EventId::new(&id).ok()
-}
-
-fn hex(nibble: u8) -> char {
-    char::from_digit(u32::from(nibble), 16).unwrap_or('0')
 }
 
 #[cfg(test)]

@@ -3,8 +3,6 @@
 //! Invariant: a listing locks the state for a bounded time. A page examines at most [`SCAN_MAX`]
 //! orders, even if the filter matches few of them, and returns a cursor to continue.
 
-use std::fmt::Write as _;
-
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::Uri;
@@ -19,6 +17,7 @@ use crate::domain::execution::OrderView;
 use crate::domain::ids::{Account, OrderId, Session, Symbol};
 use crate::domain::monitor::Monitor;
 use crate::wire::answer::{Order, OrderPage, OrderStatus};
+use crate::wire::hex::hex;
 
 /// Orders on a page, by default.
 const LIMIT_DEFAULT: usize = 100;
@@ -119,12 +118,7 @@ impl OrderFilter {
 impl OrderCursor {
     /// Text that is opaque to clients: the position, and the account in hexadecimal.
     fn to_text(&self) -> String {
-        let mut text = format!("{}.", self.position);
-        for byte in self.account.bytes() {
-            // Writing to a string cannot fail.
-            write!(text, "{byte:02x}").ok();
-        }
-        text
+        format!("{}.{}", self.position, hex(self.account.as_bytes()))
     }
 
     fn parse(text: &str) -> Result<Self, Problem> {

@@ -12,14 +12,14 @@ use enum_map::EnumMap;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::probes::retire;
 use super::{AppError, chain, expressions};
 use crate::clock;
 use crate::config::PositionSource;
 use crate::domain::event::{Body, Event, Heartbeat, Positions, Source};
 use crate::domain::health::Health;
 use crate::domain::ids::{Account, Component};
-use crate::domain::principal::Principal;
-use crate::domain::record::{Decision, Entry, Verdict};
+use crate::domain::record::{Entry, Verdict};
 use crate::domain::time::Timestamp;
 use crate::engine::{EngineError, Handle};
 use crate::metrics::{PullOutcome, Runtime};
@@ -80,16 +80,7 @@ impl PositionSourceTasks {
             self.running.push((source.clone(), stop));
         }
         for (account, component) in gone {
-            let decision = Decision::Retire {
-                account,
-                symbol: None,
-                component: Some(component.clone()),
-                by: Principal::exporter(),
-            };
-            let submitted = self.handle.submit(vec![Entry::Decision(decision)], Vec::new()).await;
-            if let Err(error) = submitted {
-                tracing::warn!(%component, %error, "the component of a removed position source could not be retired");
-            }
+            retire(&self.handle, account, component).await;
         }
     }
 }

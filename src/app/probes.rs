@@ -64,17 +64,22 @@ impl ProbeTasks {
             views.map(|view| view.component).filter(|name| !known(name)).collect()
         });
         for component in others {
-            let decision = Decision::Retire {
-                account: Account::all(),
-                symbol: None,
-                component: Some(component.clone()),
-                by: Principal::exporter(),
-            };
-            let submitted = self.handle.submit(vec![Entry::Decision(decision)], Vec::new()).await;
-            if let Err(error) = submitted {
-                tracing::warn!(%component, %error, "the component of a removed probe or feed could not be retired");
-            }
+            retire(&self.handle, Account::all(), component).await;
         }
+    }
+}
+
+/// Retires a component whose source of results is no longer configured.
+pub(super) async fn retire(handle: &Handle, account: Account, component: Component) {
+    let decision = Decision::Retire {
+        account,
+        symbol: None,
+        component: Some(component.clone()),
+        by: Principal::exporter(),
+    };
+    let submitted = handle.submit(vec![Entry::Decision(decision)], Vec::new()).await;
+    if let Err(error) = submitted {
+        tracing::warn!(%component, %error, "a component that nothing reports any more could not be retired");
     }
 }
 

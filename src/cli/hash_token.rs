@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::args::HashTokenArguments;
 use super::{Failure, write_err, write_out};
+use crate::wire::hex::hex;
 
 /// Random bytes of a generated token.
 const TOKEN_BYTES: usize = 32;
@@ -50,15 +51,6 @@ fn check(token: &str) -> Result<&str, &'static str> {
         return Err("a token is one line of letters, digits and -._~+/= (RFC 6750)");
     }
     Ok(token)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing into a string cannot fail.
-        write!(text, "{byte:02x}").ok();
-        text
-    })
 }
 
 #[cfg(test)]

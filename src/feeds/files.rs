@@ -20,9 +20,10 @@ use sha2::{Digest, Sha256};
 
 use super::lines::split;
 use super::whole::{TakenPart, WholeFile};
-use super::{BATCH_MESSAGES_MAX, FeedEvent, FeedMessage, hex};
+use super::{BATCH_MESSAGES_MAX, FeedEvent, FeedMessage};
 use crate::config::{FeedStart, FileContent};
 use crate::domain::pattern::Pattern;
+use crate::wire::hex::hex;
 
 /// Files of one feed, at most.
 const FILES_MAX: usize = 1_024;

@@ -17,7 +17,7 @@ mod file;
 mod mqtt;
 mod streams;
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -147,16 +147,6 @@ impl FeedContext {
         }));
         result.await.ok()
     }
-}
-
-/// Bytes in hexadecimal.
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing into a string cannot fail.
-        write!(text, "{byte:02x}").ok();
-    }
-    text
 }
 
 /// Runs a feed until `stop` is cancelled. Messages that are being recorded then are recorded.

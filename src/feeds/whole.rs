@@ -9,7 +9,8 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{FeedMessage, hex};
+use super::FeedMessage;
+use crate::wire::hex::hex;
 use crate::wire::json::general;
 
 /// The messages at the beginning of a file that were taken.

@@ -13,6 +13,7 @@
 //! whom.
 
 pub(crate) mod json;
+pub(crate) mod hex;
 pub mod time;
 pub mod local_time;
 pub mod contract;

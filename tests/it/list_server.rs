@@ -3,14 +3,11 @@
 //! Each connection brings one request. Invariant: every wait has a deadline.
 
 use std::io::{BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex};
-use std::thread;
-
-use trading_exporter::clock::monotonic;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
 
 use crate::exporter::SOON;
-use crate::receiver::{Request, read};
+use crate::receiver::{Request, RequestLog, listen, read};
 
 /// How a path is answered.
 #[derive(Clone, Debug)]
@@ -46,8 +43,7 @@ pub(crate) struct ListServer {
 
 struct ServerState {
     script: Mutex<Script>,
-    requests: Mutex<Vec<Request>>,
-    more: Condvar,
+    requests: RequestLog,
 }
 
 impl ListServer {
@@ -58,28 +54,19 @@ impl ListServer {
 
     /// Starts a server whose answer depends on the request.
     pub(crate) fn scripted(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let shared = Arc::new(ServerState {
             script: Mutex::new(Arc::new(script)),
-            requests: Mutex::default(),
-            more: Condvar::new(),
+            requests: RequestLog::default(),
         });
         let own = Arc::clone(&shared);
-        let accept = move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let own = Arc::clone(&own);
-                thread::Builder::new().spawn(move || own.serve(stream)).unwrap();
-            }
-        };
-        thread::Builder::new().spawn(accept).unwrap();
+        let address = listen(move |stream| own.serve(stream));
         Self { address, shared }
     }
 
     /// Answers everything in this way from now on, and returns the number of requests before.
     pub(crate) fn say(&self, reply: Reply) -> usize {
         *self.shared.script.lock().unwrap() = Arc::new(move |_| reply.clone());
-        self.shared.requests.lock().unwrap().len()
+        self.shared.requests.len()
     }
 
     /// Answers as this script says from now on.
@@ -89,14 +76,7 @@ impl ListServer {
 
     /// Waits until this many requests have arrived. Returns all requests so far.
     pub(crate) fn wait_for(&self, count: usize) -> Vec<Request> {
-        let deadline = monotonic() + SOON;
-        let mut requests = self.shared.requests.lock().unwrap();
-        while requests.len() < count {
-            let left = deadline.saturating_duration_since(monotonic());
-            assert!(!left.is_zero(), "{} of {count} requests: {requests:?}", requests.len());
-            requests = self.shared.more.wait_timeout(requests, left).unwrap().0;
-        }
-        requests.clone()
+        self.shared.requests.wait_for(count)
     }
 }
 
@@ -107,8 +87,7 @@ impl ServerState {
         let Some(request) = read(&mut reader) else { return };
         let script = Arc::clone(&self.script.lock().unwrap());
         let reply = script(&request);
-        self.requests.lock().unwrap().push(request);
-        self.more.notify_all();
+        self.requests.push(request);
         let mut stream = reader.into_inner();
         let (status, headers, body, more) = match reply {
             Reply::Whole(status, headers, body) => (status, headers, body, 0),

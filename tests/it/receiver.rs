@@ -49,28 +49,63 @@ pub(crate) struct Receiver {
 
 struct Shared {
     manner: Mutex<Manner>,
+    requests: RequestLog,
+}
+
+/// The requests that a server received.
+#[derive(Default)]
+pub(crate) struct RequestLog {
     requests: Mutex<Vec<Request>>,
     more: Condvar,
+}
+
+impl RequestLog {
+    pub(crate) fn push(&self, request: Request) {
+        self.requests.lock().unwrap().push(request);
+        self.more.notify_all();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.requests.lock().unwrap().len()
+    }
+
+    /// Waits until a number of requests have arrived. Returns all requests so far.
+    pub(crate) fn wait_for(&self, count: usize) -> Vec<Request> {
+        let deadline = monotonic() + SOON;
+        let mut requests = self.requests.lock().unwrap();
+        while requests.len() < count {
+            let left = deadline.saturating_duration_since(monotonic());
+            assert!(!left.is_zero(), "{} of {count} requests: {requests:?}", requests.len());
+            requests = self.more.wait_timeout(requests, left).unwrap().0;
+        }
+        requests.clone()
+    }
+}
+
+/// Serves each connection to a free port on a thread of its own. Returns the address.
+pub(crate) fn listen(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = Arc::new(serve);
+    let accept = move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let serve = Arc::clone(&serve);
+            thread::Builder::new().spawn(move || serve(stream)).unwrap();
+        }
+    };
+    thread::Builder::new().spawn(accept).unwrap();
+    address
 }
 
 impl Receiver {
     /// Starts a receiver that answers 204.
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             manner: Mutex::new(Manner::Answer(204, String::new())),
-            requests: Mutex::default(),
-            more: Condvar::new(),
+            requests: RequestLog::default(),
         });
         let own = Arc::clone(&shared);
-        let accept = move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let own = Arc::clone(&own);
-                thread::Builder::new().spawn(move || own.serve(stream)).unwrap();
-            }
-        };
-        thread::Builder::new().spawn(accept).unwrap();
+        let address = listen(move |stream| own.serve(stream));
         Self { address, shared }
     }
 
@@ -81,14 +116,7 @@ impl Receiver {
 
     /// Waits until a number of requests have arrived. Returns all requests so far.
     pub(crate) fn wait_for(&self, count: usize) -> Vec<Request> {
-        let deadline = monotonic() + SOON;
-        let mut requests = self.shared.requests.lock().unwrap();
-        while requests.len() < count {
-            let left = deadline.saturating_duration_since(monotonic());
-            assert!(!left.is_zero(), "{} of {count} requests: {requests:?}", requests.len());
-            requests = self.shared.more.wait_timeout(requests, left).unwrap().0;
-        }
-        requests.clone()
+        self.shared.requests.wait_for(count)
     }
 
     /// Waits for a request whose body contains this text.
@@ -113,11 +141,11 @@ impl Shared {
             // The rest of the request is not read: the kernel answers with a reset.
             let mut line = String::new();
             reader.read_line(&mut line).ok();
-            self.note(Request { path: line, ..empty() });
+            self.requests.push(Request { path: line, ..empty() });
             return;
         }
         let Some(request) = read(&mut reader) else { return };
-        self.note(request);
+        self.requests.push(request);
         let mut stream = reader.into_inner();
         match manner {
             Manner::Answer(status, headers) => {
@@ -132,11 +160,6 @@ impl Shared {
             Manner::Trickle => trickle(stream),
             Manner::Reset => {}
         }
-    }
-
-    fn note(&self, request: Request) {
-        self.requests.lock().unwrap().push(request);
-        self.more.notify_all();
     }
 }
 

@@ -14,6 +14,7 @@ use crate::config::{
     TimestampForm,
 };
 use crate::domain::time::{NANOS_PER_SECOND, Timestamp};
+use crate::wire::hex::hex;
 use crate::wire::time::rfc3339;
 
 const NANOS_PER_MILLI: i64 = 1_000_000;
@@ -161,11 +162,4 @@ fn rfc3339_millis(now: Timestamp) -> String {
     let text = rfc3339(whole.unwrap_or(now));
     let seconds = text.split(['.', 'Z']).next().unwrap_or_default();
     format!("{seconds}.{:03}Z", millis(now).rem_euclid(1_000))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let digit = |half: u8| DIGITS.get(usize::from(half)).copied().unwrap_or_default();
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
